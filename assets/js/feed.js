@@ -1,0 +1,219 @@
+// <peep-feed>: a list of peeps that is alive. New ones arrive by the socket, edits and deletions too;
+// older ones come as one scrolls; likes are sent without leaving the page.
+import { send } from "./forms.js";
+import { listen } from "./socket.js";
+import { tell } from "./times.js";
+
+class PeepFeed extends HTMLElement {
+  #peeps; #pill; #waiting = [];
+
+  connectedCallback() {
+    this.#peeps = this.querySelector("[data-peeps]");
+    this.#pill = this.querySelector(".pill");
+    this.#pill?.addEventListener("click", () => this.#show({ scroll: true }));
+    addEventListener("scroll", () => this.#atTop() && this.#show({}), { passive: true });
+    document.addEventListener("peep:posted", ({ detail }) => this.#posted(detail.html));
+    this.addEventListener("submit", (event) => this.#like(event));
+    this.#dress(this);
+    this.#endless();
+    listen(Number(this.dataset.seq), (event) => this.#hear(event));
+  }
+
+  #hear(event) {
+    if (event.event === "update") this.#update(parse(event.html));
+    else if (event.event === "delete") this.#delete(event.id);
+    else if (event.event === "counts") this.#count(event);
+    else if (event.event === "reset") location.reload();
+  }
+
+  #update(peep) {
+    const shown = document.getElementById(peep.id);
+    if (shown) return this.#edit(shown, peep);
+    const waiting = this.#waiting.findIndex((other) => other.id === peep.id);
+    if (waiting >= 0) this.#waiting[waiting] = peep;
+    else if (this.#belongs(peep)) this.#arrive(peep);
+  }
+
+  // What changed is swapped; what the reader is doing in it stays.
+  #edit(shown, peep) {
+    if (shown.classList.contains("gone")) return;
+    const words = peep.querySelector(".words");
+    const old = shown.querySelector(".words");
+    if (old.innerHTML !== words.innerHTML) old.replaceWith(words);
+    const edited = peep.querySelector(".edited");
+    if (edited && !shown.querySelector(".edited")) shown.querySelector("[data-like-form]").after(edited);
+    shown.dataset.tags = peep.dataset.tags ?? "";
+    this.#dress(shown);
+  }
+
+  #delete(id) {
+    this.#waiting = this.#waiting.filter((peep) => peep.id !== `peep-${id}`);
+    const shown = document.getElementById(`peep-${id}`);
+    this.#offer();
+    if (!shown || shown.classList.contains("gone")) return;
+    if (shown.parentElement === this.#peeps && this.#kind !== "below") {
+      this.#keepPlace(() => shown.remove());
+    } else {
+      // In a conversation a gap keeps the place of what is gone.
+      shown.classList.add("gone");
+      const gap = document.createElement("p");
+      gap.className = "soft";
+      gap.textContent = "This peep was deleted.";
+      const avatar = document.createElement("span");
+      avatar.className = "avatar";
+      avatar.ariaHidden = "true";
+      shown.replaceChildren(avatar, gap);
+    }
+  }
+
+  #count({ id, likes, replies }) {
+    const shown = document.getElementById(`peep-${id}`);
+    if (!shown || shown.classList.contains("gone")) return;
+    shown.querySelector("[data-like] [data-count]").textContent = likes || "";
+    shown.querySelector("[data-reply] [data-count]").textContent = replies || "";
+  }
+
+  get #kind() {
+    return this.dataset.live.split(" ")[0];
+  }
+
+  // Whether a peep that is new to this page belongs on it.
+  #belongs(peep) {
+    const [kind, which] = this.dataset.live.split(" ");
+    if (kind === "below") {
+      const parent = peep.dataset.replyTo;
+      return parent === which || this.#peeps.querySelector(`#peep-${CSS.escape(parent ?? "0")}`) !== null;
+    }
+    // An old peep that was edited is not news: it is further down, or will be.
+    const newest = this.#peeps.querySelector("article.peep")?.id.slice(5);
+    if (newest && BigInt(peep.id.slice(5)) < BigInt(newest)) return false;
+    if (kind === "all") return true;
+    if (kind === "author") return peep.dataset.author === which;
+    if (kind === "tag") return (peep.dataset.tags ?? "").split(" ").includes(which);
+    return false;
+  }
+
+  #arrive(peep) {
+    if (this.#kind === "below") return this.#insert(peep, "append");
+    if (this.#atTop() || peep.dataset.author === document.body.dataset.viewer) {
+      this.#show({});
+      this.#insert(peep, "prepend");
+    } else {
+      this.#waiting.push(peep);
+      this.#offer();
+    }
+  }
+
+  // Mine is shown at once, wherever I am; its echo by the socket finds it there.
+  #posted(html) {
+    const peep = parse(html);
+    const shown = document.getElementById(peep.id);
+    if (shown) return shown.replaceWith(this.#dress(peep));
+    if (this.#kind === "below") return this.#insert(peep, "append");
+    if (this.#kind !== "all") return;
+    this.#show({});
+    this.#insert(peep, "prepend");
+  }
+
+  #insert(peep, how) {
+    peep.toggleAttribute("data-new", how === "prepend" && peep.dataset.author !== document.body.dataset.viewer);
+    this.#peeps.setAttribute("role", "feed");
+    this.#peeps.setAttribute("aria-label", "Peeps");
+    this.querySelector("[data-empty]")?.remove();
+    this.#peeps[how](this.#dress(peep));
+  }
+
+  #show({ scroll }) {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const peep of waiting) this.#insert(peep, "prepend");
+    this.#offer();
+    if (scroll) {
+      scrollTo({ top: 0 });
+      this.#peeps.querySelector("article a.name")?.focus({ preventScroll: true });
+    }
+  }
+
+  #offer() {
+    if (!this.#pill) return;
+    const count = this.#waiting.length;
+    this.#pill.hidden = count === 0;
+    this.#pill.querySelector("[data-words]").textContent = count === 1 ? "1 new peep" : `${count} new peeps`;
+  }
+
+  #atTop() {
+    return this.#peeps.getBoundingClientRect().top >= 0;
+  }
+
+  // Removing something above what one reads must not move what one reads.
+  #keepPlace(change) {
+    const anchor = [...this.#peeps.children].find((peep) => peep.getBoundingClientRect().bottom > 0);
+    const before = anchor?.getBoundingClientRect().top;
+    change();
+    if (anchor?.isConnected) scrollBy(0, anchor.getBoundingClientRect().top - before);
+  }
+
+  async #like(event) {
+    const form = event.target.closest("[data-like-form]");
+    if (!form || !document.body.dataset.viewer) return; // a stranger is taken to the log-in page
+    event.preventDefault();
+    const button = form.querySelector("button");
+    const likes = button.value === "true";
+    const count = button.querySelector("[data-count]");
+    const set = (liked, by) => {
+      button.ariaPressed = String(liked);
+      button.value = String(!liked);
+      count.textContent = Math.max(0, Number(count.textContent) + by) || "";
+    };
+    const sent = send(form, button); // before the button says the opposite
+    set(likes, likes ? 1 : -1);
+    try {
+      await sent;
+    } catch {
+      set(!likes, likes ? -1 : 1);
+    }
+  }
+
+  // Older peeps come by the same link that works without scripts, a screen before its end.
+  #endless() {
+    const link = this.querySelector("[data-older]");
+    if (!link) return;
+    const coming = new IntersectionObserver(async (entries) => {
+      if (!entries.some((entry) => entry.isIntersecting)) return;
+      coming.disconnect();
+      try {
+        const page = await fetch(link.href).then((response) => (response.ok ? response.text() : Promise.reject(response)));
+        const older = new DOMParser().parseFromString(page, "text/html");
+        for (const peep of older.querySelectorAll("[data-peeps] > article")) {
+          if (!document.getElementById(peep.id)) this.#peeps.append(this.#dress(document.adoptNode(peep)));
+        }
+        const next = older.querySelector("[data-older]");
+        if (next) {
+          link.setAttribute("href", next.getAttribute("href"));
+          coming.observe(link);
+        } else {
+          link.parentElement.remove();
+        }
+      } catch {
+        // The link is still there, to be tried by hand.
+      }
+    }, { rootMargin: "800px" });
+    coming.observe(link);
+  }
+
+  // What only this reader sees: their own name in others' words, and their own clock.
+  #dress(root) {
+    const me = document.body.dataset.username;
+    if (me) for (const link of root.querySelectorAll(`a.mention[href="/@${me}"]`)) link.classList.add("you");
+    tell(root);
+    return root;
+  }
+}
+
+function parse(html) {
+  const holder = document.createElement("template");
+  holder.innerHTML = html;
+  return holder.content.firstElementChild;
+}
+
+customElements.define("peep-feed", PeepFeed);

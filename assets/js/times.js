@@ -1,0 +1,29 @@
+// <time datetime> as "3m", ticking. The server's `ago` says the same.
+
+const minute = 60, hour = 60 * minute, day = 24 * hour, week = 7 * day;
+
+function ago(then, now = new Date()) {
+  const seconds = Math.max(0, (now - then) / 1000);
+  if (seconds < minute) return "now";
+  if (seconds < hour) return `${Math.floor(seconds / minute)}m`;
+  if (seconds < day) return `${Math.floor(seconds / hour)}h`;
+  if (seconds < week) return `${Math.floor(seconds / day)}d`;
+  const year = then.getFullYear() === now.getFullYear() ? undefined : "numeric";
+  return then.toLocaleDateString("en-GB", { day: "numeric", month: "short", year });
+}
+
+const exact = new Intl.DateTimeFormat(undefined, { dateStyle: "long", timeStyle: "short" });
+
+// Tells all times inside `root` anew, in the reader's own time zone.
+export function tell(root = document) {
+  for (const time of root.querySelectorAll("time[datetime]")) {
+    const then = new Date(time.dateTime);
+    const text = "exact" in time.dataset ? exact.format(then) : ago(then);
+    if (time.textContent !== text) time.textContent = text;
+    if (!("exact" in time.dataset)) time.title = exact.format(then);
+  }
+}
+
+tell();
+setInterval(() => tell(), 15_000);
+document.addEventListener("visibilitychange", () => document.hidden || tell());

@@ -1,0 +1,192 @@
+//! What lives as long as the process.
+
+use std::{
+    fs::{self, File, TryLockError},
+    io::{Read as _, Seek, Write as _},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    Error,
+    clock::Clock,
+    config::Config,
+    db::{self, Setup},
+    events::{Db, Emission, Event, Topic},
+    ids::Ids,
+    jobs::mail::Mailer,
+    realtime::hub::Hub,
+    web::{limits::Limits, passwords::Passwords, public::PublicPages},
+};
+
+/// The hub with our topics and events.
+pub type Events = Hub<Topic, Event>;
+
+/// Everything that a request or a job may need.
+pub struct App {
+    /// As it was configured.
+    pub config: Config,
+    /// Where the time comes from.
+    pub clock: Clock,
+    /// The database.
+    pub db: Db,
+    /// Who hears what.
+    pub hub: Arc<Events>,
+    /// The data folder, held for this process alone.
+    pub data: DataDir,
+    /// How mail leaves.
+    pub mailer: Mailer,
+    /// The bounded pool that hashes passwords.
+    pub passwords: Passwords,
+    /// How often is too often.
+    pub limits: Limits,
+    /// The pages that strangers see, ready in memory.
+    pub public: PublicPages,
+    /// Cancelled when the server is to stop.
+    pub stop: CancellationToken,
+    /// Open connections and sockets: stopping waits for them.
+    pub tasks: TaskTracker,
+}
+
+impl App {
+    /// Opens and migrates the database, and sets up the rest. The error is one line for the terminal.
+    pub fn open(config: Config, data: DataDir, clock: Clock, ids: Ids) -> Result<Arc<Self>, String> {
+        let hub = Arc::new(Events::default());
+        let changes = Arc::new(AtomicU64::new(0));
+        let on_commit = {
+            let (hub, changes) = (Arc::clone(&hub), Arc::clone(&changes));
+            Arc::new(move |emitted: Vec<Emission>| {
+                // First the pages in memory grow old, then people hear, then the writer has its
+                // answer: nobody who knows of a change can be shown a page without it.
+                if emitted.iter().any(|e| e.topic == Topic::Public) {
+                    changes.fetch_add(1, Ordering::Release);
+                }
+                for Emission { topic, event } in &emitted {
+                    hub.publish(topic, event);
+                }
+            })
+        };
+        let setup = Setup { clock: clock.clone(), ids: Arc::new(ids), on_commit };
+        let db = match &config.database_url {
+            Some(url) => db::Db::postgres(url, &setup).map_err(|e| format!("can't open PostgreSQL: {e}")),
+            None => {
+                let file = data.path.join("chitter.db");
+                db::Db::sqlite(&file, setup).map_err(|e| format!("can't open {}: {e}", file.display()))
+            }
+        }?;
+        Ok(Arc::new(App {
+            mailer: Mailer::new(&config, &data.path.join("outbox"))?,
+            passwords: Passwords::new(),
+            limits: Limits::new(config.limits, &clock),
+            public: PublicPages::new(changes),
+            stop: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+            config,
+            clock,
+            db,
+            hub,
+            data,
+        }))
+    }
+}
+
+/// The data folder. Only one process has it at a time.
+pub struct DataDir {
+    /// Where it is.
+    pub path: PathBuf,
+    /// This node's name in the outbox: what it had claimed when it died, it knows again by it.
+    pub node: String,
+    key: [u8; 32],
+    _lock: File,
+}
+
+impl DataDir {
+    /// Takes the folder, makes what is missing in it, and refuses if another process has it.
+    pub fn open(path: &Path) -> Result<Self, String> {
+        let at = |what: &Path| {
+            let what = what.display().to_string();
+            move |e: std::io::Error| format!("can't use {what}: {e}")
+        };
+        // It holds everybody's words and addresses: nobody else on the machine is to read it.
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(at(path))?;
+        let lock_file = path.join("lock");
+        let mut lock = fs::OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(&lock_file)
+            .map_err(at(&lock_file))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(format!(
+                    "another chitter is using {}: stop it first, or set CHITTER_DATA",
+                    path.display()
+                ));
+            }
+            Err(TryLockError::Error(e)) => return Err(at(&lock_file)(e)),
+        }
+        let mut node = String::new();
+        lock.read_to_string(&mut node).map_err(at(&lock_file))?;
+        if node.trim().is_empty() {
+            node = hex(&random::<8>()?);
+            lock.rewind().and_then(|()| writeln!(lock, "{node}")).map_err(at(&lock_file))?;
+        }
+        let key = key(&path.join("key"))?;
+        Ok(DataDir { path: path.to_owned(), node: node.trim().into(), key, _lock: lock })
+    }
+
+    /// Signs a text that we hand out and want to know again. `purpose` keeps one kind of link from
+    /// passing for another. 128 bits of HMAC-SHA-256, in hex.
+    pub fn sign(&self, purpose: &str, text: &str) -> String {
+        #[expect(clippy::expect_used, reason = "HMAC takes a key of any length")]
+        let mut mac = Hmac::<Sha256>::new_from_slice(&self.key).expect("any key will do");
+        for part in [purpose, text] {
+            mac.update(&(part.len() as u64).to_be_bytes());
+            mac.update(part.as_bytes());
+        }
+        hex(&mac.finalize().into_bytes()[..16])
+    }
+}
+
+/// The server's own key: made on the first start, kept for ever, readable by nobody else.
+fn key(file: &Path) -> Result<[u8; 32], String> {
+    let at = |e: std::io::Error| format!("can't use {}: {e}", file.display());
+    match fs::read(file) {
+        Ok(bytes) => bytes.try_into().map_err(|_| {
+            format!(
+                "{} is damaged: restore it from a backup, or delete it to void the links in sent mails",
+                file.display()
+            )
+        }),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+            let key = random::<32>()?;
+            let mut open = fs::OpenOptions::new();
+            let mut file = open.write(true).create_new(true).mode(0o600).open(file).map_err(at)?;
+            file.write_all(&key).and_then(|()| file.sync_all()).map_err(at)?;
+            Ok(key)
+        }
+        Err(e) => Err(at(e)),
+    }
+}
+
+fn random<const N: usize>() -> Result<[u8; N], String> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(|e| Error::internal(e).to_string())?;
+    Ok(bytes)
+}
+
+/// Bytes as lower-case hex.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

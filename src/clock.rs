@@ -1,0 +1,159 @@
+//! Time, passed in. Nothing else in the crate may ask the machine what time it is
+//! (clippy's `disallowed-methods` sees to that), so a test can live through a day in a millisecond.
+
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use tokio::sync::watch;
+
+/// A moment: milliseconds since 1970-01-01T00:00:00Z. This is also how the databases store it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Time(i64);
+
+impl Time {
+    /// The moment `ms` milliseconds after the Unix epoch.
+    pub const fn from_ms(ms: i64) -> Self {
+        Time(ms)
+    }
+
+    /// Milliseconds since the Unix epoch.
+    pub const fn ms(self) -> i64 {
+        self.0
+    }
+
+    /// How long ago `earlier` was, seen from here; zero if it is still to come.
+    pub fn since(self, earlier: Time) -> Duration {
+        Duration::from_millis(u64::try_from(self.0 - earlier.0).unwrap_or(0))
+    }
+
+    /// RFC 3339 in UTC with milliseconds, as `2026-11-20T14:31:07.512Z`.
+    pub fn rfc3339(self) -> String {
+        match jiff::Timestamp::from_millisecond(self.0) {
+            Ok(t) => format!("{t:.3}"),
+            Err(_) => String::from("1970-01-01T00:00:00.000Z"),
+        }
+    }
+
+    /// The calendar in UTC, for showing dates.
+    pub fn utc(self) -> jiff::civil::DateTime {
+        jiff::Timestamp::from_millisecond(self.0)
+            .unwrap_or(jiff::Timestamp::UNIX_EPOCH)
+            .to_zoned(jiff::tz::TimeZone::UTC)
+            .datetime()
+    }
+}
+
+impl std::ops::Add<Duration> for Time {
+    type Output = Time;
+    fn add(self, d: Duration) -> Time {
+        Time(self.0.saturating_add(i64::try_from(d.as_millis()).unwrap_or(i64::MAX)))
+    }
+}
+
+impl std::ops::Sub<Duration> for Time {
+    type Output = Time;
+    fn sub(self, d: Duration) -> Time {
+        Time(self.0.saturating_sub(i64::try_from(d.as_millis()).unwrap_or(i64::MAX)))
+    }
+}
+
+impl fmt::Display for Time {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.rfc3339())
+    }
+}
+
+/// Where the time comes from. Clones share one clock.
+#[derive(Clone, Debug, Default)]
+pub enum Clock {
+    /// The machine's own.
+    #[default]
+    System,
+    /// One that stands still until it is moved: for tests and for `chitter seed`.
+    Manual(Arc<watch::Sender<Time>>),
+}
+
+impl Clock {
+    /// A clock that shows `start` until [`Clock::set`] or [`Clock::advance`] moves it.
+    pub fn manual(start: Time) -> Self {
+        Clock::Manual(Arc::new(watch::Sender::new(start)))
+    }
+
+    /// What time it is.
+    #[expect(clippy::disallowed_methods, reason = "the one place that asks the machine")]
+    pub fn now(&self) -> Time {
+        match self {
+            Clock::System => {
+                let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+                Time(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+            }
+            Clock::Manual(hand) => *hand.borrow(),
+        }
+    }
+
+    /// Moves a manual clock forward and wakes whoever sleeps until then. The system's clock stays.
+    pub fn advance(&self, by: Duration) {
+        if let Clock::Manual(hand) = self {
+            hand.send_modify(|now| *now = *now + by);
+        }
+    }
+
+    /// Sets a manual clock. The system's clock stays.
+    pub fn set(&self, to: Time) {
+        if let Clock::Manual(hand) = self {
+            hand.send_replace(to);
+        }
+    }
+
+    /// Returns when `moment` has come.
+    pub async fn sleep_until(&self, moment: Time) {
+        match self {
+            Clock::System => tokio::time::sleep(moment.since(self.now())).await,
+            Clock::Manual(hand) => {
+                let mut seen = hand.subscribe();
+                // The sender lives in `self`, so this ends only by the hand reaching `moment`.
+                let _ = seen.wait_for(|now| *now >= moment).await;
+            }
+        }
+    }
+}
+
+/// Rate limits count by the same clock, so a test can let them recover.
+impl governor::clock::Clock for Clock {
+    type Instant = governor::nanos::Nanos;
+
+    fn now(&self) -> Self::Instant {
+        let ms = u64::try_from(Clock::now(self).ms()).unwrap_or(0);
+        Duration::from_millis(ms).into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moment_prints_as_rfc_3339_with_milliseconds() {
+        assert_eq!(Time::from_ms(0).rfc3339(), "1970-01-01T00:00:00.000Z");
+        assert_eq!(Time::from_ms(1_795_185_067_512).rfc3339(), "2026-11-20T14:31:07.512Z");
+    }
+
+    #[test]
+    fn nothing_is_a_negative_time_ago() {
+        assert_eq!(Time::from_ms(5).since(Time::from_ms(9)), Duration::ZERO);
+    }
+
+    #[tokio::test]
+    async fn a_sleeper_on_a_manual_clock_wakes_when_the_hand_reaches_it() {
+        let clock = Clock::manual(Time::from_ms(0));
+        let sleeper = tokio::spawn({
+            let clock = clock.clone();
+            async move { clock.sleep_until(Time::from_ms(1000)).await }
+        });
+        clock.advance(Duration::from_secs(1));
+        sleeper.await.expect("the sleeper wakes");
+    }
+}

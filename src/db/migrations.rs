@@ -1,0 +1,61 @@
+//! The schema, step by step. Each file of `migrations/` runs once, in a transaction of its own,
+//! when the server starts. A file that has been released is never edited.
+
+use postgres::Client;
+use rusqlite::Connection;
+
+use crate::{Error, Result, clock::Time};
+
+/// Every migration in order; its number is its place, counted from 1.
+const ALL: &[(&str, &str)] =
+    &[("0001_accounts_and_peeps", include_str!("../../migrations/0001_accounts_and_peeps.sql"))];
+
+/// In SQLite only `INTEGER PRIMARY KEY` is the rowid itself; `BIGINT` would be a second index.
+const SQLITE_ID: (&str, &str) = ("BIGINT PRIMARY KEY", "INTEGER PRIMARY KEY");
+
+const MADE: &str = "CREATE TABLE IF NOT EXISTS migrations (
+    version BIGINT PRIMARY KEY, name TEXT NOT NULL, applied_at BIGINT NOT NULL)";
+const DONE: &str = "SELECT COALESCE(MAX(version), 0) FROM migrations";
+const NOTE: &str = "INSERT INTO migrations (version, name, applied_at) VALUES ($1, $2, $3)";
+
+/// Brings a SQLite file up to date.
+pub(super) fn sqlite(conn: &Connection, now: Time) -> Result<()> {
+    let fail = super::sqlite::error;
+    conn.execute_batch(&MADE.replace(SQLITE_ID.0, SQLITE_ID.1)).map_err(fail)?;
+    let done = conn.query_row(DONE, [], |row| row.get(0)).map_err(fail)?;
+    for (version, name, text) in pending(done)? {
+        let tx = conn.unchecked_transaction().map_err(fail)?;
+        tx.execute_batch(&text.replace(SQLITE_ID.0, SQLITE_ID.1)).map_err(fail)?;
+        tx.execute(NOTE, (version, name, now.ms())).map_err(fail)?;
+        tx.commit().map_err(fail)?;
+        tracing::info!(name, "Migrated the database");
+    }
+    Ok(())
+}
+
+/// Brings a PostgreSQL database up to date. Several nodes may start at once: one of them
+/// migrates, and the others wait for it.
+pub(super) fn postgres(client: &mut Client, now: Time) -> Result<()> {
+    let fail = super::postgres::error;
+    let mut tx = client.transaction().map_err(fail)?;
+    // Any number will do, as long as it is ours: "chitter" on a telephone's keys.
+    tx.execute("SELECT pg_advisory_xact_lock(2448837)", &[]).map_err(fail)?;
+    tx.batch_execute(MADE).map_err(fail)?;
+    let done = tx.query_one(DONE, &[]).map_err(fail)?.get(0);
+    for (version, name, text) in pending(done)? {
+        tx.batch_execute(text).map_err(fail)?;
+        tx.execute(NOTE, &[&version, &name, &now.ms()]).map_err(fail)?;
+        tracing::info!(name, "Migrated the database");
+    }
+    tx.commit().map_err(fail)
+}
+
+fn pending(done: i64) -> Result<impl Iterator<Item = (i64, &'static str, &'static str)>> {
+    let all = (1..).zip(ALL).map(|(version, (name, text))| (version, *name, *text));
+    if done > ALL.len() as i64 {
+        return Err(Error::internal(
+            "the database was last used by a newer chitter: use that one, or restore a backup",
+        ));
+    }
+    Ok(all.filter(move |(version, ..)| *version > done))
+}

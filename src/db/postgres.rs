@@ -1,0 +1,314 @@
+//! PostgreSQL: a fixed set of threads, each with a connection of its own, runs the same closures.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    str::FromStr,
+    sync::{Arc, Mutex, PoisonError},
+    thread,
+    time::Duration,
+};
+
+use crossbeam_channel::{Receiver, Sender};
+use postgres::{Client, Config, Statement, error::SqlState, types::ToSql};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use super::{Read, Setup, Tx, Value, Work, migrations, tx::Conn};
+use crate::{Error, Result};
+
+/// Connections, one thread each. PostgreSQL allows a hundred by default, and several nodes
+/// share them.
+const CONNECTIONS: usize = 16;
+
+/// Work that may wait, as for SQLite.
+const QUEUE: usize = 4096;
+
+/// How often a write is tried when it collides with others, before it counts as failed.
+const TRIES: u32 = 8;
+
+/// True says that the connection is lost and must not be used again.
+type ReadJob = Box<dyn FnOnce(&Read<'_>) -> bool + Send>;
+
+enum Task<E> {
+    Write(Box<dyn Work<E>>),
+    Read(ReadJob),
+}
+
+pub(super) struct Postgres<E: 'static> {
+    queue: Mutex<Option<Sender<Task<E>>>>,
+    threads: Mutex<Vec<thread::JoinHandle<()>>>,
+}
+
+impl<E: Send + 'static> Postgres<E> {
+    pub(super) fn open(url: &str, setup: &Setup<E>) -> Result<Self> {
+        let connector = Arc::new(Connector::new(url)?);
+        let now = setup.clock.now();
+        // The sync client runs an event loop of its own, which must not be inside another.
+        let first = thread::scope(|scope| {
+            let migrate = || -> Result<Connection> {
+                let mut conn = connector.connect()?;
+                migrations::postgres(&mut conn.client, now)?;
+                Ok(conn)
+            };
+            scope.spawn(migrate).join().unwrap_or_else(|_| Err(Error::internal("a panic while connecting")))
+        })?;
+        let (queue, waiting) = crossbeam_channel::bounded(QUEUE);
+        let mut threads = Vec::with_capacity(CONNECTIONS);
+        let mut first = Some(first);
+        for n in 0..CONNECTIONS {
+            let worker =
+                Worker { connector: Arc::clone(&connector), conn: first.take(), setup: setup.clone() };
+            let waiting = waiting.clone();
+            let thread = thread::Builder::new()
+                .name(format!("postgres-{n}"))
+                .spawn(move || worker.run(&waiting))
+                .map_err(Error::internal)?;
+            threads.push(thread);
+        }
+        Ok(Postgres { queue: Mutex::new(Some(queue)), threads: Mutex::new(threads) })
+    }
+
+    pub(super) fn write(&self, job: Box<dyn Work<E>>) -> Result<()> {
+        self.send(Task::Write(job))
+    }
+
+    pub(super) fn read(&self, job: ReadJob) -> Result<()> {
+        self.send(Task::Read(job))
+    }
+
+    fn send(&self, task: Task<E>) -> Result<()> {
+        let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        queue.as_ref().ok_or(Error::Busy)?.try_send(task).map_err(|_| Error::Busy)
+    }
+
+    pub(super) fn close(&self) {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        for thread in threads {
+            let _ = thread.join();
+        }
+        tracing::info!("The database is closed");
+    }
+}
+
+/// Knows how to reach the server.
+struct Connector {
+    config: Config,
+    tls: MakeRustlsConnect,
+}
+
+impl Connector {
+    fn new(url: &str) -> Result<Self> {
+        let mut config = Config::from_str(url).map_err(Error::internal)?;
+        config.application_name("chitter");
+        if config.get_connect_timeout().is_none() {
+            config.connect_timeout(Duration::from_secs(10));
+        }
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        let tls =
+            rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+                .with_safe_default_protocol_versions()
+                .map_err(Error::internal)?
+                .with_root_certificates(roots)
+                .with_no_client_auth();
+        Ok(Connector { config, tls: MakeRustlsConnect::new(tls) })
+    }
+
+    fn connect(&self) -> Result<Connection> {
+        let mut client = self.config.connect(self.tls.clone()).map_err(error)?;
+        // A statement that hangs must not hold its thread, or the row it locked, for ever.
+        client
+            .batch_execute(
+                "SET statement_timeout = '15s'; SET lock_timeout = '10s';
+                 SET idle_in_transaction_session_timeout = '30s'; SET client_min_messages = warning",
+            )
+            .map_err(error)?;
+        Ok(Connection { client, statements: HashMap::new() })
+    }
+}
+
+/// A connection and its prepared statements.
+pub(super) struct Connection {
+    client: Client,
+    statements: HashMap<&'static str, Statement>,
+}
+
+impl Connection {
+    pub(super) fn query(&mut self, sql: &'static str, params: &[Value<'_>]) -> Result<Vec<postgres::Row>> {
+        let statement = self.statement(sql)?;
+        self.client.query(&statement, &as_sql(params)).map_err(error)
+    }
+
+    pub(super) fn execute(&mut self, sql: &'static str, params: &[Value<'_>]) -> Result<u64> {
+        let statement = self.statement(sql)?;
+        self.client.execute(&statement, &as_sql(params)).map_err(error)
+    }
+
+    pub(super) fn prepare(&mut self, sql: &str) -> Result<()> {
+        self.client.prepare(sql).map(drop).map_err(error)
+    }
+
+    fn statement(&mut self, sql: &'static str) -> Result<Statement> {
+        if let Some(statement) = self.statements.get(sql) {
+            return Ok(statement.clone());
+        }
+        let statement = self.client.prepare(sql).map_err(error)?;
+        self.statements.insert(sql, statement.clone());
+        Ok(statement)
+    }
+
+    /// One try at one write: begin, work, commit.
+    fn attempt<E>(&mut self, job: &mut dyn Work<E>, setup: &Setup<E>) -> Attempt {
+        if let Err(error) = self.execute("BEGIN", &[]) {
+            return Attempt::Failed(error);
+        }
+        let mut tx = Tx::new(Conn::Postgres(self.into()), setup);
+        let keep = job.run(&mut tx);
+        let emitted = tx.into_emitted();
+        if !keep {
+            let retry = job.error().is_some_and(is_retryable);
+            let lost = self.execute("ROLLBACK", &[]).is_err();
+            return if retry || lost { Attempt::Again } else { Attempt::Refused };
+        }
+        match self.execute("COMMIT", &[]) {
+            Ok(_) => {
+                if !emitted.is_empty() {
+                    (setup.on_commit)(emitted);
+                }
+                Attempt::Done
+            }
+            Err(error) if is_retryable(&error) => Attempt::Again,
+            // The commit may or may not have happened. An idempotency key tells the client.
+            Err(error) => Attempt::Failed(error),
+        }
+    }
+}
+
+enum Attempt {
+    Done,
+    Refused,
+    Again,
+    Failed(Error),
+}
+
+fn as_sql<'a>(params: &'a [Value<'a>]) -> Vec<&'a (dyn ToSql + Sync)> {
+    params.iter().map(|p| p as &(dyn ToSql + Sync)).collect()
+}
+
+/// A thread and its connection.
+struct Worker<E: 'static> {
+    connector: Arc<Connector>,
+    conn: Option<Connection>,
+    setup: Setup<E>,
+}
+
+impl<E: 'static> Worker<E> {
+    fn run(mut self, waiting: &Receiver<Task<E>>) {
+        while let Ok(task) = waiting.recv() {
+            match task {
+                Task::Write(job) => self.write(job),
+                Task::Read(job) => self.read(job),
+            }
+        }
+    }
+
+    fn write(&mut self, mut job: Box<dyn Work<E>>) {
+        if !job.wanted() {
+            return;
+        }
+        for try_no in 0..TRIES {
+            let conn = match connected(&mut self.conn, &self.connector) {
+                Ok(conn) => conn,
+                Err(error) => return job.fail(error),
+            };
+            match conn.attempt(&mut *job, &self.setup) {
+                Attempt::Done | Attempt::Refused => return job.answer(),
+                Attempt::Failed(error) => {
+                    tracing::error!(%error, "A commit failed");
+                    self.conn = None;
+                    return job.fail(error);
+                }
+                Attempt::Again => thread::sleep(backoff(try_no)),
+            }
+        }
+        tracing::warn!(tries = TRIES, "A write kept colliding with others");
+        job.fail(Error::Busy);
+    }
+
+    fn read(&mut self, job: ReadJob) {
+        // Without a connection the job is dropped, and its caller hears that we are busy.
+        if let Ok(conn) = connected(&mut self.conn, &self.connector) {
+            let now = self.setup.clock.now();
+            if job(&Read::new(Conn::Postgres(conn.into()), now)) {
+                self.conn = None;
+            }
+        }
+    }
+}
+
+/// The worker's connection, made anew where it is closed.
+fn connected<'a>(conn: &'a mut Option<Connection>, connector: &Connector) -> Result<&'a mut Connection> {
+    if conn.as_ref().is_some_and(|c| c.client.is_closed()) {
+        *conn = None;
+    }
+    match conn {
+        Some(conn) => Ok(conn),
+        None => match connector.connect() {
+            Ok(new) => Ok(conn.insert(new)),
+            Err(error) => {
+                tracing::error!(%error, "PostgreSQL can't be reached");
+                Err(Error::Busy)
+            }
+        },
+    }
+}
+
+/// A short wait that grows: 1, 2, 4 … 128 ms, so that two that collided do not collide again.
+fn backoff(try_no: u32) -> Duration {
+    Duration::from_millis(1 << try_no.min(7))
+}
+
+fn driver_error(error: &Error) -> Option<&postgres::Error> {
+    match error {
+        Error::Internal(source) => source.downcast_ref().map(|Failure(error)| error),
+        _ => None,
+    }
+}
+
+/// Another try can succeed: the transaction was rolled back for the sake of another one.
+fn is_retryable(error: &Error) -> bool {
+    driver_error(error).and_then(postgres::Error::code).is_some_and(|code| {
+        *code == SqlState::T_R_SERIALIZATION_FAILURE || *code == SqlState::T_R_DEADLOCK_DETECTED
+    })
+}
+
+/// The connection is gone.
+pub(super) fn is_lost(error: &Error) -> bool {
+    driver_error(error).is_some_and(postgres::Error::is_closed)
+}
+
+/// One of ours for one of PostgreSQL's.
+pub(super) fn error(error: postgres::Error) -> Error {
+    match error.code() {
+        Some(code) if *code == SqlState::DISK_FULL => Error::Full,
+        Some(code) if *code == SqlState::LOCK_NOT_AVAILABLE => Error::Busy,
+        _ => Error::internal(Failure(error)),
+    }
+}
+
+/// The driver's error as the log may have it: what the server said, without its `DETAIL`, because
+/// that holds values, and values are people's words and addresses.
+#[derive(Debug)]
+struct Failure(postgres::Error);
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.as_db_error() {
+            Some(said) => write!(f, "PostgreSQL: {} ({})", said.message(), said.code().code()),
+            None => write!(f, "PostgreSQL: {}", self.0),
+        }
+    }
+}
+
+impl std::error::Error for Failure {}

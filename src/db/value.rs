@@ -1,0 +1,142 @@
+//! One value type and one row type over both engines.
+
+use postgres::types::{FromSqlOwned, IsNull, ToSql, Type, private::BytesMut, to_sql_checked};
+use rusqlite::types::{FromSql, ToSqlOutput, ValueRef};
+
+use crate::{Result, clock::Time};
+
+/// A parameter of a statement.
+#[derive(Clone, Copy, Debug)]
+pub enum Value<'a> {
+    /// SQL's NULL.
+    Null,
+    /// `BIGINT`: ids, times, counts.
+    Int(i64),
+    /// `BOOLEAN`.
+    Bool(bool),
+    /// `TEXT`. PostgreSQL refuses U+0000, so the domain does too.
+    Text(&'a str),
+}
+
+impl From<i64> for Value<'_> {
+    fn from(v: i64) -> Self {
+        Value::Int(v)
+    }
+}
+
+impl From<bool> for Value<'_> {
+    fn from(v: bool) -> Self {
+        Value::Bool(v)
+    }
+}
+
+impl From<Time> for Value<'_> {
+    fn from(v: Time) -> Self {
+        Value::Int(v.ms())
+    }
+}
+
+impl<'a> From<&'a str> for Value<'a> {
+    fn from(v: &'a str) -> Self {
+        Value::Text(v)
+    }
+}
+
+impl<'a> From<&'a String> for Value<'a> {
+    fn from(v: &'a String) -> Self {
+        Value::Text(v)
+    }
+}
+
+impl<'a, T: Into<Value<'a>>> From<Option<T>> for Value<'a> {
+    fn from(v: Option<T>) -> Self {
+        v.map_or(Value::Null, Into::into)
+    }
+}
+
+impl rusqlite::ToSql for Value<'_> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(match self {
+            Value::Null => ValueRef::Null,
+            Value::Int(v) => ValueRef::Integer(*v),
+            Value::Bool(v) => ValueRef::Integer(i64::from(*v)),
+            Value::Text(v) => ValueRef::Text(v.as_bytes()),
+        }))
+    }
+}
+
+impl ToSql for Value<'_> {
+    fn to_sql(
+        &self,
+        ty: &Type,
+        out: &mut BytesMut,
+    ) -> std::result::Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
+        match self {
+            Value::Null => Ok(IsNull::Yes),
+            Value::Int(v) if <i64 as ToSql>::accepts(ty) => v.to_sql(ty, out),
+            Value::Bool(v) if <bool as ToSql>::accepts(ty) => v.to_sql(ty, out),
+            Value::Text(v) if <&str as ToSql>::accepts(ty) => v.to_sql(ty, out),
+            other => Err(format!("the statement wants {ty}, not {other:?}").into()),
+        }
+    }
+
+    fn accepts(_: &Type) -> bool {
+        true // `to_sql` looks at the value as well, and says what does not fit
+    }
+
+    to_sql_checked!();
+}
+
+/// A type that a column can be read as.
+pub trait Column: Sized {
+    /// What both drivers can read.
+    type Raw: FromSql + FromSqlOwned;
+    /// Makes the type of what was read.
+    fn from_raw(raw: Self::Raw) -> Self;
+}
+
+macro_rules! plain_columns {
+    ($($ty:ty),*) => {$(
+        impl Column for $ty {
+            type Raw = $ty;
+            fn from_raw(raw: $ty) -> Self {
+                raw
+            }
+        }
+    )*};
+}
+
+plain_columns!(i64, bool, String);
+
+impl Column for Time {
+    type Raw = i64;
+    fn from_raw(raw: i64) -> Self {
+        Time::from_ms(raw)
+    }
+}
+
+impl<T: Column> Column for Option<T> {
+    type Raw = Option<T::Raw>;
+    fn from_raw(raw: Option<T::Raw>) -> Self {
+        raw.map(T::from_raw)
+    }
+}
+
+/// One row of an answer.
+pub enum Row<'a> {
+    /// From SQLite.
+    Sqlite(&'a rusqlite::Row<'a>),
+    /// From PostgreSQL.
+    Postgres(&'a postgres::Row),
+}
+
+impl Row<'_> {
+    /// The column at `index`, counted from 0. An error where the type does not fit.
+    pub fn get<T: Column>(&self, index: usize) -> Result<T> {
+        match self {
+            Row::Sqlite(row) => row.get(index).map_err(super::sqlite::error),
+            Row::Postgres(row) => row.try_get(index).map_err(super::postgres::error),
+        }
+        .map(T::from_raw)
+    }
+}

@@ -1,0 +1,77 @@
+//! Sessions: who someone is, by the token in their cookie.
+
+use std::time::Duration;
+
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use sha2::{Digest, Sha256};
+
+use crate::{
+    Error, Result,
+    clock::Time,
+    db::Read,
+    events::Tx,
+    ids::AccountId,
+    store::{self, accounts::Account},
+};
+
+/// How long a session lasts after it was last used.
+pub const LASTS: Duration = Duration::from_secs(180 * 24 * 3600);
+
+/// How often its use is noted: often enough for the above, rare enough to cost nothing.
+const NOTED: Duration = Duration::from_secs(24 * 3600);
+
+/// A session's secret: 256 random bits, in the cookie alone. The database has its SHA-256, so a
+/// stolen backup opens no session. It never prints itself.
+#[derive(Clone)]
+pub struct Token(String);
+
+impl Token {
+    /// A fresh one.
+    pub fn random() -> Result<Self> {
+        let mut bytes = [0; 32];
+        getrandom::fill(&mut bytes).map_err(Error::internal)?;
+        Ok(Token(BASE64_URL_SAFE_NO_PAD.encode(bytes)))
+    }
+
+    /// What a cookie says, whether or not it is one of ours.
+    pub fn from_cookie(value: &str) -> Self {
+        Token(value.into())
+    }
+
+    /// For the cookie.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    fn hash(&self) -> String {
+        crate::app::hex(&Sha256::digest(self.0.as_bytes()))
+    }
+}
+
+/// Starts a session for the account.
+pub fn start(tx: &mut Tx<'_>, token: &Token, account: AccountId) -> Result<()> {
+    store::sessions::insert(tx, &token.hash(), account)
+}
+
+/// Whose session it is, and whether its use is to be noted by [`touch`].
+pub fn find(read: &Read<'_>, token: &Token) -> Result<Option<(Account, bool)>> {
+    let now = read.now();
+    let found = store::sessions::account(read, &token.hash(), now - LASTS)?;
+    Ok(found.map(|(account, seen_at)| (account, now.since(seen_at) > NOTED)))
+}
+
+/// Notes that the session is in use.
+pub fn touch(tx: &mut Tx<'_>, token: &Token) -> Result<()> {
+    store::sessions::touch(tx, &token.hash())
+}
+
+/// Ends the session.
+pub fn end(tx: &mut Tx<'_>, token: &Token) -> Result<()> {
+    store::sessions::delete(tx, &token.hash())
+}
+
+/// Forgets the sessions that have run out by now.
+pub fn forget_stale(tx: &mut Tx<'_>) -> Result<u64> {
+    let since: Time = tx.now() - LASTS;
+    store::sessions::delete_stale(tx, since)
+}

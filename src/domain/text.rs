@@ -1,0 +1,293 @@
+//! What people write: cleaned on the way in, and taken apart into words, links, mentions and tags.
+
+use linkify::{LinkFinder, LinkKind};
+use unicode_normalization::{UnicodeNormalization, char::is_combining_mark};
+use unicode_segmentation::UnicodeSegmentation;
+
+use crate::{Error, Result};
+
+/// The longest a single character may be, in bytes. A family of four with skin tones takes 41;
+/// what is longer is a tower of marks that would cover its neighbours.
+const CLUSTER: usize = 64;
+
+/// Members that one peep can mention, and tags it can be filed under: what is beyond stays text.
+/// Each costs a look-up, and a peep that calls everybody is an alarm bell.
+pub const REFERENCES: usize = 20;
+
+/// How a field's text is taken.
+#[derive(Clone, Copy, Debug)]
+pub struct Rules {
+    /// The form field that a refusal is about.
+    pub field: &'static str,
+    /// Extended grapheme clusters (UAX #29) after NFC, which is what a person counts.
+    pub limit: usize,
+    /// Whether it may have line breaks.
+    pub lines: bool,
+    /// What to say when there is nothing.
+    pub empty: &'static str,
+}
+
+/// Cleans text: NFC, `\n` for every line break, no blank space around it, no runs of empty lines.
+/// Refuses what is empty to the eye, too long, or holds control characters or towers of marks.
+pub fn clean(raw: &str, rules: Rules) -> Result<String> {
+    let refuse = |message: String| Err(Error::invalid(rules.field, message));
+    let mut text: String = raw.nfc().collect();
+    if text.contains('\r') {
+        text = text.replace("\r\n", "\n").replace('\r', "\n");
+    }
+    if let Some(c) = text.chars().find(|&c| c.is_control() && !(rules.lines && matches!(c, '\n' | '\t'))) {
+        return refuse(match c {
+            '\n' | '\t' => "This has to fit on one line.".into(),
+            _ => format!("There is a hidden control character (U+{:04X}) in it. Take it out.", c as u32),
+        });
+    }
+    if !text.chars().any(is_visible) {
+        return refuse(rules.empty.into());
+    }
+    let mut text = text.trim().to_owned();
+    while text.contains("\n\n\n") {
+        text = text.replace("\n\n\n", "\n\n");
+    }
+    let mut length = 0;
+    for cluster in text.graphemes(true) {
+        length += 1;
+        if cluster.len() > CLUSTER {
+            return refuse("One of the characters carries too many marks. Use fewer.".into());
+        }
+    }
+    if length > rules.limit {
+        return refuse(format!(
+            "That is {length} characters, and there is room for {}. Take out {}.",
+            rules.limit,
+            length - rules.limit
+        ));
+    }
+    Ok(text)
+}
+
+/// Whether a character leaves ink, or at least means to.
+fn is_visible(c: char) -> bool {
+    !c.is_whitespace()
+        && !is_combining_mark(c)
+        && !matches!(c,
+            '\u{00AD}' | '\u{034F}' | '\u{061C}' | '\u{115F}' | '\u{1160}' | '\u{17B4}' | '\u{17B5}'
+            | '\u{180B}'..='\u{180F}' | '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}'
+            | '\u{2060}'..='\u{206F}' | '\u{2800}' | '\u{3164}' | '\u{FE00}'..='\u{FE0F}'
+            | '\u{FEFF}' | '\u{FFA0}' | '\u{FFF0}'..='\u{FFF8}' | '\u{E0000}'..='\u{E0FFF}')
+}
+
+/// Whether a character turns the direction of the text around it, or hides: fine among one's own
+/// words, where they are isolated, but not in a name, where it could pose as another.
+pub fn is_disguise(c: char) -> bool {
+    matches!(c,
+        '\u{061C}' | '\u{200B}' | '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}'
+        | '\u{2060}'..='\u{206F}' | '\u{FEFF}' | '\u{E0000}'..='\u{E0FFF}')
+}
+
+/// A piece of what someone wrote.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Segment<'a> {
+    /// Just words.
+    Words(&'a str),
+    /// An `http` or `https` address, as written.
+    Link(&'a str),
+    /// `@sjmog`, with the username in lower case. Whether there is such a member is another question.
+    Mention(&'a str, String),
+    /// `#letterpress`, with the tag as it is stored: NFKC, lower case.
+    Tag(&'a str, String),
+}
+
+/// Takes cleaned text apart. The pieces joined are the text.
+pub fn segments(text: &str) -> Vec<Segment<'_>> {
+    let mut out = Vec::new();
+    // Most peeps have none of it, and the link finder is the costly part.
+    if text.contains("://") {
+        let mut finder = LinkFinder::new();
+        finder.kinds(&[LinkKind::Url]);
+        for span in finder.spans(text) {
+            match span.kind() {
+                Some(LinkKind::Url) if is_web(span.as_str()) => out.push(Segment::Link(span.as_str())),
+                _ => references(span.as_str(), &mut out),
+            }
+        }
+    } else {
+        references(text, &mut out);
+    }
+    out
+}
+
+fn is_web(url: &str) -> bool {
+    let scheme = url.split_once("://").map_or("", |(scheme, _)| scheme);
+    scheme.eq_ignore_ascii_case("https") || scheme.eq_ignore_ascii_case("http")
+}
+
+/// Finds the mentions and tags in a stretch without links.
+fn references<'a>(text: &'a str, out: &mut Vec<Segment<'a>>) {
+    let mut told = 0; // up to here it is in `out`
+    let mut from = 0; // from here on we look
+    while let Some(sign) = text[from..].find(['@', '#']).map(|at| from + at) {
+        let before = text[..sign].chars().next_back();
+        let after = &text[sign + 1..];
+        let (len, segment) = match text.as_bytes()[sign] {
+            b'@' => mention(before, after),
+            _ => tag(before, after),
+        };
+        from = sign + 1 + len;
+        if let Some(make) = segment {
+            if told < sign {
+                out.push(Segment::Words(&text[told..sign]));
+            }
+            out.push(make(&text[sign..from]));
+            told = from;
+        }
+    }
+    if told < text.len() {
+        out.push(Segment::Words(&text[told..]));
+    }
+}
+
+/// How to make the segment of its text, if it is one.
+type Make<'a> = Option<Box<dyn FnOnce(&'a str) -> Segment<'a>>>;
+
+fn mention<'a>(before: Option<char>, after: &'a str) -> (usize, Make<'a>) {
+    let len = after.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(after.len());
+    let mut next = after[len..].chars();
+    let goes_on = match next.next() {
+        Some('@') => next.next().is_some_and(char::is_alphanumeric), // an address elsewhere
+        Some(c) => is_word(c),
+        None => false,
+    };
+    let fits =
+        (1..=30).contains(&len) && !goes_on && !before.is_some_and(|c| is_word(c) || "@/.".contains(c));
+    let username = after[..len].to_ascii_lowercase();
+    (len, fits.then(|| Box::new(|text| Segment::Mention(text, username)) as _))
+}
+
+fn tag<'a>(before: Option<char>, after: &'a str) -> (usize, Make<'a>) {
+    let joins = |c: char| is_word(c) || matches!(c, '\u{200C}' | '\u{200D}');
+    let len = after.find(|c| !joins(c)).unwrap_or(after.len());
+    let tag = stored_tag(&after[..len]);
+    let fits = tag.is_some() && !before.is_some_and(|c| is_word(c) || "#&/".contains(c));
+    (len, tag.filter(|_| fits).map(|tag| Box::new(|text| Segment::Tag(text, tag)) as _))
+}
+
+/// A tag as it is stored: NFKC, lower case; `None` where it is no tag. Up to 100 characters of
+/// letters, digits and `_`, of which at least one is a letter: "#1" is a rank.
+pub fn stored_tag(raw: &str) -> Option<String> {
+    let tag = raw.nfkc().flat_map(char::to_lowercase).collect::<String>();
+    let fits = tag.chars().count() <= 100
+        && tag.chars().any(char::is_alphabetic)
+        && tag.chars().all(|c| is_word(c) || matches!(c, '\u{200C}' | '\u{200D}'));
+    fits.then_some(tag)
+}
+
+fn is_word(c: char) -> bool {
+    c.is_alphanumeric() || c == '_' || is_combining_mark(c)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const PEEP: Rules = Rules { field: "body", limit: 280, lines: true, empty: "Write something first." };
+
+    fn refusal(raw: &str) -> String {
+        clean(raw, PEEP).expect_err("this is to be refused").sentence()
+    }
+
+    #[test]
+    fn a_person_counts_a_family_as_one_character() {
+        let family = "👨‍👩‍👧‍👦";
+        assert!(clean(&family.repeat(280), PEEP).is_ok());
+        assert_eq!(
+            refusal(&family.repeat(281)),
+            "That is 281 characters, and there is room for 280. Take out 1."
+        );
+    }
+
+    #[test]
+    fn letters_with_loose_accents_count_once_and_are_joined() {
+        assert_eq!(clean("Ha\u{0300}", PEEP).expect("fine"), "H\u{e0}");
+    }
+
+    #[test]
+    fn line_breaks_are_kept_but_not_piled_up() {
+        assert_eq!(clean("a\r\nb\rc\n\n\n\n\nd  ", PEEP).expect("fine"), "a\nb\nc\n\nd");
+    }
+
+    #[test]
+    fn what_is_empty_to_the_eye_is_empty() {
+        for raw in ["", "  \n\t", "\u{200B}\u{200D}", "\u{2800}", "\u{3164}", "\u{FE0F}"] {
+            assert_eq!(refusal(raw), "Write something first.", "{raw:?}");
+        }
+    }
+
+    #[test]
+    fn control_characters_are_named() {
+        assert!(refusal("a\u{0}b").contains("U+0000"));
+        assert!(refusal("bell\u{7}").contains("U+0007"));
+        assert!(refusal("esc\u{1b}[31m").contains("U+001B"));
+    }
+
+    #[test]
+    fn a_tower_of_marks_is_refused() {
+        assert!(refusal(&format!("z{}", "\u{0337}".repeat(40))).contains("too many marks"));
+    }
+
+    fn told(text: &str) -> Vec<String> {
+        segments(text)
+            .into_iter()
+            .filter_map(|s| match s {
+                Segment::Words(_) => None,
+                Segment::Link(url) => Some(url.to_owned()),
+                Segment::Mention(_, name) => Some(format!("@{name}")),
+                Segment::Tag(_, tag) => Some(format!("#{tag}")),
+            })
+            .collect()
+    }
+
+    #[test]
+    fn mentions_tags_and_links_are_found_where_a_person_sees_them() {
+        for (text, found) in [
+            ("@Nell hello", vec!["@nell"]),
+            ("(@nell), and @ify!", vec!["@nell", "@ify"]),
+            ("nell@harbour.example is an address", vec![]),
+            ("@nell@elsewhere.example lives elsewhere", vec![]),
+            ("@nellé is another name", vec![]),
+            ("@@nell", vec![]),
+            ("@ nell", vec![]),
+            ("#Letterpress #خبز #日本語", vec!["#letterpress", "#خبز", "#日本語"]),
+            ("we are #1, C#, a&#39; and a#b", vec![]),
+            ("#1st of #all_time", vec!["#1st", "#all_time"]),
+            ("see https://x.example/@nell#top.", vec!["https://x.example/@nell#top"]),
+            ("(https://x.example/a_(b))", vec!["https://x.example/a_(b)"]),
+            ("javascript://x.example/%0Aalert(1)", vec![]),
+            ("ftp://x.example", vec![]),
+            ("HTTPS://X.example/ÄÖ", vec!["HTTPS://X.example/ÄÖ"]),
+        ] {
+            assert_eq!(told(text), found, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_pieces_joined_are_the_text(text in ".{0,80}|[@#a-z:/. é]{0,60}") {
+            let joined: String = segments(&text)
+                .iter()
+                .map(|s| match s {
+                    Segment::Words(t) | Segment::Link(t) | Segment::Mention(t, _) | Segment::Tag(t, _) => *t,
+                })
+                .collect();
+            prop_assert_eq!(joined, text);
+        }
+
+        #[test]
+        fn cleaning_twice_changes_nothing(text in "\\PC{0,80}") {
+            if let Ok(once) = clean(&text, PEEP) {
+                prop_assert_eq!(clean(&once, PEEP).expect("still fine"), once);
+            }
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! Ids: 64-bit, ordered by time, unguessable only by accident: never use one as a secret.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use crate::clock::Time;
+
+/// Makes ids: the upper 48 bits are the millisecond, the lower 16 count up within it from a salt
+/// of this process, so that several nodes on one database rarely ask for the same one (and where
+/// they do, the primary key refuses the second). An id is never below the one made before it.
+#[derive(Debug)]
+pub struct Ids {
+    last: AtomicI64,
+    salt: u16,
+}
+
+impl Ids {
+    /// A generator with a random salt.
+    pub fn new() -> Self {
+        let mut salt = [0; 2];
+        // Without randomness the salt is 0: ids stay unique within this process all the same.
+        let _ = getrandom::fill(&mut salt);
+        Self::salted(u16::from_le_bytes(salt) / 2)
+    }
+
+    /// A generator whose ids depend on the time alone, for tests and pictures.
+    pub const fn salted(salt: u16) -> Self {
+        Ids { last: AtomicI64::new(0), salt }
+    }
+
+    /// The next id at `now`.
+    pub fn next(&self, now: Time) -> i64 {
+        let fresh = (now.ms() << 16) | i64::from(self.salt);
+        let mut last = self.last.load(Ordering::Relaxed);
+        loop {
+            let id = fresh.max(last + 1);
+            match self.last.compare_exchange_weak(last, id, Ordering::Relaxed, Ordering::Relaxed) {
+                Ok(_) => return id,
+                Err(seen) => last = seen,
+            }
+        }
+    }
+}
+
+impl Default for Ids {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Makes a type for the ids of one noun, so that a peep's cannot be handed in for an account's.
+/// In JSON and in URLs an id is a decimal string: JavaScript's numbers end at 2⁵³.
+macro_rules! id_types {
+    ($($(#[$doc:meta])* $name:ident),* $(,)?) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+        pub struct $name(pub i64);
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = std::num::ParseIntError;
+            fn from_str(s: &str) -> Result<Self, Self::Err> {
+                s.parse().map($name)
+            }
+        }
+
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+                s.collect_str(&self.0)
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+                struct Visitor;
+                impl serde::de::Visitor<'_> for Visitor {
+                    type Value = $name;
+                    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        f.write_str("an id")
+                    }
+                    fn visit_i64<E: serde::de::Error>(self, id: i64) -> Result<$name, E> {
+                        Ok($name(id))
+                    }
+                    fn visit_u64<E: serde::de::Error>(self, id: u64) -> Result<$name, E> {
+                        i64::try_from(id).map($name).map_err(E::custom)
+                    }
+                    fn visit_str<E: serde::de::Error>(self, id: &str) -> Result<$name, E> {
+                        id.parse().map_err(E::custom)
+                    }
+                }
+                d.deserialize_any(Visitor)
+            }
+        }
+
+        impl From<$name> for $crate::db::Value<'_> {
+            fn from(id: $name) -> Self {
+                $crate::db::Value::Int(id.0)
+            }
+        }
+
+        impl $crate::db::Column for $name {
+            type Raw = i64;
+            fn from_raw(raw: i64) -> Self {
+                $name(raw)
+            }
+        }
+    )*};
+}
+
+id_types! {
+    /// The id of an account.
+    AccountId,
+    /// The id of a peep.
+    PeepId,
+    /// The id of a job in the outbox.
+    JobId,
+}
+
+impl AccountId {
+    /// Which of the twelve tones the account wears. The millisecond is scattered first: people who
+    /// join within the same minute should not all look alike.
+    pub fn tone(self) -> u64 {
+        let scattered = (self.0 as u64 >> 16).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        (scattered >> 32) % 12
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_rise_within_a_millisecond_and_when_the_clock_goes_back() {
+        let ids = Ids::salted(0);
+        let first = ids.next(Time::from_ms(10));
+        let second = ids.next(Time::from_ms(10));
+        let third = ids.next(Time::from_ms(9));
+        assert!(first < second && second < third);
+        assert_eq!(first, 10 << 16);
+    }
+
+    #[test]
+    fn an_id_is_a_string_in_json_and_read_from_either() {
+        assert_eq!(serde_json::to_string(&PeepId(7)).expect("plain"), r#""7""#);
+        assert_eq!(serde_json::from_str::<PeepId>("7").expect("a number"), PeepId(7));
+        assert_eq!(serde_json::from_str::<PeepId>(r#""7""#).expect("a string"), PeepId(7));
+        assert!(serde_json::from_str::<PeepId>(r#""seven""#).is_err());
+    }
+}

@@ -1,0 +1,185 @@
+//! Mail: to a real server, or into `data/outbox` for whoever looks there.
+
+use std::{
+    path::{Path, PathBuf},
+    time::{Duration, UNIX_EPOCH},
+};
+
+use askama::Template;
+use lettre::{
+    Address, AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor,
+    message::{
+        Mailbox, MultiPart,
+        header::{HeaderName, HeaderValue},
+    },
+    transport::smtp,
+};
+use tokio::{fs, io::AsyncWriteExt};
+
+use super::Outcome;
+use crate::{
+    Error, Result,
+    app::App,
+    config::Config,
+    domain::{self, text},
+    ids::{AccountId, JobId, PeepId},
+    store::{self, accounts::Account, peeps::Peep},
+};
+
+/// How long a mail server may take to answer one command.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What keeps a link to stop the emails about mentions from passing for another link.
+pub const UNSUBSCRIBE: &str = "unsubscribe from mentions";
+
+/// How mail leaves.
+pub enum Mailer {
+    /// By a server.
+    Smtp(Box<AsyncSmtpTransport<Tokio1Executor>>),
+    /// Into a folder, a file per mail.
+    Folder(PathBuf),
+}
+
+impl Mailer {
+    /// By the server that is configured, or else into `folder`, which it makes.
+    pub fn new(config: &Config, folder: &Path) -> std::result::Result<Self, String> {
+        match &config.smtp_url {
+            Some(url) => {
+                let transport = AsyncSmtpTransport::<Tokio1Executor>::from_url(url)
+                    .map_err(|_| "can't use CHITTER_SMTP_URL")?;
+                Ok(Mailer::Smtp(Box::new(transport.timeout(Some(PATIENCE)).build())))
+            }
+            None => {
+                std::fs::create_dir_all(folder)
+                    .map_err(|e| format!("can't use {}: {e}", folder.display()))?;
+                Ok(Mailer::Folder(folder.to_owned()))
+            }
+        }
+    }
+
+    /// Whether a mailer can be made of the URL. It tells no more: there is a password in it.
+    pub fn takes_url(url: &str) -> bool {
+        AsyncSmtpTransport::<Tokio1Executor>::from_url(url).is_ok()
+    }
+
+    async fn send(&self, job: JobId, message: Message) -> Result<Outcome> {
+        match self {
+            Mailer::Smtp(transport) => Ok(match transport.send(message).await {
+                Ok(_) => Outcome::Done,
+                Err(error) => Outcome::Failed(blame(&error)),
+            }),
+            Mailer::Folder(folder) => {
+                let name = format!("{job}.eml");
+                write_whole(folder, &name, &message.formatted()).await.map_err(Error::internal)?;
+                tracing::info!(file = %name, "A mail is in data/outbox, because no CHITTER_SMTP_URL is set");
+                Ok(Outcome::Done)
+            }
+        }
+    }
+}
+
+/// Writes a file that is there whole or not at all.
+async fn write_whole(folder: &Path, name: &str, bytes: &[u8]) -> std::io::Result<()> {
+    let unfinished = folder.join(format!(".{name}"));
+    let mut file = fs::File::create(&unfinished).await?;
+    file.write_all(bytes).await?;
+    file.sync_all().await?;
+    fs::rename(&unfinished, folder.join(name)).await
+}
+
+/// What went wrong, for the log: the server's own words may hold the address, so they stay out.
+fn blame(error: &smtp::Error) -> String {
+    match error.status() {
+        Some(code) => format!("the mail server refused it with {code}"),
+        None if error.is_timeout() => "the mail server did not answer in time".into(),
+        None if error.is_tls() => "no secure connection to the mail server".into(),
+        None => "the mail server can't be reached".into(),
+    }
+}
+
+/// Tells a member that a peep mentions it; unless the peep or the wish for it is gone.
+pub async fn mention(app: &App, job: JobId, peep: PeepId, to: AccountId) -> Result<Outcome> {
+    let found = app.db.read(move |read| look_up(read, peep, to)).await?;
+    let Some((peep, account, address)) = found else {
+        return Ok(Outcome::Moot);
+    };
+    app.mailer.send(job, mention_mail(app, job, &peep, &account, &address)?).await
+}
+
+fn look_up(
+    read: &crate::db::Read<'_>,
+    peep: PeepId,
+    to: AccountId,
+) -> Result<Option<(Peep, Account, String)>> {
+    let peep = match domain::peeps::existing(read, Some(to), peep) {
+        Ok(peep) => peep,
+        Err(Error::NotFound) => return Ok(None),
+        Err(other) => return Err(other),
+    };
+    let account = store::accounts::by_id(read, to)?;
+    let username = account.username.clone().unwrap_or_default();
+    // An edit may have taken the mention back before we came to it.
+    let mentioned = text::segments(&peep.body)
+        .iter()
+        .any(|s| matches!(s, text::Segment::Mention(_, name) if *name == username));
+    let address = store::accounts::email(read, to)?;
+    Ok(address.filter(|_| mentioned && account.mention_mail).map(|address| (peep, account, address)))
+}
+
+#[derive(Template)]
+#[template(path = "mail/mention.txt")]
+struct MentionText<'a> {
+    place: &'a str,
+    account: &'a Account,
+    peep: &'a Peep,
+    url: &'a str,
+    unsubscribe: &'a str,
+}
+
+#[derive(Template)]
+#[template(path = "mail/mention.html")]
+struct MentionHtml<'a> {
+    place: &'a str,
+    account: &'a Account,
+    peep: &'a Peep,
+    url: &'a str,
+    unsubscribe: &'a str,
+}
+
+/// The address of the page that stops the emails about mentions to an account.
+pub fn unsubscribe_path(app: &App, account: AccountId) -> String {
+    format!("/unsubscribe/{account}-{}", app.data.sign(UNSUBSCRIBE, &account.to_string()))
+}
+
+fn mention_mail(app: &App, job: JobId, peep: &Peep, account: &Account, address: &str) -> Result<Message> {
+    let base = app.config.base_url.as_str();
+    let place = app.config.name.as_str();
+    let url = format!("{base}/@{}/{}", peep.author.username, peep.id);
+    let unsubscribe = format!("{base}{}", unsubscribe_path(app, account.id));
+    let (url, unsubscribe) = (url.as_str(), unsubscribe.as_str());
+    let text = MentionText { place, account, peep, url, unsubscribe };
+    let html = MentionHtml { place, account, peep, url, unsubscribe };
+    let to = Mailbox::new(Some(account.name.clone()), address.parse::<Address>().map_err(Error::internal)?);
+    let date = UNIX_EPOCH + Duration::from_millis(u64::try_from(app.clock.now().ms()).unwrap_or(0));
+    let mut message = Message::builder()
+        .from(app.config.mail_from.clone())
+        .to(to)
+        .subject(format!("{} mentioned you on {place}", peep.author.name))
+        .date(date)
+        // The same for each try, so that a server that got it twice can tell.
+        .message_id(Some(format!("<{job}.mention@{}>", app.config.base_url.host())))
+        .multipart(MultiPart::alternative_plain_html(
+            text.render().map_err(Error::internal)?,
+            html.render().map_err(Error::internal)?,
+        ))
+        .map_err(Error::internal)?;
+    // RFC 8058: mail programs show a button that unsubscribes with one click.
+    for (name, value) in [
+        ("List-Unsubscribe", format!("<{unsubscribe}>")),
+        ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click".into()),
+        ("Auto-Submitted", "auto-generated".into()),
+    ] {
+        message.headers_mut().insert_raw(HeaderValue::new(HeaderName::new_from_ascii_str(name), value));
+    }
+    Ok(message)
+}

@@ -1,0 +1,184 @@
+//! The outbox worker: does what was promised in a transaction, at least once.
+//!
+//! A job is claimed with a lease, tried, and then forgotten or put off with a growing pause. If
+//! the server dies, its claims are released when it starts again, or run out. After a day of
+//! failing a job is given up with a line in the log.
+
+pub mod mail;
+
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+
+use futures_util::FutureExt;
+use tokio::task::JoinSet;
+
+use crate::{
+    Result,
+    app::App,
+    clock::Time,
+    domain,
+    events::Topic,
+    store::{
+        self,
+        jobs::{Job, Work},
+    },
+};
+
+/// Jobs done at the same time: a slow mail server should not hold up the rest, nor should we
+/// open a hundred connections to it.
+const AT_ONCE: usize = 16;
+
+/// How long one try may take.
+const TRY: Duration = Duration::from_secs(60);
+
+/// How long a claim holds; longer than a try takes.
+const LEASE: Duration = Duration::from_secs(5 * 60);
+
+/// How long a job is tried.
+const PATIENCE: Duration = Duration::from_secs(24 * 3600);
+
+/// The first pause after a failure; it doubles each time, up to [`LONGEST_PAUSE`].
+const PAUSE: Duration = Duration::from_secs(10);
+const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
+
+/// How often sessions that ran out are forgotten.
+const SWEEP: Duration = Duration::from_secs(3600);
+
+/// What became of a try.
+#[derive(Debug)]
+pub enum Outcome {
+    /// It is done.
+    Done,
+    /// It is not to be done any more: what it was about is gone, or nobody wants it.
+    Moot,
+    /// It failed. The words are for the log: no address, no text, no secret.
+    Failed(String),
+}
+
+/// Works until the server stops. What is being tried then is finished, within the time of a try.
+pub async fn work(app: Arc<App>) {
+    let node = app.data.node.clone();
+    let mut mailbox = app.hub.mailbox(8);
+    mailbox.subscribe(Topic::Outbox);
+    match app.db.write(move |tx| store::jobs::release(tx, &node)).await {
+        Ok(0) => {}
+        Ok(released) => tracing::info!(released, "Taking up the outbox where the last run left it"),
+        Err(error) => tracing::error!(%error, "Can't look into the outbox"),
+    }
+    let mut running = JoinSet::new();
+    let mut sweep_at = app.clock.now();
+    while !app.stop.is_cancelled() {
+        if app.clock.now() >= sweep_at {
+            sweep_at = app.clock.now() + SWEEP;
+            if let Err(error) = app.db.write(domain::sessions::forget_stale).await {
+                tracing::error!(%error, "Can't forget old sessions");
+            }
+        }
+        let room = AT_ONCE.saturating_sub(running.len());
+        let claimed = if room == 0 { Ok(Vec::new()) } else { claim(&app, room).await };
+        let wake_at = match claimed {
+            Ok(jobs) => {
+                let more = jobs.len() == room;
+                for job in jobs {
+                    running.spawn(attempt(Arc::clone(&app), job));
+                }
+                next_wake(&app, sweep_at, more && room > 0 && running.len() < AT_ONCE).await
+            }
+            Err(error) => {
+                tracing::error!(%error, "Can't look into the outbox");
+                app.clock.now() + PAUSE
+            }
+        };
+        tokio::select! {
+            () = app.stop.cancelled() => {}
+            _ = mailbox.receive() => {}
+            Some(_) = running.join_next() => {}
+            () = app.clock.sleep_until(wake_at), if running.len() < AT_ONCE => {}
+        }
+    }
+    while running.join_next().await.is_some() {}
+}
+
+async fn claim(app: &App, room: usize) -> Result<Vec<Job>> {
+    let node = app.data.node.clone();
+    app.db
+        .write(move |tx| {
+            let lease_ends = tx.now() + LEASE;
+            store::jobs::claim(tx, &node, lease_ends, room as i64)
+        })
+        .await
+}
+
+/// When to look again if nothing happens before.
+async fn next_wake(app: &App, sweep_at: Time, at_once: bool) -> Time {
+    if at_once {
+        return app.clock.now();
+    }
+    match app.db.read(store::jobs::next_due).await {
+        Ok(Some(due)) => due.min(sweep_at),
+        Ok(None) => sweep_at,
+        Err(_) => app.clock.now() + PAUSE,
+    }
+}
+
+/// One try at one job, and what follows from it.
+async fn attempt(app: Arc<App>, job: Job) {
+    let id = job.id;
+    let tried = AssertUnwindSafe(perform(&app, &job)).catch_unwind();
+    let outcome = match tokio::time::timeout(TRY, tried).await {
+        Ok(Ok(Ok(outcome))) => outcome,
+        Ok(Ok(Err(error))) => Outcome::Failed(error.to_string()),
+        Ok(Err(_)) => Outcome::Failed("it panicked".into()),
+        Err(_) => Outcome::Failed("it took too long".into()),
+    };
+    let settled = match outcome {
+        Outcome::Done => {
+            tracing::info!(job = %id, attempts = job.attempts, "A job is done");
+            app.db.write(move |tx| store::jobs::finish(tx, id)).await
+        }
+        Outcome::Moot => {
+            tracing::info!(job = %id, "A job is no longer needed");
+            app.db.write(move |tx| store::jobs::finish(tx, id)).await
+        }
+        Outcome::Failed(why) if app.clock.now().since(job.created_at) >= PATIENCE => {
+            tracing::error!(job = %id, work = ?job.work, attempts = job.attempts, %why, "Giving up a job after a day");
+            app.db.write(move |tx| store::jobs::finish(tx, id)).await
+        }
+        Outcome::Failed(why) => {
+            let pause = pause_after(job.attempts);
+            tracing::warn!(job = %id, attempts = job.attempts, %why, again_in = ?pause, "A job failed");
+            app.db
+                .write(move |tx| {
+                    let again = tx.now() + pause;
+                    store::jobs::put_off(tx, id, again)
+                })
+                .await
+        }
+    };
+    if let Err(error) = settled {
+        // Its lease runs out, and then it is tried again: at least once, not exactly once.
+        tracing::error!(job = %id, %error, "Can't note what became of a job");
+    }
+}
+
+fn pause_after(attempts: i64) -> Duration {
+    let doubled = u32::try_from(attempts - 1).unwrap_or(0).min(16);
+    PAUSE.saturating_mul(1 << doubled).min(LONGEST_PAUSE)
+}
+
+async fn perform(app: &App, job: &Job) -> Result<Outcome> {
+    match job.work {
+        Work::MentionMail { peep, to } => mail::mention(app, job.id, peep, to).await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_to_an_hour_and_no_further() {
+        let pauses: Vec<_> = (1..=11).map(|n| pause_after(n).as_secs()).collect();
+        assert_eq!(pauses, [10, 20, 40, 80, 160, 320, 640, 1280, 2560, 3600, 3600]);
+        assert_eq!(pause_after(i64::MAX), LONGEST_PAUSE);
+    }
+}

@@ -1,0 +1,160 @@
+//! Arguments and configuration; then [`chitter::serve`].
+
+use std::{path::PathBuf, process::ExitCode};
+
+use chitter::{
+    app::DataDir,
+    clock::Clock,
+    config::{Config, Settings, one_line},
+    ids::Ids,
+    logging, seed,
+};
+use clap::{Parser, Subcommand};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// A home for a community, in one binary.
+///
+/// Run it without anything: it serves http://127.0.0.1:3000 and keeps all its data in ./data. The
+/// first person to sign up becomes the administrator. Every setting can be given as a flag, in the
+/// environment, or in chitter.toml (`addr = "0.0.0.0:3000"`); a flag wins over the environment, and
+/// the environment over the file.
+#[derive(Parser)]
+#[command(version, max_term_width = 100, after_help = AFTER)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+
+    /// The settings file [default: ./chitter.toml, if there is one]
+    #[arg(long, env = "CHITTER_CONFIG", value_name = "FILE", global = true)]
+    config: Option<PathBuf>,
+
+    #[command(flatten)]
+    settings: Settings,
+}
+
+const AFTER: &str = "\
+Examples:
+  chitter                                        try it on this machine
+  chitter seed && chitter                        try it with people in it
+  CHITTER_BASE_URL=https://row.example chitter   behind a reverse proxy with TLS
+
+A wrong setting is one line on the terminal and exit code 2.";
+
+#[derive(Subcommand, Clone)]
+enum Command {
+    /// Serve the site (the default)
+    Serve,
+    /// Fill an empty instance with a small community, for trying things out
+    Seed {
+        /// The password of everyone in it [default: a random one, which is printed]
+        #[arg(long)]
+        password: Option<String>,
+    },
+    /// Ask a running server whether it is ready: exit code 0 if so
+    Health,
+}
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) if !error.use_stderr() => error.exit(), // --help and --version
+        Err(error) => {
+            return refuse(
+                error.to_string().lines().next().unwrap_or_default().trim_start_matches("error: "),
+            );
+        }
+    };
+    let config = match configure(cli.config, cli.settings) {
+        Ok(config) => config,
+        Err(error) => return refuse(&error),
+    };
+    let done = match cli.command.unwrap_or(Command::Serve) {
+        Command::Serve => serve(config),
+        Command::Seed { password } => seed(config, password),
+        Command::Health => chitter::web::server::health(&config),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("chitter: {}", one_line(&error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What was asked for can't be: one line, and 2.
+fn refuse(why: &str) -> ExitCode {
+    eprintln!("chitter: {}", one_line(why));
+    ExitCode::from(2)
+}
+
+fn configure(file: Option<PathBuf>, settings: Settings) -> Result<Config, String> {
+    let usual = PathBuf::from("chitter.toml");
+    let file = file.or_else(|| usual.exists().then_some(usual));
+    let settings = match file {
+        Some(file) => settings.or(Settings::from_file(&file)?),
+        None => settings,
+    };
+    settings.resolve()
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, String> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.enable_all().build().map_err(|e| e.to_string())
+}
+
+fn serve(config: Config) -> Result<(), String> {
+    let (data, mail, database) =
+        (config.data.clone(), config.smtp_url.is_some(), config.database_url.is_some());
+    runtime()?.block_on(async {
+        // The data folder is taken before the log opens its file in it.
+        let folder = DataDir::open(&config.data)?;
+        let _guards = logging::start(&config)?;
+        let server = chitter::serve(config, folder, Clock::System, Ids::new()).await?;
+        let newcomer = server.is_empty().await;
+        tracing::info!(
+            address = %server.addr, data = %data.display(), version = env!("CARGO_PKG_VERSION"),
+            database = if database { "PostgreSQL" } else { "SQLite" },
+            mail = if mail { "SMTP" } else { "data/outbox" },
+            "Chitter is ready",
+        );
+        eprintln!("\n  Chitter is at {}", server.app.config.base_url.as_str());
+        if newcomer {
+            eprintln!("  Nobody lives here yet. Sign up first, and you are the administrator.");
+        }
+        eprintln!("  Stop it with Ctrl+C.\n");
+        stop_signal().await;
+        tracing::info!("Stopping: requests under way are finished first");
+        server.stop().await;
+        tracing::info!("Stopped");
+        Ok(())
+    })
+}
+
+/// Returns on Ctrl+C or when a service manager says so.
+async fn stop_signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    match signal(SignalKind::terminate()) {
+        Ok(mut terminate) => {
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => {}
+                _ = terminate.recv() => {}
+            }
+        }
+        Err(_) => {
+            let _ = tokio::signal::ctrl_c().await;
+        }
+    }
+}
+
+fn seed(config: Config, password: Option<String>) -> Result<(), String> {
+    let seeded = runtime()?.block_on(seed::seed(config, password))?;
+    println!(
+        "{} people and {} peeps are in. Start `chitter`, and log in as {} (the administrator)\n\
+         or as any of the others, with the password: {}",
+        seeded.people, seeded.peeps, seeded.admin, seeded.password
+    );
+    Ok(())
+}

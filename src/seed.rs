@@ -1,0 +1,118 @@
+//! `chitter seed`: a small, believable community, for trying things out and for the pictures.
+
+use std::time::Duration;
+
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use serde::Deserialize;
+
+use crate::{
+    Result,
+    app::{App, DataDir},
+    clock::Clock,
+    config::Config,
+    domain::{
+        self,
+        accounts::Application,
+        peeps::{Body, Draft},
+    },
+    events::Tx,
+    ids::{Ids, PeepId},
+    store,
+};
+
+/// What was put in.
+pub struct Seeded {
+    /// How many people.
+    pub people: usize,
+    /// How many peeps.
+    pub peeps: usize,
+    /// The administrator's username.
+    pub admin: String,
+    /// Everyone's password.
+    pub password: String,
+}
+
+/// Who lives there and what they said.
+#[derive(Deserialize)]
+struct Community {
+    people: Vec<Person>,
+    peeps: Vec<Line>,
+}
+
+#[derive(Deserialize)]
+struct Person {
+    username: String,
+    name: String,
+}
+
+#[derive(Deserialize, Clone)]
+struct Line {
+    ago: u64,
+    by: String,
+    body: String,
+    answers: Option<usize>,
+    liked_by: Vec<String>,
+}
+
+/// Fills an empty instance. Refuses one in which anybody lives, and one that is being served.
+pub async fn seed(config: Config, password: Option<String>) -> Result<Seeded, String> {
+    let data = DataDir::open(&config.data)?;
+    let now = Clock::System.now();
+    let clock = Clock::manual(now);
+    let opened = clock.clone();
+    let app = tokio::task::spawn_blocking(move || App::open(config, data, opened, Ids::salted(0)))
+        .await
+        .map_err(|e| e.to_string())??;
+    let told = |e: crate::Error| e.to_string();
+    if app.db.read(store::accounts::count_members).await.map_err(told)? > 0 {
+        return Err("somebody lives here already, and seed is for an empty instance".into());
+    }
+    let password = match password {
+        Some(password) => password,
+        None => random_password().map_err(told)?,
+    };
+    let community: Community = toml::from_str(include_str!("seed.toml")).map_err(|e| e.to_string())?;
+    clock.set(now - Duration::from_secs(4400 * 60));
+    for Person { username, name } in &community.people {
+        let application = Application {
+            email: format!("{username}@harbour-row.example"),
+            password: password.clone(),
+            name: name.clone(),
+            username: username.clone(),
+        };
+        let applicant = app.db.read(move |read| application.check(read)).await.map_err(told)?;
+        let hash = app.passwords.hash(&password).await.map_err(told)?;
+        let join = move |tx: &mut Tx<'_>| {
+            let id = applicant.join(tx, &hash)?;
+            // Nobody reads the mail of people who are not there.
+            store::accounts::set_mention_mail(tx, id, false)
+        };
+        app.db.write(join).await.map_err(told)?;
+        clock.advance(Duration::from_secs(60));
+    }
+    let mut posted: Vec<PeepId> = Vec::new();
+    for line in &community.peeps {
+        clock.set(now - Duration::from_secs(line.ago * 60));
+        let (line, reply_to) = (line.clone(), line.answers.map(|place| posted[place]));
+        let post = move |tx: &mut Tx<'_>| {
+            let draft = Draft { body: Body::parse(&line.body)?, reply_to, idempotency_key: None };
+            let peep = domain::accounts::member(tx, &line.by)?.post(tx, &draft)?;
+            for fan in &line.liked_by {
+                domain::accounts::member(tx, fan)?.like(tx, peep.id, true)?;
+            }
+            Ok(peep.id)
+        };
+        posted.push(app.db.write(post).await.map_err(told)?);
+    }
+    let people = community.people.len();
+    let db = app.db.clone();
+    tokio::task::spawn_blocking(move || db.close()).await.map_err(|e| e.to_string())?;
+    let admin = community.people.into_iter().next().map(|first| first.username).unwrap_or_default();
+    Ok(Seeded { people, peeps: posted.len(), admin, password })
+}
+
+fn random_password() -> Result<String> {
+    let mut bytes = [0; 12];
+    getrandom::fill(&mut bytes).map_err(crate::Error::internal)?;
+    Ok(BASE64_URL_SAFE_NO_PAD.encode(bytes))
+}

@@ -1,0 +1,96 @@
+//! The outbox: jobs promised in a transaction.
+
+use serde::{Deserialize, Serialize};
+
+use super::dialect;
+use crate::{
+    Error, Result,
+    clock::Time,
+    db::{Read, Row},
+    events::{Emission, Event, Topic, Tx},
+    ids::{AccountId, JobId, PeepId},
+    params, sql,
+};
+
+/// What is to be done. Ids only: addresses and words are looked up when it is done, so that what
+/// was deleted or turned off meanwhile is respected.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "snake_case")]
+pub enum Work {
+    /// Tell a member by email that a peep mentions it.
+    MentionMail {
+        /// The peep.
+        peep: PeepId,
+        /// The member.
+        to: AccountId,
+    },
+}
+
+/// A job that this node has claimed.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// Its id; the same over all tries.
+    pub id: JobId,
+    /// What is to be done.
+    pub work: Work,
+    /// How many tries there were, with this one.
+    pub attempts: i64,
+    /// When it was promised.
+    pub created_at: Time,
+}
+
+impl Tx<'_> {
+    /// Promises a job: it is in the outbox if and only if this transaction commits, and then it is
+    /// done at least once, however often the server dies.
+    pub fn enqueue(&mut self, work: &Work) -> Result<()> {
+        let id = JobId(self.new_id());
+        let now = self.now();
+        let work = serde_json::to_string(work).map_err(Error::internal)?;
+        self.execute(
+            sql!("INSERT INTO jobs (id, work, run_at, created_at) VALUES ($1, $2, $3, $4)"),
+            params![id, &work, now, now],
+        )?;
+        self.emit(Emission { topic: Topic::Outbox, event: Event::JobDue });
+        Ok(())
+    }
+}
+
+/// Claims up to `limit` jobs that are due. Nobody else gets them until `lease_ends`; each is to be
+/// [`finish`]ed or [`put_off`] before then.
+pub fn claim(tx: &mut Tx<'_>, node: &str, lease_ends: Time, limit: i64) -> Result<Vec<Job>> {
+    let sql = dialect::claim_jobs(tx.engine());
+    tx.all(sql, params![node, lease_ends, tx.now(), limit], job)
+}
+
+fn job(row: &Row<'_>) -> Result<Job> {
+    let work: String = row.get(1)?;
+    Ok(Job {
+        id: row.get(0)?,
+        work: serde_json::from_str(&work).map_err(Error::internal)?,
+        attempts: row.get(2)?,
+        created_at: row.get(3)?,
+    })
+}
+
+/// The job is done, or given up: forgets it.
+pub fn finish(tx: &mut Tx<'_>, id: JobId) -> Result<()> {
+    tx.execute(sql!("DELETE FROM jobs WHERE id = $1"), params![id])?;
+    Ok(())
+}
+
+/// The job is to be tried again at `run_at`.
+pub fn put_off(tx: &mut Tx<'_>, id: JobId, run_at: Time) -> Result<()> {
+    tx.execute(sql!("UPDATE jobs SET node = NULL, run_at = $1 WHERE id = $2"), params![run_at, id])?;
+    Ok(())
+}
+
+/// Makes due at once what `node` had claimed when it died: it has just started anew.
+pub fn release(tx: &mut Tx<'_>, node: &str) -> Result<u64> {
+    let now = tx.now();
+    tx.execute(sql!("UPDATE jobs SET node = NULL, run_at = $1 WHERE node = $2"), params![now, node])
+}
+
+/// When the next job is due, if there is one.
+pub fn next_due(read: &Read<'_>) -> Result<Option<Time>> {
+    read.one(sql!("SELECT MIN(run_at) FROM jobs"), params![], |row| row.get(0))
+}

@@ -1,0 +1,429 @@
+//! Peeps, their versions, likes, tags and mentions.
+
+use super::{accounts::Kind, dialect};
+use crate::{
+    Error, Result,
+    clock::Time,
+    db::{Read, Row, Value},
+    events::Tx,
+    ids::{AccountId, PeepId},
+    params, sql,
+};
+
+/// A peep as it is shown, with all that stands around it.
+#[derive(Clone, Debug)]
+pub struct Peep {
+    /// Its id; a later peep has a larger one.
+    pub id: PeepId,
+    /// Who wrote it.
+    pub author: Author,
+    /// What it says, cleaned; empty once deleted.
+    pub body: String,
+    /// When it was posted.
+    pub created_at: Time,
+    /// When it was last edited.
+    pub edited_at: Option<Time>,
+    /// When it was deleted.
+    pub deleted_at: Option<Time>,
+    /// The public stream's number of its last change.
+    pub seq: i64,
+    /// How many like it.
+    pub likes: i64,
+    /// How many direct replies it has.
+    pub replies: i64,
+    /// What it answers.
+    pub reply_to: Option<Parent>,
+    /// The members that it mentions or once mentioned.
+    pub mentions: Vec<Mention>,
+    /// Whether the viewer likes it.
+    pub liked: bool,
+}
+
+/// Who wrote a peep.
+#[derive(Clone, Debug)]
+pub struct Author {
+    /// The account.
+    pub id: AccountId,
+    /// Its handle.
+    pub username: String,
+    /// Its display name.
+    pub name: String,
+    /// What sort it is.
+    pub kind: Kind,
+    /// When it was made.
+    pub created_at: Time,
+}
+
+/// The peep that another one answers.
+#[derive(Clone, Debug)]
+pub struct Parent {
+    /// Its id.
+    pub id: PeepId,
+    /// Its author's id.
+    pub account_id: AccountId,
+    /// Its author's handle.
+    pub username: String,
+    /// Its author's display name.
+    pub name: String,
+    /// What it says; empty once deleted.
+    pub body: String,
+}
+
+/// A member whom a peep mentions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mention {
+    /// The member.
+    pub id: AccountId,
+    /// Its handle.
+    pub username: String,
+}
+
+/// A peep `p` as the viewer `$1` sees it, in the order in which [`from_row`] takes it.
+const PEEP: &str = "
+    SELECT p.id, p.account_id, a.username, a.name, a.kind, a.created_at,
+           p.body, p.created_at, p.edited_at, p.deleted_at, p.seq, p.likes, p.replies,
+           p.reply_to, q.account_id, qa.username, qa.name, q.body,
+           (SELECT string_agg(CAST(ma.id AS TEXT) || ':' || ma.username, ' ')
+            FROM mentions m JOIN accounts ma ON ma.id = m.account_id WHERE m.peep_id = p.id),
+           EXISTS (SELECT 1 FROM likes l WHERE l.peep_id = p.id AND l.account_id = $1)
+    FROM peeps p JOIN accounts a ON a.id = p.account_id
+    LEFT JOIN peeps q ON q.id = p.reply_to LEFT JOIN accounts qa ON qa.id = q.account_id ";
+
+fn from_row(row: &Row<'_>) -> Result<Peep> {
+    let reply_to = match row.get::<Option<PeepId>>(13)? {
+        Some(id) => Some(Parent {
+            id,
+            account_id: row.get(14)?,
+            username: row.get(15)?,
+            name: row.get(16)?,
+            body: row.get(17)?,
+        }),
+        None => None,
+    };
+    Ok(Peep {
+        id: row.get(0)?,
+        author: Author {
+            id: row.get(1)?,
+            username: row.get(2)?,
+            name: row.get(3)?,
+            kind: row.get(4)?,
+            created_at: row.get(5)?,
+        },
+        body: row.get(6)?,
+        created_at: row.get(7)?,
+        edited_at: row.get(8)?,
+        deleted_at: row.get(9)?,
+        seq: row.get(10)?,
+        likes: row.get(11)?,
+        replies: row.get(12)?,
+        reply_to,
+        mentions: row.get::<Option<String>>(18)?.as_deref().map(mentions).unwrap_or_default(),
+        liked: row.get(19)?,
+    })
+}
+
+/// Reads `7:nell 9:ify`.
+fn mentions(joined: &str) -> Vec<Mention> {
+    let pairs = joined.split(' ').filter_map(|pair| pair.split_once(':'));
+    pairs
+        .filter_map(|(id, username)| Some(Mention { id: id.parse().ok()?, username: username.into() }))
+        .collect()
+}
+
+/// Who looks, as a parameter: nobody has the id 0.
+fn seen_by(viewer: Option<AccountId>) -> Value<'static> {
+    viewer.unwrap_or(AccountId(0)).into()
+}
+
+/// The peep with this id, deleted or not.
+pub fn by_id(read: &Read<'_>, viewer: Option<AccountId>, id: PeepId) -> Result<Peep> {
+    read.first(sql!(PEEP, "WHERE p.id = $2"), &[seen_by(viewer), id.into()], from_row)?.ok_or(Error::NotFound)
+}
+
+/// Whose peeps a list holds.
+#[derive(Clone, Debug)]
+pub enum Scope {
+    /// Everyone's.
+    Public,
+    /// One account's.
+    Account(AccountId),
+    /// Those with a tag, given as it is stored.
+    Tag(String),
+}
+
+/// Which stretch of a list is wanted.
+#[derive(Clone, Copy, Debug)]
+pub struct Span {
+    /// Only older ones than this.
+    pub before: Option<PeepId>,
+    /// Only newer ones than this.
+    pub after: Option<PeepId>,
+    /// Of those, the oldest instead of the newest. The list is newest first all the same.
+    pub oldest: bool,
+    /// How many at the most.
+    pub limit: i64,
+}
+
+/// A stretch of a list, newest first.
+pub fn list(read: &Read<'_>, viewer: Option<AccountId>, scope: &Scope, span: Span) -> Result<Vec<Peep>> {
+    let mut params = vec![
+        seen_by(viewer),
+        span.before.unwrap_or(PeepId(i64::MAX)).into(),
+        span.after.unwrap_or(PeepId(0)).into(),
+        span.limit.into(),
+    ];
+    let sql = match (scope, span.oldest) {
+        (Scope::Public, false) => sql!(PEEP, WITHIN, "ORDER BY p.id DESC LIMIT $4"),
+        (Scope::Public, true) => sql!(PEEP, WITHIN, "ORDER BY p.id LIMIT $4"),
+        (Scope::Account(id), oldest) => {
+            // The scope comes before the limit in the text, so it does in the parameters.
+            params.insert(3, (*id).into());
+            if oldest {
+                sql!(PEEP, WITHIN, "AND p.account_id = $4 ORDER BY p.id LIMIT $5")
+            } else {
+                sql!(PEEP, WITHIN, "AND p.account_id = $4 ORDER BY p.id DESC LIMIT $5")
+            }
+        }
+        (Scope::Tag(tag), oldest) => {
+            params.insert(3, tag.into());
+            if oldest {
+                sql!(PEEP, TAGGED, "AND t.tag = $4 ORDER BY t.peep_id LIMIT $5")
+            } else {
+                sql!(PEEP, TAGGED, "AND t.tag = $4 ORDER BY t.peep_id DESC LIMIT $5")
+            }
+        }
+    };
+    let mut peeps = read.all(sql, &params, from_row)?;
+    if span.oldest {
+        peeps.reverse();
+    }
+    Ok(peeps)
+}
+
+const WITHIN: &str = "WHERE p.deleted_at IS NULL AND p.id < $2 AND p.id > $3 ";
+
+/// Bounded by the tag's own ids, so that a rare tag does not walk through all peeps.
+const TAGGED: &str = "JOIN tags t ON t.peep_id = p.id
+    WHERE p.deleted_at IS NULL AND t.peep_id < $2 AND t.peep_id > $3 ";
+
+/// What changed in the public stream after number `seq`, in the order of the changes: each peep
+/// once, as it is now, deleted ones included.
+pub fn changed_since(read: &Read<'_>, seq: i64, limit: i64) -> Result<Vec<Peep>> {
+    read.all(
+        sql!(PEEP, "WHERE p.seq > $2 ORDER BY p.seq LIMIT $3"),
+        &[seen_by(None), seq.into(), limit.into()],
+        from_row,
+    )
+}
+
+/// The number of the public stream's last change.
+pub fn last_seq(read: &Read<'_>) -> Result<i64> {
+    read.one(sql!("SELECT last_seq FROM streams WHERE name = 'public'"), params![], |row| row.get(0))
+}
+
+/// The number of the change that is being made. Others wait here until it is committed, so numbers
+/// become visible in order and without gaps.
+pub fn next_seq(tx: &mut Tx<'_>) -> Result<i64> {
+    tx.one(
+        sql!("UPDATE streams SET last_seq = last_seq + 1 WHERE name = 'public' RETURNING last_seq"),
+        params![],
+        |row| row.get(0),
+    )
+}
+
+/// The peeps above this one in its conversation, the first at the top; at most `limit`.
+pub fn ancestors(read: &Read<'_>, viewer: Option<AccountId>, id: PeepId, limit: i64) -> Result<Vec<Peep>> {
+    read.all(
+        sql!(
+            PEEP,
+            "WHERE p.id IN (
+                 WITH RECURSIVE above (id, height) AS (
+                     SELECT c.reply_to, CAST(1 AS BIGINT) FROM peeps c WHERE c.id = $2
+                     UNION ALL
+                     SELECT c.reply_to, above.height + 1 FROM above JOIN peeps c ON c.id = above.id
+                     WHERE above.height < $3)
+                 SELECT above.id FROM above)
+             ORDER BY p.id"
+        ),
+        &[seen_by(viewer), id.into(), limit.into()],
+        from_row,
+    )
+}
+
+/// The peeps below this one in its conversation, oldest first; at most `limit`.
+pub fn descendants(read: &Read<'_>, viewer: Option<AccountId>, id: PeepId, limit: i64) -> Result<Vec<Peep>> {
+    read.all(
+        sql!(
+            PEEP,
+            "WHERE p.id IN (
+                 WITH RECURSIVE below (id) AS (
+                     SELECT c.id FROM peeps c WHERE c.reply_to = $2
+                     UNION ALL
+                     SELECT c.id FROM below JOIN peeps c ON c.reply_to = below.id)
+                 SELECT below.id FROM below)
+             ORDER BY p.id LIMIT $3"
+        ),
+        &[seen_by(viewer), id.into(), limit.into()],
+        from_row,
+    )
+}
+
+/// What a new peep's row needs.
+#[derive(Debug)]
+pub struct NewPeep<'a> {
+    /// Who writes.
+    pub author: AccountId,
+    /// What it says.
+    pub body: &'a str,
+    /// What it answers.
+    pub reply_to: Option<PeepId>,
+    /// The number of this change.
+    pub seq: i64,
+    /// By which a client's second try is known.
+    pub idempotency_key: Option<&'a str>,
+}
+
+/// Adds a peep.
+pub fn insert(tx: &mut Tx<'_>, new: &NewPeep<'_>) -> Result<PeepId> {
+    let id = PeepId(tx.new_id());
+    let now = tx.now();
+    tx.execute(
+        sql!(
+            "INSERT INTO peeps (id, account_id, body, reply_to, seq, created_at, idempotency_key)
+             VALUES ($1, $2, $3, $4, $5, $6, $7)"
+        ),
+        params![id, new.author, new.body, new.reply_to, new.seq, now, new.idempotency_key],
+    )?;
+    Ok(id)
+}
+
+/// The peep that this account has already posted with this idempotency key.
+pub fn by_idempotency_key(read: &Read<'_>, author: AccountId, key: &str) -> Result<Option<PeepId>> {
+    read.first(
+        sql!("SELECT id FROM peeps WHERE account_id = $1 AND idempotency_key = $2"),
+        params![author, key],
+        |row| row.get(0),
+    )
+}
+
+/// Sets what the peep says; what it said before becomes a version.
+pub fn edit(tx: &mut Tx<'_>, id: PeepId, body: &str, seq: i64) -> Result<()> {
+    let now = tx.now();
+    tx.execute(
+        sql!(
+            "INSERT INTO peep_versions (peep_id, version, body, created_at)
+             SELECT p.id, 1 + (SELECT COUNT(*) FROM peep_versions v WHERE v.peep_id = p.id),
+                    p.body, COALESCE(p.edited_at, p.created_at)
+             FROM peeps p WHERE p.id = $1"
+        ),
+        params![id],
+    )?;
+    tx.execute(
+        sql!("UPDATE peeps SET body = $1, edited_at = $2, seq = $3 WHERE id = $4"),
+        params![body, now, seq, id],
+    )?;
+    Ok(())
+}
+
+/// Takes the peep's words away, with everything that tells of them. The row stays as a gap.
+pub fn delete(tx: &mut Tx<'_>, id: PeepId, seq: i64) -> Result<()> {
+    let now = tx.now();
+    tx.execute(sql!("DELETE FROM peep_versions WHERE peep_id = $1"), params![id])?;
+    tx.execute(sql!("DELETE FROM tags WHERE peep_id = $1"), params![id])?;
+    tx.execute(sql!("DELETE FROM mentions WHERE peep_id = $1"), params![id])?;
+    tx.execute(sql!("DELETE FROM likes WHERE peep_id = $1"), params![id])?;
+    tx.execute(
+        sql!("UPDATE peeps SET body = '', likes = 0, deleted_at = $1, seq = $2 WHERE id = $3"),
+        params![now, seq, id],
+    )?;
+    Ok(())
+}
+
+/// Takes the peep's row for this transaction: nobody else edits, deletes or answers it meanwhile.
+pub fn lock(tx: &mut Tx<'_>, id: PeepId) -> Result<()> {
+    tx.all(dialect::lock_peep(tx.engine()), params![id], |_| Ok(())).map(drop)
+}
+
+/// What a peep said at some time.
+#[derive(Clone, Debug)]
+pub struct Version {
+    /// The words.
+    pub body: String,
+    /// When they were written.
+    pub created_at: Time,
+}
+
+/// What the peep said before, oldest first.
+pub fn versions(read: &Read<'_>, id: PeepId) -> Result<Vec<Version>> {
+    read.all(
+        sql!("SELECT body, created_at FROM peep_versions WHERE peep_id = $1 ORDER BY version"),
+        params![id],
+        |row| Ok(Version { body: row.get(0)?, created_at: row.get(1)? }),
+    )
+}
+
+/// The numbers under a peep.
+#[derive(Clone, Copy, Debug)]
+pub struct Counts {
+    /// How many like it.
+    pub likes: i64,
+    /// How many direct replies it has.
+    pub replies: i64,
+}
+
+/// Adds `by` to the replies of a peep; the numbers after that.
+pub fn count_reply(tx: &mut Tx<'_>, id: PeepId, by: i64) -> Result<Counts> {
+    tx.one(
+        sql!("UPDATE peeps SET replies = replies + $1 WHERE id = $2 RETURNING likes, replies"),
+        params![by, id],
+        |row| Ok(Counts { likes: row.get(0)?, replies: row.get(1)? }),
+    )
+}
+
+/// Likes or no longer likes a peep; the numbers after that, or `None` where it was so already.
+pub fn like(tx: &mut Tx<'_>, id: PeepId, account: AccountId, likes: bool) -> Result<Option<Counts>> {
+    let now = tx.now();
+    let changed = if likes {
+        tx.execute(
+            sql!(
+                "INSERT INTO likes (peep_id, account_id, created_at) VALUES ($1, $2, $3)
+                 ON CONFLICT DO NOTHING"
+            ),
+            params![id, account, now],
+        )?
+    } else {
+        tx.execute(sql!("DELETE FROM likes WHERE peep_id = $1 AND account_id = $2"), params![id, account])?
+    };
+    if changed == 0 {
+        return Ok(None);
+    }
+    tx.first(
+        sql!("UPDATE peeps SET likes = likes + $1 WHERE id = $2 RETURNING likes, replies"),
+        params![if likes { 1 } else { -1 }, id],
+        |row| Ok(Counts { likes: row.get(0)?, replies: row.get(1)? }),
+    )
+}
+
+/// Files the peep under a tag, given as it is stored.
+pub fn add_tag(tx: &mut Tx<'_>, id: PeepId, tag: &str) -> Result<()> {
+    tx.execute(
+        sql!("INSERT INTO tags (tag, peep_id) VALUES ($1, $2) ON CONFLICT DO NOTHING"),
+        params![tag, id],
+    )?;
+    Ok(())
+}
+
+/// Takes the peep out of all tags.
+pub fn clear_tags(tx: &mut Tx<'_>, id: PeepId) -> Result<()> {
+    tx.execute(sql!("DELETE FROM tags WHERE peep_id = $1"), params![id])?;
+    Ok(())
+}
+
+/// Notes that the peep mentions a member. True the first time, so that it is told only once.
+pub fn add_mention(tx: &mut Tx<'_>, id: PeepId, account: AccountId) -> Result<bool> {
+    let added = tx.execute(
+        sql!("INSERT INTO mentions (peep_id, account_id) VALUES ($1, $2) ON CONFLICT DO NOTHING"),
+        params![id, account],
+    )?;
+    Ok(added == 1)
+}

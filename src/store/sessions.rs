@@ -1,0 +1,47 @@
+//! Sessions: a cookie's token, hashed, and whose it is.
+
+use super::accounts::{self, Account};
+use crate::{Result, clock::Time, db::Read, events::Tx, ids::AccountId, params, sql};
+
+/// Starts a session.
+pub fn insert(tx: &mut Tx<'_>, token_hash: &str, account: AccountId) -> Result<()> {
+    let now = tx.now();
+    tx.execute(
+        sql!("INSERT INTO sessions (token_hash, account_id, created_at, seen_at) VALUES ($1, $2, $3, $4)"),
+        params![token_hash, account, now, now],
+    )?;
+    Ok(())
+}
+
+/// Whose session it is, and when it was last noted as used; unless that was before `since`.
+pub fn account(read: &Read<'_>, token_hash: &str, since: Time) -> Result<Option<(Account, Time)>> {
+    read.first(
+        sql!(
+            "SELECT ",
+            accounts::COLUMNS,
+            ", s.seen_at
+             FROM sessions s JOIN accounts a ON a.id = s.account_id
+             WHERE s.token_hash = $1 AND s.seen_at >= $2"
+        ),
+        params![token_hash, since],
+        |row| Ok((accounts::from_row(row)?, row.get(7)?)),
+    )
+}
+
+/// Notes that the session is in use.
+pub fn touch(tx: &mut Tx<'_>, token_hash: &str) -> Result<()> {
+    let now = tx.now();
+    tx.execute(sql!("UPDATE sessions SET seen_at = $1 WHERE token_hash = $2"), params![now, token_hash])?;
+    Ok(())
+}
+
+/// Ends a session.
+pub fn delete(tx: &mut Tx<'_>, token_hash: &str) -> Result<()> {
+    tx.execute(sql!("DELETE FROM sessions WHERE token_hash = $1"), params![token_hash])?;
+    Ok(())
+}
+
+/// Ends all sessions that were last used before `since`.
+pub fn delete_stale(tx: &mut Tx<'_>, since: Time) -> Result<u64> {
+    tx.execute(sql!("DELETE FROM sessions WHERE seen_at < $1"), params![since])
+}

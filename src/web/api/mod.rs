@@ -1,0 +1,6 @@
+//! The API for programs: a file per noun. Parse, call one verb, serialize.
+
+mod entities;
+pub mod peeps;
+
+pub use entities::status_frame;

@@ -1,0 +1,216 @@
+//! Signing up, logging in, logging out.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::{
+    extract::{Query, State},
+    response::{IntoResponse, Redirect, Response},
+};
+use serde::Deserialize;
+
+use super::{Place, Shell, fault, note, on_this_site, page, page_with};
+use crate::{
+    Error, Result,
+    app::App,
+    domain::{
+        accounts::{self, Application},
+        sessions::{self, Token},
+    },
+    web::{
+        respond::{Input, status},
+        session::{From, Viewer, set_cookie},
+    },
+};
+
+/// Where to go afterwards.
+#[derive(Deserialize, Default)]
+pub struct Next {
+    #[serde(default)]
+    next: String,
+}
+
+#[derive(Template)]
+#[template(path = "signup.html")]
+struct SignUpPage {
+    shell: Shell,
+    form: SignUpForm,
+    error: Option<Error>,
+}
+
+/// The form to become a member.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub struct SignUpForm {
+    email: String,
+    password: String,
+    name: String,
+    username: String,
+    next: String,
+}
+
+impl SignUpPage {
+    fn fault(&self, field: &str) -> Option<&str> {
+        fault(self.error.as_ref(), field)
+    }
+
+    fn note(&self) -> Option<String> {
+        note(self.error.as_ref(), &["email", "password", "name", "username"])
+    }
+}
+
+/// `GET /signup`
+pub async fn sign_up_form(
+    State(app): State<Arc<App>>,
+    Query(Next { next }): Query<Next>,
+    viewer: Viewer,
+) -> Result<Response> {
+    if viewer.member().is_some() {
+        return Ok(Redirect::to(on_this_site(&next)).into_response());
+    }
+    let form = SignUpForm { next, ..SignUpForm::default() };
+    page(&SignUpPage {
+        shell: Shell::new(&app, viewer.member().as_ref(), Place::SignUp).await?,
+        form,
+        error: None,
+    })
+}
+
+/// `POST /signup`
+pub async fn sign_up(
+    State(app): State<Arc<App>>,
+    From(from): From,
+    viewer: Viewer,
+    Input(form): Input<SignUpForm>,
+) -> Result<Response> {
+    let application = Application {
+        email: form.email.clone(),
+        password: form.password.clone(),
+        name: form.name.clone(),
+        username: form.username.clone(),
+    };
+    match join(&app, from, application).await {
+        Ok(token) => {
+            Ok(([set_cookie(&app.config, Some(&token))], Redirect::to(on_this_site(&form.next)))
+                .into_response())
+        }
+        Err(error) if is_note(&error) => {
+            let status = status(&error);
+            let shell = Shell::new(&app, viewer.member().as_ref(), Place::SignUp).await?;
+            page_with(status, &SignUpPage { shell, form, error: Some(error) })
+        }
+        Err(error) => Err(error),
+    }
+}
+
+async fn join(app: &App, from: std::net::IpAddr, application: Application) -> Result<Token> {
+    app.limits.sign_up(from)?;
+    // Hashing is dear: first see whether it would be for nothing.
+    let applicant = app.db.read(move |read| application.check(read)).await?;
+    let hash = app.passwords.hash(applicant.password().as_str()).await?;
+    let token = Token::random()?;
+    let started = token.clone();
+    app.db
+        .write(move |tx| {
+            let id = applicant.join(tx, &hash)?;
+            sessions::start(tx, &started, id)
+        })
+        .await?;
+    Ok(token)
+}
+
+/// Whether an error is told in the form, where what was typed is kept, and not on a page of its own.
+fn is_note(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::Invalid(_) | Error::Conflict(_) | Error::TooMany { .. } | Error::Busy | Error::Full
+    )
+}
+
+#[derive(Template)]
+#[template(path = "login.html")]
+struct LogInPage {
+    shell: Shell,
+    form: LogInForm,
+    error: Option<Error>,
+}
+
+/// The form to log in with.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub struct LogInForm {
+    login: String,
+    password: String,
+    next: String,
+}
+
+impl LogInPage {
+    fn fault(&self, field: &str) -> Option<&str> {
+        fault(self.error.as_ref(), field)
+    }
+
+    fn note(&self) -> Option<String> {
+        note(self.error.as_ref(), &["login", "password"])
+    }
+}
+
+/// `GET /login`
+pub async fn log_in_form(
+    State(app): State<Arc<App>>,
+    Query(Next { next }): Query<Next>,
+    viewer: Viewer,
+) -> Result<Response> {
+    if viewer.member().is_some() {
+        return Ok(Redirect::to(on_this_site(&next)).into_response());
+    }
+    let form = LogInForm { next, ..LogInForm::default() };
+    page(&LogInPage {
+        shell: Shell::new(&app, viewer.member().as_ref(), Place::LogIn).await?,
+        form,
+        error: None,
+    })
+}
+
+/// `POST /login`
+pub async fn log_in(
+    State(app): State<Arc<App>>,
+    From(from): From,
+    viewer: Viewer,
+    Input(form): Input<LogInForm>,
+) -> Result<Response> {
+    match enter(&app, from, &form).await {
+        Ok(token) => {
+            Ok(([set_cookie(&app.config, Some(&token))], Redirect::to(on_this_site(&form.next)))
+                .into_response())
+        }
+        Err(error) if is_note(&error) => {
+            let status = status(&error);
+            let shell = Shell::new(&app, viewer.member().as_ref(), Place::LogIn).await?;
+            page_with(status, &LogInPage { shell, form, error: Some(error) })
+        }
+        Err(error) => Err(error),
+    }
+}
+
+async fn enter(app: &App, from: std::net::IpAddr, form: &LogInForm) -> Result<Token> {
+    app.limits.log_in(from, &form.login)?;
+    let login = form.login.clone();
+    let found = app.db.read(move |read| accounts::credentials(read, &login)).await?;
+    let (id, hash) = found.map_or((None, None), |found| (Some(found.id), Some(found.password_hash)));
+    let right = app.passwords.verify(&form.password, hash).await?;
+    let Some(id) = id.filter(|_| right) else {
+        return Err(accounts::wrong_login());
+    };
+    let token = Token::random()?;
+    let started = token.clone();
+    app.db.write(move |tx| sessions::start(tx, &started, id)).await?;
+    Ok(token)
+}
+
+/// `POST /logout`
+pub async fn log_out(State(app): State<Arc<App>>, viewer: Viewer) -> Result<Response> {
+    if let Some(token) = viewer.token {
+        app.db.write(move |tx| sessions::end(tx, &token)).await?;
+    }
+    Ok(([set_cookie(&app.config, None)], Redirect::to("/")).into_response())
+}

@@ -1,0 +1,195 @@
+//! The site for people: a file per noun. Parse, call one verb, render.
+
+pub mod accounts;
+mod card;
+mod composer;
+pub mod feeds;
+pub mod peeps;
+pub mod settings;
+pub mod stream;
+pub mod words;
+
+pub use card::fragment;
+
+use askama::Template;
+use axum::{
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Redirect, Response},
+};
+
+use super::{assets, session::Viewer};
+use crate::{
+    Error, Result,
+    app::App,
+    domain::accounts::Member,
+    store::{self, accounts::Account},
+};
+
+/// Where in the site a page is, for the rail.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Place {
+    /// The public stream.
+    Stream,
+    /// The viewer's own peeps.
+    You,
+    /// The viewer's settings.
+    Settings,
+    /// Signing up.
+    SignUp,
+    /// Logging in.
+    LogIn,
+    /// Anywhere else.
+    Elsewhere,
+}
+
+/// What stands around every page.
+pub struct Shell {
+    name: String,
+    viewer: Option<Member>,
+    at: Place,
+    members: i64,
+    keeper: Option<Account>,
+}
+
+impl Shell {
+    async fn new(app: &App, viewer: Option<&Member>, at: Place) -> Result<Self> {
+        let (members, keeper) = app
+            .db
+            .read(|read| Ok((store::accounts::count_members(read)?, store::accounts::admin(read)?)))
+            .await?;
+        Ok(Shell { name: app.config.name.clone(), viewer: viewer.cloned(), at, members, keeper })
+    }
+
+    /// The shell of an error page: it must not fail itself.
+    fn bare(app: &App, viewer: Option<Member>) -> Self {
+        Shell { name: app.config.name.clone(), viewer, at: Place::Elsewhere, members: 0, keeper: None }
+    }
+
+    fn assets(&self) -> &'static str {
+        &assets::VERSION
+    }
+
+    fn is_at(&self, place: Place) -> bool {
+        self.at == place
+    }
+
+    fn population(&self) -> String {
+        match self.members {
+            1 => "One person lives here.".into(),
+            n => format!("{n} people live here."),
+        }
+    }
+}
+
+/// Renders a page that is made for this viewer alone.
+fn page(template: &impl Template) -> Result<Response> {
+    page_with(StatusCode::OK, template)
+}
+
+fn page_with(status: StatusCode, template: &impl Template) -> Result<Response> {
+    let body = template.render().map_err(Error::internal)?;
+    let headers = [
+        (header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8")),
+        (header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache")),
+        (header::VARY, HeaderValue::from_static("cookie")),
+    ];
+    Ok((status, headers, body).into_response())
+}
+
+#[derive(Template)]
+#[template(path = "error.html")]
+struct ErrorPage<'a> {
+    shell: Shell,
+    heading: &'a str,
+    sentence: String,
+    log_in: bool,
+    request: &'a str,
+}
+
+/// The face of an error for people.
+pub async fn error_page(
+    app: &App,
+    cookies: Option<HeaderValue>,
+    error: &Error,
+    status: StatusCode,
+    path: Option<&str>,
+    request: &str,
+) -> Response {
+    if let (Error::Unauthenticated, Some(path)) = (error, path) {
+        return Redirect::to(&format!("/login?next={}", encoded(path))).into_response();
+    }
+    // With the database gone there is no viewer to be found, and still a page to be shown.
+    let viewer = Viewer::find(app, cookies.as_ref()).await.unwrap_or_default();
+    let heading = match error {
+        Error::NotFound => "Nothing here",
+        Error::Unauthenticated => "Log in first",
+        Error::Forbidden(_) => "Not yours to do",
+        Error::Invalid(_) | Error::Conflict(_) => "That did not work",
+        Error::TooMany { .. } => "A moment, please",
+        Error::TooLarge => "That is too much",
+        Error::Busy => "Busy right now",
+        Error::Full => "The disk is full",
+        Error::Internal(_) => "Something broke",
+    };
+    let template = ErrorPage {
+        shell: Shell::bare(app, viewer.member()),
+        heading,
+        sentence: error.sentence(),
+        log_in: matches!(error, Error::Unauthenticated),
+        request,
+    };
+    page_with(status, &template).unwrap_or_else(|_| status.into_response())
+}
+
+/// A path as the value of a query.
+fn encoded(path: &str) -> String {
+    percent_encoding::utf8_percent_encode(path, percent_encoding::NON_ALPHANUMERIC).to_string()
+}
+
+/// The sentence about a field of a form, if the error has one.
+fn fault<'a>(error: Option<&'a Error>, field: &str) -> Option<&'a str> {
+    match error {
+        Some(Error::Invalid(faults)) => faults.iter().find(|f| f.field == field).map(|f| f.message.as_str()),
+        _ => None,
+    }
+}
+
+/// The sentence about no field in particular, for the top of a form.
+fn note(error: Option<&Error>, fields: &[&str]) -> Option<String> {
+    match error {
+        Some(Error::Invalid(faults)) => {
+            faults.iter().find(|f| !fields.contains(&f.field)).map(|f| f.message.clone())
+        }
+        other => other.map(Error::sentence),
+    }
+}
+
+/// A place on this site to go on to. Anything else becomes `/`: a link must not lead someone who has
+/// just logged in to another site.
+fn on_this_site(next: &str) -> &str {
+    let inside = next.starts_with('/')
+        && !next.starts_with("//")
+        && !next.contains('\\')
+        && !next.chars().any(char::is_control);
+    if inside { next } else { "/" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_is_sent_to_another_site() {
+        for next in [
+            "https://evil.example",
+            "//evil.example",
+            "/\\evil.example",
+            "javascript:alert(1)",
+            "",
+            "/a\r\nb",
+        ] {
+            assert_eq!(on_this_site(next), "/", "{next:?}");
+        }
+        assert_eq!(on_this_site("/@nell/1?x=y"), "/@nell/1?x=y");
+    }
+}

@@ -1,0 +1,207 @@
+//! Lists of peeps: the stream, one person's, and those with a tag.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::{
+    extract::{Path, Query, State},
+    http::{HeaderMap, header},
+    response::{IntoResponse, Redirect, Response},
+};
+use serde::Deserialize;
+
+use super::{
+    Place, Shell,
+    card::{Card, initials},
+    composer::Composer,
+    feeds, page, words,
+};
+use crate::{
+    Error, Result,
+    app::App,
+    db::Read,
+    domain::{self, accounts::Member},
+    ids::{AccountId, PeepId},
+    store::{
+        self,
+        peeps::{Peep, Scope, Span},
+    },
+    web::{
+        public::{Made, Public},
+        respond::from_path,
+        session::{Viewer, has_session},
+    },
+};
+
+/// Peeps on a page.
+const PAGE: i64 = 20;
+
+/// Which page of a list.
+#[derive(Deserialize, Default)]
+pub struct Paging {
+    /// Only peeps older than this one.
+    before: Option<String>,
+}
+
+impl Paging {
+    fn before(&self) -> Result<Option<PeepId>> {
+        self.before.as_deref().map(from_path).transpose()
+    }
+}
+
+/// What a list of peeps is about.
+pub(super) enum Heading {
+    Stream,
+    Person { name: String, username: String, initials: String, tone: u64, joined: String, you: bool },
+    Tag { tag: String },
+}
+
+#[derive(Template)]
+#[template(path = "stream.html")]
+pub(super) struct ListPage {
+    shell: Shell,
+    heading: Heading,
+    composer: Option<Composer>,
+    cards: Vec<Card>,
+    older: Option<String>,
+    newest: Option<String>,
+    seq: i64,
+    /// Which peeps belong here when they arrive by the socket.
+    live: String,
+}
+
+/// What a list page reads.
+struct List {
+    seq: i64,
+    peeps: Vec<Peep>,
+    more: bool,
+}
+
+fn list(read: &Read<'_>, viewer: Option<AccountId>, scope: &Scope, before: Option<PeepId>) -> Result<List> {
+    // The number first: what changes between the two reads is replayed, and shown once all the same.
+    let seq = store::peeps::last_seq(read)?;
+    let span = Span { before, after: None, oldest: false, limit: PAGE + 1 };
+    let mut peeps = store::peeps::list(read, viewer, scope, span)?;
+    let more = peeps.len() > PAGE as usize;
+    peeps.truncate(PAGE as usize);
+    Ok(List { seq, peeps, more })
+}
+
+/// A list, ready to be rendered.
+struct Asked<'a> {
+    viewer: Option<&'a Member>,
+    scope: Scope,
+    heading: Heading,
+    path: String,
+    paging: &'a Paging,
+}
+
+async fn list_page(app: &App, asked: Asked<'_>, composer: Option<Composer>) -> Result<ListPage> {
+    let Asked { viewer, scope, heading, path, paging } = asked;
+    let before = paging.before()?;
+    let (id, live) = (viewer.map(Member::id), live(&scope));
+    let found = app.db.read(move |read| list(read, id, &scope, before)).await?;
+    let now = app.clock.now();
+    let at = match &heading {
+        Heading::Stream => Place::Stream,
+        Heading::Person { you: true, .. } => Place::You,
+        _ => Place::Elsewhere,
+    };
+    let older = found.peeps.last().filter(|_| found.more).map(|last| format!("{path}?before={}", last.id));
+    Ok(ListPage {
+        shell: Shell::new(app, viewer, at).await?,
+        heading,
+        composer,
+        cards: found.peeps.into_iter().map(|p| Card::new(p, viewer, now)).collect(),
+        older,
+        newest: before.map(|_| path),
+        seq: found.seq,
+        live,
+    })
+}
+
+/// What the page's script compares an arriving peep with.
+fn live(scope: &Scope) -> String {
+    match scope {
+        Scope::Public => "all".into(),
+        Scope::Account(id) => format!("author {id}"),
+        Scope::Tag(tag) => format!("tag {tag}"),
+    }
+}
+
+/// `GET /`
+pub async fn stream(
+    State(app): State<Arc<App>>,
+    Query(paging): Query<Paging>,
+    headers: HeaderMap,
+) -> Result<Response> {
+    if paging.before.is_none() && !has_session(&app.config, &headers) {
+        let make = async {
+            let page = stream_page(&app, None, &paging, None).await?;
+            let body = page.render().map_err(Error::internal)?;
+            Ok(Made { kind: "text/html; charset=utf-8", link: None, body })
+        };
+        return app.public.answer(&app, Public::Stream, &headers, make).await;
+    }
+    let viewer = Viewer::find(&app, headers.get(header::COOKIE)).await?.member();
+    let composer = viewer.as_ref().map(|viewer| Composer::new(&app, viewer, None)).transpose()?;
+    page(&stream_page(&app, viewer.as_ref(), &paging, composer).await?)
+}
+
+pub(super) async fn stream_page(
+    app: &App,
+    viewer: Option<&Member>,
+    paging: &Paging,
+    composer: Option<Composer>,
+) -> Result<ListPage> {
+    let asked = Asked { viewer, scope: Scope::Public, heading: Heading::Stream, path: "/".into(), paging };
+    list_page(app, asked, composer).await
+}
+
+/// `GET /tags/{tag}`
+pub async fn tag(
+    State(app): State<Arc<App>>,
+    Path(raw): Path<String>,
+    Query(paging): Query<Paging>,
+    viewer: Viewer,
+) -> Result<Response> {
+    let tag = domain::text::stored_tag(&raw).ok_or(Error::NotFound)?;
+    if tag != raw {
+        return Ok(Redirect::permanent(&words::tag_path("", &tag)).into_response());
+    }
+    let path = words::tag_path("", &tag);
+    let heading = Heading::Tag { tag: tag.clone() };
+    let viewer = viewer.member();
+    let asked = Asked { viewer: viewer.as_ref(), scope: Scope::Tag(tag), heading, path, paging: &paging };
+    page(&list_page(&app, asked, None).await?)
+}
+
+/// `GET /@{username}`, and `GET /@{username}.atom`
+pub async fn person(
+    State(app): State<Arc<App>>,
+    Path(username): Path<String>,
+    Query(paging): Query<Paging>,
+    viewer: Viewer,
+) -> Result<Response> {
+    if let Some(username) = username.strip_suffix(".atom") {
+        return feeds::person(&app, username).await;
+    }
+    let asked = username.clone();
+    let person = app.db.read(move |read| domain::accounts::member(read, &asked)).await?;
+    if person.username != username {
+        return Ok(Redirect::permanent(&format!("/@{}", person.username)).into_response());
+    }
+    let viewer = viewer.member();
+    let heading = Heading::Person {
+        name: person.account.name.clone(),
+        username: person.username.clone(),
+        initials: initials(&person.account.name),
+        tone: person.id().tone(),
+        joined: person.account.created_at.utc().strftime("%B %Y").to_string(),
+        you: viewer.as_ref().is_some_and(|viewer| viewer.id() == person.id()),
+    };
+    let path = format!("/@{username}");
+    let asked =
+        Asked { viewer: viewer.as_ref(), scope: Scope::Account(person.id()), heading, path, paging: &paging };
+    page(&list_page(&app, asked, None).await?)
+}

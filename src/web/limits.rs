@@ -1,0 +1,185 @@
+//! How often is too often. Each limit is generous for people, thirty behind one address among
+//! them, and narrow for programs that guess or flood.
+
+use std::{
+    hash::Hash,
+    net::IpAddr,
+    num::NonZeroU32,
+    sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
+};
+
+use axum::http::{HeaderMap, HeaderValue};
+use governor::{Quota, RateLimiter, middleware::StateInformationMiddleware, state::keyed::DashMapStateStore};
+
+use crate::{Error, Result, clock::Clock, ids::AccountId};
+
+type Keyed<K> = RateLimiter<K, DashMapStateStore<K>, Clock, StateInformationMiddleware>;
+
+/// All limits of the product.
+pub struct Limits {
+    on: bool,
+    sign_up: Limit<IpAddr>,
+    log_in_from: Limit<IpAddr>,
+    log_in_as: Limit<String>,
+    post_as: Limit<AccountId>,
+    post_from: Limit<IpAddr>,
+}
+
+impl Limits {
+    /// The limits, or none at all for load tests.
+    pub fn new(on: bool, clock: &Clock) -> Self {
+        Limits {
+            on,
+            // A class of thirty signs up at once, each with a few refused tries.
+            sign_up: Limit::new("sign-up", 120, Duration::from_secs(30), clock),
+            // The same class comes back on Monday.
+            log_in_from: Limit::new("log-in", 120, Duration::from_secs(5), clock),
+            // A person tries a few; a guesser gets 30 an hour, whatever addresses it has.
+            log_in_as: Limit::new("log-in", 12, Duration::from_secs(120), clock),
+            // Nobody has more to say than a peep every five seconds for long.
+            post_as: Limit::new("post", 40, Duration::from_secs(5), clock),
+            // Many accounts in one place, but not a farm of them.
+            post_from: Limit::new("post", 600, Duration::from_millis(500), clock),
+        }
+    }
+
+    /// Someone signs up from here.
+    pub fn sign_up(&self, from: IpAddr) -> Result<()> {
+        self.check(&self.sign_up, &place(from)).map(drop)
+    }
+
+    /// Someone tries to log in from here, as this.
+    pub fn log_in(&self, from: IpAddr, login: &str) -> Result<()> {
+        self.check(&self.log_in_from, &place(from))?;
+        let login: String = login.trim().chars().take(64).flat_map(char::to_lowercase).collect();
+        self.check(&self.log_in_as, &login).map(drop)
+    }
+
+    /// A member writes, likes, edits or deletes. Says how much is left.
+    pub fn post(&self, from: IpAddr, member: AccountId) -> Result<Option<Allowance>> {
+        self.check(&self.post_from, &place(from))?;
+        self.check(&self.post_as, &member)
+    }
+
+    fn check<K: Hash + Eq + Clone>(&self, limit: &Limit<K>, key: &K) -> Result<Option<Allowance>> {
+        if self.on { limit.check(key).map(Some) } else { Ok(None) }
+    }
+}
+
+/// One address is one place; of IPv6, where everyone has 2⁶⁴ of them, the network.
+fn place(from: IpAddr) -> IpAddr {
+    match from.to_canonical() {
+        IpAddr::V6(v6) => IpAddr::V6((v6.to_bits() >> 64 << 64).into()),
+        v4 => v4,
+    }
+}
+
+/// One limit: a burst, and a rate at which it comes back.
+struct Limit<K: Hash + Eq + Clone> {
+    name: &'static str,
+    burst: u32,
+    every: Duration,
+    clock: Clock,
+    limiter: Keyed<K>,
+    checks: AtomicU32,
+}
+
+/// After so many checks those are forgotten who have not come for long.
+const FORGET_AFTER: u32 = 10_000;
+
+impl<K: Hash + Eq + Clone> Limit<K> {
+    fn new(name: &'static str, burst: u32, every: Duration, clock: &Clock) -> Self {
+        let burst = NonZeroU32::new(burst).unwrap_or(NonZeroU32::MIN);
+        let quota = Quota::with_period(every).unwrap_or(Quota::per_second(burst)).allow_burst(burst);
+        let limiter = RateLimiter::new(quota, DashMapStateStore::default(), clock.clone());
+        Limit { name, burst: burst.get(), every, clock: clock.clone(), limiter, checks: AtomicU32::new(0) }
+    }
+
+    fn check(&self, key: &K) -> Result<Allowance> {
+        if self.checks.fetch_add(1, Ordering::Relaxed) % FORGET_AFTER == FORGET_AFTER - 1 {
+            self.limiter.retain_recent();
+        }
+        match self.limiter.check_key(key) {
+            Ok(state) => Ok(Allowance {
+                name: self.name,
+                burst: self.burst,
+                remaining: state.remaining_burst_capacity(),
+                every: self.every,
+            }),
+            Err(until) => {
+                let now = governor::clock::Clock::now(&self.clock);
+                Err(Error::TooMany { retry_after: until.wait_time_from(now) })
+            }
+        }
+    }
+}
+
+/// What is left of a limit.
+#[derive(Clone, Copy, Debug)]
+pub struct Allowance {
+    name: &'static str,
+    burst: u32,
+    remaining: u32,
+    every: Duration,
+}
+
+impl Allowance {
+    /// Tells it in the IETF's `RateLimit` header fields (draft-ietf-httpapi-ratelimit-headers).
+    pub fn tell(&self, headers: &mut HeaderMap) {
+        let window = (self.every * self.burst).as_secs();
+        let used = self.every * (self.burst - self.remaining);
+        let policy = format!("\"{}\";q={};w={window}", self.name, self.burst);
+        let state = format!("\"{}\";r={};t={}", self.name, self.remaining, used.as_secs());
+        for (name, value) in [("ratelimit-policy", policy), ("ratelimit", state)] {
+            if let Ok(value) = HeaderValue::try_from(value) {
+                headers.insert(name, value);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Time;
+
+    #[test]
+    fn a_guesser_is_stopped_and_may_come_back_later() {
+        let clock = Clock::manual(Time::from_ms(1_000_000));
+        let limits = Limits::new(true, &clock);
+        let from = IpAddr::from([192, 0, 2, 1]);
+        for _ in 0..12 {
+            limits.log_in(from, "nell").expect("a person's tries");
+        }
+        let Err(Error::TooMany { retry_after }) = limits.log_in(from, " NELL ") else {
+            panic!("the thirteenth try is too many");
+        };
+        limits.log_in(from, "ify").expect("others are not locked out");
+        clock.advance(retry_after);
+        limits.log_in(from, "nell").expect("and nell may try again");
+    }
+
+    #[test]
+    fn a_class_of_thirty_signs_up_behind_one_address() {
+        let limits = Limits::new(true, &Clock::manual(Time::from_ms(0)));
+        let school = IpAddr::from([192, 0, 2, 1]);
+        for _ in 0..90 {
+            limits.sign_up(school).expect("thirty people, three tries each");
+        }
+    }
+
+    #[test]
+    fn an_ipv6_network_is_one_place() {
+        let limits = Limits::new(true, &Clock::manual(Time::from_ms(0)));
+        let refused =
+            (0..200u16).any(|n| limits.sign_up(IpAddr::from([0x2001, 0xdb8, 0, 0, n, 0, 0, n])).is_err());
+        assert!(refused, "turning the lower half does not help");
+    }
+
+    #[test]
+    fn nobody_is_counted_when_limits_are_off() {
+        let limits = Limits::new(false, &Clock::manual(Time::from_ms(0)));
+        assert!((0..1000).all(|_| limits.post(IpAddr::from([192, 0, 2, 1]), AccountId(1)).is_ok()));
+    }
+}

@@ -1,0 +1,13 @@
+//! The edge: the only place that knows HTTP.
+
+pub mod api;
+pub mod assets;
+pub mod html;
+pub mod limits;
+pub mod passwords;
+pub mod public;
+pub mod respond;
+pub mod routes;
+pub mod server;
+pub mod session;
+pub mod socket;
