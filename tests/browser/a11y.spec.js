@@ -1,0 +1,103 @@
+// axe finds nothing wrong with any page, in light and dark, on a phone and wide.
+import AxeBuilder from '@axe-core/playwright';
+import { expect, test } from './server.js';
+import { fillSignUp, ify, layla, nell, program } from './people.js';
+
+const RULES = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'];
+
+/** A small conversation, and the addresses of the pages that show it; `page` is Nell’s. */
+async function harbour(page, visit) {
+  const nells = await program(page.request, nell);
+  const ifys = await program((await visit()).request, ify);
+  const laylas = await program((await visit()).request, layla);
+
+  await laylas.post('خبزتُ اليوم خبزًا بالزعتر 🍞 #خبز');
+  const asked = await nells.post('@ify the tide table at https://harbour.example/tides says nine? #tides');
+  await nells.edit(asked.id, '@ify the tide table at https://harbour.example/tides says ten? #tides');
+  const answered = await ifys.post('@nell ten it is.', { in_reply_to_id: asked.id });
+  await nells.like(answered.id);
+  await nells.post('Llanfairpwllgwyngyllgogerychwyrndrobwllllantysiliogogogoch fits on the new ferry sign.');
+  return {
+    everyones: [
+      '/',
+      '/@nell',
+      '/@layla',
+      `/@nell/${asked.id}`,
+      `/@ify/${answered.id}`,
+      `/@nell/${asked.id}/history`,
+      '/tags/tides',
+      '/tags/nobody-said-this',
+      '/no-such-page',
+    ],
+    visitors: ['/signup', '/login'],
+    members: [`/@nell/${asked.id}/edit`, '/settings'],
+  };
+}
+
+async function expectNothingWrong(page, where) {
+  const { violations } = await new AxeBuilder({ page }).withTags(RULES).analyze();
+  const found = violations.flatMap(({ id, help, nodes }) =>
+    nodes.map((node) => `${id}: ${help}: ${node.target.join(' ')}: ${node.failureSummary}`),
+  );
+  expect.soft(found, `on ${where}`).toEqual([]);
+}
+
+async function expectNoSidewaysScroll(page, where) {
+  const excess = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
+  expect.soft(excess, `${where} is wider than the window`).toBeLessThanOrEqual(0);
+}
+
+for (const colorScheme of ['light', 'dark']) {
+  for (const width of [390, 1280]) {
+    test.describe(`in ${colorScheme}, ${width} px wide`, () => {
+      test.use({ colorScheme, viewport: { width, height: 844 } });
+
+      test('axe finds nothing on the pages of a visitor', async ({ page, visit }) => {
+        const { everyones, visitors } = await harbour(page, visit);
+        const theirs = await visit();
+        for (const path of [...everyones, ...visitors]) {
+          await theirs.goto(path);
+          await expectNothingWrong(theirs, path);
+        }
+      });
+
+      test('axe finds nothing on the pages of a member', async ({ page, visit }) => {
+        const { everyones, members } = await harbour(page, visit);
+        for (const path of [...everyones, ...members]) {
+          await page.goto(path);
+          await expectNothingWrong(page, path);
+        }
+      });
+
+      test('axe finds nothing on a refused form and on an empty stream', async ({ page, visit }) => {
+        const visitors = await visit();
+        await visitors.goto('/');
+        await expectNothingWrong(visitors, 'the empty stream of a visitor');
+        await program(page.request, nell);
+        await page.goto('/');
+        await expectNothingWrong(page, 'the empty stream of a member');
+
+        await visitors.goto('/signup');
+        await fillSignUp(visitors, nell);
+        await visitors.getByRole('button', { name: 'Join', exact: true }).click();
+        await expect(visitors.locator('[aria-invalid=true]').first()).toBeVisible();
+        await expectNothingWrong(visitors, 'the refused sign-up');
+      });
+    });
+  }
+}
+
+test('no page scrolls sideways on the smallest phone', async ({ page, visit }) => {
+  await page.setViewportSize({ width: 320, height: 568 });
+  const { everyones, visitors, members } = await harbour(page, visit);
+  const theirs = await visit();
+  await theirs.setViewportSize({ width: 320, height: 568 });
+  for (const path of [...everyones, ...members]) {
+    await page.goto(path);
+    await expectNoSidewaysScroll(page, path);
+  }
+  for (const path of visitors) {
+    await theirs.goto(path);
+    await expectNoSidewaysScroll(theirs, path);
+  }
+});

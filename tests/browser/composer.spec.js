@@ -1,0 +1,67 @@
+// What is left is counted as a person counts: in characters seen, not in bytes.
+import { expect, test } from './server.js';
+import { composer, feed, nell } from './people.js';
+
+test.beforeEach(async ({ chitter, page }) => {
+  await chitter.signUp(page, nell);
+});
+
+const FAMILY = '👨‍👩‍👧‍👦';
+
+for (const [what, words, left] of [
+  ['letters', 'hello', 275],
+  ['an emoji family', FAMILY, 279],
+  ['a flag', '🇳🇴', 279],
+  ['a letter with marks of its own', 'e\u0302\u0301', 279],
+  ['Vietnamese', 'Nguyễn Thị Hà', 267],
+  ['Arabic with vowels', 'خُبْز', 277],
+  ['a line break', 'a\nb', 277],
+]) {
+  test(`the counter counts ${what} as people do`, async ({ page }) => {
+    const count = page.locator('form[action="/peeps"] .count');
+    await expect(count).toContainText('280 left');
+    await composer(page).fill(words);
+    await expect(count).toContainText(`${left} left`);
+    await composer(page).fill('');
+    await expect(count).toContainText('280 left');
+  });
+}
+
+test('280 families fit in a peep', async ({ page }) => {
+  await composer(page).fill(FAMILY.repeat(280));
+  await expect(page.locator('form[action="/peeps"] .count')).toContainText('0 left');
+  await page.getByRole('button', { name: 'Peep', exact: true }).click();
+  await expect(feed(page).locator('.words')).toHaveText([FAMILY.repeat(280)]);
+  await expect(composer(page)).toHaveValue('');
+});
+
+test('281 characters are refused with the text kept', async ({ page }) => {
+  const words = 'x'.repeat(281);
+  await composer(page).fill(words);
+  await page.getByRole('button', { name: 'Peep', exact: true }).click();
+  await expect(composer(page)).toHaveAttribute('aria-invalid', 'true');
+  await expect(composer(page)).toHaveAccessibleDescription(/280|too long|1 character/);
+  await expect(composer(page)).toHaveValue(words);
+
+  // One fewer, and it goes.
+  await composer(page).fill(words.slice(1));
+  await page.getByRole('button', { name: 'Peep', exact: true }).click();
+  await expect(feed(page).locator('.words')).toHaveText([words.slice(1)]);
+});
+
+test('an empty peep is not posted', async ({ page }) => {
+  await composer(page).fill('  \n ');
+  await page.getByRole('button', { name: 'Peep', exact: true }).click();
+  await expect(composer(page)).toHaveAttribute('aria-invalid', 'true');
+  await page.goto('/');
+  await expect(feed(page)).toHaveCount(0);
+});
+
+test('after a peep the composer is empty, counts from 280 and has the focus', async ({ page }) => {
+  await composer(page).fill('One of many.');
+  await page.getByRole('button', { name: 'Peep', exact: true }).click();
+  await expect(feed(page)).toHaveCount(1);
+  await expect(composer(page)).toHaveValue('');
+  await expect(composer(page)).toBeFocused();
+  await expect(page.locator('form[action="/peeps"] .count')).toContainText('280 left');
+});

@@ -1,0 +1,208 @@
+// Everything but liveness works without JavaScript: plain links, plain forms.
+import { expect, test } from './server.js';
+import {
+  composer,
+  deletePeep,
+  email,
+  feed,
+  fillSignUp,
+  ify,
+  joerg,
+  layla,
+  logIn,
+  nell,
+  openPeep,
+  peep,
+  program,
+  saying,
+  PASSWORD,
+} from './people.js';
+
+test.use({ javaScriptEnabled: false });
+
+test('somebody new reads the stream, joins and is greeted by the composer', async ({ page, visit }) => {
+  await peep(await visit(nell), 'Good morning, harbour.');
+  await page.goto('/');
+  await expect(saying(page, 'Good morning')).toHaveCount(1);
+  await expect(composer(page)).toHaveCount(0);
+
+  await page.goto('/signup');
+  await fillSignUp(page, ify);
+  await page.getByRole('button', { name: 'Join', exact: true }).click();
+  await expect(page).toHaveURL('/');
+  await expect(composer(page)).toBeVisible();
+});
+
+test('a taken username is refused beside its field, and the rest of the form is kept', async ({ page, visit }) => {
+  await visit(nell);
+  await page.goto('/signup');
+  await fillSignUp(page, { ...ify, username: 'NELL', email: email(ify) });
+  await page.getByRole('button', { name: 'Join', exact: true }).click();
+
+  const username = page.locator('[name=username]');
+  await expect(username).toHaveAttribute('aria-invalid', 'true');
+  await expect(username).toHaveAccessibleDescription(/taken/);
+  await expect(username).toHaveValue('NELL');
+  await expect(page.locator('[name=name]')).toHaveValue(ify.name);
+  await expect(page.locator('[name=email]')).toHaveValue(email(ify));
+  await expect(page.locator('[aria-invalid=true]')).toHaveCount(1);
+
+  // And the kept form is good for a second try.
+  await username.fill(ify.username);
+  await page.locator('[name=password]').fill(PASSWORD);
+  await page.getByRole('button', { name: 'Join', exact: true }).click();
+  await expect(composer(page)).toBeVisible();
+});
+
+test('a taken email address is refused whatever its case', async ({ page, visit }) => {
+  await visit(nell);
+  await page.goto('/signup');
+  await fillSignUp(page, { ...ify, email: 'Nell@Harbour.example' });
+  await page.getByRole('button', { name: 'Join', exact: true }).click();
+  await expect(page.locator('[name=email]')).toHaveAttribute('aria-invalid', 'true');
+  await expect(page.locator('[name=email]')).toHaveValue('Nell@Harbour.example');
+  await expect(page.locator('[name=username]')).toHaveValue('ify');
+});
+
+test('a peep is posted once, however often the page is loaded again', async ({ chitter, page }) => {
+  await chitter.signUp(page, nell);
+  await peep(page, 'Good morning, harbour.\nAnd good tide.');
+  await page.reload();
+  await page.reload();
+  await expect(feed(page)).toHaveCount(1);
+  await expect(feed(page).locator('.words')).toHaveText('Good morning, harbour.\nAnd good tide.', {
+    useInnerText: true,
+  });
+  await expect(composer(page)).toHaveValue('');
+});
+
+test('a peep of 281 characters is refused and its text kept', async ({ chitter, page }) => {
+  await chitter.signUp(page, nell);
+  const words = 'é'.repeat(281);
+  await composer(page).fill(words);
+  await page.getByRole('button', { name: 'Peep', exact: true }).click();
+  await expect(composer(page)).toHaveValue(words);
+  await expect(composer(page)).toHaveAttribute('aria-invalid', 'true');
+  await expect(composer(page)).toHaveAccessibleDescription(/280|too long|1 character/);
+
+  await page.goto('/');
+  await expect(feed(page)).toHaveCount(0);
+});
+
+test('a reply joins the conversation below, and shows what it answers above', async ({ chitter, page, visit }) => {
+  await peep(await visit(nell), 'Who mends hub gears?');
+  await chitter.signUp(page, joerg);
+  await openPeep(page, 'Who mends hub gears?');
+  await page.getByLabel('Your reply').fill('I do. Saturday, behind the tram stop.');
+  await page.getByRole('button', { name: 'Reply', exact: true }).click();
+
+  await openPeep(page, 'I do. Saturday');
+  const words = page.locator('article.peep .words');
+  await expect(words).toHaveText(['Who mends hub gears?', 'I do. Saturday, behind the tram stop.']);
+  await openPeep(page, 'Who mends hub gears?');
+  await expect(words).toHaveText(['Who mends hub gears?', 'I do. Saturday, behind the tram stop.']);
+});
+
+test('an edit is marked, and the earlier version stays readable', async ({ chitter, page, visit }) => {
+  await chitter.signUp(page, nell);
+  await peep(page, 'The ferry leaves at nine.');
+  await openPeep(page, 'The ferry leaves');
+  const address = page.url();
+  await page.getByRole('link', { name: 'Edit', exact: true }).click();
+  await expect(page).toHaveURL(`${address}/edit`);
+  const box = page.getByRole('main').locator('textarea');
+  await expect(box).toHaveValue('The ferry leaves at nine.');
+  await box.fill('The ferry leaves at ten.');
+  await page.getByRole('button', { name: 'Save', exact: true }).click();
+  await expect(saying(page, 'The ferry leaves at ten.')).toHaveCount(1);
+
+  const visitors = await visit();
+  await visitors.goto(address);
+  await visitors.getByRole('link', { name: 'edited' }).click();
+  await expect(visitors).toHaveURL(`${address}/history`);
+  await expect(visitors.getByRole('main')).toContainText('The ferry leaves at nine.');
+  await expect(visitors.getByRole('main')).toContainText('The ferry leaves at ten.');
+});
+
+test('only its author is offered to edit or delete a peep', async ({ chitter, page, visit }) => {
+  await chitter.signUp(page, nell);
+  await peep(page, 'The ferry leaves at nine.');
+  await openPeep(page, 'The ferry leaves');
+  await expect(page.getByRole('link', { name: 'Edit', exact: true })).toBeVisible();
+
+  const ifys = await visit(ify);
+  await ifys.goto(page.url());
+  await expect(saying(ifys, 'The ferry leaves')).toHaveCount(1);
+  await expect(ifys.getByRole('link', { name: 'Edit', exact: true })).toHaveCount(0);
+  await expect(ifys.getByRole('link', { name: 'Delete', exact: true })).toHaveCount(0);
+});
+
+test('a like is given and taken back', async ({ chitter, page, visit }) => {
+  await peep(await visit(nell), 'Bread at six.');
+  await chitter.signUp(page, ify);
+  const like = saying(page, 'Bread at six.').getByRole('button', { name: /^Like/ });
+  await expect(like).toHaveAttribute('aria-pressed', 'false');
+  await like.click();
+  await expect(like).toHaveAttribute('aria-pressed', 'true');
+  await expect(like).toHaveText(/1/);
+  await like.click();
+  await expect(like).toHaveAttribute('aria-pressed', 'false');
+});
+
+test('a deleted peep is gone from the stream and from its own address', async ({ chitter, page }) => {
+  await chitter.signUp(page, nell);
+  await peep(page, 'I take it back.');
+  await openPeep(page, 'I take it back.');
+  const address = page.url();
+  await deletePeep(page);
+  await expect(feed(page)).toHaveCount(0);
+  const answer = await page.goto(address);
+  expect([404, 410]).toContain(answer.status());
+});
+
+test('older peeps are a link away, each on one page and none missing', async ({ page, request }) => {
+  const all = await (await program(request, layla)).fill(65);
+  await page.goto('/');
+  const older = page.getByRole('link', { name: 'Older peeps' });
+  const seen = await feed(page).locator('.words').allTextContents();
+  expect(seen.length, 'the first page has everything: this test shows nothing').toBeLessThan(all.length);
+  while (await older.count()) {
+    await older.click();
+    await expect(page).toHaveURL(/\?before=\d+/);
+    seen.push(...(await feed(page).locator('.words').allTextContents()));
+    expect(seen.length).toBeLessThanOrEqual(all.length);
+  }
+  expect(seen.map((words) => words.trim())).toEqual(all);
+});
+
+test('somebody logs out, and back in by email or by username', async ({ chitter, page }) => {
+  await chitter.signUp(page, nell);
+  for (const login of ['Nell@harbour.example', 'NELL']) {
+    await page.goto('/settings');
+    const out = page.getByRole('button', { name: 'Log out', exact: true });
+    await out.click();
+    await expect(out).toHaveCount(0);
+    await page.goto('/');
+    await expect(composer(page)).toHaveCount(0);
+
+    await logIn(page, login);
+    await expect(composer(page)).toBeVisible();
+  }
+});
+
+test('a wrong password is refused, and who it was for is kept', async ({ page, visit }) => {
+  await visit(nell);
+  await logIn(page, 'nell', 'a swan on the slip');
+  await expect(page.locator('[name=login]')).toHaveValue('nell');
+  await expect(page.locator('[name=password]')).toHaveValue('');
+  await expect(page.locator('[aria-invalid=true], [role=alert]')).not.toHaveCount(0);
+  await page.goto('/');
+  await expect(composer(page)).toHaveCount(0);
+});
+
+test('a login outlives the server that gave it', async ({ chitter, page }) => {
+  await chitter.signUp(page, nell);
+  await chitter.restart();
+  await page.goto('/');
+  await expect(composer(page)).toBeVisible();
+});

@@ -1,0 +1,102 @@
+// Who the tests are about, and what people and programs do.
+import { expect } from '@playwright/test';
+import { randomUUID } from 'node:crypto';
+
+export const nell = { name: 'Nell Ashby', username: 'nell' };
+export const ify = { name: 'Ifeoma Okafor', username: 'ify' };
+export const joerg = { name: 'Jörg Großmann', username: 'joerg' };
+export const ha = { name: 'Nguyễn Thị Hà', username: 'ha' };
+export const layla = { name: 'ليلى حداد', username: 'layla' };
+
+export const PASSWORD = 'a heron on the slip';
+
+export const email = ({ username }) => `${username}@harbour.example`;
+
+export async function signUp(page, person) {
+  await page.goto('/signup');
+  await fillSignUp(page, person);
+  await page.getByRole('button', { name: 'Join', exact: true }).click();
+  await expect(composer(page)).toBeVisible();
+}
+
+export async function fillSignUp(page, person) {
+  await page.locator('[name=email]').fill(person.email ?? email(person));
+  await page.locator('[name=password]').fill(PASSWORD);
+  await page.locator('[name=name]').fill(person.name);
+  await page.locator('[name=username]').fill(person.username);
+}
+
+export async function logIn(page, login, password = PASSWORD) {
+  await page.goto('/login');
+  await page.locator('[name=login]').fill(login);
+  await page.locator('[name=password]').fill(password);
+  await page.getByRole('button', { name: 'Log in', exact: true }).click();
+}
+
+/** The box at the top of the stream. */
+export function composer(page) {
+  return page.getByLabel('Your peep');
+}
+
+/** Every peep in the feed, from the top. */
+export function feed(page) {
+  return page.getByRole('feed').locator('article.peep');
+}
+
+/** The peep on this page that says `words`. */
+export function saying(page, words) {
+  return page.locator('article.peep').filter({ has: page.locator('.words', { hasText: words }) });
+}
+
+export async function peep(page, words) {
+  await composer(page).fill(words);
+  await page.getByRole('button', { name: 'Peep', exact: true }).click();
+  await expect(saying(page, words)).toHaveCount(1);
+}
+
+/** Follows the peep’s time to its own page. */
+export async function openPeep(page, words) {
+  const link = saying(page, words).locator('a:has(time)');
+  const address = await link.getAttribute('href');
+  await link.click();
+  await expect(page).toHaveURL(address);
+}
+
+/** Deletes the peep whose page this is. It asks first. */
+export async function deletePeep(page) {
+  await page.getByRole('link', { name: 'Delete', exact: true }).click();
+  await page.getByRole('button', { name: 'Delete it', exact: true }).click();
+  await expect(page).toHaveURL('/');
+}
+
+/** A program with an account of its own, by the API and a session cookie. */
+export async function program(request, person) {
+  const welcome = await request.post('/signup', {
+    form: { email: email(person), password: PASSWORD, ...person },
+  });
+  expect(welcome.status()).toBe(200);
+
+  const call = async (method, path, data) => {
+    const answer = await request.fetch(path, {
+      method,
+      data,
+      // A connection that the restarting server just closed may be tried again.
+      maxRetries: 3,
+      headers: { 'Idempotency-Key': randomUUID() },
+    });
+    expect(answer.status(), `${method} ${path}: ${await answer.text()}`).toBe(200);
+    return answer.json();
+  };
+  return {
+    post: (status, more = {}) => call('POST', '/api/v1/statuses', { status, ...more }),
+    edit: (id, status) => call('PUT', `/api/v1/statuses/${id}`, { status }),
+    remove: (id) => call('DELETE', `/api/v1/statuses/${id}`),
+    like: (id) => call('POST', `/api/v1/statuses/${id}/favourite`),
+    /** Posts `count` peeps, “Peep 01” first, and returns their words, newest first. */
+    async fill(count) {
+      const words = Array.from({ length: count }, (_, i) => `Peep ${String(i + 1).padStart(2, '0')}`);
+      for (const each of words) await this.post(each);
+      return words.reverse();
+    },
+  };
+}

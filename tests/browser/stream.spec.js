@@ -1,0 +1,174 @@
+// The stream is alive: what one person does, everyone sees, once and in order.
+import { expect, test } from './server.js';
+import { deletePeep, feed, ify, layla, nell, openPeep, peep, program, saying } from './people.js';
+
+/** Marks the document, so that a later look can tell whether it was loaded again. */
+async function mark(page) {
+  await page.evaluate(() => (window.marked = true));
+}
+
+async function expectNotReloaded(page) {
+  expect(await page.evaluate(() => window.marked), 'the page was loaded again').toBe(true);
+}
+
+test('two people see each other’s peeps arrive', async ({ visit }) => {
+  const nells = await visit(nell);
+  const ifys = await visit(ify);
+  await mark(nells);
+  await mark(ifys);
+
+  await peep(nells, 'Whoever left quince jelly on my step: thank you.');
+  await expect(saying(ifys, 'quince jelly')).toHaveCount(1);
+  await expect(saying(ifys, 'quince jelly').locator('.name')).toHaveText(nell.name);
+  await expect(saying(ifys, 'quince jelly').locator('.handle')).toHaveText('@nell');
+
+  await peep(ifys, 'The tide tables are off the press.');
+  await expect(saying(nells, 'tide tables')).toHaveCount(1);
+
+  for (const page of [nells, ifys]) {
+    await expect(feed(page)).toHaveCount(2);
+    await expect(feed(page).first().locator('.words')).toHaveText('The tide tables are off the press.');
+    await expectNotReloaded(page);
+  }
+});
+
+test('somebody without an account sees peeps arrive too', async ({ visit }) => {
+  const visitors = await visit();
+  await visitors.goto('/');
+  await mark(visitors);
+  const nells = await visit(nell);
+  await peep(nells, 'Good morning, harbour.');
+  await expect(saying(visitors, 'Good morning')).toHaveCount(1);
+  await expectNotReloaded(visitors);
+});
+
+test('what is said arrives as text, never as markup', async ({ visit }) => {
+  const nells = await visit(nell);
+  const ifys = await visit(ify);
+  const words = '<b>Bold</b> <img src=x onerror="window.caught = true"> & <script>window.caught = true</script>';
+  await peep(nells, words);
+  for (const page of [nells, ifys]) {
+    await expect(feed(page).first().locator('.words')).toHaveText(words);
+    await expect(feed(page).locator('.words :is(b, img, script)')).toHaveCount(0);
+    expect(await page.evaluate(() => window.caught)).toBeUndefined();
+  }
+});
+
+test('new peeps wait behind a pill while somebody reads further down', async ({ request, visit }) => {
+  const laylas = await program(request, layla);
+  await laylas.fill(30);
+  const ifys = await visit(ify);
+  const reading = feed(ifys).nth(9);
+  await reading.evaluate((peep) => peep.scrollIntoView({ block: 'center' }));
+  const pill = ifys.locator('.pill');
+  await expect(pill).toBeHidden();
+  const before = await reading.boundingBox();
+  const id = await reading.getAttribute('id');
+  const sameOne = ifys.locator(`#${id}`);
+
+  await laylas.post('The first of three');
+  await expect(pill).toHaveText(/\b1 new peep\b/);
+  await laylas.post('The second of three');
+  await laylas.post('The third of three');
+  await expect(pill).toHaveText(/\b3 new peeps\b/);
+  await expect(pill).toBeInViewport();
+  expect(await sameOne.boundingBox()).toEqual(before);
+
+  await pill.click();
+  await expect(saying(ifys, 'The third of three')).toBeInViewport();
+  await expect(pill).toBeHidden();
+  await expect(feed(ifys).locator('.words').nth(0)).toHaveText('The third of three');
+  await expect(feed(ifys).locator('.words').nth(1)).toHaveText('The second of three');
+  await expect(feed(ifys).locator('.words').nth(2)).toHaveText('The first of three');
+});
+
+test('edits and deletions arrive', async ({ visit }) => {
+  const nells = await visit(nell);
+  const ifys = await visit(ify);
+  await mark(ifys);
+  await peep(nells, 'The ferry leaves at nine.');
+  await peep(nells, 'Mind the lower slip.');
+  await expect(feed(ifys)).toHaveCount(2);
+
+  await openPeep(nells, 'The ferry leaves');
+  await nells.getByRole('link', { name: 'Edit', exact: true }).click();
+  await nells.getByRole('main').locator('textarea').fill('The ferry leaves at ten.');
+  await nells.getByRole('button', { name: 'Save', exact: true }).click();
+  await expect(saying(ifys, 'The ferry leaves at ten.')).toHaveCount(1);
+  await expect(saying(ifys, 'at ten').getByRole('link', { name: 'edited' })).toBeVisible();
+  await expect(saying(ifys, 'at nine')).toHaveCount(0);
+  await expect(feed(ifys)).toHaveCount(2);
+  // An edit does not bring a peep back to the top.
+  await expect(feed(ifys).first().locator('.words')).toHaveText('Mind the lower slip.');
+
+  await deletePeep(nells);
+  await expect(feed(ifys)).toHaveCount(1);
+  await expect(saying(ifys, 'The ferry leaves')).toHaveCount(0);
+  await expectNotReloaded(ifys);
+});
+
+for (const [how, end] of [
+  ['stops', (chitter) => chitter.stop()],
+  ['is killed', (chitter) => chitter.kill()],
+]) {
+  test(`a page that was open while the server ${how} and starts again misses nothing and shows nothing twice`, async ({
+    chitter,
+    request,
+    visit,
+  }) => {
+    const laylas = await program(request, layla);
+    const nells = await visit(nell);
+    await mark(nells);
+    await laylas.post('Before the power cut');
+    await expect(feed(nells)).toHaveCount(1);
+
+    await end(chitter);
+    await chitter.start();
+    // At once, so before the page can be back.
+    await laylas.post('The first after it');
+    await laylas.post('The second after it');
+    await laylas.post('The third after it');
+
+    const all = ['The third after it', 'The second after it', 'The first after it', 'Before the power cut'];
+    await expect(feed(nells).locator('.words')).toHaveText(all, { timeout: 30_000 });
+    // And it is live again, not only caught up.
+    await laylas.post('Much later');
+    await expect(feed(nells).locator('.words')).toHaveText(['Much later', ...all]);
+    await expectNotReloaded(nells);
+  });
+}
+
+test('edits and deletions made while a page was cut off show when it is back', async ({
+  chitter,
+  request,
+  visit,
+}) => {
+  const laylas = await program(request, layla);
+  const changed = await laylas.post('Bread at six');
+  const gone = await laylas.post('Bread at seven');
+  const nells = await visit(nell);
+  await expect(feed(nells)).toHaveCount(2);
+
+  await chitter.restart();
+  await laylas.edit(changed.id, 'Bread at eight');
+  await laylas.remove(gone.id);
+  await expect(feed(nells).locator('.words')).toHaveText(['Bread at eight'], { timeout: 30_000 });
+});
+
+test('scrolling down loads older peeps until there are none', async ({ page, request }) => {
+  const laylas = await program(request, layla);
+  const all = await laylas.fill(65);
+  await page.goto('/');
+  const first = await feed(page).count();
+  expect(first).toBeGreaterThan(0);
+  expect(first, 'the first page has everything: this test shows nothing').toBeLessThan(all.length);
+
+  await expect
+    .poll(async () => {
+      await page.evaluate(() => window.scrollTo(0, document.documentElement.scrollHeight));
+      return feed(page).count();
+    })
+    .toBe(all.length);
+  await expect(feed(page).locator('.words')).toHaveText(all);
+  await expect(page.getByRole('link', { name: 'Older peeps' })).toBeHidden();
+});
