@@ -108,6 +108,10 @@ fn runtime() -> Result<tokio::runtime::Runtime, String> {
 fn serve(config: Config) -> Result<(), String> {
     let (data, mail, database) =
         (config.data.clone(), config.smtp_url.is_some(), config.database_url.is_some());
+    // Every connection is an open file, and most systems start with room for a thousand.
+    if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
+        eprintln!("chitter: can't open more files than usual: {error}");
+    }
     runtime()?.block_on(async {
         // The data folder is taken before the log opens its file in it.
         let folder = DataDir::open(&config.data)?;

@@ -1,0 +1,334 @@
+//! What the server does per second, beside what the machine could do without it.
+//!
+//! Each row holds the product against the bare limit, in one run and in turns: posts against SQLite
+//! committing the same rows in the same batches, and the stream page against a hyper server that
+//! answers the same bytes. The load runs on the same cores, as raw as it can be, so quote the ratios.
+//!
+//! `bin/bench`, or `cargo bench --bench load -- [seconds] [rounds]`.
+#![expect(clippy::expect_used, reason = "a benchmark that can't go on should say why and stop")]
+
+use std::{
+    convert::Infallible,
+    env,
+    io::{BufRead, BufReader, Read, Write},
+    net::{SocketAddr, TcpStream},
+    path::Path,
+    process::{Child, Command, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::{Response, body::Incoming, header, service::service_fn};
+use hyper_util::rt::TokioIo;
+
+/// Connections that post or read at the same time.
+const CONNECTIONS: usize = 64;
+
+/// Threads that drive them: the load should not need more than it leaves.
+const DRIVERS: usize = 2;
+
+fn main() {
+    let args: Vec<String> = env::args().skip(1).filter(|arg| arg != "--bench").collect();
+    if args.first().is_some_and(|arg| arg == "bare-server") {
+        return bare_server(&args[1]);
+    }
+    let seconds = args.first().and_then(|n| n.parse().ok()).unwrap_or(5);
+    let rounds = args.get(1).and_then(|n| n.parse().ok()).unwrap_or(3);
+    let time = Duration::from_secs(seconds);
+    println!("{CONNECTIONS} connections, {seconds} s a run, medians of {rounds}\n");
+    println!("{:44} {:>12} {:>12} {:>8}", "", "chitter/s", "bare/s", "ratio");
+    posts(time, rounds);
+    pages(time, rounds, "/", "stream page, anonymous, HTML");
+    pages(time, rounds, "/api/v1/timelines/public", "stream page, anonymous, JSON");
+}
+
+/// Durable posts over HTTP, against SQLite committing the same rows in the same batches.
+fn posts(time: Duration, rounds: usize) {
+    let mut ours = Vec::new();
+    let mut bare = Vec::new();
+    let mut batches = Vec::new();
+    for _ in 0..rounds {
+        let chitter = Chitter::start();
+        let requests: Vec<Vec<u8>> = (0..CONNECTIONS)
+            .map(|n| {
+                let cookie = chitter.sign_up(n);
+                let body = format!("{{\"status\":\"{WORDS}\"}}");
+                format!(
+                    "POST /api/v1/statuses HTTP/1.1\r\nHost: x\r\nCookie: {cookie}\r\n\
+                     Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+                    body.len()
+                )
+                .into_bytes()
+            })
+            .collect();
+        ours.push(drive(chitter.addr, &requests, time));
+        let batch = chitter.stop();
+        batches.push(batch);
+        bare.push(bare_sqlite(batch.round().max(1.0) as usize, time));
+    }
+    row(&format!("durable posts (SQLite, {:.0} a commit)", median(batches)), ours, bare);
+}
+
+const WORDS: &str = "The press is warm and so is the kettle. Open workshop until nine, bring paper you like.";
+
+/// A page from memory, against a bare hyper server with the same bytes.
+fn pages(time: Duration, rounds: usize, path: &str, name: &str) {
+    let chitter = Chitter::start();
+    let cookie = chitter.sign_up(0);
+    for n in 0..40 {
+        let body = format!("status=Peep+number+{n}.+{}", WORDS.replace(' ', "+"));
+        let answer = ask(
+            chitter.addr,
+            &format!(
+                "POST /api/v1/statuses HTTP/1.1\r\nHost: x\r\nConnection: close\r\nCookie: {cookie}\r\n\
+                 Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{body}",
+                body.len()
+            ),
+        );
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    }
+    let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").into_bytes();
+    let page = ask(chitter.addr, &format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"));
+    let body = page.split_once("\r\n\r\n").expect("a head and a body").1;
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(file.path(), body).expect("written");
+    let bare_server = BareServer::start(file.path());
+    let requests = vec![request; CONNECTIONS];
+    let mut ours = Vec::new();
+    let mut bare = Vec::new();
+    for _ in 0..rounds {
+        ours.push(drive(chitter.addr, &requests, time));
+        bare.push(drive(bare_server.addr, &requests, time));
+    }
+    chitter.stop();
+    row(&format!("{name} ({} KiB)", body.len() / 1024), ours, bare);
+}
+
+fn row(name: &str, ours: Vec<f64>, bare: Vec<f64>) {
+    let ratio = median(ours.iter().zip(&bare).map(|(ours, bare)| ours / bare).collect());
+    println!("{name:44} {:>12.0} {:>12.0} {:>7.0}%", median(ours), median(bare), ratio * 100.0);
+}
+
+fn median(mut numbers: Vec<f64>) -> f64 {
+    numbers.sort_by(f64::total_cmp);
+    numbers[numbers.len() / 2]
+}
+
+/// The server under test, as its users run it: the release binary, another process.
+struct Chitter {
+    child: Child,
+    addr: SocketAddr,
+    data: tempfile::TempDir,
+}
+
+impl Chitter {
+    fn start() -> Self {
+        let data = tempfile::tempdir().expect("a folder");
+        let addr = free_address();
+        let child = Command::new(env!("CARGO_BIN_EXE_chitter"))
+            .env("CHITTER_ADDR", addr.to_string())
+            .env("CHITTER_DATA", data.path())
+            .env("CHITTER_LIMITS", "off")
+            .env("CHITTER_LOG", "warn,chitter::db=info")
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the server starts");
+        wait_for(addr);
+        Chitter { child, addr, data }
+    }
+
+    fn sign_up(&self, n: usize) -> String {
+        let body = format!("email=p{n}%40x.example&username=p{n}&name=P{n}&password=a+heron+on+the+slip");
+        let answer = ask(
+            self.addr,
+            &format!(
+                "POST /signup HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\
+                 Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{body}",
+                body.len()
+            ),
+        );
+        let cookie = answer.lines().find_map(|line| line.strip_prefix("set-cookie: "));
+        cookie.and_then(|c| c.split(';').next()).unwrap_or_else(|| panic!("no cookie: {answer}")).to_owned()
+    }
+
+    /// Stops it and reads from its log how many writes shared a commit, on average.
+    fn stop(mut self) -> f64 {
+        let pid = self.child.id().to_string();
+        Command::new("kill").args(["-TERM", &pid]).status().expect("kill runs");
+        self.child.wait().expect("it stops");
+        let log = std::fs::File::open(self.data.path().join("log/chitter.log")).expect("a log");
+        let lines = BufReader::new(log).lines().map_while(Result::ok);
+        let closed = lines.filter(|line| line.contains("The database is closed")).last().expect("it was closed");
+        let fields: serde_json::Value = serde_json::from_str(&closed).expect("JSON");
+        let number = |name: &str| fields["fields"][name].as_f64().expect("a number");
+        number("writes") / number("commits").max(1.0)
+    }
+}
+
+/// A hyper server that answers one thing, in a process of its own.
+struct BareServer {
+    child: Child,
+    addr: SocketAddr,
+}
+
+impl BareServer {
+    fn start(body: &Path) -> Self {
+        let addr = free_address();
+        let child = Command::new(env::current_exe().expect("ourselves"))
+            .args(["bare-server", &format!("{addr},{}", body.display())])
+            .spawn()
+            .expect("the bare server starts");
+        wait_for(addr);
+        BareServer { child, addr }
+    }
+}
+
+impl Drop for BareServer {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn bare_server(what: &str) {
+    let (addr, file) = what.split_once(',').expect("address,file");
+    let body = Bytes::from(std::fs::read(file).expect("the body"));
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        let listener = tokio::net::TcpListener::bind(addr).await.expect("the port is free");
+        loop {
+            let (stream, _) = listener.accept().await.expect("a connection");
+            stream.set_nodelay(true).expect("set");
+            let body = body.clone();
+            let service = service_fn(move |_: hyper::Request<Incoming>| {
+                let body = Full::new(body.clone());
+                async move {
+                    let answer = Response::builder().header(header::CONTENT_TYPE, "text/html; charset=utf-8");
+                    Ok::<_, Infallible>(answer.body(body).expect("a response"))
+                }
+            });
+            tokio::spawn(async move {
+                let _ = hyper::server::conn::http1::Builder::new()
+                    .serve_connection(TokioIo::new(stream), service)
+                    .await;
+            });
+        }
+    });
+}
+
+/// SQLite alone: the rows of a peep, in batches, durable. Rows of peeps per second.
+fn bare_sqlite(batch: usize, time: Duration) -> f64 {
+    let folder = tempfile::tempdir().expect("a folder");
+    let conn = rusqlite::Connection::open(folder.path().join("bare.db")).expect("opened");
+    conn.execute_batch(
+        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;
+         PRAGMA cache_size = -32768; PRAGMA mmap_size = 268435456;",
+    )
+    .expect("set");
+    let schema = include_str!("../migrations/0001_accounts_and_peeps.sql");
+    conn.execute_batch(&schema.replace("BIGINT PRIMARY KEY", "INTEGER PRIMARY KEY")).expect("made");
+    for account in 1..=64 {
+        let sql = "INSERT INTO accounts (id, kind, name, created_at) VALUES (?1, 'member', 'P', 0)";
+        conn.execute(sql, [account]).expect("inserted");
+    }
+    let began = Instant::now();
+    let mut id = 1_i64 << 56;
+    let mut rows = 0_u64;
+    while began.elapsed() < time {
+        conn.execute_batch("BEGIN IMMEDIATE").expect("begun");
+        for _ in 0..batch {
+            id += 1;
+            rows += 1;
+            let mut next = conn
+                .prepare_cached(
+                    "UPDATE streams SET last_seq = last_seq + 1 WHERE name = 'public' RETURNING last_seq",
+                )
+                .expect("prepared");
+            let seq: i64 = next.query_row([], |row| row.get(0)).expect("a number");
+            let mut insert = conn
+                .prepare_cached(
+                    "INSERT INTO peeps (id, account_id, body, seq, created_at) VALUES (?1, ?2, ?3, ?4, ?5)",
+                )
+                .expect("prepared");
+            insert.execute((id, id % 64 + 1, WORDS, seq, id >> 16)).expect("inserted");
+        }
+        conn.execute_batch("COMMIT").expect("committed");
+    }
+    rows as f64 / began.elapsed().as_secs_f64()
+}
+
+/// Drives the server with one request per connection, again and again. Answers per second.
+fn drive(addr: SocketAddr, requests: &[Vec<u8>], time: Duration) -> f64 {
+    let answers = Arc::new(AtomicU64::new(0));
+    let began = Instant::now();
+    let until = began + time;
+    thread::scope(|scope| {
+        for share in requests.chunks(requests.len().div_ceil(DRIVERS)) {
+            let answers = Arc::clone(&answers);
+            scope.spawn(move || {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+                let all = share.iter().map(|request| connection(addr, request, until, &answers));
+                runtime.block_on(futures_util::future::join_all(all));
+            });
+        }
+    });
+    answers.load(Ordering::Relaxed) as f64 / began.elapsed().as_secs_f64()
+}
+
+async fn connection(addr: SocketAddr, request: &[u8], until: Instant, answers: &AtomicU64) {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let mut stream = tokio::net::TcpStream::connect(addr).await.expect("connected");
+    stream.set_nodelay(true).expect("set");
+    let mut buffer = vec![0; 256 * 1024];
+    while Instant::now() < until {
+        stream.write_all(request).await.expect("written");
+        let mut read = 0;
+        let mut whole = None;
+        while whole.is_none_or(|whole| read < whole) {
+            let n = stream.read(&mut buffer[read..]).await.expect("read");
+            assert!(n > 0, "the server hung up");
+            read += n;
+            whole = whole.or_else(|| length(&buffer[..read]));
+        }
+        assert!(buffer.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&buffer[..read.min(400)]));
+        answers.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// The length of an answer with its head, as soon as its head is there.
+fn length(answer: &[u8]) -> Option<usize> {
+    let head = answer.windows(4).position(|window| window == b"\r\n\r\n")? + 4;
+    let text = std::str::from_utf8(&answer[..head]).ok()?;
+    let length = text.lines().find_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse::<usize>().ok())?
+    });
+    Some(head + length.expect("a length"))
+}
+
+fn ask(addr: SocketAddr, request: &str) -> String {
+    let mut stream = TcpStream::connect(addr).expect("connected");
+    stream.write_all(request.as_bytes()).expect("written");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    answer
+}
+
+fn free_address() -> SocketAddr {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    listener.local_addr().expect("an address")
+}
+
+fn wait_for(addr: SocketAddr) {
+    let began = Instant::now();
+    while TcpStream::connect(addr).is_err() {
+        assert!(began.elapsed() < Duration::from_secs(10), "nothing answers at {addr}");
+        thread::sleep(Duration::from_millis(20));
+    }
+}
