@@ -29,6 +29,8 @@ pub enum Error {
     },
     /// The body is larger than anything we take.
     TooLarge,
+    /// It did not arrive in the time that a request may take.
+    TooSlow,
     /// More waits than we can promise to do soon. Nothing was done; try again.
     Busy,
     /// The disk is full. Nothing was saved and nothing is lost.
@@ -71,6 +73,7 @@ impl Error {
                 format!("You’re quick. Try again in {}.", in_words(*retry_after))
             }
             Error::TooLarge => "That is more than fits here. Send less at once.".into(),
+            Error::TooSlow => "That took too long to arrive. Try again.".into(),
             Error::Busy => "Too much is going on right now. Try again in a few seconds.".into(),
             Error::Full => "The disk is full, so nothing was saved. What was there before is safe; \
                  tell whoever keeps this place."

@@ -276,11 +276,12 @@ fn driver_error(error: &Error) -> Option<&postgres::Error> {
     }
 }
 
-/// Another try can succeed: the transaction was rolled back for the sake of another one.
+/// Another try can succeed: the transaction was rolled back for the sake of another one. Where it is
+/// a unique key that another one has just taken, the next try finds what that one wrote.
 fn is_retryable(error: &Error) -> bool {
-    driver_error(error).and_then(postgres::Error::code).is_some_and(|code| {
-        *code == SqlState::T_R_SERIALIZATION_FAILURE || *code == SqlState::T_R_DEADLOCK_DETECTED
-    })
+    let retryable =
+        [SqlState::T_R_SERIALIZATION_FAILURE, SqlState::T_R_DEADLOCK_DETECTED, SqlState::UNIQUE_VIOLATION];
+    driver_error(error).and_then(postgres::Error::code).is_some_and(|code| retryable.contains(code))
 }
 
 /// The connection is gone.

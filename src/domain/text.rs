@@ -35,7 +35,9 @@ pub fn clean(raw: &str, rules: Rules) -> Result<String> {
     if text.contains('\r') {
         text = text.replace("\r\n", "\n").replace('\r', "\n");
     }
-    if let Some(c) = text.chars().find(|&c| c.is_control() && !(rules.lines && matches!(c, '\n' | '\t'))) {
+    // XML has no place for the two noncharacters, and a feed has for every peep.
+    let control = |c: char| c.is_control() || matches!(c, '\u{FFFE}' | '\u{FFFF}');
+    if let Some(c) = text.chars().find(|&c| control(c) && !(rules.lines && matches!(c, '\n' | '\t'))) {
         return refuse(match c {
             '\n' | '\t' => "This has to fit on one line.".into(),
             _ => format!("There is a hidden control character (U+{:04X}) in it. Take it out.", c as u32),

@@ -40,6 +40,9 @@ const PATIENCE: Duration = Duration::from_secs(24 * 3600);
 const PAUSE: Duration = Duration::from_secs(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
 
+/// How long jobs under way may take when the server stops.
+const FAREWELL: Duration = Duration::from_secs(10);
+
 /// How often sessions that ran out are forgotten.
 const SWEEP: Duration = Duration::from_secs(3600);
 
@@ -54,7 +57,7 @@ pub enum Outcome {
     Failed(String),
 }
 
-/// Works until the server stops. What is being tried then is finished, within the time of a try.
+/// Works until the server stops.
 pub async fn work(app: Arc<App>) {
     let node = app.data.node.clone();
     let mut mailbox = app.hub.mailbox(8);
@@ -95,7 +98,11 @@ pub async fn work(app: Arc<App>) {
             () = app.clock.sleep_until(wake_at), if running.len() < AT_ONCE => {}
         }
     }
-    while running.join_next().await.is_some() {}
+    // What does not end in time is cut off, and taken up again by the next start.
+    let all_done = async { while running.join_next().await.is_some() {} };
+    if tokio::time::timeout(FAREWELL, all_done).await.is_err() {
+        tracing::warn!("Some jobs were cut off; the next start takes them up again");
+    }
 }
 
 async fn claim(app: &App, room: usize) -> Result<Vec<Job>> {

@@ -66,6 +66,11 @@ impl PublicPages {
         PublicPages { changes, slots: Default::default() }
     }
 
+    /// Something changed that the pages tell of and that no listener hears, such as who lives here.
+    pub fn grow_old(&self) {
+        self.changes.fetch_add(1, Ordering::Release);
+    }
+
     /// Answers with the page, made by `make` where the one in memory is not the latest.
     pub async fn answer<F>(&self, app: &App, which: Public, request: &HeaderMap, make: F) -> Result<Response>
     where
@@ -92,7 +97,7 @@ impl PublicPages {
 impl Page {
     fn new(made: Made, made_of: u64, made_at: Time) -> Self {
         let body = Bytes::from(made.body);
-        let etag = format!("W/\"{:x}-{:x}\"", made_at.ms(), body.len());
+        let etag = format!("W/\"{:x}-{made_of:x}-{:x}\"", made_at.ms(), body.len());
         Page {
             made_of,
             made_at,

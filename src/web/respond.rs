@@ -53,6 +53,7 @@ pub fn status(error: &Error) -> StatusCode {
         Error::Conflict(_) => StatusCode::CONFLICT,
         Error::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
         Error::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        Error::TooSlow => StatusCode::REQUEST_TIMEOUT,
         Error::Busy => StatusCode::SERVICE_UNAVAILABLE,
         Error::Full => StatusCode::INSUFFICIENT_STORAGE,
         Error::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
@@ -67,7 +68,7 @@ fn named(status: StatusCode) -> Error {
         StatusCode::UNAUTHORIZED => Error::Unauthenticated,
         StatusCode::FORBIDDEN => Error::Forbidden("That came from another site, so it was not done."),
         StatusCode::METHOD_NOT_ALLOWED => Error::invalid("method", "That can’t be done at this address."),
-        StatusCode::REQUEST_TIMEOUT => Error::invalid("body", "That took too long to arrive. Try again."),
+        StatusCode::REQUEST_TIMEOUT => Error::TooSlow,
         s if s.is_server_error() => Error::Busy,
         _ => Error::invalid("request", "That request makes no sense to us."),
     }
@@ -166,7 +167,8 @@ fn has_face(response: &Response) -> bool {
 /// What the refusal said in its headers goes along with its face.
 fn keep(from: &HeaderMap, to: &mut HeaderMap) {
     for (name, value) in from {
-        if *name != header::CONTENT_TYPE && *name != header::CONTENT_LENGTH {
+        // These are about the body that it no longer has.
+        if ![header::CONTENT_TYPE, header::CONTENT_LENGTH, header::CONTENT_ENCODING].contains(name) {
             to.insert(name, value.clone());
         }
     }
@@ -237,7 +239,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Input<T> {
 fn named_body(rejection: &axum::extract::rejection::BytesRejection) -> Error {
     match rejection.status() {
         StatusCode::PAYLOAD_TOO_LARGE => Error::TooLarge,
-        _ => named(StatusCode::REQUEST_TIMEOUT),
+        _ => Error::TooSlow,
     }
 }
 

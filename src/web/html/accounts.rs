@@ -116,6 +116,7 @@ async fn join(app: &App, from: std::net::IpAddr, application: Application) -> Re
             sessions::start(tx, &started, id)
         })
         .await?;
+    app.public.grow_old(); // it says how many live here
     Ok(token)
 }
 

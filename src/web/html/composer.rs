@@ -3,7 +3,12 @@
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 
 use super::{card::initials, fault, note};
-use crate::{Error, Result, app::App, domain::accounts::Member, ids::PeepId};
+use crate::{
+    Error, Result,
+    app::App,
+    domain::{accounts::Member, peeps::IdempotencyKey},
+    ids::PeepId,
+};
 
 /// The form to write a peep with, and what was wrong with what it was sent with.
 pub(super) struct Composer {
@@ -32,9 +37,11 @@ impl Composer {
     }
 
     /// The same form once more, with what was typed in it and what is wrong with that.
-    pub(super) fn refused(self, body: String, error: &Error) -> Self {
+    pub(super) fn refused(self, body: String, key: String, error: &Error) -> Self {
         let error =
             fault(Some(error), "body").map_or_else(|| note(Some(error), &["body"]), |f| Some(f.into()));
-        Composer { body, error, ..self }
+        // The same key, because not every error knows whether the peep was stored all the same.
+        let key = if IdempotencyKey::parse(&key).is_ok() { key } else { self.key };
+        Composer { body, error, key, ..self }
     }
 }

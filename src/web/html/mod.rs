@@ -127,6 +127,7 @@ pub async fn error_page(
         Error::Invalid(_) | Error::Conflict(_) => "That did not work",
         Error::TooMany { .. } => "A moment, please",
         Error::TooLarge => "That is too much",
+        Error::TooSlow => "That took too long",
         Error::Busy => "Busy right now",
         Error::Full => "The disk is full",
         Error::Internal(_) => "Something broke",

@@ -166,16 +166,20 @@ pub async fn post(
 /// The page that the form was on, with what was typed still in it.
 async fn refused_post(app: &App, member: Member, form: PostForm, error: Error) -> Result<Response> {
     let reply_to = form.reply_to().unwrap_or_default();
-    let composer = Composer::new(app, &member, reply_to)?.refused(form.body, &error);
-    match reply_to {
-        Some(parent) => {
-            page_with(status(&error), &conversation_page(app, Some(&member), parent, Some(composer)).await?)
-        }
-        None => {
-            let page = stream_page(app, Some(&member), &Paging::default(), Some(composer)).await?;
-            page_with(status(&error), &page)
+    let composer = |reply_to| -> Result<_> {
+        let composer = Composer::new(app, &member, reply_to)?;
+        Ok(Some(composer.refused(form.body.clone(), form.idempotency_key.clone(), &error)))
+    };
+    if let Some(parent) = reply_to {
+        match conversation_page(app, Some(&member), parent, composer(reply_to)?).await {
+            Ok(page) if page.composer.is_some() => return page_with(status(&error), &page),
+            // What was to be answered is gone: the words are kept above the stream.
+            Ok(_) | Err(Error::NotFound) => {}
+            Err(other) => return Err(other),
         }
     }
+    let page = stream_page(app, Some(&member), &Paging::default(), composer(None)?).await?;
+    page_with(status(&error), &page)
 }
 
 #[derive(Template)]
