@@ -13,6 +13,8 @@ CREATE TABLE accounts (
     created_at    BIGINT  NOT NULL
 );
 
+CREATE INDEX accounts_by_kind ON accounts (kind); -- every page says how many members there are
+
 -- Facts of which there is one each. 'admin' is the id of the first member: the primary key
 -- decides who was first, also when two sign up at once.
 CREATE TABLE instance (

@@ -21,7 +21,7 @@ use crate::{
     config::Config,
     db::{self, Setup},
     events::{Db, Emission, Event, Topic},
-    ids::Ids,
+    ids::{Ids, hex},
     jobs::mail::Mailer,
     realtime::hub::Hub,
     web::{limits::Limits, passwords::Passwords, public::PublicPages},
@@ -184,9 +184,4 @@ fn random<const N: usize>() -> Result<[u8; N], String> {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).map_err(|e| Error::internal(e).to_string())?;
     Ok(bytes)
-}
-
-/// Bytes as lower-case hex.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -47,6 +47,11 @@ impl Default for Ids {
     }
 }
 
+/// Bytes as lower-case hex.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// Makes a type for the ids of one noun, so that a peep's cannot be handed in for an account's.
 /// In JSON and in URLs an id is a decimal string: JavaScript's numbers end at 2⁵³.
 macro_rules! id_types {

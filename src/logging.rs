@@ -7,7 +7,13 @@ use std::{io::IsTerminal, path::Path};
 
 use logroller::{LogRollerBuilder, Rotation, RotationSize};
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
-use tracing_subscriber::{Layer, filter::Targets, fmt, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing_subscriber::{
+    Layer,
+    filter::{LevelFilter, Targets},
+    fmt,
+    layer::SubscriberExt,
+    util::SubscriberInitExt,
+};
 
 use crate::config::{Config, LogFormat};
 
@@ -23,7 +29,7 @@ pub fn start(config: &Config) -> Result<Vec<WorkerGuard>, String> {
     let (file, file_guard) = lines(file);
     let terminal = NonBlockingBuilder::default().buffered_lines_limit(WAITING);
     let (terminal, terminal_guard) = terminal.finish(std::io::stderr());
-    let levels: Targets = config.log.parse().map_err(|e| format!("CHITTER_LOG: {e}"))?;
+    let levels = levels(&config.log)?;
     let to_terminal = match config.log_format {
         LogFormat::Text => fmt::layer()
             .with_timer(clock_of_the_log())
@@ -41,6 +47,18 @@ pub fn start(config: &Config) -> Result<Vec<WorkerGuard>, String> {
         .try_init()
         .map_err(|e| e.to_string())?;
     Ok(vec![file_guard, terminal_guard])
+}
+
+/// What is logged. A plain level is ours: the libraries below us would tell at `trace` what goes over
+/// their sockets, and that is people's words. Whoever names one of them gets it all the same.
+fn levels(log: &str) -> Result<Targets, String> {
+    match log.parse::<LevelFilter>() {
+        Ok(level) => {
+            let theirs = level.min(LevelFilter::INFO);
+            Ok(Targets::new().with_default(theirs).with_target("chitter", level))
+        }
+        Err(_) => log.parse().map_err(|e| format!("CHITTER_LOG: {e}")),
+    }
 }
 
 fn file(folder: &Path) -> Result<logroller::LogRoller, String> {

@@ -5,7 +5,7 @@ import { listen } from "./socket.js";
 import { tell } from "./times.js";
 
 class PeepFeed extends HTMLElement {
-  #peeps; #pill; #waiting = [];
+  #peeps; #pill; #breaking; #waiting = [];
 
   connectedCallback() {
     this.#peeps = this.querySelector("[data-peeps]");
@@ -16,7 +16,16 @@ class PeepFeed extends HTMLElement {
     this.addEventListener("submit", (event) => this.#like(event));
     this.#dress(this);
     this.#endless();
-    listen(Number(this.dataset.seq), (event) => this.#hear(event));
+    listen(Number(this.dataset.seq), (event) => this.#hear(event), (connected) => this.#connected(connected));
+  }
+
+  // A short break is nobody's business; a longer one is told.
+  #connected(connected) {
+    const status = document.querySelector("[data-live-status]");
+    if (!status) return;
+    clearTimeout(this.#breaking);
+    if (connected) status.textContent = "";
+    else this.#breaking = setTimeout(() => (status.textContent = "Reconnecting…"), 4000);
   }
 
   #hear(event) {

@@ -1,32 +1,60 @@
 // One WebSocket to /api/v1/streaming that comes back by itself and misses nothing: it says the last
 // number it saw, and the server replays what came after.
 
-// Calls `hear` with each event, in order. `seq` is the number of the last change that the page shows.
-export function listen(seq, hear) {
-  let pause = 500;
-  let last = seq;
+const PING = 25_000; // how often we ask whether the other end is still there
+const SILENCE = 60_000; // after this we believe that it is not
+const FIRST_PAUSE = 500;
+const LONGEST_PAUSE = 15_000;
 
-  const open = () => {
+// Calls `hear` with each event, in order, and `state` with whether we are connected. `seq` is the
+// number of the last change that the page shows.
+export function listen(seq, hear, state) {
+  let last = seq;
+  let pause = FIRST_PAUSE;
+  let heard = 0;
+  let socket, timer;
+
+  function open() {
+    clearTimeout(timer);
+    drop();
     const url = new URL("/api/v1/streaming?format=html", location.href);
     url.protocol = url.protocol.replace("http", "ws");
-    const socket = new WebSocket(url);
-    socket.addEventListener("open", () => {
-      socket.send(JSON.stringify({ type: "subscribe", stream: "public", since: last }));
-    });
-    socket.addEventListener("message", ({ data }) => {
+    heard = Date.now();
+    socket = new WebSocket(url);
+    socket.onopen = () => socket.send(JSON.stringify({ type: "subscribe", stream: "public", since: last }));
+    socket.onclose = reopen;
+    socket.onmessage = ({ data }) => {
+      heard = Date.now();
       const event = JSON.parse(data);
-      if (event.event === "subscribed") pause = 500;
+      if (event.event === "subscribed") {
+        pause = FIRST_PAUSE;
+        state(true);
+      }
       if (typeof event.seq === "number") last = event.seq;
       hear(event);
-    });
-    socket.addEventListener("close", () => {
-      // A growing pause, a little different for everyone, so that a restarted server is not run over.
-      setTimeout(open, pause * (0.5 + Math.random()));
-      pause = Math.min(pause * 2, 15_000);
-    });
-    // A phone that wakes up does not wait for a time-out.
-    addEventListener("online", () => socket.close(), { once: true });
-  };
+    };
+  }
+
+  // A growing pause, a little different for everyone, so that a restarted server is not run over.
+  function reopen() {
+    state(false);
+    timer = setTimeout(open, pause * (0.5 + Math.random()));
+    pause = Math.min(pause * 2, LONGEST_PAUSE);
+  }
+
+  // A dead connection may take minutes to say so: we do not wait for its word.
+  function drop() {
+    if (!socket) return;
+    socket.onclose = socket.onmessage = null;
+    socket.close();
+  }
+
+  setInterval(() => {
+    if (Date.now() - heard > SILENCE) open();
+    else if (socket.readyState === WebSocket.OPEN) socket.send('{"type":"ping"}');
+  }, PING);
+  addEventListener("online", open);
+  addEventListener("pageshow", ({ persisted }) => persisted && open()); // back by the back button
 
   open();
 }

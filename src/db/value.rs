@@ -1,12 +1,14 @@
 //! One value type and one row type over both engines.
 
+use std::fmt;
+
 use postgres::types::{FromSqlOwned, IsNull, ToSql, Type, private::BytesMut, to_sql_checked};
 use rusqlite::types::{FromSql, ToSqlOutput, ValueRef};
 
 use crate::{Result, clock::Time};
 
-/// A parameter of a statement.
-#[derive(Clone, Copy, Debug)]
+/// A parameter of a statement. It prints itself without its words: drivers log what they are given.
+#[derive(Clone, Copy)]
 pub enum Value<'a> {
     /// SQL's NULL.
     Null,
@@ -16,6 +18,17 @@ pub enum Value<'a> {
     Bool(bool),
     /// `TEXT`. PostgreSQL refuses U+0000, so the domain does too.
     Text(&'a str),
+}
+
+impl fmt::Debug for Value<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Value::Null => f.write_str("Null"),
+            Value::Int(v) => write!(f, "Int({v})"),
+            Value::Bool(v) => write!(f, "Bool({v})"),
+            Value::Text(v) => write!(f, "Text({} bytes)", v.len()),
+        }
+    }
 }
 
 impl From<i64> for Value<'_> {

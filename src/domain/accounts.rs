@@ -150,7 +150,7 @@ impl Email {
 }
 
 /// How emails and usernames are compared when someone logs in.
-fn key(raw: &str) -> String {
+pub fn key(raw: &str) -> String {
     raw.trim().trim_start_matches('@').nfkc().flat_map(char::to_lowercase).collect()
 }
 

@@ -44,7 +44,7 @@ impl Token {
     }
 
     fn hash(&self) -> String {
-        crate::app::hex(&Sha256::digest(self.0.as_bytes()))
+        crate::ids::hex(&Sha256::digest(self.0.as_bytes()))
     }
 }
 

@@ -57,11 +57,6 @@ impl Mailer {
         }
     }
 
-    /// Whether a mailer can be made of the URL. It tells no more: there is a password in it.
-    pub fn takes_url(url: &str) -> bool {
-        AsyncSmtpTransport::<Tokio1Executor>::from_url(url).is_ok()
-    }
-
     async fn send(&self, job: JobId, message: Message) -> Result<Outcome> {
         match self {
             Mailer::Smtp(transport) => Ok(match transport.send(message).await {

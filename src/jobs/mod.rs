@@ -168,7 +168,7 @@ async fn attempt(app: Arc<App>, job: Job) {
 }
 
 fn pause_after(attempts: i64) -> Duration {
-    let doubled = u32::try_from(attempts - 1).unwrap_or(0).min(16);
+    let doubled = u32::try_from(attempts - 1).unwrap_or(u32::MAX).min(16);
     PAUSE.saturating_mul(1 << doubled).min(LONGEST_PAUSE)
 }
 

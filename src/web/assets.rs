@@ -28,7 +28,7 @@ pub static VERSION: LazyLock<String> = LazyLock::new(|| {
             hash.update(file.metadata.sha256_hash());
         }
     }
-    crate::app::hex(&hash.finalize()[..6])
+    crate::ids::hex(&hash.finalize()[..6])
 });
 
 /// `GET /assets/{version}/{*path}`: any version is answered, but only the current one may be kept.

@@ -12,7 +12,7 @@ use std::{
 use axum::http::{HeaderMap, HeaderValue};
 use governor::{Quota, RateLimiter, middleware::StateInformationMiddleware, state::keyed::DashMapStateStore};
 
-use crate::{Error, Result, clock::Clock, ids::AccountId};
+use crate::{Error, Result, clock::Clock, domain::accounts, ids::AccountId};
 
 type Keyed<K> = RateLimiter<K, DashMapStateStore<K>, Clock, StateInformationMiddleware>;
 
@@ -52,7 +52,8 @@ impl Limits {
     /// Someone tries to log in from here, as this.
     pub fn log_in(&self, from: IpAddr, login: &str) -> Result<()> {
         self.check(&self.log_in_from, &place(from))?;
-        let login: String = login.trim().chars().take(64).flat_map(char::to_lowercase).collect();
+        // As it is looked up: whoever guesses must not get more tries by writing it in other ways.
+        let login: String = accounts::key(login).chars().take(64).collect();
         self.check(&self.log_in_as, &login).map(drop)
     }
 

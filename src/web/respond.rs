@@ -31,20 +31,26 @@ struct Refusal(Arc<Error>);
 impl IntoResponse for Error {
     /// A status and no body yet: [`edge`] gives it a face.
     fn into_response(self) -> Response {
-        let mut response = status(&self).into_response();
-        if let Error::TooMany { retry_after } = &self {
-            let seconds = retry_after.as_millis().div_ceil(1000).max(1);
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds as u64));
-        } else if matches!(self, Error::Busy) {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(2));
-        }
+        let mut response = head(&self).into_response();
         response.extensions_mut().insert(Refusal(Arc::new(self)));
         response
     }
 }
 
+/// What an error says whatever its face: the status, and when to come back.
+pub fn head(error: &Error) -> (StatusCode, HeaderMap) {
+    let mut headers = HeaderMap::new();
+    if let Error::TooMany { retry_after } = error {
+        let seconds = retry_after.as_millis().div_ceil(1000).max(1);
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds as u64));
+    } else if matches!(error, Error::Busy) {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(2));
+    }
+    (status(error), headers)
+}
+
 /// The status of an error, by RFC 9110.
-pub fn status(error: &Error) -> StatusCode {
+fn status(error: &Error) -> StatusCode {
     match error {
         Error::NotFound => StatusCode::NOT_FOUND,
         Error::Unauthenticated => StatusCode::UNAUTHORIZED,

@@ -88,7 +88,10 @@ impl Viewer {
         };
         if to_be_noted {
             let used = token.clone();
-            app.db.write(move |tx| sessions::touch(tx, &used)).await?;
+            // Reading goes on when nothing can be written, as on a full disk.
+            if let Err(error) = app.db.write(move |tx| sessions::touch(tx, &used)).await {
+                tracing::warn!(%error, "Can't note that a session is in use");
+            }
         }
         Ok(Viewer { account: Some(account), token: Some(token) })
     }

@@ -2,6 +2,20 @@ import { defineConfig } from '@playwright/test';
 
 const root = process.getuid?.() === 0;
 
+export const launchOptions = {
+  executablePath: process.env.CHROMIUM || '/usr/bin/chromium',
+  args: [
+    // Chromium's sandbox refuses to start as root, as in a container.
+    ...(root ? ['--no-sandbox'] : []),
+    // The tests talk to 127.0.0.1 only: Chromium need not phone anyone.
+    '--disable-quic',
+    '--no-first-run',
+    '--disable-background-networking',
+    '--disable-component-update',
+    '--disable-sync',
+  ],
+};
+
 export default defineConfig({
   testDir: '.',
   outputDir: 'results',
@@ -19,18 +33,6 @@ export default defineConfig({
     screenshot: 'only-on-failure',
     viewport: { width: 1280, height: 800 },
     contextOptions: { reducedMotion: 'reduce' },
-    launchOptions: {
-      executablePath: process.env.CHROMIUM || '/usr/bin/chromium',
-      args: [
-        // Chromium's sandbox refuses to start as root, as in a container.
-        ...(root ? ['--no-sandbox'] : []),
-        // The tests talk to 127.0.0.1 only: Chromium need not phone anyone.
-        '--disable-quic',
-        '--no-first-run',
-        '--disable-background-networking',
-        '--disable-component-update',
-        '--disable-sync',
-      ],
-    },
+    launchOptions,
   },
 });

@@ -9,7 +9,7 @@ use axum::{
 };
 use serde::Deserialize;
 
-use super::{Place, Shell, fault, note, on_this_site, page, page_with};
+use super::{Place, Shell, fault, note, on_this_site, page, page_refused};
 use crate::{
     Error, Result,
     app::App,
@@ -18,7 +18,7 @@ use crate::{
         sessions::{self, Token},
     },
     web::{
-        respond::{Input, status},
+        respond::{Input, head},
         session::{From, Viewer, set_cookie},
     },
 };
@@ -95,9 +95,9 @@ pub async fn sign_up(
                 .into_response())
         }
         Err(error) if is_note(&error) => {
-            let status = status(&error);
+            let head = head(&error);
             let shell = Shell::new(&app, viewer.member().as_ref(), Place::SignUp).await?;
-            page_with(status, &SignUpPage { shell, form, error: Some(error) })
+            page_refused(head, &SignUpPage { shell, form, error: Some(error) })
         }
         Err(error) => Err(error),
     }
@@ -185,9 +185,9 @@ pub async fn log_in(
                 .into_response())
         }
         Err(error) if is_note(&error) => {
-            let status = status(&error);
+            let head = head(&error);
             let shell = Shell::new(&app, viewer.member().as_ref(), Place::LogIn).await?;
-            page_with(status, &LogInPage { shell, form, error: Some(error) })
+            page_refused(head, &LogInPage { shell, form, error: Some(error) })
         }
         Err(error) => Err(error),
     }

@@ -13,7 +13,7 @@ pub use card::fragment;
 
 use askama::Template;
 use axum::{
-    http::{HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Redirect, Response},
 };
 
@@ -94,6 +94,11 @@ fn page_with(status: StatusCode, template: &impl Template) -> Result<Response> {
         (header::VARY, HeaderValue::from_static("cookie")),
     ];
     Ok((status, headers, body).into_response())
+}
+
+/// Renders a form once more, with what was typed in it and what is wrong with that.
+fn page_refused((status, headers): (StatusCode, HeaderMap), template: &impl Template) -> Result<Response> {
+    Ok((headers, page_with(status, template)?).into_response())
 }
 
 #[derive(Template)]

@@ -14,7 +14,7 @@ use super::{
     Place, Shell,
     card::{self, Card, date_and_time},
     composer::Composer,
-    on_this_site, page, page_with,
+    on_this_site, page, page_refused, page_with,
     stream::{Paging, stream_page},
     words,
 };
@@ -29,7 +29,7 @@ use crate::{
     ids::PeepId,
     store::{self, peeps::Peep},
     web::{
-        respond::{FRAGMENT, Input, from_path, status},
+        respond::{FRAGMENT, Input, from_path, head},
         session::{From, Viewer},
     },
 };
@@ -172,14 +172,14 @@ async fn refused_post(app: &App, member: Member, form: PostForm, error: Error) -
     };
     if let Some(parent) = reply_to {
         match conversation_page(app, Some(&member), parent, composer(reply_to)?).await {
-            Ok(page) if page.composer.is_some() => return page_with(status(&error), &page),
+            Ok(page) if page.composer.is_some() => return page_refused(head(&error), &page),
             // What was to be answered is gone: the words are kept above the stream.
             Ok(_) | Err(Error::NotFound) => {}
             Err(other) => return Err(other),
         }
     }
     let page = stream_page(app, Some(&member), &Paging::default(), composer(None)?).await?;
-    page_with(status(&error), &page)
+    page_refused(head(&error), &page)
 }
 
 #[derive(Template)]
@@ -237,7 +237,7 @@ pub async fn edit(
         Err(error @ (Error::Invalid(_) | Error::TooMany { .. } | Error::Busy | Error::Full)) => {
             let shell = Shell::new(&app, Some(&member), Place::Elsewhere).await?;
             let template = EditPage { shell, id, path, body: form.body, error: Some(error.sentence()) };
-            page_with(status(&error), &template)
+            page_refused(head(&error), &template)
         }
         Err(error) => Err(error),
     }
