@@ -1,0 +1,351 @@
+//! Signing up, logging in, logging out.
+
+use std::time::Duration;
+
+use chitter::store;
+use reqwest::Method;
+use serde_json::json;
+
+use crate::common::{Home, PASSWORD, Person, World};
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+on_both! {
+    async fn signing_up_logs_in_and_leads_to_the_stream(world: World) {
+        let nell = world.stranger();
+        assert!(!nell.is_logged_in().await, "a stranger is needed for this to mean anything");
+        let answer = nell.signs_up_with("nell@harbour.example", PASSWORD, "Nell Ashby", "nell").await.is(303);
+        assert_eq!(answer.location(), "/");
+        assert!(nell.is_logged_in().await);
+        assert!(nell.opens("/").await.all("textarea").len() == 1, "there is a box to write in");
+        assert_eq!(nell.opens("/@nell").await.heading(), "Nell Ashby");
+    }
+
+    async fn the_first_to_sign_up_keeps_the_place(world: World) {
+        assert!(world.stranger().opens("/signup").await.says("You are the first"));
+        let nell = world.member("nell").await;
+        let ify = world.member("ify").await;
+        assert!(nell.opens("/settings").await.says("keeper of this place"));
+        assert!(!ify.opens("/settings").await.says("keeper of this place"));
+        assert!(!world.stranger().opens("/signup").await.says("You are the first"));
+    }
+
+    async fn of_those_who_sign_up_first_at_the_same_moment_one_keeps_the_place(world: World) {
+        let together = ["nell", "ify", "joerg", "ha"].map(|name| world.member(name));
+        futures_util::future::join_all(together).await;
+        let admins = world.app().db.read(|read| {
+            read.all("SELECT username FROM accounts WHERE admin", &[], |row| row.get::<String>(0))
+        });
+        assert_eq!(admins.await.expect("the accounts can be read").len(), 1);
+    }
+
+    async fn the_cookie_is_for_this_site_alone_and_no_script_reads_it(world: World) {
+        let answer = world.stranger().signs_up_with("nell@harbour.example", PASSWORD, "Nell", "nell").await;
+        let cookie = answer.header("set-cookie").to_owned();
+        let (secret, attributes) = cookie.split_once("; ").expect("attributes");
+        let secret = secret.strip_prefix("chitter_session=").expect("the session's cookie");
+        assert!(secret.len() >= 43, "256 bits of randomness: {secret}");
+        let attributes: Vec<_> = attributes.split("; ").collect();
+        for attribute in ["HttpOnly", "SameSite=Lax", "Path=/", "Max-Age=15552000"] {
+            assert!(attributes.contains(&attribute), "{attribute} is missing in {cookie}");
+        }
+        assert!(!cookie.contains("Domain="), "no other host has it: {cookie}");
+        assert!(!cookie.contains("Secure"), "over plain http the browser would drop it: {cookie}");
+    }
+
+    async fn behind_tls_the_cookie_is_bound_to_the_host(mut home: Home) {
+        home.settings.base_url = Some("https://row.example".into());
+        let world = home.open().await;
+        let answer = world.stranger().signs_up_with("nell@harbour.example", PASSWORD, "Nell", "nell").await;
+        let cookie = answer.header("set-cookie");
+        assert!(cookie.starts_with("__Host-chitter_session=") && cookie.contains("; Secure"), "{cookie}");
+    }
+
+    async fn an_email_and_a_username_belong_to_one_person_in_any_case(world: World) {
+        world.stranger().signs_up_with("Sam@X.org", PASSWORD, "Sam Morgan", "sjmog").await.is(303);
+        for (email, username, field) in [
+            ("sam@x.org", "another", "email"),
+            ("SAM@X.ORG", "another", "email"),
+            ("other@x.org", "SJMOG", "username"),
+            ("other@x.org", "@Sjmog", "username"),
+        ] {
+            let mallory = world.stranger();
+            let page = mallory.signs_up_with(email, PASSWORD, "Mallory", username).await.is(422).page();
+            assert!(page.complaint(field).is_some(), "{email} {username}");
+            assert!(!mallory.is_logged_in().await);
+        }
+        let page = world.stranger().signs_up_with("sam@x.org", PASSWORD, "M", "sjmog").await.is(422).page();
+        assert!(
+            page.complaint("email").is_some() && page.complaint("username").is_some(),
+            "both are told at once"
+        );
+    }
+
+    async fn of_two_who_want_the_same_username_at_the_same_moment_one_gets_it(world: World) {
+        let (a, b) = (world.stranger(), world.stranger());
+        let (first, second) = tokio::join!(
+            a.signs_up_with("a@x.org", PASSWORD, "Sam A", "sam"),
+            b.signs_up_with("b@x.org", PASSWORD, "Sam B", "sam"),
+        );
+        let refused = match (first.status, second.status) {
+            (303, 409 | 422) => second,
+            (409 | 422, 303) => first,
+            _ => panic!("one of them gets it: {first:?} {second:?}"),
+        };
+        assert_eq!(refused.page().value("username"), "sam", "what was typed is kept");
+    }
+
+    async fn an_email_is_kept_as_it_was_typed(world: World) {
+        let sam = world.stranger();
+        sam.signs_up_with(" Sam.Morgan@X.org ", PASSWORD, "Sam", "sam").await.is(303);
+        let kept = world.app().db.read(|read| {
+            let sam = store::accounts::by_username(read, "sam")?;
+            store::accounts::email(read, sam.id)
+        });
+        assert_eq!(kept.await.expect("sam is there").as_deref(), Some("Sam.Morgan@X.org"));
+        assert!(sam.opens("/settings").await.says("To Sam.Morgan@X.org"));
+    }
+
+    async fn a_taken_username_comes_with_one_that_is_free(world: World) {
+        world.member("nell").await;
+        let taken = |name: &'static str| {
+            let other = world.stranger();
+            async move {
+                let page = other.signs_up_with("o@x.org", PASSWORD, name, "nell").await.is(422).page();
+                page.complaint("username").expect("it is taken")
+            }
+        };
+        assert_eq!(taken("Nell Quince").await, "@nell is taken. @nellq is free.");
+        assert_eq!(taken("Nell").await, "@nell is taken. @nell2 is free.");
+        world.stranger().signs_up_with("n2@x.org", PASSWORD, "Nell", "nell2").await.is(303);
+        assert_eq!(taken("Nell").await, "@nell is taken. @nell3 is free.");
+    }
+
+    async fn every_refusal_keeps_what_was_typed_and_says_why_beside_the_field(world: World) {
+        let long = "x".repeat(51);
+        let good = [
+            ("email", "nell@harbour.example"),
+            ("password", PASSWORD),
+            ("name", "Nell \"&\" Ashby"),
+            ("username", "nell"),
+        ];
+        for (field, typed, why) in [
+            ("email", "nell", "That does not look like an email address."),
+            ("email", "", "That does not look like an email address."),
+            ("email", "nell@harbour.example\nBcc: all@x.org", "That does not look like an email address."),
+            ("password", "short", "Ten characters or more. A silly sentence is best."),
+            (
+                "password",
+                "Password123",
+                "That is one of the first that someone would try. A silly sentence is best.",
+            ),
+            ("name", "", "Tell us what to call you."),
+            ("name", &long, "That is 51 characters, and there is room for 50. Take out 1."),
+            ("name", "\u{202E}lleN", "There is a character in it that can’t be seen. Type it anew."),
+            ("username", "", "Choose a username."),
+            ("username", "nell ashby", "Only letters a to z, digits and _ go into a username."),
+            ("username", "nëll", "Only letters a to z, digits and _ go into a username."),
+            ("username", "n234567890123456789012345678901", "A username has 30 characters at the most."),
+            ("username", "Admin", "That username is kept for the house. Choose another."),
+        ] {
+            let form = good.map(|(name, value)| (name, if name == field { typed } else { value }));
+            let nell = world.stranger();
+            let answer = nell.posts("/signup", &form).await.is(422);
+            assert_eq!(answer.header("set-cookie"), "", "no session begins");
+            let page = answer.page();
+            assert_eq!(page.complaint(field).as_deref(), Some(why), "{field} {typed:?}");
+            for (name, value) in form {
+                // A browser takes line breaks out of a one-line field by itself.
+                assert_eq!(page.value(name), value, "what was typed into {name} is kept");
+                assert!(name == field || page.complaint(name).is_none(), "{name} was fine, {field} was not");
+            }
+            assert!(!nell.is_logged_in().await);
+        }
+        assert_eq!(world.app().db.read(store::accounts::count_members).await.ok(), Some(0));
+    }
+
+    async fn all_that_is_wrong_with_a_form_is_told_at_once(world: World) {
+        let page = world.stranger().posts("/signup", &[]).await.is(422).page();
+        for field in ["name", "username", "email", "password"] {
+            assert!(page.complaint(field).is_some(), "{field}");
+        }
+    }
+
+    async fn names_of_the_house_are_not_given_away(world: World) {
+        for name in ["admin", "ROOT", "@support", "settings", "Everyone", "login", "moderator"] {
+            let page =
+                world.stranger().signs_up_with("m@x.org", PASSWORD, "Mallory", name).await.is(422).page();
+            assert_eq!(
+                page.complaint("username").as_deref(),
+                Some("That username is kept for the house. Choose another.")
+            );
+        }
+    }
+
+    async fn one_logs_in_by_username_or_email_in_any_case(world: World) {
+        world.stranger().signs_up_with("Nell@Harbour.example", PASSWORD, "Nell", "Nell").await.is(303);
+        for login in ["nell", "NELL", "@Nell", "nell@harbour.example", "NELL@HARBOUR.EXAMPLE", " nell "] {
+            let nell = world.stranger();
+            assert_eq!(nell.logs_in(login, PASSWORD).await.is(303).location(), "/", "{login:?}");
+            assert!(nell.is_logged_in().await, "{login:?}");
+        }
+    }
+
+    async fn a_wrong_password_and_an_unknown_name_are_refused_alike(world: World) {
+        world.member("nell").await;
+        let mut told = Vec::new();
+        for (login, password) in [
+            ("nell", "a heron on the slop"),
+            ("nell", ""),
+            ("nell", "A HERON ON THE SLIP"),
+            ("nobody", PASSWORD),
+            ("", ""),
+            ("nell\0", PASSWORD),
+            ("nell' OR '1'='1", PASSWORD),
+        ] {
+            let mallory = world.stranger();
+            let answer = mallory.logs_in(login, password).await.is(422);
+            assert_eq!(answer.header("set-cookie"), "");
+            let page = answer.page();
+            assert_eq!(page.value("login"), login, "the login is kept");
+            assert_eq!(page.value("password"), "", "the password is not");
+            told.push(page.complaint("password"));
+            assert!(!mallory.is_logged_in().await);
+        }
+        told.dedup();
+        assert_eq!(told, [Some("That login and password don’t go together. Try again.".into())]);
+    }
+
+    async fn logging_out_ends_the_session_on_the_server(world: World) {
+        let nell = world.member("nell").await;
+        let stolen = nell.cookies();
+        let with_stolen = |nell: &Person| {
+            let thief = nell.at_another_device();
+            let request = thief.request(Method::GET, "/settings").header("cookie", stolen.clone());
+            async move { thief.sends(request).await.status }
+        };
+        assert_eq!(with_stolen(&nell).await, 200, "the cookie has to work for this to mean anything");
+        let answer = nell.posts("/logout", &[]).await.is(303);
+        assert_eq!(answer.location(), "/");
+        assert!(answer.header("set-cookie").contains("Max-Age=0"), "the browser forgets it");
+        assert_eq!(nell.cookies(), "");
+        assert_eq!(with_stolen(&nell).await, 303, "and the server does too");
+        assert!(!nell.is_logged_in().await);
+    }
+
+    async fn logging_out_at_one_device_leaves_the_other_logged_in(world: World) {
+        let nell = world.member("nell").await;
+        let phone = nell.at_another_device();
+        phone.logs_in("nell", PASSWORD).await.is(303);
+        phone.posts("/logout", &[]).await.is(303);
+        assert!(nell.is_logged_in().await);
+    }
+
+    async fn logging_out_twice_or_as_a_stranger_does_no_harm(world: World) {
+        let stranger = world.stranger();
+        stranger.posts("/logout", &[]).await.is(303);
+        stranger.posts("/logout", &[]).await.is(303);
+    }
+
+    async fn people_stay_logged_in_when_the_server_starts_anew(mut world: World) {
+        let nell = world.member("nell").await;
+        world.restart().await;
+        assert!(nell.is_logged_in().await);
+        assert!(!world.stranger().is_logged_in().await);
+    }
+
+    async fn a_session_ends_when_it_was_not_used_for_180_days(world: World) {
+        let nell = world.member("nell").await;
+        world.pass(100 * DAY);
+        assert!(nell.is_logged_in().await, "used after 100 days, so it begins anew");
+        world.pass(179 * DAY);
+        assert!(nell.is_logged_in().await, "and again");
+        world.pass(181 * DAY);
+        assert!(!nell.is_logged_in().await);
+    }
+
+    async fn an_invented_cookie_is_nobody(world: World) {
+        world.member("nell").await;
+        let mallory = world.stranger();
+        for cookie in
+            ["chitter_session=", "chitter_session=x", "chitter_session=%00", "chitter_session=\"", "; ;=;"]
+        {
+            let request = mallory.request(Method::GET, "/settings").header("cookie", cookie);
+            let answer = mallory.sends(request).await.is(303);
+            assert!(answer.location().starts_with("/login"), "{cookie}");
+            let request = mallory.request(Method::GET, "/").header("cookie", cookie);
+            mallory.sends(request).await.is(200);
+        }
+    }
+
+    async fn whoever_has_to_log_in_comes_back_to_where_they_wanted_to_go(world: World) {
+        let nell = world.member("nell").await;
+        let phone = nell.at_another_device();
+        let to_login = phone.gets("/settings").await.is(303).location();
+        assert_eq!(to_login, "/login?next=%2Fsettings");
+        let next = phone.opens(&to_login).await.value("next");
+        let form = [("login", "nell"), ("password", PASSWORD), ("next", next.as_str())];
+        assert_eq!(phone.posts("/login", &form).await.is(303).location(), "/settings");
+        assert_eq!(phone.gets(&to_login).await.is(303).location(), "/settings", "who is in already goes on");
+    }
+
+    async fn nobody_is_led_to_another_site(world: World) {
+        world.member("nell").await;
+        for next in [
+            "https://evil.example/",
+            "//evil.example",
+            "/\\evil.example",
+            "\\\\evil.example",
+            "/\tevil",
+            "javascript:alert(1)",
+        ] {
+            let login = [("login", "nell"), ("password", PASSWORD), ("next", next)];
+            assert_eq!(world.stranger().posts("/login", &login).await.is(303).location(), "/", "{next:?}");
+        }
+        let username = "ify";
+        let form = [
+            ("email", "i@x.org"),
+            ("password", PASSWORD),
+            ("name", "Ify"),
+            ("username", username),
+            ("next", "//evil.example"),
+        ];
+        let ify = world.stranger();
+        assert_eq!(ify.posts("/signup", &form).await.is(303).location(), "/");
+        assert_eq!(ify.gets("/login?next=//evil.example").await.is(303).location(), "/");
+    }
+
+    async fn a_refused_form_remembers_where_one_wanted_to_go(world: World) {
+        let form = [("login", "nell"), ("password", "wrong"), ("next", "/settings")];
+        assert_eq!(world.stranger().posts("/login", &form).await.is(422).page().value("next"), "/settings");
+        let form = [("next", "/settings")];
+        assert_eq!(world.stranger().posts("/signup", &form).await.is(422).page().value("next"), "/settings");
+    }
+
+    async fn the_database_holds_neither_passwords_nor_tokens(world: World) {
+        let nell = world.member("nell").await;
+        let (_, token) =
+            nell.cookies().split_once('=').map(|(a, b)| (a.to_owned(), b.to_owned())).expect("a cookie");
+        let rows = world.app().db.read(|read| {
+            let mut rows = read.all("SELECT password_hash FROM accounts", &[], |row| row.get::<String>(0))?;
+            rows.extend(read.all("SELECT token_hash FROM sessions", &[], |row| row.get::<String>(0))?);
+            Ok(rows)
+        });
+        let rows = rows.await.expect("they can be read");
+        assert_eq!(rows.len(), 2);
+        assert!(rows[0].starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{}", rows[0]);
+        assert!(!rows.iter().any(|row| row.contains(PASSWORD) || row.contains(&token)));
+    }
+
+    async fn programs_can_sign_up_and_log_in_with_json(world: World) {
+        let nell = world.stranger();
+        let form = json!({ "email": "n@x.org", "password": PASSWORD, "name": "Nell", "username": "nell" });
+        nell.sends_json(Method::POST, "/signup", &form).await.is(303);
+        let phone = nell.at_another_device();
+        phone
+            .sends_json(Method::POST, "/login", &json!({ "login": "nell", "password": PASSWORD }))
+            .await
+            .is(303);
+        assert!(phone.is_logged_in().await);
+    }
+}

@@ -1,0 +1,254 @@
+//! Whatever is typed gets a clear answer, breaks nothing and loses nothing.
+
+use reqwest::Method;
+use serde_json::json;
+
+use crate::common::{Answer, Person, World, head_of};
+
+/// The longest body that is taken.
+const FITS: usize = 128 * 1024;
+
+async fn typed(person: &Person, path: &str, kind: &str, body: impl Into<reqwest::Body>) -> Answer {
+    let request = person.request(Method::POST, path).header("content-type", kind).body(body);
+    person.sends(request).await
+}
+
+const FORM: &str = "application/x-www-form-urlencoded";
+
+on_both! {
+    async fn a_form_that_is_none_is_refused_in_words(world: World) {
+        let [nell] = world.members(["nell"]).await;
+        for (kind, body, why) in [
+            (FORM, &b"body=%FF%FE"[..], "That text is not UTF-8, so we can’t read it. Send it as UTF-8."),
+            (FORM, b"body=%C3", "That text is not UTF-8, so we can’t read it. Send it as UTF-8."),
+            (FORM, b"body=%ED%A0%80", "That text is not UTF-8, so we can’t read it. Send it as UTF-8."),
+            (FORM, b"body=\xFF\xFE", "That text is not UTF-8, so we can’t read it. Send it as UTF-8."),
+            (FORM, b"body=a&body=b", "That is not the form we expect: duplicate field `body`"),
+            ("text/plain", b"body=hello", "Send a form (application/x-www-form-urlencoded) or JSON."),
+            (
+                "multipart/form-data; boundary=x",
+                b"--x--",
+                "Send a form (application/x-www-form-urlencoded) or JSON.",
+            ),
+            ("image/png", b"\x89PNG", "Send a form (application/x-www-form-urlencoded) or JSON."),
+            ("", b"body=hello", "Send a form (application/x-www-form-urlencoded) or JSON."),
+            (
+                "application/json",
+                b"",
+                "That is not the JSON we expect: EOF while parsing a value at line 1 column 0",
+            ),
+        ] {
+            let page = typed(&nell, "/peeps", kind, body).await.is(422).page();
+            assert!(page.says(why), "{kind} {body:?}: {}", page.0);
+            let request = nell
+                .request(Method::POST, "/peeps")
+                .header("chitter-fragment", "1")
+                .header("content-type", kind)
+                .body(body);
+            assert_eq!(nell.sends(request).await.is(422).problem(), why);
+        }
+        assert!(nell.opens("/").await.peeps().is_empty(), "nothing was posted");
+    }
+
+    async fn a_form_may_be_declared_in_any_usual_way(world: World) {
+        let [nell] = world.members(["nell"]).await;
+        for kind in [
+            FORM,
+            "APPLICATION/X-WWW-FORM-URLENCODED; charset=UTF-8",
+            "application/x-www-form-urlencoded;charset=utf-8",
+        ] {
+            typed(&nell, "/peeps", kind, "body=hello&unknown=1&=&&").await.is(303);
+        }
+        nell.sends(nell.request(Method::POST, "/peeps").body("body=%zz+100%")).await.is(303);
+        assert_eq!(nell.opens("/").await.words()[0], "%zz 100%", "a stray percent sign is one");
+        typed(&nell, "/peeps", "application/json", "{\"body\":\"as JSON\"}").await.is(303);
+    }
+
+    async fn json_that_is_none_is_a_problem_in_words(world: World) {
+        let [nell] = world.members(["nell"]).await;
+        let deep = "[".repeat(100_000);
+        for body in [
+            &b"{"[..],
+            b"",
+            b"nonsense",
+            b"null",
+            b"17",
+            b"\"status\"",
+            b"{\"status\":7}",
+            b"{\"status\":null}",
+            b"{\"status\":[\"a\"]}",
+            b"{\"status\":\"a\",\"status\":\"b\"}",
+            b"{\"status\":\"\\ud800\"}",
+            b"{\"status\":\"\xFF\"}",
+            b"\xEF\xBB\xBF{\"status\":\"a\"}",
+            b"{\"status\":\"a\"} trailing",
+            b"{\"status\":\"a\",\"in_reply_to_id\":\"x\"}",
+            b"{\"status\":\"a\",\"in_reply_to_id\":1e400}",
+            b"{\"status\":\"a\",\"in_reply_to_id\":99999999999999999999}",
+            b"{\"status\":\"a\",\"in_reply_to_id\":{}}",
+            b"{'status':'a'}",
+            b"{\"status\":\"a\nb\"}",
+            b"NaN",
+            deep.as_bytes(),
+        ] {
+            let answer = typed(&nell, "/api/v1/statuses", "application/json", body.to_vec()).await.is(422);
+            let why = answer.problem();
+            assert!(why.starts_with("That is not the JSON we expect: ") && !why.contains('\n'), "{why}");
+            assert_eq!(answer.json()["faults"][0]["field"], "body");
+        }
+        for kind in ["text/json", "application/xml", "application/x-ndjson"] {
+            typed(&nell, "/api/v1/statuses", kind, "{\"status\":\"a\"}").await.is(422).problem();
+        }
+        assert_eq!(nell.gets("/api/v1/timelines/public").await.json(), json!([]));
+        typed(&nell, "/api/v1/statuses", "application/json; charset=utf-8", "{\"status\":\"a\"}")
+            .await
+            .is(200);
+    }
+
+    async fn ten_megabytes_are_more_than_fits(world: World) {
+        let [nell] = world.members(["nell"]).await;
+        let much = "x".repeat(10_000_000);
+        for (path, kind, body) in [
+            ("/peeps", FORM, format!("body={much}")),
+            ("/signup", FORM, format!("name={much}")),
+            ("/login", FORM, format!("login={much}")),
+            ("/api/v1/statuses", "application/json", format!("{{\"status\":\"{much}\"}}")),
+        ] {
+            let request = nell.request(Method::POST, path).header("content-type", kind).body(body);
+            // The server stops reading and says so; a client that is still sending may not hear it.
+            if let Ok(answer) = nell.tries(request).await {
+                let answer = answer.is(413);
+                let why = "That is more than fits here. Send less at once.";
+                let told = if path.starts_with("/api/") { answer.problem() } else { answer.page().0 };
+                assert!(told.contains(why), "{told}");
+            }
+        }
+        // Without a length, in chunks: the head and the first chunks are enough.
+        let mut chunked = format!(
+            "POST /peeps HTTP/1.1\r\nHost: x\r\nCookie: {}\r\nContent-Type: {FORM}\r\n\
+             Transfer-Encoding: chunked\r\n\r\n5\r\nbody=\r\n",
+            nell.cookies()
+        )
+        .into_bytes();
+        for _ in 0..20 {
+            chunked.extend_from_slice(b"4000\r\n");
+            chunked.extend_from_slice(&[b'x'; 0x4000]);
+            chunked.extend_from_slice(b"\r\n");
+        }
+        let answer = head_of(&world, &chunked);
+        assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+        nell.peeps("And all is well").await;
+    }
+
+    async fn a_body_at_the_limit_is_read_and_one_byte_more_is_not(world: World) {
+        let [nell] = world.members(["nell"]).await;
+        let fits = format!("body={}", "x".repeat(FITS - 5));
+        let page = typed(&nell, "/peeps", FORM, fits.clone()).await.is(422).page();
+        assert_eq!(page.value("body").len(), FITS - 5, "too long for a peep, and kept all the same");
+        typed(&nell, "/peeps", FORM, format!("{fits}x")).await.is(413);
+        let tower = "z\u{0337}\u{0338}\u{0336}".repeat(280);
+        nell.posts("/peeps", &[("body", &tower)]).await.is(303);
+    }
+
+    async fn whatever_is_typed_anywhere_breaks_nothing(world: World) {
+        let [nell] = world.members(["nell"]).await;
+        let id = nell.peeps("Hello").await;
+        let long = "x".repeat(5000);
+        let nasty = [
+            "\0",
+            "a\0b",
+            "\u{1}\u{7f}\u{85}\u{9f}",
+            "\u{FFFF}",
+            "\u{202E}\u{2066}",
+            "\u{FEFF}",
+            "'; DROP TABLE peeps; --",
+            "$1",
+            "%s%n",
+            "../../etc/passwd",
+            "{{7*7}}",
+            "${jndi:ldap://x}",
+            "<!--",
+            "\r\nSet-Cookie: a=b",
+            "\u{FDFA}",
+            "🏳️‍🌈",
+            "NULL",
+            "-1",
+            "9223372036854775808",
+            "1e309",
+            "true",
+            "\\",
+            "%",
+            "%00",
+            "@",
+            "#",
+            "\u{1F1E6}",
+            "\u{301}\u{301}",
+            long.as_str(),
+        ];
+        let stranger = world.stranger();
+        for text in nasty {
+            let everywhere = [
+                "email",
+                "password",
+                "name",
+                "username",
+                "login",
+                "next",
+                "body",
+                "reply_to",
+                "idempotency_key",
+                "likes",
+                "mention_mail",
+                "status",
+                "in_reply_to_id",
+                "visibility",
+            ]
+            .map(|field| (field, text));
+            let encoded: String = text.bytes().map(|byte| format!("%{byte:02X}")).collect();
+            for path in [
+                "/signup".to_owned(),
+                "/login".into(),
+                "/peeps".into(),
+                format!("/peeps/{id}"),
+                format!("/peeps/{id}/like"),
+                "/settings".into(),
+                "/api/v1/statuses".into(),
+                format!("/peeps/{encoded}"),
+                format!("/peeps/{encoded}/like"),
+                format!("/unsubscribe/{encoded}"),
+                format!("/api/v1/statuses/{encoded}/favourite"),
+            ] {
+                for person in [&stranger, &nell] {
+                    let answer = person.posts(&path, &everywhere).await;
+                    assert!(answer.status < 500, "{path} {text:?}: {answer:?}");
+                }
+            }
+            for path in [
+                format!("/?before={encoded}"),
+                format!("/@{encoded}"),
+                format!("/@nell/{encoded}"),
+                format!("/@{encoded}/{id}"),
+                format!("/tags/{encoded}"),
+                format!("/tags/x?before={encoded}"),
+                format!("/login?next={encoded}"),
+                format!("/{encoded}"),
+                format!("/assets/{encoded}/{encoded}"),
+                format!("/unsubscribe/{encoded}"),
+                format!("/api/v1/statuses/{encoded}"),
+                format!("/api/v1/timelines/public?max_id={encoded}&limit={encoded}"),
+                format!("/api/v1/streaming?since={encoded}"),
+                format!("/settings?saved={encoded}"),
+            ] {
+                for person in [&stranger, &nell] {
+                    let answer = person.gets(&path).await;
+                    assert!(answer.status < 500, "{path}: {answer:?}");
+                    assert_eq!(answer.whole_header("set-cookie"), "", "{path}");
+                }
+            }
+        }
+        assert!(
+            nell.is_logged_in().await
+                && world.stranger().opens("/").await.peeps().iter().any(|peep| peep.id == id)
+        );
+    }
+}

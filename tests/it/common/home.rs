@@ -1,0 +1,147 @@
+//! A place before it is served: a folder, a database, and settings.
+
+use std::{
+    path::PathBuf,
+    sync::atomic::{AtomicU32, Ordering},
+};
+
+use chitter::{
+    app::DataDir,
+    clock::{Clock, Time},
+    config::{Config, Settings, Switch},
+    ids::Ids,
+};
+use tempfile::TempDir;
+
+pub use chitter::db::Engine;
+
+use super::{Begin, World};
+
+/// A place of its own for one test. Dropping it takes everything away.
+pub struct Home {
+    /// Which database it has.
+    pub engine: Engine,
+    /// What time it is here, once it is served in this process.
+    pub clock: Clock,
+    /// How it is to be served.
+    pub settings: Settings,
+    folder: TempDir,
+    /// Dropped with the place.
+    _database: Option<Database>,
+}
+
+impl Begin for Home {
+    async fn on(engine: Engine) -> Self {
+        Home::new(engine)
+    }
+}
+
+impl Home {
+    /// An empty place: any free port, no limits, mail into a folder, noon on 20 November 2026.
+    pub fn new(engine: Engine) -> Self {
+        let folder = tempfile::Builder::new()
+            .prefix("chitter-test-")
+            .tempdir()
+            .expect("a folder for this test's data");
+        let database = (engine == Engine::Postgres).then(Database::create);
+        let settings = Settings {
+            addr: Some(([127, 0, 0, 1], 0).into()),
+            data: Some(folder.path().join("data")),
+            database_url: database.as_ref().map(|database| database.url.clone()),
+            limits: Some(Switch::Off),
+            ..Settings::default()
+        };
+        let noon = Time::from_ms(1_795_176_000_000); // 2026-11-20T12:00:00Z
+        Home { engine, clock: Clock::manual(noon), settings, folder, _database: database }
+    }
+
+    /// The same place with rate limits.
+    pub fn with_limits(mut self) -> Self {
+        self.settings.limits = Some(Switch::On);
+        self
+    }
+
+    /// The same place with a mail server.
+    pub fn with_mail_by(mut self, url: &str) -> Self {
+        self.settings.smtp_url = Some(url.into());
+        self
+    }
+
+    /// Serves it in this process.
+    pub async fn open(self) -> World {
+        World::open(self).await
+    }
+
+    /// The settings, checked.
+    pub fn config(&self) -> Config {
+        self.settings.clone().resolve().expect("settings that can be taken")
+    }
+
+    /// Its data folder, which only one at a time may have.
+    pub fn data_dir(&self) -> DataDir {
+        DataDir::open(&self.data()).expect("the data folder, for this test alone")
+    }
+
+    /// Where its data is.
+    pub fn data(&self) -> PathBuf {
+        self.settings.data.clone().unwrap_or_else(|| self.folder.path().join("data"))
+    }
+
+    /// A folder that goes with the place: for files beside its data.
+    pub fn folder(&self) -> &std::path::Path {
+        self.folder.path()
+    }
+
+    /// Runs statements on its database while nobody serves it.
+    pub fn alters(&self, sql: &str) {
+        match &self.settings.database_url {
+            Some(url) => run(url, sql.to_owned()).expect("the statements run"),
+            None => {
+                let file = rusqlite::Connection::open(self.data().join("chitter.db")).expect("the file");
+                file.execute_batch(sql).expect("the statements run");
+            }
+        }
+    }
+
+    /// New ids.
+    pub fn ids() -> Ids {
+        Ids::new()
+    }
+}
+
+/// A schema of its own in the test cluster's database: as good as a database, and made in a moment.
+struct Database {
+    url: String,
+    name: String,
+    server: String,
+}
+
+impl Database {
+    fn create() -> Self {
+        static MADE: AtomicU32 = AtomicU32::new(0);
+        let Ok(server) = std::env::var("CHITTER_TEST_POSTGRES") else {
+            panic!(
+                "CHITTER_TEST_POSTGRES is not set: run bin/test, or bin/with-postgres cargo nextest run"
+            );
+        };
+        let made = MADE.fetch_add(1, Ordering::Relaxed);
+        let name = format!("chitter_{}_{made}", std::process::id());
+        let url = format!("{server}?options=-csearch_path%3D{name}");
+        run(&server, format!("CREATE SCHEMA {name}")).expect("a schema for this test");
+        Database { url, name, server }
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        // If it fails, the whole cluster goes soon.
+        let _ = run(&self.server, format!("SET lock_timeout = '5s'; DROP SCHEMA {} CASCADE", self.name));
+    }
+}
+
+/// On a thread of its own, because the synchronous client must not be used inside a runtime.
+fn run(server: &str, sql: String) -> Result<(), postgres::Error> {
+    let server = server.to_owned();
+    let run = move || postgres::Client::connect(&server, postgres::NoTls)?.batch_execute(&sql);
+    std::thread::spawn(run).join().expect("the PostgreSQL client does not panic")
+}

@@ -1,0 +1,163 @@
+//! Who listens to the stream.
+
+use futures_util::{SinkExt, StreamExt};
+use serde_json::{Value, json};
+use tokio::net::{TcpSocket, TcpStream};
+use tokio_tungstenite::{
+    WebSocketStream, client_async,
+    tungstenite::{Error, Message, client::IntoClientRequest, http::HeaderValue},
+};
+
+use super::within;
+
+/// An open socket. It reads only when it is asked to, so a listener that asks for nothing is slow.
+pub struct Listener {
+    socket: WebSocketStream<TcpStream>,
+}
+
+/// Something that the server said.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Heard {
+    /// A frame of JSON.
+    Frame(Value),
+    /// The socket was closed, with this code.
+    Closed(u16),
+}
+
+/// A numbered change of the stream.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Change {
+    /// Its number.
+    pub seq: i64,
+    /// `update`, `status.update` or `delete`.
+    pub event: String,
+    /// The peep's id.
+    pub id: String,
+    /// The status, unless it was deleted.
+    pub status: Value,
+}
+
+impl Listener {
+    /// Opens the socket of the site, with a query such as `?format=html`.
+    pub async fn open(url: &str, query: &str) -> Self {
+        match Self::knock(url, query, None).await {
+            Ok(listener) => listener,
+            Err(status) => panic!("the socket was refused with {status}"),
+        }
+    }
+
+    /// Opens the socket as a page of this origin would; the status, if that is refused.
+    pub async fn knock(url: &str, query: &str, origin: Option<&str>) -> Result<Self, u16> {
+        let host = url.strip_prefix("http://").expect("a plain URL");
+        let address = format!("ws://{host}/api/v1/streaming{query}");
+        let mut request = address.into_client_request().expect("the socket's address");
+        if let Some(origin) = origin {
+            let origin = HeaderValue::from_str(origin).expect("an origin");
+            request.headers_mut().insert("origin", origin);
+        }
+        // A small buffer, so that whoever does not read is soon felt at the other end.
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.set_recv_buffer_size(8 * 1024).expect("a small buffer");
+        let stream = socket.connect(host.parse().expect("an address")).await.expect("a connection");
+        match within("the handshake", client_async(request, stream)).await {
+            Ok((socket, _)) => Ok(Listener { socket }),
+            Err(Error::Http(refusal)) => Err(refusal.status().as_u16()),
+            Err(error) => panic!("no handshake: {error}"),
+        }
+    }
+
+    /// Subscribes, and hears that it is; from `since` on, or from now on.
+    pub async fn subscribed(mut self, since: Option<i64>) -> Self {
+        self.subscribes(since).await;
+        self
+    }
+
+    /// Subscribes; the number from which on it hears everything.
+    pub async fn subscribes(&mut self, since: Option<i64>) -> i64 {
+        self.says(&json!({ "type": "subscribe", "stream": "public", "since": since })).await;
+        let frame = self.hears().await;
+        assert_eq!(frame["event"], "subscribed", "{frame}");
+        frame["seq"].as_i64().expect("a number")
+    }
+
+    /// Says something as JSON.
+    pub async fn says(&mut self, what: &Value) {
+        self.sends(Message::text(what.to_string())).await;
+    }
+
+    /// Sends any message.
+    pub async fn sends(&mut self, message: Message) {
+        within("the socket to take a message", self.socket.send(message)).await.expect("the socket is open");
+    }
+
+    /// The next frame.
+    pub async fn hears(&mut self) -> Value {
+        match self.listens().await {
+            Heard::Frame(frame) => frame,
+            Heard::Closed(code) => panic!("the socket was closed with {code}, but a frame was expected"),
+        }
+    }
+
+    /// The code with which the server closes the socket; everything before that is passed over.
+    pub async fn hears_goodbye(&mut self) -> u16 {
+        loop {
+            if let Heard::Closed(code) = self.listens().await {
+                return code;
+            }
+        }
+    }
+
+    /// The next numbered change; counts are passed over.
+    pub async fn hears_change(&mut self) -> Change {
+        loop {
+            let frame = self.hears().await;
+            match frame["event"].as_str() {
+                Some("counts") => {}
+                Some("update" | "status.update" | "delete") => return change(&frame),
+                _ => panic!("a change was expected, not {frame}"),
+            }
+        }
+    }
+
+    /// Says ping and passes over nothing: whatever comes before the pong.
+    pub async fn hears_until_pong(&mut self) -> Vec<Value> {
+        self.says(&json!({ "type": "ping" })).await;
+        let mut heard = Vec::new();
+        loop {
+            let frame = self.hears().await;
+            if frame["event"] == "pong" {
+                return heard;
+            }
+            heard.push(frame);
+        }
+    }
+
+    /// What comes next.
+    pub async fn listens(&mut self) -> Heard {
+        loop {
+            match within("something to be heard", self.socket.next()).await {
+                Some(Ok(Message::Text(text))) => {
+                    let frame = serde_json::from_str(&text);
+                    return Heard::Frame(frame.unwrap_or_else(|e| panic!("a frame is JSON ({e}): {text}")));
+                }
+                Some(Ok(Message::Close(Some(frame)))) => return Heard::Closed(frame.code.into()),
+                Some(Ok(_)) => {}
+                Some(Err(_)) | None => return Heard::Closed(1006),
+            }
+        }
+    }
+}
+
+/// Reads a frame about a peep.
+pub fn change(frame: &Value) -> Change {
+    let event = frame["event"].as_str().expect("an event").to_owned();
+    let payload = frame["payload"].as_str().expect("the payload is JSON in a string, or an id");
+    let (id, status) = match event.as_str() {
+        "delete" => (payload.to_owned(), Value::Null),
+        _ => {
+            let status: Value = serde_json::from_str(payload).expect("a status");
+            (status["id"].as_str().expect("an id").to_owned(), status)
+        }
+    };
+    Change { seq: frame["seq"].as_i64().expect("a number"), event, id, status }
+}

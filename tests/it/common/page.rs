@@ -1,0 +1,246 @@
+//! Just enough HTML to look at a page as a person does.
+
+/// A page as it came.
+pub struct Page(pub String);
+
+/// A peep as a page shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shown {
+    /// Its id.
+    pub id: String,
+    /// Its words, as the HTML that they are.
+    pub html: String,
+    /// Its words as a person reads them, line breaks included. Of a deleted one, what stands in
+    /// its place.
+    pub words: String,
+    /// It says that it was edited.
+    pub edited: bool,
+    /// It was deleted.
+    pub gone: bool,
+    /// The line above it that says what it answers.
+    pub answers: Option<String>,
+    /// The number beside its heart.
+    pub likes: String,
+    /// Whether the viewer's heart is pressed.
+    pub liked: bool,
+    /// The whole of it.
+    pub source: String,
+}
+
+/// A start tag with its attributes, and what stands up to the next end tag of the same name.
+#[derive(Debug, Clone)]
+pub struct Element {
+    attributes: Vec<(String, String)>,
+    /// The HTML inside.
+    pub inner: String,
+}
+
+impl Element {
+    /// The value of an attribute, if it is there at all.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.attributes.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
+    }
+
+    /// What a person reads in it.
+    pub fn text(&self) -> String {
+        text(&self.inner)
+    }
+}
+
+impl Page {
+    /// All elements with this tag, in order.
+    pub fn all(&self, tag: &str) -> Vec<Element> {
+        elements(&self.0, tag)
+    }
+
+    /// The peeps on it, from the top.
+    pub fn peeps(&self) -> Vec<Shown> {
+        self.all("article").iter().filter_map(shown).collect()
+    }
+
+    /// The words of the peeps on it, from the top.
+    pub fn words(&self) -> Vec<String> {
+        self.peeps().into_iter().map(|peep| peep.words).collect()
+    }
+
+    /// The peep with this id.
+    pub fn peep(&self, id: &str) -> Shown {
+        let found = self.peeps().into_iter().find(|peep| peep.id == id);
+        found.unwrap_or_else(|| panic!("peep {id} should be on this page:\n{}", self.0))
+    }
+
+    /// The form field with this name.
+    pub fn field(&self, name: &str) -> Element {
+        let fields = ["input", "textarea", "button"].into_iter().flat_map(|tag| self.all(tag));
+        let mut named = fields.filter(|field| field.get("name") == Some(name));
+        named.next().unwrap_or_else(|| panic!("there should be a field {name:?} here:\n{}", self.0))
+    }
+
+    /// What was typed into the field, or what the page fills it with.
+    pub fn value(&self, name: &str) -> String {
+        let field = self.field(name);
+        match field.get("value") {
+            Some(value) => value.into(),
+            // The first line break after <textarea> is the markup's.
+            None => unescape(field.inner.strip_prefix('\n').unwrap_or(&field.inner)),
+        }
+    }
+
+    /// The sentence beside a field that is marked as wrong, tied to it as a screen reader needs it.
+    pub fn complaint(&self, name: &str) -> Option<String> {
+        let field = self.field(name);
+        if field.get("aria-invalid") != Some("true") {
+            return None;
+        }
+        let tied = field.get("aria-describedby").unwrap_or_default();
+        let notes = self.all("p").into_iter();
+        let mut notes = notes.filter(|p| p.get("id").is_some_and(|id| tied.split(' ').any(|t| t == id)));
+        let note = notes.find(|p| p.get("class").is_some_and(|class| class.contains("error")));
+        let note =
+            note.unwrap_or_else(|| panic!("{name} is marked as wrong but nothing says why:\n{}", self.0));
+        Some(note.text())
+    }
+
+    /// The link with these words.
+    pub fn link(&self, words: &str) -> Option<String> {
+        let mut links = self.all("a").into_iter();
+        links.find(|a| a.text() == words).and_then(|a| a.get("href").map(Into::into))
+    }
+
+    /// Whether a person can read this somewhere on it.
+    pub fn says(&self, words: &str) -> bool {
+        text(&self.0).contains(words)
+    }
+
+    /// The main heading.
+    pub fn heading(&self) -> String {
+        self.all("h1").first().map(Element::text).unwrap_or_default()
+    }
+}
+
+fn shown(article: &Element) -> Option<Shown> {
+    let id = article.get("id")?.strip_prefix("peep-")?.to_owned();
+    let class = article.get("class").unwrap_or_default();
+    let gone = class.split(' ').any(|c| c == "gone");
+    let with_class = |tag: &str, class: &str| {
+        let mut all = elements(&article.inner, tag).into_iter();
+        all.find(|e| e.get("class").is_some_and(|c| c.split(' ').any(|c| c == class)))
+    };
+    let words = with_class("p", if gone { "soft" } else { "words" })?;
+    let heart = elements(&article.inner, "button").into_iter().find(|b| b.get("name") == Some("likes"));
+    let likes = heart.as_ref().and_then(|heart| {
+        let spans = elements(&heart.inner, "span").into_iter();
+        spans.filter(|span| span.get("data-count").is_some()).map(|span| span.text()).next()
+    });
+    Some(Shown {
+        id,
+        words: words.text(),
+        html: words.inner,
+        edited: elements(&article.inner, "a")
+            .iter()
+            .any(|a| a.get("href").is_some_and(|h| h.ends_with("/history"))),
+        gone,
+        answers: with_class("p", "context").map(|p| p.text()),
+        likes: likes.unwrap_or_default(),
+        liked: heart.is_some_and(|heart| heart.get("aria-pressed") == Some("true")),
+        source: article.inner.clone(),
+    })
+}
+
+fn elements(html: &str, tag: &str) -> Vec<Element> {
+    let (open, close) = (format!("<{tag}"), format!("</{tag}"));
+    let mut found = Vec::new();
+    for (at, _) in html.match_indices(&open) {
+        let rest = &html[at + open.len()..];
+        if !rest.starts_with(|c: char| c.is_whitespace() || c == '>' || c == '/') {
+            continue;
+        }
+        let (attributes, after) = attributes(rest);
+        let end = after.find(&close).unwrap_or(0);
+        found.push(Element { attributes, inner: after[..end].into() });
+    }
+    found
+}
+
+/// Reads attributes up to the end of the tag; what comes after it is the rest.
+fn attributes(mut rest: &str) -> (Vec<(String, String)>, &str) {
+    let mut attributes = Vec::new();
+    loop {
+        rest = rest.trim_start_matches(|c: char| c.is_whitespace() || c == '/');
+        if rest.is_empty() {
+            return (attributes, rest);
+        }
+        if let Some(after) = rest.strip_prefix('>') {
+            return (attributes, after);
+        }
+        let end = rest.find(|c: char| c.is_whitespace() || "=>/".contains(c)).unwrap_or(rest.len());
+        let name = rest[..end].to_owned();
+        rest = &rest[end..];
+        let mut value = "";
+        if let Some(after) = rest.strip_prefix("=\"") {
+            let end = after.find('"').expect("an attribute's quote ends");
+            value = &after[..end];
+            rest = &after[end + 1..];
+        }
+        attributes.push((name, unescape(value)));
+    }
+}
+
+/// What a person reads in a piece of HTML.
+pub fn text(html: &str) -> String {
+    let mut out = String::new();
+    let mut rest = html;
+    while let Some(at) = rest.find('<') {
+        out.push_str(&rest[..at]);
+        let end = rest[at..].find('>').map_or(rest.len(), |end| at + end + 1);
+        let (tag, after) = (&rest[at..end], &rest[end..]);
+        rest = after;
+        if tag.starts_with("<br") {
+            out.push('\n');
+            // A line's end in the source is no more than a space, and after a break nothing.
+            rest = after.strip_prefix('\n').unwrap_or(after);
+        }
+    }
+    out.push_str(rest);
+    unescape(&out).trim().to_owned()
+}
+
+fn unescape(html: &str) -> String {
+    let mut out = String::new();
+    let mut rest = html;
+    while let Some(at) = rest.find('&') {
+        out.push_str(&rest[..at]);
+        rest = &rest[at..];
+        let end = rest.find(';').filter(|&end| end < 12);
+        let entity = end.and_then(|end| {
+            let name = &rest[1..end];
+            let c = match name {
+                "amp" => '&',
+                "lt" => '<',
+                "gt" => '>',
+                "quot" => '"',
+                _ => char::from_u32(name.strip_prefix('#')?.parse().ok()?)?,
+            };
+            Some((c, end + 1))
+        });
+        let (c, taken) = entity.unwrap_or(('&', 1));
+        out.push(c);
+        rest = &rest[taken..];
+    }
+    out + rest
+}
+
+#[test]
+fn a_page_is_read_as_a_person_reads_it() {
+    let page = Page(
+        r#"<article class="peep" id="peep-7">
+        <p class="words" dir="auto">a &lt;b&gt;<br><a href="/x?a=1&amp;b=2">c</a> &#39;d&#39;</p></article>
+        <input name="login" value="&#34;Nell&#34;" required aria-invalid="true" aria-describedby="hint login-error">
+        <p id="hint">…</p><p class="error" id="login-error">No.</p>"#
+            .into(),
+    );
+    assert_eq!(page.peep("7").words, "a <b>\nc 'd'");
+    assert_eq!(page.value("login"), "\"Nell\"");
+    assert_eq!(page.complaint("login").as_deref(), Some("No."));
+    assert_eq!(page.link("c").as_deref(), Some("/x?a=1&b=2"));
+}

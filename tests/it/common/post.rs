@@ -1,0 +1,300 @@
+//! The post office: a real SMTP server on loopback, on mailin's state machine.
+
+use std::{
+    collections::HashMap,
+    io::{BufRead, BufReader, Read, Write},
+    net::{IpAddr, Ipv4Addr, Shutdown, TcpListener, TcpStream},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    thread,
+};
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use mailin::{Action, Handler, Response, SessionBuilder};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+use super::within;
+
+/// What the server does with mail.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Manner {
+    /// Takes it.
+    Accepts,
+    /// Refuses it for now, with 451.
+    Refuses,
+    /// Takes the connection and never says a word.
+    Hangs,
+}
+
+/// A mail server. Dropping it cuts its connections.
+pub struct Post {
+    /// As `smtp://127.0.0.1:2525`.
+    pub url: String,
+    office: Arc<Mutex<Office>>,
+    events: UnboundedReceiver<Event>,
+}
+
+struct Office {
+    manner: Manner,
+    open: Vec<TcpStream>,
+    closed: bool,
+}
+
+/// Something that happened.
+#[derive(Debug)]
+enum Event {
+    Connected,
+    Refused,
+    Accepted(Box<Mail>),
+}
+
+impl Post {
+    /// Opens it.
+    pub fn that(manner: Manner) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port for mail");
+        let url = format!("smtp://{}", listener.local_addr().expect("an address"));
+        let (tell, events) = unbounded_channel();
+        let office = Arc::new(Mutex::new(Office { manner, open: Vec::new(), closed: false }));
+        let kept = Arc::clone(&office);
+        thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                let mut open = lock(&kept);
+                if open.closed {
+                    return;
+                }
+                open.open.push(stream.try_clone().expect("a second handle"));
+                let _ = tell.send(Event::Connected);
+                let (office, tell) = (Arc::clone(&kept), tell.clone());
+                // A client that hangs up in the middle is nothing to tell of.
+                thread::spawn(move || drop(serve(stream, &office, &tell)));
+            }
+        });
+        Post { url, office, events }
+    }
+
+    /// From now on treats mail so. Those who hang are cut off.
+    pub fn now(&self, manner: Manner) {
+        let mut office = lock(&self.office);
+        office.manner = manner;
+        office.cut();
+    }
+
+    /// The next mail that was accepted.
+    pub async fn delivers(&mut self) -> Mail {
+        loop {
+            if let Event::Accepted(mail) = self.event("a mail").await {
+                return *mail;
+            }
+        }
+    }
+
+    /// Waits until a mail is refused.
+    pub async fn refuses(&mut self) {
+        while !matches!(self.event("a mail to be refused").await, Event::Refused) {}
+    }
+
+    /// Waits until someone connects.
+    pub async fn is_visited(&mut self) {
+        while !matches!(self.event("a visit").await, Event::Connected) {}
+    }
+
+    /// Every mail that has been accepted and not yet looked at.
+    pub fn rest(&mut self) -> Vec<Mail> {
+        let events = std::iter::from_fn(|| self.events.try_recv().ok());
+        events
+            .filter_map(|event| if let Event::Accepted(mail) = event { Some(*mail) } else { None })
+            .collect()
+    }
+
+    async fn event(&mut self, what: &str) -> Event {
+        within(what, self.events.recv()).await.expect("the office is open")
+    }
+}
+
+impl Drop for Post {
+    fn drop(&mut self) {
+        let mut office = lock(&self.office);
+        office.closed = true;
+        office.cut();
+        // Wakes the thread that accepts, so that it sees that the office is closed.
+        let _ = TcpStream::connect(self.url.trim_start_matches("smtp://"));
+    }
+}
+
+impl Office {
+    fn cut(&mut self) {
+        for stream in self.open.drain(..) {
+            let _ = stream.shutdown(Shutdown::Both);
+        }
+    }
+}
+
+fn lock(office: &Mutex<Office>) -> MutexGuard<'_, Office> {
+    office.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn serve(
+    stream: TcpStream,
+    office: &Arc<Mutex<Office>>,
+    tell: &UnboundedSender<Event>,
+) -> std::io::Result<()> {
+    let mut out = stream.try_clone()?;
+    let mut lines = BufReader::new(stream);
+    if lock(office).manner == Manner::Hangs {
+        lines.read_to_end(&mut Vec::new())?;
+        return Ok(());
+    }
+    let clerk = Clerk { office: Arc::clone(office), tell: tell.clone(), to: Vec::new(), data: Vec::new() };
+    let mut session = SessionBuilder::new("post.example").build(IpAddr::V4(Ipv4Addr::LOCALHOST), clerk);
+    session.greeting().write_to(&mut out)?;
+    let mut line = Vec::new();
+    while lines.read_until(b'\n', &mut line)? > 0 {
+        let response = session.process(&line);
+        line.clear();
+        match response.action {
+            Action::NoReply => {}
+            Action::Close => return response.write_to(&mut out),
+            Action::Reply | Action::UpgradeTls => response.write_to(&mut out)?,
+        }
+        out.flush()?;
+    }
+    Ok(())
+}
+
+/// One connection.
+struct Clerk {
+    office: Arc<Mutex<Office>>,
+    tell: UnboundedSender<Event>,
+    to: Vec<String>,
+    data: Vec<u8>,
+}
+
+impl Handler for Clerk {
+    fn rcpt(&mut self, _to: &str) -> Response {
+        if lock(&self.office).manner == Manner::Refuses {
+            let _ = self.tell.send(Event::Refused);
+            return Response::custom(451, "Not now".into());
+        }
+        mailin::response::OK
+    }
+
+    fn data_start(&mut self, _domain: &str, _from: &str, _is8bit: bool, to: &[String]) -> Response {
+        self.to = to.to_vec();
+        self.data.clear();
+        mailin::response::OK
+    }
+
+    fn data(&mut self, buf: &[u8]) -> std::io::Result<()> {
+        self.data.extend_from_slice(buf);
+        Ok(())
+    }
+
+    fn data_end(&mut self) -> Response {
+        let mail = Mail::read(self.to.clone(), &self.data);
+        let _ = self.tell.send(Event::Accepted(Box::new(mail)));
+        mailin::response::OK
+    }
+}
+
+/// A mail, opened.
+#[derive(Debug)]
+pub struct Mail {
+    /// Whom the envelope names.
+    pub to: Vec<String>,
+    /// The headers, names in lower case, unfolded and decoded.
+    headers: HashMap<String, String>,
+    /// The parts: media type and decoded text.
+    parts: Vec<(String, String)>,
+}
+
+impl Mail {
+    /// Opens a mail as it came.
+    pub fn read(to: Vec<String>, data: &[u8]) -> Self {
+        let source = String::from_utf8(data.to_vec()).expect("a mail of UTF-8").replace("\r\n", "\n");
+        let (headers, body) = entity(&source);
+        let kind = headers.get("content-type").cloned().unwrap_or_default();
+        let boundary = kind.split("boundary=").nth(1).map(|b| b.trim_matches('"').to_owned());
+        let boundary = format!("--{}", boundary.expect("a mail in several parts"));
+        let parts = body.split(&boundary).skip(1).take_while(|part| !part.starts_with("--"));
+        let parts = parts.map(|part| {
+            let (headers, body) = entity(part.trim_start_matches('\n'));
+            let of = |name: &str| headers.get(name).map_or("", String::as_str);
+            let text = decode(of("content-transfer-encoding"), body);
+            (of("content-type").split(';').next().unwrap_or_default().to_owned(), text)
+        });
+        Mail { to, parts: parts.collect(), headers }
+    }
+
+    /// A header, or nothing.
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(&name.to_ascii_lowercase()).map_or("", String::as_str)
+    }
+
+    /// The part of this media type.
+    pub fn part(&self, kind: &str) -> &str {
+        let part = self.parts.iter().find(|(k, _)| k == kind);
+        &part.unwrap_or_else(|| panic!("a part {kind} was expected: {self:?}")).1
+    }
+
+    /// The text.
+    pub fn text(&self) -> &str {
+        self.part("text/plain")
+    }
+
+    /// The address that ends these mails, as a path.
+    pub fn unsubscribe_path(&self) -> String {
+        let link = self.header("list-unsubscribe").trim_matches(['<', '>']);
+        let path = link.find("/unsubscribe/").map(|at| &link[at..]);
+        path.unwrap_or_else(|| panic!("a link to unsubscribe was expected: {self:?}")).to_owned()
+    }
+}
+
+/// Headers and body.
+fn entity(source: &str) -> (HashMap<String, String>, &str) {
+    let (head, body) = source.split_once("\n\n").unwrap_or((source, ""));
+    let unfolded = head.replace("\n ", " ").replace("\n\t", " ");
+    let headers = unfolded.lines().filter_map(|line| line.split_once(':'));
+    let headers = headers.map(|(name, value)| (name.to_ascii_lowercase(), words(value.trim())));
+    (headers.collect(), body)
+}
+
+/// Reads encoded words (RFC 2047) in base64, which is how our mail library writes them.
+fn words(value: &str) -> String {
+    let mut out = Vec::new();
+    let mut rest = value;
+    while let Some(at) = rest.find("=?utf-8?b?") {
+        let before = &rest[..at];
+        // Space between two encoded words is not part of the text.
+        if !before.trim().is_empty() || out.is_empty() {
+            out.extend_from_slice(before.as_bytes());
+        }
+        let (word, after) = rest[at + 10..].split_once("?=").expect("an encoded word ends");
+        out.extend(BASE64_STANDARD.decode(word).expect("base64"));
+        rest = after;
+    }
+    out.extend_from_slice(rest.as_bytes());
+    String::from_utf8(out).expect("a header of UTF-8")
+}
+
+fn decode(encoding: &str, body: &str) -> String {
+    match encoding {
+        "base64" => {
+            let joined: String = body.split_whitespace().collect();
+            String::from_utf8(BASE64_STANDARD.decode(joined).expect("base64")).expect("a text of UTF-8")
+        }
+        "quoted-printable" => {
+            let joined = body.replace("=\n", "");
+            let mut bytes = joined.bytes();
+            let mut out = Vec::new();
+            while let Some(byte) = bytes.next() {
+                if byte != b'=' {
+                    out.push(byte);
+                    continue;
+                }
+                let hex: String = bytes.by_ref().take(2).map(char::from).collect();
+                out.push(u8::from_str_radix(&hex, 16).expect("two hex digits"));
+            }
+            String::from_utf8(out).expect("a text of UTF-8").replace("\r\n", "\n")
+        }
+        _ => body.to_owned(),
+    }
+}

@@ -1,0 +1,115 @@
+//! The program itself: `chitter`, as it is installed.
+
+use std::{
+    io::{BufRead, BufReader},
+    path::Path,
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::{
+        Arc, Mutex, PoisonError,
+        mpsc::{Receiver, channel},
+    },
+    thread,
+};
+
+use chitter::config::Switch;
+
+use super::{Home, PATIENCE};
+
+/// The program, run in this folder, knowing nothing of the environment.
+pub fn chitter(folder: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_chitter"));
+    command.current_dir(folder).env_clear().stdin(Stdio::null());
+    command
+}
+
+/// A process that serves. Dropping it kills it.
+pub struct Program {
+    /// Where the site is.
+    pub url: String,
+    child: Child,
+    said: Arc<Mutex<Vec<String>>>,
+}
+
+impl Program {
+    /// The command that serves this place.
+    pub fn command(home: &Home) -> Command {
+        let settings = &home.settings;
+        let mut command = chitter(home.folder());
+        command.env("CHITTER_DATA", home.data()).env("CHITTER_ADDR", "127.0.0.1:0");
+        if settings.limits == Some(Switch::Off) {
+            command.env("CHITTER_LIMITS", "off");
+        }
+        if let Some(url) = &settings.database_url {
+            command.env("CHITTER_DATABASE_URL", url);
+        }
+        if let Some(url) = &settings.smtp_url {
+            command.env("CHITTER_SMTP_URL", url);
+        }
+        command
+    }
+
+    /// Serves this place; returns once it says where it is.
+    pub fn serve(home: &Home) -> Self {
+        Program::start(&mut Program::command(home))
+    }
+
+    /// The same, by a command that was changed.
+    pub fn start(command: &mut Command) -> Self {
+        let mut child = command.stderr(Stdio::piped()).spawn().expect("the program starts");
+        let (said, lines) = listen(&mut child);
+        let mut url = None;
+        while url.is_none() {
+            match lines.recv_timeout(PATIENCE) {
+                Ok(line) => url = line.trim().strip_prefix("Chitter is at ").map(Into::into),
+                Err(_) => break,
+            }
+        }
+        let mut program = Program { url: String::new(), child, said };
+        program.url = url.unwrap_or_else(|| panic!("it does not say where it is:\n{}", program.said()));
+        program
+    }
+
+    /// All that it has said so far.
+    pub fn said(&self) -> String {
+        self.said.lock().unwrap_or_else(PoisonError::into_inner).join("\n")
+    }
+
+    /// SIGKILL: it is gone when this returns, without a chance to do anything.
+    pub fn is_killed(&mut self) {
+        self.child.kill().expect("a process to kill");
+        self.child.wait().expect("a process that ends");
+    }
+
+    /// SIGTERM, as a service manager stops it.
+    pub fn is_told_to_stop(&self) {
+        let told = Command::new("sh").arg("-c").arg(format!("kill -TERM {}", self.child.id())).status();
+        assert!(told.is_ok_and(|status| status.success()), "the signal is sent");
+    }
+
+    /// Waits for its end.
+    pub fn ends(&mut self) -> ExitStatus {
+        self.child.wait().expect("a process that ends")
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Keeps and passes on what a process says, so that it never waits for a reader.
+fn listen(child: &mut Child) -> (Arc<Mutex<Vec<String>>>, Receiver<String>) {
+    let said = Arc::new(Mutex::new(Vec::new()));
+    let (tell, lines) = channel();
+    let stderr = child.stderr.take().expect("a pipe");
+    let kept = Arc::clone(&said);
+    thread::spawn(move || {
+        for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+            kept.lock().unwrap_or_else(PoisonError::into_inner).push(line.clone());
+            let _ = tell.send(line);
+        }
+    });
+    (said, lines)
+}

@@ -1,0 +1,71 @@
+//! Just enough XML to tell whether a feed is one.
+
+/// An element with the text right inside it.
+#[derive(Debug)]
+pub struct Element {
+    /// Its name.
+    pub name: String,
+    /// Its own text, decoded.
+    pub text: String,
+}
+
+/// All elements, in the order of their ends. Panics where XML 1.0 would not take it: tags that do not
+/// match, bare `<` or `&`, entities that XML does not know, characters that it forbids.
+pub fn well_formed(xml: &str) -> Vec<Element> {
+    let forbidden = |c: char| match c {
+        '\t' | '\n' | '\r' => false,
+        c => c < ' ' || matches!(c, '\u{FFFE}' | '\u{FFFF}'),
+    };
+    assert_eq!(xml.chars().find(|&c| forbidden(c)), None, "XML forbids it");
+    let (mut open, mut done): (Vec<Element>, Vec<Element>) = (Vec::new(), Vec::new());
+    let mut rest = xml;
+    while let Some(at) = rest.find('<') {
+        if let Some(element) = open.last_mut() {
+            element.text.push_str(&decode(&rest[..at]));
+        }
+        let tag = &rest[at + 1..];
+        let end = tag.find('>').unwrap_or_else(|| panic!("a tag does not end: {tag}"));
+        let (tag, after) = (&tag[..end], &tag[end + 1..]);
+        rest = after;
+        if tag.starts_with('?') {
+            continue;
+        }
+        if let Some(name) = tag.strip_prefix('/') {
+            let element = open.pop().unwrap_or_else(|| panic!("nothing is open, but </{name}>"));
+            assert_eq!(element.name, name, "tags match");
+            done.push(element);
+            continue;
+        }
+        let inside = tag.trim_end_matches('/');
+        assert!(inside.matches('"').count() % 2 == 0, "quotes match in <{tag}>");
+        decode(inside);
+        let name = inside.split_whitespace().next().unwrap_or_default().to_owned();
+        assert!(name.chars().all(|c| c.is_ascii_alphanumeric()) && !name.is_empty(), "<{tag}>");
+        let element = Element { name, text: String::new() };
+        if tag.ends_with('/') { done.push(element) } else { open.push(element) }
+    }
+    assert!(open.is_empty(), "these do not end: {open:?}");
+    done
+}
+
+fn decode(text: &str) -> String {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find('&') {
+        out.push_str(&rest[..at]);
+        let (name, after) = rest[at + 1..].split_once(';').expect("an entity ends");
+        out.push(match name {
+            "amp" => '&',
+            "lt" => '<',
+            "gt" => '>',
+            "quot" => '"',
+            "apos" => '\'',
+            _ => {
+                let number = name.strip_prefix('#').and_then(|number| number.parse().ok());
+                number.and_then(char::from_u32).unwrap_or_else(|| panic!("XML has no &{name};"))
+            }
+        });
+        rest = after;
+    }
+    out + rest
+}

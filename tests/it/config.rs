@@ -1,0 +1,382 @@
+//! The program on the terminal: settings, and what it says when they are wrong.
+
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::Path,
+    process::{Command, Output},
+};
+
+use crate::common::{Engine, Home, Manner, PASSWORD, Person, Post, Program, chitter};
+
+/// Its standard output, standard error and exit code.
+fn run(command: &mut Command) -> (String, String, Option<i32>) {
+    let Output { stdout, stderr, status } = command.output().expect("the program runs");
+    let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
+    (text(stdout), text(stderr), status.code())
+}
+
+/// What it says in one line when it can't do what was asked, with this exit code.
+#[track_caller]
+fn refuses(command: &mut Command, code: i32) -> String {
+    let (stdout, stderr, status) = run(command);
+    assert_eq!(status, Some(code), "{stdout}{stderr}");
+    assert_eq!(stdout, "");
+    assert!(stderr.ends_with('\n') && stderr.lines().count() == 1, "one line was expected: {stderr}");
+    let line = stderr.trim_end().strip_prefix("chitter: ");
+    line.unwrap_or_else(|| panic!("the line begins with the program's name: {stderr}")).to_owned()
+}
+
+fn folder() -> tempfile::TempDir {
+    tempfile::tempdir().expect("a folder")
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap_or_else(|e| panic!("{}: {e}", path.display())).permissions().mode() & 0o777
+}
+
+#[test]
+fn help_tells_of_every_setting_and_gives_examples() {
+    let folder = folder();
+    for flag in ["--help", "-h"] {
+        let (help, stderr, code) = run(chitter(folder.path()).arg(flag));
+        assert_eq!((stderr.as_str(), code), ("", Some(0)));
+        for name in [
+            "CHITTER_ADDR",
+            "CHITTER_DATA",
+            "CHITTER_BASE_URL",
+            "CHITTER_DATABASE_URL",
+            "CHITTER_DATABASE_URL_FILE",
+            "CHITTER_SMTP_URL",
+            "CHITTER_SMTP_URL_FILE",
+            "CHITTER_MAIL_FROM",
+            "CHITTER_LIMITS",
+            "CHITTER_LOG",
+            "CHITTER_LOG_FORMAT",
+            "CHITTER_CONFIG",
+            "serve",
+            "seed",
+            "health",
+            "Examples:",
+            "127.0.0.1:3000",
+        ] {
+            assert!(help.contains(name), "{name} is missing in {help}");
+        }
+        assert!(help.lines().all(|line| line.chars().count() <= 100), "lines that fit a terminal");
+    }
+    let (help, _, code) = run(chitter(folder.path()).args(["seed", "--help"]));
+    assert!(help.contains("--password") && code == Some(0), "{help}");
+    let (version, _, code) = run(chitter(folder.path()).arg("--version"));
+    assert_eq!((version.as_str(), code), (concat!("chitter ", env!("CARGO_PKG_VERSION"), "\n"), Some(0)));
+    assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 0, "asking for help makes no files");
+}
+
+#[test]
+fn help_does_not_show_the_secrets_in_the_environment() {
+    let folder = folder();
+    let mut command = chitter(folder.path());
+    command
+        .env("CHITTER_DATABASE_URL", "postgres://me:hunter2@db/x")
+        .env("CHITTER_SMTP_URL", "smtp://me:hunter2@mail");
+    let (help, ..) = run(command.arg("--help"));
+    assert!(!help.contains("hunter2"), "{help}");
+}
+
+#[test]
+fn a_wrong_setting_is_one_line_and_exit_code_2() {
+    let folder = folder();
+    let long = "x".repeat(41);
+    for (name, value, told) in [
+        ("CHITTER_ADDR", "nonsense", "--addr"),
+        ("CHITTER_ADDR", "127.0.0.1", "--addr"),
+        ("CHITTER_ADDR", "127.0.0.1:99999", "--addr"),
+        ("CHITTER_BASE_URL", "chitter.example", "CHITTER_BASE_URL"),
+        ("CHITTER_BASE_URL", "https://x.example/chat", "CHITTER_BASE_URL"),
+        ("CHITTER_DATABASE_URL", "mysql://me:hunter2@db/x", "CHITTER_DATABASE_URL"),
+        ("CHITTER_DATABASE_URL", "postgres://me:hunter2@db:port/x", "CHITTER_DATABASE_URL"),
+        ("CHITTER_DATABASE_URL_FILE", "/nowhere/secret", "CHITTER_DATABASE_URL_FILE"),
+        ("CHITTER_SMTP_URL", "http://me:hunter2@mail", "CHITTER_SMTP_URL"),
+        ("CHITTER_SMTP_URL", "smtp://me:hunter2@mail:port", "CHITTER_SMTP_URL"),
+        ("CHITTER_SMTP_URL_FILE", "/nowhere/secret", "CHITTER_SMTP_URL_FILE"),
+        ("CHITTER_MAIL_FROM", "nobody", "CHITTER_MAIL_FROM"),
+        ("CHITTER_PROXIES", "10.0.0.0/8,here", "CHITTER_PROXIES"),
+        ("CHITTER_LIMITS", "maybe", "--limits"),
+        ("CHITTER_LOG", "chatty", "CHITTER_LOG"),
+        ("CHITTER_LOG_FORMAT", "xml", "--log-format"),
+        ("CHITTER_NAME", "", "CHITTER_NAME"),
+        ("CHITTER_NAME", &long, "CHITTER_NAME"),
+        ("CHITTER_CONFIG", "/nowhere/chitter.toml", "/nowhere/chitter.toml"),
+    ] {
+        let said = refuses(chitter(folder.path()).env(name, value), 2);
+        assert!(said.contains(told), "{name}={value}: {said}");
+        assert!(!said.contains("hunter2"), "{said}");
+    }
+    for arguments in
+        [&["--colour", "gold"][..], &["dance"], &["--addr"], &["serve", "please"], &["seed", "--count", "3"]]
+    {
+        refuses(chitter(folder.path()).args(arguments), 2);
+    }
+    assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 0, "nothing was made");
+}
+
+#[test]
+fn a_wrong_settings_file_is_one_line_that_says_where() {
+    let folder = folder();
+    for (text, told) in [
+        ("name = \"Row\"\ncolour = \"gold\"\n", "chitter.toml, line 2: "),
+        ("name = \n", "chitter.toml, line 1: "),
+        ("name = \"Row\"\n\naddr = 3000\n", "chitter.toml, line 3: "),
+        ("limits = \"maybe\"\n", "chitter.toml, line 1: "),
+    ] {
+        fs::write(folder.path().join("chitter.toml"), text).expect("written");
+        let said = refuses(&mut chitter(folder.path()), 2);
+        assert!(said.starts_with(told), "{said}");
+    }
+    fs::write(folder.path().join("chitter.toml"), [0xFF, 0xFE]).expect("written");
+    refuses(&mut chitter(folder.path()), 2);
+}
+
+#[test]
+fn a_secret_is_given_once() {
+    let folder = folder();
+    let file = folder.path().join("secret");
+    fs::write(&file, "postgres://me:hunter2@db/x\n").expect("written");
+    for (name, value) in [("CHITTER_DATABASE_URL", "postgres://me@db/x"), ("CHITTER_SMTP_URL", "smtp://mail")]
+    {
+        let mut command = chitter(folder.path());
+        let said = refuses(command.env(name, value).env(format!("{name}_FILE"), &file), 2);
+        assert_eq!(said, format!("{name} and {name}_FILE are both set: leave one out"));
+    }
+}
+
+#[test]
+fn what_can_not_be_begun_is_one_line_and_exit_code_1() {
+    let home = Home::new(Engine::Sqlite);
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = taken.local_addr().expect("an address").to_string();
+    let said = refuses(Program::command(&home).env("CHITTER_ADDR", &address), 1);
+    assert!(said.starts_with(&format!("can't listen on {address}: ")), "{said}");
+    let file = home.folder().join("file");
+    fs::write(&file, "").expect("written");
+    let said = refuses(Program::command(&home).env("CHITTER_DATA", file.join("data")), 1);
+    assert!(said.starts_with("can't use "), "{said}");
+    drop(taken);
+    let said = refuses(
+        Program::command(&home).env("CHITTER_DATABASE_URL", format!("postgres://me:hunter2@{address}/x")),
+        1,
+    );
+    assert!(said.starts_with("can't open PostgreSQL: ") && !said.contains("hunter2"), "{said}");
+}
+
+#[test]
+fn a_damaged_key_is_not_replaced_in_silence() {
+    let home = Home::new(Engine::Sqlite);
+    drop(Program::serve(&home));
+    fs::write(home.data().join("key"), "short").expect("written");
+    let said = refuses(&mut Program::command(&home), 1);
+    assert!(said.contains("key is damaged"), "{said}");
+}
+
+#[test]
+fn a_file_that_is_no_database_is_refused_and_left_alone() {
+    let home = Home::new(Engine::Sqlite);
+    fs::create_dir(home.data()).expect("a folder");
+    let file = home.data().join("chitter.db");
+    let text = "Dear diary, today I was mistaken for a database. ".repeat(100);
+    fs::write(&file, &text).expect("written");
+    let said = refuses(&mut Program::command(&home), 1);
+    assert!(said.starts_with("can't open ") && said.contains("chitter.db"), "{said}");
+    assert_eq!(fs::read_to_string(&file).expect("read"), text);
+}
+
+#[tokio::test]
+async fn a_flag_wins_over_the_environment_and_the_environment_over_the_file() {
+    let home = Home::new(Engine::Sqlite);
+    let data = home.data();
+    let file =
+        "name = \"From the file\"\nmail_from = \"F <f@x.example>\"\nlimits = \"off\"\nlog = \"warn\"\n";
+    fs::write(home.folder().join("chitter.toml"), file).expect("written");
+    for (environment, flag, expected) in [
+        (None, None, "From the file"),
+        (Some("From the environment"), None, "From the environment"),
+        (Some("From the environment"), Some("From the flag"), "From the flag"),
+    ] {
+        let mut command = Program::command(&home);
+        command.args(flag.iter().flat_map(|name| ["--name", name]));
+        if let Some(name) = environment {
+            command.env("CHITTER_NAME", name);
+        }
+        let program = Program::start(&mut command);
+        let page = Person::at(&program.url, "stranger").opens("/").await;
+        assert!(page.0.contains(&format!("<title>{expected}</title>")), "{}", page.0);
+    }
+    assert!(data.join("chitter.db").exists());
+}
+
+#[test]
+fn nobody_else_on_the_machine_reads_the_data() {
+    let home = Home::new(Engine::Sqlite);
+    drop(Program::serve(&home));
+    let data = home.data();
+    assert_eq!(mode(&data), 0o700);
+    assert_eq!(mode(&data.join("key")), 0o600);
+    let key = fs::read(data.join("key")).expect("a key");
+    assert_eq!(key.len(), 32);
+    let log = fs::read_dir(data.join("log")).expect("a folder for the log");
+    for file in log {
+        assert_eq!(mode(&file.expect("a file").path()), 0o600);
+    }
+    drop(Program::serve(&home));
+    assert_eq!(fs::read(data.join("key")).expect("a key"), key, "it stays the same");
+    assert_eq!(mode(&data.join("key")), 0o600);
+}
+
+/// Runs the program to its end on a place.
+fn on(home: &Home, arguments: &[&str]) -> (String, String, Option<i32>) {
+    run(Program::command(home).args(arguments))
+}
+
+on_both! {
+    async fn it_says_where_it_is_and_who_should_sign_up(home: Home) {
+        let program = Program::serve(&home);
+        crate::common::until("the newcomer's line", || async {
+            program.said().contains("Stop it with").then_some(())
+        })
+        .await;
+        assert!(
+            program.said().contains("Nobody lives here yet. Sign up first, and you are the administrator."),
+            "{}",
+            program.said()
+        );
+        let nell = Person::at(&program.url, "nell");
+        nell.signs_up().await.is(303);
+        drop(program);
+        let program = Program::serve(&home);
+        crate::common::until("the last line", || async {
+            program.said().contains("Stop it with").then_some(())
+        })
+        .await;
+        assert!(!program.said().contains("Nobody lives here yet"));
+    }
+
+    async fn seed_fills_an_empty_place_and_no_other(home: Home) {
+        let (said, _, code) = on(&home, &["seed"]);
+        assert_eq!(code, Some(0), "{said}");
+        let password = said.trim_end().rsplit(": ").next().expect("a password").to_owned();
+        assert!(said.contains("log in as nell (the administrator)"), "{said}");
+
+        let (_, refused, code) = on(&home, &["seed"]);
+        assert_eq!(
+            (refused.as_str(), code),
+            ("chitter: somebody lives here already, and seed is for an empty instance\n", Some(1))
+        );
+
+        let program = Program::serve(&home);
+        let (_, refused, code) = on(&home, &["seed"]);
+        assert!(refused.contains("another chitter is using") && code == Some(1), "{refused}");
+        let nell = Person::at(&program.url, "nell");
+        nell.logs_in("nell", &password).await.is(303);
+        assert!(nell.opens("/settings").await.says("keeper of this place"));
+        let page = nell.opens("/").await;
+        assert_eq!(page.peeps().len(), 20);
+        assert!(
+            page.peeps().iter().any(|peep| peep.likes == "6")
+                && page.peeps().iter().any(|peep| peep.answers.is_some())
+        );
+        nell.peeps("And mine").await;
+        assert!(
+            fs::read_dir(home.data().join("outbox")).is_ok_and(|mut mails| mails.next().is_none()),
+            "nobody got mail"
+        );
+    }
+
+    async fn seed_takes_a_password(home: Home) {
+        let (said, refused, code) = on(&home, &["seed", "--password", "short"]);
+        assert_eq!((said.as_str(), code), ("", Some(1)), "{refused}");
+        assert_eq!(refused.lines().count(), 1, "{refused}");
+        let (_, refused, code) = on(&home, &["seed", "--password", PASSWORD]);
+        assert_eq!(code, Some(0), "a refused one leaves nothing behind: {refused}");
+        let program = Program::serve(&home);
+        Person::at(&program.url, "layla").logs_in("layla", PASSWORD).await.is(303);
+    }
+
+    async fn health_asks_a_server_whether_it_is_ready(home: Home) {
+        let program = Program::serve(&home);
+        let address = program.url.strip_prefix("http://").expect("an address").to_owned();
+        let ask = || run(chitter(home.folder()).arg("health").env("CHITTER_ADDR", &address));
+        assert_eq!(ask(), (String::new(), String::new(), Some(0)));
+        let stranger = Person::at(&program.url, "stranger");
+        assert_eq!(stranger.gets("/livez").await.is(200).text(), "alive\n");
+        assert_eq!(stranger.gets("/readyz").await.is(200).text(), "ready\n");
+        drop(program);
+        let (_, said, code) = ask();
+        assert_eq!(code, Some(1));
+        assert!(
+            said.starts_with(&format!("chitter: no answer from {address}: ")) && said.lines().count() == 1,
+            "{said}"
+        );
+    }
+
+    async fn a_database_of_a_newer_chitter_is_left_alone(home: Home) {
+        drop(Program::serve(&home));
+        let newer = "INSERT INTO migrations (version, name, applied_at) VALUES (9999, 'from the future', 0)";
+        home.alters(newer);
+        let said = refuses(&mut Program::command(&home), 1);
+        assert!(
+            said.ends_with(
+                "the database was last used by a newer chitter: use that one, or restore a backup"
+            ),
+            "{said}"
+        );
+        home.alters("DELETE FROM migrations WHERE version = 9999");
+        drop(Program::serve(&home));
+    }
+
+    async fn the_log_tells_what_happens_and_nobody_s_secrets(home: Home) {
+        let mut post = Post::that(Manner::Refuses);
+        let home = home.with_mail_by(&post.url);
+        // The most that can be asked for, and what would tell every statement's parameters.
+        let all =
+            if home.engine == Engine::Postgres { "info,chitter=trace,tokio_postgres=debug" } else { "trace" };
+        let mut program =
+            Program::start(Program::command(&home).env("CHITTER_LOG", all).env("CHITTER_LOG_FORMAT", "json"));
+        if home.engine == Engine::Sqlite {
+            let mut listener = crate::common::Listener::open(&program.url, "").await;
+            listener.says(&serde_json::json!({ "type": "confidential" })).await;
+            listener.hears().await;
+        }
+        let (nell, ify) = (Person::at(&program.url, "nell"), Person::at(&program.url, "ify"));
+        nell.signs_up().await.is(303);
+        ify.signs_up().await.is(303);
+        ify.at_another_device().logs_in("ify@harbour.example", "not her password").await.is(422);
+        let id = nell.peeps("@ify a confidential word").await;
+        post.refuses().await;
+        nell.edits(&id, "@ify a confidential word or two").await.is(303);
+        let seen = nell.gets("/nowhere?token=confidential").await.is(404).header("x-request-id").to_owned();
+        nell.gets("/unsubscribe/confidential-token").await.is(404);
+        program.is_told_to_stop();
+        assert_eq!(program.ends().code(), Some(0));
+
+        let log = fs::read_dir(home.data().join("log")).expect("a folder");
+        let log: String =
+            log.map(|file| fs::read_to_string(file.expect("a file").path()).expect("text")).collect();
+        let said = program.said();
+        let token = nell.cookies().split_once('=').map(|(_, token)| token.to_owned()).expect("a cookie");
+        for text in [&log, &said] {
+            for secret in
+                ["confidential", "harbour.example", PASSWORD, "not her password", token.as_str(), "argon2id"]
+            {
+                let told = text.lines().find(|line| line.contains(secret));
+                assert_eq!(told, None, "{secret} is in the log");
+            }
+            for told in ["Chitter is ready", "A job failed", "Stopped", &seen, "/peeps/{id}"] {
+                assert!(text.contains(told), "{told} is missing in the log:\n{text}");
+            }
+        }
+        for line in log.lines() {
+            let line: serde_json::Value =
+                serde_json::from_str(line).unwrap_or_else(|e| panic!("{e} in {line}"));
+            assert!(line["timestamp"].is_string() && line["level"].is_string(), "{line}");
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! Replies, and the conversation around a peep.
+
+use crate::common::World;
+
+on_both! {
+    async fn a_conversation_stands_above_and_below_a_reply(world: World) {
+        let [nell, ify, joerg] = world.members(["nell", "ify", "joerg"]).await;
+        let question = nell.peeps("Who mends hub gears?").await;
+        let answer = ify.replies(&question, "@nell I think @joerg does").await;
+        let thanks = joerg.replies(&answer, "I do, and I take dumplings").await;
+        let aside = nell.replies(&question, "asking for a friend").await;
+
+        let page = world.stranger().opens(&ify.path_of(&answer)).await;
+        assert_eq!(
+            page.words(),
+            ["Who mends hub gears?", "@nell I think @joerg does", "I do, and I take dumplings"]
+        );
+        let page = world.stranger().opens(&nell.path_of(&question)).await;
+        let ids: Vec<_> = page.peeps().into_iter().map(|peep| peep.id).collect();
+        assert_eq!(ids, [question.clone(), answer, thanks.clone(), aside], "oldest first below the peep");
+        let page = world.stranger().opens(&joerg.path_of(&thanks)).await;
+        assert_eq!(page.peeps().len(), 3, "the aside is another branch");
+
+        let stream = world.stranger().opens("/").await;
+        let answers = stream.peep(&thanks).answers.expect("the stream tells what it answers");
+        assert!(answers.contains("Ifeoma Okafor: @nell I think @joerg does"), "{answers}");
+        assert!(stream.peep(&question).answers.is_none());
+    }
+
+    async fn a_long_conversation_is_shown_in_order(world: World) {
+        let [nell, ify] = world.members(["nell", "ify"]).await;
+        let mut last = nell.peeps("0").await;
+        let mut ids = vec![last.clone()];
+        for n in 1..=12 {
+            let who = if n % 2 == 0 { &nell } else { &ify };
+            last = who.replies(&last, &n.to_string()).await;
+            ids.push(last.clone());
+        }
+        let page = world.stranger().opens(&nell.path_of(&last)).await;
+        let shown: Vec<_> = page.peeps().into_iter().map(|peep| peep.id).collect();
+        assert_eq!(shown, ids);
+        let page = world.stranger().opens(&nell.path_of(&ids[6])).await;
+        let shown: Vec<_> = page.peeps().into_iter().map(|peep| peep.id).collect();
+        assert_eq!(shown, ids, "from the middle it is the same conversation");
+    }
+
+    async fn a_refused_reply_is_kept_where_it_was_written(world: World) {
+        let [nell, ify] = world.members(["nell", "ify"]).await;
+        let question = nell.peeps("Who mends hub gears?").await;
+        let typed = "x".repeat(281);
+        let page = ify.posts("/peeps", &[("body", &typed), ("reply_to", &question)]).await.is(422).page();
+        assert_eq!(page.words(), ["Who mends hub gears?"], "it is still the conversation");
+        assert_eq!(page.value("reply_to"), question);
+        assert_eq!(page.value("body"), typed);
+        assert!(page.complaint("body").is_some());
+    }
+
+    async fn a_reply_to_what_is_gone_keeps_the_words(world: World) {
+        let [nell, ify, joerg] = world.members(["nell", "ify", "joerg"]).await;
+        let lonely = nell.peeps("Going, going").await;
+        let answered = nell.peeps("gone").await;
+        joerg.replies(&answered, "What is?").await;
+        nell.deletes(&lonely).await.is(303);
+        nell.deletes(&answered).await.is(303);
+        for reply_to in [lonely.as_str(), answered.as_str(), "99", "-1", "99999999999999999999", "seven"] {
+            let answer = ify.posts("/peeps", &[("body", "Where to?"), ("reply_to", reply_to)]).await;
+            let page = answer.is(422).page();
+            assert_eq!(page.value("body"), "Where to?", "reply to {reply_to}");
+            assert!(page.complaint("body").is_some(), "reply to {reply_to}");
+        }
+        assert!(ify.opens("/@ify").await.peeps().is_empty(), "nothing was posted");
+    }
+}

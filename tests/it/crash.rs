@@ -1,0 +1,188 @@
+//! The program dies, and nothing that it promised is lost.
+
+use std::{
+    collections::BTreeMap,
+    io::{Read, Write},
+    net::TcpStream,
+};
+
+use futures_util::future::join_all;
+use reqwest::Method;
+use serde_json::{Value, json};
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+
+use crate::common::{Home, Manner, PATIENCE, Person, Post, Program, within};
+
+/// What became of an attempt: the status's id, if there was an answer.
+type Attempts = BTreeMap<String, Option<String>>;
+
+/// Tries to post with a key. An answer that came is a promise.
+async fn attempt(person: &Person, key: &str) -> Option<String> {
+    let request = person.request(Method::POST, "/api/v1/statuses").header("idempotency-key", key);
+    let answer = person.tries(request.json(&json!({ "status": key }))).await.ok()?;
+    match answer.status {
+        200 => answer.json()["id"].as_str().map(Into::into),
+        // It was about to stop, or its database was: nothing is promised.
+        503 => None,
+        _ => panic!("an attempt is refused: {answer:?}"),
+    }
+}
+
+/// Posts as fast as it can until the server is gone.
+async fn writes(person: Person, name: String, answered: UnboundedSender<()>) -> Attempts {
+    let mut attempts = Attempts::new();
+    for n in 0.. {
+        let key = format!("{name}.{n}");
+        let id = attempt(&person, &key).await;
+        let gone = id.is_none();
+        attempts.insert(key, id);
+        if gone || answered.send(()).is_err() {
+            break;
+        }
+    }
+    attempts
+}
+
+/// The whole timeline: id and text, newest first.
+async fn everything(person: &Person) -> Vec<(String, String)> {
+    let mut all = Vec::new();
+    let mut bound = String::new();
+    loop {
+        let path = format!("/api/v1/timelines/public?limit=40{bound}");
+        let page = person.gets(&path).await.is(200).json();
+        let page = page.as_array().expect("a list");
+        let text = |status: &Value, member: &str| status[member].as_str().expect("a string").to_owned();
+        let Some(last) = page.last() else { return all };
+        bound = format!("&max_id={}", text(last, "id"));
+        all.extend(page.iter().map(|status| (text(status, "id"), text(status, "text"))));
+    }
+}
+
+on_both! {
+    async fn every_acknowledged_peep_survives_ten_kills_and_none_is_there_twice(home: Home) {
+        let mut program = Program::serve(&home);
+        let nell = Person::at(&program.url, "nell");
+        nell.signs_up().await.is(303);
+        let mut attempts = Attempts::new();
+        for kill in 0..10 {
+            let (answered, mut answers) = unbounded_channel();
+            let writers: Vec<_> = (0..8)
+                .map(|writer| {
+                    tokio::spawn(writes(nell.clone(), format!("{kill}.{writer}"), answered.clone()))
+                })
+                .collect();
+            for _ in 0..20 + 7 * kill {
+                within("an answer", answers.recv()).await.expect("writers write");
+            }
+            program.is_killed();
+            for writer in join_all(writers).await {
+                attempts.extend(writer.expect("a writer ends with the server"));
+            }
+            program = Program::serve(&home);
+            nell.goes_to(&program.url);
+            // Whoever had no answer asks again, and now and then someone who had one.
+            for (n, (key, id)) in attempts.iter_mut().enumerate() {
+                if id.is_none() || n % 50 == kill {
+                    let again = attempt(&nell, key).await.expect("the server is back");
+                    assert_eq!(
+                        *id.get_or_insert_with(|| again.clone()),
+                        again,
+                        "the same key is the same peep"
+                    );
+                }
+            }
+        }
+        let mut expected: Vec<_> = attempts.into_iter().map(|(key, id)| (id.expect("an id"), key)).collect();
+        let mut there = everything(&nell).await;
+        expected.sort();
+        there.sort();
+        assert!(there.len() > 500, "{} peeps are too few to mean anything", there.len());
+        assert_eq!(there, expected, "every one of them, once");
+    }
+
+    async fn a_mail_that_was_promised_before_a_kill_comes_after_it(home: Home) {
+        let mut post = Post::that(Manner::Hangs);
+        let home = home.with_mail_by(&post.url);
+        let mut program = Program::serve(&home);
+        let (nell, ify) = (Person::at(&program.url, "nell"), Person::at(&program.url, "ify"));
+        nell.signs_up().await.is(303);
+        ify.signs_up().await.is(303);
+        nell.peeps("@ify, are you there?").await;
+        post.is_visited().await;
+        program.is_killed();
+        assert!(post.rest().is_empty(), "it must not have left yet for this to mean anything");
+        post.now(Manner::Accepts);
+        let _program = Program::serve(&home);
+        let mail = post.delivers().await;
+        assert_eq!(mail.to, ["ify@harbour.example"]);
+        assert!(mail.text().contains("@ify, are you there?"));
+    }
+
+    async fn when_told_to_stop_it_finishes_what_is_under_way(home: Home) {
+        let mut program = Program::serve(&home);
+        let nell = Person::at(&program.url, "nell");
+        nell.signs_up().await.is(303);
+        let address = program.url.strip_prefix("http://").expect("an address").to_owned();
+        let mut stream = TcpStream::connect(&address).expect("a connection");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a time-out");
+        let body = "body=half+of+it+and+the+rest";
+        let head = format!(
+            "POST /peeps HTTP/1.1\r\nHost: {address}\r\nCookie: {}\r\nContent-Length: {}\r\n\
+             Content-Type: application/x-www-form-urlencoded\r\nExpect: 100-continue\r\n\r\n",
+            nell.cookies(),
+            body.len(),
+        );
+        stream.write_all(head.as_bytes()).expect("the head is sent");
+        let mut go_on = [0; 25];
+        stream.read_exact(&mut go_on).expect("the server begins to read the body");
+        assert_eq!(&go_on, b"HTTP/1.1 100 Continue\r\n\r\n");
+        stream.write_all(&body.as_bytes()[..12]).expect("half of it is sent");
+
+        program.is_told_to_stop();
+        while TcpStream::connect(&address).is_ok() {} // it still takes new connections
+        stream.write_all(&body.as_bytes()[12..]).expect("the rest is sent");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("an answer, and the end");
+        assert!(answer.starts_with("HTTP/1.1 303 See Other\r\n"), "{answer}");
+        assert_eq!(program.ends().code(), Some(0), "{}", program.said());
+
+        let program = Program::serve(&home);
+        nell.goes_to(&program.url);
+        assert_eq!(nell.opens("/").await.words(), ["half of it and the rest"]);
+    }
+
+    async fn connections_that_say_nothing_do_not_hold_up_the_end(home: Home) {
+        let mut program = Program::serve(&home);
+        let address = program.url.strip_prefix("http://").expect("an address").to_owned();
+        let silent = TcpStream::connect(&address).expect("a connection");
+        let mut idle = TcpStream::connect(&address).expect("a connection");
+        idle.write_all(format!("GET /livez HTTP/1.1\r\nHost: {address}\r\n\r\n").as_bytes())
+            .expect("a request");
+        let mut answer = [0; 15];
+        idle.read_exact(&mut answer).expect("an answer");
+        assert_eq!(&answer, b"HTTP/1.1 200 OK");
+        program.is_told_to_stop();
+        assert_eq!(program.ends().code(), Some(0));
+        assert!(!program.said().contains("cut off"), "{}", program.said());
+        drop((silent, idle));
+    }
+
+    async fn only_one_process_has_the_data_folder(home: Home) {
+        let first = Program::serve(&home);
+        let second = Program::command(&home).output().expect("the program runs");
+        assert_eq!(second.status.code(), Some(1));
+        let said = String::from_utf8(second.stderr).expect("UTF-8");
+        let data = home.data();
+        let expected = format!(
+            "chitter: another chitter is using {}: stop it first, or set CHITTER_DATA\n",
+            data.display()
+        );
+        assert_eq!(said, expected, "one line");
+        let nell = Person::at(&first.url, "nell");
+        nell.signs_up().await.is(303);
+        drop(first);
+        let third = Program::serve(&home);
+        nell.goes_to(&third.url);
+        assert!(nell.is_logged_in().await, "whoever died holds it no longer");
+    }
+}

@@ -1,0 +1,135 @@
+//! A full disk is told, and loses nothing. Only SQLite's is ours to fill.
+
+use std::{
+    fs::{self, File},
+    io::Write,
+    path::PathBuf,
+    time::Duration,
+};
+
+use futures_util::future::join_all;
+use reqwest::Method;
+use serde_json::json;
+
+use crate::common::{Answer, Engine, Home, Person, SmallDisk, until};
+
+const WHY: &str = "The disk is full, so nothing was saved. What was there before is safe; \
+                   tell whoever keeps this place.";
+
+/// Fills the disk to the last byte; removing the file makes room again.
+fn fills(disk: &SmallDisk) -> PathBuf {
+    let path = disk.path().join("ballast");
+    let mut file = File::create(&path).expect("a file");
+    while file.write_all(&[0; 4096]).is_ok() {}
+    while file.write_all(&[0]).is_ok() {}
+    path
+}
+
+/// Posts until it is refused, and says what has been promised until then.
+async fn posts_until_refused(nell: &Person) -> (Vec<String>, Answer) {
+    let mut promised = Vec::new();
+    loop {
+        let body = format!("{} {}", promised.len(), "x".repeat(270));
+        let answer = nell.posts("/peeps", &[("body", &body)]).await;
+        if answer.status != 303 {
+            return (promised, answer);
+        }
+        promised.push(body);
+        assert!(promised.len() < 20_000, "the disk is full but never says so");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_disk_is_told_and_nothing_is_lost() {
+    let Some(disk) = SmallDisk::mount("12m") else { return };
+    let mut home = Home::new(Engine::Sqlite);
+    home.settings.data = Some(disk.path().join("data"));
+    let mut world = home.open().await;
+    let [nell, ify] = world.members(["nell", "ify"]).await;
+    let first = nell.peeps("Before").await;
+    let ballast = fills(&disk);
+
+    let (mut promised, refused) = posts_until_refused(&nell).await;
+    let page = refused.is(507).page();
+    assert_eq!(page.complaint("body").as_deref(), Some(WHY));
+    assert!(page.value("body").contains("xxx"), "the words are kept");
+    let long = "y".repeat(280);
+    let answer = nell.sends_json(Method::POST, "/api/v1/statuses", &json!({ "status": long })).await;
+    assert_eq!(answer.is(507).problem(), WHY);
+    // Many at once share a commit, and what does not fit must not take the others with it.
+    let answers = join_all((0..20).map(|n| {
+        let (ify, body) = (&ify, format!("together {n} {}", "z".repeat(250)));
+        async move { (ify.posts("/peeps", &[("body", &body)]).await.status, body) }
+    }));
+    for (status, body) in answers.await {
+        match status {
+            303 => promised.push(body),
+            507 => {}
+            _ => panic!("saved or not, but not {status}"),
+        }
+    }
+    // Everything can still be read, also by those whose session is to be noted as used.
+    world.pass(Duration::from_secs(3 * 24 * 3600));
+    for reader in [&world.stranger(), &nell] {
+        assert_eq!(reader.opens(&nell.path_of(&first)).await.peep(&first).words, "Before");
+        reader.opens("/").await;
+    }
+    nell.gets("/readyz").await.is(200);
+
+    fs::remove_file(ballast).expect("room again");
+    nell.peeps("After").await;
+    promised.extend(["Before".to_owned(), "After".to_owned()]);
+    for restart in [false, true] {
+        if restart {
+            world.restart().await;
+        }
+        let mut there = everything(&nell).await;
+        there.sort();
+        promised.sort();
+        assert_eq!(there, promised, "what was promised, and nothing else (restarted: {restart})");
+    }
+    world.stop().await;
+    let file = rusqlite::Connection::open(world.home.data().join("chitter.db")).expect("the file");
+    let sound: String =
+        file.query_row("PRAGMA integrity_check", [], |row| row.get(0)).expect("it can be checked");
+    assert_eq!(sound, "ok");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_mail_that_finds_no_room_is_tried_again() {
+    let Some(disk) = SmallDisk::mount("12m") else { return };
+    let mut home = Home::new(Engine::Sqlite);
+    home.settings.data = Some(disk.path().join("data"));
+    let world = home.open().await;
+    let [nell, _ify] = world.members(["nell", "ify"]).await;
+    let outbox = world.home.data().join("outbox");
+    // A folder in the way of the first mail's file would be another matter: this is about room.
+    let ballast = fills(&disk);
+    let posted = nell.posts("/peeps", &[("body", "@ify hello")]).await;
+    fs::remove_file(&ballast).expect("room again");
+    if posted.status == 507 {
+        nell.peeps("@ify hello").await;
+    }
+    until("the mail to be in the outbox", || async {
+        let jobs = world.jobs().await;
+        if let Some(due) = jobs.iter().map(|job| job.run_at).min() {
+            world.clock().set(due.max(world.clock().now()));
+        }
+        jobs.is_empty().then_some(())
+    })
+    .await;
+    let mails = fs::read_dir(outbox)
+        .expect("a folder")
+        .filter(|mail| mail.as_ref().is_ok_and(|mail| mail.file_name().to_string_lossy().ends_with(".eml")));
+    assert_eq!(mails.count(), 1);
+}
+
+async fn everything(person: &Person) -> Vec<String> {
+    let (mut all, mut next) = (Vec::new(), Some("/".to_owned()));
+    while let Some(path) = next {
+        let page = person.opens(&path).await;
+        all.extend(page.words());
+        next = page.link("Older peeps");
+    }
+    all
+}

@@ -1,0 +1,212 @@
+//! How often is too often.
+
+use std::time::Duration;
+
+use futures_util::{StreamExt, stream::FuturesUnordered};
+use reqwest::Method;
+use serde_json::json;
+
+use crate::common::{Answer, Home, PASSWORD, Person, World};
+
+/// The seconds after which one may try again.
+fn retry_after(answer: &Answer) -> Duration {
+    Duration::from_secs(answer.header("retry-after").parse().expect("a number of seconds"))
+}
+
+/// A request that comes through the proxy from this address.
+async fn posts_from(person: &Person, address: &str, path: &str, form: &[(&str, &str)]) -> Answer {
+    person.sends(person.request(Method::POST, path).header("x-forwarded-for", address).form(form)).await
+}
+
+on_both! {
+    async fn a_guesser_is_stopped_and_the_form_keeps_the_login(home: Home) {
+        let world = home.with_limits().open().await;
+        world.members(["nell", "ify"]).await;
+        let mallory = world.stranger();
+        for _ in 0..12 {
+            mallory.logs_in("nell", "a guess").await.is(422);
+        }
+        let answer = mallory.logs_in("nell", PASSWORD).await.is(429);
+        let wait = retry_after(&answer);
+        assert_eq!(wait, Duration::from_secs(120));
+        let page = answer.page();
+        assert_eq!(page.value("login"), "nell");
+        assert!(page.says("You’re quick. Try again in 2 minutes."), "{}", page.0);
+        assert!(!mallory.is_logged_in().await);
+
+        let from_elsewhere = [("login", "nell"), ("password", "a guess")];
+        posts_from(&mallory, "203.0.113.7", "/login", &from_elsewhere).await.is(429);
+        let ify = world.stranger();
+        ify.logs_in("ify", PASSWORD).await.is(303);
+        world.pass(wait);
+        world.stranger().logs_in("nell", PASSWORD).await.is(303);
+    }
+
+    async fn writing_the_name_in_other_ways_gives_no_more_guesses(home: Home) {
+        let world = home.with_limits().open().await;
+        world.members(["nell"]).await;
+        let mallory = world.stranger();
+        let ways =
+            ["nell", "NELL", "@nell", "@@nell", " nell ", "\u{FF4E}ell", "n\u{FF25}ll", "@@@Nell", "nell\t"];
+        for n in 0..12 {
+            mallory.logs_in(ways[n % ways.len()], "a guess").await.is(422);
+        }
+        for way in ways {
+            mallory.logs_in(way, "a guess").await.is(429);
+        }
+    }
+
+    async fn one_address_gets_so_many_guesses_at_all_names(home: Home) {
+        let world = home.with_limits().open().await;
+        let mallory = world.stranger();
+        // An empty login costs no hash to check, but a try all the same.
+        let mut answers = FuturesUnordered::new();
+        for n in 0..130 {
+            let mallory = &mallory;
+            answers.push(async move {
+                let login = format!("guess{n}");
+                mallory.logs_in(&login, "a guess").await.status
+            });
+        }
+        let mut refused = 0;
+        while let Some(status) = answers.next().await {
+            assert!(matches!(status, 422 | 429), "{status}");
+            refused += usize::from(status == 429);
+        }
+        assert_eq!(refused, 10, "120 at once");
+        posts_from(&mallory, "203.0.113.7", "/login", &[("login", "me"), ("password", "x")]).await.is(422);
+    }
+
+    async fn a_class_of_thirty_signs_up_behind_one_address(home: Home) {
+        let world = home.with_limits().open().await;
+        let mut pupils = FuturesUnordered::new();
+        for n in 0..30 {
+            let (pupil, username) = (world.stranger(), format!("pupil{n}"));
+            pupils.push(async move {
+                // Each with a refused try before.
+                pupil.signs_up_with("", PASSWORD, "A Pupil", &username).await.is(422);
+                pupil
+                    .signs_up_with(&format!("{username}@school.example"), PASSWORD, "A Pupil", &username)
+                    .await
+                    .status
+            });
+        }
+        while let Some(status) = pupils.next().await {
+            assert_eq!(status, 303);
+        }
+    }
+
+    async fn a_farm_of_accounts_is_stopped_and_the_form_keeps_what_was_typed(home: Home) {
+        let world = home.with_limits().open().await;
+        let mallory = world.stranger();
+        for _ in 0..120 {
+            mallory.posts("/signup", &[]).await.is(422);
+        }
+        let answer = mallory.signs_up_with("m@x.org", PASSWORD, "Mallory", "mallory").await.is(429);
+        let (wait, page) = (retry_after(&answer), answer.page());
+        let typed = ["email", "password", "name", "username"].map(|field| page.value(field));
+        assert_eq!(typed, ["m@x.org", PASSWORD, "Mallory", "mallory"]);
+        assert!(page.says("You’re quick."));
+        let form = [("email", "n@x.org"), ("password", PASSWORD), ("name", "Nell"), ("username", "nell")];
+        posts_from(&world.stranger(), "203.0.113.7", "/signup", &form).await.is(303);
+        world.pass(wait);
+        mallory.signs_up_with("m@x.org", PASSWORD, "Mallory", "mallory").await.is(303);
+    }
+
+    async fn only_the_proxy_is_believed_about_addresses(home: Home) {
+        let mut home = home.with_limits();
+        home.settings.proxies = Some("192.0.2.1".into());
+        let world = home.open().await;
+        let mallory = world.stranger();
+        for n in 0..120 {
+            posts_from(&mallory, &format!("203.0.113.{n}"), "/signup", &[]).await.is(422);
+        }
+        posts_from(&mallory, "203.0.113.200", "/signup", &[]).await.is(429);
+    }
+
+    async fn who_posts_too_fast_keeps_the_words(home: Home) {
+        let world = home.with_limits().open().await;
+        let [nell, ify] = world.members(["nell", "ify"]).await;
+        for n in 0..40 {
+            nell.posts("/peeps", &[("body", &n.to_string())]).await.is(303);
+        }
+        let latest = nell.latest().await;
+        let answer = nell.posts("/peeps", &[("body", "one & more")]).await.is(429);
+        let (wait, page) = (retry_after(&answer), answer.page());
+        assert_eq!(page.value("body"), "one & more");
+        assert!(page.complaint("body").is_some_and(|why| why.starts_with("You’re quick.")));
+        assert_eq!(wait, Duration::from_secs(5));
+        let page = nell.edits(&latest, "39 & more").await.is(429).page();
+        assert_eq!(page.value("body"), "39 & more", "an edit counts too, and keeps them too");
+        let page = nell.posts("/peeps", &[("body", "a reply"), ("reply_to", &latest)]).await.is(429).page();
+        assert_eq!((page.value("body"), page.value("reply_to")), ("a reply".into(), latest.clone()));
+        nell.likes(&latest).await.is(429);
+        nell.deletes(&latest).await.is(429);
+        ify.peeps("others go on").await;
+        nell.opens("/").await;
+        world.pass(wait);
+        nell.peeps("one & more").await;
+    }
+
+    async fn programs_are_told_how_much_is_left(home: Home) {
+        let world = home.with_limits().open().await;
+        let [nell] = world.members(["nell"]).await;
+        let hello = json!({ "status": "Hello" });
+        let post = || nell.sends_json(Method::POST, "/api/v1/statuses", &hello);
+        for left in (0..40).rev() {
+            let answer = post().await.is(200);
+            assert_eq!(answer.header("ratelimit-policy"), "\"post\";q=40;w=200");
+            assert_eq!(answer.header("ratelimit"), format!("\"post\";r={left};t={}", 5 * (40 - left)));
+        }
+        let answer = post().await.is(429);
+        assert_eq!(answer.problem(), "You’re quick. Try again in 5 seconds.");
+        assert_eq!(retry_after(&answer), Duration::from_secs(5));
+        world.pass(Duration::from_secs(4));
+        assert_eq!(retry_after(&post().await.is(429)), Duration::from_secs(1));
+        world.pass(Duration::from_secs(1));
+        assert_eq!(post().await.is(200).header("ratelimit"), "\"post\";r=0;t=200");
+    }
+
+    async fn without_limits_nobody_is_counted(world: World) {
+        let [nell] = world.members(["nell"]).await;
+        for n in 0..50 {
+            let answer = nell
+                .sends_json(Method::POST, "/api/v1/statuses", &json!({ "status": n.to_string() }))
+                .await
+                .is(200);
+            assert_eq!(answer.header("ratelimit"), "");
+        }
+    }
+
+    async fn people_who_log_in_wait_for_each_other_and_nobody_else_waits_for_them(world: World) {
+        world.members(["nell"]).await;
+        let mut logins = FuturesUnordered::new();
+        for _ in 0..60 {
+            let nell = world.stranger();
+            logins.push(tokio::spawn(async move { nell.logs_in("nell", PASSWORD).await.status }));
+        }
+        // Once the first is in, the others are waiting for their turn.
+        assert_eq!(logins.next().await.and_then(Result::ok), Some(303));
+        let (stranger, mut done) = (world.stranger(), 1);
+        let reads = async {
+            for path in ["/", "/@nell", "/login", "/api/v1/timelines/public?limit=1", "/livez"] {
+                stranger.gets(path).await.is(200);
+            }
+        };
+        tokio::pin!(reads);
+        loop {
+            tokio::select! {
+                biased;
+                () = &mut reads => break,
+                login = logins.next() => {
+                    assert_eq!(login.and_then(Result::ok), Some(303));
+                    done += 1;
+                    assert!(done < 60, "all sixty were in before five pages were shown");
+                }
+            }
+        }
+        while let Some(login) = logins.next().await {
+            assert_eq!(login.ok(), Some(303), "and in the end everyone is in");
+        }
+    }
+}

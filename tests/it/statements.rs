@@ -1,0 +1,227 @@
+//! Every statement of the store, prepared on the engine that runs it.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use chitter::db::Engine;
+use syn::{
+    Arm, Expr, ExprLit, File, ItemConst, Lit, Macro, Pat, Token,
+    parse::Parser,
+    punctuated::Punctuated,
+    spanned::Spanned,
+    visit::{self, Visit},
+};
+
+use crate::common::World;
+
+/// A statement as it stands in the source.
+#[derive(Clone)]
+struct Statement {
+    place: String,
+    sql: String,
+    /// `None` for both.
+    engine: Option<Engine>,
+}
+
+/// The texts that statements share, by module and name.
+type Shared = BTreeMap<(String, String), String>;
+
+fn sources() -> Vec<PathBuf> {
+    fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
+        for entry in fs::read_dir(folder).expect("a folder of the source").flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                walk(&path, found);
+            } else if path.extension().is_some_and(|ending| ending == "rs") {
+                found.push(path);
+            }
+        }
+    }
+    let mut found = Vec::new();
+    walk(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store"), &mut found);
+    found.sort();
+    found
+}
+
+fn module(path: &Path) -> String {
+    path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+fn parts(tokens: &Macro) -> Vec<Expr> {
+    let parse = Punctuated::<Expr, Token![,]>::parse_terminated;
+    parse.parse2(tokens.tokens.clone()).expect("sql! holds expressions").into_iter().collect()
+}
+
+fn literal(expr: &Expr) -> Option<String> {
+    match expr {
+        Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => Some(text.value()),
+        _ => None,
+    }
+}
+
+/// What the parts come to, if all that they name is known.
+fn joined(parts: &[Expr], module: &str, shared: &Shared) -> Option<String> {
+    let part = |expr: &Expr| match expr {
+        Expr::Path(path) => {
+            let mut names: Vec<_> = path.path.segments.iter().map(|s| s.ident.to_string()).collect();
+            let name = names.pop()?;
+            let module = names.pop().unwrap_or_else(|| module.to_owned());
+            shared.get(&(module, name)).cloned()
+        }
+        other => literal(other),
+    };
+    parts.iter().map(part).collect()
+}
+
+fn is_sql(tokens: &Macro) -> bool {
+    tokens.path.segments.last().is_some_and(|last| last.ident == "sql")
+}
+
+/// Collects the constants that are text.
+struct Constants<'a> {
+    module: String,
+    shared: &'a mut Shared,
+}
+
+impl<'a> Visit<'a> for Constants<'_> {
+    fn visit_item_const(&mut self, item: &'a ItemConst) {
+        let text = match &*item.expr {
+            Expr::Macro(tokens) if is_sql(&tokens.mac) => {
+                joined(&parts(&tokens.mac), &self.module, self.shared)
+            }
+            other => literal(other),
+        };
+        if let Some(text) = text {
+            self.shared.insert((self.module.clone(), item.ident.to_string()), text);
+        }
+    }
+}
+
+/// Collects the statements.
+struct Statements<'a> {
+    module: String,
+    shared: &'a Shared,
+    engine: Option<Engine>,
+    found: Vec<Statement>,
+}
+
+impl<'a> Visit<'a> for Statements<'_> {
+    fn visit_arm(&mut self, arm: &'a Arm) {
+        let before = self.engine;
+        if let Pat::Path(path) = &arm.pat {
+            self.engine = match path.path.segments.last().map(|last| last.ident.to_string()).as_deref() {
+                Some("Sqlite") => Some(Engine::Sqlite),
+                Some("Postgres") => Some(Engine::Postgres),
+                _ => before,
+            };
+        }
+        visit::visit_arm(self, arm);
+        self.engine = before;
+    }
+
+    fn visit_item_const(&mut self, _: &'a ItemConst) {
+        // A shared text is no statement by itself.
+    }
+
+    fn visit_macro(&mut self, tokens: &'a Macro) {
+        if is_sql(tokens) {
+            let place = format!("{}.rs:{}", self.module, tokens.span().start().line);
+            let sql = joined(&parts(tokens), &self.module, self.shared);
+            let sql = sql.unwrap_or_else(|| panic!("{place}: a part of the statement is not known here"));
+            self.found.push(Statement { place, sql, engine: self.engine });
+        }
+    }
+}
+
+fn statements() -> Vec<Statement> {
+    let files: Vec<(String, File)> = sources()
+        .iter()
+        .map(|path| {
+            let text = fs::read_to_string(path).expect("a source file");
+            (module(path), syn::parse_file(&text).expect("Rust"))
+        })
+        .collect();
+    let mut shared = Shared::new();
+    // Twice, because a shared text may be made of one that stands further down.
+    for _ in 0..2 {
+        for (module, file) in &files {
+            Constants { module: module.clone(), shared: &mut shared }.visit_file(file);
+        }
+    }
+    let mut found = Vec::new();
+    for (module, file) in &files {
+        let mut statements =
+            Statements { module: module.clone(), shared: &shared, engine: None, found: Vec::new() };
+        statements.visit_file(file);
+        found.extend(statements.found);
+    }
+    found
+}
+
+/// The numbers of `$1`, `$2` … in the order in which each is used first.
+fn first_uses(sql: &str) -> Vec<usize> {
+    let mut seen = Vec::new();
+    for (at, _) in sql.match_indices('$') {
+        let digits: String = sql[at + 1..].chars().take_while(char::is_ascii_digit).collect();
+        let number = digits.parse().unwrap_or(0);
+        if !seen.contains(&number) {
+            seen.push(number);
+        }
+    }
+    seen
+}
+
+#[test]
+fn all_statements_are_found() {
+    let written: usize = sources()
+        .iter()
+        .map(|path| {
+            let text = fs::read_to_string(path).expect("a source file");
+            let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+            let constants = text.matches("str = sql!(").count();
+            code.map(|line| line.matches("sql!(").count()).sum::<usize>() - constants
+        })
+        .sum();
+    let found = statements();
+    assert_eq!(found.len(), written);
+    assert!(found.len() > 40, "the store has more statements than that");
+    for engine in [Engine::Sqlite, Engine::Postgres] {
+        assert!(
+            found.iter().any(|statement| statement.engine == Some(engine)),
+            "{engine:?} has words of its own"
+        );
+    }
+}
+
+#[test]
+fn parameters_are_numbered_in_the_order_of_their_use() {
+    // SQLite numbers `$2` by where it first stands, whatever its digits say.
+    for Statement { place, sql, .. } in statements() {
+        let uses = first_uses(&sql);
+        assert_eq!(uses, (1..=uses.len()).collect::<Vec<_>>(), "{place}: {sql}");
+    }
+}
+
+#[test]
+fn casts_are_written_in_the_words_of_the_standard() {
+    for Statement { place, sql, .. } in statements() {
+        assert!(!sql.contains("::"), "{place}: CAST(… AS …) is what both engines know: {sql}");
+    }
+}
+
+on_both! {
+    async fn every_statement_can_be_prepared(world: World) {
+        let mine = world.home.engine;
+        let statements = statements().into_iter().filter(|s| s.engine.is_none_or(|engine| engine == mine));
+        for Statement { place, sql, .. } in statements {
+            let asked = sql.clone();
+            let prepared = world.app().db.read(move |read| read.prepare(&asked)).await;
+            assert!(prepared.is_ok(), "{place} on {mine:?}: {prepared:?}\n{sql}");
+        }
+        let nonsense = world.app().db.read(|read| read.prepare("SELECT nothing FROM nowhere")).await;
+        assert!(nonsense.is_err(), "what can't be prepared has to be told for this to mean anything");
+    }
+}

@@ -1,0 +1,573 @@
+//! Transactions, and what the store does with them, on both engines: without a server around them.
+
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc, Mutex,
+        mpsc::{Receiver, Sender, channel},
+    },
+    time::Duration,
+};
+
+use chitter::{
+    Error, Result,
+    clock::Time,
+    db::{Read, Setup},
+    domain::{
+        accounts::{Member, member},
+        peeps::{Body, Draft},
+    },
+    events::{Db, Emission, Event, Topic, Tx},
+    ids::{AccountId, JobId, PeepId},
+    store::{
+        accounts::{NewMember, insert_member},
+        jobs::{self, Job, Work},
+        peeps,
+    },
+};
+use futures_util::future::{join_all, try_join_all};
+
+use crate::common::{Begin, Engine, Home, within};
+
+/// A database without a server, and what its transactions emitted.
+struct Desk {
+    db: Db,
+    home: Home,
+    emitted: Mutex<Receiver<Emission>>,
+}
+
+impl Begin for Desk {
+    async fn on(engine: Engine) -> Self {
+        let home = Home::new(engine);
+        let (tell, emitted) = channel();
+        let db = open(&home, tell).await;
+        Desk { db, home, emitted: Mutex::new(emitted) }
+    }
+}
+
+async fn open(home: &Home, tell: Sender<Emission>) -> Db {
+    let on_commit = move |emissions: Vec<Emission>| {
+        for emission in emissions {
+            let _ = tell.send(emission);
+        }
+    };
+    let setup =
+        Setup { clock: home.clock.clone(), ids: Arc::new(Home::ids()), on_commit: Arc::new(on_commit) };
+    let (url, file) = (home.settings.database_url.clone(), home.folder().join("desk.db"));
+    let open = move || match url {
+        Some(url) => Db::postgres(&url, &setup),
+        None => Db::sqlite(&file, setup),
+    };
+    tokio::task::spawn_blocking(open).await.expect("opening does not panic").expect("the database opens")
+}
+
+impl Desk {
+    /// A member, without the cost of a password.
+    async fn member(&self, username: &'static str) -> Member {
+        let join = move |tx: &mut Tx<'_>| {
+            let email = format!("{username}@harbour.example");
+            let new =
+                NewMember { username, name: username, email: &email, email_key: &email, password_hash: "-" };
+            insert_member(tx, &new)?;
+            member(tx, username)
+        };
+        self.db.write(join).await.expect("a member joins")
+    }
+
+    async fn posts(&self, member: &Member, body: &str) -> PeepId {
+        posts(&self.db, member, body, None).await.expect("a peep is posted")
+    }
+
+    /// What has been emitted so far.
+    fn emitted(&self) -> Vec<Emission> {
+        self.emitted.lock().expect("nobody panicked with it").try_iter().collect()
+    }
+
+    async fn count(&self, sql: &'static str) -> i64 {
+        self.db.read(move |read| read.one(sql, &[], |row| row.get(0))).await.expect("it can be counted")
+    }
+
+    /// As many writes as this run at the same time.
+    fn writers(&self) -> usize {
+        match self.home.engine {
+            Engine::Sqlite => 1,
+            Engine::Postgres => 16,
+        }
+    }
+
+    /// Keeps every writer busy until what is returned is dropped.
+    async fn holds_up_the_writers(&self) -> (Vec<Sender<()>>, Vec<tokio::task::JoinHandle<Result<()>>>) {
+        let (mut holds, mut held) = (Vec::new(), Vec::new());
+        let (began, mut begins) = tokio::sync::mpsc::unbounded_channel();
+        for _ in 0..self.writers() {
+            let (hold, released) = channel::<()>();
+            let (db, began, released) = (self.db.clone(), began.clone(), Mutex::new(released));
+            held.push(tokio::spawn(async move {
+                db.write(move |_| {
+                    let _ = began.send(());
+                    let _ = released.lock().expect("nobody panicked with it").recv();
+                    Ok(())
+                })
+                .await
+            }));
+            within("a writer to begin", begins.recv()).await;
+            holds.push(hold);
+        }
+        (holds, held)
+    }
+}
+
+async fn posts(db: &Db, member: &Member, body: &str, reply_to: Option<PeepId>) -> Result<PeepId> {
+    let (member, body) = (member.clone(), Body::parse(body)?);
+    db.write(move |tx| {
+        let draft = Draft { body: body.clone(), reply_to, idempotency_key: None };
+        Ok(member.post(tx, &draft)?.id)
+    })
+    .await
+}
+
+/// A job as good as any.
+fn work(n: i64) -> Work {
+    Work::MentionMail { peep: PeepId(n), to: AccountId(n) }
+}
+
+fn seqs(emitted: &[Emission]) -> Vec<i64> {
+    let changes = emitted.iter().filter_map(|emission| match &emission.event {
+        Event::Changed(change) => Some(change.peep.seq),
+        _ => None,
+    });
+    changes.collect()
+}
+
+// Transactions.
+on_both! {
+    async fn a_write_that_fails_or_panics_is_undone_and_its_neighbours_are_not(desk: Desk) {
+        let (holds, held) = desk.holds_up_the_writers().await;
+        // All of these wait together, so on SQLite they share one commit.
+        let writes = (0..30).map(|n: i64| {
+            let db = desk.db.clone();
+            tokio::spawn(async move {
+                db.write(move |tx| {
+                    tx.enqueue(&work(n))?;
+                    match n % 3 {
+                        0 => Ok(n),
+                        1 => Err(Error::Conflict("Someone was faster.")),
+                        _ => panic!("job {n} panics, as it should"),
+                    }
+                })
+                .await
+            })
+        });
+        let writes: Vec<_> = writes.collect();
+        tokio::task::yield_now().await;
+        drop(holds);
+        for (n, write) in (0..).zip(join_all(writes).await) {
+            match (n % 3, write.expect("the writer lives on")) {
+                (0, Ok(answer)) => assert_eq!(answer, n),
+                (1, Err(Error::Conflict(_))) => {}
+                (2, Err(Error::Internal(error))) => {
+                    assert!(error.to_string().contains("as it should"), "{error}");
+                }
+                (_, other) => panic!("write {n}: {other:?}"),
+            }
+        }
+        join_all(held).await.into_iter().for_each(|held| held.expect("held").expect("and let go"));
+        assert_eq!(desk.count("SELECT COUNT(*) FROM jobs").await, 10);
+        assert_eq!(desk.emitted().len(), 10, "what was undone is not told either");
+    }
+
+    async fn a_statement_that_fails_inside_a_write_is_its_own_fault_alone(desk: Desk) {
+        let writes = (0..20).map(|n: i64| {
+            desk.db.write(move |tx| {
+                let id = if n % 2 == 0 { n } else { 0 };
+                tx.execute(
+                    "INSERT INTO instance (key, value) VALUES ($1, 'x')",
+                    &[id.to_string().as_str().into()],
+                )?;
+                if n % 4 == 2 {
+                    // A constraint says no.
+                    tx.execute(
+                        "INSERT INTO accounts (id, kind, name, created_at) VALUES ($1, 'king', 'x', 0)",
+                        &[n.into()],
+                    )?;
+                }
+                Ok(())
+            })
+        });
+        let done: Vec<_> = join_all(writes).await.iter().map(Result::is_ok).collect();
+        assert_eq!(done.iter().filter(|ok| **ok).count(), 5, "0, 4, 8, 12, 16; the others collide: {done:?}");
+        assert_eq!(desk.count("SELECT COUNT(*) FROM instance").await, 5);
+        assert_eq!(desk.count("SELECT COUNT(*) FROM accounts").await, 0);
+    }
+
+    async fn what_a_transaction_tells_is_told_after_its_commit_and_before_its_answer(desk: Desk) {
+        let nell = desk.member("nell").await;
+        let looked = Arc::new(Mutex::new(Vec::new()));
+        let (home, seen) = (&desk.home, Arc::clone(&looked));
+        // A second handle on the database looks, from outside, at what is there when it is told.
+        let (tell, told) = channel::<Emission>();
+        let db = open(home, tell).await;
+        let outside = desk.db.clone();
+        for n in 0..5 {
+            let id = posts(&db, &nell, &format!("peep {n}"), None).await.expect("a peep is posted");
+            let told: Vec<_> = told.try_iter().collect();
+            assert_eq!(seqs(&told), [n + 1], "told before the writer has its answer");
+            let there = outside.read(move |read| peeps::by_id(read, None, id)).await;
+            seen.lock().expect("nobody panicked with it").push(there.is_ok());
+        }
+        assert_eq!(*looked.lock().expect("nobody panicked with it"), [true; 5]);
+    }
+
+    async fn nothing_is_told_while_a_transaction_is_under_way(desk: Desk) {
+        let emitted = Arc::new(Mutex::new(0));
+        let (count, kept) = (Arc::clone(&emitted), desk.emitted);
+        let kept = Arc::new(kept);
+        let inside = Arc::clone(&kept);
+        desk.db
+            .write(move |tx| {
+                tx.emit(Emission { topic: Topic::Outbox, event: Event::JobDue });
+                tx.enqueue(&work(1))?;
+                *count.lock().expect("fine") += inside.lock().expect("fine").try_iter().count();
+                Ok(())
+            })
+            .await
+            .expect("a write");
+        assert_eq!(*emitted.lock().expect("fine"), 0);
+        assert_eq!(kept.lock().expect("fine").try_iter().count(), 2);
+    }
+
+    async fn a_write_that_nobody_waits_for_any_more_is_not_begun(desk: Desk) {
+        let (holds, held) = desk.holds_up_the_writers().await;
+        let mut unwanted = Box::pin(desk.db.write(|tx| tx.enqueue(&work(1))));
+        assert!(futures_util::poll!(&mut unwanted).is_pending(), "it waits behind the others");
+        drop(unwanted);
+        let wanted = desk.db.write(|tx| tx.enqueue(&work(2)));
+        drop(holds);
+        wanted.await.expect("the next one is done");
+        join_all(held).await;
+        assert_eq!(desk.count("SELECT COUNT(*) FROM jobs").await, 1);
+    }
+
+    async fn more_writes_than_can_wait_are_refused_at_once(desk: Desk) {
+        let (holds, held) = desk.holds_up_the_writers().await;
+        let mut waiting: Vec<_> = (0..4096).map(|_| Box::pin(desk.db.write(|_| Ok(())))).collect();
+        for write in &mut waiting {
+            assert!(futures_util::poll!(write).is_pending());
+        }
+        let refused = desk.db.write(|tx| tx.enqueue(&work(1))).await;
+        assert!(matches!(refused, Err(Error::Busy)), "{refused:?}");
+        drop(holds);
+        join_all(waiting).await.into_iter().for_each(|done| done.expect("those who wait are served"));
+        join_all(held).await;
+        desk.db.write(|tx| tx.enqueue(&work(2))).await.expect("and there is room again");
+        assert_eq!(desk.count("SELECT COUNT(*) FROM jobs").await, 1);
+    }
+
+    async fn a_read_that_fails_or_panics_leaves_the_others_alone(desk: Desk) {
+        desk.member("nell").await;
+        for _ in 0..40 {
+            let panics = desk.db.read(|_: &Read<'_>| -> Result<()> { panic!("as it should") }).await;
+            assert!(matches!(panics, Err(Error::Internal(_))));
+            let fails = desk
+                .db
+                .read(|read| read.first("SELECT nothing FROM nowhere", &[], |row| row.get::<i64>(0)))
+                .await;
+            assert!(matches!(fails, Err(Error::Internal(_))));
+            assert_eq!(desk.count("SELECT COUNT(*) FROM accounts").await, 1);
+        }
+    }
+
+    async fn after_the_end_nothing_is_taken(desk: Desk) {
+        desk.member("nell").await;
+        let db = desk.db.clone();
+        tokio::task::spawn_blocking(move || db.close()).await.expect("it closes");
+        assert!(matches!(desk.db.write(|tx| tx.enqueue(&work(1))).await, Err(Error::Busy)));
+    }
+
+    async fn time_stands_still_within_a_transaction(desk: Desk) {
+        let (clock, began) = (desk.home.clock.clone(), desk.home.clock.now());
+        let (before, after) = desk
+            .db
+            .write(move |tx| {
+                let before = tx.now();
+                clock.advance(Duration::from_secs(60));
+                Ok((before, tx.now()))
+            })
+            .await
+            .expect("a write");
+        assert_eq!((before, after), (began, began));
+    }
+}
+
+/// People who write at the same moment.
+mod together {
+    use super::{BTreeSet, Body, Desk, Home, PeepId, join_all, open, peeps, posts, seqs, try_join_all};
+    use std::sync::mpsc::channel;
+
+    on_both! {
+        async fn fifty_who_post_at_once_get_numbers_without_a_gap(desk: Desk) {
+            let nell = desk.member("nell").await;
+            let bodies: Vec<_> = (0..50).map(|n| format!("peep {n}")).collect();
+            let ids = try_join_all(bodies.iter().map(|body| posts(&desk.db, &nell, body, None)))
+                .await
+                .expect("all post");
+            assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), 50, "each has an id of its own");
+            let changes =
+                desk.db.read(|read| peeps::changed_since(read, 0, 1000)).await.expect("the changes");
+            assert_eq!(changes.iter().map(|peep| peep.seq).collect::<Vec<_>>(), (1..=50).collect::<Vec<_>>());
+            let mut told = seqs(&desk.emitted());
+            if desk.writers() == 1 {
+                assert_eq!(told, (1..=50).collect::<Vec<_>>(), "and on SQLite they are told in this order");
+            }
+            told.sort_unstable();
+            assert_eq!(told, (1..=50).collect::<Vec<_>>());
+        }
+
+        async fn a_write_that_is_undone_leaves_no_gap_in_the_numbers(desk: Desk) {
+            let nell = desk.member("nell").await;
+            let writes = (0..30).map(|n| {
+                let (nell, db) = (nell.clone(), desk.db.clone());
+                async move {
+                    db.write(move |tx| {
+                        let draft =
+                            super::Draft { body: Body::parse("x")?, reply_to: None, idempotency_key: None };
+                        nell.post(tx, &draft)?;
+                        if n % 3 == 0 { Err(super::Error::Conflict("Never mind.")) } else { Ok(()) }
+                    })
+                    .await
+                }
+            });
+            join_all(writes).await;
+            let changes =
+                desk.db.read(|read| peeps::changed_since(read, 0, 1000)).await.expect("the changes");
+            assert_eq!(changes.iter().map(|peep| peep.seq).collect::<Vec<_>>(), (1..=20).collect::<Vec<_>>());
+            assert_eq!(desk.db.read(peeps::last_seq).await.ok(), Some(20));
+        }
+
+        async fn of_edits_at_once_each_is_kept_and_one_is_the_last(desk: Desk) {
+            let nell = desk.member("nell").await;
+            let id = desk.posts(&nell, "version 0").await;
+            let edits = (1..=12).map(|n| {
+                let (nell, body) = (nell.clone(), Body::parse(&format!("version {n}")).expect("a body"));
+                desk.db.write(move |tx| nell.edit(tx, id, &body))
+            });
+            try_join_all(edits).await.expect("all edit");
+            let (peep, versions) =
+                desk.db.read(move |read| chitter::domain::peeps::history(read, id)).await.expect("a history");
+            let words: BTreeSet<_> = versions.iter().map(|version| version.body.clone()).collect();
+            assert_eq!((versions.len(), words.len()), (13, 13), "nothing is lost and nothing is there twice");
+            assert_eq!((peep.body.as_str(), peep.seq), (versions[12].body.as_str(), 13));
+        }
+
+        async fn likes_and_replies_at_once_are_all_counted(desk: Desk) {
+            let names = ["a1", "a2", "a3", "a4", "a5", "a6", "a7", "a8"];
+            let mut members = Vec::new();
+            for name in names {
+                members.push(desk.member(name).await);
+            }
+            let id = desk.posts(&members[0], "Hello").await;
+            let likes = members
+                .iter()
+                .flat_map(|fan| (0..3).map(move |_| fan.clone()))
+                .map(|fan| desk.db.write(move |tx| fan.like(tx, id, true)));
+            let replies = members.iter().map(|who| posts(&desk.db, who, "Welcome", Some(id)));
+            let (likes, replies) = tokio::join!(try_join_all(likes), try_join_all(replies));
+            likes.expect("all like");
+            let replies = replies.expect("all reply");
+            let counts = || {
+                desk.db.read(move |read| peeps::by_id(read, None, id).map(|peep| (peep.likes, peep.replies)))
+            };
+            assert_eq!(counts().await.ok(), Some((8, 8)));
+            let back = members.iter().zip(&replies).enumerate().map(|(n, (who, reply))| {
+                let (who, reply) = (who.clone(), *reply);
+                desk.db
+                    .write(move |tx| if n % 2 == 0 { who.delete(tx, reply) } else { who.like(tx, id, false) })
+            });
+            try_join_all(back).await.expect("all take something back");
+            assert_eq!(counts().await.ok(), Some((4, 4)));
+            assert_eq!(desk.count("SELECT COUNT(*) FROM likes").await, 4);
+        }
+
+        async fn a_reply_and_the_deletion_of_what_it_answers_do_not_cross(desk: Desk) {
+            let (nell, ify) = (desk.member("nell").await, desk.member("ify").await);
+            for n in 0..20 {
+                let id = desk.posts(&nell, "Who mends hub gears?").await;
+                let deletes = {
+                    let nell = nell.clone();
+                    desk.db.write(move |tx| nell.delete(tx, id))
+                };
+                let (deleted, replied) = if n % 2 == 0 {
+                    tokio::join!(deletes, posts(&desk.db, &ify, "Me", Some(id)))
+                } else {
+                    let (replied, deleted) = tokio::join!(posts(&desk.db, &ify, "Me", Some(id)), deletes);
+                    (deleted, replied)
+                };
+                deleted.expect("it is hers to delete");
+                let replies =
+                    desk.db.read(move |read| peeps::by_id(read, None, id)).await.expect("a gap").replies;
+                assert_eq!(
+                    replies,
+                    i64::from(replied.is_ok()),
+                    "a reply is counted if and only if it was taken"
+                );
+            }
+        }
+
+        async fn two_servers_on_one_database_count_on_without_a_gap(desk: Desk) {
+            if desk.writers() == 1 {
+                return; // SQLite's file has one process
+            }
+            let nell = desk.member("nell").await;
+            let (tell, _told) = channel();
+            let other = open(&desk.home, tell).await;
+            let bodies: Vec<_> = (0..40).map(|n| format!("peep {n}")).collect();
+            let both = bodies
+                .iter()
+                .enumerate()
+                .map(|(n, body)| posts(if n % 2 == 0 { &desk.db } else { &other }, &nell, body, None));
+            let ids: BTreeSet<PeepId> = try_join_all(both).await.expect("all post").into_iter().collect();
+            assert_eq!(ids.len(), 40);
+            let changes = other.read(|read| peeps::changed_since(read, 0, 1000)).await.expect("the changes");
+            assert_eq!(changes.iter().map(|peep| peep.seq).collect::<Vec<_>>(), (1..=40).collect::<Vec<_>>());
+        }
+
+        async fn servers_that_start_at_once_migrate_once(home: Home) {
+            if home.settings.database_url.is_none() {
+                return; // SQLite's file has one process
+            }
+            let opened = join_all((0..4).map(|_| open(&home, channel().0))).await;
+            for db in opened {
+                let made = db
+                    .read(|read| read.one("SELECT COUNT(*) FROM migrations", &[], |row| row.get::<i64>(0)))
+                    .await;
+                assert!(made.is_ok_and(|made| made > 0));
+            }
+        }
+    }
+}
+
+/// The outbox.
+mod outbox {
+    use super::{BTreeSet, Db, Desk, Duration, Event, Job, JobId, Result, Time, Topic, jobs, join_all, work};
+
+    const LEASE: Duration = Duration::from_secs(300);
+
+    async fn promise(desk: &Desk, count: i64) {
+        desk.db.write(move |tx| (0..count).try_for_each(|n| tx.enqueue(&work(n)))).await.expect("promised");
+    }
+
+    async fn claim(db: &Db, node: &'static str, limit: i64) -> Vec<Job> {
+        let claimed = db.write(move |tx| {
+            let lease_ends = tx.now() + LEASE;
+            jobs::claim(tx, node, lease_ends, limit)
+        });
+        claimed.await.expect("a claim")
+    }
+
+    fn ids(jobs: &[Job]) -> BTreeSet<i64> {
+        jobs.iter().map(|job| job.id.0).collect()
+    }
+
+    async fn next_due(desk: &Desk) -> Option<Time> {
+        desk.db.read(jobs::next_due).await.expect("the outbox can be read")
+    }
+
+    on_both! {
+        async fn a_job_is_there_if_and_only_if_its_transaction_is(desk: Desk) {
+            let undone: Result<()> = desk
+                .db
+                .write(|tx| {
+                    tx.enqueue(&work(1))?;
+                    Err(super::Error::Conflict("Never mind."))
+                })
+                .await;
+            undone.expect_err("it is undone");
+            assert_eq!(next_due(&desk).await, None);
+            promise(&desk, 1).await;
+            let told = desk.emitted();
+            assert!(
+                matches!(told.as_slice(), [one] if one.topic == Topic::Outbox && matches!(one.event, Event::JobDue)),
+                "{told:?}"
+            );
+            assert_eq!(next_due(&desk).await, Some(desk.home.clock.now()), "it is due at once");
+        }
+
+        async fn a_claimed_job_is_nobody_else_s_until_its_lease_ends(desk: Desk) {
+            promise(&desk, 3).await;
+            let first = claim(&desk.db, "nell", 2).await;
+            assert_eq!(first.len(), 2);
+            assert!(first.iter().all(|job| job.attempts == 1 && job.created_at == desk.home.clock.now()));
+            assert_eq!(
+                first.iter().map(|job| job.work.clone()).collect::<Vec<_>>(),
+                [work(0), work(1)],
+                "the oldest first"
+            );
+            let second = claim(&desk.db, "ify", 10).await;
+            assert_eq!(second.len(), 1);
+            assert!(
+                claim(&desk.db, "ify", 10).await.is_empty() && claim(&desk.db, "nell", 10).await.is_empty()
+            );
+            assert_eq!(next_due(&desk).await, Some(desk.home.clock.now() + LEASE));
+            desk.home.clock.advance(LEASE - Duration::from_millis(1));
+            assert!(claim(&desk.db, "ify", 10).await.is_empty());
+            desk.home.clock.advance(Duration::from_millis(1));
+            let again = claim(&desk.db, "ify", 10).await;
+            assert_eq!(again.len(), 3, "whoever had them must have died");
+            assert!(again.iter().all(|job| job.attempts == 2));
+        }
+
+        async fn a_finished_job_is_gone(desk: Desk) {
+            promise(&desk, 2).await;
+            let claimed = claim(&desk.db, "nell", 1).await;
+            let id = claimed[0].id;
+            desk.db.write(move |tx| jobs::finish(tx, id)).await.expect("finished");
+            desk.db.write(move |tx| jobs::finish(tx, id)).await.expect("finishing twice does no harm");
+            desk.home.clock.advance(2 * LEASE);
+            let rest = claim(&desk.db, "nell", 10).await;
+            assert_eq!(rest.len(), 1);
+            assert!(!ids(&rest).contains(&id.0));
+        }
+
+        async fn a_job_that_is_put_off_comes_when_it_is_due(desk: Desk) {
+            promise(&desk, 1).await;
+            let id = claim(&desk.db, "nell", 1).await[0].id;
+            let due = desk.home.clock.now() + Duration::from_secs(10);
+            desk.db.write(move |tx| jobs::put_off(tx, id, due)).await.expect("put off");
+            assert_eq!(next_due(&desk).await, Some(due));
+            assert!(claim(&desk.db, "nell", 1).await.is_empty());
+            desk.home.clock.set(due);
+            assert_eq!(claim(&desk.db, "ify", 1).await[0].attempts, 2, "by whoever is there");
+        }
+
+        async fn who_starts_anew_takes_up_its_own_and_nobody_else_s(desk: Desk) {
+            promise(&desk, 5).await;
+            let nells = ids(&claim(&desk.db, "nell", 3).await);
+            claim(&desk.db, "ify", 2).await;
+            assert_eq!(desk.db.write(|tx| jobs::release(tx, "nell")).await.ok(), Some(3));
+            assert_eq!(desk.db.write(|tx| jobs::release(tx, "nell")).await.ok(), Some(0));
+            assert_eq!(ids(&claim(&desk.db, "nell", 10).await), nells);
+        }
+
+        async fn of_many_who_claim_at_once_no_two_get_the_same_job(desk: Desk) {
+            promise(&desk, 100).await;
+            let claimers = ["a", "b", "c", "d", "e", "f", "g", "h"].map(|node| {
+                let db = desk.db.clone();
+                tokio::spawn(async move {
+                    let mut mine = Vec::new();
+                    loop {
+                        let claimed = claim(&db, node, 5).await;
+                        if claimed.is_empty() {
+                            return mine;
+                        }
+                        mine.extend(claimed);
+                    }
+                })
+            });
+            let claimed: Vec<Job> =
+                join_all(claimers).await.into_iter().flat_map(|mine| mine.expect("a claimer")).collect();
+            assert_eq!((claimed.len(), ids(&claimed).len()), (100, 100), "each job once");
+            assert!(claimed.iter().all(|job| job.attempts == 1));
+            assert!(claimed.iter().any(|job| job.id > JobId(0)));
+        }
+    }
+}

@@ -1,0 +1,371 @@
+//! The house rules that a machine can check.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use syn::{
+    File, Ident, LitStr, Macro, UseTree,
+    spanned::Spanned,
+    visit::{self, Visit},
+};
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Every file below a folder of the project with one of these endings, by its path from the root.
+fn files(folder: &str, endings: &[&str]) -> Vec<String> {
+    fn walk(path: &Path, endings: &[&str], found: &mut Vec<PathBuf>) {
+        let Ok(entries) = fs::read_dir(path) else { return };
+        for entry in entries.flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                if !path.ends_with("node_modules") {
+                    walk(&path, endings, found);
+                }
+            } else if path.extension().is_some_and(|e| endings.iter().any(|ending| e == *ending)) {
+                found.push(path);
+            }
+        }
+    }
+    let mut found = Vec::new();
+    walk(&root().join(folder), endings, &mut found);
+    let relative = found.iter().filter_map(|path| path.strip_prefix(root()).ok());
+    let mut relative: Vec<_> = relative.map(|path| path.to_string_lossy().into_owned()).collect();
+    relative.sort();
+    assert!(!relative.is_empty(), "there is nothing in {folder}");
+    relative
+}
+
+fn text(path: &str) -> String {
+    fs::read_to_string(root().join(path)).unwrap_or_else(|e| panic!("{path}: {e}"))
+}
+
+fn source(path: &str) -> File {
+    syn::parse_file(&text(path)).unwrap_or_else(|e| panic!("{path}: {e}"))
+}
+
+/// All that was found to be against a rule, as one list.
+#[track_caller]
+fn none(rule: &str, found: &[String]) {
+    assert!(found.is_empty(), "{rule}\n{}", found.join("\n"));
+}
+
+/// The paths that a file names, from their first segment on, with the line where they stand.
+#[derive(Default)]
+struct Paths(Vec<(Vec<String>, usize)>);
+
+impl Paths {
+    fn of(path: &str) -> Self {
+        let mut paths = Paths::default();
+        paths.visit_file(&source(path));
+        paths
+    }
+
+    fn tree(&mut self, before: &[String], tree: &UseTree) {
+        let with = |ident: &Ident| [before, &[ident.to_string()]].concat();
+        match tree {
+            UseTree::Path(path) => self.tree(&with(&path.ident), &path.tree),
+            UseTree::Group(group) => group.items.iter().for_each(|tree| self.tree(before, tree)),
+            UseTree::Name(name) => self.0.push((with(&name.ident), name.span().start().line)),
+            UseTree::Rename(name) => self.0.push((with(&name.ident), name.span().start().line)),
+            UseTree::Glob(glob) => self.0.push((before.to_vec(), glob.span().start().line)),
+        }
+    }
+}
+
+impl<'a> Visit<'a> for Paths {
+    fn visit_use_tree(&mut self, tree: &'a UseTree) {
+        self.tree(&[], tree);
+    }
+
+    fn visit_path(&mut self, path: &'a syn::Path) {
+        let names = path.segments.iter().map(|s| s.ident.to_string()).collect();
+        self.0.push((names, path.span().start().line));
+        visit::visit_path(self, path);
+    }
+}
+
+/// What every layer may use beside those below it.
+const COMMON: &[&str] = &["Error", "Result", "clock", "error", "ids"];
+
+/// Each layer with what it may import of the crate; it may always import itself.
+const LAYERS: &[(&str, &[&str])] = &[
+    ("src/realtime", &[]),
+    ("src/db", &[]),
+    ("src/store", &["db", "events", "params", "sql"]),
+    ("src/domain", &["db", "events", "store"]),
+    ("src/jobs", &["db", "events", "store", "domain", "app", "config"]),
+];
+
+#[test]
+fn layers_import_only_downwards() {
+    let mut found = Vec::new();
+    for (layer, below) in LAYERS {
+        let itself = layer.trim_start_matches("src/");
+        for file in files(layer, &["rs"]) {
+            for (path, line) in Paths::of(&file).0 {
+                let [first, second, ..] = path.as_slice() else { continue };
+                if first != "crate" {
+                    continue;
+                }
+                let generic = itself == "realtime";
+                let fine = second == itself
+                    || below.contains(&second.as_str())
+                    || (!generic && COMMON.contains(&second.as_str()));
+                if !fine {
+                    found.push(format!("{file}:{line}: crate::{second}"));
+                }
+            }
+        }
+    }
+    none("a layer calls only down", &found);
+}
+
+#[test]
+fn layers_know_only_their_own_trade() {
+    let mut found = Vec::new();
+    for (layer, foreign) in [
+        (
+            "src/domain",
+            &["axum", "http", "hyper", "tower", "tower_http", "tokio", "rusqlite", "postgres", "askama"][..],
+        ),
+        (
+            "src/store",
+            &["axum", "http", "hyper", "tower", "tower_http", "tokio", "rusqlite", "postgres", "askama"],
+        ),
+        ("src/db", &["axum", "http", "hyper", "tower", "tower_http", "askama", "serde", "serde_json"]),
+        ("src/jobs", &["axum", "http", "hyper", "tower", "tower_http", "rusqlite", "postgres"]),
+        ("src/web", &["rusqlite", "postgres", "lettre"]),
+    ] {
+        for file in files(layer, &["rs"]) {
+            for (path, line) in Paths::of(&file).0 {
+                if foreign.contains(&path[0].as_str()) {
+                    found.push(format!("{file}:{line}: {}", path.join("::")));
+                }
+            }
+        }
+    }
+    none("each layer knows what is in its row of lib.rs, and no more", &found);
+}
+
+/// Texts in the code, and calls of `sql!`.
+#[derive(Default)]
+struct Sql {
+    texts: Vec<(String, usize)>,
+    statements: Vec<usize>,
+}
+
+impl<'a> Visit<'a> for Sql {
+    fn visit_lit_str(&mut self, text: &'a LitStr) {
+        self.texts.push((text.value(), text.span().start().line));
+    }
+
+    fn visit_macro(&mut self, tokens: &'a Macro) {
+        if tokens.path.segments.last().is_some_and(|last| last.ident == "sql") {
+            self.statements.push(tokens.span().start().line);
+        }
+        visit::visit_macro(self, tokens);
+    }
+}
+
+#[test]
+fn sql_stands_in_the_store_alone() {
+    let words =
+        ["SELECT ", "INSERT INTO ", "UPDATE ", "DELETE FROM ", "CREATE TABLE ", "ORDER BY ", "WHERE "];
+    let mut found = Vec::new();
+    for file in files("src", &["rs"]) {
+        let in_store = file.starts_with("src/store/");
+        let mut sql = Sql::default();
+        sql.visit_file(&source(&file));
+        if !in_store {
+            found.extend(sql.statements.iter().map(|line| format!("{file}:{line}: sql!")));
+        }
+        // The databases themselves keep a few words for migrations.
+        if !in_store && !file.starts_with("src/db/") {
+            let texts = sql.texts.iter().filter(|(text, _)| words.iter().any(|word| text.contains(word)));
+            found.extend(texts.map(|(text, line)| format!("{file}:{line}: {text:?}")));
+        }
+    }
+    none("SQL stands in store/, in `sql!`", &found);
+}
+
+/// The files of a folder that are about a noun.
+fn nouns(folder: &str, others: &[&str]) -> BTreeSet<String> {
+    let names = files(folder, &["rs"]).into_iter().filter_map(|file| {
+        let name = file.strip_prefix(folder)?.trim_start_matches('/').strip_suffix(".rs")?.to_owned();
+        (name != "mod" && !others.contains(&name.as_str())).then_some(name)
+    });
+    names.collect()
+}
+
+#[test]
+fn a_noun_has_the_same_file_name_in_every_layer() {
+    let domain = nouns("src/domain", &["text"]);
+    assert!(domain.contains("peeps"), "the domain has nouns: {domain:?}");
+    let store = nouns("src/store", &["dialect", "jobs"]);
+    assert_eq!(domain, store, "what the domain speaks of, the store keeps, under the same name");
+    for edge in ["src/web/html", "src/web/api"] {
+        let here = nouns(edge, &[]);
+        assert!(here.contains("peeps"), "{edge} speaks of peeps under that name: {here:?}");
+    }
+}
+
+#[test]
+fn files_and_lines_fit_into_a_head_and_a_window() {
+    let mut found = Vec::new();
+    for file in files("src", &["rs"]) {
+        let text = text(&file);
+        let count = text.lines().count();
+        if count > 600 {
+            found.push(format!("{file}: {count} lines"));
+        }
+        for (n, line) in text.lines().enumerate() {
+            let columns = line.chars().count();
+            if columns > 120 {
+                found.push(format!("{file}:{}: {columns} columns", n + 1));
+            }
+            if line.ends_with(' ') || line.contains('\t') {
+                found.push(format!("{file}:{}: a tab, or space at the end", n + 1));
+            }
+        }
+    }
+    none("at most 600 lines of 120 columns", &found);
+}
+
+#[test]
+fn nothing_is_left_to_do_and_no_lint_is_switched_off_in_silence() {
+    // Put together, so that this file is not found by itself.
+    let forbidden =
+        [["to", "do!("], ["unimple", "mented!("], ["db", "g!("], ["#[al", "low"], ["#![al", "low"]];
+    let forbidden = forbidden.map(|parts| parts.concat());
+    let mut found = Vec::new();
+    for file in files("src", &["rs"]).into_iter().chain(files("tests", &["rs"])) {
+        for (n, line) in text(&file).lines().enumerate() {
+            if forbidden.iter().any(|word| line.contains(word)) {
+                found.push(format!("{file}:{}: {}", n + 1, line.trim()));
+            }
+        }
+    }
+    none("finished, and every exception has its reason (`#[expect(…, reason = …)]`)", &found);
+}
+
+#[test]
+fn no_test_waits_for_time_to_pass() {
+    let forbidden =
+        [["sle", "ep("], ["sle", "ep_until("], ["waitForTime", "out("]].map(|parts| parts.concat());
+    let mut found = Vec::new();
+    for file in files("tests", &["rs", "js"]) {
+        for (n, line) in text(&file).lines().enumerate() {
+            if forbidden.iter().any(|word| line.contains(word)) {
+                found.push(format!("{file}:{}: {}", n + 1, line.trim()));
+            }
+        }
+    }
+    none("move the clock, or wait for what you wait for", &found);
+}
+
+#[test]
+fn every_migration_is_listed_in_order() {
+    let migrations = files("migrations", &["sql"]);
+    let list = text("src/db/migrations.rs");
+    let mut last = 0;
+    for (n, file) in migrations.iter().enumerate() {
+        let name = file.trim_start_matches("migrations/").trim_end_matches(".sql");
+        assert!(name.starts_with(&format!("{:04}_", n + 1)), "{file}: migrations are numbered 0001, 0002 …");
+        let at = list.find(&format!("include_str!(\"../../{file}\")"));
+        let at = at.unwrap_or_else(|| panic!("{file} is not in the list of src/db/migrations.rs"));
+        assert!(list.contains(&format!("(\"{name}\",")), "{file} is listed under its own name");
+        assert!(at > last, "{file} is listed in its place");
+        last = at;
+    }
+}
+
+#[test]
+fn templates_have_no_script_or_style_of_their_own() {
+    let mut found = Vec::new();
+    for file in files("templates", &["html", "xml"]) {
+        if file.starts_with("templates/mail/") {
+            continue; // mail programs know no stylesheets
+        }
+        for (n, line) in text(&file).lines().enumerate() {
+            let mut against = |rule: &str| found.push(format!("{file}:{}: {rule}", n + 1));
+            if line.contains("<style") || line.contains(" style=") {
+                against("a style");
+            }
+            if line.contains("javascript:") || handler(line) {
+                against("a script in an attribute");
+            }
+            for (at, _) in line.match_indices("<script") {
+                let (tag, inside) = line[at..].split_once('>').unwrap_or_default();
+                if !tag.contains(" src=\"/assets/") || !inside.starts_with("</script>") {
+                    against("a script that is not a file of ours");
+                }
+            }
+            for attribute in ["src=\"http", "src=\"//", "rel=\"stylesheet\" href=\"http", "@import"] {
+                if line.contains(attribute) {
+                    against("something from another host");
+                }
+            }
+        }
+    }
+    none("the content security policy would stop it, and rightly so", &found);
+}
+
+/// Whether a line has an attribute such as `onclick=`.
+fn handler(line: &str) -> bool {
+    line.match_indices(" on").any(|(at, _)| {
+        let rest = &line[at + 3..];
+        let name = rest.chars().take_while(char::is_ascii_lowercase).count();
+        name > 2 && rest[name..].starts_with('=')
+    })
+}
+
+#[test]
+fn stylesheets_and_scripts_fetch_nothing_from_another_host() {
+    let mut found = Vec::new();
+    for file in files("assets", &["css", "js"]) {
+        for (n, line) in text(&file).lines().enumerate() {
+            let fetches =
+                ["url(http", "url(\"http", "url('http", "url(//", "@import", "from \"http", "from 'http"];
+            if fetches.iter().any(|word| line.contains(word))
+                || line.contains(["ev", "al("].concat().as_str())
+            {
+                found.push(format!("{file}:{}: {}", n + 1, line.trim()));
+            }
+        }
+    }
+    none("everything that a page needs is in the binary", &found);
+}
+
+#[test]
+fn the_documents_name_only_files_that_exist() {
+    let sources: Vec<_> = ["src", "assets", "tests", "benches", "migrations"]
+        .iter()
+        .flat_map(|folder| files(folder, &["rs", "js", "css", "sql"]))
+        .collect();
+    let mut found = Vec::new();
+    for document in files("", &["md"]) {
+        if document.contains("node_modules") || document.starts_with("target/") {
+            continue;
+        }
+        for name in text(&document).split('`').skip(1).step_by(2) {
+            let is_file = [".rs", ".js", ".css", ".sql"].iter().any(|ending| name.ends_with(ending));
+            let is_program =
+                name.strip_prefix("bin/").is_some_and(|rest| rest.bytes().all(|b| b.is_ascii_lowercase()));
+            let plain = name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-./".contains(&b));
+            if !plain || !(is_file || is_program) {
+                continue;
+            }
+            let there = root().join(name).exists()
+                || sources.iter().any(|source| source == name || source.ends_with(&format!("/{name}")));
+            if !there {
+                found.push(format!("{document}: {name}"));
+            }
+        }
+    }
+    none("a map that names what is not there is worse than none", &found);
+}
