@@ -164,7 +164,8 @@ impl Chitter {
         self.child.wait().expect("it stops");
         let log = std::fs::File::open(self.data.path().join("log/chitter.log")).expect("a log");
         let lines = BufReader::new(log).lines().map_while(Result::ok);
-        let closed = lines.filter(|line| line.contains("The database is closed")).last().expect("it was closed");
+        let closed =
+            lines.filter(|line| line.contains("The database is closed")).last().expect("it was closed");
         let fields: serde_json::Value = serde_json::from_str(&closed).expect("JSON");
         let number = |name: &str| fields["fields"][name].as_f64().expect("a number");
         number("writes") / number("commits").max(1.0)
@@ -272,7 +273,8 @@ fn drive(addr: SocketAddr, requests: &[Vec<u8>], time: Duration) -> f64 {
         for share in requests.chunks(requests.len().div_ceil(DRIVERS)) {
             let answers = Arc::clone(&answers);
             scope.spawn(move || {
-                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+                let runtime =
+                    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
                 let all = share.iter().map(|request| connection(addr, request, until, &answers));
                 runtime.block_on(futures_util::future::join_all(all));
             });

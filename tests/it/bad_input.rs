@@ -186,42 +186,26 @@ on_both! {
             long.as_str(),
         ];
         let stranger = world.stranger();
+        let fields = "email password name username login next body reply_to idempotency_key likes mention_mail \
+                      status in_reply_to_id visibility";
         for text in nasty {
-            let everywhere = [
-                "email",
-                "password",
-                "name",
-                "username",
-                "login",
-                "next",
-                "body",
-                "reply_to",
-                "idempotency_key",
-                "likes",
-                "mention_mail",
-                "status",
-                "in_reply_to_id",
-                "visibility",
-            ]
-            .map(|field| (field, text));
+            let everywhere: Vec<_> = fields.split(' ').map(|field| (field, text)).collect();
             let encoded: String = text.bytes().map(|byte| format!("%{byte:02X}")).collect();
-            for path in [
-                "/signup".to_owned(),
-                "/login".into(),
-                "/peeps".into(),
-                format!("/peeps/{id}"),
-                format!("/peeps/{id}/like"),
-                "/settings".into(),
-                "/api/v1/statuses".into(),
-                format!("/peeps/{encoded}"),
-                format!("/peeps/{encoded}/like"),
-                format!("/unsubscribe/{encoded}"),
-                format!("/api/v1/statuses/{encoded}/favourite"),
+            for (person, path) in [
+                (&stranger, "/signup".to_owned()),
+                (&stranger, "/login".into()),
+                (&stranger, format!("/unsubscribe/{encoded}")),
+                (&nell, "/peeps".into()),
+                (&nell, format!("/peeps/{id}")),
+                (&nell, format!("/peeps/{id}/like")),
+                (&nell, "/settings".into()),
+                (&nell, "/api/v1/statuses".into()),
+                (&nell, format!("/peeps/{encoded}")),
+                (&nell, format!("/peeps/{encoded}/like")),
+                (&nell, format!("/api/v1/statuses/{encoded}/favourite")),
             ] {
-                for person in [&stranger, &nell] {
-                    let answer = person.posts(&path, &everywhere).await;
-                    assert!(answer.status < 500, "{path} {text:?}: {answer:?}");
-                }
+                let answer = person.posts(&path, &everywhere).await;
+                assert!(answer.status < 500, "{path} {text:?}: {answer:?}");
             }
             for path in [
                 format!("/?before={encoded}"),
@@ -239,11 +223,9 @@ on_both! {
                 format!("/api/v1/streaming?since={encoded}"),
                 format!("/settings?saved={encoded}"),
             ] {
-                for person in [&stranger, &nell] {
-                    let answer = person.gets(&path).await;
-                    assert!(answer.status < 500, "{path}: {answer:?}");
-                    assert_eq!(answer.whole_header("set-cookie"), "", "{path}");
-                }
+                let answer = nell.gets(&path).await;
+                assert!(answer.status < 500, "{path}: {answer:?}");
+                assert_eq!(answer.whole_header("set-cookie"), "", "{path}");
             }
         }
         assert!(

@@ -15,17 +15,21 @@ use tokio_tungstenite::tungstenite::Message;
 
 use crate::common::{Change, Heard, Home, Listener, Person, World, change, until};
 
-/// Posts peeps by the hundred, without a browser: through the domain, in this process.
+/// Posts peeps by the hundred, without a browser: through the domain, in this process, ten in a
+/// transaction.
 async fn floods(world: &World, username: &'static str, from: usize, to: usize) {
     let db = &world.app().db;
-    let posts = (from..to).map(|n| {
+    let posts = (from..to).step_by(10).map(|first| {
         db.write(move |tx| {
-            let draft =
-                Draft { body: Body::parse(&format!("peep {n}"))?, reply_to: None, idempotency_key: None };
-            member(tx, username)?.post(tx, &draft)
+            let member = member(tx, username)?;
+            for n in first..to.min(first + 10) {
+                let body = Body::parse(&format!("peep {n}"))?;
+                member.post(tx, &Draft { body, reply_to: None, idempotency_key: None })?;
+            }
+            Ok(())
         })
     });
-    join_all(posts).await.into_iter().for_each(|posted| drop(posted.expect("a peep is posted")));
+    join_all(posts).await.into_iter().for_each(|posted| posted.expect("peeps are posted"));
 }
 
 async fn newest(world: &World) -> i64 {

@@ -120,9 +120,7 @@ impl Database {
     fn create() -> Self {
         static MADE: AtomicU32 = AtomicU32::new(0);
         let Ok(server) = std::env::var("CHITTER_TEST_POSTGRES") else {
-            panic!(
-                "CHITTER_TEST_POSTGRES is not set: run bin/test, or bin/with-postgres cargo nextest run"
-            );
+            panic!("CHITTER_TEST_POSTGRES is not set: run bin/test, or bin/with-postgres cargo nextest run");
         };
         let made = MADE.fetch_add(1, Ordering::Relaxed);
         let name = format!("chitter_{}_{made}", std::process::id());

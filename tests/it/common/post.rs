@@ -137,6 +137,7 @@ fn serve(
     office: &Arc<Mutex<Office>>,
     tell: &UnboundedSender<Event>,
 ) -> std::io::Result<()> {
+    stream.set_nodelay(true)?;
     let mut out = stream.try_clone()?;
     let mut lines = BufReader::new(stream);
     if lock(office).manner == Manner::Hangs {
@@ -145,17 +146,15 @@ fn serve(
     }
     let clerk = Clerk { office: Arc::clone(office), tell: tell.clone(), to: Vec::new(), data: Vec::new() };
     let mut session = SessionBuilder::new("post.example").build(IpAddr::V4(Ipv4Addr::LOCALHOST), clerk);
-    session.greeting().write_to(&mut out)?;
+    out.write_all(&session.greeting().buffer()?)?;
     let mut line = Vec::new();
     while lines.read_until(b'\n', &mut line)? > 0 {
         let response = session.process(&line);
         line.clear();
-        match response.action {
-            Action::NoReply => {}
-            Action::Close => return response.write_to(&mut out),
-            Action::Reply | Action::UpgradeTls => response.write_to(&mut out)?,
+        out.write_all(&response.buffer()?)?;
+        if response.action == Action::Close {
+            break;
         }
-        out.flush()?;
     }
     Ok(())
 }
