@@ -69,6 +69,7 @@ for (const form of document.querySelectorAll("form.composer")) {
   };
 
   const open = () => form.toggleAttribute("data-open", true);
+  if (location.hash === `#${form.id}`) area.focus(); // one came here to answer
   if (area.value || area === document.activeElement) open();
   area.addEventListener("focus", open);
   area.addEventListener("input", () => refuse(""));

@@ -86,9 +86,13 @@ class PeepFeed extends HTMLElement {
     return this.dataset.live.split(" ")[0];
   }
 
+  get #which() {
+    return this.dataset.live.split(" ")[1];
+  }
+
   // Whether a peep that is new to this page belongs on it.
   #belongs(peep) {
-    const [kind, which] = this.dataset.live.split(" ");
+    const [kind, which] = [this.#kind, this.#which];
     if (kind === "below") {
       const parent = peep.dataset.replyTo;
       return parent === which || this.#peeps.querySelector(`#peep-${CSS.escape(parent ?? "0")}`) !== null;
@@ -129,7 +133,15 @@ class PeepFeed extends HTMLElement {
     this.#peeps.setAttribute("role", "feed");
     this.#peeps.setAttribute("aria-label", "Peeps");
     this.querySelector("[data-empty]")?.remove();
+    document.querySelector("[data-nobody]")?.remove(); // somebody does by now
+    if (this.#kind === "below") this.#answersAbove(peep);
     this.#peeps[how](this.#dress(peep));
+  }
+
+  // What it answers is told only where that is not the peep right above.
+  #answersAbove(peep) {
+    const above = this.#peeps.querySelector(":scope > article:last-of-type")?.id ?? this.#which;
+    if (above.replace("peep-", "") === peep.dataset.replyTo) peep.querySelector(".context")?.remove();
   }
 
   #show({ scroll }) {

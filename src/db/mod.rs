@@ -111,11 +111,16 @@ impl<E: Send + 'static> Db<E> {
             Inner::Sqlite(db) => db.read(work),
             Inner::Postgres(db) => {
                 let (reply, answer) = oneshot::channel();
-                db.read(Box::new(move |read| {
+                let mut reply = Some(reply);
+                db.read(Box::new(move |read, last_try| {
                     let result = guarded(|| work(read));
                     let lost = matches!(&result, Err(e) if postgres::is_lost(e));
-                    // Nobody waits any more: that is theirs to decide.
-                    let _ = reply.send(result);
+                    if (!lost || last_try)
+                        && let Some(reply) = reply.take()
+                    {
+                        // Nobody waits any more: that is theirs to decide.
+                        let _ = reply.send(result);
+                    }
                     lost
                 }))?;
                 answer.await.map_err(|_| Error::Busy)?

@@ -26,8 +26,9 @@ const QUEUE: usize = 4096;
 /// How often a write is tried when it collides with others, before it counts as failed.
 const TRIES: u32 = 8;
 
-/// True says that the connection is lost and must not be used again.
-type ReadJob = Box<dyn FnOnce(&Read<'_>) -> bool + Send>;
+/// A read, and whether this is its last try. True says that the connection is lost: it must not be
+/// used again, and unless it was the last try nobody has been answered yet.
+type ReadJob = Box<dyn FnMut(&Read<'_>, bool) -> bool + Send>;
 
 enum Task<E> {
     Write(Box<dyn Work<E>>),
@@ -161,15 +162,18 @@ impl Connection {
     /// One try at one write: begin, work, commit.
     fn attempt<E>(&mut self, job: &mut dyn Work<E>, setup: &Setup<E>) -> Attempt {
         if let Err(error) = self.execute("BEGIN", &[]) {
-            return Attempt::Failed(error);
+            return if is_lost(&error) { Attempt::Lost } else { Attempt::Failed(error) };
         }
         let mut tx = Tx::new(Conn::Postgres(self.into()), setup);
         let keep = job.run(&mut tx);
         let emitted = tx.into_emitted();
         if !keep {
             let retry = job.error().is_some_and(is_retryable);
-            let lost = self.execute("ROLLBACK", &[]).is_err();
-            return if retry || lost { Attempt::Again } else { Attempt::Refused };
+            return match self.execute("ROLLBACK", &[]) {
+                Err(_) => Attempt::Lost,
+                Ok(_) if retry => Attempt::Again,
+                Ok(_) => Attempt::Refused,
+            };
         }
         match self.execute("COMMIT", &[]) {
             Ok(_) => {
@@ -189,6 +193,8 @@ enum Attempt {
     Done,
     Refused,
     Again,
+    /// The connection went away before anything was committed.
+    Lost,
     Failed(Error),
 }
 
@@ -230,19 +236,22 @@ impl<E: 'static> Worker<E> {
                     return job.fail(error);
                 }
                 Attempt::Again => thread::sleep(backoff(try_no)),
+                Attempt::Lost => self.conn = None,
             }
         }
         tracing::warn!(tries = TRIES, "A write kept colliding with others");
         job.fail(Error::Busy);
     }
 
-    fn read(&mut self, job: ReadJob) {
-        // Without a connection the job is dropped, and its caller hears that we are busy.
-        if let Ok(conn) = connected(&mut self.conn, &self.connector) {
+    fn read(&mut self, mut job: ReadJob) {
+        for last_try in [false, true] {
+            // Without a connection the job is dropped, and its caller hears that we are busy.
+            let Ok(conn) = connected(&mut self.conn, &self.connector) else { return };
             let now = self.setup.clock.now();
-            if job(&Read::new(Conn::Postgres(conn.into()), now)) {
-                self.conn = None;
+            if !job(&Read::new(Conn::Postgres(conn.into()), now), last_try) {
+                return;
             }
+            self.conn = None;
         }
     }
 }
@@ -284,9 +293,11 @@ fn is_retryable(error: &Error) -> bool {
     driver_error(error).and_then(postgres::Error::code).is_some_and(|code| retryable.contains(code))
 }
 
-/// The connection is gone.
+/// The connection is gone: cut on the way, or by the server, which may be about to restart.
 pub(super) fn is_lost(error: &Error) -> bool {
-    driver_error(error).is_some_and(postgres::Error::is_closed)
+    let goodbyes = [SqlState::ADMIN_SHUTDOWN, SqlState::CRASH_SHUTDOWN, SqlState::CANNOT_CONNECT_NOW];
+    driver_error(error)
+        .is_some_and(|e| e.is_closed() || e.code().is_some_and(|code| goodbyes.contains(code)))
 }
 
 /// One of ours for one of PostgreSQL's.

@@ -446,6 +446,51 @@ mod together {
     }
 }
 
+/// A PostgreSQL that goes away for a moment.
+mod away {
+    use super::{Desk, Engine, Home, channel, open, posts};
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn connections_that_the_server_has_cut_are_made_anew_and_nobody_notices() {
+        let mut home = Home::new(Engine::Postgres);
+        // A role of its own, so that its connections can be told from those of other tests.
+        let role = format!("cut_{}", std::process::id());
+        home.alters(&format!("CREATE ROLE {role} LOGIN SUPERUSER"));
+        let (desk, cut) = {
+            let admin = home.settings.database_url.clone();
+            let theirs = admin.as_ref().map(|url| url.replacen("postgres@", &format!("{role}@"), 1));
+            home.settings.database_url = theirs;
+            let (tell, emitted) = channel();
+            let db = open(&home, tell).await;
+            home.settings.database_url = admin;
+            (Desk { db, home, emitted: emitted.into() }, format!(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{role}'"
+            ))
+        };
+        let nell = desk.member("nell").await;
+        for round in 0..3 {
+            // Every worker has a connection.
+            let (holds, held) = desk.holds_up_the_writers().await;
+            drop(holds);
+            for held in held {
+                held.await.expect("held").expect("and let go");
+            }
+            desk.home.alters(&cut);
+            for n in 0..40 {
+                if n % 2 == 0 {
+                    posts(&desk.db, &nell, &format!("{round} {n}"), None).await.expect("a peep is posted");
+                } else {
+                    desk.count("SELECT COUNT(*) FROM peeps").await;
+                }
+            }
+        }
+        assert_eq!(desk.count("SELECT COUNT(*) FROM peeps").await, 60);
+        let db = desk.db.clone();
+        tokio::task::spawn_blocking(move || db.close()).await.expect("it closes");
+        desk.home.alters(&format!("REASSIGN OWNED BY {role} TO postgres; DROP ROLE {role}"));
+    }
+}
+
 /// The outbox.
 mod outbox {
     use super::{BTreeSet, Db, Desk, Duration, Event, Job, JobId, Result, Time, Topic, jobs, join_all, work};
