@@ -3,7 +3,7 @@
 use std::{
     fs::{self, File, TryLockError},
     io::{Read as _, Seek, Write as _},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -117,6 +117,10 @@ impl DataDir {
         };
         // It holds everybody's words and addresses: nobody else on the machine is to read it.
         fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(at(path))?;
+        let mode = fs::metadata(path).map_err(at(path))?.permissions().mode();
+        if mode & 0o077 != 0 {
+            fs::set_permissions(path, fs::Permissions::from_mode(0o700)).map_err(at(path))?;
+        }
         let lock_file = path.join("lock");
         let mut lock = fs::OpenOptions::new()
             .read(true)

@@ -46,6 +46,11 @@ pub fn start(config: &Config) -> Result<Vec<WorkerGuard>, String> {
         .with(to_file)
         .try_init()
         .map_err(|e| e.to_string())?;
+    // Where it happened, and not its message: that may quote what someone wrote.
+    std::panic::set_hook(Box::new(|panic| {
+        let at = panic.location().map(ToString::to_string).unwrap_or_default();
+        tracing::error!(at, "A panic");
+    }));
     Ok(vec![file_guard, terminal_guard])
 }
 

@@ -10,6 +10,7 @@ use chitter::{
     logging, seed,
 };
 use clap::{Parser, Subcommand};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -113,6 +114,7 @@ fn serve(config: Config) -> Result<(), String> {
         eprintln!("chitter: can't open more files than usual: {error}");
     }
     runtime()?.block_on(async {
+        let mut signals = StopSignals::take()?;
         // The data folder is taken before the log opens its file in it.
         let folder = DataDir::open(&config.data)?;
         let _guards = logging::start(&config)?;
@@ -129,7 +131,7 @@ fn serve(config: Config) -> Result<(), String> {
             eprintln!("  Nobody lives here yet. Sign up first, and you are the administrator.");
         }
         eprintln!("  Stop it with Ctrl+C.\n");
-        stop_signal().await;
+        signals.wait().await;
         tracing::info!("Stopping: requests under way are finished first");
         server.stop().await;
         tracing::info!("Stopped");
@@ -137,18 +139,26 @@ fn serve(config: Config) -> Result<(), String> {
     })
 }
 
-/// Returns on Ctrl+C or when a service manager says so.
-async fn stop_signal() {
-    use tokio::signal::unix::{SignalKind, signal};
-    match signal(SignalKind::terminate()) {
-        Ok(mut terminate) => {
-            tokio::select! {
-                _ = tokio::signal::ctrl_c() => {}
-                _ = terminate.recv() => {}
-            }
-        }
-        Err(_) => {
-            let _ = tokio::signal::ctrl_c().await;
+/// Ctrl+C, and what a service manager sends.
+struct StopSignals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl StopSignals {
+    /// From now on they are ours to handle, and do not just end the process.
+    fn take() -> Result<Self, String> {
+        let take = |kind| signal(kind).map_err(|e| e.to_string());
+        Ok(StopSignals {
+            interrupt: take(SignalKind::interrupt())?,
+            terminate: take(SignalKind::terminate())?,
+        })
+    }
+
+    async fn wait(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
         }
     }
 }

@@ -39,7 +39,7 @@ function submitByKeyboard(form) {
 
 // What was typed and not sent survives a reload and a lost connection, in this tab.
 function keepDraft(form, area) {
-  const name = `draft ${location.pathname}`;
+  const name = `draft of ${document.body.dataset.username} at ${location.pathname}`;
   if (!area.value) area.value = sessionStorage.getItem(name) ?? "";
   const keep = () => (area.value ? sessionStorage.setItem(name, area.value) : sessionStorage.removeItem(name));
   area.addEventListener("input", keep);
@@ -56,6 +56,12 @@ for (const form of document.querySelectorAll("form.composer")) {
   const button = form.querySelector("button.main");
   const keep = keepDraft(form, area);
   const tell = count(form);
+
+  let tried = null;
+  const newKey = () => {
+    tried = null;
+    form.elements.idempotency_key.value = crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`;
+  };
 
   const refuse = (sentence) => {
     error.hidden = !sentence;
@@ -78,18 +84,21 @@ for (const form of document.querySelectorAll("form.composer")) {
     event.preventDefault();
     if (form.ariaBusy === "true") return; // once is enough
     form.ariaBusy = "true";
+    // The same words once more are a second try, with the same key; other words are another peep.
+    if (tried !== null && tried !== area.value) newKey();
+    const sent = (tried = area.value);
     try {
       const response = await send(form, button);
       const html = await response.text();
-      area.value = "";
+      if (area.value === sent) area.value = ""; // and not what was typed meanwhile
       refuse("");
       keep();
       tell();
       area.focus();
-      // A new peep, so a new key: with the old one the server would give the old peep again.
-      form.elements.idempotency_key.value = crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`;
+      newKey();
       document.dispatchEvent(new CustomEvent("peep:posted", { detail: { html } }));
     } catch (problem) {
+      if (problem.status === 409) newKey(); // the old one is spent
       refuse(problem.message);
     } finally {
       form.ariaBusy = "false";

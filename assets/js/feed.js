@@ -52,6 +52,9 @@ class PeepFeed extends HTMLElement {
     const edited = peep.querySelector(".edited");
     if (edited && !shown.querySelector(".edited")) shown.querySelector("[data-like-form]").after(edited);
     shown.dataset.tags = peep.dataset.tags ?? "";
+    for (const [at, count] of [...peep.querySelectorAll("[data-count]")].entries()) {
+      shown.querySelectorAll("[data-count]")[at].textContent = count.textContent;
+    }
     this.#dress(shown);
   }
 
@@ -97,9 +100,9 @@ class PeepFeed extends HTMLElement {
       const parent = peep.dataset.replyTo;
       return parent === which || this.#peeps.querySelector(`#peep-${CSS.escape(parent ?? "0")}`) !== null;
     }
-    // An old peep that was edited is not news: it is further down, or will be.
-    const newest = this.#peeps.querySelector("article.peep")?.id.slice(5);
-    if (newest && BigInt(peep.id.slice(5)) < BigInt(newest)) return false;
+    // One that is older than all that is shown comes with its own page.
+    const oldest = this.querySelector("[data-older]") && this.#peeps.querySelector(":scope > article:last-of-type");
+    if (oldest && number(peep) < number(oldest)) return false;
     if (kind === "all") return true;
     if (kind === "author") return peep.dataset.author === which;
     if (kind === "tag") return (peep.dataset.tags ?? "").split(" ").includes(which);
@@ -110,7 +113,7 @@ class PeepFeed extends HTMLElement {
     if (this.#kind === "below") return this.#insert(peep, "append");
     if (this.#atTop() || peep.dataset.author === document.body.dataset.viewer) {
       this.#show({});
-      this.#insert(peep, "prepend");
+      this.#insert(peep, "in order");
     } else {
       this.#waiting.push(peep);
       this.#offer();
@@ -125,17 +128,22 @@ class PeepFeed extends HTMLElement {
     if (this.#kind === "below") return this.#insert(peep, "append");
     if (this.#kind !== "all") return;
     this.#show({});
-    this.#insert(peep, "prepend");
+    this.#insert(peep, "in order");
   }
 
   #insert(peep, how) {
-    peep.toggleAttribute("data-new", how === "prepend" && peep.dataset.author !== document.body.dataset.viewer);
+    peep.toggleAttribute("data-new", how === "in order" && peep.dataset.author !== document.body.dataset.viewer);
     this.#peeps.setAttribute("role", "feed");
     this.#peeps.setAttribute("aria-label", "Peeps");
     this.querySelector("[data-empty]")?.remove();
     document.querySelector("[data-nobody]")?.remove(); // somebody does by now
     if (this.#kind === "below") this.#answersAbove(peep);
-    this.#peeps[how](this.#dress(peep));
+    this.#dress(peep);
+    if (how === "append") return this.#peeps.append(peep);
+    // Mostly at the top; but what was edited while we were away may come late.
+    const older = [...this.#peeps.children].find((other) => number(other) < number(peep));
+    if (older) older.before(peep);
+    else this.#peeps.append(peep);
   }
 
   // What it answers is told only where that is not the peep right above.
@@ -147,7 +155,7 @@ class PeepFeed extends HTMLElement {
   #show({ scroll }) {
     const waiting = this.#waiting;
     this.#waiting = [];
-    for (const peep of waiting) this.#insert(peep, "prepend");
+    for (const peep of waiting) this.#insert(peep, "in order");
     this.#offer();
     if (scroll) {
       scrollTo({ top: 0 });
@@ -229,6 +237,10 @@ class PeepFeed extends HTMLElement {
     tell(root);
     return root;
   }
+}
+
+function number(peep) {
+  return BigInt(peep.id.replace("peep-", ""));
 }
 
 function parse(html) {

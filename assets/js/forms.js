@@ -15,7 +15,7 @@ for (const button of document.querySelectorAll("[data-show]")) {
 document.querySelector('input[aria-invalid="true"]')?.focus();
 
 // Sends a form without leaving the page. Gives the response, or throws an Error that has the
-// sentence for the person who sent it.
+// sentence for the person who sent it, and the status if there was an answer.
 export async function send(form, submitter) {
   const body = new URLSearchParams(new FormData(form, submitter));
   let response;
@@ -29,5 +29,6 @@ export async function send(form, submitter) {
     location.assign(`/login?next=${encodeURIComponent(location.pathname + location.search)}`);
   }
   const problem = await response.json().catch(() => ({}));
-  throw new Error(problem.detail ?? "Something broke on our side. Try again.");
+  const error = new Error(problem.detail ?? "Something broke on our side. Try again.");
+  throw Object.assign(error, { status: response.status });
 }

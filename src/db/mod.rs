@@ -188,20 +188,19 @@ where
     }
 
     fn fail(self: Box<Self>, error: Error) {
-        let _ = self.reply.send(match self.result {
-            Some(Err(own)) => Err(own),
+        let answer = match self.result {
+            // What the engine did to it says less than why it was given up.
+            Some(Err(own)) if !matches!(own, Error::Internal(_)) => Err(own),
             _ => Err(error),
-        });
+        };
+        let _ = self.reply.send(answer);
     }
 }
 
 /// Runs a closure of the domain's; its panic becomes an error of its own, and the thread lives on.
 fn guarded<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
-    panic::catch_unwind(panic::AssertUnwindSafe(work)).unwrap_or_else(|panic| {
-        let said = panic.downcast_ref::<&str>().map(ToString::to_string);
-        let said = said.or_else(|| panic.downcast_ref::<String>().cloned());
-        Err(Error::internal(format!("a panic in a transaction: {}", said.unwrap_or_default())))
-    })
+    panic::catch_unwind(panic::AssertUnwindSafe(work))
+        .unwrap_or_else(|_| Err(Error::internal("a panic in a transaction")))
 }
 
 /// The SQL of one statement. Its text is `'static`, so statements are prepared once per

@@ -296,8 +296,7 @@ fn is_retryable(error: &Error) -> bool {
 /// The connection is gone: cut on the way, or by the server, which may be about to restart.
 pub(super) fn is_lost(error: &Error) -> bool {
     let goodbyes = [SqlState::ADMIN_SHUTDOWN, SqlState::CRASH_SHUTDOWN, SqlState::CANNOT_CONNECT_NOW];
-    driver_error(error)
-        .is_some_and(|e| e.is_closed() || e.code().is_some_and(|code| goodbyes.contains(code)))
+    driver_error(error).is_some_and(|e| e.is_closed() || e.code().is_some_and(|code| goodbyes.contains(code)))
 }
 
 /// One of ours for one of PostgreSQL's.

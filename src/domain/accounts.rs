@@ -106,7 +106,7 @@ impl Name {
     /// Cleans it. Refuses characters that turn the text around or hide in it.
     pub fn parse(raw: &str) -> Result<Self> {
         let rules = Rules { field: "name", limit: 50, lines: false, empty: "Tell us what to call you." };
-        if raw.chars().any(text::is_disguise) {
+        if text::is_disguised(raw) {
             return Err(Error::invalid(
                 "name",
                 "There is a character in it that can’t be seen. Type it anew.",
@@ -410,8 +410,13 @@ mod tests {
     #[test]
     fn names_are_on_one_line_and_pose_as_nobody() {
         assert_eq!(Name::parse("  Nell   Ashby ").expect("fine").as_str(), "Nell Ashby");
-        for raw in ["", "  ", "a\nb", "\u{202E}lleN", "Ne\u{200B}ll", &"n".repeat(51)] {
+        for raw in
+            ["", "  ", "a\nb", "\u{202E}lleN", "Ne\u{200B}ll", "Nell\u{200D}", "Ne\u{AD}ll", &"n".repeat(51)]
+        {
             assert!(Name::parse(raw).is_err(), "{raw:?}");
+        }
+        for raw in ["👩‍🚒 Ha", "می‌خواهم", "❤️", "ليلى حداد", "Ha\u{0300}"] {
+            assert!(Name::parse(raw).is_ok(), "{raw:?}");
         }
     }
 

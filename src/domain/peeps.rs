@@ -101,7 +101,10 @@ impl Member {
         if let Some(key) = key
             && let Some(id) = store::peeps::by_idempotency_key(tx, self.id(), key)?
         {
-            return store::peeps::by_id(tx, Some(self.id()), id);
+            self.check_repeated(tx, id, draft)?;
+            // If the answer to the first try was lost, the news of it may have been, too.
+            tx.emit(Emission { topic: Topic::Outbox, event: Event::JobDue });
+            return self.tell(tx, id);
         }
         if let Some(parent) = draft.reply_to {
             answer(tx, parent)?;
@@ -116,6 +119,20 @@ impl Member {
         let id = store::peeps::insert(tx, &new)?;
         self.refer(tx, id, &draft.body)?;
         self.tell(tx, id)
+    }
+
+    /// Refuses a key that was used for something else: the new words would be lost without a word.
+    fn check_repeated(&self, tx: &Tx<'_>, id: PeepId, draft: &Draft) -> Result<()> {
+        let posted = store::peeps::by_id(tx, Some(self.id()), id)?;
+        if posted.deleted_at.is_some() {
+            return Err(Error::Conflict("You have posted that before, and it has been deleted since."));
+        }
+        let first = store::peeps::versions(tx, id)?.into_iter().next();
+        let body = first.map_or(posted.body, |version| version.body);
+        if body != draft.body.as_str() || posted.reply_to.map(|parent| parent.id) != draft.reply_to {
+            return Err(Error::Conflict("Something else was posted with that key. Send this once more."));
+        }
+        Ok(())
     }
 
     /// Changes what one's own peep says. What it said before stays readable. No change at all is
@@ -240,8 +257,7 @@ pub struct Conversation {
 pub fn conversation(read: &Read<'_>, viewer: Option<AccountId>, id: PeepId) -> Result<Conversation> {
     let peep = store::peeps::by_id(read, viewer, id)?;
     let above = store::peeps::ancestors(read, viewer, id, ABOVE)?;
-    let mut below = store::peeps::descendants(read, viewer, id, BELOW)?;
-    below.retain(|p| p.deleted_at.is_none() || p.replies > 0);
+    let below = store::peeps::descendants(read, viewer, id, BELOW)?;
     if peep.deleted_at.is_some() && below.is_empty() {
         return Err(Error::NotFound);
     }

@@ -68,7 +68,7 @@ pub fn clean(raw: &str, rules: Rules) -> Result<String> {
 }
 
 /// Whether a character leaves ink, or at least means to.
-fn is_visible(c: char) -> bool {
+pub fn is_visible(c: char) -> bool {
     !c.is_whitespace()
         && !is_combining_mark(c)
         && !matches!(c,
@@ -78,12 +78,16 @@ fn is_visible(c: char) -> bool {
             | '\u{FEFF}' | '\u{FFA0}' | '\u{FFF0}'..='\u{FFF8}' | '\u{E0000}'..='\u{E0FFF}')
 }
 
-/// Whether a character turns the direction of the text around it, or hides: fine among one's own
-/// words, where they are isolated, but not in a name, where it could pose as another.
-pub fn is_disguise(c: char) -> bool {
-    matches!(c,
-        '\u{061C}' | '\u{200B}' | '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}'
-        | '\u{2060}'..='\u{206F}' | '\u{FEFF}' | '\u{E0000}'..='\u{E0FFF}')
+/// Whether text holds characters that hide, or turn the direction of what stands around them: fine
+/// among one's own words, where they are isolated, but not in a name, where they could pose as
+/// another. The joiners that scripts and emoji need may follow one of their own, never a plain letter.
+pub fn is_disguised(text: &str) -> bool {
+    let mut before = 'a';
+    text.chars().any(|c| {
+        let joins = matches!(c, '\u{200C}' | '\u{200D}' | '\u{FE0F}') && !before.is_ascii();
+        before = c;
+        !joins && !c.is_whitespace() && !is_combining_mark(c) && !is_visible(c)
+    })
 }
 
 /// A piece of what someone wrote.

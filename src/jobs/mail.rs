@@ -98,6 +98,10 @@ pub async fn mention(app: &App, job: JobId, peep: PeepId, to: AccountId) -> Resu
     let Some((peep, account, address)) = found else {
         return Ok(Outcome::Moot);
     };
+    if app.limits.mail(to).is_err() {
+        tracing::warn!(account = %to, "A member is mentioned very often: this mail is left out");
+        return Ok(Outcome::Moot);
+    }
     app.mailer.send(job, mention_mail(app, job, &peep, &account, &address)?).await
 }
 

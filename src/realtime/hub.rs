@@ -14,7 +14,7 @@ use std::{
     },
 };
 
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 /// Hands events out by topic. `T` is a topic, `E` an event, which should be cheap to clone.
 #[derive(Debug)]
@@ -32,6 +32,8 @@ struct Slot<T, E> {
     id: u64,
     letters: mpsc::Sender<(T, E)>,
     lagged: AtomicBool,
+    /// Wakes a reader that emptied its mailbox just before it was told that it lagged.
+    overflow: Notify,
 }
 
 impl<T, E> Default for Hub<T, E> {
@@ -47,6 +49,7 @@ impl<T: Clone + Eq + Hash, E: Clone> Hub<T, E> {
         for slot in topics.get(topic).into_iter().flatten() {
             if slot.letters.try_send((topic.clone(), event.clone())).is_err() {
                 slot.lagged.store(true, Ordering::Release);
+                slot.overflow.notify_one();
             }
         }
     }
@@ -57,7 +60,7 @@ impl<T: Clone + Eq + Hash, E: Clone> Hub<T, E> {
         let id = self.made.fetch_add(1, Ordering::Relaxed);
         Mailbox {
             hub: Arc::clone(self),
-            slot: Arc::new(Slot { id, letters, lagged: AtomicBool::new(false) }),
+            slot: Arc::new(Slot { id, letters, lagged: AtomicBool::new(false), overflow: Notify::new() }),
             topics: Vec::new(),
             received,
         }
@@ -117,24 +120,24 @@ impl<T: Clone + Eq + Hash, E: Clone> Mailbox<T, E> {
 
     /// The next letter, as soon as there is one. Safe to cancel: no letter is lost.
     pub async fn receive(&mut self) -> Delivery<T, E> {
-        let letter = if self.has_lagged() { None } else { self.received.recv().await };
-        // It may have overflowed while we waited; then this letter is not the next one any more.
-        match letter {
-            Some((topic, event)) if !self.slot.lagged.load(Ordering::Acquire) => {
-                Delivery::Letter(topic, event)
+        loop {
+            if let Some(delivery) = self.try_receive() {
+                return delivery;
             }
-            _ => {
-                self.slot.lagged.store(false, Ordering::Release);
-                while self.received.try_recv().is_ok() {}
-                Delivery::Lagged
+            tokio::select! {
+                letter = self.received.recv() => match letter {
+                    // It may have overflowed meanwhile; then this is not the next one any more.
+                    Some((topic, event)) if !self.has_lagged() => return Delivery::Letter(topic, event),
+                    _ => {}
+                },
+                () = self.slot.overflow.notified() => {}
             }
         }
     }
 
     /// The next letter, if one is waiting.
     pub fn try_receive(&mut self) -> Option<Delivery<T, E>> {
-        if self.has_lagged() {
-            self.slot.lagged.store(false, Ordering::Release);
+        if self.slot.lagged.swap(false, Ordering::AcqRel) {
             while self.received.try_recv().is_ok() {}
             return Some(Delivery::Lagged);
         }

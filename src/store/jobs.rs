@@ -59,17 +59,19 @@ impl Tx<'_> {
 /// [`finish`]ed or [`put_off`] before then.
 pub fn claim(tx: &mut Tx<'_>, node: &str, lease_ends: Time, limit: i64) -> Result<Vec<Job>> {
     let sql = dialect::claim_jobs(tx.engine());
-    tx.all(sql, params![node, lease_ends, tx.now(), limit], job)
+    let claimed = tx.all(sql, params![node, lease_ends, tx.now(), limit], job)?;
+    Ok(claimed.into_iter().flatten().collect())
 }
 
-fn job(row: &Row<'_>) -> Result<Job> {
-    let work: String = row.get(1)?;
-    Ok(Job {
-        id: row.get(0)?,
-        work: serde_json::from_str(&work).map_err(Error::internal)?,
-        attempts: row.get(2)?,
-        created_at: row.get(3)?,
-    })
+/// A job; `None` where it is of a kind that only a newer version knows. It is left to that one, and
+/// comes up again when its lease ends: it must not hold up the others.
+fn job(row: &Row<'_>) -> Result<Option<Job>> {
+    let (id, work): (JobId, String) = (row.get(0)?, row.get(1)?);
+    let Ok(work) = serde_json::from_str(&work) else {
+        tracing::error!(job = %id, "There is a job in the outbox that this version can't read");
+        return Ok(None);
+    };
+    Ok(Some(Job { id, work, attempts: row.get(2)?, created_at: row.get(3)? }))
 }
 
 /// The job is done, or given up: forgets it.

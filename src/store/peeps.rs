@@ -250,7 +250,8 @@ pub fn ancestors(read: &Read<'_>, viewer: Option<AccountId>, id: PeepId, limit: 
     )
 }
 
-/// The peeps below this one in its conversation, oldest first; at most `limit`.
+/// The peeps below this one in its conversation, oldest first; at most `limit`. Deleted ones are among
+/// them only if something answers them.
 pub fn descendants(read: &Read<'_>, viewer: Option<AccountId>, id: PeepId, limit: i64) -> Result<Vec<Peep>> {
     read.all(
         sql!(
@@ -261,6 +262,7 @@ pub fn descendants(read: &Read<'_>, viewer: Option<AccountId>, id: PeepId, limit
                      UNION ALL
                      SELECT c.id FROM below JOIN peeps c ON c.reply_to = below.id)
                  SELECT below.id FROM below)
+             AND (p.deleted_at IS NULL OR p.replies > 0)
              ORDER BY p.id LIMIT $3"
         ),
         &[seen_by(viewer), id.into(), limit.into()],

@@ -2,10 +2,14 @@
 //! them, and narrow for programs that guess or flood.
 
 use std::{
+    collections::HashMap,
     hash::Hash,
     net::IpAddr,
     num::NonZeroU32,
-    sync::atomic::{AtomicU32, Ordering},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
     time::Duration,
 };
 
@@ -24,7 +28,13 @@ pub struct Limits {
     log_in_as: Limit<String>,
     post_as: Limit<AccountId>,
     post_from: Limit<IpAddr>,
+    mail_to: Limit<AccountId>,
+    connect: Limit<IpAddr>,
+    sockets: Arc<Mutex<HashMap<IpAddr, usize>>>,
 }
+
+/// Sockets open from one place: a school of thirty classes, or somebody who holds them for sport.
+const SOCKETS: usize = 1_000;
 
 impl Limits {
     /// The limits, or none at all for load tests.
@@ -41,6 +51,11 @@ impl Limits {
             post_as: Limit::new("post", 40, Duration::from_secs(5), clock),
             // Many accounts in one place, but not a farm of them.
             post_from: Limit::new("post", 600, Duration::from_millis(500), clock),
+            // A lively evening; beyond it mentions are seen on the site.
+            mail_to: Limit::new("mail", 30, Duration::from_secs(120), clock),
+            // A school comes back after the server was restarted.
+            connect: Limit::new("connect", 1_500, Duration::from_millis(200), clock),
+            sockets: Arc::default(),
         }
     }
 
@@ -63,8 +78,52 @@ impl Limits {
         self.check(&self.post_as, &member)
     }
 
+    /// Somebody writes something small, such as a setting.
+    pub fn write(&self, from: IpAddr) -> Result<()> {
+        self.check(&self.post_from, &place(from)).map(drop)
+    }
+
+    /// A member is about to get an email. However many people call, nobody's mailbox is flooded.
+    pub fn mail(&self, to: AccountId) -> Result<()> {
+        self.check(&self.mail_to, &to).map(drop)
+    }
+
+    /// Somebody opens a socket from here. It counts until what this gives is dropped.
+    pub fn socket(&self, from: IpAddr) -> Result<Option<SocketPlace>> {
+        if !self.on {
+            return Ok(None);
+        }
+        let from = place(from);
+        self.connect.check(&from)?;
+        let mut open = self.sockets.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = open.entry(from).or_default();
+        if *count >= SOCKETS {
+            return Err(Error::TooMany { retry_after: Duration::from_secs(60) });
+        }
+        *count += 1;
+        Ok(Some(SocketPlace { from, sockets: Arc::clone(&self.sockets) }))
+    }
+
     fn check<K: Hash + Eq + Clone>(&self, limit: &Limit<K>, key: &K) -> Result<Option<Allowance>> {
         if self.on { limit.check(key).map(Some) } else { Ok(None) }
+    }
+}
+
+/// A socket's place among those from its address.
+pub struct SocketPlace {
+    from: IpAddr,
+    sockets: Arc<Mutex<HashMap<IpAddr, usize>>>,
+}
+
+impl Drop for SocketPlace {
+    fn drop(&mut self) {
+        let mut open = self.sockets.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = open.get_mut(&self.from) {
+            *count -= 1;
+            if *count == 0 {
+                open.remove(&self.from);
+            }
+        }
     }
 }
 
@@ -144,6 +203,17 @@ impl Allowance {
 mod tests {
     use super::*;
     use crate::clock::Time;
+
+    #[test]
+    fn one_place_holds_so_many_sockets_and_gets_them_back() {
+        let limits = Limits::new(true, &Clock::manual(Time::from_ms(0)));
+        let from = IpAddr::from([192, 0, 2, 1]);
+        let mut held: Vec<_> = (0..SOCKETS).map(|_| limits.socket(from).expect("there is room")).collect();
+        assert!(limits.socket(from).is_err(), "one more is too many");
+        limits.socket(IpAddr::from([192, 0, 2, 2])).expect("others have their own");
+        held.pop();
+        limits.socket(from).expect("a place is free again");
+    }
 
     #[test]
     fn a_guesser_is_stopped_and_may_come_back_later() {

@@ -13,7 +13,7 @@ use hyper::{Request, body::Incoming, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     net::{TcpListener, TcpStream as Stream},
-    sync::Semaphore,
+    sync::{OwnedSemaphorePermit, Semaphore},
     task::JoinHandle,
 };
 use tokio_io_timeout::TimeoutStream;
@@ -94,6 +94,7 @@ async fn accept(listener: TcpListener, router: Router, app: Arc<App>) {
             () = app.stop.cancelled() => break,
             place = Arc::clone(&room).acquire_owned() => place,
         };
+        let Ok(place) = place else { break }; // it is never closed
         let accepted = tokio::select! {
             () = app.stop.cancelled() => break,
             accepted = listener.accept() => accepted,
@@ -107,9 +108,11 @@ async fn accept(listener: TcpListener, router: Router, app: Arc<App>) {
                 continue;
             }
         };
-        let router = router.clone();
+        let seat = Seat(Arc::new(place));
+        let (router, kept) = (router.clone(), seat.clone());
         let service = service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(Peer(peer));
+            request.extensions_mut().insert(seat.clone());
             let mut router = router.clone();
             async move { router.call(request.map(Body::new)).await }
         });
@@ -125,7 +128,7 @@ async fn accept(listener: TcpListener, router: Router, app: Arc<App>) {
                     let _ = connection.await;
                 }
             }
-            drop(place);
+            drop(kept);
         });
     }
     drop(listener);
@@ -134,6 +137,11 @@ async fn accept(listener: TcpListener, router: Router, app: Arc<App>) {
         tracing::warn!("Some requests did not finish in time and were cut off");
     }
 }
+
+/// A connection's place among those that there is room for. It is free again when the last clone is
+/// dropped: a socket outlives the request that opened it.
+#[derive(Clone)]
+pub struct Seat(#[expect(dead_code, reason = "held, not read")] Arc<OwnedSemaphorePermit>);
 
 /// The stream, with an end to our patience where the client takes nothing of what we write.
 fn patient(stream: Stream) -> Pin<Box<TimeoutStream<Stream>>> {

@@ -9,6 +9,7 @@
 use std::{sync::Arc, time::Duration};
 
 use axum::{
+    Extension,
     extract::{
         Query, State, WebSocketUpgrade,
         ws::{CloseFrame, Message, Utf8Bytes, WebSocket, close_code},
@@ -22,7 +23,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::time::{Instant, interval_at};
 
-use super::{api, html};
+use super::{api, html, limits::SocketPlace, server::Seat, session::From};
 use crate::{
     Error, Result,
     app::App,
@@ -40,6 +41,9 @@ const REPLAY: i64 = 200;
 
 /// Changes replayed at most. Whoever missed more is told to load the page anew.
 const FAR_BEHIND: i64 = 1000;
+
+/// A replay is dear, and one a connection is what it takes: whoever asks again waits this long.
+const BETWEEN_REPLAYS: Duration = Duration::from_secs(2);
 
 /// The largest message a client may send; all that it has to say is where it wants to begin.
 const MESSAGE: usize = 4096;
@@ -71,6 +75,8 @@ pub async fn open(
     State(app): State<Arc<App>>,
     Query(asked): Query<Asked>,
     headers: HeaderMap,
+    From(from): From,
+    Extension(seat): Extension<Seat>,
     upgrade: WebSocketUpgrade,
 ) -> Result<Response> {
     if !same_origin(&app, &headers) {
@@ -82,11 +88,13 @@ pub async fn open(
         Some(_) => return Err(Error::invalid("format", "The formats are json and html.")),
     };
     let upgrade = upgrade.read_buffer_size(4096).max_message_size(MESSAGE).max_frame_size(MESSAGE);
+    let place = app.limits.socket(from)?;
     let tasks = app.tasks.clone();
     Ok(upgrade.on_upgrade(move |socket| {
         tasks.track_future(async move {
             let mailbox = app.hub.mailbox(MAILBOX);
-            let mut listener = Listener { app, socket, mailbox, format, last: None };
+            let mut listener =
+                Listener { app, socket, mailbox, format, last: None, replayed: None, _place: (seat, place) };
             let begun = match asked.stream {
                 Some(stream) => listener.subscribe(&stream, asked.since).await,
                 None => Ok(()),
@@ -97,6 +105,11 @@ pub async fn open(
             }
         })
     }))
+}
+
+/// By the two names that Mastodon has for it.
+fn is_public(stream: &str) -> bool {
+    matches!(stream, "public" | "public:local")
 }
 
 /// A page of another site would send its own origin; programs send none.
@@ -115,13 +128,16 @@ struct Listener {
     format: Format,
     /// The number of the last change that was sent; `None` while not subscribed.
     last: Option<i64>,
+    /// When something was last replayed by request.
+    replayed: Option<Instant>,
+    _place: (Seat, Option<SocketPlace>),
 }
 
 /// The socket is closed.
 #[derive(Debug)]
 struct Gone;
 
-impl From<axum::Error> for Gone {
+impl std::convert::From<axum::Error> for Gone {
     fn from(_: axum::Error) -> Self {
         Gone
     }
@@ -163,7 +179,7 @@ impl Listener {
         };
         match serde_json::from_str(&text) {
             Ok(Said::Subscribe { stream, since }) => self.subscribe(&stream, since).await,
-            Ok(Said::Unsubscribe { stream }) if stream == "public" => {
+            Ok(Said::Unsubscribe { stream }) if is_public(&stream) => {
                 self.mailbox.unsubscribe(&Topic::Public);
                 self.last = None;
                 Ok(())
@@ -180,8 +196,11 @@ impl Listener {
     }
 
     async fn subscribe(&mut self, stream: &str, since: Option<i64>) -> Result<(), Gone> {
-        if stream != "public" && stream != "public:local" {
+        if !is_public(stream) {
             return self.say(&json!({ "event": "error", "error": "There is no such stream." })).await;
+        }
+        if let Some(replayed) = self.replayed.replace(Instant::now()) {
+            tokio::time::sleep_until(replayed + BETWEEN_REPLAYS).await;
         }
         self.mailbox.subscribe(Topic::Public);
         let Ok(newest) = self.app.db.read(store::peeps::last_seq).await else {

@@ -65,3 +65,18 @@ test('after a peep the composer is empty, counts from 280 and has the focus', as
   await expect(composer(page)).toBeFocused();
   await expect(page.locator('form[action="/peeps"] .count')).toContainText('280 left');
 });
+
+test('what is typed while a peep is on its way is kept', async ({ page }) => {
+  let arrive;
+  const arrived = new Promise((resolve) => (arrive = resolve));
+  await page.route('**/peeps', async (route) => {
+    await arrived;
+    await route.continue();
+  });
+  await composer(page).fill('One of many.');
+  await page.getByRole('button', { name: 'Peep', exact: true }).click();
+  await composer(page).fill('And another');
+  arrive();
+  await expect(feed(page)).toHaveCount(1);
+  await expect(composer(page)).toHaveValue('And another');
+});

@@ -155,6 +155,22 @@ test('edits and deletions made while a page was cut off show when it is back', a
   await expect(feed(nells).locator('.words')).toHaveText(['Bread at eight'], { timeout: 30_000 });
 });
 
+test('a peep that was edited while a page was cut off is news to it all the same', async ({ chitter, request, visit }) => {
+  const laylas = await program(request, layla);
+  const nells = await visit(nell);
+  await laylas.post('Shown');
+  await expect(feed(nells)).toHaveCount(1);
+
+  // The page must come back after both, and its replay has the edited one last.
+  await nells.context().setOffline(true);
+  await chitter.restart();
+  const first = await laylas.post('First');
+  await laylas.post('Second');
+  await laylas.edit(first.id, 'First, edited');
+  await nells.context().setOffline(false);
+  await expect(feed(nells).locator('.words')).toHaveText(['Second', 'First, edited', 'Shown']);
+});
+
 test('scrolling down loads older peeps until there are none', async ({ page, request }) => {
   const laylas = await program(request, layla);
   const all = await laylas.fill(65);

@@ -6,7 +6,7 @@ use chitter::store;
 use reqwest::Method;
 use serde_json::json;
 
-use crate::common::{Home, PASSWORD, Person, World};
+use crate::common::{Home, PASSWORD, Person, World, until};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -262,6 +262,14 @@ on_both! {
         assert!(nell.is_logged_in().await, "and again");
         world.pass(181 * DAY);
         assert!(!nell.is_logged_in().await);
+        until("the session to be forgotten", || async {
+            let sessions = world
+                .app()
+                .db
+                .read(|read| read.one("SELECT COUNT(*) FROM sessions", &[], |row| row.get::<i64>(0)));
+            (sessions.await.ok() == Some(0)).then_some(())
+        })
+        .await;
     }
 
     async fn an_invented_cookie_is_nobody(world: World) {

@@ -33,6 +33,21 @@ async fn keyed(person: &Person, key: &str, status: &str) -> Answer {
 }
 
 on_both! {
+    async fn a_key_is_for_the_words_it_was_used_with(world: World) {
+        let [nell, ify] = world.members(["nell", "ify"]).await;
+        let first = keyed(&nell, "k", "Hello, Row.").await.is(200).json();
+        keyed(&nell, "k", "Something else").await.is(409);
+        keyed(&ify, "k", "Something else").await.is(200);
+        let edit = nell.request(Method::PUT, &format!("/api/v1/statuses/{}", id(&first)));
+        nell.sends(edit.json(&json!({ "status": "Hello, all." }))).await.is(200);
+        let again = keyed(&nell, "k", "Hello, Row.").await.is(200).json();
+        assert_eq!(id(&again), id(&first), "an edit since does not make it another");
+        nell.deletes(&id(&first)).await.is(303);
+        keyed(&nell, "k", "Hello, Row.").await.is(409);
+        let left = world.stranger().gets("/api/v1/timelines/public").await.is(200).json();
+        assert_eq!(left.as_array().map(Vec::len), Some(1), "only Ify's is there");
+    }
+
     async fn a_program_posts_a_status_and_reads_it_back(world: World) {
         let [nell, _ify] = world.members(["nell", "ify"]).await;
         let posted = nell.posts_by_api("Hello @ify & all <b> #Row\nhttps://row.example/").await;

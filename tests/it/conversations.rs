@@ -55,6 +55,19 @@ on_both! {
         assert!(page.complaint("body").is_some());
     }
 
+    async fn a_crowd_of_deleted_replies_hides_no_other(world: World) {
+        let [nell, mallory] = world.members(["nell", "mallory"]).await;
+        let question = nell.peeps("Who mends hub gears?").await;
+        for n in 0..201 {
+            let noise = mallory.replies(&question, &n.to_string()).await;
+            mallory.deletes(&noise).await.is(303);
+        }
+        let answer = nell.replies(&question, "Jörg does, I hear").await;
+        let page = world.stranger().opens(&nell.path_of(&question)).await;
+        let shown: Vec<_> = page.peeps().into_iter().map(|peep| peep.id).collect();
+        assert_eq!(shown, [question, answer]);
+    }
+
     async fn a_reply_to_what_is_gone_keeps_the_words(world: World) {
         let [nell, ify, joerg] = world.members(["nell", "ify", "joerg"]).await;
         let lonely = nell.peeps("Going, going").await;

@@ -166,7 +166,7 @@ on_both! {
                 (0, Ok(answer)) => assert_eq!(answer, n),
                 (1, Err(Error::Conflict(_))) => {}
                 (2, Err(Error::Internal(error))) => {
-                    assert!(error.to_string().contains("as it should"), "{error}");
+                    assert_eq!(error.to_string(), "a panic in a transaction", "and not what it said");
                 }
                 (_, other) => panic!("write {n}: {other:?}"),
             }
@@ -463,9 +463,10 @@ mod away {
             let (tell, emitted) = channel();
             let db = open(&home, tell).await;
             home.settings.database_url = admin;
-            (Desk { db, home, emitted: emitted.into() }, format!(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{role}'"
-            ))
+            (
+                Desk { db, home, emitted: emitted.into() },
+                format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{role}'"),
+            )
         };
         let nell = desk.member("nell").await;
         for round in 0..3 {
@@ -535,6 +536,19 @@ mod outbox {
                 "{told:?}"
             );
             assert_eq!(next_due(&desk).await, Some(desk.home.clock.now()), "it is due at once");
+        }
+
+        async fn a_peep_calls_twenty_people_and_no_more(desk: Desk) {
+            let names: Vec<String> = (0..25).map(|n| format!("next_{n}")).collect();
+            for name in &names {
+                desk.member(name.clone().leak()).await;
+            }
+            let nell = desk.member("nell").await;
+            desk.posts(&nell, &names.iter().map(|name| format!("@{name} ")).collect::<String>()).await;
+            assert_eq!(claim(&desk.db, "nell", 100).await.len(), 20);
+            assert_eq!(desk.count("SELECT COUNT(*) FROM mentions").await, 20);
+            desk.posts(&nell, &(0..25).map(|n| format!("#tag{n} ")).collect::<String>()).await;
+            assert_eq!(desk.count("SELECT COUNT(*) FROM tags").await, 20);
         }
 
         async fn a_claimed_job_is_nobody_else_s_until_its_lease_ends(desk: Desk) {

@@ -38,10 +38,12 @@ impl Composer {
 
     /// The same form once more, with what was typed in it and what is wrong with that.
     pub(super) fn refused(self, body: String, key: String, error: &Error) -> Self {
-        let error =
+        let sentence =
             fault(Some(error), "body").map_or_else(|| note(Some(error), &["body"]), |f| Some(f.into()));
         // The same key, because not every error knows whether the peep was stored all the same.
-        let key = if IdempotencyKey::parse(&key).is_ok() { key } else { self.key };
-        Composer { body, error, key, ..self }
+        // With a key that was used for other words one would never get on.
+        let keep = IdempotencyKey::parse(&key).is_ok() && !matches!(error, Error::Conflict(_));
+        let key = if keep { key } else { self.key };
+        Composer { body, error: sentence, key, ..self }
     }
 }

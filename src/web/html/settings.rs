@@ -19,7 +19,7 @@ use crate::{
     store,
     web::{
         respond::{Input, from_path},
-        session::Viewer,
+        session::{From, Viewer},
     },
 };
 
@@ -60,9 +60,11 @@ pub struct SettingsForm {
 /// `POST /settings`
 pub async fn save(
     State(app): State<Arc<App>>,
+    From(from): From,
     member: Member,
     Input(form): Input<SettingsForm>,
 ) -> Result<Response> {
+    app.limits.post(from, member.id())?;
     let wanted = form.mention_mail.is_some();
     app.db.write(move |tx| member.want_mention_mail(tx, wanted)).await?;
     Ok(Redirect::to("/settings?saved=1").into_response())
@@ -92,9 +94,11 @@ pub async fn unsubscribe_form(
 pub async fn unsubscribe(
     State(app): State<Arc<App>>,
     Path(token): Path<String>,
+    From(from): From,
     viewer: Viewer,
 ) -> Result<Response> {
     let account = subscriber(&app, &token)?;
+    app.limits.write(from)?;
     app.db.write(move |tx| store::accounts::set_mention_mail(tx, account, false)).await?;
     let shell = Shell::new(&app, viewer.member().as_ref(), Place::Elsewhere).await?;
     page(&UnsubscribePage { shell, path: String::new(), done: true })
