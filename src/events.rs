@@ -26,26 +26,30 @@ pub enum Topic {
 pub enum Event {
     /// A peep is new, edited or deleted. Numbered without gaps by the peep's `seq`, so that a
     /// listener can tell that it missed one, and replay it from the database.
-    Changed(Arc<Change>),
+    Changed(Arc<Told<Peep>>),
     /// A peep has other numbers under it. Unnumbered: who misses it sees the next one.
-    Counted {
-        /// Which peep.
-        id: PeepId,
-        /// How many like it now.
-        likes: i64,
-        /// How many direct replies it has now.
-        replies: i64,
-    },
+    Counted(Arc<Told<Counted>>),
     /// A job was put into the outbox.
     JobDue,
 }
 
-/// A changed peep, seen by nobody in particular, and how it is told: encoded once per format, by
-/// whoever needs it first, and shared by all who listen.
+/// The numbers under a peep.
+#[derive(Clone, Copy, Debug)]
+pub struct Counted {
+    /// Which peep.
+    pub id: PeepId,
+    /// How many like it now.
+    pub likes: i64,
+    /// How many direct replies it has now.
+    pub replies: i64,
+}
+
+/// What is told, and how: encoded once per format, by whoever needs it first, and shared by all who
+/// listen.
 #[derive(Debug)]
-pub struct Change {
-    /// The peep as it now is.
-    pub peep: Peep,
+pub struct Told<T> {
+    /// What it is about.
+    pub what: T,
     json: OnceLock<Bytes>,
     html: OnceLock<Bytes>,
 }
@@ -59,19 +63,19 @@ pub enum Format {
     Html,
 }
 
-impl Change {
-    /// The change that made the peep what it is. Whether its writer likes it is nobody else's.
-    pub fn new(peep: Peep) -> Self {
-        Change { peep: Peep { liked: false, ..peep }, json: OnceLock::new(), html: OnceLock::new() }
+impl<T> Told<T> {
+    /// Something to be told, in no format yet.
+    pub fn new(what: T) -> Self {
+        Told { what, json: OnceLock::new(), html: OnceLock::new() }
     }
 
-    /// The change in this format; `encode` is asked once.
-    pub fn frame(&self, format: Format, encode: impl FnOnce(&Peep) -> Bytes) -> Bytes {
+    /// It in this format; `encode` is asked once.
+    pub fn frame(&self, format: Format, encode: impl FnOnce(&T) -> Bytes) -> Bytes {
         let slot = match format {
             Format::Json => &self.json,
             Format::Html => &self.html,
         };
-        slot.get_or_init(|| encode(&self.peep)).clone()
+        slot.get_or_init(|| encode(&self.what)).clone()
     }
 }
 

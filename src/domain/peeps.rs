@@ -9,7 +9,7 @@ use super::{
 use crate::{
     Error, Result,
     db::Read,
-    events::{Change, Emission, Event, Topic, Tx},
+    events::{Counted, Emission, Event, Told, Topic, Tx},
     ids::{AccountId, PeepId},
     store::{
         self,
@@ -211,7 +211,9 @@ impl Member {
     /// Tells everyone of a change, and gives the peep as it now is.
     fn tell(&self, tx: &mut Tx<'_>, id: PeepId) -> Result<Peep> {
         let peep = store::peeps::by_id(tx, Some(self.id()), id)?;
-        let event = Event::Changed(Arc::new(Change::new(peep.clone())));
+        // Whether its writer likes it is nobody else's business.
+        let seen_by_all = Peep { liked: false, ..peep.clone() };
+        let event = Event::Changed(Arc::new(Told::new(seen_by_all)));
         tx.emit(Emission { topic: Topic::Public, event });
         Ok(peep)
     }
@@ -232,7 +234,8 @@ fn answer(tx: &mut Tx<'_>, parent: PeepId) -> Result<()> {
 }
 
 fn tell_counts(tx: &mut Tx<'_>, id: PeepId, counts: Counts) {
-    let event = Event::Counted { id, likes: counts.likes, replies: counts.replies };
+    let counted = Counted { id, likes: counts.likes, replies: counts.replies };
+    let event = Event::Counted(Arc::new(Told::new(counted)));
     tx.emit(Emission { topic: Topic::Public, event });
 }
 

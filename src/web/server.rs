@@ -109,7 +109,7 @@ async fn accept(listener: TcpListener, router: Router, app: Arc<App>) {
             }
         };
         let seat = Seat(Arc::new(place));
-        let (router, kept) = (router.clone(), seat.clone());
+        let router = router.clone();
         let service = service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(Peer(peer));
             request.extensions_mut().insert(seat.clone());
@@ -128,7 +128,6 @@ async fn accept(listener: TcpListener, router: Router, app: Arc<App>) {
                     let _ = connection.await;
                 }
             }
-            drop(kept);
         });
     }
     drop(listener);

@@ -28,16 +28,16 @@ pub struct Peer(pub SocketAddr);
 
 /// Where the request came from: the other end of the connection, or what a trusted proxy says.
 #[derive(Clone, Copy, Debug)]
-pub struct From(pub IpAddr);
+pub struct ClientAddr(pub IpAddr);
 
-impl FromRequestParts<Arc<App>> for From {
+impl FromRequestParts<Arc<App>> for ClientAddr {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self> {
         let Some(Peer(peer)) = parts.extensions.get() else {
             return Err(Error::internal("a request without a connection"));
         };
-        Ok(From(client(peer.ip(), &parts.headers, &app.config)))
+        Ok(ClientAddr(client(peer.ip(), &parts.headers, &app.config)))
     }
 }
 

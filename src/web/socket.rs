@@ -23,11 +23,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::time::{Instant, interval_at};
 
-use super::{api, html, limits::SocketPlace, server::Seat, session::From};
+use super::{api, html, limits::SocketPlace, server::Seat, session::ClientAddr};
 use crate::{
     Error, Result,
     app::App,
-    events::{Change, Event, Format, Topic},
+    events::{Counted, Event, Format, Told, Topic},
     realtime::hub::{Delivery, Mailbox},
     store::{self, peeps::Peep},
 };
@@ -75,7 +75,7 @@ pub async fn open(
     State(app): State<Arc<App>>,
     Query(asked): Query<Asked>,
     headers: HeaderMap,
-    From(from): From,
+    ClientAddr(from): ClientAddr,
     Extension(seat): Extension<Seat>,
     upgrade: WebSocketUpgrade,
 ) -> Result<Response> {
@@ -137,7 +137,7 @@ struct Listener {
 #[derive(Debug)]
 struct Gone;
 
-impl std::convert::From<axum::Error> for Gone {
+impl From<axum::Error> for Gone {
     fn from(_: axum::Error) -> Self {
         Gone
     }
@@ -220,10 +220,9 @@ impl Listener {
         while let Some(delivery) = next {
             match delivery {
                 Delivery::Letter(_, Event::Changed(change)) => self.change(&change).await?,
-                Delivery::Letter(_, Event::Counted { id, likes, replies }) if self.last.is_some() => {
-                    let text = json!({ "event": "counts", "id": id, "likes": likes, "replies": replies });
-                    // Mastodon has no such event; programs get it all the same, and skip it.
-                    self.socket.feed(Message::Text(text.to_string().into())).await?;
+                Delivery::Letter(_, Event::Counted(counted)) if self.last.is_some() => {
+                    // Mastodon has no such event; its clients skip it.
+                    self.feed(counted.frame(Format::Json, counts_frame)).await?;
                 }
                 Delivery::Letter(..) => {}
                 Delivery::Lagged => self.catch_up().await?,
@@ -233,9 +232,9 @@ impl Listener {
         Ok(self.socket.flush().await?)
     }
 
-    async fn change(&mut self, change: &Change) -> Result<(), Gone> {
+    async fn change(&mut self, change: &Told<Peep>) -> Result<(), Gone> {
         let Some(last) = self.last else { return Ok(()) };
-        match change.peep.seq {
+        match change.what.seq {
             seq if seq <= last => Ok(()),
             seq if seq == last + 1 => {
                 let frame = change.frame(self.format, |peep| self.encode(peep));
@@ -302,6 +301,12 @@ struct Frame {
     seq: i64,
     id: String,
     html: String,
+}
+
+/// New numbers under a peep; the same for pages and programs.
+fn counts_frame(counted: &Counted) -> Bytes {
+    let Counted { id, likes, replies } = counted;
+    json!({ "event": "counts", "id": id, "likes": likes, "replies": replies }).to_string().into()
 }
 
 /// A change as our own pages want it: the peep, rendered.

@@ -133,7 +133,7 @@ fn work(n: i64) -> Work {
 
 fn seqs(emitted: &[Emission]) -> Vec<i64> {
     let changes = emitted.iter().filter_map(|emission| match &emission.event {
-        Event::Changed(change) => Some(change.peep.seq),
+        Event::Changed(change) => Some(change.what.seq),
         _ => None,
     });
     changes.collect()

@@ -27,7 +27,7 @@ use crate::{
     web::{
         public::{Made, Public},
         respond::{Input, from_path},
-        session::{From, Viewer, has_session},
+        session::{ClientAddr, Viewer, has_session},
     },
 };
 
@@ -141,7 +141,7 @@ impl Posted {
 /// `POST /api/v1/statuses`
 pub async fn post(
     State(app): State<Arc<App>>,
-    From(from): From,
+    ClientAddr(from): ClientAddr,
     member: Member,
     headers: HeaderMap,
     Input(posted): Input<Posted>,
@@ -173,7 +173,7 @@ pub async fn get(
 pub async fn edit(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
-    From(from): From,
+    ClientAddr(from): ClientAddr,
     member: Member,
     Input(posted): Input<Posted>,
 ) -> Result<Json<Status>> {
@@ -188,7 +188,7 @@ pub async fn edit(
 pub async fn delete(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
-    From(from): From,
+    ClientAddr(from): ClientAddr,
     member: Member,
 ) -> Result<Json<Status>> {
     let id = from_path(&id)?;
@@ -224,7 +224,7 @@ pub async fn history(State(app): State<Arc<App>>, Path(id): Path<String>) -> Res
 pub async fn favourite(
     app: State<Arc<App>>,
     id: Path<String>,
-    from: From,
+    from: ClientAddr,
     member: Member,
 ) -> Result<Json<Status>> {
     like(app, id, from, member, true).await
@@ -234,7 +234,7 @@ pub async fn favourite(
 pub async fn unfavourite(
     app: State<Arc<App>>,
     id: Path<String>,
-    from: From,
+    from: ClientAddr,
     member: Member,
 ) -> Result<Json<Status>> {
     like(app, id, from, member, false).await
@@ -243,7 +243,7 @@ pub async fn unfavourite(
 async fn like(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
-    From(from): From,
+    ClientAddr(from): ClientAddr,
     member: Member,
     likes: bool,
 ) -> Result<Json<Status>> {

@@ -19,7 +19,7 @@ use crate::{
     },
     web::{
         respond::{Input, head},
-        session::{From, Viewer, set_cookie},
+        session::{ClientAddr, Viewer, set_cookie},
     },
 };
 
@@ -79,7 +79,7 @@ pub async fn sign_up_form(
 /// `POST /signup`
 pub async fn sign_up(
     State(app): State<Arc<App>>,
-    From(from): From,
+    ClientAddr(from): ClientAddr,
     viewer: Viewer,
     Input(form): Input<SignUpForm>,
 ) -> Result<Response> {
@@ -175,7 +175,7 @@ pub async fn log_in_form(
 /// `POST /login`
 pub async fn log_in(
     State(app): State<Arc<App>>,
-    From(from): From,
+    ClientAddr(from): ClientAddr,
     viewer: Viewer,
     Input(form): Input<LogInForm>,
 ) -> Result<Response> {

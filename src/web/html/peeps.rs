@@ -30,7 +30,7 @@ use crate::{
     store::{self, peeps::Peep},
     web::{
         respond::{FRAGMENT, Input, from_path, head},
-        session::{From, Viewer},
+        session::{ClientAddr, Viewer},
     },
 };
 
@@ -138,7 +138,7 @@ impl PostForm {
 /// `POST /peeps`
 pub async fn post(
     State(app): State<Arc<App>>,
-    From(from): From,
+    ClientAddr(from): ClientAddr,
     member: Member,
     headers: HeaderMap,
     Input(form): Input<PostForm>,
@@ -219,7 +219,7 @@ pub struct EditForm {
 pub async fn edit(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
-    From(from): From,
+    ClientAddr(from): ClientAddr,
     member: Member,
     Input(form): Input<EditForm>,
 ) -> Result<Response> {
@@ -271,7 +271,7 @@ pub async fn delete_form(
 pub async fn delete(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
-    From(from): From,
+    ClientAddr(from): ClientAddr,
     member: Member,
 ) -> Result<Response> {
     let id = from_path(&id)?;
@@ -291,7 +291,7 @@ pub struct LikeForm {
 pub async fn like(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
-    From(from): From,
+    ClientAddr(from): ClientAddr,
     member: Member,
     headers: HeaderMap,
     Input(form): Input<LikeForm>,

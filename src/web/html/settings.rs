@@ -19,7 +19,7 @@ use crate::{
     store,
     web::{
         respond::{Input, from_path},
-        session::{From, Viewer},
+        session::{ClientAddr, Viewer},
     },
 };
 
@@ -60,7 +60,7 @@ pub struct SettingsForm {
 /// `POST /settings`
 pub async fn save(
     State(app): State<Arc<App>>,
-    From(from): From,
+    ClientAddr(from): ClientAddr,
     member: Member,
     Input(form): Input<SettingsForm>,
 ) -> Result<Response> {
@@ -94,7 +94,7 @@ pub async fn unsubscribe_form(
 pub async fn unsubscribe(
     State(app): State<Arc<App>>,
     Path(token): Path<String>,
-    From(from): From,
+    ClientAddr(from): ClientAddr,
     viewer: Viewer,
 ) -> Result<Response> {
     let account = subscriber(&app, &token)?;
