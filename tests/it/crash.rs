@@ -151,6 +151,14 @@ on_both! {
         assert_eq!(nell.opens("/").await.words(), ["half of it and the rest"]);
     }
 
+    async fn it_can_be_told_to_stop_as_soon_as_it_says_where_it_is(home: Home) {
+        for _ in 0..3 {
+            let mut program = Program::serve(&home);
+            program.is_told_to_stop();
+            assert_eq!(program.ends().code(), Some(0), "{}", program.said());
+        }
+    }
+
     async fn connections_that_say_nothing_do_not_hold_up_the_end(home: Home) {
         let mut program = Program::serve(&home);
         let address = program.url.strip_prefix("http://").expect("an address").to_owned();

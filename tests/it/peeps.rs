@@ -190,6 +190,21 @@ on_both! {
         assert_eq!(world.stranger().opens("/").await.peeps().len(), 2, "someone else's key is another key");
     }
 
+    async fn a_form_that_was_sent_before_does_not_swallow_other_words(world: World) {
+        let [nell] = world.members(["nell"]).await;
+        let key = nell.opens("/").await.value("idempotency_key");
+        nell.posts("/peeps", &[("body", "Hello."), ("idempotency_key", &key)]).await.is(303);
+        // She goes back in her browser, and types something else into the same form.
+        let form = [("body", "And good night."), ("idempotency_key", key.as_str())];
+        let page = nell.posts("/peeps", &form).await.is(409).page();
+        assert_eq!(page.value("body"), "And good night.");
+        assert!(page.complaint("body").is_some());
+        let another = page.value("idempotency_key");
+        assert_ne!(another, key, "the form in the answer is another one");
+        nell.posts("/peeps", &[("body", "And good night."), ("idempotency_key", &another)]).await.is(303);
+        assert_eq!(world.stranger().opens("/").await.words(), ["And good night.", "Hello."]);
+    }
+
     async fn a_refused_form_can_be_sent_again_once_it_is_mended(world: World) {
         let [nell] = world.members(["nell"]).await;
         let key = nell.opens("/").await.value("idempotency_key");
