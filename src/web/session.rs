@@ -3,6 +3,7 @@
 use std::{
     net::{IpAddr, SocketAddr},
     sync::Arc,
+    time::Duration,
 };
 
 use axum::{
@@ -133,9 +134,13 @@ fn cookie_name(config: &Config) -> &'static str {
     if config.base_url.is_https() { "__Host-chitter_session" } else { "chitter_session" }
 }
 
+/// How long browsers are asked to keep the cookie: as long as they will (RFC 6265bis caps it at 400
+/// days). Whether the session still holds is the database's to say, by when it was last used.
+const KEPT: Duration = Duration::from_secs(400 * 24 * 3600);
+
 /// The header that starts a session in the browser, or, without a token, ends it.
 pub fn set_cookie(config: &Config, token: Option<&Token>) -> (header::HeaderName, String) {
-    let lasts = token.map_or(0, |_| sessions::LASTS.as_secs());
+    let lasts = token.map_or(0, |_| KEPT.as_secs());
     let cookie = Cookie::build((cookie_name(config), token.map_or("", Token::as_str)))
         .path("/")
         .http_only(true)

@@ -46,7 +46,7 @@ on_both! {
         let secret = secret.strip_prefix("chitter_session=").expect("the session's cookie");
         assert!(secret.len() >= 43, "256 bits of randomness: {secret}");
         let attributes: Vec<_> = attributes.split("; ").collect();
-        for attribute in ["HttpOnly", "SameSite=Lax", "Path=/", "Max-Age=15552000"] {
+        for attribute in ["HttpOnly", "SameSite=Lax", "Path=/", "Max-Age=34560000"] {
             assert!(attributes.contains(&attribute), "{attribute} is missing in {cookie}");
         }
         assert!(!cookie.contains("Domain="), "no other host has it: {cookie}");
