@@ -68,7 +68,7 @@ pub fn clean(raw: &str, rules: Rules) -> Result<String> {
 }
 
 /// Whether a character leaves ink, or at least means to.
-pub fn is_visible(c: char) -> bool {
+fn is_visible(c: char) -> bool {
     !c.is_whitespace()
         && !is_combining_mark(c)
         && !matches!(c,

@@ -51,7 +51,7 @@ impl Limits {
             post_as: Limit::new("post", 40, Duration::from_secs(5), clock),
             // Many accounts in one place, but not a farm of them.
             post_from: Limit::new("post", 600, Duration::from_millis(500), clock),
-            // A lively evening; beyond it mentions are seen on the site.
+            // A lively evening; beyond it the mails wait.
             mail_to: Limit::new("mail", 30, Duration::from_secs(120), clock),
             // A school comes back after the server was restarted.
             connect: Limit::new("connect", 1_500, Duration::from_millis(200), clock),

@@ -301,6 +301,18 @@ mod later {
             );
         }
 
+        async fn whoever_is_called_too_often_gets_the_mail_later(home: Home) {
+            let (world, mut post) = with_mail(home.with_limits(), Manner::Accepts).await;
+            let [nell, _ify] = world.members(["nell", "ify"]).await;
+            let ify = world.app().db.read(|read| chitter::domain::accounts::member(read, "ify")).await.expect("a member");
+            while world.app().limits.mail(ify.id()).is_ok() {}
+            nell.peeps("@ify hello").await;
+            world.job_fails(1).await;
+            assert!(post.rest().is_empty(), "not yet");
+            world.clock().advance(Duration::from_secs(121));
+            assert!(post.delivers().await.text().contains("hello"), "what was promised is kept");
+        }
+
         async fn after_a_day_it_is_given_up(home: Home) {
             let (world, mut post) = with_mail(home, Manner::Refuses).await;
             let [nell, _ify] = world.members(["nell", "ify"]).await;
