@@ -16,15 +16,21 @@ use sha2::Sha256;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    Error,
     clock::Clock,
     config::Config,
     db::{self, Setup},
     events::{Db, Emission, Event, Topic},
-    ids::{Ids, hex},
+    files::Files,
+    ids::{Ids, hex, random},
     jobs::mail::Mailer,
     realtime::hub::Hub,
-    web::{limits::Limits, passwords::Passwords, public::PublicPages},
+    web::{
+        limits::Limits,
+        passwords::Passwords,
+        pictures::Pictures,
+        presence::{self, Presence},
+        public::PublicPages,
+    },
 };
 
 /// The hub with our topics and events.
@@ -46,6 +52,12 @@ pub struct App {
     pub mailer: Mailer,
     /// The bounded pool that hashes passwords.
     pub passwords: Passwords,
+    /// The bounded pool that makes pictures anew.
+    pub pictures: Pictures,
+    /// What people sent along.
+    pub files: Files,
+    /// Who has what conversation open.
+    pub presence: Presence,
     /// How often is too often.
     pub limits: Limits,
     /// The pages that strangers see, ready in memory.
@@ -82,9 +94,13 @@ impl App {
                 db::Db::sqlite(&file, setup).map_err(|e| format!("can't open {}: {e}", file.display()))
             }
         }?;
+        let files = data.path.join("files");
         Ok(Arc::new(App {
             mailer: Mailer::new(&config, &data.path.join("outbox"))?,
             passwords: Passwords::new(),
+            pictures: Pictures::new(),
+            files: Files::open(&files).map_err(|e| format!("can't use {}: {e}", files.display()))?,
+            presence: presence::nobody(),
             limits: Limits::new(config.limits, &clock),
             public: PublicPages::new(changes),
             stop: CancellationToken::new(),
@@ -143,7 +159,7 @@ impl DataDir {
         let mut node = String::new();
         lock.read_to_string(&mut node).map_err(at(&lock_file))?;
         if node.trim().is_empty() {
-            node = hex(&random::<8>()?);
+            node = hex(&random::<8>().map_err(|e| e.to_string())?);
             lock.rewind().and_then(|()| writeln!(lock, "{node}")).map_err(at(&lock_file))?;
         }
         let key = key(&path.join("key"))?;
@@ -174,7 +190,7 @@ fn key(file: &Path) -> Result<[u8; 32], String> {
             )
         }),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-            let key = random::<32>()?;
+            let key = random::<32>().map_err(|e| e.to_string())?;
             let mut open = fs::OpenOptions::new();
             let mut file = open.write(true).create_new(true).mode(0o600).open(file).map_err(at)?;
             file.write_all(&key).and_then(|()| file.sync_all()).map_err(at)?;
@@ -182,10 +198,4 @@ fn key(file: &Path) -> Result<[u8; 32], String> {
         }
         Err(e) => Err(at(e)),
     }
-}
-
-fn random<const N: usize>() -> Result<[u8; N], String> {
-    let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).map_err(|e| Error::internal(e).to_string())?;
-    Ok(bytes)
 }

@@ -29,6 +29,11 @@ impl Time {
         Duration::from_millis(u64::try_from(self.0 - earlier.0).unwrap_or(0))
     }
 
+    /// Reads RFC 3339 in any offset, as `2026-11-20T14:31:07Z`.
+    pub fn parse(raw: &str) -> Option<Self> {
+        raw.trim().parse::<jiff::Timestamp>().ok().map(|t| Time(t.as_millisecond()))
+    }
+
     /// RFC 3339 in UTC with milliseconds, as `2026-11-20T14:31:07.512Z`.
     pub fn rfc3339(self) -> String {
         match jiff::Timestamp::from_millisecond(self.0) {

@@ -4,7 +4,11 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 
-use crate::{db, ids::PeepId, store::peeps::Peep};
+use crate::{
+    db,
+    ids::{AccountId, ConversationId, PeepId},
+    store::{messages::Message, peeps::Peep, rooms::Link},
+};
 
 /// The database as all of Chitter uses it.
 pub type Db = db::Db<Emission>;
@@ -17,6 +21,8 @@ pub type Tx<'a> = db::Tx<'a, Emission>;
 pub enum Topic {
     /// Everyone who has the public stream open.
     Public,
+    /// Everyone who has this conversation open.
+    Conversation(ConversationId),
     /// The worker that does the outbox's jobs.
     Outbox,
 }
@@ -29,8 +35,89 @@ pub enum Event {
     Changed(Arc<Told<Peep>>),
     /// A peep has other numbers under it. Unnumbered: who misses it sees the next one.
     Counted(Arc<Told<Counted>>),
+    /// In a conversation a message is new, or an earlier one was edited, deleted or reacted to.
+    /// Numbered without gaps by the message's `change`, together with [`Event::Room`],
+    /// [`Event::Left`] and [`Event::Closed`].
+    Said(Arc<Told<Said>>),
+    /// A room has another name, another link, another owner, or is locked or no longer.
+    Room(Arc<Told<Altered>>),
+    /// Someone is no longer in the conversation: `None` for everyone but its owner. Whoever that is
+    /// hears nothing more.
+    Left {
+        /// The change's number.
+        change: i64,
+        /// Who.
+        account: Option<AccountId>,
+        /// Who stays when everyone goes.
+        owner: Option<AccountId>,
+    },
+    /// The conversation is gone for everyone.
+    Closed,
+    /// Who has the conversation open. Unnumbered: the next one tells it all again.
+    Here(Arc<Told<Here>>),
+    /// Someone is typing. Unnumbered.
+    Typing(Arc<Told<Typing>>),
     /// A job was put into the outbox.
     JobDue,
+}
+
+/// Something said in a conversation.
+#[derive(Clone, Debug)]
+pub struct Said {
+    /// The message as it is now.
+    pub message: Message,
+    /// Whether it has just been said, or was said before and changed.
+    pub new: bool,
+}
+
+/// A room after it was altered.
+#[derive(Clone, Debug)]
+pub struct Altered {
+    /// Which.
+    pub id: ConversationId,
+    /// The change's number.
+    pub change: i64,
+    /// Its name.
+    pub name: String,
+    /// Whether it can only be read.
+    pub locked: bool,
+    /// Whose it is.
+    pub owner: Option<AccountId>,
+    /// Its link.
+    pub link: Link,
+}
+
+/// Who has a conversation open.
+#[derive(Clone, Debug)]
+pub struct Here {
+    /// Which.
+    pub conversation: ConversationId,
+    /// How many.
+    pub count: usize,
+    /// How many of them are guests.
+    pub guests: usize,
+    /// The first of them.
+    pub people: Vec<Somebody>,
+}
+
+/// Someone who is in a conversation, as it is called there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Somebody {
+    /// The account.
+    pub id: AccountId,
+    /// What it is called.
+    pub name: String,
+    /// Whether it is a guest.
+    pub guest: bool,
+}
+
+/// Someone is typing.
+#[derive(Clone, Debug)]
+pub struct Typing {
+    /// Where.
+    pub conversation: ConversationId,
+    /// Who.
+    pub who: Somebody,
 }
 
 /// The numbers under a peep.

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use crate::clock::Time;
+use crate::{Error, Result, clock::Time};
 
 /// Makes ids: the upper 48 bits are the millisecond, the lower 16 count up within it from a salt
 /// of this process, so that several nodes on one database rarely ask for the same one (and where
@@ -45,6 +45,36 @@ impl Default for Ids {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// The client's name for one attempt, so that a second try is known as one.
+#[derive(Clone, Debug)]
+pub struct IdempotencyKey(String);
+
+impl IdempotencyKey {
+    /// 1 to 255 visible ASCII characters.
+    pub fn parse(raw: &str) -> Result<Self> {
+        let fits = (1..=255).contains(&raw.len()) && raw.bytes().all(|b| b.is_ascii_graphic() || b == b' ');
+        if !fits {
+            return Err(Error::invalid(
+                "idempotency_key",
+                "An idempotency key has 1 to 255 ASCII characters.",
+            ));
+        }
+        Ok(IdempotencyKey(raw.into()))
+    }
+
+    /// As the client wrote it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Random bytes that nobody can guess.
+pub fn random<const N: usize>() -> Result<[u8; N]> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(Error::internal)?;
+    Ok(bytes)
 }
 
 /// Bytes as lower-case hex.
@@ -121,6 +151,14 @@ id_types! {
     AccountId,
     /// The id of a peep.
     PeepId,
+    /// The id of a conversation: a room's, for one.
+    ConversationId,
+    /// The id of a message.
+    MessageId,
+    /// The id of a file that was sent along.
+    AttachmentId,
+    /// The id of a hook.
+    HookId,
     /// The id of a job in the outbox.
     JobId,
 }

@@ -16,7 +16,7 @@ use crate::{
         peeps::{Body, Draft},
     },
     events::Tx,
-    ids::{Ids, PeepId},
+    ids::{Ids, PeepId, random},
     store,
 };
 
@@ -83,7 +83,7 @@ pub async fn seed(config: Config, password: Option<String>) -> Result<Seeded, St
         let applicant = app.db.read(move |read| application.check(read)).await.map_err(told)?;
         let hash = app.passwords.hash(&password).await.map_err(told)?;
         let join = move |tx: &mut Tx<'_>| {
-            let id = applicant.join(tx, &hash)?;
+            let id = applicant.join(tx, None, &hash)?;
             // Nobody reads the mail of people who are not there.
             store::accounts::set_mention_mail(tx, id, false)
         };
@@ -112,7 +112,5 @@ pub async fn seed(config: Config, password: Option<String>) -> Result<Seeded, St
 }
 
 fn random_password() -> Result<String> {
-    let mut bytes = [0; 12];
-    getrandom::fill(&mut bytes).map_err(crate::Error::internal)?;
-    Ok(BASE64_URL_SAFE_NO_PAD.encode(bytes))
+    Ok(BASE64_URL_SAFE_NO_PAD.encode(random::<12>()?))
 }

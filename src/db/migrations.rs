@@ -7,8 +7,10 @@ use rusqlite::Connection;
 use crate::{Error, Result, clock::Time};
 
 /// Every migration in order; its number is its place, counted from 1.
-const ALL: &[(&str, &str)] =
-    &[("0001_accounts_and_peeps", include_str!("../../migrations/0001_accounts_and_peeps.sql"))];
+const ALL: &[(&str, &str)] = &[
+    ("0001_accounts_and_peeps", include_str!("../../migrations/0001_accounts_and_peeps.sql")),
+    ("0002_rooms", include_str!("../../migrations/0002_rooms.sql")),
+];
 
 /// In SQLite only `INTEGER PRIMARY KEY` is the rowid itself; `BIGINT` would be a second index.
 const SQLITE_ID: (&str, &str) = ("BIGINT PRIMARY KEY", "INTEGER PRIMARY KEY");

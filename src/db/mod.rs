@@ -128,6 +128,26 @@ impl<E: Send + 'static> Db<E> {
         }
     }
 
+    /// Runs a read that may take long, such as a search: on SQLite on a thread of its own, so that
+    /// nobody else waits for it.
+    pub async fn read_long<T, F>(&self, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: Fn(&Read<'_>) -> Result<T> + Send + 'static,
+    {
+        match &*self.0 {
+            Inner::Sqlite(_) => {
+                let db = self.clone();
+                let run = move || match &*db.0 {
+                    Inner::Sqlite(db) => db.read(work),
+                    Inner::Postgres(_) => Err(Error::Busy), // it was SQLite a line above
+                };
+                tokio::task::spawn_blocking(run).await.map_err(Error::internal)?
+            }
+            Inner::Postgres(_) => self.read(work).await,
+        }
+    }
+
     /// Which engine this is.
     pub fn engine(&self) -> Engine {
         match &*self.0 {

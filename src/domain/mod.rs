@@ -1,6 +1,12 @@
 //! The nouns and their verbs: synchronous, over a transaction. No HTTP, no SQL, no waiting.
 
 pub mod accounts;
+pub mod attachments;
+pub mod conversations;
+pub mod hooks;
+pub mod messages;
+pub mod names;
 pub mod peeps;
+pub mod rooms;
 pub mod sessions;
 pub mod text;

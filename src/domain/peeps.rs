@@ -10,7 +10,7 @@ use crate::{
     Error, Result,
     db::Read,
     events::{Counted, Emission, Event, Told, Topic, Tx},
-    ids::{AccountId, PeepId},
+    ids::{AccountId, IdempotencyKey, PeepId},
     store::{
         self,
         jobs::Work,
@@ -76,28 +76,10 @@ pub struct Draft {
     pub idempotency_key: Option<IdempotencyKey>,
 }
 
-/// The client's name for one attempt, so that a second try is known as one.
-#[derive(Clone, Debug)]
-pub struct IdempotencyKey(String);
-
-impl IdempotencyKey {
-    /// 1 to 255 visible ASCII characters.
-    pub fn parse(raw: &str) -> Result<Self> {
-        let fits = (1..=255).contains(&raw.len()) && raw.bytes().all(|b| b.is_ascii_graphic() || b == b' ');
-        if !fits {
-            return Err(Error::invalid(
-                "idempotency_key",
-                "An idempotency key has 1 to 255 ASCII characters.",
-            ));
-        }
-        Ok(IdempotencyKey(raw.into()))
-    }
-}
-
 impl Member {
     /// Posts a peep, tells everyone, and promises an email to whom it mentions.
     pub fn post(&self, tx: &mut Tx<'_>, draft: &Draft) -> Result<Peep> {
-        let key = draft.idempotency_key.as_ref().map(|key| key.0.as_str());
+        let key = draft.idempotency_key.as_ref().map(IdempotencyKey::as_str);
         if let Some(key) = key
             && let Some(id) = store::peeps::by_idempotency_key(tx, self.id(), key)?
         {

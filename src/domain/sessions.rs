@@ -6,11 +6,11 @@ use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use sha2::{Digest, Sha256};
 
 use crate::{
-    Error, Result,
+    Result,
     clock::Time,
     db::Read,
     events::Tx,
-    ids::AccountId,
+    ids::{AccountId, random},
     store::{self, accounts::Account},
 };
 
@@ -20,7 +20,7 @@ pub const LASTS: Duration = Duration::from_secs(180 * 24 * 3600);
 /// How often its use is noted: often enough for the above, rare enough to cost nothing.
 const NOTED: Duration = Duration::from_secs(24 * 3600);
 
-/// A session's secret: 256 random bits, in the cookie alone. The database has its SHA-256, so a
+/// A session's secret: 256 random bits, in the cookie or the program alone. The database has its SHA-256, so a
 /// stolen backup opens no session. It never prints itself.
 #[derive(Clone)]
 pub struct Token(String);
@@ -28,22 +28,20 @@ pub struct Token(String);
 impl Token {
     /// A fresh one.
     pub fn random() -> Result<Self> {
-        let mut bytes = [0; 32];
-        getrandom::fill(&mut bytes).map_err(Error::internal)?;
-        Ok(Token(BASE64_URL_SAFE_NO_PAD.encode(bytes)))
+        Ok(Token(BASE64_URL_SAFE_NO_PAD.encode(random::<32>()?)))
     }
 
-    /// What a cookie says, whether or not it is one of ours.
-    pub fn from_cookie(value: &str) -> Self {
+    /// What a cookie or a header says, whether or not it is one of ours.
+    pub fn presented(value: &str) -> Self {
         Token(value.into())
     }
 
-    /// For the cookie.
+    /// For the cookie, or the program that asked for it.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    fn hash(&self) -> String {
+    pub(super) fn hash(&self) -> String {
         crate::ids::hex(&Sha256::digest(self.0.as_bytes()))
     }
 }

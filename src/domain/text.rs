@@ -103,6 +103,81 @@ pub enum Segment<'a> {
     Tag(&'a str, String),
 }
 
+/// A piece of a message, in which there may be code.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Piece<'a> {
+    /// A stretch without code, to be taken apart by [`segments`].
+    Plain(&'a str),
+    /// Between two backticks, without them.
+    Code(&'a str),
+    /// The lines between two fences of three backticks, without them.
+    Block(&'a str),
+}
+
+/// Takes a message apart into code and what is none. A fence that is never closed lasts to the end,
+/// and a backtick without a partner on its line is just a backtick.
+pub fn pieces(text: &str) -> Vec<Piece<'_>> {
+    const FENCE: &str = "```";
+    let mut out = Vec::new();
+    let (mut told, mut line) = (0, 0); // up to here it is in `out`; where this line begins
+    while line < text.len() {
+        let end = text[line..].find('\n').map_or(text.len(), |at| line + at);
+        // A language may stand behind the opening fence, but no more of the fence's own signs.
+        if text[line..end].starts_with(FENCE) && !text[line + FENCE.len()..end].contains('`') {
+            let inside = (end + 1).min(text.len());
+            let close = fence(&text[inside..]).map(|at| inside + at);
+            inline(text[told..line].trim_end_matches('\n'), &mut out);
+            out.push(Piece::Block(text[inside..close.unwrap_or(text.len())].trim_end_matches('\n')));
+            told = close.map_or(text.len(), |close| (close + FENCE.len() + 1).min(text.len()));
+            line = told;
+        } else {
+            line = end + 1;
+        }
+    }
+    inline(&text[told.min(text.len())..], &mut out);
+    out
+}
+
+/// Where a line is that is a fence and nothing else.
+fn fence(text: &str) -> Option<usize> {
+    let mut at = 0;
+    for line in text.split_inclusive('\n') {
+        if line.trim_end() == "```" {
+            return Some(at);
+        }
+        at += line.len();
+    }
+    None
+}
+
+/// Finds the code within lines.
+fn inline<'a>(text: &'a str, out: &mut Vec<Piece<'a>>) {
+    let mut rest = text;
+    let mut from = 0; // in `rest`, from here on we look
+    while let Some(open) = rest[from..].find('`').map(|at| from + at) {
+        let close = rest[open + 1..].find(['`', '\n']).map(|at| open + 1 + at);
+        match close {
+            Some(close) if rest.as_bytes()[close] == b'`' && close > open + 1 => {
+                if open > 0 {
+                    out.push(Piece::Plain(&rest[..open]));
+                }
+                out.push(Piece::Code(&rest[open + 1..close]));
+                rest = &rest[close + 1..];
+                from = 0;
+            }
+            _ => from = open + 1,
+        }
+    }
+    if !rest.is_empty() {
+        out.push(Piece::Plain(rest));
+    }
+}
+
+/// How text is searched: without regard to case, accents and compatibility forms.
+pub fn folded(text: &str) -> String {
+    text.nfkd().filter(|c| !is_combining_mark(*c)).flat_map(char::to_lowercase).collect()
+}
+
 /// Takes cleaned text apart. The pieces joined are the text.
 pub fn segments(text: &str) -> Vec<Segment<'_>> {
     let mut out = Vec::new();
@@ -277,7 +352,48 @@ mod tests {
         }
     }
 
+    #[test]
+    fn code_is_found_between_backticks_and_fences() {
+        use Piece::{Block, Code, Plain};
+        for (text, found) in [
+            ("run `ls` now", vec![Plain("run "), Code("ls"), Plain(" now")]),
+            ("`a``b`", vec![Code("a"), Code("b")]),
+            ("a ` b", vec![Plain("a ` b")]),
+            ("`a\nb`", vec![Plain("`a\nb`")]),
+            ("``", vec![Plain("``")]),
+            ("```\nlet x;\n```", vec![Block("let x;")]),
+            ("so:\n```rust\nlet x;\n\ny\n```\nsee?", vec![Plain("so:"), Block("let x;\n\ny"), Plain("see?")]),
+            ("```\nnever closed", vec![Block("never closed")]),
+            ("```", vec![Block("")]),
+            ("```\n```", vec![Block("")]),
+            ("a ``` b", vec![Plain("a ``` b")]),
+            ("```a```", vec![Plain("``"), Code("a"), Plain("``")]),
+        ] {
+            assert_eq!(pieces(text), found, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn text_is_searched_without_case_and_accents() {
+        assert_eq!(folded("Jörg Große, CAFÉ, ﬁn"), "jorg große, cafe, fin");
+    }
+
     proptest! {
+        #[test]
+        fn no_word_is_lost_between_code_and_the_rest(text in "[a-c`\\n ]{0,40}") {
+            let letters = |text: &str| text.chars().filter(|c| c.is_alphabetic()).collect::<String>();
+            let joined: String = pieces(&text)
+                .iter()
+                .map(|piece| match piece {
+                    Piece::Plain(t) | Piece::Code(t) | Piece::Block(t) => *t,
+                })
+                .collect();
+            // What stands behind an opening fence is the name of a language, and not shown.
+            if !text.contains("```") {
+                prop_assert_eq!(letters(&joined), letters(&text));
+            }
+        }
+
         #[test]
         fn the_pieces_joined_are_the_text(text in ".{0,80}|[@#a-z:/. é]{0,60}") {
             let joined: String = segments(&text)

@@ -43,7 +43,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
 /// How long jobs under way may take when the server stops.
 const FAREWELL: Duration = Duration::from_secs(10);
 
-/// How often sessions that ran out are forgotten.
+/// How often what ran out is swept.
 const SWEEP: Duration = Duration::from_secs(3600);
 
 /// What became of a try.
@@ -72,8 +72,8 @@ pub async fn work(app: Arc<App>) {
     while !app.stop.is_cancelled() {
         if app.clock.now() >= sweep_at {
             sweep_at = app.clock.now() + SWEEP;
-            if let Err(error) = app.db.write(domain::sessions::forget_stale).await {
-                tracing::error!(%error, "Can't forget old sessions");
+            if let Err(error) = sweep(&app).await {
+                tracing::error!(%error, "Can't sweep");
             }
         }
         let room = AT_ONCE.saturating_sub(running.len());
@@ -103,6 +103,16 @@ pub async fn work(app: Arc<App>) {
     if tokio::time::timeout(FAREWELL, all_done).await.is_err() {
         tracing::warn!("Some jobs were cut off; the next start takes them up again");
     }
+}
+
+/// Sweeps what ran out: sessions, guests, rooms, files that were never said. Each in small batches,
+/// so that nobody waits for the broom.
+async fn sweep(app: &App) -> Result<()> {
+    app.db.write(domain::sessions::forget_stale).await?;
+    while !app.stop.is_cancelled() && app.db.write(domain::rooms::sweep_guests).await? > 0 {}
+    while !app.stop.is_cancelled() && app.db.write(domain::rooms::sweep_rooms).await? > 0 {}
+    while !app.stop.is_cancelled() && app.db.write(domain::attachments::sweep).await? > 0 {}
+    Ok(())
 }
 
 async fn claim(app: &App, room: usize) -> Result<Vec<Job>> {
@@ -173,8 +183,18 @@ fn pause_after(attempts: i64) -> Duration {
 }
 
 async fn perform(app: &App, job: &Job) -> Result<Outcome> {
-    match job.work {
-        Work::MentionMail { peep, to } => mail::mention(app, job.id, peep, to).await,
+    match &job.work {
+        Work::MentionMail { peep, to } => mail::mention(app, job.id, *peep, *to).await,
+        Work::ClearConversations => {
+            while app.db.write(domain::rooms::clear_deleted).await? {}
+            Ok(Outcome::Done)
+        }
+        Work::DeleteFiles { files } => {
+            for file in files {
+                app.files.delete(*file).await?;
+            }
+            Ok(Outcome::Done)
+        }
     }
 }
 

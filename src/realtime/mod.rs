@@ -1,3 +1,4 @@
-//! Who hears what, now. Generic: it imports nothing of ours and knows no peep.
+//! Who hears what, and who is there: generic, imports nothing of ours.
 
 pub mod hub;
+pub mod presence;

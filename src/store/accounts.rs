@@ -68,6 +68,9 @@ pub struct Account {
 /// The columns of an [`Account`] `a`, in the order in which [`from_row`] takes them.
 pub(super) const COLUMNS: &str = "a.id, a.kind, a.username, a.name, a.admin, a.mention_mail, a.created_at";
 
+/// How many they are.
+pub(super) const WIDTH: usize = 7;
+
 pub(super) fn from_row(row: &Row<'_>) -> Result<Account> {
     Ok(Account {
         id: row.get(0)?,
@@ -87,6 +90,8 @@ pub struct NewMember<'a> {
     pub username: &'a str,
     /// The display name.
     pub name: &'a str,
+    /// How the two look.
+    pub skeletons: Skeletons<'a>,
     /// As typed.
     pub email: &'a str,
     /// As compared.
@@ -95,18 +100,132 @@ pub struct NewMember<'a> {
     pub password_hash: &'a str,
 }
 
+/// How a name and a username look: what looks the same has the same skeleton.
+#[derive(Clone, Copy, Debug)]
+pub struct Skeletons<'a> {
+    /// Of the display name.
+    pub name: &'a str,
+    /// Of the username.
+    pub username: &'a str,
+}
+
 /// Adds a member. `None` where the username or the email has just been taken.
 pub fn insert_member(tx: &mut Tx<'_>, new: &NewMember<'_>) -> Result<Option<AccountId>> {
     let id = AccountId(tx.new_id());
     tx.first(
         sql!(
-            "INSERT INTO accounts (id, kind, username, name, email, email_key, password_hash, created_at)
-             VALUES ($1, 'member', $2, $3, $4, $5, $6, $7)
+            "INSERT INTO accounts (id, kind, username, name, email, email_key, password_hash, created_at,
+                                   name_skeleton, username_skeleton)
+             VALUES ($1, 'member', $2, $3, $4, $5, $6, $7, $8, $9)
              ON CONFLICT DO NOTHING RETURNING id"
         ),
-        params![id, new.username, new.name, new.email, new.email_key, new.password_hash, tx.now()],
+        params![
+            id,
+            new.username,
+            new.name,
+            new.email,
+            new.email_key,
+            new.password_hash,
+            tx.now(),
+            new.skeletons.name,
+            new.skeletons.username,
+        ],
         |row| row.get(0),
     )
+}
+
+/// Makes a member of a guest, who stays the same account. False where it is no guest any more. Whether
+/// the username and the email are free is for the caller to see to.
+pub fn claim(tx: &mut Tx<'_>, id: AccountId, new: &NewMember<'_>) -> Result<bool> {
+    let claimed = tx.execute(
+        sql!(
+            "UPDATE accounts SET kind = 'member', username = $1, name = $2, email = $3, email_key = $4,
+                                 password_hash = $5, name_skeleton = $6, username_skeleton = $7
+             WHERE id = $8 AND kind = 'guest' AND swept_at IS NULL"
+        ),
+        params![
+            new.username,
+            new.name,
+            new.email,
+            new.email_key,
+            new.password_hash,
+            new.skeletons.name,
+            new.skeletons.username,
+            id,
+        ],
+    )?;
+    Ok(claimed == 1)
+}
+
+/// Adds an account that is known by its name alone: a guest or a bot.
+pub fn insert_nameless(tx: &mut Tx<'_>, kind: Kind, name: &str, skeleton: &str) -> Result<AccountId> {
+    let id = AccountId(tx.new_id());
+    let now = tx.now();
+    tx.execute(
+        sql!(
+            "INSERT INTO accounts (id, kind, name, name_skeleton, created_at)
+             VALUES ($1, $2, $3, $4, $5)"
+        ),
+        params![id, kind.as_str(), name, skeleton, now],
+    )?;
+    Ok(id)
+}
+
+/// The member whose name or username looks like this; the first who came.
+pub fn member_who_looks_like(read: &Read<'_>, skeleton: &str) -> Result<Option<Account>> {
+    read.first(
+        sql!(
+            "SELECT ",
+            COLUMNS,
+            " FROM accounts a
+             WHERE a.kind = 'member' AND (a.name_skeleton = $1 OR a.username_skeleton = $1)
+             ORDER BY a.id LIMIT 1"
+        ),
+        params![skeleton],
+        from_row,
+    )
+}
+
+/// Accounts of which it has not been worked out how they look: id, name and username.
+pub fn without_skeleton(read: &Read<'_>, limit: i64) -> Result<Vec<(AccountId, String, Option<String>)>> {
+    read.all(
+        sql!("SELECT id, name, username FROM accounts WHERE name_skeleton IS NULL ORDER BY id LIMIT $1"),
+        params![limit],
+        |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+    )
+}
+
+/// Notes how an account looks.
+pub fn set_skeletons(tx: &mut Tx<'_>, id: AccountId, skeletons: Skeletons<'_>) -> Result<()> {
+    tx.execute(
+        sql!("UPDATE accounts SET name_skeleton = $1, username_skeleton = $2 WHERE id = $3"),
+        params![skeletons.name, skeletons.username, id],
+    )?;
+    Ok(())
+}
+
+/// Guests who came before `since`, and have said nothing from then on; at most `limit`.
+pub fn silent_guests(read: &Read<'_>, since: Time, limit: i64) -> Result<Vec<AccountId>> {
+    read.all(
+        sql!(
+            "SELECT a.id FROM accounts a
+             WHERE a.kind = 'guest' AND a.swept_at IS NULL AND a.created_at < $1
+               AND NOT EXISTS (SELECT 1 FROM messages m WHERE m.account_id = a.id AND m.created_at >= $1)
+             ORDER BY a.id LIMIT $2"
+        ),
+        params![since, limit],
+        |row| row.get(0),
+    )
+}
+
+/// Notes that a guest was let go. Its row stays: its words are under its name.
+pub fn sweep(tx: &mut Tx<'_>, id: AccountId) -> Result<()> {
+    let now = tx.now();
+    tx.execute(
+        sql!("UPDATE accounts SET swept_at = $1, name_skeleton = '' WHERE id = $2"),
+        params![now, id],
+    )?;
+    Ok(())
 }
 
 /// Makes the account this instance's administrator, unless there is one: the first wins.

@@ -8,7 +8,7 @@ use crate::{
     clock::Time,
     db::{Read, Row},
     events::{Emission, Event, Topic, Tx},
-    ids::{AccountId, JobId, PeepId},
+    ids::{AccountId, AttachmentId, JobId, PeepId},
     params, sql,
 };
 
@@ -23,6 +23,13 @@ pub enum Work {
         peep: PeepId,
         /// The member.
         to: AccountId,
+    },
+    /// Clear away what deleted conversations held.
+    ClearConversations,
+    /// Delete the bytes of files that nobody can see any more.
+    DeleteFiles {
+        /// The files.
+        files: Vec<AttachmentId>,
     },
 }
 

@@ -1,7 +1,12 @@
 //! One function per query, the SQL beside it. Rows in, rows out: the rules are the domain's.
 
 pub mod accounts;
+pub mod attachments;
+pub mod conversations;
 mod dialect;
+pub mod hooks;
 pub mod jobs;
+pub mod messages;
 pub mod peeps;
+pub mod rooms;
 pub mod sessions;

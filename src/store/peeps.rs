@@ -123,7 +123,7 @@ fn from_row(row: &Row<'_>) -> Result<Peep> {
 }
 
 /// Reads `7:nell 9:ify`.
-fn mentions(joined: &str) -> Vec<Mention> {
+pub(super) fn mentions(joined: &str) -> Vec<Mention> {
     let pairs = joined.split(' ').filter_map(|pair| pair.split_once(':'));
     pairs
         .filter_map(|(id, username)| Some(Mention { id: id.parse().ok()?, username: username.into() }))

@@ -45,3 +45,9 @@ pub fn delete(tx: &mut Tx<'_>, token_hash: &str) -> Result<()> {
 pub fn delete_stale(tx: &mut Tx<'_>, since: Time) -> Result<u64> {
     tx.execute(sql!("DELETE FROM sessions WHERE seen_at < $1"), params![since])
 }
+
+/// Ends all sessions of an account.
+pub fn delete_of(tx: &mut Tx<'_>, account: AccountId) -> Result<()> {
+    tx.execute(sql!("DELETE FROM sessions WHERE account_id = $1"), params![account])?;
+    Ok(())
+}

@@ -16,7 +16,13 @@ use std::{
 use axum::http::{HeaderMap, HeaderValue};
 use governor::{Quota, RateLimiter, middleware::StateInformationMiddleware, state::keyed::DashMapStateStore};
 
-use crate::{Error, Result, clock::Clock, domain::accounts, ids::AccountId};
+use crate::{
+    Error, Result,
+    clock::Clock,
+    domain::accounts,
+    ids::AccountId,
+    store::accounts::{Account, Kind},
+};
 
 type Keyed<K> = RateLimiter<K, DashMapStateStore<K>, Clock, StateInformationMiddleware>;
 
@@ -29,12 +35,33 @@ pub struct Limits {
     post_as: Limit<AccountId>,
     post_from: Limit<IpAddr>,
     mail_to: Limit<AccountId>,
+    guest: Limit<IpAddr>,
+    guest_room: Limit<AccountId>,
+    member_room: Limit<AccountId>,
+    say: Limit<AccountId>,
+    hook: Limit<AccountId>,
     connect: Limit<IpAddr>,
-    sockets: Arc<Mutex<HashMap<IpAddr, usize>>>,
+    sockets: Tally<Holder>,
+    uploads: Tally<AccountId>,
+}
+
+/// Who holds sockets.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Holder {
+    /// An address.
+    Place(IpAddr),
+    /// An account.
+    Account(AccountId),
 }
 
 /// Sockets open from one place: a school of thirty classes, or somebody who holds them for sport.
 const SOCKETS: usize = 1_000;
+
+/// Sockets open by one account: a few devices, each with a window full of tabs.
+const SOCKETS_EACH: usize = 50;
+
+/// Files that one account sends at the same moment.
+const UPLOADS_EACH: usize = 4;
 
 impl Limits {
     /// The limits, or none at all for load tests.
@@ -53,9 +80,19 @@ impl Limits {
             post_from: Limit::new("post", 600, Duration::from_millis(500), clock),
             // A lively evening; beyond it the mails wait.
             mail_to: Limit::new("mail", 30, Duration::from_secs(120), clock),
+            // Several classes open the link on the board in the same minute.
+            guest: Limit::new("guest", 300, Duration::from_secs(10), clock),
+            // A guest has a reason for a room or two, a member for one on each day of a busy month.
+            guest_room: Limit::new("room", 10, Duration::from_secs(360), clock),
+            member_room: Limit::new("room", 60, Duration::from_secs(60), clock),
+            // Sixty messages a minute, and a burst of thirty: nobody reads faster.
+            say: Limit::new("message", 30, Duration::from_secs(1), clock),
+            // Programs are patient; a build that breaks in fifty places is told at once.
+            hook: Limit::new("hook", 60, Duration::from_secs(1), clock),
             // A school comes back after the server was restarted.
             connect: Limit::new("connect", 1_500, Duration::from_millis(200), clock),
-            sockets: Arc::default(),
+            sockets: Tally::default(),
+            uploads: Tally::default(),
         }
     }
 
@@ -88,20 +125,45 @@ impl Limits {
         self.check(&self.mail_to, &to).map(drop)
     }
 
+    /// Somebody comes in with just a name from here.
+    pub fn guest(&self, from: IpAddr) -> Result<()> {
+        self.check(&self.guest, &place(from)).map(drop)
+    }
+
+    /// An account makes a room.
+    pub fn room(&self, from: IpAddr, account: &Account) -> Result<Option<Allowance>> {
+        self.check(&self.post_from, &place(from))?;
+        let limit = if account.kind == Kind::Guest { &self.guest_room } else { &self.member_room };
+        self.check(limit, &account.id)
+    }
+
+    /// An account says something, changes it or reacts. Says how much is left.
+    pub fn say(&self, from: IpAddr, account: AccountId) -> Result<Option<Allowance>> {
+        self.check(&self.post_from, &place(from))?;
+        self.check(&self.say, &account)
+    }
+
+    /// A program posts through a hook as this bot.
+    pub fn hook(&self, bot: AccountId) -> Result<Option<Allowance>> {
+        self.check(&self.hook, &bot)
+    }
+
     /// Somebody opens a socket from here. It counts until what this gives is dropped.
-    pub fn socket(&self, from: IpAddr) -> Result<Option<SocketPlace>> {
+    pub fn socket(&self, from: IpAddr, account: Option<AccountId>) -> Result<Option<SocketPlace>> {
         if !self.on {
             return Ok(None);
         }
         let from = place(from);
         self.connect.check(&from)?;
-        let mut open = self.sockets.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = open.entry(from).or_default();
-        if *count >= SOCKETS {
-            return Err(Error::TooMany { retry_after: Duration::from_secs(60) });
-        }
-        *count += 1;
-        Ok(Some(SocketPlace { from, sockets: Arc::clone(&self.sockets) }))
+        let place = (Holder::Place(from), SOCKETS);
+        let account = account.map(|account| (Holder::Account(account), SOCKETS_EACH));
+        let holders: Vec<_> = [Some(place), account].into_iter().flatten().collect();
+        self.sockets.hold(&holders).map(Some)
+    }
+
+    /// An account begins to send a file. It counts until what this gives is dropped.
+    pub fn upload(&self, account: AccountId) -> Result<Option<Held<AccountId>>> {
+        if self.on { self.uploads.hold(&[(account, UPLOADS_EACH)]).map(Some) } else { Ok(None) }
     }
 
     fn check<K: Hash + Eq + Clone>(&self, limit: &Limit<K>, key: &K) -> Result<Option<Allowance>> {
@@ -109,26 +171,55 @@ impl Limits {
     }
 }
 
-/// A socket's place among those from its address.
-pub struct SocketPlace {
-    from: IpAddr,
-    sockets: Arc<Mutex<HashMap<IpAddr, usize>>>,
+/// How many of something each has open at the moment.
+struct Tally<K>(Arc<Mutex<HashMap<K, usize>>>);
+
+impl<K> Default for Tally<K> {
+    fn default() -> Self {
+        Tally(Arc::default())
+    }
 }
 
-impl Drop for SocketPlace {
+impl<K: Copy + Eq + Hash> Tally<K> {
+    /// Counts one more for each of them, unless one has as many as it may.
+    fn hold(&self, keys: &[(K, usize)]) -> Result<Held<K>> {
+        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if keys.iter().any(|(key, most)| open.get(key).is_some_and(|count| count >= most)) {
+            return Err(Error::TooMany { retry_after: Duration::from_secs(60) });
+        }
+        let keys: Vec<K> = keys.iter().map(|(key, _)| *key).collect();
+        for key in &keys {
+            *open.entry(*key).or_default() += 1;
+        }
+        Ok(Held { keys, tally: Arc::clone(&self.0) })
+    }
+}
+
+/// One that is open, and counts until it is dropped.
+pub struct Held<K: Copy + Eq + Hash> {
+    keys: Vec<K>,
+    tally: Arc<Mutex<HashMap<K, usize>>>,
+}
+
+impl<K: Copy + Eq + Hash> Drop for Held<K> {
     fn drop(&mut self) {
-        let mut open = self.sockets.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = open.get_mut(&self.from) {
-            *count -= 1;
-            if *count == 0 {
-                open.remove(&self.from);
+        let mut open = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
+        for key in &self.keys {
+            if let Some(count) = open.get_mut(key) {
+                *count -= 1;
+                if *count == 0 {
+                    open.remove(key);
+                }
             }
         }
     }
 }
 
+/// A socket's place among those of its address and its account.
+pub type SocketPlace = Held<Holder>;
+
 /// One address is one place; of IPv6, where everyone has 2⁶⁴ of them, the network.
-fn place(from: IpAddr) -> IpAddr {
+pub fn place(from: IpAddr) -> IpAddr {
     match from.to_canonical() {
         IpAddr::V6(v6) => IpAddr::V6((v6.to_bits() >> 64 << 64).into()),
         v4 => v4,
@@ -208,11 +299,23 @@ mod tests {
     fn one_place_holds_so_many_sockets_and_gets_them_back() {
         let limits = Limits::new(true, &Clock::manual(Time::from_ms(0)));
         let from = IpAddr::from([192, 0, 2, 1]);
-        let mut held: Vec<_> = (0..SOCKETS).map(|_| limits.socket(from).expect("there is room")).collect();
-        assert!(limits.socket(from).is_err(), "one more is too many");
-        limits.socket(IpAddr::from([192, 0, 2, 2])).expect("others have their own");
+        let mut held: Vec<_> =
+            (0..SOCKETS).map(|_| limits.socket(from, None).expect("there is room")).collect();
+        assert!(limits.socket(from, None).is_err(), "one more is too many");
+        limits.socket(IpAddr::from([192, 0, 2, 2]), None).expect("others have their own");
         held.pop();
-        limits.socket(from).expect("a place is free again");
+        limits.socket(from, None).expect("a place is free again");
+    }
+
+    #[test]
+    fn one_account_holds_so_many_sockets_wherever_it_is() {
+        let limits = Limits::new(true, &Clock::manual(Time::from_ms(0)));
+        let from = |n| IpAddr::from([192, 0, 2, n]);
+        let _held: Vec<_> = (0..SOCKETS_EACH)
+            .map(|n| limits.socket(from(n as u8), Some(AccountId(1))).expect("there is room"))
+            .collect();
+        assert!(limits.socket(from(99), Some(AccountId(1))).is_err(), "one more is too many");
+        limits.socket(from(99), Some(AccountId(2))).expect("others have their own");
     }
 
     #[test]

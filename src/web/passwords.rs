@@ -1,15 +1,11 @@
-//! Hashing passwords, on a bounded pool: a hundred people who log in at once wait for each other,
-//! and nobody else waits for them.
+//! Hashing passwords, on a bounded pool.
 
-use std::{num::NonZero, sync::Arc, thread::available_parallelism};
-
+use super::pool::Pool;
+use crate::{Error, Result};
 use argon2::{
     Argon2,
     password_hash::{PasswordHasher, PasswordVerifier, phc::PasswordHash},
 };
-use tokio::sync::Semaphore;
-
-use crate::{Error, Result};
 
 /// Who may wait for their turn. At some 20 ms each this is about ten seconds on a small machine;
 /// whoever comes then is told to come back.
@@ -18,27 +14,21 @@ const WAITING: usize = 400;
 /// The pool. Argon2id with the parameters that OWASP recommends and the crate has as its
 /// defaults: 19 MiB, two passes, one lane.
 pub struct Passwords {
-    turns: Arc<Semaphore>,
-    queue: Semaphore,
+    pool: Pool,
     nobody: String,
 }
 
 impl Passwords {
-    /// A pool of half the cores, so that the other half goes on serving.
+    /// Ready to hash.
     #[expect(clippy::new_without_default, reason = "it takes a moment, which Default should not")]
     pub fn new() -> Self {
-        let cores = available_parallelism().map_or(1, NonZero::get);
-        Passwords {
-            turns: Arc::new(Semaphore::new((cores / 2).max(1))),
-            queue: Semaphore::new(WAITING),
-            nobody: hash("nobody has this password").unwrap_or_default(),
-        }
+        Passwords { pool: Pool::new(WAITING), nobody: hash("nobody has this password").unwrap_or_default() }
     }
 
     /// The hash to store, as a PHC string with a salt of its own.
     pub async fn hash(&self, password: &str) -> Result<String> {
         let password = password.to_owned();
-        self.run(move || hash(&password)).await
+        self.pool.run(move || hash(&password)).await
     }
 
     /// Whether the password is the one that was hashed. Without a hash the work is the same, so
@@ -49,23 +39,13 @@ impl Passwords {
         let known = hash.is_some();
         let hash = hash.unwrap_or_else(|| self.nobody.clone());
         let matches = self
+            .pool
             .run(move || {
                 let hash = PasswordHash::new(&hash).map_err(Error::internal)?;
                 Ok(Argon2::default().verify_password(password.as_bytes(), &hash).is_ok())
             })
             .await?;
         Ok(matches && known)
-    }
-
-    async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-        let _waiting = self.queue.try_acquire().map_err(|_| Error::Busy)?;
-        let turn = Arc::clone(&self.turns).acquire_owned().await.map_err(Error::internal)?;
-        // The turn goes along: if the client hangs up, the work still counts until it ends.
-        let work = move || {
-            let _turn = turn;
-            work()
-        };
-        tokio::task::spawn_blocking(work).await.map_err(Error::internal)?
     }
 }
 

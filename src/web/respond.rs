@@ -45,6 +45,9 @@ pub fn head(error: &Error) -> (StatusCode, HeaderMap) {
         headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds as u64));
     } else if matches!(error, Error::Busy) {
         headers.insert(header::RETRY_AFTER, HeaderValue::from(2));
+    } else if matches!(error, Error::Unauthenticated) {
+        // RFC 9110 wants a 401 to say how; browsers, which have a cookie, pass over it.
+        headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
     (status(error), headers)
 }
@@ -158,7 +161,8 @@ fn log(method: &Method, status: StatusCode, began: Instant) {
 
 /// Programs get JSON: those at the API, and our own scripts.
 fn wants_json(request: &Request) -> bool {
-    request.uri().path().starts_with("/api/") || request.headers().contains_key(FRAGMENT)
+    let path = request.uri().path();
+    path.starts_with("/api/") || path.starts_with("/hooks/") || request.headers().contains_key(FRAGMENT)
 }
 
 /// Our own scripts send this header, to get the piece of a page that they show, or the problem as

@@ -8,7 +8,7 @@ use axum::{
     http::StatusCode,
     middleware,
     response::Redirect,
-    routing::{get, post},
+    routing::{delete, get, post, put},
 };
 use tower_http::{
     catch_panic::CatchPanicLayer,
@@ -18,13 +18,20 @@ use tower_http::{
 };
 
 use super::{api, assets, html, respond, socket};
-use crate::{Error, app::App, store};
+use crate::{Error, app::App, domain, store};
 
 /// The largest body that is taken: a peep of 280 towering emoji, percent-encoded, with room to spare.
 const BODY: usize = 128 * 1024;
 
+/// The same of a message, which may have 4,000.
+const MESSAGE: usize = 1024 * 1024;
+
 /// How long a client may take to send it.
 const SENDING: Duration = Duration::from_secs(20);
+
+/// The largest file, and the form around it; and how long a client may take to send them.
+const UPLOAD: usize = domain::attachments::LARGEST + 64 * 1024;
+const UPLOADING: Duration = Duration::from_secs(10 * 60);
 
 /// How long any answer may take. Hashing may queue for ten seconds; nothing else takes one.
 const ANSWERING: Duration = Duration::from_secs(30);
@@ -36,6 +43,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/", get(html::stream::stream))
         .route("/tags/{tag}", get(html::stream::tag))
         .route("/feed.atom", get(html::feeds::everyone))
+        .route("/session/new", get(html::sessions::name_form).post(html::sessions::come_in))
         .route("/signup", get(html::accounts::sign_up_form).post(html::accounts::sign_up))
         .route("/login", get(html::accounts::log_in_form).post(html::accounts::log_in))
         .route(
@@ -46,6 +54,26 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/@{username}", get(html::stream::person))
         .route("/@{username}/{id}", get(html::peeps::permalink))
         .route("/@{username}/{id}/history", get(html::peeps::history))
+        // for whoever has a name
+        .route("/rooms", get(html::rooms::list).post(html::rooms::create))
+        .route("/files/{room}/{id}/{name}", get(api::attachments::get))
+        // for whoever has the key
+        .route("/rooms/{key}", get(html::rooms::room))
+        .route("/rooms/{key}/messages", post(html::messages::say).layer(DefaultBodyLimit::max(MESSAGE)))
+        .route("/rooms/{key}/search", get(html::rooms::search))
+        .route("/rooms/{key}/read", post(html::room_about::read))
+        .route("/rooms/{key}/about", get(html::room_about::about).post(html::room_about::change))
+        .route("/rooms/{key}/leave", get(html::room_about::leave_form).post(html::room_about::leave))
+        // for a room's owner
+        .route("/rooms/{key}/link", post(html::room_about::renew_link))
+        .route("/rooms/{key}/people/{id}/remove", post(html::room_about::remove))
+        .route("/rooms/{key}/people/{id}/readmit", post(html::room_about::readmit))
+        .route("/rooms/{key}/hooks", post(html::room_about::open_hook))
+        .route("/rooms/{key}/hooks/{id}/delete", post(html::room_about::close_hook))
+        .route("/rooms/{key}/export.json", get(html::room_export::json))
+        .route("/rooms/{key}/export.html", get(html::room_export::html))
+        .route("/rooms/{key}/delete", get(html::room_about::delete_form).post(html::room_about::delete))
+        .route("/rooms/{key}/feed/{secret}", get(html::room_about::feed))
         // for members
         .route("/@{username}/{id}/edit", get(html::peeps::edit_form))
         .route("/@{username}/{id}/delete", get(html::peeps::delete_form))
@@ -67,6 +95,46 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/api/v1/statuses/{id}/unfavourite", post(api::peeps::unfavourite))
         .route("/api/v1/streaming", get(socket::open));
 
+    // Ours: rooms, by the key in the path.
+    let rooms = Router::new()
+        .route("/api/v1/sessions", post(api::sessions::create))
+        .route("/api/v1/sessions/current", delete(api::sessions::end))
+        .route("/api/v1/rooms", get(api::rooms::list).post(api::rooms::create))
+        .route(
+            "/api/v1/rooms/{key}",
+            get(api::rooms::get).patch(api::rooms::change).delete(api::rooms::delete),
+        )
+        .route("/api/v1/rooms/{key}/link", post(api::rooms::renew_link))
+        .route("/api/v1/rooms/{key}/participants", get(api::rooms::participants))
+        .route("/api/v1/rooms/{key}/participants/{id}", delete(api::rooms::remove))
+        .route(
+            "/api/v1/rooms/{key}/messages",
+            get(api::messages::list).post(api::messages::say).layer(DefaultBodyLimit::max(MESSAGE)),
+        )
+        .route(
+            "/api/v1/rooms/{key}/messages/{id}",
+            get(api::messages::get)
+                .patch(api::messages::edit)
+                .delete(api::messages::delete)
+                .layer(DefaultBodyLimit::max(MESSAGE)),
+        )
+        .route(
+            "/api/v1/rooms/{key}/messages/{id}/reactions/{emoji}",
+            put(api::messages::react).delete(api::messages::unreact),
+        )
+        .route("/api/v1/rooms/{key}/read", put(api::messages::read))
+        .route("/api/v1/rooms/{key}/search", get(api::messages::search))
+        .route("/api/v1/rooms/{key}/hooks", get(api::hooks::list).post(api::hooks::create))
+        .route("/api/v1/rooms/{key}/hooks/{id}", delete(api::hooks::delete))
+        .route("/hooks/{token}", post(api::hooks::call).layer(DefaultBodyLimit::max(MESSAGE)));
+
+    // A photo takes a while on a train: longer than anything else that is sent.
+    let uploads = Router::new()
+        .route("/api/v1/rooms/{key}/attachments", post(api::attachments::send))
+        .layer(DefaultBodyLimit::max(UPLOAD))
+        .layer(RequestBodyDeadlineLayer::new(UPLOADING))
+        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, UPLOADING + ANSWERING));
+
     let machines = Router::new()
         .route("/assets/{version}/{*path}", get(assets::get))
         .route("/favicon.ico", get(assets::favicon))
@@ -77,11 +145,13 @@ pub fn router(app: Arc<App>) -> Router {
 
     pages
         .merge(programs)
+        .merge(rooms)
         .merge(machines)
         .fallback(|| async { Error::NotFound })
         .layer(DefaultBodyLimit::max(BODY))
         .layer(RequestBodyDeadlineLayer::new(SENDING))
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, ANSWERING))
+        .merge(uploads)
         .layer(cross_site(&app))
         .layer(CatchPanicLayer::custom(respond::panicked))
         .layer(CompressionLayer::new())

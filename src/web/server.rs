@@ -19,11 +19,12 @@ use tokio::{
 use tokio_io_timeout::TimeoutStream;
 use tower::Service;
 
-use super::{routes, session::Peer};
+use super::{presence, routes, session::Peer};
 use crate::{
     app::{App, DataDir},
     clock::Clock,
     config::{BaseUrl, Config},
+    domain,
     ids::Ids,
     jobs, store,
 };
@@ -63,6 +64,15 @@ pub async fn serve(mut config: Config, data: DataDir, clock: Clock, ids: Ids) ->
     let app = tokio::task::spawn_blocking(move || App::open(config, data, clock, ids))
         .await
         .map_err(|e| e.to_string())??;
+    loop {
+        // Those who came before it was noted how they look: once, and then never again.
+        match app.db.write(domain::accounts::fill_skeletons).await {
+            Ok(0) => break,
+            Ok(_) => {}
+            Err(error) => return Err(format!("can't prepare the database: {error}")),
+        }
+    }
+    app.tasks.spawn(presence::tell(Arc::clone(&app)));
     let working = tokio::spawn(jobs::work(Arc::clone(&app)));
     let accepting = tokio::spawn(accept(listener, routes::router(Arc::clone(&app)), Arc::clone(&app)));
     Ok(Server { addr, app, accepting, working })

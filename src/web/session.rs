@@ -1,4 +1,5 @@
-//! Who asks: the address a request came from, the session in its cookie, and the member behind it.
+//! Who asks: the address a request came from, the session in its cookie or header, the account behind
+//! it, and the room whose key is in its path.
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -7,7 +8,7 @@ use std::{
 };
 
 use axum::{
-    extract::FromRequestParts,
+    extract::{FromRequestParts, RawPathParams},
     http::{HeaderMap, HeaderValue, header, request::Parts},
 };
 use cookie::{Cookie, SameSite};
@@ -18,9 +19,10 @@ use crate::{
     config::Config,
     domain::{
         accounts::Member,
+        rooms::{self, Inside, Key, Visitor},
         sessions::{self, Token},
     },
-    store::accounts::Account,
+    store::accounts::{Account, Kind},
 };
 
 /// The other end of the connection.
@@ -71,17 +73,45 @@ pub struct Viewer {
     pub token: Option<Token>,
 }
 
+impl From<&Member> for Viewer {
+    fn from(member: &Member) -> Self {
+        Viewer { account: Some(member.account.clone()), token: None }
+    }
+}
+
+impl From<&Account> for Viewer {
+    fn from(account: &Account) -> Self {
+        Viewer { account: Some(account.clone()), token: None }
+    }
+}
+
 impl Viewer {
     /// The member who looks, if it is one.
     pub fn member(&self) -> Option<Member> {
         self.account.clone().and_then(|account| Member::try_from(account).ok())
     }
 
-    /// Finds who it is by the `Cookie` header, and notes from time to time that the session is used.
-    pub async fn find(app: &App, cookies: Option<&HeaderValue>) -> Result<Self> {
-        let Some(token) = token(&app.config, cookies) else {
-            return Ok(Viewer::default());
+    /// Finds who it is: a program by its `Authorization` header, or a browser by its cookie. A program
+    /// whose token does not hold is told so; a browser is a stranger then.
+    pub async fn find(app: &App, headers: &HeaderMap) -> Result<Self> {
+        let Some(authorization) = headers.get(header::AUTHORIZATION) else {
+            return Viewer::by_cookie(app, headers.get(header::COOKIE)).await;
         };
+        let token = bearer(authorization).ok_or(Error::Unauthenticated)?;
+        let viewer = Viewer::by_token(app, token).await?;
+        if viewer.account.is_some() { Ok(viewer) } else { Err(Error::Unauthenticated) }
+    }
+
+    /// Finds who it is by the `Cookie` header.
+    pub async fn by_cookie(app: &App, cookies: Option<&HeaderValue>) -> Result<Self> {
+        match token(&app.config, cookies) {
+            Some(token) => Viewer::by_token(app, token).await,
+            None => Ok(Viewer::default()),
+        }
+    }
+
+    /// Notes from time to time that the session is used.
+    async fn by_token(app: &App, token: Token) -> Result<Self> {
         let asked = token.clone();
         let Some((account, to_be_noted)) = app.db.read(move |read| sessions::find(read, &asked)).await?
         else {
@@ -96,14 +126,79 @@ impl Viewer {
         }
         Ok(Viewer { account: Some(account), token: Some(token) })
     }
+
+    /// The guest who looks, if it is one.
+    pub fn guest(&self) -> Option<&Account> {
+        self.account.as_ref().filter(|account| account.kind == Kind::Guest)
+    }
+}
+
+/// The token of an `Authorization: Bearer` header (RFC 6750).
+fn bearer(authorization: &HeaderValue) -> Option<Token> {
+    let (scheme, token) = authorization.to_str().ok()?.split_once(' ')?;
+    let fits = scheme.eq_ignore_ascii_case("bearer") && !token.trim().is_empty();
+    fits.then(|| Token::presented(token.trim()))
 }
 
 impl FromRequestParts<Arc<App>> for Viewer {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self> {
-        Viewer::find(app, parts.headers.get(header::COOKIE)).await
+        Viewer::find(app, &parts.headers).await
     }
+}
+
+/// Handlers that ask for an account are for members and guests.
+impl FromRequestParts<Arc<App>> for Account {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self> {
+        Viewer::from_request_parts(parts, app).await?.account.ok_or(Error::Unauthenticated)
+    }
+}
+
+/// Handlers under `{key}` ask for a visitor: somebody with a room's key in hand. A stranger is asked
+/// for a name first, unless the key opens nothing.
+impl FromRequestParts<Arc<App>> for Visitor {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self> {
+        let params = RawPathParams::from_request_parts(parts, app).await.map_err(|_| Error::NotFound)?;
+        let key = params.iter().find(|(name, _)| *name == "key").ok_or(Error::NotFound)?;
+        let key = Key::parse(key.1)?;
+        let viewer = Viewer::from_request_parts(parts, app).await?;
+        let Some(account) = viewer.account else {
+            app.db.read(move |read| rooms::glance(read, &key)).await?;
+            return Err(Error::Unauthenticated);
+        };
+        let ClientAddr(from) = ClientAddr::from_request_parts(parts, app).await?;
+        Ok(Visitor { account, key, place: place(app, from) })
+    }
+}
+
+/// Handlers that ask for this are for whoever is in the room; a visitor comes in by it.
+impl FromRequestParts<Arc<App>> for Inside {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self> {
+        let visitor = Visitor::from_request_parts(parts, app).await?;
+        enter(app, &visitor).await
+    }
+}
+
+/// Finds the visitor inside, or lets it in. Only the first time writes anything.
+pub async fn enter(app: &App, visitor: &Visitor) -> Result<Inside> {
+    let asked = visitor.clone();
+    if let Some(inside) = app.db.read(move |read| asked.inside(read)).await? {
+        return Ok(inside);
+    }
+    let comes = visitor.clone();
+    app.db.write(move |tx| comes.enter(tx)).await
+}
+
+/// An address as rooms remember it: a keyed hash, so that nobody reads addresses in a backup.
+pub fn place(app: &App, from: IpAddr) -> String {
+    app.data.sign("place", &super::limits::place(from).to_string())
 }
 
 /// Handlers that ask for a member are for members only.
@@ -118,7 +213,7 @@ impl FromRequestParts<Arc<App>> for Member {
 
 /// Whether the request brings a session along, valid or not.
 pub fn has_session(config: &Config, headers: &HeaderMap) -> bool {
-    token(config, headers.get(header::COOKIE)).is_some()
+    headers.contains_key(header::AUTHORIZATION) || token(config, headers.get(header::COOKIE)).is_some()
 }
 
 fn token(config: &Config, cookies: Option<&HeaderValue>) -> Option<Token> {
@@ -126,7 +221,7 @@ fn token(config: &Config, cookies: Option<&HeaderValue>) -> Option<Token> {
     let cookies = cookies?.to_str().ok()?;
     let found =
         Cookie::split_parse(cookies).filter_map(std::result::Result::ok).find(|c| c.name() == name)?;
-    (!found.value().is_empty()).then(|| Token::from_cookie(found.value()))
+    (!found.value().is_empty()).then(|| Token::presented(found.value()))
 }
 
 /// With https the browser itself makes sure that nobody but this host, over TLS, can set it.
@@ -176,7 +271,7 @@ mod tests {
 
     #[test]
     fn with_https_the_cookie_is_bound_to_the_host() {
-        let token = Token::from_cookie("secret");
+        let token = Token::presented("secret");
         let (_, plain) = set_cookie(&config("http://x.example"), Some(&token));
         assert!(
             plain.starts_with("chitter_session=secret; ")

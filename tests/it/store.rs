@@ -20,7 +20,7 @@ use chitter::{
     events::{Db, Emission, Event, Topic, Tx},
     ids::{AccountId, JobId, PeepId},
     store::{
-        accounts::{NewMember, insert_member},
+        accounts::{NewMember, Skeletons, insert_member},
         jobs::{self, Job, Work},
         peeps,
     },
@@ -66,8 +66,14 @@ impl Desk {
     async fn member(&self, username: &'static str) -> Member {
         let join = move |tx: &mut Tx<'_>| {
             let email = format!("{username}@harbour.example");
-            let new =
-                NewMember { username, name: username, email: &email, email_key: &email, password_hash: "-" };
+            let new = NewMember {
+                username,
+                name: username,
+                skeletons: Skeletons { name: username, username },
+                email: &email,
+                email_key: &email,
+                password_hash: "-",
+            };
             insert_member(tx, &new)?;
             member(tx, username)
         };

@@ -17,9 +17,9 @@ use crate::{
     domain::{
         self,
         accounts::Member,
-        peeps::{Body, Draft, IdempotencyKey},
+        peeps::{Body, Draft},
     },
-    ids::PeepId,
+    ids::{IdempotencyKey, PeepId},
     store::{
         self,
         peeps::{Peep, Scope, Span},
@@ -82,7 +82,7 @@ pub async fn public_timeline(
         };
         return app.public.answer(&app, Public::Timeline, &headers, make).await;
     }
-    let viewer = Viewer::find(&app, headers.get(header::COOKIE)).await?;
+    let viewer = Viewer::find(&app, &headers).await?;
     let (id, span) = (viewer.account.map(|a| a.id), paging.span());
     let peeps = app.db.read(move |read| store::peeps::list(read, id, &Scope::Public, span)).await?;
     let link = links(&app, &peeps, span.limit);

@@ -27,7 +27,7 @@ use crate::{
 #[derive(Deserialize, Default)]
 pub struct Next {
     #[serde(default)]
-    next: String,
+    pub(super) next: String,
 }
 
 #[derive(Template)]
@@ -69,11 +69,7 @@ pub async fn sign_up_form(
         return Ok(Redirect::to(on_this_site(&next)).into_response());
     }
     let form = SignUpForm { next, ..SignUpForm::default() };
-    page(&SignUpPage {
-        shell: Shell::new(&app, viewer.member().as_ref(), Place::SignUp).await?,
-        form,
-        error: None,
-    })
+    page(&SignUpPage { shell: Shell::new(&app, &viewer, Place::SignUp).await?, form, error: None })
 }
 
 /// `POST /signup`
@@ -89,30 +85,35 @@ pub async fn sign_up(
         name: form.name.clone(),
         username: form.username.clone(),
     };
-    match join(&app, from, application).await {
+    match join(&app, from, &viewer, application).await {
         Ok(token) => {
             Ok(([set_cookie(&app.config, Some(&token))], Redirect::to(on_this_site(&form.next)))
                 .into_response())
         }
         Err(error) if is_note(&error) => {
             let head = head(&error);
-            let shell = Shell::new(&app, viewer.member().as_ref(), Place::SignUp).await?;
+            let shell = Shell::new(&app, &viewer, Place::SignUp).await?;
             page_refused(head, &SignUpPage { shell, form, error: Some(error) })
         }
         Err(error) => Err(error),
     }
 }
 
-async fn join(app: &App, from: std::net::IpAddr, application: Application) -> Result<Token> {
+/// A guest who joins stays the same account, in a session of its own: the old token was good for less.
+async fn join(app: &App, from: std::net::IpAddr, viewer: &Viewer, application: Application) -> Result<Token> {
     app.limits.sign_up(from)?;
     // Hashing is dear: first see whether it would be for nothing.
     let applicant = app.db.read(move |read| application.check(read)).await?;
     let hash = app.passwords.hash(applicant.password().as_str()).await?;
     let token = Token::random()?;
-    let started = token.clone();
+    let (started, guest) = (token.clone(), viewer.guest().map(|guest| guest.id));
+    let before = viewer.token.clone().filter(|_| guest.is_some());
     app.db
         .write(move |tx| {
-            let id = applicant.join(tx, &hash)?;
+            let id = applicant.join(tx, guest, &hash)?;
+            if let Some(before) = &before {
+                sessions::end(tx, before)?;
+            }
             sessions::start(tx, &started, id)
         })
         .await?;
@@ -121,7 +122,7 @@ async fn join(app: &App, from: std::net::IpAddr, application: Application) -> Re
 }
 
 /// Whether an error is told in the form, where what was typed is kept, and not on a page of its own.
-fn is_note(error: &Error) -> bool {
+pub(super) fn is_note(error: &Error) -> bool {
     matches!(
         error,
         Error::Invalid(_) | Error::Conflict(_) | Error::TooMany { .. } | Error::Busy | Error::Full
@@ -165,11 +166,7 @@ pub async fn log_in_form(
         return Ok(Redirect::to(on_this_site(&next)).into_response());
     }
     let form = LogInForm { next, ..LogInForm::default() };
-    page(&LogInPage {
-        shell: Shell::new(&app, viewer.member().as_ref(), Place::LogIn).await?,
-        form,
-        error: None,
-    })
+    page(&LogInPage { shell: Shell::new(&app, &viewer, Place::LogIn).await?, form, error: None })
 }
 
 /// `POST /login`
@@ -186,7 +183,7 @@ pub async fn log_in(
         }
         Err(error) if is_note(&error) => {
             let head = head(&error);
-            let shell = Shell::new(&app, viewer.member().as_ref(), Place::LogIn).await?;
+            let shell = Shell::new(&app, &viewer, Place::LogIn).await?;
             page_refused(head, &LogInPage { shell, form, error: Some(error) })
         }
         Err(error) => Err(error),

@@ -107,7 +107,7 @@ pub fn fragment(peep: Peep, viewer: Option<&Member>, now: Time) -> String {
 }
 
 /// The beginning of a text on one line, at most `limit` characters.
-pub(super) fn excerpt(text: &str, limit: usize) -> String {
+pub fn excerpt(text: &str, limit: usize) -> String {
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     match line.grapheme_indices(true).nth(limit) {
         Some((end, _)) => format!("{}…", line[..end].trim_end()),

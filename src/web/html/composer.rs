@@ -6,8 +6,8 @@ use super::{card::initials, fault, note};
 use crate::{
     Error, Result,
     app::App,
-    domain::{accounts::Member, peeps::IdempotencyKey},
-    ids::PeepId,
+    domain::accounts::Member,
+    ids::{IdempotencyKey, PeepId, random},
 };
 
 /// The form to write a peep with, and what was wrong with what it was sent with.
@@ -23,15 +23,13 @@ pub(super) struct Composer {
 
 impl Composer {
     pub(super) fn new(app: &App, viewer: &Member, reply_to: Option<PeepId>) -> Result<Self> {
-        let mut key = [0; 12];
-        getrandom::fill(&mut key).map_err(Error::internal)?;
         Ok(Composer {
             initials: initials(&viewer.account.name),
             tone: viewer.id().tone(),
             body: String::new(),
             error: None,
             reply_to,
-            key: BASE64_URL_SAFE_NO_PAD.encode(key),
+            key: BASE64_URL_SAFE_NO_PAD.encode(random::<12>()?),
             place: app.config.name.clone(),
         })
     }

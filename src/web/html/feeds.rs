@@ -27,41 +27,62 @@ const KIND: &str = "application/atom+xml; charset=utf-8";
 /// Entries in a feed.
 const ENTRIES: Span = Span { before: None, after: None, oldest: false, limit: 40 };
 
+/// A feed, ready to be rendered.
 #[derive(Template)]
 #[template(path = "feed.xml")]
-struct Feed<'a> {
-    title: String,
-    base: &'a str,
-    page: String,
-    own: String,
-    updated: Time,
-    peeps: Vec<Peep>,
+pub(super) struct Feed<'a> {
+    pub(super) title: String,
+    /// The base URL.
+    pub(super) base: &'a str,
+    /// The page that it is of.
+    pub(super) page: String,
+    /// Its own address, and its id.
+    pub(super) own: String,
+    pub(super) entries: Vec<Entry>,
+}
+
+pub(super) struct Entry {
+    pub(super) title: String,
+    pub(super) url: String,
+    pub(super) published: Time,
+    pub(super) updated: Time,
+    pub(super) author: String,
+    /// Where the author's page is, if there is one.
+    pub(super) author_url: Option<String>,
+    pub(super) html: String,
 }
 
 impl Feed<'_> {
-    fn words(&self, peep: &Peep) -> String {
-        words::html(&peep.body, &peep.mentions, self.base)
+    fn updated(&self) -> Time {
+        self.entries.iter().map(|entry| entry.updated).max().unwrap_or(Time::from_ms(0))
     }
 
-    fn updated_of(&self, peep: &Peep) -> Time {
-        updated(peep)
-    }
-
-    fn title_of(&self, peep: &Peep) -> String {
-        super::card::excerpt(&peep.body, 80)
+    /// The feed as an answer.
+    pub(super) fn answer(&self) -> Result<Response> {
+        let body = self.render().map_err(Error::internal)?;
+        Ok(([(header::CONTENT_TYPE, HeaderValue::from_static(KIND))], body).into_response())
     }
 }
 
-/// When the peep became what it is.
-fn updated(peep: &Peep) -> Time {
-    peep.edited_at.unwrap_or(peep.created_at)
+fn entry(peep: &Peep, base: &str) -> Entry {
+    let author_url = format!("{base}/@{}", peep.author.username);
+    Entry {
+        title: super::card::excerpt(&peep.body, 80),
+        url: format!("{author_url}/{}", peep.id),
+        published: peep.created_at,
+        updated: peep.edited_at.unwrap_or(peep.created_at),
+        author: peep.author.name.clone(),
+        author_url: Some(author_url),
+        html: words::html(&peep.body, &peep.mentions, base),
+    }
 }
 
 /// `GET /feed.atom`
 pub async fn everyone(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Response> {
     let make = async {
         let peeps = app.db.read(|read| store::peeps::list(read, None, &Scope::Public, ENTRIES)).await?;
-        let body = feed(&app, app.config.name.clone(), "", "/feed.atom", peeps)?;
+        let feed = feed(&app, app.config.name.clone(), "/", "/feed.atom", &peeps);
+        let body = feed.render().map_err(Error::internal)?;
         Ok(Made { kind: KIND, link: None, body })
     };
     app.public.answer(&app, Public::Feed, &headers, make).await
@@ -80,19 +101,16 @@ pub(super) async fn person(app: &App, username: &str) -> Result<Response> {
         .await?;
     let path = format!("/@{}", person.username);
     let title = format!("{} on {}", person.account.name, app.config.name);
-    let body = feed(app, title, &path, &format!("{path}.atom"), peeps)?;
-    Ok(([(header::CONTENT_TYPE, HeaderValue::from_static(KIND))], body).into_response())
+    feed(app, title, &path, &format!("{path}.atom"), &peeps).answer()
 }
 
-fn feed(app: &App, title: String, page: &str, own: &str, peeps: Vec<Peep>) -> Result<String> {
+fn feed<'a>(app: &'a App, title: String, page: &str, own: &str, peeps: &[Peep]) -> Feed<'a> {
     let base = app.config.base_url.as_str();
-    let feed = Feed {
+    Feed {
         title,
         base,
-        page: format!("{base}{}", if page.is_empty() { "/" } else { page }),
+        page: format!("{base}{page}"),
         own: format!("{base}{own}"),
-        updated: peeps.iter().map(updated).max().unwrap_or(Time::from_ms(0)),
-        peeps,
-    };
-    feed.render().map_err(Error::internal)
+        entries: peeps.iter().map(|peep| entry(peep, base)).collect(),
+    }
 }

@@ -4,12 +4,18 @@ pub mod accounts;
 mod card;
 mod composer;
 pub mod feeds;
+pub mod messages;
 pub mod peeps;
+pub mod room_about;
+pub mod room_export;
+pub mod rooms;
+pub mod sessions;
 pub mod settings;
 pub mod stream;
 pub mod words;
 
-pub use card::fragment;
+pub use card::{excerpt, fragment};
+pub use messages::message_fragment;
 
 use askama::Template;
 use axum::{
@@ -21,8 +27,10 @@ use super::{assets, session::Viewer};
 use crate::{
     Error, Result,
     app::App,
+    db::Read,
     domain::accounts::Member,
-    store::{self, accounts::Account},
+    ids::AccountId,
+    store::{self, accounts::Account, rooms::Mine},
 };
 
 /// Where in the site a page is, for the rail.
@@ -30,6 +38,8 @@ use crate::{
 pub enum Place {
     /// The public stream.
     Stream,
+    /// The viewer's rooms.
+    Rooms,
     /// The viewer's own peeps.
     You,
     /// The viewer's settings.
@@ -46,23 +56,49 @@ pub enum Place {
 pub struct Shell {
     name: String,
     viewer: Option<Member>,
+    guest: Option<Account>,
     at: Place,
     members: i64,
     keeper: Option<Account>,
+    rooms: Vec<Mine>,
+    unread: i64,
 }
 
+/// Rooms that the rail shows; the others are a click away.
+const RAIL: usize = 5;
+
 impl Shell {
-    async fn new(app: &App, viewer: Option<&Member>, at: Place) -> Result<Self> {
-        let (members, keeper) = app
-            .db
-            .read(|read| Ok((store::accounts::count_members(read)?, store::accounts::admin(read)?)))
-            .await?;
-        Ok(Shell { name: app.config.name.clone(), viewer: viewer.cloned(), at, members, keeper })
+    async fn new(app: &App, viewer: &Viewer, at: Place) -> Result<Self> {
+        let id = viewer.account.as_ref().map(|account| account.id);
+        let read = move |read: &Read<'_>| {
+            let (members, keeper) = (store::accounts::count_members(read)?, store::accounts::admin(read)?);
+            let Some(id) = id else { return Ok((members, keeper, Vec::new(), 0)) };
+            let rooms = store::rooms::of(read, id, RAIL as i64)?;
+            let unread = if rooms.is_empty() { 0 } else { store::rooms::count_unread(read, id)? };
+            Ok((members, keeper, rooms, unread))
+        };
+        let (members, keeper, rooms, unread) = app.db.read(read).await?;
+        Ok(Shell { members, keeper, rooms, unread, at, ..Shell::bare(app, viewer) })
     }
 
     /// The shell of an error page: it must not fail itself.
-    fn bare(app: &App, viewer: Option<Member>) -> Self {
-        Shell { name: app.config.name.clone(), viewer, at: Place::Elsewhere, members: 0, keeper: None }
+    fn bare(app: &App, viewer: &Viewer) -> Self {
+        Shell {
+            name: app.config.name.clone(),
+            viewer: viewer.member(),
+            guest: viewer.guest().cloned(),
+            at: Place::Elsewhere,
+            members: 0,
+            keeper: None,
+            rooms: Vec::new(),
+            unread: 0,
+        }
+    }
+
+    /// The id of whoever looks, for the page's scripts.
+    fn viewer_id(&self) -> Option<AccountId> {
+        let member = self.viewer.as_ref().map(Member::id);
+        member.or_else(|| self.guest.as_ref().map(|guest| guest.id))
     }
 
     fn assets(&self) -> &'static str {
@@ -121,10 +157,12 @@ pub async fn error_page(
     request: &str,
 ) -> Response {
     if let (Error::Unauthenticated, Some(path)) = (error, path) {
-        return Redirect::to(&format!("/login?next={}", encoded(path))).into_response();
+        // In a room a name is enough.
+        let door = if path.starts_with("/rooms") { "/session/new" } else { "/login" };
+        return Redirect::to(&format!("{door}?next={}", encoded(path))).into_response();
     }
     // With the database gone there is no viewer to be found, and still a page to be shown.
-    let viewer = Viewer::find(app, cookies.as_ref()).await.unwrap_or_default();
+    let viewer = Viewer::by_cookie(app, cookies.as_ref()).await.unwrap_or_default();
     let heading = match error {
         Error::NotFound => "Nothing here",
         Error::Unauthenticated => "Log in first",
@@ -138,7 +176,7 @@ pub async fn error_page(
         Error::Internal(_) => "Something broke",
     };
     let template = ErrorPage {
-        shell: Shell::bare(app, viewer.member()),
+        shell: Shell::bare(app, &viewer),
         heading,
         sentence: error.sentence(),
         log_in: matches!(error, Error::Unauthenticated),

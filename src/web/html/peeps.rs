@@ -24,9 +24,9 @@ use crate::{
     domain::{
         self,
         accounts::Member,
-        peeps::{Body, Conversation, Draft, IdempotencyKey},
+        peeps::{Body, Conversation, Draft},
     },
-    ids::PeepId,
+    ids::{IdempotencyKey, PeepId},
     store::{self, peeps::Peep},
     web::{
         respond::{FRAGMENT, Input, from_path, head},
@@ -53,9 +53,9 @@ pub async fn permalink(
     viewer: Viewer,
 ) -> Result<Response> {
     let id: PeepId = from_path(&id)?;
-    let viewer = viewer.member();
-    let composer = viewer.as_ref().map(|viewer| Composer::new(&app, viewer, Some(id))).transpose()?;
-    let conversation = conversation_page(&app, viewer.as_ref(), id, composer).await?;
+    let member = viewer.member();
+    let composer = member.as_ref().map(|member| Composer::new(&app, member, Some(id))).transpose()?;
+    let conversation = conversation_page(&app, &viewer, id, composer).await?;
     let author = &conversation.card.peep.author.username;
     if *author != username {
         return Ok(Redirect::permanent(&format!("/@{author}/{id}")).into_response());
@@ -66,11 +66,12 @@ pub async fn permalink(
 
 async fn conversation_page(
     app: &App,
-    viewer: Option<&Member>,
+    viewer: &Viewer,
     id: PeepId,
     composer: Option<Composer>,
 ) -> Result<ConversationPage> {
-    let viewer_id = viewer.map(Member::id);
+    let member = viewer.member();
+    let viewer_id = member.as_ref().map(Member::id);
     let (seq, found) = app
         .db
         .read(move |read| {
@@ -80,7 +81,7 @@ async fn conversation_page(
         .await?;
     let Conversation { above, peep, below } = found;
     let now = app.clock.now();
-    let card = |peep| Card::new(peep, viewer, now);
+    let card = |peep| Card::new(peep, member.as_ref(), now);
     let in_order = |peeps: Vec<Peep>| {
         let mut cards: Vec<Card> = Vec::with_capacity(peeps.len());
         for peep in peeps {
@@ -171,14 +172,14 @@ async fn refused_post(app: &App, member: Member, form: PostForm, error: Error) -
         Ok(Some(composer.refused(form.body.clone(), form.idempotency_key.clone(), &error)))
     };
     if let Some(parent) = reply_to {
-        match conversation_page(app, Some(&member), parent, composer(reply_to)?).await {
+        match conversation_page(app, &Viewer::from(&member), parent, composer(reply_to)?).await {
             Ok(page) if page.composer.is_some() => return page_refused(head(&error), &page),
             // What was to be answered is gone: the words are kept above the stream.
             Ok(_) | Err(Error::NotFound) => {}
             Err(other) => return Err(other),
         }
     }
-    let page = stream_page(app, Some(&member), &Paging::default(), composer(None)?).await?;
+    let page = stream_page(app, &Viewer::from(&member), &Paging::default(), composer(None)?).await?;
     page_refused(head(&error), &page)
 }
 
@@ -204,7 +205,7 @@ pub async fn edit_form(
         return Err(Error::Forbidden("Only the one who wrote a peep can change it."));
     }
     let path = format!("/@{}/{id}", peep.author.username);
-    let shell = Shell::new(&app, Some(&member), Place::Elsewhere).await?;
+    let shell = Shell::new(&app, &Viewer::from(&member), Place::Elsewhere).await?;
     page(&EditPage { shell, id, path, body: peep.body, error: None })
 }
 
@@ -235,7 +236,7 @@ pub async fn edit(
     match edited {
         Ok(_) => Ok(Redirect::to(&path).into_response()),
         Err(error @ (Error::Invalid(_) | Error::TooMany { .. } | Error::Busy | Error::Full)) => {
-            let shell = Shell::new(&app, Some(&member), Place::Elsewhere).await?;
+            let shell = Shell::new(&app, &Viewer::from(&member), Place::Elsewhere).await?;
             let template = EditPage { shell, id, path, body: form.body, error: Some(error.sentence()) };
             page_refused(head(&error), &template)
         }
@@ -264,7 +265,7 @@ pub async fn delete_form(
     }
     let path = format!("/@{}/{id}", peep.author.username);
     let card = Card::new(peep, None, app.clock.now());
-    page(&DeletePage { shell: Shell::new(&app, Some(&member), Place::Elsewhere).await?, path, card })
+    page(&DeletePage { shell: Shell::new(&app, &Viewer::from(&member), Place::Elsewhere).await?, path, card })
 }
 
 /// `POST /peeps/{id}/delete`
@@ -345,7 +346,7 @@ pub async fn history(
         exact: version.created_at.rfc3339(),
     });
     page(&HistoryPage {
-        shell: Shell::new(&app, viewer.member().as_ref(), Place::Elsewhere).await?,
+        shell: Shell::new(&app, &viewer, Place::Elsewhere).await?,
         path: format!("/@{}/{id}", peep.author.username),
         name: peep.author.name.clone(),
         versions: versions.collect(),

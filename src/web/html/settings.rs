@@ -46,7 +46,7 @@ pub async fn form(
 ) -> Result<Response> {
     let id = member.id();
     let email = app.db.read(move |read| store::accounts::email(read, id)).await?.unwrap_or_default();
-    let shell = Shell::new(&app, Some(&member), Place::Settings).await?;
+    let shell = Shell::new(&app, &Viewer::from(&member), Place::Settings).await?;
     page(&SettingsPage { shell, member, email, saved: saved.is_some() })
 }
 
@@ -85,7 +85,7 @@ pub async fn unsubscribe_form(
     viewer: Viewer,
 ) -> Result<Response> {
     subscriber(&app, &token)?;
-    let shell = Shell::new(&app, viewer.member().as_ref(), Place::Elsewhere).await?;
+    let shell = Shell::new(&app, &viewer, Place::Elsewhere).await?;
     page(&UnsubscribePage { shell, path: format!("/unsubscribe/{token}"), done: false })
 }
 
@@ -100,7 +100,7 @@ pub async fn unsubscribe(
     let account = subscriber(&app, &token)?;
     app.limits.write(from)?;
     app.db.write(move |tx| store::accounts::set_mention_mail(tx, account, false)).await?;
-    let shell = Shell::new(&app, viewer.member().as_ref(), Place::Elsewhere).await?;
+    let shell = Shell::new(&app, &viewer, Place::Elsewhere).await?;
     page(&UnsubscribePage { shell, path: String::new(), done: true })
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use askama::Template;
 use axum::{
     extract::{Path, Query, State},
-    http::{HeaderMap, header},
+    http::HeaderMap,
     response::{IntoResponse, Redirect, Response},
 };
 use serde::Deserialize;
@@ -89,7 +89,7 @@ fn list(read: &Read<'_>, viewer: Option<AccountId>, scope: &Scope, before: Optio
 
 /// A list, ready to be rendered.
 struct Asked<'a> {
-    viewer: Option<&'a Member>,
+    viewer: &'a Viewer,
     scope: Scope,
     heading: Heading,
     path: String,
@@ -99,7 +99,8 @@ struct Asked<'a> {
 async fn list_page(app: &App, asked: Asked<'_>, composer: Option<Composer>) -> Result<ListPage> {
     let Asked { viewer, scope, heading, path, paging } = asked;
     let before = paging.before()?;
-    let (id, live) = (viewer.map(Member::id), live(&scope));
+    let member = viewer.member();
+    let (id, live) = (member.as_ref().map(Member::id), live(&scope));
     let found = app.db.read(move |read| list(read, id, &scope, before)).await?;
     let now = app.clock.now();
     let at = match &heading {
@@ -112,7 +113,7 @@ async fn list_page(app: &App, asked: Asked<'_>, composer: Option<Composer>) -> R
         shell: Shell::new(app, viewer, at).await?,
         heading,
         composer,
-        cards: found.peeps.into_iter().map(|p| Card::new(p, viewer, now)).collect(),
+        cards: found.peeps.into_iter().map(|p| Card::new(p, member.as_ref(), now)).collect(),
         older,
         newest: before.map(|_| path),
         seq: found.seq,
@@ -137,20 +138,20 @@ pub async fn stream(
 ) -> Result<Response> {
     if paging.before.is_none() && !has_session(&app.config, &headers) {
         let make = async {
-            let page = stream_page(&app, None, &paging, None).await?;
+            let page = stream_page(&app, &Viewer::default(), &paging, None).await?;
             let body = page.render().map_err(Error::internal)?;
             Ok(Made { kind: "text/html; charset=utf-8", link: None, body })
         };
         return app.public.answer(&app, Public::Stream, &headers, make).await;
     }
-    let viewer = Viewer::find(&app, headers.get(header::COOKIE)).await?.member();
-    let composer = viewer.as_ref().map(|viewer| Composer::new(&app, viewer, None)).transpose()?;
-    page(&stream_page(&app, viewer.as_ref(), &paging, composer).await?)
+    let viewer = Viewer::find(&app, &headers).await?;
+    let composer = viewer.member().map(|member| Composer::new(&app, &member, None)).transpose()?;
+    page(&stream_page(&app, &viewer, &paging, composer).await?)
 }
 
 pub(super) async fn stream_page(
     app: &App,
-    viewer: Option<&Member>,
+    viewer: &Viewer,
     paging: &Paging,
     composer: Option<Composer>,
 ) -> Result<ListPage> {
@@ -171,8 +172,7 @@ pub async fn tag(
     }
     let path = words::tag_path("", &tag);
     let heading = Heading::Tag { tag: tag.clone() };
-    let viewer = viewer.member();
-    let asked = Asked { viewer: viewer.as_ref(), scope: Scope::Tag(tag), heading, path, paging: &paging };
+    let asked = Asked { viewer: &viewer, scope: Scope::Tag(tag), heading, path, paging: &paging };
     page(&list_page(&app, asked, None).await?)
 }
 
@@ -191,17 +191,15 @@ pub async fn person(
     if person.username != username {
         return Ok(Redirect::permanent(&format!("/@{}", person.username)).into_response());
     }
-    let viewer = viewer.member();
     let heading = Heading::Person {
         name: person.account.name.clone(),
         username: person.username.clone(),
         initials: initials(&person.account.name),
         tone: person.id().tone(),
         joined: person.account.created_at.utc().strftime("%B %Y").to_string(),
-        you: viewer.as_ref().is_some_and(|viewer| viewer.id() == person.id()),
+        you: viewer.account.as_ref().is_some_and(|viewer| viewer.id == person.id()),
     };
     let path = format!("/@{username}");
-    let asked =
-        Asked { viewer: viewer.as_ref(), scope: Scope::Account(person.id()), heading, path, paging: &paging };
+    let asked = Asked { viewer: &viewer, scope: Scope::Account(person.id()), heading, path, paging: &paging };
     page(&list_page(&app, asked, None).await?)
 }

@@ -2,20 +2,60 @@
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-use crate::{domain::text::Segment, domain::text::segments, store::peeps::Mention};
+use crate::{
+    domain::text::{Piece, Segment, pieces, segments},
+    store::peeps::Mention,
+};
+
+/// Renders a message: as a peep, with code, and without links to the public stream's tags.
+pub fn message(body: &str, mentions: &[Mention], base: &str) -> String {
+    let mut out = String::with_capacity(body.len() + body.len() / 2);
+    for piece in pieces(body) {
+        match piece {
+            Piece::Plain(plain) => plain_html(plain, mentions, base, Tags::Words, &mut out),
+            Piece::Code(code) => {
+                out.push_str("<code>");
+                escape(code, &mut out);
+                out.push_str("</code>");
+            }
+            Piece::Block(code) => {
+                out.push_str("<pre><code>");
+                // Within it a line's end is a line's end.
+                code.split_inclusive('\n').for_each(|line| {
+                    escape(line.trim_end_matches('\n'), &mut out);
+                    out.push_str(if line.ends_with('\n') { "\n" } else { "" });
+                });
+                out.push_str("</code></pre>");
+            }
+        }
+    }
+    out
+}
 
 /// Renders a body. `@someone` is a link if `mentions` has them. `base` stands before our own paths:
 /// empty on the site, the base URL for feeds and programs.
 pub fn html(body: &str, mentions: &[Mention], base: &str) -> String {
     let mut out = String::with_capacity(body.len() + body.len() / 2);
+    plain_html(body, mentions, base, Tags::Links, &mut out);
+    out
+}
+
+/// What becomes of `#tags`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Tags {
+    Links,
+    Words,
+}
+
+fn plain_html(body: &str, mentions: &[Mention], base: &str, tags: Tags, out: &mut String) {
     for segment in segments(body) {
         match segment {
-            Segment::Words(words) => escape(words, &mut out),
+            Segment::Words(words) => escape(words, out),
             Segment::Link(url) => {
                 out.push_str("<a href=\"");
-                escape(url, &mut out);
+                escape(url, out);
                 out.push_str("\" rel=\"nofollow noopener noreferrer ugc\">");
-                escape(url.split_once("://").map_or(url, |(_, rest)| rest), &mut out);
+                escape(url.split_once("://").map_or(url, |(_, rest)| rest), out);
                 out.push_str("</a>");
             }
             Segment::Mention(text, username) if mentions.iter().any(|m| m.username == username) => {
@@ -28,16 +68,16 @@ pub fn html(body: &str, mentions: &[Mention], base: &str) -> String {
                 out.push_str("</a>");
             }
             Segment::Mention(text, _) => out.push_str(text),
+            Segment::Tag(text, _) if tags == Tags::Words => escape(text, out),
             Segment::Tag(text, tag) => {
                 out.push_str("<a rel=\"tag\" href=\"");
                 out.push_str(&tag_path(base, &tag));
                 out.push_str("\">");
-                escape(text, &mut out);
+                escape(text, out);
                 out.push_str("</a>");
             }
         }
     }
-    out
 }
 
 /// The address of a tag's page.
@@ -61,8 +101,49 @@ fn escape(text: &str, out: &mut String) {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::ids::AccountId;
+
+    #[test]
+    fn a_message_may_have_code_in_it() {
+        for (body, expected) in [
+            ("run `rm -rf <dir>`", "run <code>rm -rf &lt;dir&gt;</code>"),
+            ("```\na < b\n\n@nell\n```", "<pre><code>a &lt; b\n\n@nell</code></pre>"),
+            ("see:\n```\nx\n```\nok", "see:<pre><code>x</code></pre>ok"),
+            ("#tide `#tide`", "#tide <code>#tide</code>"),
+        ] {
+            assert_eq!(message(body, &[], ""), expected, "{body}");
+        }
+    }
+
+    proptest! {
+        /// Whatever goes in, only the tags that we make come out, and what is read is what was written.
+        #[test]
+        fn nobody_gets_a_tag_of_their_own_into_the_page(
+            body in "[a-z<>&\"'/`@#:= \\n!-]{0,60}|\
+                     (<script>|</code>|```\\n|`|https://x\\.example/\"onload=|@nell| ){0,12}"
+        ) {
+            let nell = [Mention { id: AccountId(1), username: "nell".into() }];
+            let rendered = message(&body, &nell, "");
+            let mut rest = rendered.as_str();
+            while let Some(at) = rest.find('<') {
+                let end = rest[at..].find('>').map(|end| at + end + 1).expect("every tag ends");
+                let tag = &rest[at..end];
+                let ours = matches!(tag, "<br>" | "<code>" | "</code>" | "<pre>" | "</pre>" | "</a>")
+                    || tag == "<a class=\"mention\" href=\"/@nell\">"
+                    || (tag.starts_with("<a href=\"http")
+                        && tag.ends_with("\" rel=\"nofollow noopener noreferrer ugc\">")
+                        && tag.matches('"').count() == 4);
+                prop_assert!(ours, "{} in {}", tag, rendered);
+                rest = &rest[end..];
+            }
+            for (open, close) in [("<code>", "</code>"), ("<pre>", "</pre>"), ("<a ", "</a>")] {
+                prop_assert_eq!(rendered.matches(open).count(), rendered.matches(close).count());
+            }
+        }
+    }
 
     #[test]
     fn everything_but_links_is_text() {

@@ -1,0 +1,102 @@
+//! Attachments: files sent along with messages, and how many of them.
+
+use std::time::Duration;
+
+use super::{
+    conversations::Participant,
+    rooms::forget_files,
+    text::{self, Rules},
+};
+use crate::{
+    Error, Result,
+    events::Tx,
+    ids::AttachmentId,
+    store::{self, attachments::Attachment},
+};
+
+/// The largest file: a phone's photo or a short recording.
+pub const LARGEST: usize = 20 * 1024 * 1024;
+
+/// What one account may send within a day: an album, and not somebody's backup.
+const A_DAY: Duration = Duration::from_secs(24 * 3600);
+const FILES_A_DAY: i64 = 200;
+const BYTES_A_DAY: i64 = 1024 * 1024 * 1024;
+
+/// How long a file may wait to be said.
+const UNSAID: Duration = Duration::from_secs(24 * 3600);
+
+/// Files forgotten in one transaction.
+const BATCH: i64 = 200;
+
+/// What a file is called: its last part, without what could lead elsewhere.
+#[derive(Clone, Debug)]
+pub struct FileName(String);
+
+impl FileName {
+    /// Takes what a browser says, and makes a name of it in any case.
+    pub fn parse(raw: &str) -> Self {
+        let last = raw.rsplit(['/', '\\']).next().unwrap_or_default();
+        let rules = Rules { field: "file", limit: 120, lines: false, empty: "" };
+        let plain: String =
+            last.chars().filter(|c| !c.is_control() && !text::is_disguised(&c.to_string())).collect();
+        let short: String = plain.chars().rev().take(120).collect::<Vec<_>>().into_iter().rev().collect();
+        FileName(text::clean(short.trim_start_matches('.'), rules).unwrap_or_else(|_| "file".into()))
+    }
+
+    /// As it is shown.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Participant {
+    /// Refuses a file before its bytes come, if there have been too many today.
+    pub fn may_send(&self, read: &crate::db::Read<'_>) -> Result<()> {
+        if !self.may_write() {
+            return Err(Error::Forbidden("This room is locked: it can be read, and only its owner writes."));
+        }
+        let (files, bytes) = store::attachments::sent_since(read, self.id(), read.now() - A_DAY)?;
+        if files >= FILES_A_DAY || bytes >= BYTES_A_DAY {
+            return Err(Error::TooMany { retry_after: Duration::from_secs(3600) });
+        }
+        Ok(())
+    }
+
+    /// Keeps a file whose bytes are in the data folder by now, to be said with a message.
+    pub fn send(&self, tx: &mut Tx<'_>, file: &Attachment) -> Result<()> {
+        self.may_send(tx)?;
+        store::attachments::insert(tx, self.conversation.id, self.id(), file)
+    }
+}
+
+/// Forgets some files that were sent a day ago and never said. Says how many; the next call does more.
+pub fn sweep(tx: &mut Tx<'_>) -> Result<usize> {
+    let since = tx.now() - UNSAID;
+    let files: Vec<AttachmentId> = store::attachments::delete_unsaid(tx, since, BATCH)?;
+    let count = files.len();
+    forget_files(tx, files)?;
+    Ok(count)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_has_a_name_that_leads_nowhere() {
+        for (raw, name) in [
+            ("hall.png", "hall.png"),
+            ("../../etc/passwd", "passwd"),
+            ("C:\\Users\\nell\\hall.png", "hall.png"),
+            (".htaccess", "htaccess"),
+            ("", "file"),
+            ("a\r\nb.txt", "ab.txt"),
+            ("photo\u{202E}gpj.exe", "photogpj.exe"),
+        ] {
+            assert_eq!(FileName::parse(raw).as_str(), name, "{raw:?}");
+        }
+        let long = format!("{}.png", "n".repeat(500));
+        assert!(FileName::parse(&long).as_str().ends_with("nnn.png"));
+        assert_eq!(FileName::parse(&long).as_str().chars().count(), 120);
+    }
+}

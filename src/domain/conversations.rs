@@ -1,0 +1,114 @@
+//! Conversations: people exchanging messages. What is the same for rooms, matches and threads.
+
+use std::sync::Arc;
+
+use crate::{
+    Error, Result,
+    clock::Time,
+    db::Read,
+    events::{Emission, Event, Somebody, Topic, Tx},
+    ids::{AccountId, ConversationId},
+    store::{
+        self,
+        accounts::{Account, Kind},
+        conversations::{Conversation, Seat},
+    },
+};
+
+/// An account that is in a conversation. To have one is the permission to read it, and to say
+/// something in it where it is not locked.
+#[derive(Clone, Debug)]
+pub struct Participant {
+    /// The account.
+    pub account: Account,
+    /// The conversation, as it was when this was made.
+    pub conversation: Conversation,
+    /// Its place in it.
+    pub seat: Seat,
+}
+
+impl Participant {
+    /// The account's.
+    pub fn id(&self) -> AccountId {
+        self.account.id
+    }
+
+    /// What it is called here.
+    pub fn name(&self) -> &str {
+        self.seat.alias.as_deref().unwrap_or(&self.account.name)
+    }
+
+    /// As others hear of it.
+    pub fn somebody(&self) -> Somebody {
+        Somebody {
+            id: self.account.id,
+            name: self.name().to_owned(),
+            guest: self.account.kind == Kind::Guest,
+        }
+    }
+
+    /// Whether the conversation is its own.
+    pub fn is_owner(&self) -> bool {
+        self.conversation.owner == Some(self.id())
+    }
+
+    /// Whether it may say something now.
+    pub fn may_write(&self) -> bool {
+        !self.conversation.locked || self.is_owner()
+    }
+
+    /// How many messages it has not read.
+    pub fn unread(&self) -> i64 {
+        (self.conversation.last_seq - self.seat.read_seq).max(0)
+    }
+
+    /// Has read everything up to this message. Never goes back, and never beyond the last.
+    pub fn read(&self, tx: &mut Tx<'_>, seq: i64) -> Result<()> {
+        let seq = seq.clamp(0, self.conversation.last_seq);
+        store::conversations::set_read(tx, self.conversation.id, self.id(), seq)
+    }
+
+    /// Leaves. An owner's conversation goes to whoever has been in it for longest.
+    pub fn leave(&self, tx: &mut Tx<'_>) -> Result<()> {
+        let id = self.conversation.id;
+        if self.is_owner() {
+            let heir = store::conversations::heir(tx, id, self.id())?;
+            store::conversations::set_owner(tx, id, heir)?;
+        }
+        take_out(tx, id, self.id(), None)
+    }
+}
+
+/// Takes someone out, and ends what it hears.
+pub(super) fn take_out(
+    tx: &mut Tx<'_>,
+    id: ConversationId,
+    account: AccountId,
+    barred_until: Option<Time>,
+) -> Result<()> {
+    // The number first: whoever says something at the same time waits, and comes before or after.
+    let change = store::conversations::next_change(tx, id)?.ok_or(Error::NotFound)?;
+    if !store::conversations::leave(tx, id, account, barred_until)? {
+        return Err(Error::NotFound);
+    }
+    let event = Event::Left { change, account: Some(account), owner: None };
+    tx.emit(Emission { topic: Topic::Conversation(id), event });
+    Ok(())
+}
+
+/// Tells those who have the conversation open.
+pub(super) fn tell<T>(
+    tx: &mut Tx<'_>,
+    id: ConversationId,
+    what: T,
+    event: impl FnOnce(Arc<crate::events::Told<T>>) -> Event,
+) {
+    let event = event(Arc::new(crate::events::Told::new(what)));
+    tx.emit(Emission { topic: Topic::Conversation(id), event });
+}
+
+/// The account in the conversation, if it still is in it: what a socket asks before it goes on.
+pub fn still_in(read: &Read<'_>, account: &Account, id: ConversationId) -> Result<Option<Participant>> {
+    let found = store::conversations::seen_by(read, id, account.id)?;
+    Ok(found.map(|(conversation, seat)| Participant { account: account.clone(), conversation, seat }))
+}

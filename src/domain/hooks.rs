@@ -1,0 +1,71 @@
+//! Hooks: doors through which programs post into a room, without an account.
+
+use super::{
+    messages::{self, Body, Draft},
+    names::{Name, skeleton},
+    rooms::Owner,
+    sessions::Token,
+};
+use crate::{
+    Error, Result,
+    events::Tx,
+    ids::HookId,
+    store::{
+        self,
+        accounts::{Account, Kind},
+        conversations::Conversation,
+        hooks::Hook,
+        messages::Message,
+    },
+};
+
+/// Hooks of one room: more programs than anyone would want to hear.
+const MOST: usize = 20;
+
+impl Owner {
+    /// Opens a hook for a program, which speaks as a bot of this name. The token is shown this once.
+    pub fn open_hook(&self, tx: &mut Tx<'_>, name: &Name) -> Result<(Hook, Token)> {
+        let room = self.inside().participant.conversation.id;
+        if store::hooks::of(tx, room)?.len() >= MOST {
+            return Err(Error::invalid(
+                "name",
+                "Twenty programs can post here already. Close one of their doors.",
+            ));
+        }
+        let token = Token::random()?;
+        let bot = store::accounts::insert_nameless(tx, Kind::Bot, name.as_str(), &skeleton(name.as_str()))?;
+        let id = store::hooks::insert(tx, room, bot, &token.hash())?;
+        Ok((Hook { id, name: name.as_str().into(), created_at: tx.now() }, token))
+    }
+
+    /// Closes a hook: its token opens nothing any more.
+    pub fn close_hook(&self, tx: &mut Tx<'_>, id: HookId) -> Result<()> {
+        let room = self.inside().participant.conversation.id;
+        if store::hooks::delete(tx, room, id)? { Ok(()) } else { Err(Error::NotFound) }
+    }
+}
+
+/// A program at its door.
+pub struct Caller {
+    bot: Account,
+    room: Conversation,
+}
+
+impl Caller {
+    /// Finds the door by its token.
+    pub fn find(read: &crate::db::Read<'_>, token: &Token) -> Result<Self> {
+        let (bot, room) = store::hooks::by_token(read, &token.hash())?.ok_or(Error::NotFound)?;
+        Ok(Caller { bot, room })
+    }
+
+    /// Posts, under another name if the program wants one.
+    pub fn say(&self, tx: &mut Tx<'_>, body: &Body, name: Option<&Name>) -> Result<Message> {
+        let alias = name.map(Name::as_str).filter(|name| *name != self.bot.name);
+        messages::insert(tx, &self.room, &self.bot, alias, &Draft::of(body.clone()), &[], false)
+    }
+
+    /// Which bot speaks here.
+    pub fn bot(&self) -> &Account {
+        &self.bot
+    }
+}

@@ -1,0 +1,367 @@
+//! Messages: saying something, taking it back, reacting to it, finding it again.
+
+use std::collections::BTreeSet;
+
+use unicode_segmentation::UnicodeSegmentation;
+
+use super::{
+    conversations::{Participant, tell},
+    rooms::forget_files,
+    text::{self, Piece, REFERENCES, Rules, Segment},
+};
+use crate::{
+    Error, Result,
+    db::Read,
+    events::{Event, Said, Tx},
+    ids::{AttachmentId, IdempotencyKey, MessageId},
+    store::{
+        self,
+        accounts::Account,
+        attachments::Attachment,
+        conversations::Conversation,
+        messages::{Message, NewMessage, Words},
+        peeps::Mention,
+    },
+};
+
+/// How long a message may be in a room, as a person counts: a letter, but not a book.
+pub const LIMIT: usize = 4000;
+
+/// Files sent with one message: what fits on a screen.
+const FILES: usize = 10;
+
+/// Different emoji under one message; beyond it they are a wall.
+const EMOJI: usize = 20;
+
+/// Of each emoji the accounts that are told by name; of the others only the number.
+const NAMED: i64 = 50;
+
+/// Words that are looked for at once.
+const TERMS: usize = 4;
+
+/// What a message says: 1 to 4,000 characters, cleaned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Body(String);
+
+impl Body {
+    /// Cleans what was typed.
+    pub fn parse(raw: &str) -> Result<Self> {
+        let rules = Rules { field: "body", limit: LIMIT, lines: true, empty: "Write something first." };
+        text::clean(raw, rules).map(Body)
+    }
+
+    /// Nothing but files.
+    pub fn empty() -> Self {
+        Body(String::new())
+    }
+
+    /// The words.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The members that it mentions outside of code.
+    fn mentions(&self, read: &Read<'_>) -> Result<Vec<Mention>> {
+        let plain = text::pieces(&self.0).into_iter().filter_map(|piece| match piece {
+            Piece::Plain(plain) => Some(plain),
+            Piece::Code(_) | Piece::Block(_) => None,
+        });
+        let named = plain.flat_map(text::segments).filter_map(|segment| match segment {
+            Segment::Mention(_, username) => Some(username),
+            _ => None,
+        });
+        let named: BTreeSet<String> = named.collect();
+        let mut mentions = Vec::new();
+        for username in named.into_iter().take(REFERENCES) {
+            match store::accounts::by_username(read, &username) {
+                Ok(account) => mentions.push(Mention { id: account.id, username }),
+                Err(Error::NotFound) => {}
+                Err(other) => return Err(other),
+            }
+        }
+        Ok(mentions)
+    }
+}
+
+/// One emoji: a single character as a person sees it, which shows as a picture.
+#[derive(Clone, Debug)]
+pub struct Emoji(String);
+
+impl Emoji {
+    /// Takes an emoji of any kind: with skin tones, families, flags, keycaps.
+    pub fn parse(raw: &str) -> Result<Self> {
+        let raw = raw.trim();
+        let one = raw.graphemes(true).count() == 1 && raw.len() <= 64;
+        if one && raw.chars().all(is_emoji) && raw.chars().any(shows_as_picture) {
+            Ok(Emoji(raw.into()))
+        } else {
+            Err(Error::invalid("emoji", "A reaction is one emoji."))
+        }
+    }
+}
+
+/// What emoji are made of (UTS #51), with joiners, variation selectors, tags and keycaps.
+fn is_emoji(c: char) -> bool {
+    shows_as_picture(c)
+        || matches!(c, '0'..='9' | '#' | '*' | '\u{200D}' | '\u{FE0F}' | '\u{20E3}' | '\u{E0020}'..='\u{E007F}')
+}
+
+fn shows_as_picture(c: char) -> bool {
+    matches!(c,
+        '\u{20E3}' | '\u{A9}' | '\u{AE}' | '\u{203C}' | '\u{2049}' | '\u{2122}' | '\u{2139}'
+        | '\u{2190}'..='\u{21FF}' | '\u{2300}'..='\u{23FF}' | '\u{24C2}' | '\u{25A0}'..='\u{27BF}'
+        | '\u{2900}'..='\u{297F}' | '\u{2B00}'..='\u{2BFF}' | '\u{3030}' | '\u{303D}' | '\u{3297}' | '\u{3299}'
+        | '\u{1F000}'..='\u{1FAFF}')
+}
+
+/// A message to be said.
+#[derive(Clone, Debug)]
+pub struct Draft {
+    /// What it says.
+    pub body: Body,
+    /// What it answers.
+    pub reply_to: Option<MessageId>,
+    /// The files sent with it.
+    pub attachments: Vec<AttachmentId>,
+    /// With the same key the same participant gets the same message, however often it is sent.
+    pub idempotency_key: Option<IdempotencyKey>,
+}
+
+impl Draft {
+    /// Just words.
+    pub fn of(body: Body) -> Self {
+        Draft { body, reply_to: None, attachments: Vec::new(), idempotency_key: None }
+    }
+
+    fn check(&self) -> Result<()> {
+        if self.body.0.is_empty() && self.attachments.is_empty() {
+            return Err(Error::invalid("body", "Write something first."));
+        }
+        if self.attachments.len() > FILES {
+            return Err(Error::invalid(
+                "attachments",
+                "Ten files fit into one message. Send the rest after it.",
+            ));
+        }
+        Ok(())
+    }
+}
+
+const LOCKED: Error = Error::Forbidden("This room is locked: it can be read, and only its owner writes.");
+
+impl Participant {
+    /// Says something, and tells everyone who has the conversation open.
+    pub fn say(&self, tx: &mut Tx<'_>, draft: &Draft) -> Result<Message> {
+        draft.check()?;
+        let id = self.conversation.id;
+        let key = draft.idempotency_key.as_ref().map(IdempotencyKey::as_str);
+        if let Some(key) = key
+            && let Some(said) = store::messages::by_idempotency_key(tx, id, self.id(), key)?
+        {
+            return repeated(draft, said);
+        }
+        if let Some(parent) = draft.reply_to
+            && existing(tx, self, parent).is_err()
+        {
+            return Err(Error::invalid("reply_to", "The message you answer has been deleted."));
+        }
+        let mut files = Vec::new();
+        for file in &draft.attachments {
+            files.push(store::attachments::unsaid(tx, *file, id, self.id())?.ok_or_else(gone)?);
+        }
+        let message = insert(tx, &self.conversation, &self.account, None, draft, &files, self.is_owner())?;
+        for file in &draft.attachments {
+            if !store::attachments::say(tx, *file, id, self.id(), message.id)? {
+                return Err(gone());
+            }
+        }
+        // Whoever speaks has read what was said before.
+        store::conversations::set_read(tx, id, self.id(), message.seq)?;
+        Ok(message)
+    }
+
+    /// Changes what one's own message says. No change at all is no edit.
+    pub fn edit(&self, tx: &mut Tx<'_>, id: MessageId, body: &Body) -> Result<Message> {
+        let message = existing(tx, self, id)?;
+        if message.author.id != self.id() {
+            return Err(Error::Forbidden("Only the one who said something can change it."));
+        }
+        if message.body == body.0 {
+            return Ok(message);
+        }
+        let change = self.next_change(tx)?;
+        existing(tx, self, id)?; // still, now that nobody else can delete it
+        if body.0.is_empty() && message.attachments.is_empty() {
+            return Err(Error::invalid("body", "Write something first."));
+        }
+        let (folded, mentions) = (text::folded(&body.0), body.mentions(tx)?);
+        let words = Words { body: &body.0, folded: &folded, mentions: &mentions };
+        store::messages::edit(tx, id, words, change)?;
+        self.tell(tx, id)
+    }
+
+    /// Deletes a message: one's own, or as the owner or the administrator anyone's.
+    pub fn delete(&self, tx: &mut Tx<'_>, id: MessageId) -> Result<Message> {
+        let change = store::conversations::next_change(tx, self.conversation.id)?.ok_or(Error::NotFound)?;
+        let message = existing(tx, self, id)?;
+        if message.author.id != self.id() && !self.is_owner() && !self.account.admin {
+            return Err(Error::Forbidden(
+                "Only the one who said something, or the room’s owner, can delete it.",
+            ));
+        }
+        let files = store::attachments::delete_of(tx, id)?;
+        forget_files(tx, files)?;
+        store::messages::delete(tx, id, change)?;
+        self.tell(tx, id)
+    }
+
+    /// Puts an emoji under a message, or takes it away. Doing it twice is doing it once.
+    pub fn react(&self, tx: &mut Tx<'_>, id: MessageId, emoji: &Emoji, on: bool) -> Result<Message> {
+        let message = existing(tx, self, id)?;
+        let known = message.reactions.iter().any(|reaction| reaction.emoji == emoji.0);
+        if on && !known && message.reactions.len() >= EMOJI {
+            return Err(Error::invalid(
+                "emoji",
+                "There are twenty kinds of emoji under it already. Use one of them.",
+            ));
+        }
+        if !store::messages::react(tx, id, self.id(), &emoji.0, on)? {
+            return Ok(message);
+        }
+        let change = self.next_change(tx)?;
+        existing(tx, self, id)?; // still, now that nobody else can delete it
+        store::messages::sum_reactions(tx, id, NAMED, change)?;
+        self.tell(tx, id)
+    }
+
+    /// Takes the number of a change to a message, and with it the conversation until the commit.
+    fn next_change(&self, tx: &mut Tx<'_>) -> Result<i64> {
+        if !self.may_write() {
+            return Err(LOCKED);
+        }
+        store::conversations::next_change(tx, self.conversation.id)?.ok_or(Error::NotFound)
+    }
+
+    fn tell(&self, tx: &mut Tx<'_>, id: MessageId) -> Result<Message> {
+        let message = store::messages::by_id(tx, self.conversation.id, id)?;
+        tell(tx, self.conversation.id, Said { message: message.clone(), new: false }, Event::Said);
+        Ok(message)
+    }
+}
+
+fn gone() -> Error {
+    Error::invalid("attachments", "One of the files is not there any more. Attach it anew.")
+}
+
+/// Inserts a message under the next number and tells it. For the two ways of saying something: as a
+/// participant, and through a hook.
+pub(super) fn insert(
+    tx: &mut Tx<'_>,
+    conversation: &Conversation,
+    author: &Account,
+    alias: Option<&str>,
+    draft: &Draft,
+    files: &[Attachment],
+    even_if_locked: bool,
+) -> Result<Message> {
+    let id = conversation.id;
+    let (folded, mentions) = (text::folded(draft.body.as_str()), draft.body.mentions(tx)?);
+    let numbers = store::conversations::next_message(tx, id)?.ok_or(Error::NotFound)?;
+    if numbers.locked && !even_if_locked {
+        return Err(LOCKED);
+    }
+    let new = NewMessage {
+        conversation: id,
+        seq: numbers.seq,
+        change: numbers.change,
+        author: author.id,
+        alias,
+        words: Words { body: draft.body.as_str(), folded: &folded, mentions: &mentions },
+        reply_to: draft.reply_to,
+        attachments: files,
+        idempotency_key: draft.idempotency_key.as_ref().map(IdempotencyKey::as_str),
+    };
+    let said = store::messages::insert(tx, &new)?;
+    let message = store::messages::by_id(tx, id, said)?;
+    tell(tx, id, Said { message: message.clone(), new: true }, Event::Said);
+    Ok(message)
+}
+
+/// Gives what was said with the same key; refuses a key that was used for something else, because the
+/// new words would be lost without a word.
+fn repeated(draft: &Draft, said: Message) -> Result<Message> {
+    if said.deleted_at.is_some() {
+        return Err(Error::Conflict("You have said that before, and it has been deleted since."));
+    }
+    if said.edited_at.is_none() && said.body != draft.body.as_str() {
+        return Err(Error::Conflict("Something else was said with that key. Send this once more."));
+    }
+    Ok(said)
+}
+
+/// The message, unless it has been deleted.
+fn existing(read: &Read<'_>, participant: &Participant, id: MessageId) -> Result<Message> {
+    let message = store::messages::by_id(read, participant.conversation.id, id)?;
+    if message.deleted_at.is_some() { Err(Error::NotFound) } else { Ok(message) }
+}
+
+/// What is looked for: up to four words.
+#[derive(Clone, Debug)]
+pub struct Query([String; 4]);
+
+impl Query {
+    /// Takes words apart at spaces. What is beyond the fourth word is not looked for.
+    pub fn parse(raw: &str) -> Result<Self> {
+        let folded = text::folded(raw.trim());
+        if folded.chars().count() < 2 || folded.len() > 200 || folded.contains('\0') {
+            return Err(Error::invalid("q", "Look for two letters or more."));
+        }
+        let mut patterns: [String; TERMS] = std::array::from_fn(|_| "%".to_owned());
+        for (pattern, word) in patterns.iter_mut().zip(folded.split_whitespace()) {
+            let literal = word.replace('\\', r"\\").replace('%', r"\%").replace('_', r"\_");
+            *pattern = format!("%{literal}%");
+        }
+        Ok(Query(patterns))
+    }
+
+    /// What matches, newest first, of what was said before number `before`.
+    pub fn run(
+        &self,
+        read: &Read<'_>,
+        participant: &Participant,
+        before: Option<i64>,
+        limit: i64,
+    ) -> Result<Vec<Message>> {
+        let before = before.unwrap_or(i64::MAX);
+        store::messages::search(read, participant.conversation.id, &self.0, before, limit)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reaction_is_one_emoji_of_any_kind() {
+        for emoji in ["☕", "❤️", "👍🏽", "👩‍👩‍👧‍👦", "🇫🇷", "1️⃣", "🏴󠁧󠁢󠁳󠁣󠁴󠁿", "©️", " 🐦 "]
+        {
+            assert!(Emoji::parse(emoji).is_ok(), "{emoji}");
+        }
+        for other in ["", "a", "1", "#", "ok", "☕☕", "☕a", "<b>", "é", "\u{200D}", "\u{FE0F}", "中"] {
+            assert!(Emoji::parse(other).is_err(), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_looked_for_is_taken_literally() {
+        let Query(patterns) = Query::parse("  100% Café_\\ ").expect("two words");
+        assert_eq!(patterns, [r"%100\%%", r"%cafe\_\\%", "%", "%"]);
+        assert!(Query::parse("a").is_err());
+    }
+
+    #[test]
+    fn a_message_may_be_long_but_not_endless() {
+        assert!(Body::parse(&"a".repeat(4000)).is_ok());
+        assert!(Body::parse(&"a".repeat(4001)).is_err());
+    }
+}

@@ -1,0 +1,188 @@
+//! Names: what they may be, and which of them look the same.
+
+use unicode_normalization::UnicodeNormalization;
+use unicode_security::confusable_detection;
+
+use super::text::{self, Rules};
+use crate::{Error, Result};
+
+/// Handles that would pose as the house, its places or everybody.
+const RESERVED: &[&str] = &[
+    "about",
+    "admin",
+    "administrator",
+    "all",
+    "anyone",
+    "api",
+    "assets",
+    "bot",
+    "chitter",
+    "everyone",
+    "feed",
+    "guest",
+    "help",
+    "here",
+    "host",
+    "info",
+    "login",
+    "logout",
+    "mail",
+    "match",
+    "me",
+    "mod",
+    "moderator",
+    "nobody",
+    "null",
+    "official",
+    "owner",
+    "page",
+    "peep",
+    "peeps",
+    "postmaster",
+    "room",
+    "rooms",
+    "root",
+    "security",
+    "settings",
+    "signup",
+    "staff",
+    "stream",
+    "stranger",
+    "support",
+    "system",
+    "tags",
+    "team",
+    "thread",
+    "threads",
+    "undefined",
+    "webmaster",
+    "you",
+];
+
+/// A username: 1 to 30 of `a-z 0-9 _`, in lower case, not reserved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Username(String);
+
+impl Username {
+    /// Takes it in any case, with or without an `@` before it.
+    pub fn parse(raw: &str) -> Result<Self> {
+        let refuse = |message: &str| Err(Error::invalid("username", message));
+        let username = raw.trim().trim_start_matches('@').to_ascii_lowercase();
+        if username.is_empty() {
+            return refuse("Choose a username.");
+        }
+        if !username.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
+            return refuse("Only letters a to z, digits and _ go into a username.");
+        }
+        if username.len() > 30 {
+            return refuse("A username has 30 characters at the most.");
+        }
+        if RESERVED.contains(&username.as_str()) {
+            return refuse("That username is kept for the house. Choose another.");
+        }
+        Ok(Username(username))
+    }
+
+    /// In lower case, without the `@`.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A display name: 1 to 50 characters on one line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Name(String);
+
+impl Name {
+    /// Cleans it. Refuses characters that turn the text around or hide in it.
+    pub fn parse(raw: &str) -> Result<Self> {
+        let rules = Rules { field: "name", limit: 50, lines: false, empty: "Tell us what to call you." };
+        if text::is_disguised(raw) {
+            return Err(Error::invalid(
+                "name",
+                "There is a character in it that can’t be seen. Type it anew.",
+            ));
+        }
+        text::clean(raw, rules).map(|name| Name(name.split_whitespace().collect::<Vec<_>>().join(" ")))
+    }
+
+    /// As it is shown.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// How a name looks to someone who reads it quickly: names that could pass for each other have the
+/// same skeleton. NFKC, then confusable characters folded (UTS #39) before and after case is, then
+/// letters and digits alone. A small i counts as an l, because a capital one does. A name without
+/// letters is its own skeleton.
+pub fn skeleton(name: &str) -> String {
+    let plain: String = name.nfkc().collect();
+    // Before, because a capital may look like another letter than its small one; after, because
+    // the small one may, too.
+    let folded: String = confusable_detection::skeleton(&plain).flat_map(char::to_lowercase).collect();
+    let skeleton = confusable_detection::skeleton(&folded).flat_map(char::to_lowercase);
+    let skeleton = skeleton.filter(|c| c.is_alphanumeric());
+    let skeleton: String = skeleton.map(|c| if matches!(c, 'i' | 'ı') { 'l' } else { c }).collect();
+    if skeleton.is_empty() { plain } else { skeleton }
+}
+
+/// Whether the name would pose as the house, its places or everybody.
+pub fn is_reserved(name: &Name) -> bool {
+    let skeleton = self::skeleton(name.as_str());
+    RESERVED.iter().any(|reserved| self::skeleton(reserved) == skeleton)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_username_is_the_same_in_any_case_and_with_an_at() {
+        for raw in ["sjmog", "@SJMOG", " Sjmog "] {
+            assert_eq!(Username::parse(raw).expect("fine").as_str(), "sjmog");
+        }
+    }
+
+    #[test]
+    fn usernames_that_do_not_fit_are_refused() {
+        for raw in ["", "@", "a b", "é", "a-b", "a.b", "admin", "API", "ｎｅｌｌ", &"a".repeat(31)] {
+            assert!(Username::parse(raw).is_err(), "{raw:?}");
+        }
+        assert!(Username::parse(&"a".repeat(30)).is_ok());
+    }
+
+    #[test]
+    fn names_are_on_one_line_and_pose_as_nobody() {
+        assert_eq!(Name::parse("  Nell   Ashby ").expect("fine").as_str(), "Nell Ashby");
+        for raw in
+            ["", "  ", "a\nb", "\u{202E}lleN", "Ne\u{200B}ll", "Nell\u{200D}", "Ne\u{AD}ll", &"n".repeat(51)]
+        {
+            assert!(Name::parse(raw).is_err(), "{raw:?}");
+        }
+        for raw in ["👩‍🚒 Ha", "می‌خواهم", "❤️", "ليلى حداد", "Ha\u{0300}"] {
+            assert!(Name::parse(raw).is_ok(), "{raw:?}");
+        }
+    }
+
+    #[test]
+    fn names_that_look_alike_have_one_skeleton() {
+        for alike in
+            ["Nell", "nell", "NELL", "NeII", "ne11", "Νell", "Ｎｅｌｌ", "N e l l", "n.e-l_l", "Nęll"]
+        {
+            assert_eq!(skeleton(alike), skeleton("nell"), "{alike}");
+        }
+        for other in ["Nel", "Nelly", "Ellen", "Noll", "🐦"] {
+            assert_ne!(skeleton(other), skeleton("nell"), "{other}");
+        }
+        assert_ne!(skeleton("🐦"), skeleton("👩‍🚒"), "names without letters are told apart, too");
+    }
+
+    #[test]
+    fn nobody_is_called_as_the_house() {
+        for house in ["admin", "Admin", "АDMIN", "Mod", "Chitter", "support"] {
+            assert!(is_reserved(&Name::parse(house).expect("a name")), "{house}");
+        }
+        assert!(!is_reserved(&Name::parse("Admina").expect("a name")));
+    }
+}

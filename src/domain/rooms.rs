@@ -1,0 +1,429 @@
+//! Rooms: conversations that whoever has the link is in.
+
+use std::time::Duration;
+
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use sha2::{Digest, Sha256};
+
+use super::{
+    conversations::{Participant, take_out, tell},
+    names::skeleton,
+    text::{self, Rules},
+};
+use crate::{
+    Error, Result,
+    clock::Time,
+    db::Read,
+    error::Faults,
+    events::{Altered, Emission, Event, Topic, Tx},
+    ids::{AccountId, AttachmentId, ConversationId, hex, random},
+    store::{
+        self,
+        accounts::{Account, Kind},
+        conversations::{Conversation, Entrance},
+        jobs::Work,
+        rooms::{Found, Link, Mine},
+    },
+};
+
+/// People in a room. Beyond it nobody would hear anyone, and the list of who is here has no end.
+pub const SIZE: i64 = 10_000;
+
+/// Rooms in a list of one's own; nobody looks further.
+const MINE: i64 = 200;
+
+/// How long a removed guest, and new ones from the same address, are kept out.
+const BAR: Duration = Duration::from_secs(3600);
+
+/// How long a guest may be silent, and a room that nobody can enter, before they are swept.
+pub const SILENCE: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// Guests, rooms or rows swept in one transaction, so that nobody waits for the broom.
+const BATCH: i64 = 200;
+
+/// What a room is called: 1 to 80 characters on one line.
+#[derive(Clone, Debug)]
+pub struct RoomName(String);
+
+impl RoomName {
+    /// Cleans it.
+    pub fn parse(raw: &str) -> Result<Self> {
+        let rules = Rules { field: "name", limit: 80, lines: false, empty: "Give it a name." };
+        let name = text::clean(raw, rules)?;
+        Ok(RoomName(name.split_whitespace().collect::<Vec<_>>().join(" ")))
+    }
+
+    /// As it is shown.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The only secret of a room: 128 random bits, in base64url. It never prints itself.
+#[derive(Clone)]
+pub struct Key(String);
+
+impl Key {
+    /// A fresh one.
+    fn random() -> Result<Self> {
+        Ok(Key(BASE64_URL_SAFE_NO_PAD.encode(random::<16>()?)))
+    }
+
+    /// What stands in an address. Whatever could not be a key opens nothing.
+    pub fn parse(raw: &str) -> Result<Self> {
+        let fits =
+            raw.len() == 22 && raw.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+        if fits { Ok(Key(raw.into())) } else { Err(Error::NotFound) }
+    }
+
+    /// For an address.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Rooms are looked up by this, so that the time it takes tells nothing of how near a guess was.
+    fn hash(&self) -> String {
+        hex(&Sha256::digest(self.0.as_bytes()))
+    }
+}
+
+/// Somebody with a room's key in hand: it may be in it, or come in, or be kept out.
+#[derive(Clone)]
+pub struct Visitor {
+    /// Who.
+    pub account: Account,
+    /// The key in hand.
+    pub key: Key,
+    /// Where from, as a keyed hash of the address.
+    pub place: String,
+}
+
+/// A visitor who is in the room.
+#[derive(Clone, Debug)]
+pub struct Inside {
+    /// The permission.
+    pub participant: Participant,
+    /// The link that holds now. The key in hand may be an older one.
+    pub link: Link,
+}
+
+impl Visitor {
+    /// The visitor in the room, if it is in it. Nobody learns here whether there is a room that is
+    /// not open to them.
+    pub fn inside(&self, read: &Read<'_>) -> Result<Option<Inside>> {
+        Ok(self.look(read)?.1)
+    }
+
+    /// Comes in: the only way into a room. Whoever is in it already just is.
+    pub fn enter(&self, tx: &mut Tx<'_>) -> Result<Inside> {
+        let (found, inside) = self.look(tx)?;
+        if let Some(inside) = inside {
+            return Ok(inside);
+        }
+        self.come_in(tx, &found)?;
+        self.inside(tx)?.ok_or(Error::NotFound)
+    }
+
+    fn look(&self, read: &Read<'_>) -> Result<(Found, Option<Inside>)> {
+        let found = store::rooms::by_key(read, &self.key.hash(), self.account.id)?.ok_or(Error::NotFound)?;
+        let seat = found.seat.clone().filter(|seat| seat.left_at.is_none());
+        if seat.is_none() && !found.holds {
+            return Err(Error::NotFound);
+        }
+        let inside = seat.map(|seat| Inside {
+            participant: Participant {
+                account: self.account.clone(),
+                conversation: found.room.clone(),
+                seat,
+            },
+            link: found.link.clone(),
+        });
+        Ok((found, inside))
+    }
+
+    fn come_in(&self, tx: &mut Tx<'_>, found: &Found) -> Result<()> {
+        let (room, now) = (found.room.id, tx.now());
+        let barred = found.seat.as_ref().and_then(|seat| seat.barred_until);
+        let from_here = match self.account.kind {
+            Kind::Guest => store::rooms::barred_until(tx, room, &self.place)?,
+            _ => None,
+        };
+        if barred.max(from_here).is_some_and(|until| until > now) {
+            return Err(Error::Forbidden("You were asked to leave this room."));
+        }
+        if store::conversations::resize(tx, room, 1)? > SIZE {
+            return Err(Error::Forbidden("This room is full."));
+        }
+        let (alias, skeleton) = self.alias(tx, room)?;
+        let entrance = Entrance {
+            conversation: room,
+            account: self.account.id,
+            alias: alias.as_deref(),
+            skeleton: &skeleton,
+            read_seq: found.room.last_seq,
+            place: &self.place,
+        };
+        if !store::conversations::join(tx, &entrance)? {
+            // It came in by another tab at the same moment.
+            store::conversations::resize(tx, room, -1)?;
+            return Ok(());
+        }
+        if found.link.expires_at.is_some_and(|at| at <= now) || !store::rooms::use_link(tx, room)? {
+            return Err(Error::Forbidden("This link has run out. Ask someone inside for a new one."));
+        }
+        if found.room.owner.is_none() {
+            // The last one left, and took nobody's room along.
+            store::conversations::set_owner(tx, room, Some(self.account.id))?;
+        }
+        Ok(())
+    }
+
+    /// A guest who is called like somebody else in the room gets a number, so that the two are told apart.
+    fn alias(&self, read: &Read<'_>, room: ConversationId) -> Result<(Option<String>, String)> {
+        let name = &self.account.name;
+        let plain = skeleton(name);
+        let is_called =
+            |skeleton: &str| store::conversations::is_called(read, room, skeleton, self.account.id);
+        if self.account.kind != Kind::Guest || !is_called(&plain)? {
+            return Ok((None, plain));
+        }
+        for number in 2..=SIZE {
+            let alias = format!("{name} {number}");
+            let skeleton = skeleton(&alias);
+            if !is_called(&skeleton)? {
+                return Ok((Some(alias), skeleton));
+            }
+        }
+        Ok((None, plain))
+    }
+}
+
+/// Makes a room, and its maker's place in it.
+pub fn create(tx: &mut Tx<'_>, account: &Account, name: &RoomName, place: &str) -> Result<Inside> {
+    let id = store::conversations::insert(tx, store::conversations::Kind::Room, name.as_str(), account.id)?;
+    let key = Key::random()?;
+    store::rooms::insert_link(tx, id, key.as_str(), &key.hash())?;
+    Visitor { account: account.clone(), key, place: place.into() }.enter(tx)
+}
+
+/// What someone who is not in a room may know of it by its key: its name, and how many are in it.
+pub fn glance(read: &Read<'_>, key: &Key) -> Result<Conversation> {
+    let found = store::rooms::by_key(read, &key.hash(), AccountId(0))?.filter(|found| found.holds);
+    found.map(|found| found.room).ok_or(Error::NotFound)
+}
+
+/// The rooms that the account is in, the one where something was said last first.
+pub fn of(read: &Read<'_>, account: AccountId) -> Result<Vec<Mine>> {
+    store::rooms::of(read, account, MINE)
+}
+
+/// One of an account's own rooms, with its place in it.
+pub fn as_seen(account: &Account, mine: Mine) -> Inside {
+    let Mine { room, link, seat } = mine;
+    Inside { participant: Participant { account: account.clone(), conversation: room, seat }, link }
+}
+
+/// What is to be changed about a room; what is `None` stays.
+#[derive(Clone, Debug, Default)]
+pub struct Changes {
+    /// Another name.
+    pub name: Option<RoomName>,
+    /// Whether it can only be read.
+    pub locked: Option<bool>,
+    /// Until when the link lets new people in; `Some(None)` is for ever.
+    pub expires_at: Option<Option<Time>>,
+    /// How many more the link lets in; `Some(None)` is any number.
+    pub uses_left: Option<Option<i64>>,
+}
+
+impl Changes {
+    /// Whether nothing is to be changed.
+    pub fn is_empty(&self) -> bool {
+        self.name.is_none() && self.locked.is_none() && self.expires_at.is_none() && self.uses_left.is_none()
+    }
+}
+
+/// A participant whose room it is. To have one is the permission to rule it.
+#[derive(Clone, Debug)]
+pub struct Owner(Inside);
+
+impl Inside {
+    /// The owner's powers, if it is the owner.
+    pub fn owner(self) -> Result<Owner> {
+        if self.participant.is_owner() {
+            Ok(Owner(self))
+        } else {
+            Err(Error::Forbidden("Only the room’s owner can do that."))
+        }
+    }
+}
+
+impl Owner {
+    /// Whose room it is.
+    pub fn inside(&self) -> &Inside {
+        &self.0
+    }
+
+    fn id(&self) -> ConversationId {
+        self.0.participant.conversation.id
+    }
+
+    /// Renames it, locks it, and limits its link.
+    pub fn change(&self, tx: &mut Tx<'_>, changes: &Changes) -> Result<()> {
+        let mut faults = Faults::default();
+        if changes.uses_left.flatten().is_some_and(|uses| !(1..=SIZE).contains(&uses)) {
+            faults.check::<()>(Err(Error::invalid("uses_left", "Let in between 1 and 10,000 people.")))?;
+        }
+        if changes.expires_at.flatten().is_some_and(|at| at <= tx.now()) {
+            faults.check::<()>(Err(Error::invalid(
+                "expires_at",
+                "That moment has passed. Choose a later one.",
+            )))?;
+        }
+        faults.done()?;
+        let id = self.id();
+        if let Some(name) = &changes.name {
+            store::conversations::rename(tx, id, name.as_str())?;
+        }
+        if let Some(locked) = changes.locked {
+            store::conversations::lock(tx, id, locked)?;
+        }
+        if changes.expires_at.is_some() || changes.uses_left.is_some() {
+            let link = store::rooms::current_link(tx, id)?;
+            let expires_at = changes.expires_at.unwrap_or(link.expires_at);
+            let uses_left = changes.uses_left.unwrap_or(link.uses_left);
+            store::rooms::limit_link(tx, id, expires_at, uses_left)?;
+        }
+        altered(tx, id)
+    }
+
+    /// Makes a new link. The old one lets nobody in any more, at once. Those inside stay, or go.
+    pub fn renew_link(&self, tx: &mut Tx<'_>, all_stay: bool) -> Result<Link> {
+        let (id, key) = (self.id(), Key::random()?);
+        if !all_stay {
+            let change = store::conversations::next_change(tx, id)?.ok_or(Error::NotFound)?;
+            let owner = self.0.participant.id();
+            store::conversations::leave_all_but(tx, id, owner)?;
+            let event = Event::Left { change, account: None, owner: Some(owner) };
+            tx.emit(Emission { topic: Topic::Conversation(id), event });
+        }
+        store::rooms::insert_link(tx, id, key.as_str(), &key.hash())?;
+        altered(tx, id)?;
+        store::rooms::current_link(tx, id)
+    }
+
+    /// Removes someone: at once, and a guest for an hour, with all new guests from its address. A
+    /// member stays out until it is let back in.
+    pub fn remove(&self, tx: &mut Tx<'_>, account: AccountId) -> Result<()> {
+        if account == self.0.participant.id() {
+            return Err(Error::Conflict("You can’t remove yourself. You can leave, though."));
+        }
+        let id = self.id();
+        let kind = store::accounts::by_id(tx, account)?.kind;
+        let until = if kind == Kind::Guest { tx.now() + BAR } else { Time::from_ms(i64::MAX) };
+        if kind == Kind::Guest
+            && let Some(place) = store::conversations::place(tx, id, account)?
+        {
+            store::rooms::bar(tx, id, &place, until)?;
+        }
+        take_out(tx, id, account, Some(until))
+    }
+
+    /// Lets someone who was removed come back by the link.
+    pub fn unbar(&self, tx: &mut Tx<'_>, account: AccountId) -> Result<()> {
+        store::conversations::unbar(tx, self.id(), account)
+    }
+
+    /// Deletes the room, for everyone and at once. What it held goes soon after.
+    pub fn delete(&self, tx: &mut Tx<'_>) -> Result<()> {
+        delete(tx, self.id())
+    }
+}
+
+fn delete(tx: &mut Tx<'_>, id: ConversationId) -> Result<()> {
+    store::conversations::delete(tx, id)?;
+    tx.enqueue(&Work::ClearConversations)?;
+    tx.emit(Emission { topic: Topic::Conversation(id), event: Event::Closed });
+    Ok(())
+}
+
+/// Numbers the change, and tells those inside how the room is now.
+fn altered(tx: &mut Tx<'_>, id: ConversationId) -> Result<()> {
+    let change = store::conversations::next_change(tx, id)?.ok_or(Error::NotFound)?;
+    let room = store::conversations::by_id(tx, id)?.ok_or(Error::NotFound)?;
+    let link = store::rooms::current_link(tx, id)?;
+    let altered = Altered { id, change, name: room.name, locked: room.locked, owner: room.owner, link };
+    tell(tx, id, altered, Event::Room);
+    Ok(())
+}
+
+/// Lets go of some guests who have said nothing for 30 days: their sessions end, their rooms go on
+/// without them, and what they said stays under their name. Says how many; the next call does more.
+pub fn sweep_guests(tx: &mut Tx<'_>) -> Result<usize> {
+    let since = tx.now() - SILENCE;
+    let silent = store::accounts::silent_guests(tx, since, BATCH)?;
+    for guest in &silent {
+        let account = store::accounts::by_id(tx, *guest)?;
+        for id in store::conversations::ids_of(tx, *guest)? {
+            if let Some(participant) = super::conversations::still_in(tx, &account, id)? {
+                participant.leave(tx)?;
+            }
+        }
+        store::sessions::delete_of(tx, *guest)?;
+        store::accounts::sweep(tx, *guest)?;
+    }
+    Ok(silent.len())
+}
+
+/// Deletes some rooms that have run out: nobody is in them, or nobody can come in any more, and
+/// nothing was said for 30 days. Says how many; the next call does more.
+pub fn sweep_rooms(tx: &mut Tx<'_>) -> Result<usize> {
+    let since = tx.now() - SILENCE;
+    let expired = store::rooms::expired(tx, since, BATCH)?;
+    for id in &expired {
+        delete(tx, *id)?;
+    }
+    store::rooms::forget_bars(tx)?;
+    Ok(expired.len())
+}
+
+/// Clears some rows of a deleted conversation away. False when there is nothing more to clear.
+pub fn clear_deleted(tx: &mut Tx<'_>) -> Result<bool> {
+    let Some(id) = store::rooms::next_to_clear(tx)? else { return Ok(false) };
+    let (files, _) = store::rooms::clear(tx, id, BATCH)?;
+    forget_files(tx, files)?;
+    Ok(true)
+}
+
+/// Promises that the bytes of files go.
+pub(super) fn forget_files(tx: &mut Tx<'_>, files: Vec<AttachmentId>) -> Result<()> {
+    if files.is_empty() { Ok(()) } else { tx.enqueue(&Work::DeleteFiles { files }) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_128_bits_that_go_into_an_address() {
+        let key = Key::random().expect("random bits");
+        assert_eq!(key.as_str().len(), 22);
+        assert_eq!(Key::parse(key.as_str()).expect("one of ours").hash(), key.hash());
+        for raw in ["", "short", "kq7Xv2mTfB9sLw0eRzUa1", "kq7Xv2mTfB9sLw0eRzUa1g0", "kq7Xv2mTfB9sLw0eRzUa/g"]
+        {
+            assert!(Key::parse(raw).is_err(), "{raw:?}");
+        }
+    }
+
+    #[test]
+    fn a_room_has_a_name_on_one_line() {
+        assert_eq!(
+            RoomName::parse("  Repair café,   Saturday ").expect("fine").as_str(),
+            "Repair café, Saturday"
+        );
+        for raw in ["", " ", "a\nb", &"n".repeat(81)] {
+            assert!(RoomName::parse(raw).is_err(), "{raw:?}");
+        }
+        assert!(RoomName::parse(&"n".repeat(80)).is_ok());
+    }
+}

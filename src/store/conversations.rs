@@ -1,0 +1,418 @@
+//! Conversations, and who is in them.
+
+use super::accounts::{self, Account};
+use crate::{
+    Result,
+    clock::Time,
+    db::{Column, Read, Row},
+    events::Tx,
+    ids::{AccountId, ConversationId},
+    params, sql,
+};
+
+/// What sort of conversation it is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// Whoever has its link is in.
+    Room,
+    /// Strangers who were brought together.
+    Match,
+    /// People who were named.
+    Thread,
+}
+
+impl Kind {
+    /// As it is stored.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Kind::Room => "room",
+            Kind::Match => "match",
+            Kind::Thread => "thread",
+        }
+    }
+}
+
+impl Column for Kind {
+    type Raw = String;
+    fn from_raw(raw: String) -> Self {
+        match raw.as_str() {
+            "room" => Kind::Room,
+            "match" => Kind::Match,
+            _ => Kind::Thread, // the most private of them
+        }
+    }
+}
+
+/// A conversation, without what is said in it.
+#[derive(Clone, Debug)]
+pub struct Conversation {
+    /// Its id; it never changes.
+    pub id: ConversationId,
+    /// What sort it is.
+    pub kind: Kind,
+    /// What it is called.
+    pub name: String,
+    /// Whose it is.
+    pub owner: Option<AccountId>,
+    /// Whether it can only be read.
+    pub locked: bool,
+    /// The number of its last message.
+    pub last_seq: i64,
+    /// The number of its last change, of whatever kind.
+    pub last_change: i64,
+    /// How many are in it.
+    pub size: i64,
+    /// When something was last said in it.
+    pub active_at: Time,
+    /// When it was made.
+    pub created_at: Time,
+}
+
+/// The columns of a [`Conversation`] `c`, in the order in which [`from_row`] takes them.
+pub(super) const COLUMNS: &str = "c.id, c.kind, c.name, c.owner_id, c.locked, c.last_seq, c.last_change,
+    c.size, c.active_at, c.created_at";
+
+/// How many they are.
+pub(super) const WIDTH: usize = 10;
+
+pub(super) fn from_row(row: &Row<'_>, at: usize) -> Result<Conversation> {
+    Ok(Conversation {
+        id: row.get(at)?,
+        kind: row.get(at + 1)?,
+        name: row.get(at + 2)?,
+        owner: row.get(at + 3)?,
+        locked: row.get(at + 4)?,
+        last_seq: row.get(at + 5)?,
+        last_change: row.get(at + 6)?,
+        size: row.get(at + 7)?,
+        active_at: row.get(at + 8)?,
+        created_at: row.get(at + 9)?,
+    })
+}
+
+/// Adds a conversation.
+pub fn insert(tx: &mut Tx<'_>, kind: Kind, name: &str, owner: AccountId) -> Result<ConversationId> {
+    let id = ConversationId(tx.new_id());
+    let now = tx.now();
+    tx.execute(
+        sql!(
+            "INSERT INTO conversations (id, kind, name, owner_id, active_at, created_at)
+             VALUES ($1, $2, $3, $4, $5, $6)"
+        ),
+        params![id, kind.as_str(), name, owner, now, now],
+    )?;
+    Ok(id)
+}
+
+/// The conversation with this id, unless it was deleted.
+pub fn by_id(read: &Read<'_>, id: ConversationId) -> Result<Option<Conversation>> {
+    read.first(
+        sql!("SELECT ", COLUMNS, " FROM conversations c WHERE c.id = $1 AND c.deleted_at IS NULL"),
+        params![id],
+        |row| from_row(row, 0),
+    )
+}
+
+/// The numbers that a new message gets, and whether anything may be said.
+#[derive(Clone, Copy, Debug)]
+pub struct Numbers {
+    /// The message's own.
+    pub seq: i64,
+    /// The change's.
+    pub change: i64,
+    /// Whether the conversation can only be read.
+    pub locked: bool,
+}
+
+/// The numbers of the message that is being said. Others wait here until it is committed, so they
+/// become visible in order and without gaps. `None` where the conversation was just deleted.
+pub fn next_message(tx: &mut Tx<'_>, id: ConversationId) -> Result<Option<Numbers>> {
+    let now = tx.now();
+    tx.first(
+        sql!(
+            "UPDATE conversations SET last_seq = last_seq + 1, last_change = last_change + 1, active_at = $1
+             WHERE id = $2 AND deleted_at IS NULL RETURNING last_seq, last_change, locked"
+        ),
+        params![now, id],
+        |row| Ok(Numbers { seq: row.get(0)?, change: row.get(1)?, locked: row.get(2)? }),
+    )
+}
+
+/// The number of the change that is being made, which is no new message. Others wait here, too.
+pub fn next_change(tx: &mut Tx<'_>, id: ConversationId) -> Result<Option<i64>> {
+    tx.first(
+        sql!(
+            "UPDATE conversations SET last_change = last_change + 1
+             WHERE id = $1 AND deleted_at IS NULL RETURNING last_change"
+        ),
+        params![id],
+        |row| row.get(0),
+    )
+}
+
+/// Gives it another name.
+pub fn rename(tx: &mut Tx<'_>, id: ConversationId, name: &str) -> Result<()> {
+    tx.execute(sql!("UPDATE conversations SET name = $1 WHERE id = $2"), params![name, id]).map(drop)
+}
+
+/// Lets people only read, or write again.
+pub fn lock(tx: &mut Tx<'_>, id: ConversationId, locked: bool) -> Result<()> {
+    tx.execute(sql!("UPDATE conversations SET locked = $1 WHERE id = $2"), params![locked, id]).map(drop)
+}
+
+/// Gives it to somebody else, or to nobody.
+pub fn set_owner(tx: &mut Tx<'_>, id: ConversationId, owner: Option<AccountId>) -> Result<()> {
+    tx.execute(sql!("UPDATE conversations SET owner_id = $1 WHERE id = $2"), params![owner, id]).map(drop)
+}
+
+/// Takes it away from everyone; its rows go later, by [`super::rooms::clear`].
+pub fn delete(tx: &mut Tx<'_>, id: ConversationId) -> Result<()> {
+    let now = tx.now();
+    tx.execute(
+        sql!("UPDATE conversations SET deleted_at = $1, last_change = last_change + 1 WHERE id = $2"),
+        params![now, id],
+    )?;
+    Ok(())
+}
+
+/// A participant's place in a conversation, kept also after it left.
+#[derive(Clone, Debug)]
+pub struct Seat {
+    /// What it is called here, where that is not its own name.
+    pub alias: Option<String>,
+    /// It has read everything up to this message.
+    pub read_seq: i64,
+    /// When it came in.
+    pub joined_at: Time,
+    /// When it left or was removed.
+    pub left_at: Option<Time>,
+    /// It was removed, and can't come back before this.
+    pub barred_until: Option<Time>,
+}
+
+/// The columns of a [`Seat`] `p`.
+pub(super) const SEAT: &str = "p.alias, p.read_seq, p.joined_at, p.left_at, p.barred_until";
+
+/// Reads a seat that may not be there.
+pub(super) fn seat(row: &Row<'_>, at: usize) -> Result<Option<Seat>> {
+    let Some(joined_at) = row.get::<Option<Time>>(at + 2)? else { return Ok(None) };
+    Ok(Some(Seat {
+        alias: row.get(at)?,
+        read_seq: row.get(at + 1)?,
+        joined_at,
+        left_at: row.get(at + 3)?,
+        barred_until: row.get(at + 4)?,
+    }))
+}
+
+/// The conversation as the account sees it: only while it is in it.
+pub fn seen_by(
+    read: &Read<'_>,
+    id: ConversationId,
+    account: AccountId,
+) -> Result<Option<(Conversation, Seat)>> {
+    let found = read.first(
+        sql!(
+            "SELECT ",
+            COLUMNS,
+            ", ",
+            SEAT,
+            " FROM conversations c JOIN participants p ON p.conversation_id = c.id
+             WHERE c.id = $1 AND c.deleted_at IS NULL AND p.account_id = $2 AND p.left_at IS NULL"
+        ),
+        params![id, account],
+        |row| Ok((from_row(row, 0)?, seat(row, WIDTH)?)),
+    )?;
+    Ok(found.and_then(|(conversation, seat)| Some((conversation, seat?))))
+}
+
+/// What a new participant's row needs.
+#[derive(Debug)]
+pub struct Entrance<'a> {
+    /// Where it comes in.
+    pub conversation: ConversationId,
+    /// Who.
+    pub account: AccountId,
+    /// What it is called here, where that is not its own name.
+    pub alias: Option<&'a str>,
+    /// How what it is called looks.
+    pub skeleton: &'a str,
+    /// What counts as read: everything that was said before.
+    pub read_seq: i64,
+    /// Where it comes from, as a keyed hash.
+    pub place: &'a str,
+}
+
+/// Counts one more who is in it, or one fewer; how many there are then. Others who come in wait here
+/// until it is committed, so they know of each other.
+pub fn resize(tx: &mut Tx<'_>, id: ConversationId, by: i64) -> Result<i64> {
+    tx.one(
+        sql!("UPDATE conversations SET size = size + $1 WHERE id = $2 RETURNING size"),
+        params![by, id],
+        |row| row.get(0),
+    )
+}
+
+/// Adds a participant, or lets it in again. False where it is in it already.
+pub fn join(tx: &mut Tx<'_>, new: &Entrance<'_>) -> Result<bool> {
+    let now = tx.now();
+    let joined = tx.execute(
+        sql!(
+            "INSERT INTO participants (conversation_id, account_id, alias, skeleton, read_seq, place, joined_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7)
+             ON CONFLICT (conversation_id, account_id) DO UPDATE SET
+                 alias = excluded.alias, skeleton = excluded.skeleton, place = excluded.place,
+                 joined_at = excluded.joined_at, left_at = NULL, barred_until = NULL
+             WHERE participants.left_at IS NOT NULL"
+        ),
+        params![new.conversation, new.account, new.alias, new.skeleton, new.read_seq, new.place, now],
+    )?;
+    Ok(joined == 1)
+}
+
+/// Takes a participant out; until `barred_until` it can't come back. False where it was not in it.
+pub fn leave(
+    tx: &mut Tx<'_>,
+    id: ConversationId,
+    account: AccountId,
+    barred_until: Option<Time>,
+) -> Result<bool> {
+    let now = tx.now();
+    let left = tx.execute(
+        sql!(
+            "UPDATE participants SET left_at = $1, barred_until = $2
+             WHERE conversation_id = $3 AND account_id = $4 AND left_at IS NULL"
+        ),
+        params![now, barred_until, id, account],
+    )?;
+    if left > 0 {
+        resize(tx, id, -1)?;
+    }
+    Ok(left > 0)
+}
+
+/// Takes everyone out but one.
+pub fn leave_all_but(tx: &mut Tx<'_>, id: ConversationId, stays: AccountId) -> Result<()> {
+    let now = tx.now();
+    tx.execute(
+        sql!(
+            "UPDATE participants SET left_at = $1
+             WHERE conversation_id = $2 AND account_id <> $3 AND left_at IS NULL"
+        ),
+        params![now, id, stays],
+    )?;
+    tx.execute(sql!("UPDATE conversations SET size = 1 WHERE id = $1"), params![id])?;
+    Ok(())
+}
+
+/// A removed participant may come back.
+pub fn unbar(tx: &mut Tx<'_>, id: ConversationId, account: AccountId) -> Result<()> {
+    tx.execute(
+        sql!("UPDATE participants SET barred_until = NULL WHERE conversation_id = $1 AND account_id = $2"),
+        params![id, account],
+    )?;
+    Ok(())
+}
+
+/// Where the participant came in from last, as a keyed hash.
+pub fn place(read: &Read<'_>, id: ConversationId, account: AccountId) -> Result<Option<String>> {
+    let place = read.first(
+        sql!("SELECT place FROM participants WHERE conversation_id = $1 AND account_id = $2"),
+        params![id, account],
+        |row| row.get(0),
+    )?;
+    Ok(place.flatten())
+}
+
+/// Everything up to this message has been read. Never goes back.
+pub fn set_read(tx: &mut Tx<'_>, id: ConversationId, account: AccountId, seq: i64) -> Result<()> {
+    tx.execute(
+        sql!(
+            "UPDATE participants SET read_seq = $1
+             WHERE conversation_id = $2 AND account_id = $3 AND read_seq < $1"
+        ),
+        params![seq, id, account],
+    )?;
+    Ok(())
+}
+
+/// Whether someone else who is or was in the conversation is called so, to the eye.
+pub fn is_called(read: &Read<'_>, id: ConversationId, skeleton: &str, except: AccountId) -> Result<bool> {
+    read.one(
+        sql!(
+            "SELECT EXISTS (SELECT 1 FROM participants
+                            WHERE conversation_id = $1 AND skeleton = $2 AND account_id <> $3)"
+        ),
+        params![id, skeleton, except],
+        |row| row.get(0),
+    )
+}
+
+/// A guest became a member: nowhere is it called by another name any more.
+pub fn clear_aliases(tx: &mut Tx<'_>, account: AccountId) -> Result<()> {
+    tx.execute(
+        sql!(
+            "UPDATE participants SET alias = NULL, skeleton = (SELECT a.name_skeleton FROM accounts a WHERE a.id = $1)
+             WHERE account_id = $1"
+        ),
+        params![account],
+    )?;
+    Ok(())
+}
+
+/// Someone who is in a conversation, or was removed from it.
+#[derive(Clone, Debug)]
+pub struct Participant {
+    /// The account, under the name that it has here.
+    pub account: Account,
+    /// Its place.
+    pub seat: Seat,
+}
+
+/// Who is in it, in the order in which they came; then who was removed and can't come back yet.
+/// At most `limit`.
+pub fn participants(read: &Read<'_>, id: ConversationId, limit: i64) -> Result<Vec<Participant>> {
+    let now = read.now();
+    read.all(
+        sql!(
+            "SELECT ",
+            accounts::COLUMNS,
+            ", ",
+            SEAT,
+            " FROM participants p JOIN accounts a ON a.id = p.account_id
+             WHERE p.conversation_id = $1 AND (p.left_at IS NULL OR p.barred_until > $2)
+             ORDER BY p.left_at IS NOT NULL, p.joined_at, p.account_id LIMIT $3"
+        ),
+        params![id, now, limit],
+        |row| {
+            let mut account = accounts::from_row(row)?;
+            let seat = seat(row, accounts::WIDTH)?.ok_or(crate::Error::NotFound)?;
+            if let Some(alias) = &seat.alias {
+                account.name.clone_from(alias);
+            }
+            Ok(Participant { account, seat })
+        },
+    )
+}
+
+/// Who has been in it for longest, members first; but not `except`.
+pub fn heir(read: &Read<'_>, id: ConversationId, except: AccountId) -> Result<Option<AccountId>> {
+    read.first(
+        sql!(
+            "SELECT p.account_id FROM participants p JOIN accounts a ON a.id = p.account_id
+             WHERE p.conversation_id = $1 AND p.left_at IS NULL AND p.account_id <> $2
+             ORDER BY CASE a.kind WHEN 'member' THEN 0 ELSE 1 END, p.joined_at, p.account_id LIMIT 1"
+        ),
+        params![id, except],
+        |row| row.get(0),
+    )
+}
+
+/// The conversations that the account is in.
+pub fn ids_of(read: &Read<'_>, account: AccountId) -> Result<Vec<ConversationId>> {
+    read.all(
+        sql!("SELECT conversation_id FROM participants WHERE account_id = $1 AND left_at IS NULL"),
+        params![account],
+        |row| row.get(0),
+    )
+}

@@ -1,0 +1,82 @@
+//! Hooks: doors through which programs post into a room.
+
+use super::{
+    accounts::{self, Account},
+    conversations::{self, Conversation},
+};
+use crate::{
+    Result,
+    clock::Time,
+    db::Read,
+    events::Tx,
+    ids::{AccountId, ConversationId, HookId},
+    params, sql,
+};
+
+/// A hook, without its secret.
+#[derive(Clone, Debug)]
+pub struct Hook {
+    /// Its id.
+    pub id: HookId,
+    /// What it is called.
+    pub name: String,
+    /// When it was made.
+    pub created_at: Time,
+}
+
+/// Adds a hook through which the bot speaks.
+pub fn insert(
+    tx: &mut Tx<'_>,
+    conversation: ConversationId,
+    bot: AccountId,
+    token_hash: &str,
+) -> Result<HookId> {
+    let id = HookId(tx.new_id());
+    let now = tx.now();
+    tx.execute(
+        sql!(
+            "INSERT INTO hooks (id, conversation_id, account_id, token_hash, created_at)
+             VALUES ($1, $2, $3, $4, $5)"
+        ),
+        params![id, conversation, bot, token_hash, now],
+    )?;
+    Ok(id)
+}
+
+/// Who speaks through the hook with this token, and where.
+pub fn by_token(read: &Read<'_>, token_hash: &str) -> Result<Option<(Account, Conversation)>> {
+    read.first(
+        sql!(
+            "SELECT ",
+            accounts::COLUMNS,
+            ", ",
+            conversations::COLUMNS,
+            " FROM hooks h JOIN accounts a ON a.id = h.account_id
+             JOIN conversations c ON c.id = h.conversation_id
+             WHERE h.token_hash = $1 AND c.deleted_at IS NULL"
+        ),
+        params![token_hash],
+        |row| Ok((accounts::from_row(row)?, conversations::from_row(row, accounts::WIDTH)?)),
+    )
+}
+
+/// The hooks of a room, the oldest first.
+pub fn of(read: &Read<'_>, conversation: ConversationId) -> Result<Vec<Hook>> {
+    read.all(
+        sql!(
+            "SELECT h.id, a.name, h.created_at FROM hooks h JOIN accounts a ON a.id = h.account_id
+             WHERE h.conversation_id = $1 ORDER BY h.id"
+        ),
+        params![conversation],
+        |row| Ok(Hook { id: row.get(0)?, name: row.get(1)?, created_at: row.get(2)? }),
+    )
+}
+
+/// Closes a hook. False where there is none.
+pub fn delete(tx: &mut Tx<'_>, conversation: ConversationId, id: HookId) -> Result<bool> {
+    let deleted = tx.execute(
+        sql!("DELETE FROM hooks WHERE id = $1 AND conversation_id = $2"),
+        params![id, conversation],
+    )?;
+    Ok(deleted == 1)
+}

@@ -1,0 +1,367 @@
+//! Messages: what is said in conversations.
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use super::{accounts::Kind, attachments::Attachment, peeps::Mention};
+use crate::{
+    Error, Result,
+    clock::Time,
+    db::{Read, Row},
+    events::Tx,
+    ids::{AccountId, ConversationId, MessageId},
+    params, sql,
+};
+
+/// A message as it is shown, with all that stands around it.
+#[derive(Clone, Debug)]
+pub struct Message {
+    /// Its id; a later message has a larger one.
+    pub id: MessageId,
+    /// Where it was said.
+    pub conversation: ConversationId,
+    /// Its number there: 1, 2, 3 … without gaps.
+    pub seq: i64,
+    /// The conversation's number of its last change.
+    pub change: i64,
+    /// Who said it.
+    pub author: Speaker,
+    /// What it says, cleaned; empty once deleted, or where only files were sent.
+    pub body: String,
+    /// The members that it mentions.
+    pub mentions: Vec<Mention>,
+    /// What it answers.
+    pub reply_to: Option<Quote>,
+    /// The reactions, in the order in which they came.
+    pub reactions: Vec<Reaction>,
+    /// The files sent with it.
+    pub attachments: Vec<Attachment>,
+    /// When it was said.
+    pub created_at: Time,
+    /// When it was last edited.
+    pub edited_at: Option<Time>,
+    /// When it was deleted.
+    pub deleted_at: Option<Time>,
+}
+
+/// Who says something, as it is called where it says it.
+#[derive(Clone, Debug)]
+pub struct Speaker {
+    /// The account.
+    pub id: AccountId,
+    /// What sort it is.
+    pub kind: Kind,
+    /// Its handle, if it has one.
+    pub username: Option<String>,
+    /// What it is called.
+    pub name: String,
+}
+
+/// The message that another one answers.
+#[derive(Clone, Debug)]
+pub struct Quote {
+    /// Its id.
+    pub id: MessageId,
+    /// Its number.
+    pub seq: i64,
+    /// Who said it.
+    pub account_id: AccountId,
+    /// What that one is called.
+    pub name: String,
+    /// What it says; empty once deleted, or where only files were sent.
+    pub body: String,
+}
+
+/// One emoji under a message, and who put it there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reaction {
+    /// The emoji.
+    pub emoji: String,
+    /// How many reacted so.
+    pub count: i64,
+    /// The first of them.
+    pub accounts: Vec<AccountId>,
+}
+
+/// A message `m`, in the order in which [`from_row`] takes it.
+const MESSAGE: &str = "
+    SELECT m.id, m.conversation_id, m.seq, m.change,
+           m.account_id, a.kind, a.username, COALESCE(m.alias, p.alias, a.name),
+           m.body, m.mentions, m.reactions, m.attachments, m.created_at, m.edited_at, m.deleted_at,
+           q.id, q.seq, q.account_id, COALESCE(q.alias, qp.alias, qa.name), q.body
+    FROM messages m JOIN accounts a ON a.id = m.account_id
+    LEFT JOIN participants p ON p.conversation_id = m.conversation_id AND p.account_id = m.account_id
+    LEFT JOIN messages q ON q.id = m.reply_to LEFT JOIN accounts qa ON qa.id = q.account_id
+    LEFT JOIN participants qp ON qp.conversation_id = q.conversation_id AND qp.account_id = q.account_id ";
+
+fn from_row(row: &Row<'_>) -> Result<Message> {
+    let reply_to = match row.get::<Option<MessageId>>(15)? {
+        Some(id) => Some(Quote {
+            id,
+            seq: row.get(16)?,
+            account_id: row.get(17)?,
+            name: row.get(18)?,
+            body: row.get(19)?,
+        }),
+        None => None,
+    };
+    Ok(Message {
+        id: row.get(0)?,
+        conversation: row.get(1)?,
+        seq: row.get(2)?,
+        change: row.get(3)?,
+        author: Speaker { id: row.get(4)?, kind: row.get(5)?, username: row.get(6)?, name: row.get(7)? },
+        body: row.get(8)?,
+        mentions: super::peeps::mentions(&row.get::<String>(9)?),
+        reactions: list(&row.get::<String>(10)?)?,
+        attachments: list(&row.get::<String>(11)?)?,
+        created_at: row.get(12)?,
+        edited_at: row.get(13)?,
+        deleted_at: row.get(14)?,
+        reply_to,
+    })
+}
+
+/// Reads a list that is kept as JSON; an empty one as nothing.
+fn list<T: DeserializeOwned>(kept: &str) -> Result<Vec<T>> {
+    if kept.is_empty() { Ok(Vec::new()) } else { serde_json::from_str(kept).map_err(Error::internal) }
+}
+
+/// A list as it is kept.
+fn kept<T: Serialize>(list: &[T]) -> Result<String> {
+    if list.is_empty() { Ok(String::new()) } else { serde_json::to_string(list).map_err(Error::internal) }
+}
+
+/// The message with this id in this conversation, deleted or not.
+pub fn by_id(read: &Read<'_>, conversation: ConversationId, id: MessageId) -> Result<Message> {
+    read.first(
+        sql!(MESSAGE, "WHERE m.id = $1 AND m.conversation_id = $2"),
+        params![id, conversation],
+        from_row,
+    )?
+    .ok_or(Error::NotFound)
+}
+
+/// The messages before number `before`, oldest first: the last `limit` of them.
+pub fn before(
+    read: &Read<'_>,
+    conversation: ConversationId,
+    before: i64,
+    limit: i64,
+) -> Result<Vec<Message>> {
+    let mut messages = read.all(
+        sql!(MESSAGE, "WHERE m.conversation_id = $1 AND m.seq < $2 ORDER BY m.seq DESC LIMIT $3"),
+        params![conversation, before, limit],
+        from_row,
+    )?;
+    messages.reverse();
+    Ok(messages)
+}
+
+/// The messages after number `seq`, oldest first; at most `limit`.
+pub fn since(read: &Read<'_>, conversation: ConversationId, seq: i64, limit: i64) -> Result<Vec<Message>> {
+    read.all(
+        sql!(MESSAGE, "WHERE m.conversation_id = $1 AND m.seq > $2 ORDER BY m.seq LIMIT $3"),
+        params![conversation, seq, limit],
+        from_row,
+    )
+}
+
+/// Of the messages up to number `seq` those that changed after change `change`, in the order of the
+/// changes; at most `limit`.
+pub fn changed_since(
+    read: &Read<'_>,
+    conversation: ConversationId,
+    change: i64,
+    seq: i64,
+    limit: i64,
+) -> Result<Vec<Message>> {
+    read.all(
+        sql!(
+            MESSAGE,
+            "WHERE m.conversation_id = $1 AND m.change > $2 AND m.seq <= $3 ORDER BY m.change LIMIT $4"
+        ),
+        params![conversation, change, seq, limit],
+        from_row,
+    )
+}
+
+/// The messages that hold all of these patterns in their folded words (`LIKE`, with `\` before what
+/// is meant literally), newest first; at most `limit`. Missing patterns are `%`.
+pub fn search(
+    read: &Read<'_>,
+    conversation: ConversationId,
+    patterns: &[String; 4],
+    before: i64,
+    limit: i64,
+) -> Result<Vec<Message>> {
+    let [first, second, third, fourth] = patterns;
+    read.all(
+        sql!(
+            MESSAGE,
+            r"WHERE m.conversation_id = $1 AND m.folded LIKE $2 ESCAPE '\' AND m.folded LIKE $3 ESCAPE '\'
+                AND m.folded LIKE $4 ESCAPE '\' AND m.folded LIKE $5 ESCAPE '\' AND m.seq < $6
+              ORDER BY m.seq DESC LIMIT $7"
+        ),
+        params![conversation, first, second, third, fourth, before, limit],
+        from_row,
+    )
+}
+
+/// What a new message's row needs.
+#[derive(Debug)]
+pub struct NewMessage<'a> {
+    /// Where it is said.
+    pub conversation: ConversationId,
+    /// Its number.
+    pub seq: i64,
+    /// The change's number.
+    pub change: i64,
+    /// Who says it.
+    pub author: AccountId,
+    /// Under which name, where that is not the account's.
+    pub alias: Option<&'a str>,
+    /// What it says.
+    pub words: Words<'a>,
+    /// What it answers.
+    pub reply_to: Option<MessageId>,
+    /// What is sent with it.
+    pub attachments: &'a [Attachment],
+    /// By which a client's second try is known.
+    pub idempotency_key: Option<&'a str>,
+}
+
+/// What a message says, and what is worked out of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Words<'a> {
+    /// As it was written.
+    pub body: &'a str,
+    /// As it is searched.
+    pub folded: &'a str,
+    /// Whom it mentions.
+    pub mentions: &'a [Mention],
+}
+
+impl Words<'_> {
+    fn mentions(&self) -> String {
+        let pairs = self.mentions.iter().map(|mention| format!("{}:{}", mention.id, mention.username));
+        pairs.collect::<Vec<_>>().join(" ")
+    }
+}
+
+/// Adds a message.
+pub fn insert(tx: &mut Tx<'_>, new: &NewMessage<'_>) -> Result<MessageId> {
+    let id = MessageId(tx.new_id());
+    let (now, mentions) = (tx.now(), new.words.mentions());
+    tx.execute(
+        sql!(
+            "INSERT INTO messages (id, conversation_id, seq, change, account_id, alias, body, folded, mentions,
+                                   reply_to, attachments, created_at, idempotency_key)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"
+        ),
+        params![
+            id,
+            new.conversation,
+            new.seq,
+            new.change,
+            new.author,
+            new.alias,
+            new.words.body,
+            new.words.folded,
+            &mentions,
+            new.reply_to,
+            &kept(new.attachments)?,
+            now,
+            new.idempotency_key,
+        ],
+    )?;
+    Ok(id)
+}
+
+/// The message that this account has already sent here with this idempotency key.
+pub fn by_idempotency_key(
+    read: &Read<'_>,
+    conversation: ConversationId,
+    author: AccountId,
+    key: &str,
+) -> Result<Option<Message>> {
+    read.first(
+        sql!(MESSAGE, "WHERE m.account_id = $1 AND m.conversation_id = $2 AND m.idempotency_key = $3"),
+        params![author, conversation, key],
+        from_row,
+    )
+}
+
+/// Sets what the message says.
+pub fn edit(tx: &mut Tx<'_>, id: MessageId, words: Words<'_>, change: i64) -> Result<()> {
+    let (now, mentions) = (tx.now(), words.mentions());
+    tx.execute(
+        sql!(
+            "UPDATE messages SET body = $1, folded = $2, mentions = $3, edited_at = $4, change = $5
+             WHERE id = $6"
+        ),
+        params![words.body, words.folded, &mentions, now, change, id],
+    )?;
+    Ok(())
+}
+
+/// Takes the message's words away, with everything that tells of them. The row stays as a gap.
+pub fn delete(tx: &mut Tx<'_>, id: MessageId, change: i64) -> Result<()> {
+    let now = tx.now();
+    tx.execute(sql!("DELETE FROM reactions WHERE message_id = $1"), params![id])?;
+    tx.execute(
+        sql!(
+            "UPDATE messages SET body = '', folded = '', mentions = '', reactions = '', attachments = '',
+                                 reply_to = NULL, deleted_at = $1, change = $2
+             WHERE id = $3"
+        ),
+        params![now, change, id],
+    )?;
+    Ok(())
+}
+
+/// Puts an emoji under a message, or takes it away. False where it was so already.
+pub fn react(tx: &mut Tx<'_>, id: MessageId, account: AccountId, emoji: &str, on: bool) -> Result<bool> {
+    let now = tx.now();
+    let changed = if on {
+        tx.execute(
+            sql!(
+                "INSERT INTO reactions (message_id, emoji, account_id, created_at) VALUES ($1, $2, $3, $4)
+                 ON CONFLICT DO NOTHING"
+            ),
+            params![id, emoji, account, now],
+        )?
+    } else {
+        tx.execute(
+            sql!("DELETE FROM reactions WHERE message_id = $1 AND emoji = $2 AND account_id = $3"),
+            params![id, emoji, account],
+        )?
+    };
+    Ok(changed > 0)
+}
+
+/// Sums the reactions up anew, and notes the change. `named` accounts are told of each.
+pub fn sum_reactions(tx: &mut Tx<'_>, id: MessageId, named: i64, change: i64) -> Result<()> {
+    let mut sum: Vec<Reaction> = tx.all(
+        sql!(
+            "SELECT emoji, COUNT(*) FROM reactions WHERE message_id = $1
+             GROUP BY emoji ORDER BY MIN(created_at), emoji"
+        ),
+        params![id],
+        |row| Ok(Reaction { emoji: row.get(0)?, count: row.get(1)?, accounts: Vec::new() }),
+    )?;
+    for reaction in &mut sum {
+        reaction.accounts = tx.all(
+            sql!(
+                "SELECT account_id FROM reactions WHERE message_id = $1 AND emoji = $2
+                 ORDER BY created_at, account_id LIMIT $3"
+            ),
+            params![id, &reaction.emoji, named],
+            |row| row.get(0),
+        )?;
+    }
+    tx.execute(
+        sql!("UPDATE messages SET reactions = $1, change = $2 WHERE id = $3"),
+        params![&kept(&sum)?, change, id],
+    )?;
+    Ok(())
+}

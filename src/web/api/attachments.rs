@@ -1,0 +1,167 @@
+//! Files that are sent along with messages.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::{
+        Multipart, Path, State,
+        multipart::{Field, MultipartError},
+    },
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::Serialize;
+use tokio_util::io::ReaderStream;
+
+use crate::{
+    Error, Result,
+    app::App,
+    domain::{
+        attachments::{FileName, LARGEST},
+        rooms::Visitor,
+    },
+    files::Incoming,
+    ids::{AttachmentId, ConversationId},
+    store::{self, attachments::Attachment},
+    web::{
+        respond::from_path,
+        session::{ClientAddr, enter},
+    },
+};
+
+/// A file as programs see it.
+#[derive(Serialize)]
+pub struct File {
+    id: AttachmentId,
+    name: String,
+    media_type: String,
+    bytes: i64,
+    width: Option<i64>,
+    height: Option<i64>,
+    url: String,
+}
+
+impl File {
+    /// The file of a room.
+    pub fn new(file: &Attachment, room: ConversationId) -> Self {
+        let (width, height) = file.size.unzip();
+        File {
+            id: file.id,
+            name: file.name.clone(),
+            media_type: file.media_type.clone(),
+            bytes: file.bytes,
+            width,
+            height,
+            url: path(file, room),
+        }
+    }
+}
+
+/// Where a file is fetched, by those who are in its room. The name at the end is for people.
+pub fn path(file: &Attachment, room: ConversationId) -> String {
+    format!("/files/{room}/{}/{}", file.id, utf8_percent_encode(&file.name, NON_ALPHANUMERIC))
+}
+
+/// `POST /api/v1/rooms/{key}/attachments`: one file as `multipart/form-data`, in the field `file`.
+pub async fn send(
+    State(app): State<Arc<App>>,
+    ClientAddr(from): ClientAddr,
+    visitor: Visitor,
+    mut form: Multipart,
+) -> Result<(StatusCode, Json<File>)> {
+    app.limits.say(from, visitor.account.id)?;
+    let inside = enter(&app, &visitor).await?;
+    let participant = inside.participant.clone();
+    app.db.read(move |read| participant.may_send(read)).await?;
+    let _turn = app.limits.upload(visitor.account.id)?;
+    while let Some(field) = form.next_field().await.map_err(|error| refused(&error))? {
+        if field.name() == Some("file") {
+            let file = receive(&app, &visitor, field).await?;
+            return Ok((StatusCode::CREATED, Json(File::new(&file, inside.participant.conversation.id))));
+        }
+    }
+    Err(Error::invalid("file", "There is no file in it: send one as multipart/form-data, in the field file."))
+}
+
+async fn receive(app: &App, visitor: &Visitor, mut field: Field<'_>) -> Result<Attachment> {
+    let name = FileName::parse(field.file_name().unwrap_or_default());
+    let mut incoming = app.files.receive().await?;
+    while let Some(chunk) = field.chunk().await.map_err(|error| refused(&error))? {
+        if incoming.bytes() + chunk.len() > LARGEST {
+            return Err(Error::invalid("file", "That file is larger than 20 MB. Send a smaller one."));
+        }
+        incoming.write(&chunk).await?;
+    }
+    if incoming.bytes() == 0 {
+        return Err(Error::invalid("file", "That file is empty."));
+    }
+    incoming.finish().await?;
+    keep(app, visitor, name, incoming).await
+}
+
+/// Makes it anew if it is a picture, notes it, and keeps it.
+async fn keep(app: &App, visitor: &Visitor, name: FileName, incoming: Incoming) -> Result<Attachment> {
+    let picture = app.pictures.remake(incoming.path()).await?;
+    let bytes = tokio::fs::metadata(incoming.path()).await.map_err(Error::internal)?.len();
+    let visitor = visitor.clone();
+    let keep = move |tx: &mut crate::events::Tx<'_>| {
+        let file = Attachment {
+            id: AttachmentId(tx.new_id()),
+            name: name.as_str().into(),
+            media_type: picture.as_ref().map_or("application/octet-stream", |p| p.media_type).into(),
+            bytes: bytes as i64,
+            size: picture.as_ref().map(|picture| picture.size),
+        };
+        visitor.enter(tx)?.participant.send(tx, &file)?;
+        Ok(file)
+    };
+    // The row first: what a crash leaves then is a row of a file that was never said, which is swept.
+    let file = app.db.write(keep).await?;
+    app.files.keep(incoming, file.id).await?;
+    Ok(file)
+}
+
+fn refused(error: &MultipartError) -> Error {
+    match error.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => Error::TooLarge,
+        StatusCode::INTERNAL_SERVER_ERROR => Error::TooSlow,
+        _ => Error::invalid("file", "That is no multipart/form-data that we can read."),
+    }
+}
+
+/// `GET /files/{room}/{id}/{name}`: for those who are in the room. Pictures that we made are shown;
+/// everything else is downloaded.
+pub async fn get(
+    State(app): State<Arc<App>>,
+    account: store::accounts::Account,
+    Path((room, id, _)): Path<(String, String, String)>,
+) -> Result<Response> {
+    let (room, id): (ConversationId, AttachmentId) = (from_path(&room)?, from_path(&id)?);
+    let file = app
+        .db
+        .read(move |read| {
+            store::conversations::seen_by(read, room, account.id)?.ok_or(Error::NotFound)?;
+            store::attachments::by_id(read, room, id)?.ok_or(Error::NotFound)
+        })
+        .await?;
+    let bytes = tokio::fs::File::open(app.files.path(id)).await.map_err(|_| Error::NotFound)?;
+    let name = utf8_percent_encode(&file.name, NON_ALPHANUMERIC);
+    let shown = if file.is_image() { "inline" } else { "attachment" };
+    let disposition = HeaderValue::try_from(format!("{shown}; filename*=UTF-8''{name}"));
+    let mut response = axum::body::Body::from_stream(ReaderStream::new(bytes)).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(file.bytes));
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::try_from(file.media_type)
+            .unwrap_or(HeaderValue::from_static("application/octet-stream")),
+    );
+    if let Ok(disposition) = disposition {
+        headers.insert(header::CONTENT_DISPOSITION, disposition);
+    }
+    // It never changes; and whoever may see it is decided each time that it is not in the cache.
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, max-age=86400, immutable"));
+    Ok(response)
+}

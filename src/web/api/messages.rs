@@ -1,0 +1,359 @@
+//! Messages: <docs/api.md> describes them.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::{Path, Query, State},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use super::attachments::File;
+use crate::{
+    Error, Result,
+    app::App,
+    clock::Time,
+    domain::{
+        messages::{Body, Draft, Emoji, Query as Words},
+        rooms::{Inside, Visitor},
+    },
+    events::Said,
+    ids::{AccountId, AttachmentId, ConversationId, IdempotencyKey, MessageId},
+    store::{
+        self,
+        accounts::Kind,
+        messages::{self, Reaction, Speaker},
+    },
+    web::{
+        html::{excerpt, words},
+        respond::{Input, from_path},
+        session::{ClientAddr, enter},
+    },
+};
+
+/// Messages in an answer, unless another number is asked for.
+const PAGE: i64 = 50;
+
+/// The most that can be asked for.
+const MOST: i64 = 200;
+
+/// A message as programs see it.
+#[derive(Serialize)]
+pub struct Message {
+    id: MessageId,
+    room_id: ConversationId,
+    seq: i64,
+    change: i64,
+    body: String,
+    html: String,
+    account: Account,
+    reply_to: Option<Quote>,
+    reactions: Vec<Reaction>,
+    attachments: Vec<File>,
+    created_at: String,
+    edited_at: Option<String>,
+    deleted_at: Option<String>,
+}
+
+/// Who said it, as it is called where it said it.
+#[derive(Serialize)]
+pub struct Account {
+    id: AccountId,
+    kind: &'static str,
+    username: Option<String>,
+    name: String,
+}
+
+#[derive(Serialize)]
+struct Quote {
+    id: MessageId,
+    seq: i64,
+    account_id: AccountId,
+    name: String,
+    excerpt: String,
+}
+
+impl Account {
+    /// An account under the name that it has somewhere.
+    pub fn new(id: AccountId, kind: Kind, username: Option<&str>, name: &str) -> Self {
+        Account { id, kind: kind.as_str(), username: username.map(Into::into), name: name.into() }
+    }
+
+    fn of(speaker: &Speaker) -> Self {
+        Account::new(speaker.id, speaker.kind, speaker.username.as_deref(), &speaker.name)
+    }
+}
+
+impl Message {
+    /// The message as everyone sees it. `base` is the base URL.
+    pub fn new(message: &messages::Message, base: &str) -> Self {
+        let quote = message.reply_to.as_ref().map(|quote| Quote {
+            id: quote.id,
+            seq: quote.seq,
+            account_id: quote.account_id,
+            name: quote.name.clone(),
+            excerpt: excerpt(&quote.body, 120),
+        });
+        Message {
+            id: message.id,
+            room_id: message.conversation,
+            seq: message.seq,
+            change: message.change,
+            body: message.body.clone(),
+            html: words::message(&message.body, &message.mentions, base),
+            account: Account::of(&message.author),
+            reply_to: quote,
+            reactions: message.reactions.clone(),
+            attachments: message
+                .attachments
+                .iter()
+                .map(|file| File::new(file, message.conversation))
+                .collect(),
+            created_at: message.created_at.rfc3339(),
+            edited_at: message.edited_at.map(Time::rfc3339),
+            deleted_at: message.deleted_at.map(Time::rfc3339),
+        }
+    }
+}
+
+impl Message {
+    /// Whether it is the first of its room.
+    pub fn is_first(&self) -> bool {
+        self.seq == 1
+    }
+}
+
+#[derive(Serialize)]
+struct Frame<'a> {
+    event: &'static str,
+    room_id: ConversationId,
+    seq: i64,
+    change: i64,
+    message: &'a Message,
+}
+
+/// Something said, as the socket tells it to programs.
+pub fn frame(said: &Said, base: &str) -> Bytes {
+    let message = Message::new(&said.message, base);
+    let frame = Frame {
+        event: if said.new { "message" } else { "change" },
+        room_id: message.room_id,
+        seq: message.seq,
+        change: message.change,
+        message: &message,
+    };
+    serde_json::to_vec(&frame).unwrap_or_default().into()
+}
+
+/// Which stretch of a room's messages.
+#[derive(Deserialize, Default)]
+pub struct Paging {
+    since: Option<i64>,
+    before: Option<i64>,
+    limit: Option<i64>,
+}
+
+/// `GET /api/v1/rooms/{key}/messages`: oldest first. Without `since` and `before` the latest.
+pub async fn list(
+    State(app): State<Arc<App>>,
+    inside: Inside,
+    Query(paging): Query<Paging>,
+) -> Result<Response> {
+    let id = inside.participant.conversation.id;
+    let limit = paging.limit.unwrap_or(PAGE).clamp(1, MOST);
+    let (since, before) = (paging.since, paging.before.unwrap_or(i64::MAX));
+    let found = app
+        .db
+        .read(move |read| match since {
+            Some(since) => store::messages::since(read, id, since, limit),
+            None => store::messages::before(read, id, before, limit),
+        })
+        .await?;
+    let base = app.config.base_url.as_str();
+    let list = format!("{base}/api/v1/rooms/{}/messages?limit={limit}", inside.link.key);
+    let older = found.first().filter(|first| first.seq > 1);
+    let older = older.map(|first| format!("<{list}&before={}>; rel=\"prev\"", first.seq));
+    let newer = found.last().map(|last| format!("<{list}&since={}>; rel=\"next\"", last.seq));
+    let links: Vec<_> = [newer, older].into_iter().flatten().collect();
+    let mut response = Json(all(&found, base)).into_response();
+    if let Ok(links) = HeaderValue::try_from(links.join(", "))
+        && !links.is_empty()
+    {
+        response.headers_mut().insert(header::LINK, links);
+    }
+    Ok(response)
+}
+
+fn all(messages: &[messages::Message], base: &str) -> Vec<Message> {
+    messages.iter().map(|message| Message::new(message, base)).collect()
+}
+
+/// What a program says. Fields that nobody knows are refused, not lost in silence.
+#[derive(Deserialize, Default)]
+#[serde(default, deny_unknown_fields)]
+pub struct Posted {
+    body: String,
+    reply_to: Option<MessageId>,
+    attachments: Vec<AttachmentId>,
+    idempotency_key: Option<String>,
+}
+
+/// `POST /api/v1/rooms/{key}/messages`
+pub async fn say(
+    State(app): State<Arc<App>>,
+    ClientAddr(from): ClientAddr,
+    visitor: Visitor,
+    headers: HeaderMap,
+    Input(posted): Input<Posted>,
+) -> Result<Response> {
+    let allowance = app.limits.say(from, visitor.account.id)?;
+    let key = headers.get("idempotency-key").map(|key| String::from_utf8_lossy(key.as_bytes()).into_owned());
+    let key = key.or(posted.idempotency_key).map(|key| IdempotencyKey::parse(&key)).transpose()?;
+    let only_files = posted.body.trim().is_empty() && !posted.attachments.is_empty();
+    let draft = Draft {
+        body: if only_files { Body::empty() } else { Body::parse(&posted.body)? },
+        reply_to: posted.reply_to,
+        attachments: posted.attachments,
+        idempotency_key: key,
+    };
+    let said = app.db.write(move |tx| visitor.enter(tx)?.participant.say(tx, &draft)).await?;
+    let message = Message::new(&said, app.config.base_url.as_str());
+    let mut response = (StatusCode::CREATED, Json(message)).into_response();
+    if let Some(allowance) = allowance {
+        allowance.tell(response.headers_mut());
+    }
+    Ok(response)
+}
+
+/// `GET /api/v1/rooms/{key}/messages/{id}`
+pub async fn get(
+    State(app): State<Arc<App>>,
+    inside: Inside,
+    Path((_, id)): Path<(String, String)>,
+) -> Result<Json<Message>> {
+    let (room, id) = (inside.participant.conversation.id, from_path(&id)?);
+    let found = app.db.read(move |read| store::messages::by_id(read, room, id)).await?;
+    Ok(Json(Message::new(&found, app.config.base_url.as_str())))
+}
+
+/// What a message is to say instead.
+#[derive(Deserialize, Default)]
+#[serde(default, deny_unknown_fields)]
+pub struct Edited {
+    body: String,
+}
+
+/// `PATCH /api/v1/rooms/{key}/messages/{id}`
+pub async fn edit(
+    State(app): State<Arc<App>>,
+    ClientAddr(from): ClientAddr,
+    visitor: Visitor,
+    Path((_, id)): Path<(String, String)>,
+    Input(edited): Input<Edited>,
+) -> Result<Json<Message>> {
+    app.limits.say(from, visitor.account.id)?;
+    let (id, body) = (from_path(&id)?, Body::parse(&edited.body)?);
+    let changed = app.db.write(move |tx| visitor.enter(tx)?.participant.edit(tx, id, &body)).await?;
+    Ok(Json(Message::new(&changed, app.config.base_url.as_str())))
+}
+
+/// `DELETE /api/v1/rooms/{key}/messages/{id}`
+pub async fn delete(
+    State(app): State<Arc<App>>,
+    ClientAddr(from): ClientAddr,
+    visitor: Visitor,
+    Path((_, id)): Path<(String, String)>,
+) -> Result<StatusCode> {
+    app.limits.say(from, visitor.account.id)?;
+    let id = from_path(&id)?;
+    app.db.write(move |tx| visitor.enter(tx)?.participant.delete(tx, id)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// `PUT /api/v1/rooms/{key}/messages/{id}/reactions/{emoji}`
+pub async fn react(
+    app: State<Arc<App>>,
+    from: ClientAddr,
+    visitor: Visitor,
+    Path((_, id, emoji)): Path<(String, String, String)>,
+) -> Result<Json<Message>> {
+    set_reaction(app, from, visitor, &id, &emoji, true).await
+}
+
+/// `DELETE /api/v1/rooms/{key}/messages/{id}/reactions/{emoji}`
+pub async fn unreact(
+    app: State<Arc<App>>,
+    from: ClientAddr,
+    visitor: Visitor,
+    Path((_, id, emoji)): Path<(String, String, String)>,
+) -> Result<Json<Message>> {
+    set_reaction(app, from, visitor, &id, &emoji, false).await
+}
+
+async fn set_reaction(
+    State(app): State<Arc<App>>,
+    ClientAddr(from): ClientAddr,
+    visitor: Visitor,
+    id: &str,
+    emoji: &str,
+    on: bool,
+) -> Result<Json<Message>> {
+    app.limits.say(from, visitor.account.id)?;
+    let (id, emoji) = (from_path(id)?, Emoji::parse(emoji)?);
+    let changed = app.db.write(move |tx| visitor.enter(tx)?.participant.react(tx, id, &emoji, on)).await?;
+    Ok(Json(Message::new(&changed, app.config.base_url.as_str())))
+}
+
+/// Up to where one has read.
+#[derive(Deserialize)]
+pub struct Read {
+    seq: i64,
+}
+
+/// `PUT /api/v1/rooms/{key}/read`
+pub async fn read(
+    State(app): State<Arc<App>>,
+    ClientAddr(from): ClientAddr,
+    visitor: Visitor,
+    Input(Read { seq }): Input<Read>,
+) -> Result<StatusCode> {
+    app.limits.write(from)?;
+    let inside = enter(&app, &visitor).await?;
+    // A second tab says the same: that needs no write.
+    if seq > inside.participant.seat.read_seq {
+        app.db.write(move |tx| inside.participant.read(tx, seq)).await?;
+    }
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// What is looked for.
+#[derive(Deserialize)]
+pub struct Search {
+    #[serde(default)]
+    q: String,
+    before: Option<i64>,
+    limit: Option<i64>,
+}
+
+/// `GET /api/v1/rooms/{key}/search`: newest first.
+pub async fn search(
+    State(app): State<Arc<App>>,
+    ClientAddr(from): ClientAddr,
+    inside: Inside,
+    Query(Search { q, before, limit }): Query<Search>,
+) -> Result<Json<Vec<Message>>> {
+    // It reads many rows: as dear as a write.
+    app.limits.write(from)?;
+    let words = Words::parse(&q)?;
+    let limit = limit.unwrap_or(PAGE).clamp(1, MOST);
+    let found = app.db.read_long(move |read| words.run(read, &inside.participant, before, limit)).await?;
+    Ok(Json(all(&found, app.config.base_url.as_str())))
+}
+
+/// A body that can't be read is told so by [`Input`]; this is for what can be read and makes no sense.
+pub fn nothing_to_change() -> Error {
+    Error::invalid("body", "Say what is to be changed.")
+}

@@ -1,0 +1,306 @@
+//! Rooms: <docs/api.md> describes them.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::{Path, State},
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use bytes::Bytes;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::json;
+
+use super::messages::{Account, nothing_to_change};
+use crate::{
+    Error, Result,
+    app::App,
+    clock::Time,
+    domain::rooms::{self, Changes, Inside, RoomName, Visitor},
+    events::{Altered, Here, Typing},
+    ids::{AccountId, ConversationId},
+    store::{self, rooms::Link},
+    web::{
+        respond::{Input, from_path},
+        session::{ClientAddr, place},
+    },
+};
+
+/// Participants in an answer.
+const PARTICIPANTS: i64 = 1000;
+
+/// A room as someone inside sees it.
+#[derive(Serialize)]
+pub struct Room {
+    id: ConversationId,
+    key: String,
+    url: String,
+    name: String,
+    locked: bool,
+    owner_id: Option<AccountId>,
+    participants: i64,
+    last_seq: i64,
+    read_seq: i64,
+    unread: i64,
+    active_at: String,
+    created_at: String,
+    link: LinkLimits,
+}
+
+#[derive(Serialize)]
+struct LinkLimits {
+    expires_at: Option<String>,
+    uses_left: Option<i64>,
+}
+
+impl LinkLimits {
+    fn new(link: &Link) -> Self {
+        LinkLimits { expires_at: link.expires_at.map(Time::rfc3339), uses_left: link.uses_left }
+    }
+}
+
+/// The address of a room.
+pub fn url(base: &str, key: &str) -> String {
+    format!("{base}/rooms/{key}")
+}
+
+impl Room {
+    /// The room, as this one inside sees it. `base` is the base URL.
+    pub fn new(inside: &Inside, base: &str) -> Self {
+        let (room, seat) = (&inside.participant.conversation, &inside.participant.seat);
+        Room {
+            id: room.id,
+            key: inside.link.key.clone(),
+            url: url(base, &inside.link.key),
+            name: room.name.clone(),
+            locked: room.locked,
+            owner_id: room.owner,
+            participants: room.size,
+            last_seq: room.last_seq,
+            read_seq: seat.read_seq,
+            unread: inside.participant.unread(),
+            active_at: room.active_at.rfc3339(),
+            created_at: room.created_at.rfc3339(),
+            link: LinkLimits::new(&inside.link),
+        }
+    }
+}
+
+/// A room after it was altered, as the socket tells it: the same for pages and programs.
+pub fn altered_frame(altered: &Altered, base: &str) -> Bytes {
+    let Altered { id, change, name, locked, owner, link } = altered;
+    let room = json!({
+        "id": id, "key": link.key, "url": url(base, &link.key), "name": name, "locked": locked,
+        "owner_id": owner, "link": LinkLimits::new(link),
+    });
+    json!({ "event": "room", "room_id": id, "change": change, "room": room }).to_string().into()
+}
+
+/// Who is here, as the socket tells it: the same for pages and programs.
+pub fn here_frame(here: &Here) -> Bytes {
+    let people = here.people.iter().map(|one| json!({ "id": one.id, "name": one.name, "guest": one.guest }));
+    json!({
+        "event": "here", "room_id": here.conversation, "count": here.count, "guests": here.guests,
+        "people": people.collect::<Vec<_>>(),
+    })
+    .to_string()
+    .into()
+}
+
+/// Someone is typing, as the socket tells it.
+pub fn typing_frame(typing: &Typing) -> Bytes {
+    let who = json!({ "id": typing.who.id, "name": typing.who.name, "guest": typing.who.guest });
+    json!({ "event": "typing", "room_id": typing.conversation, "account": who }).to_string().into()
+}
+
+/// A room to be made.
+#[derive(Deserialize, Default)]
+#[serde(default, deny_unknown_fields)]
+pub struct New {
+    name: String,
+}
+
+/// `POST /api/v1/rooms`
+pub async fn create(
+    State(app): State<Arc<App>>,
+    ClientAddr(from): ClientAddr,
+    account: store::accounts::Account,
+    Input(new): Input<New>,
+) -> Result<Response> {
+    let name = RoomName::parse(&new.name)?;
+    let allowance = app.limits.room(from, &account)?;
+    let place = place(&app, from);
+    let inside = app.db.write(move |tx| rooms::create(tx, &account, &name, &place)).await?;
+    let room = Room::new(&inside, app.config.base_url.as_str());
+    let location = format!("/api/v1/rooms/{}", room.key);
+    let mut response = (StatusCode::CREATED, [(header::LOCATION, location)], Json(room)).into_response();
+    if let Some(allowance) = allowance {
+        allowance.tell(response.headers_mut());
+    }
+    Ok(response)
+}
+
+/// `GET /api/v1/rooms`: one's own, the one where something was said last first.
+pub async fn list(State(app): State<Arc<App>>, account: store::accounts::Account) -> Result<Json<Vec<Room>>> {
+    let id = account.id;
+    let mine = app.db.read(move |read| rooms::of(read, id)).await?;
+    let base = app.config.base_url.as_str();
+    Ok(Json(mine.into_iter().map(|mine| Room::new(&rooms::as_seen(&account, mine), base)).collect()))
+}
+
+/// `GET /api/v1/rooms/{key}`: whoever asks comes in.
+pub async fn get(State(app): State<Arc<App>>, inside: Inside) -> Json<Room> {
+    Json(Room::new(&inside, app.config.base_url.as_str()))
+}
+
+/// What is to be changed. What is missing stays; a limit that is `null` goes.
+#[derive(Deserialize, Default)]
+#[serde(default, deny_unknown_fields)]
+pub struct Patch {
+    name: Option<String>,
+    locked: Option<bool>,
+    #[serde(deserialize_with = "present")]
+    expires_at: Option<Option<String>>,
+    #[serde(deserialize_with = "present")]
+    uses_left: Option<Option<i64>>,
+}
+
+/// Tells `null` from what is not there.
+fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(d: D) -> Result<Option<Option<T>>, D::Error> {
+    Option::deserialize(d).map(Some)
+}
+
+impl Patch {
+    fn changes(&self) -> Result<Changes> {
+        let moment = |raw: &String| {
+            Time::parse(raw)
+                .ok_or_else(|| Error::invalid("expires_at", "Write a moment as 2026-11-23T18:00:00Z."))
+        };
+        let changes = Changes {
+            name: self.name.as_deref().map(RoomName::parse).transpose()?,
+            locked: self.locked,
+            expires_at: match &self.expires_at {
+                Some(Some(raw)) => Some(Some(moment(raw)?)),
+                Some(None) => Some(None),
+                None => None,
+            },
+            uses_left: self.uses_left,
+        };
+        if changes.is_empty() { Err(nothing_to_change()) } else { Ok(changes) }
+    }
+}
+
+/// `PATCH /api/v1/rooms/{key}`: for its owner.
+pub async fn change(
+    State(app): State<Arc<App>>,
+    ClientAddr(from): ClientAddr,
+    visitor: Visitor,
+    Input(patch): Input<Patch>,
+) -> Result<Json<Room>> {
+    app.limits.say(from, visitor.account.id)?;
+    let changes = patch.changes()?;
+    let inside = app
+        .db
+        .write(move |tx| {
+            visitor.enter(tx)?.owner()?.change(tx, &changes)?;
+            visitor.enter(tx)
+        })
+        .await?;
+    Ok(Json(Room::new(&inside, app.config.base_url.as_str())))
+}
+
+/// `DELETE /api/v1/rooms/{key}`: for its owner.
+pub async fn delete(
+    State(app): State<Arc<App>>,
+    ClientAddr(from): ClientAddr,
+    visitor: Visitor,
+) -> Result<StatusCode> {
+    app.limits.say(from, visitor.account.id)?;
+    app.db.write(move |tx| visitor.enter(tx)?.owner()?.delete(tx)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Whether those inside stay when there is a new link.
+#[derive(Deserialize, Default)]
+#[serde(default, deny_unknown_fields)]
+pub struct NewLink {
+    everyone_leaves: bool,
+}
+
+/// `POST /api/v1/rooms/{key}/link`: a new link, for its owner. The old one stops at once.
+pub async fn renew_link(
+    State(app): State<Arc<App>>,
+    ClientAddr(from): ClientAddr,
+    visitor: Visitor,
+    Input(new): Input<NewLink>,
+) -> Result<(StatusCode, Json<Room>)> {
+    app.limits.say(from, visitor.account.id)?;
+    let inside = app
+        .db
+        .write(move |tx| {
+            visitor.enter(tx)?.owner()?.renew_link(tx, !new.everyone_leaves)?;
+            visitor.enter(tx)
+        })
+        .await?;
+    Ok((StatusCode::CREATED, Json(Room::new(&inside, app.config.base_url.as_str()))))
+}
+
+/// Someone in a room.
+#[derive(Serialize)]
+pub struct Participant {
+    account: Account,
+    owner: bool,
+    here: bool,
+    read_seq: i64,
+    joined_at: String,
+    removed: bool,
+}
+
+/// `GET /api/v1/rooms/{key}/participants`
+pub async fn participants(State(app): State<Arc<App>>, inside: Inside) -> Result<Json<Vec<Participant>>> {
+    let (id, owner) = (inside.participant.conversation.id, inside.participant.conversation.owner);
+    let all = app.db.read(move |read| store::conversations::participants(read, id, PARTICIPANTS)).await?;
+    let here: Vec<_> = app.presence.people(&id).into_iter().map(|one| one.id).collect();
+    let mine = inside.participant.is_owner();
+    let seen = all.into_iter().filter(|one| mine || one.seat.left_at.is_none()).map(|one| Participant {
+        owner: owner == Some(one.account.id),
+        here: here.contains(&one.account.id),
+        read_seq: one.seat.read_seq,
+        joined_at: one.seat.joined_at.rfc3339(),
+        removed: one.seat.left_at.is_some(),
+        account: Account::new(
+            one.account.id,
+            one.account.kind,
+            one.account.username.as_deref(),
+            &one.account.name,
+        ),
+    });
+    Ok(Json(seen.collect()))
+}
+
+/// `DELETE /api/v1/rooms/{key}/participants/{id}`: removes someone, or leaves where it is oneself.
+pub async fn remove(
+    State(app): State<Arc<App>>,
+    ClientAddr(from): ClientAddr,
+    visitor: Visitor,
+    Path((_, id)): Path<(String, String)>,
+) -> Result<StatusCode> {
+    app.limits.say(from, visitor.account.id)?;
+    let id: AccountId = if id == "me" { visitor.account.id } else { from_path(&id)? };
+    let gone = app
+        .db
+        .write(move |tx| {
+            let inside = visitor.enter(tx)?;
+            let room = inside.participant.conversation.id;
+            if id == inside.participant.id() {
+                inside.participant.leave(tx)?;
+            } else {
+                inside.owner()?.remove(tx, id)?;
+            }
+            Ok(room)
+        })
+        .await?;
+    app.presence.remove(&gone, &id);
+    Ok(StatusCode::NO_CONTENT)
+}

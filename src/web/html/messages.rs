@@ -1,0 +1,256 @@
+//! Messages as they are shown: one template for pages and for the socket.
+
+use std::{sync::Arc, time::Duration};
+
+use askama::Template;
+use axum::{
+    extract::State,
+    http::{HeaderMap, StatusCode},
+    response::{Html, IntoResponse, Redirect, Response},
+};
+use serde::Deserialize;
+
+use super::{
+    card::{ago, date_and_time, excerpt, initials},
+    page_refused, rooms, words,
+};
+use crate::{
+    Error, Result,
+    app::App,
+    clock::Time,
+    domain::{
+        messages::{Body, Draft},
+        rooms::Visitor,
+    },
+    ids::{AccountId, AttachmentId, IdempotencyKey, MessageId},
+    store::{
+        accounts::Kind,
+        attachments::Attachment,
+        messages::{Message, Reaction},
+    },
+    web::{
+        api, assets,
+        respond::{FRAGMENT, Input, head},
+        session::{ClientAddr, enter},
+    },
+};
+
+/// What one person says within so long is shown as one breath. `room.js` says the same.
+const BREATH: Duration = Duration::from_secs(5 * 60);
+
+/// Everything that the template of a message needs.
+pub(super) struct Bubble {
+    pub(super) message: Message,
+    now: Time,
+    /// The viewer said it.
+    pub(super) mine: bool,
+    /// It is the first, or the last, that this person says in one breath.
+    pub(super) starts: bool,
+    pub(super) ends: bool,
+    me: Option<AccountId>,
+}
+
+/// What stands in the list of messages.
+pub(super) enum Row {
+    Day(String, Time),
+    /// What follows is new since the viewer was here last.
+    Since,
+    Message(Box<Bubble>),
+}
+
+impl Bubble {
+    fn new(message: Message, me: Option<AccountId>, now: Time) -> Self {
+        let mine = me == Some(message.author.id);
+        Bubble { message, now, mine, starts: true, ends: true, me }
+    }
+
+    pub(super) fn gone(&self) -> bool {
+        self.message.deleted_at.is_some()
+    }
+
+    pub(super) fn assets(&self) -> &'static str {
+        &assets::VERSION
+    }
+
+    pub(super) fn words(&self) -> String {
+        words::message(&self.message.body, &self.message.mentions, "")
+    }
+
+    pub(super) fn initials(&self) -> String {
+        initials(&self.message.author.name)
+    }
+
+    pub(super) fn ago(&self) -> String {
+        ago(self.now, self.message.created_at)
+    }
+
+    pub(super) fn when(&self) -> String {
+        date_and_time(self.message.created_at)
+    }
+
+    /// `guest` or `bot`, beside the name of one.
+    pub(super) fn tag(&self) -> Option<&'static str> {
+        match self.message.author.kind {
+            Kind::Guest => Some("guest"),
+            Kind::Bot => Some("bot"),
+            Kind::Member | Kind::Managed => None,
+        }
+    }
+
+    pub(super) fn quoted(&self) -> String {
+        match &self.message.reply_to {
+            Some(quote) if quote.body.is_empty() => "…".into(),
+            Some(quote) => excerpt(&quote.body, 90),
+            None => String::new(),
+        }
+    }
+
+    pub(super) fn url(&self, file: &Attachment) -> String {
+        api::attachments::path(file, self.message.conversation)
+    }
+
+    pub(super) fn size(&self, file: &Attachment) -> String {
+        file_size(file.bytes)
+    }
+
+    pub(super) fn by(&self, reaction: &Reaction) -> String {
+        reaction.accounts.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+    }
+
+    pub(super) fn reacted(&self, reaction: &Reaction) -> bool {
+        self.me.is_some_and(|me| reaction.accounts.contains(&me))
+    }
+}
+
+/// `870 bytes`, `12 KB`, `2.1 MB`
+fn file_size(bytes: i64) -> String {
+    match bytes {
+        ..1_000 => format!("{bytes} bytes"),
+        1_000..1_000_000 => format!("{} KB", (bytes + 500) / 1_000),
+        _ => format!("{:.1} MB", bytes as f64 / 1_000_000.0),
+    }
+}
+
+#[derive(Template)]
+#[template(path = "message.html")]
+struct Fragment {
+    bubble: Bubble,
+}
+
+/// A message by itself, for our own scripts, as everyone sees it.
+pub fn message_fragment(message: &Message, now: Time) -> String {
+    let fragment = Fragment { bubble: Bubble::new(message.clone(), None, now) };
+    fragment.render().unwrap_or_default()
+}
+
+/// The list: messages in breaths and days, and where the new ones begin. Days are UTC's until the
+/// page's script tells them in the reader's own time.
+pub(super) fn rows(messages: Vec<Message>, me: AccountId, read_seq: i64, now: Time) -> Vec<Row> {
+    let mut rows: Vec<Row> = Vec::with_capacity(messages.len() + 4);
+    let mut since_told = false;
+    let mut day = None;
+    for message in messages {
+        let date = message.created_at.utc().date();
+        if day != Some(date) {
+            rows.push(Row::Day(date.strftime("%A, %-d %B %Y").to_string(), message.created_at));
+            day = Some(date);
+        }
+        // Where one has read nothing at all, everything is new, and a line says nothing.
+        let new = message.seq > read_seq && read_seq > 0 && message.author.id != me;
+        if new && !since_told {
+            rows.push(Row::Since);
+            since_told = true;
+        }
+        let mut bubble = Bubble::new(message, Some(me), now);
+        if let Some(Row::Message(above)) = rows.last_mut() {
+            let close = bubble.message.created_at.since(above.message.created_at) < BREATH;
+            if close
+                && above.message.author.id == bubble.message.author.id
+                && above.message.author.name == bubble.message.author.name
+            {
+                above.ends = false;
+                bubble.starts = false;
+            }
+        }
+        rows.push(Row::Message(Box::new(bubble)));
+    }
+    rows
+}
+
+/// The form that something is said with.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub struct SayForm {
+    pub(super) body: String,
+    reply_to: String,
+    /// Ids of files, with spaces between them.
+    attachments: String,
+    pub(super) idempotency_key: String,
+}
+
+impl SayForm {
+    fn draft(&self) -> Result<Draft> {
+        let reply_to = Some(self.reply_to.as_str()).filter(|id| !id.is_empty());
+        let reply_to: Option<MessageId> = reply_to
+            .map(|id| id.parse().map_err(|_| Error::invalid("reply_to", "There is no such message.")))
+            .transpose()?;
+        let attachments = self
+            .attachments
+            .split_whitespace()
+            .map(|id| id.parse().map_err(|_| Error::invalid("attachments", "There is no such file.")));
+        let attachments: Vec<AttachmentId> = attachments.collect::<Result<_>>()?;
+        let key = Some(self.idempotency_key.as_str()).filter(|key| !key.is_empty());
+        let only_files = self.body.trim().is_empty() && !attachments.is_empty();
+        Ok(Draft {
+            body: if only_files { Body::empty() } else { Body::parse(&self.body)? },
+            reply_to,
+            attachments,
+            idempotency_key: key.map(IdempotencyKey::parse).transpose()?,
+        })
+    }
+}
+
+/// `POST /rooms/{key}/messages`
+pub async fn say(
+    State(app): State<Arc<App>>,
+    ClientAddr(from): ClientAddr,
+    visitor: Visitor,
+    headers: HeaderMap,
+    Input(form): Input<SayForm>,
+) -> Result<Response> {
+    let by_script = headers.contains_key(FRAGMENT);
+    let said = match app.limits.say(from, visitor.account.id).and_then(|_| form.draft()) {
+        Ok(draft) => {
+            let visitor = visitor.clone();
+            app.db.write(move |tx| visitor.enter(tx)?.participant.say(tx, &draft)).await
+        }
+        Err(error) => Err(error),
+    };
+    match said {
+        Ok(message) if by_script => {
+            Ok((StatusCode::CREATED, Html(message_fragment(&message, app.clock.now()))).into_response())
+        }
+        Ok(message) => {
+            Ok(Redirect::to(&format!("/rooms/{}#m{}", visitor.key.as_str(), message.seq)).into_response())
+        }
+        Err(error) if by_script || !super::accounts::is_note(&error) => Err(error),
+        Err(error) => {
+            // The page that the form was on, with what was typed still in it.
+            let inside = enter(&app, &visitor).await?;
+            let page = rooms::room_page(&app, &inside, None, Some((form, &error))).await?;
+            page_refused(head(&error), &page)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_as_large_as_a_person_would_say() {
+        for (bytes, said) in [(0, "0 bytes"), (999, "999 bytes"), (1_499, "1 KB"), (2_140_000, "2.1 MB")] {
+            assert_eq!(file_size(bytes), said);
+        }
+    }
+}

@@ -1,0 +1,438 @@
+//! About a room: who is in it, and what its owner can do. Plain forms, which work without scripts.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::{
+    extract::{Path, Query, State},
+    http::{HeaderValue, header},
+    response::{IntoResponse, Redirect, Response},
+};
+use serde::Deserialize;
+
+use super::{
+    Place, Shell,
+    card::{date_and_time, initials},
+    fault,
+    feeds::{Entry, Feed},
+    note, page, page_refused, words,
+};
+use crate::{
+    Error, Result,
+    app::App,
+    clock::Time,
+    domain::{
+        names::Name,
+        rooms::{Changes, Inside, Owner, RoomName, Visitor},
+    },
+    events::Tx,
+    ids::{AccountId, ConversationId, HookId},
+    store::{self, accounts::Kind, conversations::Participant, hooks::Hook},
+    web::{
+        api,
+        respond::{Input, from_path, head},
+        session::{ClientAddr, Viewer, enter},
+    },
+};
+
+/// People on the page.
+const PEOPLE: i64 = 500;
+
+/// Messages in a feed.
+const ENTRIES: i64 = 40;
+
+/// What keeps the address of a room's feed from passing for another address.
+const FEED: &str = "the feed of a room";
+
+#[derive(Template)]
+#[template(path = "room_about.html")]
+struct AboutPage {
+    shell: Shell,
+    inside: Inside,
+    people: Vec<Participant>,
+    hooks: Vec<Hook>,
+    feed: Option<String>,
+    /// The address of a hook that was just opened: it is shown this once.
+    hook: Option<String>,
+    saved: bool,
+    form: RoomForm,
+    error: Option<Error>,
+}
+
+impl AboutPage {
+    async fn new(app: &App, inside: Inside) -> Result<Self> {
+        let (id, owner) = (inside.participant.conversation.id, inside.participant.is_owner());
+        let (people, hooks) = app
+            .db
+            .read(move |read| {
+                let mut people = store::conversations::participants(read, id, PEOPLE)?;
+                people.retain(|one| owner || one.seat.left_at.is_none());
+                Ok((people, if owner { store::hooks::of(read, id)? } else { Vec::new() }))
+            })
+            .await?;
+        let base = app.config.base_url.as_str();
+        let account = &inside.participant.account;
+        let feed = owner.then(|| format!("{base}{}", feed_path(app, &inside.link.key, id, account.id)));
+        Ok(AboutPage {
+            shell: Shell::new(app, &Viewer::from(account), Place::Rooms).await?,
+            people,
+            hooks,
+            feed,
+            hook: None,
+            saved: false,
+            form: RoomForm::of(&inside),
+            error: None,
+            inside,
+        })
+    }
+
+    fn initials(&self, one: &Participant) -> String {
+        initials(&one.account.name)
+    }
+
+    fn tag(&self, one: &Participant) -> Option<&'static str> {
+        if self.inside.participant.conversation.owner == Some(one.account.id) {
+            Some("owner")
+        } else if one.account.kind == Kind::Guest {
+            Some("guest")
+        } else {
+            None
+        }
+    }
+
+    fn me(&self, one: &Participant) -> bool {
+        one.account.id == self.inside.participant.id()
+    }
+
+    fn when(&self, moment: &Time) -> String {
+        date_and_time(*moment)
+    }
+
+    fn fault(&self, field: &str) -> Option<&str> {
+        fault(self.error.as_ref(), field)
+    }
+
+    fn note(&self) -> Option<String> {
+        note(self.error.as_ref(), &["name", "uses_left", "expires_at"])
+    }
+}
+
+/// Whether something was just saved.
+#[derive(Deserialize)]
+pub struct Saved {
+    saved: Option<String>,
+}
+
+/// `GET /rooms/{key}/about`
+pub async fn about(
+    State(app): State<Arc<App>>,
+    inside: Inside,
+    Query(Saved { saved }): Query<Saved>,
+) -> Result<Response> {
+    page(&AboutPage { saved: saved.is_some(), ..AboutPage::new(&app, inside).await? })
+}
+
+/// What the owner may change, as a browser sends it: a switch that is off is not there.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub struct RoomForm {
+    name: String,
+    locked: Option<String>,
+    expires_at: String,
+    uses_left: String,
+}
+
+impl RoomForm {
+    fn of(inside: &Inside) -> Self {
+        let (room, link) = (&inside.participant.conversation, &inside.link);
+        // To the minute, as browsers fill in a moment.
+        let moment = |at: Time| at.utc().strftime("%Y-%m-%dT%H:%M").to_string();
+        RoomForm {
+            name: room.name.clone(),
+            locked: room.locked.then(String::new),
+            expires_at: link.expires_at.map(moment).unwrap_or_default(),
+            uses_left: link.uses_left.map(|uses| uses.to_string()).unwrap_or_default(),
+        }
+    }
+
+    fn changes(&self, before: &RoomForm) -> Result<Changes> {
+        let mut faults = crate::error::Faults::default();
+        let name = faults.check(RoomName::parse(&self.name))?;
+        let expires_at = faults.check(moment(&self.expires_at))?;
+        let uses_left = faults.check(count(&self.uses_left))?;
+        faults.done()?;
+        Ok(Changes {
+            name: name.filter(|name| name.as_str() != before.name),
+            locked: Some(self.locked.is_some()),
+            // What stands there as before is not set anew: the moment may have passed meanwhile.
+            expires_at: expires_at.filter(|_| self.expires_at != before.expires_at),
+            uses_left: uses_left.filter(|_| self.uses_left != before.uses_left),
+        })
+    }
+}
+
+fn moment(raw: &str) -> Result<Option<Time>> {
+    match raw.trim() {
+        "" => Ok(None),
+        raw => Time::parse(&format!("{raw}Z"))
+            .or_else(|| Time::parse(raw))
+            .map(Some)
+            .ok_or_else(|| Error::invalid("expires_at", "Write a moment as 2026-11-23T18:00.")),
+    }
+}
+
+fn count(raw: &str) -> Result<Option<i64>> {
+    match raw.trim() {
+        "" => Ok(None),
+        raw => raw.parse().map(Some).map_err(|_| Error::invalid("uses_left", "Write a number, or nothing.")),
+    }
+}
+
+/// `POST /rooms/{key}/about`
+pub async fn change(
+    State(app): State<Arc<App>>,
+    ClientAddr(from): ClientAddr,
+    visitor: Visitor,
+    Input(form): Input<RoomForm>,
+) -> Result<Response> {
+    let changed = match app.limits.say(from, visitor.account.id) {
+        Ok(_) => {
+            let inside = enter(&app, &visitor).await?;
+            match form.changes(&RoomForm::of(&inside)) {
+                Ok(changes) => rule(&app, &visitor, move |owner, tx| owner.change(tx, &changes)).await,
+                Err(error) => Err(error),
+            }
+        }
+        Err(error) => Err(error),
+    };
+    match changed {
+        Ok(()) => Ok(back(&visitor)),
+        Err(error) if super::accounts::is_note(&error) => {
+            let page = AboutPage::new(&app, enter(&app, &visitor).await?).await?;
+            page_refused(head(&error), &AboutPage { form, error: Some(error), ..page })
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Does what only the owner may do.
+async fn rule<T: Send + 'static>(
+    app: &App,
+    visitor: &Visitor,
+    verb: impl Fn(&Owner, &mut Tx<'_>) -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let visitor = visitor.clone();
+    app.db.write(move |tx| verb(&visitor.enter(tx)?.owner()?, tx)).await
+}
+
+fn back(visitor: &Visitor) -> Response {
+    Redirect::to(&format!("/rooms/{}/about?saved=1", visitor.key.as_str())).into_response()
+}
+
+/// Whether those inside stay when there is a new link.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub struct LinkForm {
+    everyone_leaves: Option<String>,
+}
+
+/// `POST /rooms/{key}/link`: a new one.
+pub async fn renew_link(
+    State(app): State<Arc<App>>,
+    ClientAddr(from): ClientAddr,
+    visitor: Visitor,
+    Input(form): Input<LinkForm>,
+) -> Result<Response> {
+    app.limits.say(from, visitor.account.id)?;
+    let all_stay = form.everyone_leaves.is_none();
+    let link = rule(&app, &visitor, move |owner, tx| owner.renew_link(tx, all_stay)).await?;
+    Ok(Redirect::to(&format!("/rooms/{}/about?saved=1", link.key)).into_response())
+}
+
+/// `POST /rooms/{key}/people/{id}/remove`
+pub async fn remove(
+    State(app): State<Arc<App>>,
+    ClientAddr(from): ClientAddr,
+    visitor: Visitor,
+    Path((_, id)): Path<(String, String)>,
+) -> Result<Response> {
+    app.limits.say(from, visitor.account.id)?;
+    let id: AccountId = from_path(&id)?;
+    let room = rule(&app, &visitor, move |owner, tx| {
+        owner.remove(tx, id)?;
+        Ok(owner.inside().participant.conversation.id)
+    })
+    .await?;
+    app.presence.remove(&room, &id);
+    Ok(back(&visitor))
+}
+
+/// `POST /rooms/{key}/people/{id}/readmit`
+pub async fn readmit(
+    State(app): State<Arc<App>>,
+    ClientAddr(from): ClientAddr,
+    visitor: Visitor,
+    Path((_, id)): Path<(String, String)>,
+) -> Result<Response> {
+    app.limits.say(from, visitor.account.id)?;
+    let id: AccountId = from_path(&id)?;
+    rule(&app, &visitor, move |owner, tx| owner.unbar(tx, id)).await?;
+    Ok(back(&visitor))
+}
+
+/// The form that a hook is opened with.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub struct HookForm {
+    hook_name: String,
+}
+
+/// `POST /rooms/{key}/hooks`: shows the new hook's address, this once.
+pub async fn open_hook(
+    State(app): State<Arc<App>>,
+    ClientAddr(from): ClientAddr,
+    visitor: Visitor,
+    Input(form): Input<HookForm>,
+) -> Result<Response> {
+    app.limits.say(from, visitor.account.id)?;
+    let name = Name::parse(&form.hook_name)?;
+    let (_, token) = rule(&app, &visitor, move |owner, tx| owner.open_hook(tx, &name)).await?;
+    let inside = enter(&app, &visitor).await?;
+    let hook = Some(api::hooks::url(app.config.base_url.as_str(), &token));
+    page(&AboutPage { hook, ..AboutPage::new(&app, inside).await? })
+}
+
+/// `POST /rooms/{key}/hooks/{id}/delete`
+pub async fn close_hook(
+    State(app): State<Arc<App>>,
+    ClientAddr(from): ClientAddr,
+    visitor: Visitor,
+    Path((_, id)): Path<(String, String)>,
+) -> Result<Response> {
+    app.limits.say(from, visitor.account.id)?;
+    let id: HookId = from_path(&id)?;
+    rule(&app, &visitor, move |owner, tx| owner.close_hook(tx, id)).await?;
+    Ok(back(&visitor))
+}
+
+/// `POST /rooms/{key}/read`: up to the last message, for those without scripts.
+pub async fn read(
+    State(app): State<Arc<App>>,
+    ClientAddr(from): ClientAddr,
+    visitor: Visitor,
+) -> Result<Response> {
+    app.limits.write(from)?;
+    let key = visitor.key.as_str().to_owned();
+    app.db
+        .write(move |tx| {
+            let participant = visitor.enter(tx)?.participant;
+            participant.read(tx, participant.conversation.last_seq)
+        })
+        .await?;
+    Ok(Redirect::to(&format!("/rooms/{key}")).into_response())
+}
+
+#[derive(Template)]
+#[template(path = "room_end.html")]
+struct EndPage {
+    shell: Shell,
+    inside: Inside,
+    /// To delete it, or else to leave it.
+    delete: bool,
+}
+
+/// `GET /rooms/{key}/leave`
+pub async fn leave_form(State(app): State<Arc<App>>, inside: Inside) -> Result<Response> {
+    let shell = Shell::new(&app, &Viewer::from(&inside.participant.account), Place::Rooms).await?;
+    page(&EndPage { shell, inside, delete: false })
+}
+
+/// `POST /rooms/{key}/leave`
+pub async fn leave(
+    State(app): State<Arc<App>>,
+    ClientAddr(from): ClientAddr,
+    visitor: Visitor,
+) -> Result<Response> {
+    app.limits.write(from)?;
+    let id = visitor.account.id;
+    let room = app
+        .db
+        .write(move |tx| {
+            let participant = visitor.enter(tx)?.participant;
+            participant.leave(tx)?;
+            Ok(participant.conversation.id)
+        })
+        .await?;
+    app.presence.remove(&room, &id);
+    Ok(Redirect::to("/rooms").into_response())
+}
+
+/// `GET /rooms/{key}/delete`
+pub async fn delete_form(State(app): State<Arc<App>>, inside: Inside) -> Result<Response> {
+    let shell = Shell::new(&app, &Viewer::from(&inside.participant.account), Place::Rooms).await?;
+    let owner = inside.owner()?;
+    page(&EndPage { shell, inside: owner.inside().clone(), delete: true })
+}
+
+/// `POST /rooms/{key}/delete`
+pub async fn delete(
+    State(app): State<Arc<App>>,
+    ClientAddr(from): ClientAddr,
+    visitor: Visitor,
+) -> Result<Response> {
+    app.limits.say(from, visitor.account.id)?;
+    rule(&app, &visitor, Owner::delete).await?;
+    Ok(Redirect::to("/rooms").into_response())
+}
+
+/// The address of a room's feed, for its owner alone: feed readers have no cookie, so the address is
+/// the secret. It ends with the link, and when the room has another owner.
+fn feed_path(app: &App, key: &str, room: ConversationId, owner: AccountId) -> String {
+    format!("/rooms/{key}/feed/{owner}-{}.atom", app.data.sign(FEED, &format!("{room} {owner}")))
+}
+
+/// `GET /rooms/{key}/feed/{secret}`
+pub async fn feed(
+    State(app): State<Arc<App>>,
+    Path((key, secret)): Path<(String, String)>,
+) -> Result<Response> {
+    let owner: AccountId = from_path(secret.split('-').next().unwrap_or_default())?;
+    let visited = crate::domain::rooms::Key::parse(&key)?;
+    let (room, messages) = app
+        .db
+        .read(move |read| {
+            let room = crate::domain::rooms::glance(read, &visited)?;
+            let messages = store::messages::before(read, room.id, i64::MAX, ENTRIES)?;
+            Ok((room, messages))
+        })
+        .await?;
+    let own = feed_path(&app, &key, room.id, owner);
+    let same = own
+        .rsplit('/')
+        .next()
+        .is_some_and(|ours| subtle::ConstantTimeEq::ct_eq(ours.as_bytes(), secret.as_bytes()).into());
+    if !same || room.owner != Some(owner) {
+        return Err(Error::NotFound);
+    }
+    let base = app.config.base_url.as_str();
+    let page = api::rooms::url(base, &key);
+    let entries = messages.iter().rev().filter(|message| message.deleted_at.is_none()).map(|message| Entry {
+        title: super::excerpt(&message.body, 80),
+        url: format!("{page}?at={}#m{}", message.seq, message.seq),
+        published: message.created_at,
+        updated: message.edited_at.unwrap_or(message.created_at),
+        author: message.author.name.clone(),
+        author_url: message.author.username.as_ref().map(|username| format!("{base}/@{username}")),
+        html: words::message(&message.body, &message.mentions, base),
+    });
+    let feed = Feed {
+        title: format!("{} on {}", room.name, app.config.name),
+        base,
+        page: page.clone(),
+        own: format!("{base}{own}"),
+        entries: entries.collect(),
+    };
+    let mut response = feed.answer()?;
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+    Ok(response)
+}

@@ -1,0 +1,413 @@
+//! `GET /api/v1/streaming`: one WebSocket for everything that is live.
+//!
+//! A listener subscribes to a stream with the number of the last thing that it has seen:
+//! `{"type":"subscribe","stream":"public","since":17}`. It is subscribed at the hub first, then
+//! what it missed is replayed from the database, then it goes live; what it has been sent is skipped.
+//! Whenever a number is missing (the mailbox overflowed, or two nodes raced), the same
+//! replay fills the gap. So nothing is lost, nothing comes twice, and all in order.
+//!
+//! This file is the connection: who opens it, what is said on it, when it ends. What a stream sends
+//! is in [`public`] and [`room`].
+
+mod public;
+mod room;
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    Extension,
+    extract::{
+        Query, State, WebSocketUpgrade,
+        ws::{CloseFrame, Message, Utf8Bytes, WebSocket, close_code},
+    },
+    http::{HeaderMap, header},
+    response::Response,
+};
+use bytes::Bytes;
+use futures_util::SinkExt;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::time::{Instant, interval_at};
+
+use self::{public::PublicStream, room::RoomStream};
+use super::{
+    limits::SocketPlace,
+    server::Seat,
+    session::{ClientAddr, Viewer, place},
+};
+use crate::{
+    Error, Result,
+    app::App,
+    events::{Event, Format, Topic},
+    realtime::hub::{Delivery, Mailbox},
+    store::accounts::Account,
+};
+
+/// Events that may wait for a slow reader: a few seconds of a lively stream. Then it lags, and
+/// reads from the database what it missed.
+const MAILBOX: usize = 128;
+
+/// Streams that one socket listens to: more rooms than anyone has open.
+const STREAMS: usize = 50;
+
+/// A replay is dear. A window full of rooms may come back at once; whoever asks more often than that
+/// waits this long for each.
+const REPLAYS: u32 = 20;
+const BETWEEN_REPLAYS: Duration = Duration::from_secs(2);
+
+/// The largest message a client may send; all that it has to say is where it wants to begin.
+const MESSAGE: usize = 4096;
+
+/// How often we ask whether the other end is still there, and when we believe that it is not.
+const PING: Duration = Duration::from_secs(30);
+const SILENCE: Duration = Duration::from_secs(75);
+
+/// The query: Mastodon's clients name their stream there.
+#[derive(Deserialize)]
+pub struct Asked {
+    stream: Option<String>,
+    since: Option<i64>,
+    #[serde(default)]
+    format: Option<String>,
+}
+
+/// What a client may say.
+#[derive(Deserialize)]
+#[serde(tag = "type", rename_all = "lowercase")]
+enum Said {
+    Subscribe(Wanted),
+    Unsubscribe(Wanted),
+    Typing { room: String },
+    Ping,
+}
+
+/// A stream, and from where on.
+#[derive(Deserialize, Default)]
+struct Wanted {
+    stream: String,
+    #[serde(default)]
+    room: String,
+    since: Option<i64>,
+    change: Option<i64>,
+}
+
+/// Opens the socket, for our own pages and for programs; other sites' pages are refused.
+pub async fn open(
+    State(app): State<Arc<App>>,
+    Query(asked): Query<Asked>,
+    headers: HeaderMap,
+    ClientAddr(from): ClientAddr,
+    Extension(seat): Extension<Seat>,
+    viewer: Viewer,
+    upgrade: WebSocketUpgrade,
+) -> Result<Response> {
+    if !same_origin(&app, &headers) {
+        return Err(Error::Forbidden("That came from another site, so it was not done."));
+    }
+    let format = match asked.format.as_deref() {
+        None | Some("json") => Format::Json,
+        Some("html") => Format::Html,
+        Some(_) => return Err(Error::invalid("format", "The formats are json and html.")),
+    };
+    // Most sockets only listen, and there are many of them: small buffers, which grow when needed.
+    let upgrade = upgrade
+        .read_buffer_size(4096)
+        .write_buffer_size(4096)
+        .max_message_size(MESSAGE)
+        .max_frame_size(MESSAGE);
+    let held = app.limits.socket(from, viewer.account.as_ref().map(|account| account.id))?;
+    let tasks = app.tasks.clone();
+    Ok(upgrade.on_upgrade(move |socket| {
+        tasks.track_future(async move {
+            let mut connection = Connection {
+                mailbox: app.hub.mailbox(MAILBOX),
+                place: place(&app, from),
+                outlet: Outlet { app, socket, format },
+                account: viewer.account,
+                streams: Vec::new(),
+                replays: Replays { left: REPLAYS, at: Instant::now() },
+                _held: (seat, held),
+            };
+            let begun = match asked.stream {
+                Some(stream) => {
+                    let wanted = Wanted { stream, since: asked.since, ..Wanted::default() };
+                    connection.subscribe(&wanted).await
+                }
+                None => Ok(()),
+            };
+            if begun.is_ok() {
+                // The other end went away, or was sent away: there is nobody to tell.
+                let _ = connection.listen().await;
+            }
+        })
+    }))
+}
+
+/// A page of another site would send its own origin; programs send none.
+fn same_origin(app: &App, headers: &HeaderMap) -> bool {
+    let Some(origin) = headers.get(header::ORIGIN) else { return true };
+    let host = origin.to_str().ok().and_then(|origin| origin.split_once("://")).map(|(_, host)| host);
+    origin.as_bytes() == app.config.base_url.as_str().as_bytes()
+        || host.is_some_and(|host| headers.get(header::HOST).is_some_and(|h| h.as_bytes() == host.as_bytes()))
+}
+
+/// One open socket.
+struct Connection {
+    outlet: Outlet,
+    mailbox: Mailbox<Topic, Event>,
+    account: Option<Account>,
+    /// Where it comes from, as a keyed hash: rooms want to know.
+    place: String,
+    streams: Vec<Stream>,
+    replays: Replays,
+    _held: (Seat, Option<SocketPlace>),
+}
+
+/// What a socket listens to.
+enum Stream {
+    Public(PublicStream),
+    Room(Box<RoomStream>),
+}
+
+/// Whether a stream goes on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Flow {
+    GoesOn,
+    Ended,
+}
+
+impl Stream {
+    fn topic(&self) -> Topic {
+        match self {
+            Stream::Public(_) => Topic::Public,
+            Stream::Room(room) => Topic::Conversation(room.id()),
+        }
+    }
+
+    async fn hear(&mut self, outlet: &mut Outlet, event: &Event) -> Result<Flow, Gone> {
+        match self {
+            Stream::Public(public) => public.hear(outlet, event).await.map(|()| Flow::GoesOn),
+            Stream::Room(room) => room.hear(outlet, event).await,
+        }
+    }
+
+    /// Sends from the database what was missed.
+    async fn catch_up(&mut self, outlet: &mut Outlet) -> Result<Flow, Gone> {
+        match self {
+            Stream::Public(public) => public.catch_up(outlet).await.map(|()| Flow::GoesOn),
+            Stream::Room(room) => room.catch_up(outlet).await,
+        }
+    }
+}
+
+/// How many replays may still be asked for at once.
+struct Replays {
+    left: u32,
+    at: Instant,
+}
+
+impl Replays {
+    /// When the next one may begin.
+    fn next(&mut self) -> Instant {
+        let now = Instant::now();
+        let earned = now.saturating_duration_since(self.at).as_secs() / BETWEEN_REPLAYS.as_secs();
+        if earned > 0 {
+            self.left = (self.left + earned as u32).min(REPLAYS);
+            self.at = now;
+        }
+        match self.left.checked_sub(1) {
+            Some(left) => {
+                self.left = left;
+                now
+            }
+            None => {
+                self.at += BETWEEN_REPLAYS;
+                self.at
+            }
+        }
+    }
+}
+
+/// The socket is closed.
+#[derive(Debug)]
+struct Gone;
+
+impl From<axum::Error> for Gone {
+    fn from(_: axum::Error) -> Self {
+        Gone
+    }
+}
+
+impl Connection {
+    async fn listen(&mut self) -> Result<(), Gone> {
+        let mut ping = interval_at(Instant::now() + PING, PING);
+        let mut heard = Instant::now();
+        loop {
+            tokio::select! {
+                () = self.outlet.app.stop.cancelled() => {
+                    let why = "The server is going away. Come back in a moment.";
+                    return self.outlet.close(close_code::AWAY, why).await;
+                }
+                message = self.outlet.socket.recv() => match message {
+                    Some(Ok(message)) => {
+                        heard = Instant::now();
+                        self.hear(message).await?;
+                    }
+                    Some(Err(_)) | None => return Err(Gone),
+                },
+                delivery = self.mailbox.receive() => self.deliver(delivery).await?,
+                _ = ping.tick() => {
+                    if heard.elapsed() > SILENCE {
+                        return Err(Gone);
+                    }
+                    self.outlet.socket.send(Message::Ping(Bytes::new())).await?;
+                }
+            }
+        }
+    }
+
+    async fn hear(&mut self, message: Message) -> Result<(), Gone> {
+        let text = match message {
+            Message::Text(text) => text,
+            Message::Close(_) => return Err(Gone),
+            Message::Binary(_) => return self.outlet.close(close_code::UNSUPPORTED, "Send text.").await,
+            Message::Ping(_) | Message::Pong(_) => return Ok(()),
+        };
+        match serde_json::from_str(&text) {
+            Ok(Said::Subscribe(wanted)) => self.subscribe(&wanted).await,
+            Ok(Said::Unsubscribe(wanted)) => {
+                if let Some(at) = self.position(&wanted) {
+                    self.end(at);
+                }
+                Ok(())
+            }
+            Ok(Said::Typing { room }) => {
+                for stream in &mut self.streams {
+                    if let Stream::Room(stream) = stream
+                        && stream.is(&room)
+                    {
+                        stream.type_on(&self.outlet.app);
+                    }
+                }
+                Ok(())
+            }
+            Ok(Said::Ping) => self.outlet.say(&json!({ "event": "pong" })).await,
+            Err(_) => {
+                let sentence = "Say subscribe, unsubscribe, typing or ping, as JSON.";
+                self.outlet.say(&json!({ "event": "error", "error": sentence })).await
+            }
+        }
+    }
+
+    /// Which of the streams is wanted, if it is one of them.
+    fn position(&self, wanted: &Wanted) -> Option<usize> {
+        self.streams.iter().position(|stream| match stream {
+            Stream::Public(_) => public::is_public(&wanted.stream),
+            Stream::Room(room) => wanted.stream == "room" && room.is(&wanted.room),
+        })
+    }
+
+    fn end(&mut self, at: usize) {
+        let stream = self.streams.swap_remove(at);
+        self.mailbox.unsubscribe(&stream.topic());
+    }
+
+    async fn subscribe(&mut self, wanted: &Wanted) -> Result<(), Gone> {
+        let again = self.position(wanted);
+        if again.is_none() && self.streams.len() >= STREAMS {
+            let sentence = "That is as much as one socket listens to. Open another one.";
+            return self.refuse(wanted, sentence).await;
+        }
+        if let Some(at) = again {
+            self.end(at);
+        }
+        tokio::time::sleep_until(self.replays.next()).await;
+        if public::is_public(&wanted.stream) {
+            self.mailbox.subscribe(Topic::Public);
+            let stream = PublicStream::begin(&mut self.outlet, wanted.since).await?;
+            self.streams.push(Stream::Public(stream));
+        } else if wanted.stream == "room" {
+            let Some(account) = self.account.clone() else {
+                return self.refuse(wanted, "Log in first, or come in with a name.").await;
+            };
+            let mailbox = &mut self.mailbox;
+            match RoomStream::begin(&mut self.outlet, mailbox, account, &self.place, wanted).await? {
+                Ok(stream) => self.streams.push(Stream::Room(Box::new(stream))),
+                Err(error) => return self.refuse(wanted, &error.sentence()).await,
+            }
+        } else {
+            return self.refuse(wanted, "There is no such stream.").await;
+        }
+        let latest = self.streams.len() - 1;
+        if self.streams[latest].catch_up(&mut self.outlet).await? == Flow::Ended {
+            self.end(latest);
+        }
+        Ok(self.outlet.socket.flush().await?)
+    }
+
+    async fn refuse(&mut self, wanted: &Wanted, sentence: &str) -> Result<(), Gone> {
+        let mut frame = json!({ "event": "error", "stream": wanted.stream, "error": sentence });
+        if !wanted.room.is_empty() {
+            frame["room"] = Value::from(wanted.room.as_str());
+        }
+        self.outlet.say(&frame).await
+    }
+
+    /// Sends a delivery and all that wait behind it, in one write.
+    async fn deliver(&mut self, first: Delivery<Topic, Event>) -> Result<(), Gone> {
+        let mut next = Some(first);
+        while let Some(delivery) = next {
+            match delivery {
+                Delivery::Letter(topic, event) => {
+                    if let Some(at) = self.streams.iter().position(|stream| stream.topic() == topic)
+                        && self.streams[at].hear(&mut self.outlet, &event).await? == Flow::Ended
+                    {
+                        self.end(at);
+                    }
+                }
+                Delivery::Lagged => {
+                    for at in (0..self.streams.len()).rev() {
+                        if self.streams[at].catch_up(&mut self.outlet).await? == Flow::Ended {
+                            self.end(at);
+                        }
+                    }
+                }
+            }
+            next = self.mailbox.try_receive();
+        }
+        Ok(self.outlet.socket.flush().await?)
+    }
+}
+
+/// Where streams write to.
+struct Outlet {
+    app: Arc<App>,
+    socket: WebSocket,
+    format: Format,
+}
+
+impl Outlet {
+    /// Puts a frame into the next write.
+    async fn feed(&mut self, frame: Bytes) -> Result<(), Gone> {
+        match Utf8Bytes::try_from(frame) {
+            Ok(text) => Ok(self.socket.feed(Message::Text(text)).await?),
+            Err(_) => Ok(()), // what we encode is UTF-8
+        }
+    }
+
+    async fn say(&mut self, what: &Value) -> Result<(), Gone> {
+        Ok(self.socket.send(Message::Text(what.to_string().into())).await?)
+    }
+
+    async fn close(&mut self, code: u16, reason: &'static str) -> Result<(), Gone> {
+        let frame = CloseFrame { code, reason: Utf8Bytes::from_static(reason) };
+        self.socket.send(Message::Close(Some(frame))).await?;
+        Err(Gone)
+    }
+
+    /// The database can't be read: whoever listens comes back and asks again.
+    async fn broken<T>(&mut self) -> Result<T, Gone> {
+        self.close(close_code::ERROR, "Something broke. Come back in a moment.").await?;
+        Err(Gone)
+    }
+}

@@ -1,0 +1,309 @@
+//! A room on a socket.
+//!
+//! It has two numbers. Messages are 1, 2, 3 … by their `seq`, and everything that happens (something
+//! said, edited, deleted or reacted to, the room renamed, someone removed) is 1, 2, 3 … by `change`.
+//! A listener whose next change is not the next number asks the database what it missed, and the
+//! database is asked first whether the listener is still in the room.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use serde::Serialize;
+use serde_json::json;
+use tokio::time::Instant;
+
+use super::{Flow, Gone, Outlet, Wanted};
+use crate::{
+    Error, Result,
+    app::App,
+    domain::{
+        conversations::{Participant, still_in},
+        rooms::{Inside, Key, Visitor},
+    },
+    events::{Altered, Event, Format, Said, Told, Topic, Typing},
+    ids::{ConversationId, MessageId},
+    realtime::hub::Mailbox,
+    store::{self, accounts::Account, messages::Message, rooms::Link},
+    web::{
+        api,
+        html::message_fragment,
+        presence::{self, Window},
+        session::enter,
+    },
+};
+
+/// Messages read at once when something is replayed.
+const REPLAY: i64 = 200;
+
+/// Messages replayed at most. A page that missed more is loaded anew; a program that missed more than
+/// it can use fetches what it wants.
+const FAR_BEHIND_PAGE: i64 = 500;
+const FAR_BEHIND: i64 = 20_000;
+
+/// Earlier messages told anew, because they changed. Beyond it one begins anew.
+const CHANGED: i64 = 1000;
+
+/// One's typing is told once in so long; people do not look more often.
+const BETWEEN_TYPING: Duration = Duration::from_secs(2);
+
+/// With so many listening, who types is told to nobody: it would be a flicker, and a flood.
+const CROWD: usize = 300;
+
+/// A subscription to a room.
+pub(super) struct RoomStream {
+    participant: Participant,
+    link: Link,
+    /// The key that it was asked for by.
+    key: String,
+    /// The number of the last message that was sent.
+    seq: i64,
+    /// The number of the last change that was sent, or was none of its business.
+    change: i64,
+    typed: Option<Instant>,
+    _window: Window,
+}
+
+impl RoomStream {
+    /// Comes in, is subscribed at the hub, and says from where on the room is heard. What was missed is
+    /// sent by the [`RoomStream::catch_up`] after it.
+    pub(super) async fn begin(
+        outlet: &mut Outlet,
+        mailbox: &mut Mailbox<Topic, Event>,
+        account: Account,
+        place: &str,
+        wanted: &Wanted,
+    ) -> Result<Result<Self, Error>, Gone> {
+        let app = Arc::clone(&outlet.app);
+        let subscribe = async {
+            let key = Key::parse(&wanted.room)?;
+            let visitor = Visitor { account: account.clone(), key, place: place.into() };
+            let id = enter(&app, &visitor).await?.participant.conversation.id;
+            mailbox.subscribe(Topic::Conversation(id));
+            // Once more: from now on nothing is missed, so these are the numbers to begin with.
+            let inside = app
+                .db
+                .read(move |read| visitor.inside(read))
+                .await
+                .and_then(|inside| inside.ok_or(Error::NotFound));
+            if inside.is_err() {
+                mailbox.unsubscribe(&Topic::Conversation(id));
+            }
+            inside
+        };
+        let inside = match subscribe.await {
+            Ok(inside) => inside,
+            Err(error @ Error::Internal(_)) => {
+                tracing::error!(%error, "Can't subscribe to a room");
+                return outlet.broken().await;
+            }
+            Err(error) => return Ok(Err(error)),
+        };
+        let room = api::rooms::Room::new(&inside, outlet.app.config.base_url.as_str());
+        let Inside { participant, link } = inside;
+        let (last_seq, last_change) =
+            (participant.conversation.last_seq, participant.conversation.last_change);
+        // Numbers that are still to come are of another database: begin where this one is.
+        let seq = wanted.since.filter(|since| (0..=last_seq).contains(since)).unwrap_or(last_seq);
+        let change = wanted.change.filter(|change| (0..=last_change).contains(change)).unwrap_or(last_change);
+        let subscribed = json!({
+            "event": "subscribed", "stream": "room", "room": room, "seq": seq, "change": change,
+        });
+        outlet.say(&subscribed).await?;
+        let id = participant.conversation.id;
+        let window = Window::open(&app, &participant);
+        // Whoever comes is told who is here at once; the others hear of it when it is told next.
+        outlet.feed(api::rooms::here_frame(&presence::here(id, app.presence.people(&id)))).await?;
+        let key = wanted.room.clone();
+        Ok(Ok(RoomStream { participant, link, key, seq, change, typed: None, _window: window }))
+    }
+
+    pub(super) fn id(&self) -> ConversationId {
+        self.participant.conversation.id
+    }
+
+    /// Whether this is the room with that key: the one that it was asked for by, or the one that holds.
+    pub(super) fn is(&self, key: &str) -> bool {
+        self.key == key || self.link.key == key
+    }
+
+    /// Its listener is typing.
+    pub(super) fn type_on(&mut self, app: &App) {
+        let topic = Topic::Conversation(self.id());
+        let soon = self.typed.is_some_and(|typed| typed.elapsed() < BETWEEN_TYPING);
+        if soon || !self.participant.may_write() || app.hub.subscribers(&topic) > CROWD {
+            return;
+        }
+        self.typed = Some(Instant::now());
+        let typing = Typing { conversation: self.id(), who: self.participant.somebody() };
+        app.hub.publish(&topic, &Event::Typing(Arc::new(Told::new(typing))));
+    }
+
+    pub(super) async fn hear(&mut self, outlet: &mut Outlet, event: &Event) -> Result<Flow, Gone> {
+        let change = match event {
+            Event::Said(said) => said.what.message.change,
+            Event::Room(altered) => altered.what.change,
+            Event::Left { change, .. } => *change,
+            Event::Closed => return self.end(outlet).await,
+            Event::Here(here) => {
+                outlet.feed(here.frame(Format::Json, api::rooms::here_frame)).await?;
+                return Ok(Flow::GoesOn);
+            }
+            Event::Typing(typing) => {
+                if typing.what.who.id != self.participant.id() {
+                    outlet.feed(typing.frame(Format::Json, api::rooms::typing_frame)).await?;
+                }
+                return Ok(Flow::GoesOn);
+            }
+            Event::Changed(_) | Event::Counted(_) | Event::JobDue => return Ok(Flow::GoesOn),
+        };
+        if change <= self.change {
+            return Ok(Flow::GoesOn);
+        }
+        if change > self.change + 1 {
+            return self.catch_up(outlet).await;
+        }
+        self.change = change;
+        match event {
+            Event::Said(said) => self.said(outlet, said).await?,
+            Event::Room(altered) => {
+                self.link = altered.what.link.clone();
+                self.participant.conversation.locked = altered.what.locked;
+                self.participant.conversation.owner = altered.what.owner;
+                let base = outlet.app.config.base_url.as_str();
+                let frame = altered.frame(Format::Json, |altered| api::rooms::altered_frame(altered, base));
+                outlet.feed(frame).await?;
+            }
+            Event::Left { account, owner, .. } => {
+                let mine = Some(self.participant.id());
+                if *account == mine || (account.is_none() && *owner != mine) {
+                    return self.end(outlet).await;
+                }
+            }
+            _ => {}
+        }
+        Ok(Flow::GoesOn)
+    }
+
+    async fn said(&mut self, outlet: &mut Outlet, said: &Told<Said>) -> Result<(), Gone> {
+        let seq = said.what.message.seq;
+        if said.what.new && seq <= self.seq {
+            return Ok(()); // it came with a replay
+        }
+        self.seq = self.seq.max(seq);
+        let frame = said.frame(outlet.format, |said| encode(outlet, said));
+        outlet.feed(frame).await
+    }
+
+    /// It is not for this listener any more.
+    async fn end(&mut self, outlet: &mut Outlet) -> Result<Flow, Gone> {
+        outlet.say(&json!({ "event": "left", "room_id": self.id(), "room": self.key })).await?;
+        Ok(Flow::Ended)
+    }
+
+    /// Sends from the database what was missed: first what changed of what was sent before, then what
+    /// is new, each as it is now.
+    pub(super) async fn catch_up(&mut self, outlet: &mut Outlet) -> Result<Flow, Gone> {
+        let (account, id, change) = (self.participant.account.clone(), self.id(), self.change);
+        let read = outlet.app.db.read(move |read| {
+            let Some(participant) = still_in(read, &account, id)? else { return Ok(None) };
+            Ok(Some((participant, store::rooms::current_link(read, id)?)))
+        });
+        let (participant, link) = match read.await {
+            Ok(Some(found)) => found,
+            Ok(None) => return self.end(outlet).await,
+            Err(_) => return outlet.broken().await,
+        };
+        // The numbers first: what is said meanwhile comes with what is new, and is skipped later.
+        let (last_seq, last_change) =
+            (participant.conversation.last_seq, participant.conversation.last_change);
+        self.participant = participant;
+        self.link = link;
+        let far = if outlet.format == Format::Html { FAR_BEHIND_PAGE } else { FAR_BEHIND };
+        if last_seq - self.seq > far {
+            return self.reset(outlet, last_seq, last_change).await;
+        }
+        if last_change > change {
+            let seq = self.seq;
+            let read = outlet
+                .app
+                .db
+                .read(move |read| store::messages::changed_since(read, id, change, seq, CHANGED + 1));
+            let Ok(changed) = read.await else { return outlet.broken().await };
+            if changed.len() > CHANGED as usize {
+                return self.reset(outlet, last_seq, last_change).await;
+            }
+            self.altered(outlet, last_change).await?;
+            self.send(outlet, changed, false).await?;
+        }
+        self.change = last_change;
+        loop {
+            let seq = self.seq;
+            let read = outlet.app.db.read(move |read| store::messages::since(read, id, seq, REPLAY));
+            let Ok(missed) = read.await else { return outlet.broken().await };
+            let Some(latest) = missed.last().map(|message| message.seq) else { return Ok(Flow::GoesOn) };
+            self.send(outlet, missed, true).await?;
+            self.seq = latest;
+        }
+    }
+
+    async fn send(&self, outlet: &mut Outlet, messages: Vec<Message>, new: bool) -> Result<(), Gone> {
+        for message in messages {
+            let frame = encode(outlet, &Said { message, new });
+            outlet.feed(frame).await?;
+        }
+        Ok(())
+    }
+
+    /// How the room is now.
+    async fn altered(&self, outlet: &mut Outlet, change: i64) -> Result<(), Gone> {
+        let room = &self.participant.conversation;
+        let altered = Altered {
+            id: room.id,
+            change,
+            name: room.name.clone(),
+            locked: room.locked,
+            owner: room.owner,
+            link: self.link.clone(),
+        };
+        let frame = api::rooms::altered_frame(&altered, outlet.app.config.base_url.as_str());
+        outlet.feed(frame).await
+    }
+
+    async fn reset(&mut self, outlet: &mut Outlet, seq: i64, change: i64) -> Result<Flow, Gone> {
+        (self.seq, self.change) = (seq, change);
+        let id = self.id();
+        outlet.say(&json!({ "event": "reset", "room_id": id, "seq": seq, "change": change })).await?;
+        Ok(Flow::GoesOn)
+    }
+}
+
+fn encode(outlet: &Outlet, said: &Said) -> Bytes {
+    match outlet.format {
+        Format::Json => api::messages::frame(said, outlet.app.config.base_url.as_str()),
+        Format::Html => fragment_frame(&outlet.app, said),
+    }
+}
+
+#[derive(Serialize)]
+struct Frame {
+    event: &'static str,
+    room_id: ConversationId,
+    seq: i64,
+    change: i64,
+    id: MessageId,
+    html: String,
+}
+
+/// Something said, as our own pages want it: the message, rendered.
+fn fragment_frame(app: &App, said: &Said) -> Bytes {
+    let message = &said.message;
+    let frame = Frame {
+        event: if said.new { "message" } else { "change" },
+        room_id: message.conversation,
+        seq: message.seq,
+        change: message.change,
+        id: message.id,
+        html: message_fragment(message, app.clock.now()),
+    };
+    serde_json::to_vec(&frame).unwrap_or_default().into()
+}
