@@ -5,7 +5,7 @@ import { listen } from "./socket.js";
 import { tell } from "./times.js";
 
 class PeepFeed extends HTMLElement {
-  #peeps; #pill; #breaking; #waiting = [];
+  #peeps; #pill; #breaking; #seq; #waiting = [];
 
   connectedCallback() {
     this.#peeps = this.querySelector("[data-peeps]");
@@ -16,7 +16,12 @@ class PeepFeed extends HTMLElement {
     this.addEventListener("submit", (event) => this.#like(event));
     this.#dress(this);
     this.#endless();
-    listen(Number(this.dataset.seq), (event) => this.#hear(event), (connected) => this.#connected(connected));
+    this.#seq = Number(this.dataset.seq);
+    listen({
+      subscribe: () => ({ stream: "public", since: this.#seq }),
+      hear: (event) => this.#hear(event),
+      state: (connected) => this.#connected(connected),
+    });
   }
 
   // A short break is nobody's business; a longer one is told.
@@ -29,6 +34,7 @@ class PeepFeed extends HTMLElement {
   }
 
   #hear(event) {
+    if (typeof event.seq === "number") this.#seq = event.seq;
     if (event.event === "update") this.#update(parse(event.html));
     else if (event.event === "delete") this.#delete(event.id);
     else if (event.event === "counts") this.#count(event);

@@ -14,10 +14,33 @@ for (const button of document.querySelectorAll("[data-show]")) {
 // The first field that was refused is where one goes on.
 document.querySelector('input[aria-invalid="true"]')?.focus();
 
+// Calls the API as the person who looks. Gives the answer's JSON, if it has one, or throws an Error
+// as `send` does.
+export async function call(method, path, json) {
+  let response;
+  try {
+    const body = json === undefined ? undefined : JSON.stringify(json);
+    const headers = body ? { "content-type": "application/json" } : {};
+    response = await fetch(path, { method, body, headers });
+  } catch {
+    throw new Error("There is no connection. Try again.");
+  }
+  if (response.ok) return response.status === 204 ? null : response.json();
+  throw await refusal(response);
+}
+
+async function refusal(response) {
+  const problem = await response.json().catch(() => ({}));
+  const error = new Error(problem.detail ?? "Something broke on our side. Try again.");
+  const wait = Number(response.headers.get("retry-after"));
+  return Object.assign(error, { status: response.status, wait });
+}
+
 // Sends a form without leaving the page. Gives the response, or throws an Error that has the
 // sentence for the person who sent it, and the status if there was an answer.
-export async function send(form, submitter) {
-  const body = new URLSearchParams(new FormData(form, submitter));
+// `data` is sent in place of what the form's fields hold.
+export async function send(form, submitter, data) {
+  const body = new URLSearchParams(data ?? new FormData(form, submitter));
   let response;
   try {
     response = await fetch(form.action, { method: "POST", body, headers: { "chitter-fragment": "1" } });
@@ -26,9 +49,7 @@ export async function send(form, submitter) {
   }
   if (response.ok) return response;
   if (response.status === 401) {
-    location.assign(`/login?next=${encodeURIComponent(location.pathname + location.search)}`);
+    location.assign(`${form.dataset.door ?? "/login"}?next=${encodeURIComponent(location.pathname + location.search)}`);
   }
-  const problem = await response.json().catch(() => ({}));
-  const error = new Error(problem.detail ?? "Something broke on our side. Try again.");
-  throw Object.assign(error, { status: response.status });
+  throw await refusal(response);
 }

@@ -3,3 +3,4 @@ import "./times.js";
 import "./forms.js";
 import "./composer.js";
 import "./feed.js";
+import "./share.js";

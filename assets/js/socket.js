@@ -1,18 +1,21 @@
-// One WebSocket to /api/v1/streaming that comes back by itself and misses nothing: it says the last
-// number it saw, and the server replays what came after.
+// One WebSocket to /api/v1/streaming that comes back by itself and misses nothing: whoever listens
+// says the last number it saw, and the server replays what came after.
 
 const PING = 25_000; // how often we ask whether the other end is still there
 const SILENCE = 60_000; // after this we believe that it is not
 const FIRST_PAUSE = 500;
 const LONGEST_PAUSE = 15_000;
 
-// Calls `hear` with each event, in order, and `state` with whether we are connected. `seq` is the
-// number of the last change that the page shows.
-export function listen(seq, hear, state) {
-  let last = seq;
+// Calls `hear` with each event, in order, and `state` with whether we are connected. `subscribe` is
+// asked what to subscribe to each time that the socket opens. Gives a function that says something.
+export function listen({ subscribe, hear, state }) {
   let pause = FIRST_PAUSE;
   let heard = 0;
   let socket, timer;
+
+  const say = (what) => {
+    if (socket.readyState === WebSocket.OPEN) socket.send(JSON.stringify(what));
+  };
 
   function open() {
     clearTimeout(timer);
@@ -21,7 +24,7 @@ export function listen(seq, hear, state) {
     url.protocol = url.protocol.replace("http", "ws");
     heard = Date.now();
     socket = new WebSocket(url);
-    socket.onopen = () => socket.send(JSON.stringify({ type: "subscribe", stream: "public", since: last }));
+    socket.onopen = () => say({ type: "subscribe", ...subscribe() });
     socket.onclose = reopen;
     socket.onmessage = ({ data }) => {
       heard = Date.now();
@@ -30,7 +33,6 @@ export function listen(seq, hear, state) {
         pause = FIRST_PAUSE;
         state(true);
       }
-      if (typeof event.seq === "number") last = event.seq;
       hear(event);
     };
   }
@@ -51,10 +53,15 @@ export function listen(seq, hear, state) {
 
   setInterval(() => {
     if (Date.now() - heard > SILENCE) open();
-    else if (socket.readyState === WebSocket.OPEN) socket.send('{"type":"ping"}');
+    else say({ type: "ping" });
   }, PING);
   addEventListener("online", open);
+  addEventListener("offline", () => {
+    drop();
+    reopen();
+  });
   addEventListener("pageshow", ({ persisted }) => persisted && open()); // back by the back button
 
   open();
+  return say;
 }

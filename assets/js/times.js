@@ -12,13 +12,14 @@ function ago(then, now = new Date()) {
   return then.toLocaleDateString("en-GB", { day: "numeric", month: "short", year });
 }
 
+const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
 const exact = new Intl.DateTimeFormat(undefined, { dateStyle: "long", timeStyle: "short" });
 
 // Tells all times inside `root` anew, in the reader's own time zone.
 export function tell(root = document) {
   for (const time of root.querySelectorAll("time[datetime]")) {
     const then = new Date(time.dateTime);
-    const text = "exact" in time.dataset ? exact.format(then) : ago(then);
+    const text = "exact" in time.dataset ? exact.format(then) : "clock" in time.dataset ? clock.format(then) : ago(then);
     if (time.textContent !== text) time.textContent = text;
     if (!("exact" in time.dataset)) time.title = exact.format(then);
   }

@@ -97,7 +97,7 @@ pub fn altered_frame(altered: &Altered, base: &str) -> Bytes {
     json!({ "event": "room", "room_id": id, "change": change, "room": room }).to_string().into()
 }
 
-/// Who is here, as the socket tells it: the same for pages and programs.
+/// Who is here, as the socket tells it to programs.
 pub fn here_frame(here: &Here) -> Bytes {
     let people = here.people.iter().map(|one| json!({ "id": one.id, "name": one.name, "guest": one.guest }));
     json!({

@@ -11,7 +11,7 @@ use axum::{
 use serde::Deserialize;
 
 use super::{
-    card::{ago, date_and_time, excerpt, initials},
+    card::{date_and_time, excerpt, initials},
     page_refused, rooms, words,
 };
 use crate::{
@@ -19,6 +19,7 @@ use crate::{
     app::App,
     clock::Time,
     domain::{
+        conversations::Participant,
         messages::{Body, Draft},
         rooms::Visitor,
     },
@@ -26,7 +27,7 @@ use crate::{
     store::{
         accounts::Kind,
         attachments::Attachment,
-        messages::{Message, Reaction},
+        messages::{Message, Reaction, Speaker},
     },
     web::{
         api, assets,
@@ -41,7 +42,6 @@ const BREATH: Duration = Duration::from_secs(5 * 60);
 /// Everything that the template of a message needs.
 pub(super) struct Bubble {
     pub(super) message: Message,
-    now: Time,
     /// The viewer said it.
     pub(super) mine: bool,
     /// It is the first, or the last, that this person says in one breath.
@@ -59,9 +59,9 @@ pub(super) enum Row {
 }
 
 impl Bubble {
-    fn new(message: Message, me: Option<AccountId>, now: Time) -> Self {
+    fn new(message: Message, me: Option<AccountId>) -> Self {
         let mine = me == Some(message.author.id);
-        Bubble { message, now, mine, starts: true, ends: true, me }
+        Bubble { message, mine, starts: true, ends: true, me }
     }
 
     pub(super) fn gone(&self) -> bool {
@@ -80,8 +80,9 @@ impl Bubble {
         initials(&self.message.author.name)
     }
 
-    pub(super) fn ago(&self) -> String {
-        ago(self.now, self.message.created_at)
+    /// The time of day, in UTC until the page's script tells it in the reader's own time.
+    pub(super) fn clock(&self) -> String {
+        self.message.created_at.utc().strftime("%H:%M").to_string()
     }
 
     pub(super) fn when(&self) -> String {
@@ -138,14 +139,40 @@ struct Fragment {
 }
 
 /// A message by itself, for our own scripts, as everyone sees it.
-pub fn message_fragment(message: &Message, now: Time) -> String {
-    let fragment = Fragment { bubble: Bubble::new(message.clone(), None, now) };
+pub fn message_fragment(message: &Message) -> String {
+    let fragment = Fragment { bubble: Bubble::new(message.clone(), None) };
     fragment.render().unwrap_or_default()
+}
+
+/// What one is about to say, for the page's script to fill in: the same template as what was said.
+pub(super) fn blank(participant: &Participant, now: Time) -> Bubble {
+    let author = Speaker {
+        id: participant.id(),
+        kind: participant.account.kind,
+        username: participant.account.username.clone(),
+        name: participant.name().to_owned(),
+    };
+    let message = Message {
+        id: MessageId(0),
+        conversation: participant.conversation.id,
+        seq: 0,
+        change: 0,
+        author,
+        body: "…".into(),
+        mentions: Vec::new(),
+        reply_to: None,
+        reactions: Vec::new(),
+        attachments: Vec::new(),
+        created_at: now,
+        edited_at: None,
+        deleted_at: None,
+    };
+    Bubble::new(message, Some(participant.id()))
 }
 
 /// The list: messages in breaths and days, and where the new ones begin. Days are UTC's until the
 /// page's script tells them in the reader's own time.
-pub(super) fn rows(messages: Vec<Message>, me: AccountId, read_seq: i64, now: Time) -> Vec<Row> {
+pub(super) fn rows(messages: Vec<Message>, me: AccountId, read_seq: i64) -> Vec<Row> {
     let mut rows: Vec<Row> = Vec::with_capacity(messages.len() + 4);
     let mut since_told = false;
     let mut day = None;
@@ -161,7 +188,7 @@ pub(super) fn rows(messages: Vec<Message>, me: AccountId, read_seq: i64, now: Ti
             rows.push(Row::Since);
             since_told = true;
         }
-        let mut bubble = Bubble::new(message, Some(me), now);
+        let mut bubble = Bubble::new(message, Some(me));
         if let Some(Row::Message(above)) = rows.last_mut() {
             let close = bubble.message.created_at.since(above.message.created_at) < BREATH;
             if close
@@ -228,7 +255,7 @@ pub async fn say(
     };
     match said {
         Ok(message) if by_script => {
-            Ok((StatusCode::CREATED, Html(message_fragment(&message, app.clock.now()))).into_response())
+            Ok((StatusCode::CREATED, Html(message_fragment(&message))).into_response())
         }
         Ok(message) => {
             Ok(Redirect::to(&format!("/rooms/{}#m{}", visitor.key.as_str(), message.seq)).into_response())

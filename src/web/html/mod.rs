@@ -16,6 +16,7 @@ pub mod words;
 
 pub use card::{excerpt, fragment};
 pub use messages::message_fragment;
+pub use rooms::here_fragment;
 
 use askama::Template;
 use axum::{

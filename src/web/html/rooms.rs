@@ -8,14 +8,16 @@ use axum::{
     response::{IntoResponse, Redirect, Response},
 };
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use bytes::Bytes;
 use qrcode::{Color, EcLevel, QrCode};
 use serde::Deserialize;
+use serde_json::json;
 
 use super::{
     Place, Shell,
     card::{ago, date_and_time, initials},
     fault,
-    messages::{Row, SayForm, rows},
+    messages::{Bubble, Row, SayForm, blank, rows},
     note, page, page_refused,
 };
 use crate::{
@@ -26,7 +28,7 @@ use crate::{
         messages::{LIMIT, Query as Words},
         rooms::{self, Inside, RoomName},
     },
-    events::Here,
+    events::{Here, Somebody},
     ids::{IdempotencyKey, random},
     store::{self, accounts::Account, messages::Message, rooms::Mine},
     web::{
@@ -126,6 +128,8 @@ pub(super) struct RoomPage {
     url: String,
     qr: Qr,
     rows: Vec<Row>,
+    /// What the page's script shows while something is being sent.
+    bubble: Bubble,
     here: Here,
     /// Where the messages before these are, and the latest ones.
     older: Option<String>,
@@ -141,8 +145,8 @@ impl RoomPage {
         self.shell.guest.is_some()
     }
 
-    fn initials(&self, name: &str) -> String {
-        initials(name)
+    fn flock(&self) -> String {
+        Flock { people: &self.here.people }.render().unwrap_or_default()
     }
 
     fn here_now(&self) -> String {
@@ -162,7 +166,28 @@ impl RoomPage {
     }
 }
 
-/// "7 here, 2 guests". `room.js` says the same.
+/// The first of those who are here, as a row of avatars.
+#[derive(Template)]
+#[template(path = "flock.html")]
+struct Flock<'a> {
+    people: &'a [Somebody],
+}
+
+impl Flock<'_> {
+    fn initials(&self, name: &str) -> String {
+        initials(name)
+    }
+}
+
+/// Who is here, as the socket tells it to our own pages.
+pub fn here_fragment(here: &Here) -> Bytes {
+    let flock = Flock { people: &here.people }.render().unwrap_or_default();
+    json!({ "event": "here", "room_id": here.conversation, "text": here_now(here), "html": flock })
+        .to_string()
+        .into()
+}
+
+/// "7 here, 2 guests"
 fn here_now(here: &Here) -> String {
     let guests = match here.guests {
         0 => String::new(),
@@ -243,7 +268,8 @@ pub(super) async fn room_page(
         shell: Shell::new(app, &Viewer::from(&participant.account), Place::Rooms).await?,
         qr: Qr::of(&url)?,
         url,
-        rows: rows(messages, me, participant.seat.read_seq, app.clock.now()),
+        rows: rows(messages, me, participant.seat.read_seq),
+        bubble: blank(participant, app.clock.now()),
         here: presence::here(id, people),
         older,
         newest: end.map(|_| path),

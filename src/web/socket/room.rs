@@ -20,13 +20,13 @@ use crate::{
         conversations::{Participant, still_in},
         rooms::{Inside, Key, Visitor},
     },
-    events::{Altered, Event, Format, Said, Told, Topic, Typing},
+    events::{Altered, Event, Format, Here, Said, Told, Topic, Typing},
     ids::{ConversationId, MessageId},
     realtime::hub::Mailbox,
     store::{self, accounts::Account, messages::Message, rooms::Link},
     web::{
         api,
-        html::message_fragment,
+        html::{here_fragment, message_fragment},
         presence::{self, Window},
         session::enter,
     },
@@ -112,7 +112,8 @@ impl RoomStream {
         let id = participant.conversation.id;
         let window = Window::open(&app, &participant);
         // Whoever comes is told who is here at once; the others hear of it when it is told next.
-        outlet.feed(api::rooms::here_frame(&presence::here(id, app.presence.people(&id)))).await?;
+        let here = presence::here(id, app.presence.people(&id));
+        outlet.feed(here_frame(outlet.format, &here)).await?;
         let key = wanted.room.clone();
         Ok(Ok(RoomStream { participant, link, key, seq, change, typed: None, _window: window }))
     }
@@ -145,7 +146,7 @@ impl RoomStream {
             Event::Left { change, .. } => *change,
             Event::Closed => return self.end(outlet).await,
             Event::Here(here) => {
-                outlet.feed(here.frame(Format::Json, api::rooms::here_frame)).await?;
+                outlet.feed(here.frame(outlet.format, |here| here_frame(outlet.format, here))).await?;
                 return Ok(Flow::GoesOn);
             }
             Event::Typing(typing) => {
@@ -277,10 +278,17 @@ impl RoomStream {
     }
 }
 
+fn here_frame(format: Format, here: &Here) -> Bytes {
+    match format {
+        Format::Json => api::rooms::here_frame(here),
+        Format::Html => here_fragment(here),
+    }
+}
+
 fn encode(outlet: &Outlet, said: &Said) -> Bytes {
     match outlet.format {
         Format::Json => api::messages::frame(said, outlet.app.config.base_url.as_str()),
-        Format::Html => fragment_frame(&outlet.app, said),
+        Format::Html => fragment_frame(said),
     }
 }
 
@@ -295,7 +303,7 @@ struct Frame {
 }
 
 /// Something said, as our own pages want it: the message, rendered.
-fn fragment_frame(app: &App, said: &Said) -> Bytes {
+fn fragment_frame(said: &Said) -> Bytes {
     let message = &said.message;
     let frame = Frame {
         event: if said.new { "message" } else { "change" },
@@ -303,7 +311,7 @@ fn fragment_frame(app: &App, said: &Said) -> Bytes {
         seq: message.seq,
         change: message.change,
         id: message.id,
-        html: message_fragment(message, app.clock.now()),
+        html: message_fragment(message),
     };
     serde_json::to_vec(&frame).unwrap_or_default().into()
 }

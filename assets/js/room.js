@@ -1,0 +1,169 @@
+// <chat-room>: a room that is alive. What is said arrives by the socket, in order and once; what was
+// missed is replayed; older messages come as one scrolls up.
+import { Handles } from "./room-handles.js";
+import { Messages, parse } from "./room-messages.js";
+import { Notice } from "./room-notice.js";
+import { Say } from "./room-say.js";
+import { listen } from "./socket.js";
+
+const TYPING = 2500; // how often we say that one is typing
+const TYPED = 5000; // how long we believe that others are
+
+class ChatRoom extends HTMLElement {
+  #messages; #say; #handles; #notice; #socket; #breaking; #seq; #change; #told = 0; #typing = new Map();
+
+  connectedCallback() {
+    this.#seq = Number(this.dataset.seq);
+    this.#change = Number(this.dataset.change);
+    this.toggleAttribute("data-locked", this.querySelector("[data-say]").hidden);
+    this.#messages = new Messages(this.querySelector("[data-messages]"), this.querySelector("[data-scroll]"));
+    this.#say = new Say(this, this.#messages);
+    this.#handles = new Handles(this, this.#messages, this.#say);
+    this.#notice = new Notice(this, this.#messages);
+    this.addEventListener("said", ({ detail }) => this.#notice.arrived(detail));
+    this.#older();
+    if (!this.hasAttribute("data-live")) return; // an earlier stretch: nothing happens there
+    this.#socket = listen({
+      subscribe: () => ({ stream: "room", room: this.dataset.key, since: this.#seq, change: this.#change }),
+      hear: (event) => this.#hear(event),
+      state: (connected) => this.#connected(connected),
+    });
+    this.addEventListener("typing", () => {
+      if (Date.now() - this.#told < TYPING) return;
+      this.#told = Date.now();
+      this.#socket({ type: "typing", room: this.dataset.key });
+    });
+  }
+
+  // A short break is nobody's business; a longer one is told.
+  #connected(connected) {
+    clearTimeout(this.#breaking);
+    const here = this.querySelector("[data-here]");
+    here.toggleAttribute("data-away", !connected);
+    if (!connected) this.#breaking = setTimeout(() => (here.textContent = "Reconnecting…"), 2000);
+  }
+
+  #hear(event) {
+    if (typeof event.seq === "number") this.#seq = Math.max(this.#seq, event.seq);
+    if (typeof event.change === "number") this.#change = Math.max(this.#change, event.change);
+    switch (event.event) {
+      case "subscribed":
+        return this.#altered(event.room);
+      case "message":
+        return this.#arrive(parse(event.html));
+      case "change":
+        return this.#changed(parse(event.html));
+      case "room":
+        return this.#altered(event.room);
+      case "here":
+        this.querySelector("[data-here]").textContent = event.text;
+        this.querySelector("[data-flock]").innerHTML = event.html;
+        return;
+      case "typing":
+        return this.#types(event.account);
+      case "left":
+        return location.assign("/rooms");
+      case "reset":
+        return location.reload();
+      case "error":
+        // The link does not hold any more, or one is out: the page says which.
+        if (event.room) location.reload();
+    }
+  }
+
+  #arrive(message) {
+    this.#typing.delete(message.dataset.author);
+    this.#tellTyping();
+    if (this.#messages.byId(message.dataset.id)) return; // its answer was quicker
+    if (!this.#say.settle(message)) this.#messages.place(message);
+    this.#notice.arrived(message);
+  }
+
+  #changed(message) {
+    const shown = this.#messages.byId(message.dataset.id);
+    if (!shown || shown.querySelector(".edit")) return;
+    this.#messages.replace(shown, message);
+  }
+
+  // The room has another name, another link, or is locked or no longer.
+  #altered(room) {
+    if (room.key !== this.dataset.key) {
+      const path = (key) => `/rooms/${key}`;
+      for (const link of document.querySelectorAll(`a[href^="${path(this.dataset.key)}"], form[action^="${path(this.dataset.key)}"]`)) {
+        const name = link.localName === "form" ? "action" : "href";
+        link.setAttribute(name, link.getAttribute(name).replace(path(this.dataset.key), path(room.key)));
+      }
+      this.dataset.key = room.key;
+      history.replaceState(null, "", path(room.key) + location.hash);
+      document.querySelector("[data-link]").value = room.url;
+      // Only the server draws it.
+      document.querySelector("[data-qr]").remove();
+    }
+    if (room.name !== this.dataset.name) {
+      this.dataset.name = room.name;
+      this.querySelector("[data-room-name]").textContent = room.name;
+      this.#notice.look();
+    }
+    const owner = room.owner_id === document.body.dataset.viewer;
+    const locked = room.locked && !owner;
+    this.toggleAttribute("data-owner", owner);
+    this.toggleAttribute("data-locked", locked);
+    this.querySelector("[data-say]").hidden = locked;
+    this.querySelector("p[data-locked]").hidden = !locked;
+  }
+
+  #types({ id, name }) {
+    const before = this.#typing.get(id);
+    clearTimeout(before?.timer);
+    const timer = setTimeout(() => {
+      this.#typing.delete(id);
+      this.#tellTyping();
+    }, TYPED);
+    this.#typing.set(id, { name, timer });
+    this.#tellTyping();
+  }
+
+  // At most three by name.
+  #tellTyping() {
+    const line = this.querySelector("[data-typing]");
+    const names = [...this.#typing.values()].map(({ name }) => name);
+    if (names.length === 0) return line.replaceChildren();
+    const list =
+      names.length === 1 ? `${names[0]} is`
+      : names.length === 2 ? `${names[0]} and ${names[1]} are`
+      : names.length === 3 ? `${names[0]}, ${names[1]} and ${names[2]} are`
+      : `${names[0]}, ${names[1]}, ${names[2]} and others are`;
+    const dots = document.createElement("i");
+    dots.ariaHidden = "true";
+    dots.append(document.createElement("b"));
+    line.replaceChildren(dots, `${list} typing`);
+  }
+
+  // Older messages come by the same link that works without scripts, a screen before its end.
+  #older() {
+    const link = this.querySelector("[data-older]");
+    if (!link) return;
+    const coming = new IntersectionObserver(async (entries) => {
+      if (!entries.some((entry) => entry.isIntersecting)) return;
+      coming.disconnect();
+      try {
+        const answer = await fetch(link.href);
+        if (!answer.ok) return;
+        const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+        this.#messages.prepend([...page.querySelectorAll("[data-messages] > .message")]);
+        const next = page.querySelector("[data-older]");
+        if (next) {
+          link.setAttribute("href", next.getAttribute("href"));
+          coming.observe(link);
+        } else {
+          this.#messages.keepPlace(() => link.parentElement.remove());
+        }
+      } catch {
+        // The link is still there, to be tried by hand.
+      }
+    }, { root: this.querySelector("[data-scroll]"), rootMargin: "800px 0px" });
+    coming.observe(link);
+  }
+}
+
+customElements.define("chat-room", ChatRoom);
