@@ -16,7 +16,8 @@ export class Handles {
     list.addEventListener("pointerover", ({ target, pointerType }) => pointerType !== "touch" && this.#offer(target));
     list.addEventListener("focusin", ({ target }) => this.#offer(target));
     list.addEventListener("click", (event) => this.#click(event));
-    list.addEventListener("pointerleave", () => list.contains(document.activeElement) || this.#handles.remove());
+    list.addEventListener("pointerleave", () => this.#withdraw());
+    this.#emoji.addEventListener("toggle", ({ newState }) => newState === "closed" && this.#withdraw());
     this.#handles.addEventListener("click", (event) => this.#act(event));
     this.#emoji.addEventListener("click", ({ target }) => {
       const button = target.closest("[data-emoji]");
@@ -35,7 +36,14 @@ export class Handles {
     return `/api/v1/rooms/${this.#room.dataset.key}/messages/${message.dataset.id}${rest}`;
   }
 
+  // The handles go when nobody is at them: neither the keyboard nor the emoji that hang from them.
+  #withdraw() {
+    if (this.#messages.list.contains(document.activeElement) || this.#emoji.matches(":popover-open")) return;
+    this.#handles.remove();
+  }
+
   #offer(target) {
+    if (this.#emoji.matches(":popover-open")) return;
     const message = target.closest?.(".message");
     const can = message && message.dataset.id !== "0" && !message.matches(".gone, .sending, .failed, :has(.edit)");
     if (!can) return this.#handles.contains(target) || this.#handles.remove();

@@ -3,7 +3,7 @@
 import { Handles } from "./room-handles.js";
 import { Messages, parse } from "./room-messages.js";
 import { Notice } from "./room-notice.js";
-import { Say } from "./room-say.js";
+import { Say, excerpt } from "./room-say.js";
 import { listen } from "./socket.js";
 
 const TYPING = 2500; // how often we say that one is typing
@@ -28,6 +28,7 @@ class ChatRoom extends HTMLElement {
       hear: (event) => this.#hear(event),
       state: (connected) => this.#connected(connected),
     });
+    this.addEventListener("said", () => (this.#told = 0));
     this.addEventListener("typing", () => {
       if (Date.now() - this.#told < TYPING) return;
       this.#told = Date.now();
@@ -83,6 +84,9 @@ class ChatRoom extends HTMLElement {
     const shown = this.#messages.byId(message.dataset.id);
     if (!shown || shown.querySelector(".edit")) return;
     this.#messages.replace(shown, message);
+    for (const quote of this.querySelectorAll(`a.quote[href$="#${message.id}"]`)) {
+      quote.querySelector(":scope > bdi").textContent = message.matches(".gone") ? "…" : excerpt(message);
+    }
   }
 
   // The room has another name, another link, or is locked or no longer.

@@ -27,6 +27,9 @@ pub struct Participant {
     pub seat: Seat,
 }
 
+/// What someone is told who was removed, or left in another tab, at the same moment.
+pub(super) const OUT: Error = Error::Forbidden("You are not in here any more.");
+
 impl Participant {
     /// The account's.
     pub fn id(&self) -> AccountId {
@@ -65,21 +68,25 @@ impl Participant {
     /// Has read everything up to this message. Never goes back, and never beyond the last.
     pub fn read(&self, tx: &mut Tx<'_>, seq: i64) -> Result<()> {
         let seq = seq.clamp(0, self.conversation.last_seq);
-        store::conversations::set_read(tx, self.conversation.id, self.id(), seq)
+        store::conversations::set_read(tx, self.conversation.id, self.id(), seq).map(drop)
     }
 
     /// Leaves. An owner's conversation goes to whoever has been in it for longest.
     pub fn leave(&self, tx: &mut Tx<'_>) -> Result<()> {
+        take_out(tx, self.conversation.id, self.id(), None)
+    }
+
+    /// Takes the number of the change that is being made, and with it the conversation until the commit.
+    /// What was true before that may not be any more: whoever has been removed meanwhile is out.
+    pub(super) fn next_change(&self, tx: &mut Tx<'_>) -> Result<(i64, Participant)> {
         let id = self.conversation.id;
-        if self.is_owner() {
-            let heir = store::conversations::heir(tx, id, self.id())?;
-            store::conversations::set_owner(tx, id, heir)?;
-        }
-        take_out(tx, id, self.id(), None)
+        let change = store::conversations::next_change(tx, id)?.ok_or(Error::NotFound)?;
+        let now = still_in(tx, &self.account, id)?.ok_or(OUT)?;
+        Ok((change, now))
     }
 }
 
-/// Takes someone out, and ends what it hears.
+/// Takes someone out, and ends what it hears. What it owned goes to whoever has been in it for longest.
 pub(super) fn take_out(
     tx: &mut Tx<'_>,
     id: ConversationId,
@@ -90,6 +97,11 @@ pub(super) fn take_out(
     let change = store::conversations::next_change(tx, id)?.ok_or(Error::NotFound)?;
     if !store::conversations::leave(tx, id, account, barred_until)? {
         return Err(Error::NotFound);
+    }
+    let conversation = store::conversations::by_id(tx, id)?.ok_or(Error::NotFound)?;
+    if conversation.owner == Some(account) {
+        let heir = store::conversations::heir(tx, id, account)?;
+        store::conversations::set_owner(tx, id, heir)?;
     }
     let event = Event::Left { change, account: Some(account), owner: None };
     tx.emit(Emission { topic: Topic::Conversation(id), event });

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use unicode_segmentation::UnicodeSegmentation;
 
 use super::{
-    conversations::{Participant, tell},
+    conversations::{OUT, Participant, tell},
     rooms::forget_files,
     text::{self, Piece, REFERENCES, Rules, Segment},
 };
@@ -175,8 +175,10 @@ impl Participant {
                 return Err(gone());
             }
         }
-        // Whoever speaks has read what was said before.
-        store::conversations::set_read(tx, id, self.id(), message.seq)?;
+        // Whoever speaks has read what was said before; unless it was removed while it spoke.
+        if !store::conversations::set_read(tx, id, self.id(), message.seq)? {
+            return Err(OUT);
+        }
         Ok(message)
     }
 
@@ -189,7 +191,7 @@ impl Participant {
         if message.body == body.0 {
             return Ok(message);
         }
-        let change = self.next_change(tx)?;
+        let change = self.next_writing(tx)?;
         existing(tx, self, id)?; // still, now that nobody else can delete it
         if body.0.is_empty() && message.attachments.is_empty() {
             return Err(Error::invalid("body", "Write something first."));
@@ -202,9 +204,9 @@ impl Participant {
 
     /// Deletes a message: one's own, or as the owner or the administrator anyone's.
     pub fn delete(&self, tx: &mut Tx<'_>, id: MessageId) -> Result<Message> {
-        let change = store::conversations::next_change(tx, self.conversation.id)?.ok_or(Error::NotFound)?;
+        let (change, now) = self.next_change(tx)?;
         let message = existing(tx, self, id)?;
-        if message.author.id != self.id() && !self.is_owner() && !self.account.admin {
+        if message.author.id != self.id() && !now.is_owner() && !self.account.admin {
             return Err(Error::Forbidden(
                 "Only the one who said something, or the room’s owner, can delete it.",
             ));
@@ -218,6 +220,11 @@ impl Participant {
     /// Puts an emoji under a message, or takes it away. Doing it twice is doing it once.
     pub fn react(&self, tx: &mut Tx<'_>, id: MessageId, emoji: &Emoji, on: bool) -> Result<Message> {
         let message = existing(tx, self, id)?;
+        if store::messages::has_reacted(tx, id, self.id(), &emoji.0)? == on {
+            return Ok(message);
+        }
+        let change = self.next_writing(tx)?;
+        let message = existing(tx, self, id)?; // as it is now that nobody else can change it
         let known = message.reactions.iter().any(|reaction| reaction.emoji == emoji.0);
         if on && !known && message.reactions.len() >= EMOJI {
             return Err(Error::invalid(
@@ -225,21 +232,15 @@ impl Participant {
                 "There are twenty kinds of emoji under it already. Use one of them.",
             ));
         }
-        if !store::messages::react(tx, id, self.id(), &emoji.0, on)? {
-            return Ok(message);
-        }
-        let change = self.next_change(tx)?;
-        existing(tx, self, id)?; // still, now that nobody else can delete it
+        store::messages::react(tx, id, self.id(), &emoji.0, on)?;
         store::messages::sum_reactions(tx, id, NAMED, change)?;
         self.tell(tx, id)
     }
 
-    /// Takes the number of a change to a message, and with it the conversation until the commit.
-    fn next_change(&self, tx: &mut Tx<'_>) -> Result<i64> {
-        if !self.may_write() {
-            return Err(LOCKED);
-        }
-        store::conversations::next_change(tx, self.conversation.id)?.ok_or(Error::NotFound)
+    /// Takes the number of a change that only those make who may write.
+    fn next_writing(&self, tx: &mut Tx<'_>) -> Result<i64> {
+        let (change, now) = self.next_change(tx)?;
+        if now.may_write() { Ok(change) } else { Err(LOCKED) }
     }
 
     fn tell(&self, tx: &mut Tx<'_>, id: MessageId) -> Result<Message> {

@@ -329,8 +329,11 @@ impl Owner {
         take_out(tx, id, account, Some(until))
     }
 
-    /// Lets someone who was removed come back by the link.
+    /// Lets someone who was removed come back by the link; of a guest, also whoever is where it was.
     pub fn unbar(&self, tx: &mut Tx<'_>, account: AccountId) -> Result<()> {
+        if let Some(place) = store::conversations::place(tx, self.id(), account)? {
+            store::rooms::unbar(tx, self.id(), &place)?;
+        }
         store::conversations::unbar(tx, self.id(), account)
     }
 

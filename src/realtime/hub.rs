@@ -14,7 +14,7 @@ use std::{
     },
 };
 
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::mpsc;
 
 /// Hands events out by topic. `T` is a topic, `E` an event, which should be cheap to clone.
 #[derive(Debug)]
@@ -32,8 +32,6 @@ struct Slot<T, E> {
     id: u64,
     letters: mpsc::Sender<(T, E)>,
     lagged: AtomicBool,
-    /// Wakes a reader that emptied its mailbox just before it was told that it lagged.
-    overflow: Notify,
 }
 
 impl<T, E> Default for Hub<T, E> {
@@ -49,7 +47,9 @@ impl<T: Clone + Eq + Hash, E: Clone> Hub<T, E> {
         for slot in topics.get(topic).into_iter().flatten() {
             if slot.letters.try_send((topic.clone(), event.clone())).is_err() {
                 slot.lagged.store(true, Ordering::Release);
-                slot.overflow.notify_one();
+                // A reader that has just emptied it would sleep now, and not see that it lagged. Either
+                // this letter wakes it, or there are others that it has yet to take.
+                let _ = slot.letters.try_send((topic.clone(), event.clone()));
             }
         }
     }
@@ -60,7 +60,7 @@ impl<T: Clone + Eq + Hash, E: Clone> Hub<T, E> {
         let id = self.made.fetch_add(1, Ordering::Relaxed);
         Mailbox {
             hub: Arc::clone(self),
-            slot: Arc::new(Slot { id, letters, lagged: AtomicBool::new(false), overflow: Notify::new() }),
+            slot: Arc::new(Slot { id, letters, lagged: AtomicBool::new(false) }),
             topics: Vec::new(),
             received,
         }
@@ -124,14 +124,13 @@ impl<T: Clone + Eq + Hash, E: Clone> Mailbox<T, E> {
             if let Some(delivery) = self.try_receive() {
                 return delivery;
             }
-            tokio::select! {
-                letter = self.received.recv() => match letter {
-                    // It may have overflowed meanwhile; then this is not the next one any more.
-                    Some((topic, event)) if !self.has_lagged() => return Delivery::Letter(topic, event),
-                    _ => {}
-                },
-                () = self.slot.overflow.notified() => {}
+            // It never closes: the mailbox holds a sender itself.
+            if let Some((topic, event)) = self.received.recv().await
+                && !self.slot.lagged.load(Ordering::Acquire)
+            {
+                return Delivery::Letter(topic, event);
             }
+            // It overflowed meanwhile; then that was not the next one any more.
         }
     }
 
@@ -142,10 +141,6 @@ impl<T: Clone + Eq + Hash, E: Clone> Mailbox<T, E> {
             return Some(Delivery::Lagged);
         }
         self.received.try_recv().ok().map(|(topic, event)| Delivery::Letter(topic, event))
-    }
-
-    fn has_lagged(&self) -> bool {
-        self.slot.lagged.load(Ordering::Acquire)
     }
 }
 

@@ -262,7 +262,7 @@ pub fn join(tx: &mut Tx<'_>, new: &Entrance<'_>) -> Result<bool> {
              VALUES ($1, $2, $3, $4, $5, $6, $7)
              ON CONFLICT (conversation_id, account_id) DO UPDATE SET
                  alias = excluded.alias, skeleton = excluded.skeleton, place = excluded.place,
-                 joined_at = excluded.joined_at, left_at = NULL, barred_until = NULL
+                 read_seq = excluded.read_seq, joined_at = excluded.joined_at, left_at = NULL, barred_until = NULL
              WHERE participants.left_at IS NOT NULL"
         ),
         params![new.conversation, new.account, new.alias, new.skeleton, new.read_seq, new.place, now],
@@ -324,16 +324,17 @@ pub fn place(read: &Read<'_>, id: ConversationId, account: AccountId) -> Result<
     Ok(place.flatten())
 }
 
-/// Everything up to this message has been read. Never goes back.
-pub fn set_read(tx: &mut Tx<'_>, id: ConversationId, account: AccountId, seq: i64) -> Result<()> {
-    tx.execute(
+/// Everything up to this message has been read. Never goes back. False where it was so already, or the
+/// account is not in the conversation any more.
+pub fn set_read(tx: &mut Tx<'_>, id: ConversationId, account: AccountId, seq: i64) -> Result<bool> {
+    let set = tx.execute(
         sql!(
             "UPDATE participants SET read_seq = $1
-             WHERE conversation_id = $2 AND account_id = $3 AND read_seq < $1"
+             WHERE conversation_id = $2 AND account_id = $3 AND read_seq < $1 AND left_at IS NULL"
         ),
         params![seq, id, account],
     )?;
-    Ok(())
+    Ok(set == 1)
 }
 
 /// Whether someone else who is or was in the conversation is called so, to the eye.

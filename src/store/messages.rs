@@ -319,24 +319,36 @@ pub fn delete(tx: &mut Tx<'_>, id: MessageId, change: i64) -> Result<()> {
     Ok(())
 }
 
-/// Puts an emoji under a message, or takes it away. False where it was so already.
-pub fn react(tx: &mut Tx<'_>, id: MessageId, account: AccountId, emoji: &str, on: bool) -> Result<bool> {
+/// Whether the account has put this emoji under the message.
+pub fn has_reacted(read: &Read<'_>, id: MessageId, account: AccountId, emoji: &str) -> Result<bool> {
+    read.one(
+        sql!(
+            "SELECT EXISTS (SELECT 1 FROM reactions
+                            WHERE message_id = $1 AND emoji = $2 AND account_id = $3)"
+        ),
+        params![id, emoji, account],
+        |row| row.get(0),
+    )
+}
+
+/// Puts an emoji under a message, or takes it away. Doing it twice is doing it once.
+pub fn react(tx: &mut Tx<'_>, id: MessageId, account: AccountId, emoji: &str, on: bool) -> Result<()> {
     let now = tx.now();
-    let changed = if on {
+    if on {
         tx.execute(
             sql!(
                 "INSERT INTO reactions (message_id, emoji, account_id, created_at) VALUES ($1, $2, $3, $4)
                  ON CONFLICT DO NOTHING"
             ),
             params![id, emoji, account, now],
-        )?
+        )?;
     } else {
         tx.execute(
             sql!("DELETE FROM reactions WHERE message_id = $1 AND emoji = $2 AND account_id = $3"),
             params![id, emoji, account],
-        )?
-    };
-    Ok(changed > 0)
+        )?;
+    }
+    Ok(())
 }
 
 /// Sums the reactions up anew, and notes the change. `named` accounts are told of each.

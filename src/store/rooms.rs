@@ -132,6 +132,12 @@ pub fn bar(tx: &mut Tx<'_>, id: ConversationId, place: &str, until: Time) -> Res
     Ok(())
 }
 
+/// Lets new guests in from this place again.
+pub fn unbar(tx: &mut Tx<'_>, id: ConversationId, place: &str) -> Result<()> {
+    tx.execute(sql!("DELETE FROM bars WHERE conversation_id = $1 AND place = $2"), params![id, place])?;
+    Ok(())
+}
+
 /// Until when no new guest comes in from this place.
 pub fn barred_until(read: &Read<'_>, id: ConversationId, place: &str) -> Result<Option<Time>> {
     read.first(

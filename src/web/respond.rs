@@ -114,7 +114,8 @@ pub async fn edge(State(app): State<Arc<App>>, request: Request, next: Next) -> 
     let span = tracing::info_span!("request", %id, %method, route);
     let wants_json = wants_json(&request);
     let cookies = request.headers().get(header::COOKIE).cloned();
-    let path = (method == Method::GET).then(|| request.uri().path().to_owned()).filter(|_| !wants_json);
+    let path = (method == Method::GET).then(|| request.uri().path_and_query().map(ToString::to_string));
+    let path = path.flatten().filter(|_| !wants_json);
 
     let mut response = next.run(request).instrument(span.clone()).await;
     let status = response.status();

@@ -36,6 +36,10 @@ const UPLOADING: Duration = Duration::from_secs(10 * 60);
 /// How long any answer may take. Hashing may queue for ten seconds; nothing else takes one.
 const ANSWERING: Duration = Duration::from_secs(30);
 
+/// What is nothing to be found by a search engine.
+const ROBOTS: &str = "User-agent: *\nDisallow: /login\nDisallow: /signup\nDisallow: /session/\n\
+                      Disallow: /rooms\nDisallow: /files/\nDisallow: /hooks/\n";
+
 /// The whole site.
 pub fn router(app: Arc<App>) -> Router {
     let pages = Router::new()
@@ -138,7 +142,7 @@ pub fn router(app: Arc<App>) -> Router {
     let machines = Router::new()
         .route("/assets/{version}/{*path}", get(assets::get))
         .route("/favicon.ico", get(assets::favicon))
-        .route("/robots.txt", get(|| async { "User-agent: *\nDisallow: /login\nDisallow: /signup\n" }))
+        .route("/robots.txt", get(|| async { ROBOTS }))
         .route("/.well-known/change-password", get(|| async { Redirect::to("/settings") }))
         .route("/livez", get(|| async { "alive\n" }))
         .route("/readyz", get(ready));

@@ -6,7 +6,7 @@ use futures_util::{StreamExt, stream::FuturesUnordered};
 use reqwest::Method;
 use serde_json::json;
 
-use crate::common::{Answer, Home, PASSWORD, Person, World};
+use crate::common::{Answer, Home, PASSWORD, Person, Talks, World};
 
 /// The seconds after which one may try again.
 fn retry_after(answer: &Answer) -> Duration {
@@ -158,6 +158,107 @@ on_both! {
         assert_eq!(retry_after(&post().await.is(429)), Duration::from_secs(1));
         world.pass(Duration::from_secs(1));
         assert_eq!(post().await.is(200).header("ratelimit"), "\"post\";r=0;t=200");
+    }
+
+    async fn who_says_too_much_at_once_waits_a_second(home: Home) {
+        let world = home.with_limits().open().await;
+        let nell = world.member("nell").await;
+        let room = nell.makes_room("Repair café").await;
+        let (teo, oskar) = (world.guest("Teo").await, world.guest("Oskar").await);
+        for left in (0..30).rev() {
+            let answer = teo.tries_to_say(&room, "Hello").await.is(201);
+            assert_eq!(answer.header("ratelimit-policy"), "\"message\";q=30;w=30");
+            assert!(answer.header("ratelimit").starts_with(&format!("\"message\";r={left};")));
+        }
+        let answer = teo.tries_to_say(&room, "one more").await.is(429);
+        assert_eq!(answer.problem(), "You’re quick. Try again in a second.");
+        assert_eq!(retry_after(&answer), Duration::from_secs(1));
+        let first = nell.messages(&room).await[0]["id"].as_str().expect("an id").to_owned();
+        let path = room.api(&format!("/messages/{first}"));
+        teo.calls(Method::PATCH, &path, &json!({ "body": "changed" })).await.is(429);
+        teo.does(Method::PUT, &format!("{path}/reactions/%E2%98%95")).await.is(429);
+        teo.does(Method::DELETE, &path).await.is(429);
+        teo.uploads(&room, "a.txt", b"Hello").await.is(429);
+        teo.fetches(&room.api("/messages")).await.is(200);
+        oskar.says(&room, "others go on").await;
+        world.pass(retry_after(&answer));
+        teo.says(&room, "one more").await;
+        teo.tries_to_say(&room, "two more").await.is(429);
+        assert_eq!(nell.messages(&room).await.as_array().map(Vec::len), Some(32));
+    }
+
+    async fn who_says_too_much_by_the_form_keeps_the_words(home: Home) {
+        let world = home.with_limits().open().await;
+        let nell = world.member("nell").await;
+        let room = nell.makes_room("Repair café").await;
+        for _ in 0..30 {
+            nell.posts(&room.page("/messages"), &[("body", "Hello")]).await.is(303);
+        }
+        let answer = nell.posts(&room.page("/messages"), &[("body", "one & more")]).await.is(429);
+        assert_eq!(retry_after(&answer), Duration::from_secs(1));
+        let page = answer.page();
+        assert_eq!(page.value("body"), "one & more");
+        assert!(page.complaint("body").is_some_and(|why| why.starts_with("You’re quick.")));
+    }
+
+    async fn a_guest_makes_ten_rooms_and_a_member_more(home: Home) {
+        let world = home.with_limits().open().await;
+        let nell = world.member("nell").await;
+        let teo = world.guest("Teo").await;
+        let named = |n: usize| json!({ "name": format!("Room {n}") });
+        for n in 0..10 {
+            teo.calls(Method::POST, "/api/v1/rooms", &named(n)).await.is(201);
+        }
+        let answer = teo.calls(Method::POST, "/api/v1/rooms", &named(11)).await.is(429);
+        assert!(!answer.problem().is_empty());
+        assert_eq!(retry_after(&answer), Duration::from_secs(360));
+        world.guest("Oskar").await.calls(Method::POST, "/api/v1/rooms", &named(1)).await.is(201);
+        for n in 0..60 {
+            nell.calls(Method::POST, "/api/v1/rooms", &named(n)).await.is(201);
+        }
+        let page = nell.posts("/rooms", &[("name", "One more")]).await.is(429).page();
+        assert_eq!(page.value("name"), "One more");
+        assert!(page.says("You’re quick."));
+        world.pass(retry_after(&answer));
+        teo.calls(Method::POST, "/api/v1/rooms", &named(12)).await.is(201);
+        nell.calls(Method::POST, "/api/v1/rooms", &named(61)).await.is(201);
+    }
+
+    async fn so_many_guests_come_from_one_address(home: Home) {
+        let world = home.with_limits().open().await;
+        for _ in 0..299 {
+            world.app().limits.guest([127, 0, 0, 1].into()).expect("several classes open the link");
+        }
+        let name = json!({ "name": "Teo" });
+        let program = world.stranger();
+        program.calls(Method::POST, "/api/v1/sessions", &json!({ "name": "" })).await.is(422);
+        let teo = world.guest("Teo").await;
+        let answer = program.calls(Method::POST, "/api/v1/sessions", &name).await.is(429);
+        assert_eq!(retry_after(&answer), Duration::from_secs(10));
+        let page = program.posts("/session/new", &[("name", "Oskar")]).await.is(429).page();
+        assert_eq!(page.value("name"), "Oskar", "what was typed is kept");
+        assert!(page.says("You’re quick. Try again in 10 seconds."), "{}", page.0);
+        posts_from(&program, "203.0.113.7", "/api/v1/sessions", &[("name", "Teo")]).await.is(201);
+        teo.makes_room("Whoever is in goes on").await;
+        world.pass(retry_after(&answer));
+        program.calls(Method::POST, "/api/v1/sessions", &name).await.is(201);
+    }
+
+    async fn a_program_that_floods_a_room_is_slowed_down(home: Home) {
+        let world = home.with_limits().open().await;
+        let nell = world.member("nell").await;
+        let room = nell.makes_room("Repair café").await;
+        let hook =
+            nell.calls(Method::POST, &room.api("/hooks"), &json!({ "name": "CI" })).await.is(201).json();
+        let url = hook["url"].as_str().expect("an address").to_owned();
+        for _ in 0..60 {
+            world.rings(&url, &json!({ "text": "Build failed" })).await.is(200);
+        }
+        let answer = world.rings(&url, &json!({ "text": "Build failed" })).await.is(429);
+        assert_eq!(retry_after(&answer), Duration::from_secs(1));
+        nell.says(&room, "People go on.").await;
+        world.pass(retry_after(&answer));
+        world.rings(&url, &json!({ "text": "Build failed" })).await.is(200);
     }
 
     async fn without_limits_nobody_is_counted(world: World) {

@@ -50,10 +50,10 @@ fn numbers(changes: &[Change]) -> Vec<i64> {
 }
 
 /// Numbers that no other test draws, the same every time (xorshift64).
-struct Dice(u64);
+pub struct Dice(pub u64);
 
 impl Dice {
-    fn throw(&mut self, sides: u64) -> u64 {
+    pub fn throw(&mut self, sides: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;

@@ -90,7 +90,7 @@ async fn receive(app: &App, visitor: &Visitor, mut field: Field<'_>) -> Result<A
     let mut incoming = app.files.receive().await?;
     while let Some(chunk) = field.chunk().await.map_err(|error| refused(&error))? {
         if incoming.bytes() + chunk.len() > LARGEST {
-            return Err(Error::invalid("file", "That file is larger than 20 MB. Send a smaller one."));
+            return Err(too_large());
         }
         incoming.write(&chunk).await?;
     }
@@ -123,9 +123,13 @@ async fn keep(app: &App, visitor: &Visitor, name: FileName, incoming: Incoming) 
     Ok(file)
 }
 
+fn too_large() -> Error {
+    Error::invalid("file", "That file is larger than 20 MB. Send a smaller one.")
+}
+
 fn refused(error: &MultipartError) -> Error {
     match error.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => Error::TooLarge,
+        StatusCode::PAYLOAD_TOO_LARGE => too_large(),
         StatusCode::INTERNAL_SERVER_ERROR => Error::TooSlow,
         _ => Error::invalid("file", "That is no multipart/form-data that we can read."),
     }

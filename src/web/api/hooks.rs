@@ -98,7 +98,7 @@ pub struct Call {
     payload: Option<String>,
     text: Option<String>,
     username: Option<String>,
-    attachments: Vec<Section>,
+    attachments: Option<Vec<Section>>,
 }
 
 /// What Slack calls an attachment: a section of the message.
@@ -110,7 +110,7 @@ struct Section {
     title_link: Option<String>,
     text: Option<String>,
     fallback: Option<String>,
-    fields: Vec<Fact>,
+    fields: Option<Vec<Fact>>,
 }
 
 #[derive(Deserialize, Default)]
@@ -121,10 +121,19 @@ struct Fact {
 }
 
 impl Call {
+    /// What it comes to as a message.
+    pub fn body(&self) -> Result<Body> {
+        let words = cut(&self.words());
+        if words.trim().is_empty() {
+            return Err(Error::invalid("text", "There is no text in it."));
+        }
+        Body::parse(&words)
+    }
+
     /// Everything that it says, as one text.
     fn words(&self) -> String {
         let mut parts: Vec<String> = self.text.iter().map(|text| plain(text)).collect();
-        parts.extend(self.attachments.iter().map(Section::words));
+        parts.extend(self.attachments.iter().flatten().map(Section::words));
         parts.retain(|part| !part.trim().is_empty());
         parts.join("\n\n")
     }
@@ -137,7 +146,7 @@ impl Section {
             (Some(title), None) => Some(plain(title)),
             (None, link) => link.clone(),
         };
-        let facts = self.fields.iter().map(|fact| {
+        let facts = self.fields.iter().flatten().map(|fact| {
             let value = match &fact.value {
                 Some(serde_json::Value::String(value)) => plain(value),
                 Some(value) => value.to_string(),
@@ -191,11 +200,7 @@ pub async fn call(
             .map_err(|_| Error::invalid("payload", "The payload is not the JSON we expect."))?,
         None => call,
     };
-    let words = cut(&call.words());
-    if words.trim().is_empty() {
-        return Err(Error::invalid("text", "There is no text in it."));
-    }
-    let body = Body::parse(&words)?;
+    let body = call.body()?;
     // A name that can't be taken is left out: the news matters more.
     let name = call.username.as_deref().and_then(|name| Name::parse(name).ok());
     app.db.write(move |tx| caller.say(tx, &body, name.as_ref())).await?;
@@ -243,7 +248,8 @@ mod tests {
         .expect("an alert");
         assert_eq!(call.words(), "[FIRING:1] Disk http://am.example\nNearly full\nhost: quay\nleft: 3");
         let only: Call =
-            serde_json::from_str(r#"{"attachments":[{"fallback":"Build broke"}]}"#).expect("a fallback");
+            serde_json::from_str(r#"{"text":null,"attachments":[{"fallback":"Build broke","fields":null}]}"#)
+                .expect("a fallback");
         assert_eq!(only.words(), "Build broke");
     }
 

@@ -135,14 +135,15 @@ struct Frame<'a> {
     message: &'a Message,
 }
 
-/// Something said, as the socket tells it to programs.
-pub fn frame(said: &Said, base: &str) -> Bytes {
+/// Something said, as the socket tells it to programs. `change` is up to where everything has been heard
+/// with it.
+pub fn frame(said: &Said, change: i64, base: &str) -> Bytes {
     let message = Message::new(&said.message, base);
     let frame = Frame {
         event: if said.new { "message" } else { "change" },
         room_id: message.room_id,
         seq: message.seq,
-        change: message.change,
+        change,
         message: &message,
     };
     serde_json::to_vec(&frame).unwrap_or_default().into()

@@ -33,7 +33,7 @@ pub async fn json(State(app): State<Arc<App>>, inside: Inside) -> Result<Respons
     let room = api::rooms::Room::new(inside, app.config.base_url.as_str());
     let head = json!({ "room": room, "exported_at": app.clock.now().rfc3339() }).to_string();
     // The list is opened within the object, and closed after the last message.
-    let head = format!("{},\"messages\":[", head.trim_end_matches('}'));
+    let head = format!("{},\"messages\":[", head.strip_suffix('}').unwrap_or(&head));
     let base = app.config.base_url.as_str().to_owned();
     let encode = move |message: &Message| {
         let message = api::messages::Message::new(message, &base);

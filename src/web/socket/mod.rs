@@ -6,13 +6,14 @@
 //! Whenever a number is missing (the mailbox overflowed, or two nodes raced), the same
 //! replay fills the gap. So nothing is lost, nothing comes twice, and all in order.
 //!
-//! This file is the connection: who opens it, what is said on it, when it ends. What a stream sends
-//! is in [`public`] and [`room`].
+//! This file is the connection: who opens it, what is said on it, when it ends. What a client may say
+//! is in [`protocol`], and what a stream sends is in [`public`] and [`room`].
 
+pub mod protocol;
 mod public;
 mod room;
 
-use std::{sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use axum::{
     Extension,
@@ -29,7 +30,11 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::{Instant, interval_at};
 
-use self::{public::PublicStream, room::RoomStream};
+use self::{
+    protocol::{Said, Wanted},
+    public::PublicStream,
+    room::RoomStream,
+};
 use super::{
     limits::SocketPlace,
     server::Seat,
@@ -69,26 +74,6 @@ pub struct Asked {
     since: Option<i64>,
     #[serde(default)]
     format: Option<String>,
-}
-
-/// What a client may say.
-#[derive(Deserialize)]
-#[serde(tag = "type", rename_all = "lowercase")]
-enum Said {
-    Subscribe(Wanted),
-    Unsubscribe(Wanted),
-    Typing { room: String },
-    Ping,
-}
-
-/// A stream, and from where on.
-#[derive(Deserialize, Default)]
-struct Wanted {
-    stream: String,
-    #[serde(default)]
-    room: String,
-    since: Option<i64>,
-    change: Option<i64>,
 }
 
 /// Opens the socket, for our own pages and for programs; other sites' pages are refused.
@@ -153,12 +138,14 @@ fn same_origin(app: &App, headers: &HeaderMap) -> bool {
 
 /// One open socket.
 struct Connection {
+    /// First, so that they end before the mailbox does: whoever is forgotten by the hub is also on its
+    /// way out of the rooms.
+    streams: Vec<Stream>,
     outlet: Outlet,
     mailbox: Mailbox<Topic, Event>,
     account: Option<Account>,
     /// Where it comes from, as a keyed hash: rooms want to know.
     place: String,
-    streams: Vec<Stream>,
     replays: Replays,
     _held: (Seat, Option<SocketPlace>),
 }
@@ -242,9 +229,12 @@ impl Connection {
     async fn listen(&mut self) -> Result<(), Gone> {
         let mut ping = interval_at(Instant::now() + PING, PING);
         let mut heard = Instant::now();
+        // Once, and not anew for each frame: all sockets would meet at its lock.
+        let mut stop = pin!(self.outlet.app.stop.clone().cancelled_owned());
         loop {
             tokio::select! {
-                () = self.outlet.app.stop.cancelled() => {
+                delivery = self.mailbox.receive() => self.deliver(delivery).await?,
+                () = &mut stop => {
                     let why = "The server is going away. Come back in a moment.";
                     return self.outlet.close(close_code::AWAY, why).await;
                 }
@@ -255,7 +245,6 @@ impl Connection {
                     }
                     Some(Err(_)) | None => return Err(Gone),
                 },
-                delivery = self.mailbox.receive() => self.deliver(delivery).await?,
                 _ = ping.tick() => {
                     if heard.elapsed() > SILENCE {
                         return Err(Gone);
@@ -273,15 +262,15 @@ impl Connection {
             Message::Binary(_) => return self.outlet.close(close_code::UNSUPPORTED, "Send text.").await,
             Message::Ping(_) | Message::Pong(_) => return Ok(()),
         };
-        match serde_json::from_str(&text) {
-            Ok(Said::Subscribe(wanted)) => self.subscribe(&wanted).await,
-            Ok(Said::Unsubscribe(wanted)) => {
+        match Said::parse(&text) {
+            Some(Said::Subscribe(wanted)) => self.subscribe(&wanted).await,
+            Some(Said::Unsubscribe(wanted)) => {
                 if let Some(at) = self.position(&wanted) {
                     self.end(at);
                 }
                 Ok(())
             }
-            Ok(Said::Typing { room }) => {
+            Some(Said::Typing { room }) => {
                 for stream in &mut self.streams {
                     if let Stream::Room(stream) = stream
                         && stream.is(&room)
@@ -291,8 +280,8 @@ impl Connection {
                 }
                 Ok(())
             }
-            Ok(Said::Ping) => self.outlet.say(&json!({ "event": "pong" })).await,
-            Err(_) => {
+            Some(Said::Ping) => self.outlet.say(&json!({ "event": "pong" })).await,
+            None => {
                 let sentence = "Say subscribe, unsubscribe, typing or ping, as JSON.";
                 self.outlet.say(&json!({ "event": "error", "error": sentence })).await
             }

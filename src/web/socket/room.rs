@@ -191,7 +191,7 @@ impl RoomStream {
             return Ok(()); // it came with a replay
         }
         self.seq = self.seq.max(seq);
-        let frame = said.frame(outlet.format, |said| encode(outlet, said));
+        let frame = said.frame(outlet.format, |said| encode(outlet, said, said.message.change));
         outlet.feed(frame).await
     }
 
@@ -233,8 +233,8 @@ impl RoomStream {
             if changed.len() > CHANGED as usize {
                 return self.reset(outlet, last_seq, last_change).await;
             }
+            self.send(outlet, changed, false, last_change).await?;
             self.altered(outlet, last_change).await?;
-            self.send(outlet, changed, false).await?;
         }
         self.change = last_change;
         loop {
@@ -242,14 +242,24 @@ impl RoomStream {
             let read = outlet.app.db.read(move |read| store::messages::since(read, id, seq, REPLAY));
             let Ok(missed) = read.await else { return outlet.broken().await };
             let Some(latest) = missed.last().map(|message| message.seq) else { return Ok(Flow::GoesOn) };
-            self.send(outlet, missed, true).await?;
+            self.send(outlet, missed, true, last_change).await?;
             self.seq = latest;
         }
     }
 
-    async fn send(&self, outlet: &mut Outlet, messages: Vec<Message>, new: bool) -> Result<(), Gone> {
+    /// Sends what was missed. Each frame says up to which change the listener has heard everything when
+    /// it has heard it: a message may have changed again since the numbers were read, with others still
+    /// to come, so that is not always the message's own.
+    async fn send(
+        &self,
+        outlet: &mut Outlet,
+        messages: Vec<Message>,
+        new: bool,
+        last_change: i64,
+    ) -> Result<(), Gone> {
         for message in messages {
-            let frame = encode(outlet, &Said { message, new });
+            let heard = if new { last_change } else { message.change.min(last_change) };
+            let frame = encode(outlet, &Said { message, new }, heard);
             outlet.feed(frame).await?;
         }
         Ok(())
@@ -285,10 +295,11 @@ fn here_frame(format: Format, here: &Here) -> Bytes {
     }
 }
 
-fn encode(outlet: &Outlet, said: &Said) -> Bytes {
+/// `change` is up to where everything has been heard with this.
+fn encode(outlet: &Outlet, said: &Said, change: i64) -> Bytes {
     match outlet.format {
-        Format::Json => api::messages::frame(said, outlet.app.config.base_url.as_str()),
-        Format::Html => fragment_frame(said),
+        Format::Json => api::messages::frame(said, change, outlet.app.config.base_url.as_str()),
+        Format::Html => fragment_frame(said, change),
     }
 }
 
@@ -303,13 +314,13 @@ struct Frame {
 }
 
 /// Something said, as our own pages want it: the message, rendered.
-fn fragment_frame(said: &Said) -> Bytes {
+fn fragment_frame(said: &Said, change: i64) -> Bytes {
     let message = &said.message;
     let frame = Frame {
         event: if said.new { "message" } else { "change" },
         room_id: message.conversation,
         seq: message.seq,
-        change: message.change,
+        change,
         id: message.id,
         html: message_fragment(message),
     };

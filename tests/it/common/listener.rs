@@ -15,6 +15,12 @@ pub struct Listener {
     socket: WebSocketStream<TcpStream>,
 }
 
+/// Why there is no socket.
+enum Refused {
+    With(u16),
+    NobodyThere,
+}
+
 /// Something that the server said.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Heard {
@@ -48,21 +54,56 @@ impl Listener {
 
     /// Opens the socket as a page of this origin would; the status, if that is refused.
     pub async fn knock(url: &str, query: &str, origin: Option<&str>) -> Result<Self, u16> {
+        let origin = origin.map(|origin| ("origin", origin.to_owned()));
+        match Self::connect(url, query, origin).await {
+            Ok(listener) => Ok(listener),
+            Err(Refused::With(status)) => Err(status),
+            Err(Refused::NobodyThere) => panic!("nobody is there"),
+        }
+    }
+
+    /// Opens the socket as whoever has this token.
+    pub async fn with_token(url: &str, token: &str) -> Self {
+        match Self::tries_with_token(url, token).await {
+            Some(listener) => listener,
+            None => panic!("the socket was refused"),
+        }
+    }
+
+    /// Tries to open it, where the server may just be away.
+    pub async fn tries_with_token(url: &str, token: &str) -> Option<Self> {
+        let authorization = ("authorization", format!("Bearer {token}"));
+        Self::connect(url, "", Some(authorization)).await.ok()
+    }
+
+    /// Opens the socket as the browser with this cookie.
+    pub async fn with_cookie(url: &str, query: &str, cookie: &str) -> Self {
+        match Self::connect(url, query, Some(("cookie", cookie.into()))).await {
+            Ok(listener) => listener,
+            Err(_) => panic!("the socket was refused"),
+        }
+    }
+
+    async fn connect(
+        url: &str,
+        query: &str,
+        header: Option<(&'static str, String)>,
+    ) -> Result<Self, Refused> {
         let host = url.strip_prefix("http://").expect("a plain URL");
         let address = format!("ws://{host}/api/v1/streaming{query}");
         let mut request = address.into_client_request().expect("the socket's address");
-        if let Some(origin) = origin {
-            let origin = HeaderValue::from_str(origin).expect("an origin");
-            request.headers_mut().insert("origin", origin);
+        if let Some((name, value)) = header {
+            request.headers_mut().insert(name, HeaderValue::from_str(&value).expect("a header"));
         }
         // A small buffer, so that whoever does not read is soon felt at the other end.
         let socket = TcpSocket::new_v4().expect("a socket");
         socket.set_recv_buffer_size(8 * 1024).expect("a small buffer");
-        let stream = socket.connect(host.parse().expect("an address")).await.expect("a connection");
+        let stream = socket.connect(host.parse().expect("an address")).await;
+        let stream = stream.map_err(|_| Refused::NobodyThere)?;
         match within("the handshake", client_async(request, stream)).await {
             Ok((socket, _)) => Ok(Listener { socket }),
-            Err(Error::Http(refusal)) => Err(refusal.status().as_u16()),
-            Err(error) => panic!("no handshake: {error}"),
+            Err(Error::Http(refusal)) => Err(Refused::With(refusal.status().as_u16())),
+            Err(_) => Err(Refused::NobodyThere),
         }
     }
 
@@ -83,6 +124,11 @@ impl Listener {
     /// Says something as JSON.
     pub async fn says(&mut self, what: &Value) {
         self.sends(Message::text(what.to_string())).await;
+    }
+
+    /// Says something, if anybody is still there.
+    pub async fn tries_to_say(&mut self, what: &Value) -> bool {
+        self.socket.send(Message::text(what.to_string())).await.is_ok()
     }
 
     /// Sends any message.

@@ -1,6 +1,6 @@
 //! What the stories are told with: a place ([`Home`], and [`World`] once it is served), people
-//! ([`Person`]), what they are shown ([`Page`]), who listens ([`Listener`]), a mail server
-//! ([`Post`]) and the program itself ([`Program`]).
+//! ([`Person`]), what they are shown ([`Page`]), where they talk ([`Room`]), who listens
+//! ([`Listener`]), a mail server ([`Post`]) and the program itself ([`Program`]).
 
 mod home;
 mod listener;
@@ -8,6 +8,7 @@ mod page;
 mod person;
 mod post;
 mod program;
+mod rooms;
 mod small_disk;
 mod wire;
 mod world;
@@ -20,6 +21,7 @@ pub use self::{
     person::{Answer, PASSWORD, Person},
     post::{Mail, Manner, Post},
     program::{Program, chitter},
+    rooms::{Guest, Room, Talks, each, text},
     small_disk::SmallDisk,
     wire::{head_of, raw},
     world::World,

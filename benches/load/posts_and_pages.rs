@@ -1,19 +1,9 @@
-//! What the server does per second, beside what the machine could do without it.
-//!
-//! Each row holds the product against the bare limit, in one run and in turns: posts against SQLite
-//! committing the same rows in the same batches, and the stream page against a hyper server that
-//! answers the same bytes. The load runs on the same cores, as raw as it can be, so quote the ratios.
-//!
-//! `bin/bench`, or `cargo bench --bench load -- [seconds] [rounds]`.
-#![expect(clippy::expect_used, reason = "a benchmark that can't go on should say why and stop")]
+//! Posts and pages a second: posts against SQLite committing the same rows in the same batches, and the
+//! stream page against a hyper server that answers the same bytes.
 
 use std::{
     convert::Infallible,
-    env,
-    io::{BufRead, BufReader, Read, Write},
-    net::{SocketAddr, TcpStream},
-    path::Path,
-    process::{Child, Command, Stdio},
+    net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -27,17 +17,19 @@ use http_body_util::Full;
 use hyper::{Response, body::Incoming, header, service::service_fn};
 use hyper_util::rt::TokioIo;
 
+use crate::{
+    median,
+    process::{Process, ask, free_address},
+};
+
 /// Connections that post or read at the same time.
 const CONNECTIONS: usize = 64;
 
 /// Threads that drive them: the load should not need more than it leaves.
 const DRIVERS: usize = 2;
 
-fn main() {
-    let args: Vec<String> = env::args().skip(1).filter(|arg| arg != "--bench").collect();
-    if args.first().is_some_and(|arg| arg == "bare-server") {
-        return bare_server(&args[1]);
-    }
+/// Runs it: so long, and so often.
+pub fn run(args: &[String]) {
     let seconds = args.first().and_then(|n| n.parse().ok()).unwrap_or(5);
     let rounds = args.get(1).and_then(|n| n.parse().ok()).unwrap_or(3);
     let time = Duration::from_secs(seconds);
@@ -54,10 +46,10 @@ fn posts(time: Duration, rounds: usize) {
     let mut bare = Vec::new();
     let mut batches = Vec::new();
     for _ in 0..rounds {
-        let chitter = Chitter::start();
+        let chitter = Process::chitter();
         let requests: Vec<Vec<u8>> = (0..CONNECTIONS)
             .map(|n| {
-                let cookie = chitter.sign_up(n);
+                let cookie = sign_up(chitter.addr, n);
                 let body = format!("{{\"status\":\"{WORDS}\"}}");
                 format!(
                     "POST /api/v1/statuses HTTP/1.1\r\nHost: x\r\nCookie: {cookie}\r\n\
@@ -68,7 +60,7 @@ fn posts(time: Duration, rounds: usize) {
             })
             .collect();
         ours.push(drive(chitter.addr, &requests, time));
-        let batch = chitter.stop();
+        let batch = chitter.writes_a_commit();
         batches.push(batch);
         bare.push(bare_sqlite(batch.round().max(1.0) as usize, time));
     }
@@ -79,8 +71,8 @@ const WORDS: &str = "The press is warm and so is the kettle. Open workshop until
 
 /// A page from memory, against a bare hyper server with the same bytes.
 fn pages(time: Duration, rounds: usize, path: &str, name: &str) {
-    let chitter = Chitter::start();
-    let cookie = chitter.sign_up(0);
+    let chitter = Process::chitter();
+    let cookie = sign_up(chitter.addr, 0);
     for n in 0..40 {
         let body = format!("status=Peep+number+{n}.+{}", WORDS.replace(' ', "+"));
         let answer = ask(
@@ -98,7 +90,8 @@ fn pages(time: Duration, rounds: usize, path: &str, name: &str) {
     let body = page.split_once("\r\n\r\n").expect("a head and a body").1;
     let file = tempfile::NamedTempFile::new().expect("a file");
     std::fs::write(file.path(), body).expect("written");
-    let bare_server = BareServer::start(file.path());
+    let addr = free_address();
+    let bare_server = Process::ourselves("bare-server", &format!("{addr},{}", file.path().display()), addr);
     let requests = vec![request; CONNECTIONS];
     let mut ours = Vec::new();
     let mut bare = Vec::new();
@@ -106,7 +99,7 @@ fn pages(time: Duration, rounds: usize, path: &str, name: &str) {
         ours.push(drive(chitter.addr, &requests, time));
         bare.push(drive(bare_server.addr, &requests, time));
     }
-    chitter.stop();
+    drop(chitter);
     row(&format!("{name} ({} KiB)", body.len() / 1024), ours, bare);
 }
 
@@ -115,89 +108,24 @@ fn row(name: &str, ours: Vec<f64>, bare: Vec<f64>) {
     println!("{name:44} {:>12.0} {:>12.0} {:>7.0}%", median(ours), median(bare), ratio * 100.0);
 }
 
-fn median(mut numbers: Vec<f64>) -> f64 {
-    numbers.sort_by(f64::total_cmp);
-    numbers[numbers.len() / 2]
+/// Signs somebody up; the cookie.
+fn sign_up(addr: SocketAddr, n: usize) -> String {
+    let body = format!("email=p{n}%40x.example&username=p{n}&name=P{n}&password=a+heron+on+the+slip");
+    let answer = ask(
+        addr,
+        &format!(
+            "POST /signup HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\
+             Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        ),
+    );
+    let cookie = answer.lines().find_map(|line| line.strip_prefix("set-cookie: "));
+    cookie.and_then(|c| c.split(';').next()).unwrap_or_else(|| panic!("no cookie: {answer}")).to_owned()
 }
 
-/// The server under test, as its users run it: the release binary, another process.
-struct Chitter {
-    child: Child,
-    addr: SocketAddr,
-    data: tempfile::TempDir,
-}
-
-impl Chitter {
-    fn start() -> Self {
-        let data = tempfile::tempdir().expect("a folder");
-        let addr = free_address();
-        let child = Command::new(env!("CARGO_BIN_EXE_chitter"))
-            .env("CHITTER_ADDR", addr.to_string())
-            .env("CHITTER_DATA", data.path())
-            .env("CHITTER_LIMITS", "off")
-            .env("CHITTER_LOG", "warn,chitter::db=info")
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("the server starts");
-        wait_for(addr);
-        Chitter { child, addr, data }
-    }
-
-    fn sign_up(&self, n: usize) -> String {
-        let body = format!("email=p{n}%40x.example&username=p{n}&name=P{n}&password=a+heron+on+the+slip");
-        let answer = ask(
-            self.addr,
-            &format!(
-                "POST /signup HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\
-                 Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{body}",
-                body.len()
-            ),
-        );
-        let cookie = answer.lines().find_map(|line| line.strip_prefix("set-cookie: "));
-        cookie.and_then(|c| c.split(';').next()).unwrap_or_else(|| panic!("no cookie: {answer}")).to_owned()
-    }
-
-    /// Stops it and reads from its log how many writes shared a commit, on average.
-    fn stop(mut self) -> f64 {
-        let pid = self.child.id().to_string();
-        Command::new("kill").args(["-TERM", &pid]).status().expect("kill runs");
-        self.child.wait().expect("it stops");
-        let log = std::fs::File::open(self.data.path().join("log/chitter.log")).expect("a log");
-        let lines = BufReader::new(log).lines().map_while(Result::ok);
-        let closed =
-            lines.filter(|line| line.contains("The database is closed")).last().expect("it was closed");
-        let fields: serde_json::Value = serde_json::from_str(&closed).expect("JSON");
-        let number = |name: &str| fields["fields"][name].as_f64().expect("a number");
-        number("writes") / number("commits").max(1.0)
-    }
-}
-
-/// A hyper server that answers one thing, in a process of its own.
-struct BareServer {
-    child: Child,
-    addr: SocketAddr,
-}
-
-impl BareServer {
-    fn start(body: &Path) -> Self {
-        let addr = free_address();
-        let child = Command::new(env::current_exe().expect("ourselves"))
-            .args(["bare-server", &format!("{addr},{}", body.display())])
-            .spawn()
-            .expect("the bare server starts");
-        wait_for(addr);
-        BareServer { child, addr }
-    }
-}
-
-impl Drop for BareServer {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn bare_server(what: &str) {
+/// A hyper server that answers one thing.
+/// Answers one thing: `address,file`.
+pub fn bare_server(what: &str) {
     let (addr, file) = what.split_once(',').expect("address,file");
     let body = Bytes::from(std::fs::read(file).expect("the body"));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
@@ -232,7 +160,7 @@ fn bare_sqlite(batch: usize, time: Duration) -> f64 {
          PRAGMA cache_size = -32768; PRAGMA mmap_size = 268435456;",
     )
     .expect("set");
-    let schema = include_str!("../migrations/0001_accounts_and_peeps.sql");
+    let schema = include_str!("../../migrations/0001_accounts_and_peeps.sql");
     conn.execute_batch(&schema.replace("BIGINT PRIMARY KEY", "INTEGER PRIMARY KEY")).expect("made");
     for account in 1..=64 {
         let sql = "INSERT INTO accounts (id, kind, name, created_at) VALUES (?1, 'member', 'P', 0)";
@@ -312,25 +240,4 @@ fn length(answer: &[u8]) -> Option<usize> {
         name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse::<usize>().ok())?
     });
     Some(head + length.expect("a length"))
-}
-
-fn ask(addr: SocketAddr, request: &str) -> String {
-    let mut stream = TcpStream::connect(addr).expect("connected");
-    stream.write_all(request.as_bytes()).expect("written");
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).expect("an answer");
-    answer
-}
-
-fn free_address() -> SocketAddr {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-    listener.local_addr().expect("an address")
-}
-
-fn wait_for(addr: SocketAddr) {
-    let began = Instant::now();
-    while TcpStream::connect(addr).is_err() {
-        assert!(began.elapsed() < Duration::from_secs(10), "nothing answers at {addr}");
-        thread::sleep(Duration::from_millis(20));
-    }
 }

@@ -1,0 +1,277 @@
+//! What it costs to tell many: one sender and a thousand listeners in one room, beside a bare loop
+//! that writes the same frames to the same number of sockets; and what an idle listener costs.
+//!
+//! Both servers are processes of their own and send at the same pace; what is compared is the time
+//! that their cores were at work for each frame delivered. `bin/bench fanout [listeners] [seconds]`.
+use std::{
+    io::{Read, Write},
+    net::{SocketAddr, TcpListener, TcpStream},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use crate::{
+    median,
+    process::{Process, ask, free_address},
+};
+
+/// Messages a second: a lively evening.
+const PACE: u64 = 20;
+
+/// Listeners that are connected and hear nothing.
+const IDLE: usize = 10_000;
+
+/// Runs of each, in turns. The median counts.
+const ROUNDS: usize = 3;
+
+/// Runs it: so many listeners, so long.
+pub fn run(args: &[String]) {
+    let listeners = args.first().and_then(|n| n.parse().ok()).unwrap_or(1000);
+    let seconds = args.get(1).and_then(|n| n.parse().ok()).unwrap_or(10);
+    rlimit::increase_nofile_limit(u64::MAX).expect("many open files");
+    println!("{listeners} listeners, {PACE} messages a second, {seconds} s a run, medians of {ROUNDS}\n");
+    println!("{:44} {:>12} {:>12} {:>8}", "", "chitter", "bare loop", "ratio");
+    let (mut ours, mut bare) = (Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        let (cost, frame) = chitter(listeners, seconds);
+        ours.push(cost);
+        bare.push(loop_of(listeners, seconds, &frame));
+    }
+    let ratio = median(ours.iter().zip(&bare).map(|(ours, bare)| ours / bare).collect());
+    let name = "µs of CPU for each frame delivered";
+    println!("{name:44} {:>12.2} {:>12.2} {:>7.2}×", median(ours), median(bare), ratio);
+    println!("{:44} {:>8.1} KiB", format!("memory for each of {IDLE} idle listeners"), idle());
+}
+
+/// A guest, and a room of its own.
+struct Guest {
+    addr: SocketAddr,
+    token: String,
+    key: String,
+}
+
+impl Guest {
+    fn at(addr: SocketAddr) -> Self {
+        let session = post(addr, "/api/v1/sessions", "", r#"{"name":"Teo"}"#);
+        let token = member(&session, "token");
+        let room = post(addr, "/api/v1/rooms", &token, r#"{"name":"Slipway"}"#);
+        Guest { addr, key: member(&room, "key"), token }
+    }
+
+    fn says(&self, body: &str) {
+        let path = format!("/api/v1/rooms/{}/messages", self.key);
+        post(self.addr, &path, &self.token, &format!("{{\"body\":\"{body}\"}}"));
+    }
+
+    /// Opens so many sockets on the room; `heard` counts the frames about messages.
+    async fn listens(&self, count: usize, heard: &Arc<AtomicU64>) {
+        for _ in 0..count {
+            let mut stream = self.socket().await;
+            let heard = Arc::clone(heard);
+            tokio::spawn(async move {
+                let mut buffer = vec![0; 16 * 1024];
+                let mut tail = Vec::new();
+                while let Ok(read @ 1..) = stream.read(&mut buffer).await {
+                    count_frames(&mut tail, &buffer[..read], &heard);
+                }
+            });
+        }
+    }
+
+    /// An open socket that is subscribed.
+    async fn socket(&self) -> tokio::net::TcpStream {
+        let mut stream = tokio::net::TcpStream::connect(self.addr).await.expect("connected");
+        let head = format!(
+            "GET /api/v1/streaming HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+             Authorization: Bearer {}\r\n\r\n",
+            self.token
+        );
+        stream.write_all(head.as_bytes()).await.expect("asked");
+        read_until(&mut stream, b"\r\n\r\n").await;
+        let wanted = format!(r#"{{"type":"subscribe","stream":"room","room":"{}"}}"#, self.key);
+        // A client's frame is masked (RFC 6455); a mask of zeros leaves it as it is.
+        let mut frame = vec![0x81, 0x80 | u8::try_from(wanted.len()).expect("a short frame"), 0, 0, 0, 0];
+        frame.extend_from_slice(wanted.as_bytes());
+        stream.write_all(&frame).await.expect("subscribed");
+        read_until(&mut stream, b"\"event\":\"here\"").await;
+        stream
+    }
+}
+
+/// Counts frames that begin with what a new message's frame begins with, wherever reads cut them.
+fn count_frames(tail: &mut Vec<u8>, read: &[u8], heard: &AtomicU64) {
+    const MARK: &[u8] = br#"{"event":"message""#;
+    tail.extend_from_slice(read);
+    let found = tail.windows(MARK.len()).filter(|window| *window == MARK).count();
+    heard.fetch_add(found as u64, Ordering::Relaxed);
+    // What may be the beginning of a mark is looked at again; a whole one is not counted twice.
+    let keep = tail.len().min(MARK.len() - 1);
+    tail.drain(..tail.len() - keep);
+}
+
+async fn read_until(stream: &mut tokio::net::TcpStream, mark: &[u8]) {
+    let mut seen = Vec::new();
+    let mut buffer = [0; 4096];
+    while !seen.windows(mark.len()).any(|window| window == mark) {
+        let read = stream.read(&mut buffer).await.expect("read");
+        assert!(read > 0, "hung up: {}", String::from_utf8_lossy(&seen));
+        seen.extend_from_slice(&buffer[..read]);
+    }
+}
+
+/// The product: µs of CPU for each frame delivered, and the frame.
+fn chitter(listeners: usize, seconds: u64) -> (f64, Vec<u8>) {
+    let server = Process::chitter();
+    let guest = Guest::at(server.addr);
+    let heard = Arc::new(AtomicU64::new(0));
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+    let runtime = runtime.expect("a runtime");
+    runtime.block_on(guest.listens(listeners, &heard));
+    guest.says(WORDS);
+    wait(&heard, listeners as u64);
+    let frame = runtime.block_on(async {
+        let mut stream = guest.socket().await;
+        thread::scope(|scope| scope.spawn(|| guest.says(WORDS)).join().expect("said"));
+        let mut frame = vec![0; 4096];
+        let read = stream.read(&mut frame).await.expect("a frame");
+        frame.truncate(read);
+        frame
+    });
+    wait(&heard, 2 * listeners as u64);
+    let before = server.cpu();
+    let messages = pace(seconds, || guest.says(WORDS));
+    wait(&heard, (2 + messages) * listeners as u64);
+    let cost = (server.cpu() - before).as_secs_f64() * 1e6 / (messages * listeners as u64) as f64;
+    (cost, frame)
+}
+
+const WORDS: &str = "The press is warm and so is the kettle. Open workshop until nine, bring paper you like.";
+
+/// The bare loop: the same.
+fn loop_of(listeners: usize, seconds: u64, frame: &[u8]) -> f64 {
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(file.path(), frame).expect("written");
+    let addr = free_address();
+    let server =
+        Process::ourselves("bare-loop", &format!("{addr},{listeners},{}", file.path().display()), addr);
+    let heard = Arc::new(AtomicU64::new(0));
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+    let runtime = runtime.expect("a runtime");
+    runtime.block_on(async {
+        for _ in 0..listeners {
+            let mut stream = tokio::net::TcpStream::connect(addr).await.expect("connected");
+            let heard = Arc::clone(&heard);
+            tokio::spawn(async move {
+                let mut buffer = vec![0; 16 * 1024];
+                let mut tail = Vec::new();
+                while let Ok(read @ 1..) = stream.read(&mut buffer).await {
+                    count_frames(&mut tail, &buffer[..read], &heard);
+                }
+            });
+        }
+    });
+    let mut sender = TcpStream::connect(addr).expect("connected");
+    sender.set_nodelay(true).expect("set");
+    let mut done = [0];
+    let mut say = || {
+        sender.write_all(b"!").expect("said");
+        sender.read_exact(&mut done).expect("done");
+    };
+    say();
+    wait(&heard, listeners as u64);
+    let before = server.cpu();
+    let messages = pace(seconds, say);
+    wait(&heard, (1 + messages) * listeners as u64);
+    (server.cpu() - before).as_secs_f64() * 1e6 / (messages * listeners as u64) as f64
+}
+
+/// `address,listeners,file`: takes so many listeners, and writes the frame to each whenever the last one says so.
+pub fn bare_loop(what: &str) {
+    let mut parts = what.splitn(3, ',');
+    let mut next = || parts.next().expect("address,listeners,file");
+    let (addr, listeners, file) = (next(), next().parse().expect("a number"), next());
+    let frame = std::fs::read(file).expect("the frame");
+    rlimit::increase_nofile_limit(u64::MAX).expect("many open files");
+    let door = TcpListener::bind(addr).expect("the port is free");
+    // The first connection only asks whether anybody is there.
+    drop(door.accept());
+    let mut streams: Vec<TcpStream> = (0..listeners).map(|_| door.accept().expect("a listener").0).collect();
+    for stream in &streams {
+        stream.set_nodelay(true).expect("set");
+    }
+    let (mut sender, _) = door.accept().expect("the sender");
+    let mut word = [0];
+    while sender.read_exact(&mut word).is_ok() {
+        for stream in &mut streams {
+            stream.write_all(&frame).expect("written");
+        }
+        sender.write_all(&word).expect("answered");
+    }
+}
+
+/// Says something at the pace for so long; how often.
+fn pace(seconds: u64, mut say: impl FnMut()) -> u64 {
+    let began = Instant::now();
+    let messages = seconds * PACE;
+    for n in 0..messages {
+        let due = Duration::from_micros(n * 1_000_000 / PACE);
+        thread::sleep(due.saturating_sub(began.elapsed()));
+        say();
+    }
+    messages
+}
+
+fn wait(heard: &AtomicU64, count: u64) {
+    let began = Instant::now();
+    while heard.load(Ordering::Relaxed) < count {
+        let so_far = heard.load(Ordering::Relaxed);
+        assert!(began.elapsed() < Duration::from_secs(60), "{so_far} of {count} frames were delivered");
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// KiB of memory for each idle listener.
+fn idle() -> f64 {
+    let server = Process::chitter();
+    let guest = Guest::at(server.addr);
+    let heard = Arc::new(AtomicU64::new(0));
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+    let runtime = runtime.expect("a runtime");
+    // The first few make what is made once.
+    runtime.block_on(guest.listens(100, &heard));
+    let before = server.memory();
+    runtime.block_on(guest.listens(IDLE, &heard));
+    let after = server.memory();
+    guest.says(WORDS);
+    wait(&heard, IDLE as u64 + 100);
+    (after - before) as f64 / 1024.0 / IDLE as f64
+}
+
+fn post(addr: SocketAddr, path: &str, token: &str, body: &str) -> String {
+    let authorization =
+        if token.is_empty() { String::new() } else { format!("Authorization: Bearer {token}\r\n") };
+    let answer = ask(
+        addr,
+        &format!(
+            "POST {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{authorization}\
+             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        ),
+    );
+    assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
+    answer
+}
+
+/// A text member of the JSON in an answer.
+fn member(answer: &str, name: &str) -> String {
+    let body = answer.split_once("\r\n\r\n").expect("a head and a body").1;
+    let json: serde_json::Value = serde_json::from_str(body).expect("JSON");
+    json[name].as_str().expect("a text").to_owned()
+}

@@ -1,0 +1,25 @@
+//! What the server does, beside what the machine could do without it.
+//!
+//! Each row holds the product against the bare limit, in one run and in turns. The load runs on the same
+//! cores, as raw as it can be, so quote the ratios. `bin/bench` says how to run it.
+#![expect(clippy::expect_used, reason = "a benchmark that can't go on should say why and stop")]
+
+mod fanout;
+mod posts_and_pages;
+mod process;
+
+fn main() {
+    let args: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
+    match args.first().map(String::as_str) {
+        // The bare limits run as processes of their own.
+        Some("bare-server") => posts_and_pages::bare_server(&args[1]),
+        Some("bare-loop") => fanout::bare_loop(&args[1]),
+        Some("fanout") => fanout::run(&args[1..]),
+        _ => posts_and_pages::run(&args),
+    }
+}
+
+fn median(mut numbers: Vec<f64>) -> f64 {
+    numbers.sort_by(f64::total_cmp);
+    numbers[numbers.len() / 2]
+}

@@ -1,0 +1,25 @@
+//! Whatever a client says on a socket, or a program through a door: it is understood or refused.
+#![no_main]
+
+use chitter::{
+    domain::{attachments::FileName, rooms::Key},
+    web::{api::hooks, socket::protocol::Said},
+};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|said: &str| {
+    match Said::parse(said) {
+        Some(Said::Subscribe(wanted) | Said::Unsubscribe(wanted)) => {
+            let _ = Key::parse(&wanted.room);
+        }
+        Some(Said::Typing { room }) => {
+            let _ = Key::parse(&room);
+        }
+        Some(Said::Ping) | None => {}
+    }
+    if let Ok(call) = serde_json::from_str::<hooks::Call>(said) {
+        let _ = call.body();
+    }
+    let name = FileName::parse(said);
+    assert!(!name.as_str().is_empty() && !name.as_str().contains(['/', '\\', '\0', '\n']));
+});

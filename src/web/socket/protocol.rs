@@ -1,0 +1,59 @@
+//! What a client may say on a socket: small JSON objects with a `type`.
+
+use serde::Deserialize;
+
+/// Something that a client says.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(tag = "type", rename_all = "lowercase")]
+pub enum Said {
+    /// It wants to hear a stream, from some number on.
+    Subscribe(Wanted),
+    /// It no longer wants to.
+    Unsubscribe(Wanted),
+    /// Its person types in the room with this key.
+    Typing {
+        /// The key.
+        room: String,
+    },
+    /// It wants to know whether anybody is there.
+    Ping,
+}
+
+/// A stream, and from where on.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct Wanted {
+    /// `public`, or `room`.
+    pub stream: String,
+    /// The key of the room.
+    #[serde(default)]
+    pub room: String,
+    /// The `seq` of the last thing that the client has.
+    pub since: Option<i64>,
+    /// The `change` of the last frame that the client has, in a room.
+    pub change: Option<i64>,
+}
+
+impl Said {
+    /// Reads what was said; `None` where it makes no sense.
+    pub fn parse(text: &str) -> Option<Self> {
+        serde_json::from_str(text).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_makes_sense_is_understood_and_nothing_else() {
+        let subscribe = Said::parse(r#"{"type":"subscribe","stream":"room","room":"k","since":3,"later":1}"#);
+        let wanted = Wanted { stream: "room".into(), room: "k".into(), since: Some(3), change: None };
+        assert_eq!(subscribe, Some(Said::Subscribe(wanted)), "what is yet to come is passed over");
+        assert_eq!(Said::parse(r#"{"type":"ping"}"#), Some(Said::Ping));
+        for nonsense in
+            ["", "{}", "[]", r#"{"type":"Ping"}"#, r#"{"type":"typing"}"#, r#"{"type":"subscribe"}"#]
+        {
+            assert_eq!(Said::parse(nonsense), None, "{nonsense}");
+        }
+    }
+}

@@ -1,0 +1,315 @@
+//! Files that are sent along with messages.
+
+use std::{io::Cursor, time::Duration};
+
+use image::{DynamicImage, ImageFormat, Rgb, RgbImage, Rgba, RgbaImage};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::common::{Answer, Room, Talks, World, each, text, until};
+
+const MB: usize = 1024 * 1024;
+
+/// What a camera hides in a photo.
+const SECRET: &str = "GPS 53.5511 N 9.9937 E";
+
+fn encoded(image: &DynamicImage, format: ImageFormat) -> Vec<u8> {
+    let mut bytes = Cursor::new(Vec::new());
+    image.write_to(&mut bytes, format).expect("a picture that can be encoded");
+    bytes.into_inner()
+}
+
+/// A small drawing.
+fn png() -> Vec<u8> {
+    let drawing = RgbaImage::from_fn(48, 32, |x, y| Rgba([x as u8 * 5, y as u8 * 7, 90, 255]));
+    encoded(&drawing.into(), ImageFormat::Png)
+}
+
+/// A photo with EXIF: where it was taken, and that it lies on its side.
+fn photo() -> Vec<u8> {
+    let photo = RgbImage::from_fn(40, 20, |x, y| Rgb([x as u8 * 6, y as u8 * 12, 40]));
+    let jpeg = encoded(&photo.into(), ImageFormat::Jpeg);
+    // One entry: orientation (0x0112), a short, is 6, to be turned by 90 degrees.
+    let mut exif = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0".to_vec();
+    exif.extend_from_slice(SECRET.as_bytes());
+    let length = u16::try_from(exif.len() + 2).expect("a short segment").to_be_bytes();
+    [&jpeg[..2], &[0xFF, 0xE1], &length, &exif, &jpeg[2..]].concat()
+}
+
+fn contains(bytes: &[u8], what: &str) -> bool {
+    bytes.windows(what.len()).any(|window| window == what.as_bytes())
+}
+
+async fn says_with(who: &impl Talks, room: &Room, body: &str, files: &[&Value]) -> Answer {
+    let ids: Vec<_> = files.iter().map(|file| file["id"].clone()).collect();
+    who.calls(Method::POST, &room.api("/messages"), &json!({ "body": body, "attachments": ids })).await
+}
+
+/// Whether the bytes of a file are in the data folder.
+fn is_kept(world: &World, file: &Value) -> bool {
+    world.home.data().join("files").join(text(&file["id"])).exists()
+}
+
+/// How many files are in the data folder, finished or not.
+fn kept(world: &World) -> usize {
+    std::fs::read_dir(world.home.data().join("files")).expect("the folder for files").count()
+}
+
+on_both! {
+    async fn a_picture_is_made_anew_and_shown(world: World) {
+        let nell = world.member("nell").await;
+        let room = nell.makes_room("Repair café").await;
+        let file = nell.uploads(&room, "hall & more.png", &png()).await.is(201).json();
+        let url = format!("/files/{}/{}/hall%20%26%20more%2Epng", room.id, text(&file["id"]));
+        let expected = json!({
+            "id": file["id"], "name": "hall & more.png", "media_type": "image/webp", "bytes": file["bytes"],
+            "width": 48, "height": 32, "url": url,
+        });
+        assert_eq!(file, expected);
+        let answer = nell.gets(&url).await.is(200);
+        assert_eq!(answer.header("content-type"), "image/webp");
+        assert_eq!(answer.header("content-disposition"), "inline; filename*=UTF-8''hall%20%26%20more%2Epng");
+        assert_eq!(answer.header("x-content-type-options"), "nosniff");
+        assert!(answer.header("cache-control").contains("private"), "{answer:?}");
+        assert_eq!(Some(answer.bytes.len() as i64), file["bytes"].as_i64());
+        let shown = image::load_from_memory_with_format(&answer.bytes, ImageFormat::WebP).expect("a picture");
+        assert_eq!(shown.to_rgb8().get_pixel(10, 10), &Rgb([50, 70, 90]), "and it is the same picture");
+    }
+
+    async fn a_photo_tells_nothing_of_where_it_was_taken(world: World) {
+        let nell = world.member("nell").await;
+        let room = nell.makes_room("Repair café").await;
+        assert!(contains(&photo(), SECRET));
+        let file = nell.uploads(&room, "IMG_1.jpg", &photo()).await.is(201).json();
+        assert_eq!(file["media_type"], "image/jpeg");
+        assert_eq!((&file["width"], &file["height"]), (&json!(20), &json!(40)), "it stands upright");
+        let bytes = nell.gets(&text(&file["url"])).await.is(200).bytes;
+        assert!(!contains(&bytes, SECRET) && !contains(&bytes, "Exif"));
+        let kept = std::fs::read(world.home.data().join("files").join(text(&file["id"]))).expect("the file");
+        assert_eq!(kept, bytes, "nor does what is kept");
+        let hidden = [png(), b"<script>alert(1)</script>".to_vec()].concat();
+        let file = nell.uploads(&room, "a.png", &hidden).await.is(201).json();
+        let bytes = nell.gets(&text(&file["url"])).await.is(200).bytes;
+        assert!(!contains(&bytes, "script"), "nor is a second file hidden in it");
+    }
+
+    async fn every_kind_of_picture_that_browsers_show_is_shown(world: World) {
+        let nell = world.member("nell").await;
+        let room = nell.makes_room("Repair café").await;
+        let drawing: DynamicImage = RgbaImage::from_pixel(8, 6, Rgba([9, 9, 9, 100])).into();
+        for (format, kind) in [
+            (ImageFormat::Png, "image/webp"),
+            (ImageFormat::WebP, "image/webp"),
+            (ImageFormat::Gif, "image/gif"),
+        ] {
+            let file = nell.uploads(&room, "a.bin", &encoded(&drawing, format)).await.is(201).json();
+            assert_eq!((&file["media_type"], &file["width"]), (&json!(kind), &json!(8)), "{format:?}");
+            let answer = nell.gets(&text(&file["url"])).await.is(200);
+            assert_eq!(answer.header("content-type"), kind);
+            let shown = image::load_from_memory(&answer.bytes).expect("a picture");
+            assert_eq!((shown.width(), shown.height()), (8, 6), "{format:?}");
+        }
+        let wide: DynamicImage = RgbImage::new(4000, 100).into();
+        let file = nell.uploads(&room, "a.png", &encoded(&wide, ImageFormat::Png)).await.is(201).json();
+        assert_eq!(
+            (&file["width"], &file["height"]),
+            (&json!(2560), &json!(64)),
+            "as large as a screen shows"
+        );
+    }
+
+    async fn every_other_file_is_downloaded_and_never_shown(world: World) {
+        let nell = world.member("nell").await;
+        let room = nell.makes_room("Repair café").await;
+        let svg = r#"<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>"#;
+        for (name, bytes) in [
+            ("notes.txt", "Hello".as_bytes()),
+            ("page.html", b"<!doctype html><script>alert(1)</script>"),
+            ("drawing.svg", svg.as_bytes()),
+            ("paper.pdf", b"%PDF-1.7 and so on"),
+            ("zeros", &[0; 100]),
+        ] {
+            let file = nell.uploads(&room, name, bytes).await.is(201).json();
+            assert_eq!(file["media_type"], "application/octet-stream", "{name}");
+            assert_eq!((&file["width"], &file["height"]), (&json!(null), &json!(null)));
+            assert_eq!(file["bytes"], json!(bytes.len()));
+            let answer = nell.gets(&text(&file["url"])).await.is(200);
+            assert_eq!(answer.header("content-type"), "application/octet-stream", "{name}");
+            assert!(answer.header("content-disposition").starts_with("attachment; "), "{name}");
+            assert!(answer.header("content-security-policy").contains("default-src 'self'"));
+            assert_eq!(answer.header("x-content-type-options"), "nosniff");
+            assert_eq!(answer.bytes, bytes, "{name}");
+        }
+        let file = nell.uploads(&room, "../../etc/pass wd", b"x").await.is(201).json();
+        assert_eq!(file["name"], "pass wd", "a name leads nowhere");
+    }
+
+    async fn a_file_is_said_with_a_message(world: World) {
+        let [nell, ify] = world.members(["nell", "ify"]).await;
+        let room = nell.makes_room("Repair café").await;
+        let teo = world.guest("Teo").await;
+        let (one, two) = (
+            teo.uploads(&room, "hall.png", &png()).await.is(201).json(),
+            teo.uploads(&room, "notes.txt", b"Hello").await.is(201).json(),
+        );
+        let said = says_with(&teo, &room, "Two files", &[&one, &two]).await.is(201).json();
+        assert_eq!(said["attachments"], json!([one, two]));
+        let alone = teo.uploads(&room, "alone.txt", b"Hello").await.is(201).json();
+        let silent = says_with(&teo, &room, "", &[&alone]).await.is(201).json();
+        assert_eq!((&silent["body"], &silent["attachments"]), (&json!(""), &json!([alone])));
+        assert_eq!(nell.messages(&room).await, json!([said, silent]));
+        let page = ify.opens(&room.page("")).await;
+        let picture = page.all("img").into_iter().find(|img| img.get("alt") == Some("hall.png"));
+        let picture = picture.expect("the picture is shown");
+        assert_eq!(picture.get("src"), one["url"].as_str());
+        assert!(page.says("notes.txt"));
+        says_with(&teo, &room, "", &[]).await.is(422);
+        let third = teo.uploads(&room, "third.txt", b"Hello").await.is(201).json();
+        let form = [("body", "By the form"), ("attachments", third["id"].as_str().expect("an id"))];
+        let browser = teo.asks(Method::POST, &room.page("/messages")).form(&form);
+        teo.hears(browser).await.is(303);
+        assert_eq!(nell.messages(&room).await[2]["attachments"], json!([third]));
+    }
+
+    async fn only_those_in_the_room_get_its_files(world: World) {
+        let [nell, ify] = world.members(["nell", "ify"]).await;
+        let (room, tide) = (nell.makes_room("Repair café").await, ify.makes_room("Tide").await);
+        let file = nell.uploads(&room, "hall.png", &png()).await.is(201).json();
+        says_with(&nell, &room, "", &[&file]).await.is(201);
+        let url = text(&file["url"]);
+        let teo = world.guest("Teo").await;
+        ify.gets(&url).await.is(404);
+        teo.fetches(&url).await.is(404);
+        let stranger = world.stranger().gets(&url).await;
+        assert!(stranger.status == 401 || stranger.status == 303, "{stranger:?}");
+        ify.opens_link(&room).await.is(200);
+        teo.opens_link(&room).await.is(200);
+        ify.gets(&url).await.is(200);
+        assert_eq!(teo.fetches(&url).await.is(200).header("content-type"), "image/webp");
+        let id = text(&file["id"]);
+        for path in [
+            format!("/files/{}/{id}/hall.png", tide.id),
+            format!("/files/{}/1/hall.png", room.id),
+            format!("/files/{}/x/hall.png", room.id),
+            format!("/files/x/{id}/hall.png"),
+            format!("/files/{}/..%2F..%2Fchitter.db/x", room.id),
+            format!("/files/0/{id}/hall.png"),
+        ] {
+            ify.gets(&path).await.is(404);
+        }
+        nell.removes(&room, &teo.id).await.is(204);
+        teo.fetches(&url).await.is(404);
+        ify.leaves(&room).await.is(204);
+        ify.gets(&url).await.is(404);
+    }
+
+    async fn a_file_is_said_once_by_the_one_who_sent_it_and_where_it_was_sent(world: World) {
+        let [nell, ify] = world.members(["nell", "ify"]).await;
+        let (room, tide) = (nell.makes_room("Repair café").await, nell.makes_room("Tide").await);
+        let file = nell.uploads(&room, "a.txt", b"Hello").await.is(201).json();
+        let why = "One of the files is not there any more. Attach it anew.";
+        assert_eq!(says_with(&ify, &room, "Mine", &[&file]).await.is(422).problem(), why);
+        assert_eq!(says_with(&nell, &tide, "Elsewhere", &[&file]).await.is(422).problem(), why);
+        assert_eq!(says_with(&nell, &room, "Twice", &[&file, &file]).await.is(422).problem(), why);
+        says_with(&nell, &room, "Once", &[&file]).await.is(201);
+        assert_eq!(says_with(&nell, &room, "Again", &[&file]).await.is(422).problem(), why);
+        assert_eq!(says_with(&nell, &room, "None", &[&json!({ "id": "17" })]).await.is(422).problem(), why);
+        let eleven = [&file; 11];
+        says_with(&nell, &room, "Many", &eleven).await.is(422);
+        assert_eq!(nell.bodies(&room).await, ["Once"]);
+        assert_eq!(nell.messages(&tide).await, json!([]));
+    }
+
+    async fn a_file_goes_with_its_message(world: World) {
+        let nell = world.member("nell").await;
+        let room = nell.makes_room("Repair café").await;
+        let (gone, stays) = (
+            nell.uploads(&room, "a.png", &png()).await.is(201).json(),
+            nell.uploads(&room, "b.txt", b"Hello").await.is(201).json(),
+        );
+        let said = says_with(&nell, &room, "Look", &[&gone]).await.is(201).json();
+        says_with(&nell, &room, "And here", &[&stays]).await.is(201);
+        let path = room.api(&format!("/messages/{}", text(&said["id"])));
+        nell.calls(Method::PATCH, &path, &json!({ "body": "Look here" })).await.is(200);
+        assert!(is_kept(&world, &gone) && is_kept(&world, &stays));
+        nell.does(Method::DELETE, &path).await.is(204);
+        nell.gets(&text(&gone["url"])).await.is(404);
+        world.outbox_empties().await;
+        assert!(!is_kept(&world, &gone), "its bytes are gone from the disk");
+        assert!(is_kept(&world, &stays));
+        nell.gets(&text(&stays["url"])).await.is(200);
+        assert_eq!(kept(&world), 1);
+    }
+
+    async fn what_can_t_be_taken_is_refused_and_leaves_nothing(world: World) {
+        let nell = world.member("nell").await;
+        let room = nell.makes_room("Repair café").await;
+        let mut damaged = png();
+        damaged.truncate(damaged.len() / 2);
+        let mut wrong = png();
+        let middle = wrong.len() / 2;
+        wrong[middle..middle + 8].fill(0);
+        let vast = [
+            b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR\xff\xff\xff\xff\xff\xff\xff\xff\x08\x06\0\0\0" as &[u8],
+            &[0; 64],
+        ];
+        for bytes in
+            [&damaged, &wrong, &b"\xff\xd8\xff\xe0 no jpeg".to_vec(), &b"GIF89a".to_vec(), &vast.concat()]
+        {
+            let answer = nell.uploads(&room, "a.png", bytes).await.is(422);
+            assert_eq!(
+                answer.problem(),
+                "That picture is damaged, or larger than we can show. Try another copy of it."
+            );
+        }
+        let answer = nell.uploads(&room, "a.txt", b"").await.is(422);
+        assert_eq!(answer.problem(), "That file is empty.");
+        let answer = nell.uploads(&room, "a.bin", &vec![b'x'; 20 * MB + 1]).await.is(422);
+        assert_eq!(answer.problem(), "That file is larger than 20 MB. Send a smaller one.");
+        // Which of the two limits is met first depends on how the bytes arrive.
+        let answer = nell.uploads(&room, "a.bin", &vec![b'x'; 25 * MB]).await;
+        assert!(matches!(answer.status, 413 | 422), "{answer:?}");
+        answer.problem();
+        let other = nell.upload(&room, "photo", "a.txt", b"Hello");
+        assert_eq!(
+            nell.sends(other).await.is(422).problem(),
+            "There is no file in it: send one as multipart/form-data, in the field file."
+        );
+        let path = room.api("/attachments");
+        for (kind, body) in [
+            ("multipart/form-data; boundary=x", "no boundary at all"),
+            ("multipart/form-data", "x"),
+            ("application/json", "{}"),
+            ("text/plain", "Hello"),
+        ] {
+            let answer =
+                nell.sends(nell.request(Method::POST, &path).header("content-type", kind).body(body)).await;
+            assert!(matches!(answer.status, 400 | 415 | 422), "{kind}: {answer:?}");
+            answer.problem();
+        }
+        nell.does(Method::POST, &path).await.problem();
+        world.stranger().uploads(&room, "a.txt", b"Hello").await.is(401);
+        assert_eq!(world.counts("SELECT COUNT(*) FROM attachments").await, 0);
+        assert_eq!(kept(&world), 0, "nothing is left on the disk");
+        let largest = nell.uploads(&room, "a.bin", &vec![b'x'; 20 * MB]).await.is(201).json();
+        assert_eq!(largest["bytes"], json!(20 * MB));
+    }
+
+    async fn what_is_never_said_goes_after_a_day(world: World) {
+        let nell = world.member("nell").await;
+        let room = nell.makes_room("Repair café").await;
+        let said = nell.uploads(&room, "said.txt", b"Hello").await.is(201).json();
+        says_with(&nell, &room, "", &[&said]).await.is(201);
+        let never = nell.uploads(&room, "never.txt", b"Hello").await.is(201).json();
+        world.pass(Duration::from_secs(20 * 3600));
+        let late = nell.uploads(&room, "late.txt", b"Hello").await.is(201).json();
+        nell.gets(&text(&never["url"])).await.is(200);
+        world.pass(Duration::from_secs(5 * 3600));
+        until("what was never said to go", || async { (!is_kept(&world, &never)).then_some(()) }).await;
+        nell.gets(&text(&never["url"])).await.is(404);
+        says_with(&nell, &room, "Too late", &[&never]).await.is(422);
+        says_with(&nell, &room, "In time", &[&late]).await.is(201);
+        assert!(is_kept(&world, &said));
+        assert_eq!(each(&nell.messages(&room).await, "body"), ["", "In time"]);
+    }
+}

@@ -1,0 +1,116 @@
+//! A room to take along.
+
+use futures_util::future::join_all;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::common::{Person, Room, Talks, World, each, text};
+
+on_both! {
+    async fn a_room_where_nothing_was_said_can_be_taken_along(world: World) {
+        let nell = world.member("nell").await;
+        let room = nell.makes_room("Quiet <b> & \"more\"").await;
+        let answer = nell.gets(&room.page("/export.json")).await.is(200);
+        assert_eq!(answer.header("content-type"), "application/json");
+        assert!(
+            answer.header("content-disposition").starts_with("attachment; filename=\"room-2026-11-20.json\"")
+        );
+        let export = answer.json();
+        assert_eq!(export["messages"], Value::Array(Vec::new()));
+        assert_eq!(export["room"]["name"], "Quiet <b> & \"more\"");
+        assert_eq!(export["room"]["id"], room.id);
+        assert_eq!(export["exported_at"], "2026-11-20T12:00:00.000Z");
+    }
+
+    async fn a_room_where_nothing_was_said_can_be_read(world: World) {
+        let nell = world.member("nell").await;
+        let room = nell.makes_room("Quiet <b> & \"more\"").await;
+        let answer = nell.gets(&room.page("/export.html")).await.is(200);
+        assert!(answer.header("content-disposition").starts_with("attachment; "));
+        let page = answer.page();
+        assert_eq!(page.heading(), "Quiet <b> & \"more\"");
+        assert!(page.0.ends_with("</html>\n"), "it is whole");
+    }
+
+    async fn everything_that_was_said_is_in_it_for_programs(world: World) {
+        let (nell, room) = a_lively_room(&world).await;
+        let export = nell.gets(&room.page("/export.json")).await.is(200).json();
+        assert_eq!(export["messages"], nell.messages(&room).await, "as the API tells it");
+    }
+
+    async fn everything_that_was_said_is_in_it_to_be_read_and_escaped(world: World) {
+        let (nell, room) = a_lively_room(&world).await;
+        let html = nell.gets(&room.page("/export.html")).await.is(200).page();
+        assert!(!html.0.contains("<script") && !html.0.contains("<i>"), "{}", html.0);
+        assert!(html.0.contains("&lt;script&gt;alert(2)&lt;/script&gt;"), "{}", html.0);
+        let base = world.app().config.base_url.as_str();
+        assert!(html.0.contains(&format!("href=\"{base}/@ify\"")), "{}", html.0);
+        assert!(html.says("Teo <i>") && html.says("This message was deleted."));
+        assert!(!html.says("A secret"), "what was taken back is not in it");
+        assert_eq!(html.all("li").len(), 3);
+    }
+
+    async fn only_the_owner_takes_it_along(world: World) {
+        let [nell, ify] = world.members(["nell", "ify"]).await;
+        let room = nell.makes_room("Repair café").await;
+        nell.says(&room, "Between us").await;
+        ify.opens_link(&room).await.is(200);
+        let teo = world.guest_with_browser("Teo").await;
+        for ending in ["json", "html"] {
+            let path = room.page(&format!("/export.{ending}"));
+            for person in [&ify, &teo] {
+                let answer = person.gets(&path).await.is(403);
+                assert!(answer.page().says("Only the room’s owner can do that."));
+            }
+            let door = world.stranger().gets(&path).await.is(303).location();
+            assert!(door.starts_with("/session/new?next="), "{door}");
+        }
+    }
+
+    async fn a_long_lived_room_is_whole_for_programs(world: World) {
+        let (nell, room) = a_long_lived_room(&world).await;
+        let export = nell.gets(&room.page("/export.json")).await.is(200).json();
+        let messages = &export["messages"];
+        let seqs: Vec<_> = messages.as_array().expect("messages").iter().map(|m| m["seq"].as_i64()).collect();
+        assert_eq!(seqs, (1..=600).map(Some).collect::<Vec<_>>());
+        let mut bodies = each(messages, "body");
+        bodies.sort();
+        bodies.dedup();
+        assert_eq!(bodies.len(), 600);
+    }
+
+    async fn a_long_lived_room_is_whole_to_be_read(world: World) {
+        let (nell, room) = a_long_lived_room(&world).await;
+        let html = nell.gets(&room.page("/export.html")).await.is(200).page();
+        assert_eq!(html.all("li").len(), 600);
+        assert!(html.says("message 599") && html.0.ends_with("</html>\n"));
+        nell.does(Method::DELETE, &room.api("")).await.is(204);
+        nell.gets(&room.page("/export.html")).await.is(404);
+    }
+}
+
+/// A room with words that would do something if they were not escaped, an edit and a gap.
+async fn a_lively_room(world: &World) -> (Person, Room) {
+    let [nell, ify] = world.members(["nell", "ify"]).await;
+    let room = nell.makes_room("Repair café").await;
+    let teo = world.guest("Teo <i>").await;
+    let path = |message: &Value| room.api(&format!("/messages/{}", text(&message["id"])));
+    let first = nell.says(&room, "<script>alert(1)</script> & `a < b`").await;
+    teo.says(&room, "See https://x.example/?a=1&b=2 @ify").await;
+    let gone = ify.says(&room, "A secret that I take back").await;
+    ify.does(Method::DELETE, &path(&gone)).await.is(204);
+    let edit = json!({ "body": "<script>alert(2)</script>" });
+    nell.calls(Method::PATCH, &path(&first), &edit).await.is(200);
+    (nell, room)
+}
+
+/// A room with 600 messages, more than are read at once.
+async fn a_long_lived_room(world: &World) -> (Person, Room) {
+    let nell = world.member("nell").await;
+    let room = nell.makes_room("Repair café").await;
+    for hundred in 0..6 {
+        let bodies: Vec<_> = (0..100).map(|n| format!("message {}", hundred * 100 + n)).collect();
+        join_all(bodies.iter().map(|body| nell.says(&room, body))).await;
+    }
+    (nell, room)
+}

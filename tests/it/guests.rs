@@ -1,0 +1,344 @@
+//! Guests: a name, and one is in; and what becomes of them.
+
+use std::time::Duration;
+
+use reqwest::Method;
+use serde_json::json;
+
+use crate::common::{Answer, PASSWORD, Person, Room, Talks, World, each, text, until};
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// A key that looks like one and opens nothing.
+const NO_KEY: &str = "kq7Xv2mTfB9sLw0eRzUa1g";
+
+/// Asks for a guest's session.
+async fn asks_to_be_called(who: &Person, name: &str) -> Answer {
+    who.calls(Method::POST, "/api/v1/sessions", &json!({ "name": name })).await
+}
+
+on_both! {
+    async fn a_program_comes_in_with_a_name_and_gets_a_token(world: World) {
+        let nell = world.member("nell").await;
+        let room = nell.makes_room("Repair café").await;
+        let answer = asks_to_be_called(&world.stranger(), "  Teo   Lind ").await.is(201);
+        assert_eq!(answer.header("set-cookie"), "", "a program has no cookie jar");
+        let session = answer.json();
+        let id = text(&session["account"]["id"]);
+        let expected = json!({ "id": id, "kind": "guest", "username": null, "name": "Teo Lind" });
+        assert_eq!(session["account"], expected);
+        let token = text(&session["token"]);
+        assert!(token.len() >= 43, "256 bits of randomness");
+
+        let program = world.stranger();
+        let with = |token: &str| program.request(Method::GET, &room.api("")).bearer_auth(token);
+        assert_eq!(program.sends(with(&token)).await.is(200).json()["name"], "Repair café");
+        let shouted = program.request(Method::GET, &room.api(""));
+        program.sends(shouted.header("authorization", format!("BEARER {token}"))).await.is(200);
+        assert_eq!(nell.names(&room).await, ["Nell Ashby", "Teo Lind"]);
+    }
+
+    async fn a_token_that_opens_nothing_is_told_so(world: World) {
+        let nell = world.member("nell").await;
+        let room = nell.makes_room("Repair café").await;
+        for authorization in
+            ["Bearer wrong", "Bearer ", "Bearer", "Basic bmVsbDpwdw==", "wrong", "Bearer a b"]
+        {
+            // Even where a cookie would do: a program that says who it is means it.
+            for path in [room.api(""), room.api("/messages"), "/api/v1/rooms".into()] {
+                let request = nell.request(Method::GET, &path).header("authorization", authorization);
+                let answer = nell.sends(request).await.is(401);
+                assert_eq!(answer.header("www-authenticate"), "Bearer", "{authorization} {path}");
+                assert_eq!(answer.problem(), "Log in first.");
+            }
+        }
+        let answer = world.stranger().fetches("/api/v1/rooms").await.is(401);
+        assert_eq!(answer.header("www-authenticate"), "Bearer");
+    }
+
+    async fn a_program_ends_its_session(world: World) {
+        let nell = world.member("nell").await;
+        let room = nell.makes_room("Repair café").await;
+        let teo = world.guest("Teo").await;
+        teo.says(&room, "Is the door open?").await;
+        teo.does(Method::DELETE, "/api/v1/sessions/current").await.is(204);
+        teo.tries_to_say(&room, "Hello?").await.is(401);
+        teo.does(Method::DELETE, "/api/v1/sessions/current").await.is(401);
+        world.stranger().does(Method::DELETE, "/api/v1/sessions/current").await.is(401);
+        assert_eq!(nell.bodies(&room).await, ["Is the door open?"]);
+    }
+
+    async fn a_name_that_can_t_be_taken_is_refused_with_a_reason(world: World) {
+        let long = "x".repeat(51);
+        for (name, why) in [
+            ("", "Tell us what to call you."),
+            (" \u{200B} ", "There is a character in it that can’t be seen. Type it anew."),
+            (" ", "Tell us what to call you."),
+            (&long, "That is 51 characters, and there is room for 50. Take out 1."),
+            ("\u{202E}oeT", "There is a character in it that can’t be seen. Type it anew."),
+            ("Te\u{200B}o", "There is a character in it that can’t be seen. Type it anew."),
+            ("Te\no", "This has to fit on one line."),
+            ("admin", "That name is kept for the house. Choose another."),
+            ("A d m i n", "That name is kept for the house. Choose another."),
+            ("АDMIN", "That name is kept for the house. Choose another."),
+            ("Chitter", "That name is kept for the house. Choose another."),
+            ("m0derator", "That name is kept for the house. Choose another."),
+        ] {
+            let answer = asks_to_be_called(&world.stranger(), name).await.is(422);
+            assert_eq!(answer.problem(), why, "{name:?}");
+            assert_eq!(answer.json()["faults"][0]["field"], "name", "{name:?}");
+            let answer = world.stranger().posts("/session/new", &[("name", name)]).await.is(422);
+            assert_eq!(answer.header("set-cookie"), "", "{name:?}");
+            assert_eq!(answer.page().complaint("name").as_deref(), Some(why), "{name:?}");
+            assert_eq!(answer.page().value("name"), name, "what was typed is kept");
+        }
+        let answer = world.stranger().calls(Method::POST, "/api/v1/sessions", &json!({})).await.is(422);
+        assert_eq!(answer.problem(), "Tell us what to call you.");
+        let odd = json!({ "name": "Teo", "admin": true });
+        world.stranger().calls(Method::POST, "/api/v1/sessions", &odd).await.is(422);
+        assert_eq!(world.counts("SELECT COUNT(*) FROM accounts").await, 0, "nobody came in");
+        asks_to_be_called(&world.stranger(), &"é".repeat(50)).await.is(201);
+        asks_to_be_called(&world.stranger(), "ليلى").await.is(201);
+    }
+
+    async fn nobody_passes_for_a_member(world: World) {
+        world.members(["nell", "ify"]).await;
+        for name in [
+            "Nell Ashby",
+            "nell",
+            "NELL",
+            "NeII",
+            "ne11",
+            "Νell",
+            "Ｎｅｌｌ",
+            "n e l l",
+            "@nell",
+            "Nèll",
+            "Ne|l Ashby",
+            "Ifeoma  Okafor",
+            "lfeoma 0kafor",
+            "ify",
+            "lfy",
+        ] {
+            let answer = asks_to_be_called(&world.stranger(), name).await.is(422);
+            let why = answer.problem();
+            assert!(why.ends_with("log in; if not, choose another name."), "{name}: {why}");
+            let page = world.stranger().posts("/session/new", &[("name", name)]).await.is(422).page();
+            assert!(page.complaint("name").is_some(), "{name}");
+        }
+        for name in ["Nelly", "Nell Quince", "Ella", "Teo"] {
+            asks_to_be_called(&world.stranger(), name).await.is(201);
+        }
+        asks_to_be_called(&world.stranger(), "Teo").await.is(201);
+    }
+
+    async fn whoever_opens_a_link_in_a_browser_is_asked_for_a_name_and_is_in(world: World) {
+        let [nell, ify] = world.members(["nell", "ify"]).await;
+        let (café, tide) = (nell.makes_room("Repair café").await, ify.makes_room("Tide").await);
+        let teo = world.stranger();
+        let door = teo.gets(&café.page("")).await.is(303).location();
+        assert!(door.starts_with("/session/new?next="), "{door}");
+        let page = teo.opens(&door).await;
+        assert_eq!(page.heading(), "What should we call you?");
+        assert!(page.says("One person in “Repair café”"), "{}", page.0);
+        let next = page.value("next");
+        assert_eq!(next, café.page(""));
+        assert_eq!(nell.names(&café).await, ["Nell Ashby"], "nobody is in before they have a name");
+        let answer = teo.posts("/session/new", &[("name", "Teo"), ("next", &next)]).await.is(303);
+        assert_eq!(answer.location(), café.page(""));
+        assert!(answer.header("set-cookie").contains("HttpOnly"));
+        assert_eq!(teo.opens(&café.page("")).await.heading(), "Repair café");
+        assert_eq!(nell.names(&café).await, ["Nell Ashby", "Teo"]);
+        assert!(teo.opens(&tide.page("")).await.says("You are here as a guest."), "nobody asks again");
+        let id = |people: serde_json::Value| text(&people[1]["account"]["id"]);
+        assert_eq!(id(nell.people(&café).await), id(ify.people(&tide).await), "the same in every room");
+        assert_eq!(teo.gets(&door).await.is(303).location(), café.page(""), "whoever has a name goes on");
+        let again = teo.posts("/session/new", &[("name", "Oskar"), ("next", &next)]).await.is(303);
+        assert_eq!(again.header("set-cookie"), "", "one name is enough");
+    }
+
+    async fn the_door_leads_to_no_other_site(world: World) {
+        for next in ["https://evil.example/", "//evil.example", "/\\evil.example", "javascript:alert(1)"] {
+            let teo = world.stranger();
+            let answer = teo.posts("/session/new", &[("name", "Teo"), ("next", next)]).await.is(303);
+            assert_eq!(answer.location(), "/", "{next}");
+            let query = format!("/session/new?next={}", next.replace('/', "%2F"));
+            assert_eq!(teo.gets(&query).await.is(303).location(), "/", "{next}");
+            assert_eq!(world.stranger().opens(&query).await.value("next"), "/", "{next}");
+        }
+        world.stranger().gets(&format!("/session/new?next=%2Frooms%2F{NO_KEY}")).await.is(404);
+    }
+
+    async fn a_key_that_opens_nothing_is_the_same_for_everyone(world: World) {
+        let nell = world.member("nell").await;
+        let room = nell.makes_room("Repair café").await;
+        let teo = world.guest("Teo").await;
+        let (stranger, browser) = (world.stranger(), world.guest_with_browser("Oskar").await);
+        let mut almost = room.key.clone();
+        almost.replace_range(0..1, if almost.starts_with('a') { "b" } else { "a" });
+        for key in [NO_KEY, "x", &almost, "%00", "..%2F", &"a".repeat(500)] {
+            for path in ["", "/about", "/search?q=hello", "/leave", "/delete", "/export.json"] {
+                let path = format!("/rooms/{key}{path}");
+                for person in [&nell, &stranger, &browser] {
+                    assert_eq!(person.gets(&path).await.is(404).page().heading(), "Nothing here", "{path}");
+                }
+            }
+            for path in ["/messages", "/read", "/leave", "/link", "/hooks", "/delete", "/about"] {
+                let path = format!("/rooms/{key}{path}");
+                for person in [&nell, &stranger, &browser] {
+                    person
+                        .posts(&path, &[("body", "Hello"), ("name", "Mine"), ("hook_name", "CI")])
+                        .await
+                        .is(404);
+                }
+            }
+            let wrong = Room { id: room.id.clone(), key: key.into() };
+            for path in ["", "/messages", "/participants", "/search?q=hello"] {
+                nell.fetches(&wrong.api(path)).await.is(404).problem();
+                teo.fetches(&wrong.api(path)).await.is(404).problem();
+                stranger.fetches(&wrong.api(path)).await.is(404).problem();
+            }
+            teo.tries_to_say(&wrong, "Hello").await.is(404);
+            nell.tries_to_say(&wrong, "Hello").await.is(404);
+            stranger.tries_to_say(&wrong, "Hello").await.is(404);
+        }
+        stranger.fetches(&room.api("")).await.is(401);
+        stranger.tries_to_say(&room, "Hello").await.is(401);
+        assert_eq!(nell.names(&room).await, ["Nell Ashby"]);
+    }
+
+    async fn guests_do_not_do_what_members_do(world: World) {
+        let nell = world.member("nell").await;
+        let peep = nell.peeps("Good morning").await;
+        let (browser, teo) = (world.guest_with_browser("Oskar").await, world.guest("Teo").await);
+        for (path, field) in [
+            ("/peeps".to_owned(), "body"),
+            (format!("/peeps/{peep}"), "body"),
+            (format!("/peeps/{peep}/like"), "likes"),
+            (format!("/peeps/{peep}/delete"), "x"),
+            ("/settings".to_owned(), "x"),
+        ] {
+            browser.posts(&path, &[(field, "true")]).await.is(401);
+        }
+        teo.calls(Method::POST, "/api/v1/statuses", &json!({ "status": "spam" })).await.is(401).problem();
+        teo.does(Method::POST, &format!("/api/v1/statuses/{peep}/favourite")).await.is(401).problem();
+        let door = browser.gets("/settings").await.is(303).location();
+        assert!(door.starts_with("/login?next="), "{door}");
+        assert!(browser.opens("/login").await.says("Log in"), "a guest can still log in as a member");
+        assert_eq!(nell.opens("/").await.words(), ["Good morning"]);
+        teo.fetches("/api/v1/timelines/public").await.is(200);
+    }
+
+    async fn a_guest_who_signs_up_keeps_every_room_and_word(world: World) {
+        let nell = world.member("nell").await;
+        let room = nell.makes_room("Repair café").await;
+        let teo = world.guest_with_browser("Teo").await;
+        let mine = teo.makes_room("Teo’s corner").await;
+        let said = teo.says(&room, "I bring my own stool.").await;
+        nell.says(&room, "Good.").await;
+        let before = said["account"].clone();
+        assert_eq!((&before["kind"], &before["username"]), (&json!("guest"), &json!(null)));
+        let token = teo.cookies();
+
+        let form = teo.opens(&format!("/signup?next={}", room.page(""))).await;
+        assert_eq!(form.value("next"), room.page(""));
+        teo.signs_up_with("teo@harbour.example", "short", "Teo Lind", "teo").await.is(422);
+        teo.fetches(&room.api("")).await.is(200);
+        teo.signs_up_with("teo@harbour.example", PASSWORD, "Teo Lind", "teo").await.is(303);
+        assert!(teo.is_logged_in().await);
+        let now = teo.messages(&room).await[0]["account"].clone();
+        let expected = json!({ "id": before["id"], "kind": "member", "username": "teo", "name": "Teo Lind" });
+        assert_eq!(now, expected, "the same account under its new name");
+        let rooms = teo.fetches("/api/v1/rooms").await.json();
+        let mut names = each(&rooms, "name");
+        names.sort();
+        assert_eq!(names, ["Repair café", "Teo’s corner"]);
+        teo.alters(&mine, &json!({ "name": "Teo’s" })).await.is(200);
+        let edit = room.api(&format!("/messages/{}", text(&said["id"])));
+        teo.calls(Method::PATCH, &edit, &json!({ "body": "I bring two." })).await.is(200);
+        assert_eq!(nell.names(&room).await, ["Nell Ashby", "Teo Lind"]);
+
+        assert_ne!(teo.cookies(), token);
+        let (name, secret) = token.split_once('=').expect("a cookie");
+        let thief = world.stranger();
+        let request =
+            thief.request(Method::GET, "/api/v1/rooms").header("cookie", format!("{name}={secret}"));
+        thief.sends(request).await.is(401);
+        let request = thief.request(Method::GET, "/api/v1/rooms").bearer_auth(secret);
+        thief.sends(request).await.is(401);
+        let elsewhere = teo.at_another_device();
+        elsewhere.logs_in("teo", PASSWORD).await.is(303);
+        assert_eq!(each(&elsewhere.fetches("/api/v1/rooms").await.json(), "name").len(), 2);
+    }
+
+    async fn two_guests_of_one_name_are_told_apart(world: World) {
+        let nell = world.member("nell").await;
+        let (room, tide) = (nell.makes_room("Repair café").await, nell.makes_room("Tide").await);
+        let (first, second, third) =
+            (world.guest("Teo").await, world.guest("Teo").await, world.guest("TEO").await);
+        for (guest, words) in [(&first, "one"), (&second, "two"), (&third, "three")] {
+            guest.says(&room, words).await;
+        }
+        let names = |list: serde_json::Value| {
+            list.as_array().expect("messages").iter().map(|m| text(&m["account"]["name"])).collect::<Vec<_>>()
+        };
+        assert_eq!(names(nell.messages(&room).await), ["Teo", "Teo 2", "TEO 3"]);
+        assert_eq!(nell.names(&room).await, ["Nell Ashby", "Teo", "Teo 2", "TEO 3"]);
+        second.says(&tide, "alone here").await;
+        assert_eq!(names(nell.messages(&tide).await), ["Teo"], "elsewhere it has its own name");
+        first.leaves(&room).await.is(204);
+        let fourth = world.guest("Teo").await;
+        fourth.says(&room, "four").await;
+        assert_eq!(
+            names(nell.messages(&room).await),
+            ["Teo", "Teo 2", "TEO 3", "Teo 4"],
+            "whose words are there still counts"
+        );
+    }
+
+    async fn a_guest_who_looks_like_someone_in_the_room_gets_a_number_too(world: World) {
+        let teo = world.guest_with_browser("Teo").await;
+        let room = teo.makes_room("Repair café").await;
+        teo.signs_up_with("teo@harbour.example", PASSWORD, "Captain", "teo").await.is(303);
+        let nell = world.member("nell").await;
+        let oskar = world.guest("Oskar").await;
+        oskar.opens_link(&room).await.is(200);
+        let look_alike = world.guest("0skar").await;
+        look_alike.opens_link(&room).await.is(200);
+        world.pass(Duration::from_secs(1));
+        nell.opens_link(&room).await.is(200);
+        assert_eq!(nell.names(&room).await, ["Captain", "Oskar", "0skar 2", "Nell Ashby"]);
+    }
+
+    async fn a_guest_who_is_silent_for_a_month_is_let_go(world: World) {
+        let nell = world.member("nell").await;
+        let room = nell.makes_room("Repair café").await;
+        let (teo, oskar) = (world.guest("Teo").await, world.guest("Oskar").await);
+        let browser = world.guest_with_browser("Layla").await;
+        teo.says(&room, "I was here.").await;
+        oskar.says(&room, "So was I.").await;
+        browser.says(&room, "And I.").await;
+        world.pass(20 * DAY);
+        oskar.says(&room, "I still am.").await;
+        world.pass(11 * DAY);
+        let gone = || async { (teo.fetches("/api/v1/rooms").await.status == 401).then_some(()) };
+        until("the silent guest to be let go", gone).await;
+        teo.tries_to_say(&room, "Hello?").await.is(401);
+        let door = browser.gets(&room.page("")).await.is(303).location();
+        assert!(door.starts_with("/session/new"), "a browser is a stranger again: {door}");
+        oskar.says(&room, "Anyone?").await;
+        assert_eq!(
+            nell.bodies(&room).await,
+            ["I was here.", "So was I.", "And I.", "I still am.", "Anyone?"],
+            "what they said stays"
+        );
+        assert_eq!(nell.messages(&room).await[0]["account"]["name"], "Teo");
+        assert_eq!(nell.names(&room).await, ["Nell Ashby", "Oskar"]);
+        assert_eq!(nell.fetches(&room.api("")).await.json()["participants"], 2);
+        browser.signs_up_with("l@x.org", PASSWORD, "Layla", "layla").await.is(303);
+        assert_ne!(
+            text(&browser.says(&room, "Back.").await["account"]["id"]),
+            text(&nell.messages(&room).await[2]["account"]["id"])
+        );
+    }
+}

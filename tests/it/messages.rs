@@ -1,0 +1,347 @@
+//! Messages: saying something in a room, and what is told of it.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::common::{Answer, Room, Talks, World, each, text};
+
+/// The path of a message.
+fn path(room: &Room, message: &Value) -> String {
+    room.api(&format!("/messages/{}", text(&message["id"])))
+}
+
+fn seqs(messages: &Value) -> Vec<i64> {
+    let messages = messages.as_array().expect("a list of messages");
+    messages.iter().map(|message| message["seq"].as_i64().expect("a number")).collect()
+}
+
+/// The path of the page that the `Link` header calls so.
+fn link(answer: &Answer, rel: &str) -> Option<String> {
+    let mut links = answer.header("link").split(", ");
+    let link = links.find(|link| link.ends_with(&format!("rel=\"{rel}\"")))?;
+    let url = link.strip_prefix('<')?.split('>').next()?;
+    Some(url[url.find("/api/").expect("a path")..].to_owned())
+}
+
+async fn posts(who: &impl Talks, room: &Room, body: &Value) -> Answer {
+    who.calls(Method::POST, &room.api("/messages"), body).await
+}
+
+async fn keyed(who: &impl Talks, room: &Room, key: &str, body: &str) -> Answer {
+    let request = who.asks(Method::POST, &room.api("/messages")).header("idempotency-key", key);
+    who.hears(request.json(&json!({ "body": body }))).await
+}
+
+on_both! {
+    async fn a_message_is_told_with_all_that_stands_around_it(world: World) {
+        let [nell, _ify] = world.members(["nell", "ify"]).await;
+        let room = nell.makes_room("Repair café").await;
+        let answer =
+            nell.tries_to_say(&room, " Hello @ify & <b> #row\r\nhttps://row.example/ ").await.is(201);
+        let said = answer.json();
+        let base = world.app().config.base_url.as_str().to_owned();
+        let expected = json!({
+            "id": said["id"], "room_id": room.id, "seq": 1, "change": said["change"],
+            "body": "Hello @ify & <b> #row\nhttps://row.example/",
+            "html": format!(
+                "Hello <a class=\"mention\" href=\"{base}/@ify\">@ify</a> &amp; &lt;b&gt; #row<br>\n\
+                 <a href=\"https://row.example/\" rel=\"nofollow noopener noreferrer ugc\">row.example/</a>"
+            ),
+            "account": {
+                "id": said["account"]["id"], "kind": "member", "username": "nell", "name": "Nell Ashby",
+            },
+            "reply_to": null, "reactions": [], "attachments": [],
+            "created_at": "2026-11-20T12:00:00.000Z", "edited_at": null, "deleted_at": null,
+        });
+        assert_eq!(said, expected);
+        assert!(said["change"].is_i64() && text(&said["account"]["id"]).parse::<i64>().is_ok());
+        assert_eq!(nell.fetches(&path(&room, &said)).await.is(200).json(), said);
+        assert_eq!(nell.messages(&room).await, json!([said]));
+        let teo = world.guest("Teo").await;
+        let next = teo.says(&room, "Hi").await;
+        let account = json!({ "id": teo.id, "kind": "guest", "username": null, "name": "Teo" });
+        assert_eq!((&next["seq"], &next["account"]), (&json!(2), &account));
+        assert!(next["change"].as_i64() > said["change"].as_i64());
+        assert_eq!(nell.says(&room, "three").await["seq"], 3);
+    }
+
+    async fn a_message_has_1_to_4000_characters(world: World) {
+        let nell = world.member("nell").await;
+        let room = nell.makes_room("Repair café").await;
+        for (body, why) in [
+            (json!({}), "Write something first."),
+            (json!({ "body": "" }), "Write something first."),
+            (json!({ "body": " \n\u{200B}" }), "Write something first."),
+            (
+                json!({ "body": "x".repeat(4001) }),
+                "That is 4001 characters, and there is room for 4000. Take out 1.",
+            ),
+            (
+                json!({ "body": "a\u{0}b" }),
+                "There is a hidden control character (U+0000) in it. Take it out.",
+            ),
+        ] {
+            let answer = posts(&nell, &room, &body).await.is(422);
+            assert_eq!(answer.problem(), why);
+            assert_eq!(answer.json()["faults"][0]["field"], "body");
+        }
+        assert_eq!(nell.messages(&room).await, json!([]));
+        for body in ["x".to_owned(), "x".repeat(4000), "👨‍👩‍👧‍👦".repeat(4000)] {
+            assert_eq!(nell.says(&room, &body).await["body"], body);
+        }
+    }
+
+    async fn code_stays_as_it_was_written(world: World) {
+        let nell = world.member("nell").await;
+        let room = nell.makes_room("Repair café").await;
+        for (body, html) in [
+            ("run `rm <dir> @nell`", "run <code>rm &lt;dir&gt; @nell</code>"),
+            (
+                "so:\n```rust\nif a < b {\n\n    #x\n}\n```\nok",
+                "so:<pre><code>if a &lt; b {\n\n    #x\n}</code></pre>ok",
+            ),
+            ("a ` b", "a ` b"),
+            ("`<script>`", "<code>&lt;script&gt;</code>"),
+        ] {
+            assert_eq!(nell.says(&room, body).await["html"], html, "{body}");
+        }
+    }
+
+    async fn messages_come_in_stretches(world: World) {
+        let nell = world.member("nell").await;
+        let room = nell.makes_room("Repair café").await;
+        let empty = nell.fetches(&room.api("/messages")).await.is(200);
+        assert_eq!((empty.json(), empty.header("link")), (json!([]), ""));
+        for n in 1..=120 {
+            nell.says(&room, &n.to_string()).await;
+        }
+        let get = |query: &'static str| {
+            let (nell, path) = (nell.clone(), room.api(&format!("/messages{query}")));
+            async move { nell.fetches(&path).await.is(200) }
+        };
+        for (query, from, to) in [
+            ("", 71, 120),
+            ("?limit=3", 118, 120),
+            ("?before=11&limit=3", 8, 10),
+            ("?before=3", 1, 2),
+            ("?since=0&limit=2", 1, 2),
+            ("?since=100", 101, 120),
+            ("?since=-5&limit=1", 1, 1),
+            ("?limit=1000", 1, 120),
+            ("?limit=0", 120, 120),
+            ("?limit=-3", 120, 120),
+            ("?before=99999&limit=1", 120, 120),
+        ] {
+            assert_eq!(seqs(&get(query).await.json()), (from..=to).collect::<Vec<_>>(), "{query}");
+        }
+        for query in ["?since=120", "?before=1", "?before=-9", "?since=9223372036854775807"] {
+            assert_eq!(get(query).await.json(), json!([]), "{query}");
+        }
+        for query in ["?since=x", "?before=1.5", "?limit=9223372036854775808"] {
+            let answer = nell.fetches(&room.api(&format!("/messages{query}"))).await;
+            assert!(matches!(answer.status, 400 | 422), "{query}: {answer:?}");
+            answer.problem();
+        }
+        let mut backwards = Vec::new();
+        let mut page = get("?limit=50").await;
+        loop {
+            backwards.splice(0..0, seqs(&page.json()));
+            match link(&page, "prev") {
+                Some(older) => page = nell.fetches(&older).await.is(200),
+                None => break,
+            }
+        }
+        assert_eq!(backwards, (1..=120).collect::<Vec<_>>());
+        let page = get("?since=0&limit=100").await;
+        let newer = link(&page, "next").expect("there is more");
+        assert_eq!(seqs(&nell.fetches(&newer).await.is(200).json()), (101..=120).collect::<Vec<_>>());
+    }
+
+    async fn an_answer_quotes_what_it_answers(world: World) {
+        let [nell, ify] = world.members(["nell", "ify"]).await;
+        let (room, tide) = (nell.makes_room("Repair café").await, nell.makes_room("Tide").await);
+        let question = nell.says(&room, &format!("Who has a key? {}", "x".repeat(300))).await;
+        let foreign = nell.says(&tide, "elsewhere").await;
+        let answer =
+            posts(&ify, &room, &json!({ "body": "I do.", "reply_to": question["id"] })).await.is(201).json();
+        let quote = &answer["reply_to"];
+        assert_eq!((&quote["id"], &quote["seq"]), (&question["id"], &json!(1)));
+        assert_eq!(
+            (&quote["account_id"], &quote["name"]),
+            (&question["account"]["id"], &json!("Nell Ashby"))
+        );
+        let excerpt = text(&quote["excerpt"]);
+        assert!(excerpt.starts_with("Who has a key?") && excerpt.chars().count() <= 121, "{excerpt}");
+        let by_number =
+            json!({ "body": "As a number", "reply_to": text(&question["id"]).parse::<i64>().ok() });
+        posts(&ify, &room, &by_number).await.is(201);
+        let edit = json!({ "body": "Who has the key?" });
+        nell.calls(Method::PATCH, &path(&room, &question), &edit).await.is(200);
+        let quote = ify.fetches(&path(&room, &answer)).await.json()["reply_to"].clone();
+        assert_eq!(quote["excerpt"], "Who has the key?", "the quote is what it says now");
+        nell.does(Method::DELETE, &path(&room, &question)).await.is(204);
+        let quote = ify.fetches(&path(&room, &answer)).await.json()["reply_to"].clone();
+        assert!(!quote.to_string().contains("key"), "what was deleted is not quoted: {quote}");
+        for id in [&question["id"], &foreign["id"], &json!("17"), &json!(0), &json!("-1")] {
+            let refused = posts(&ify, &room, &json!({ "body": "x", "reply_to": id })).await.is(422);
+            assert_eq!(refused.problem(), "The message you answer has been deleted.", "{id}");
+            assert_eq!(refused.json()["faults"][0]["field"], "reply_to");
+        }
+        assert_eq!(nell.messages(&room).await.as_array().map(Vec::len), Some(3));
+    }
+
+    async fn with_a_key_a_message_is_said_once(world: World) {
+        let [nell, ify] = world.members(["nell", "ify"]).await;
+        let (room, tide) = (nell.makes_room("Repair café").await, nell.makes_room("Tide").await);
+        let first = keyed(&nell, &room, "k", "Hello").await.is(201).json();
+        assert_eq!(keyed(&nell, &room, "k", "Hello").await.is(201).json(), first);
+        let in_json = json!({ "body": "Hello", "idempotency_key": "k" });
+        assert_eq!(posts(&nell, &room, &in_json).await.is(201).json(), first, "in JSON, too");
+        let other = keyed(&nell, &room, "k", "Something else").await.is(409);
+        assert_eq!(other.problem(), "Something else was said with that key. Send this once more.");
+        keyed(&ify, &room, "k", "Something else").await.is(201);
+        keyed(&nell, &tide, "k", "Something else").await.is(201);
+        nell.calls(Method::PATCH, &path(&room, &first), &json!({ "body": "Hello, all" })).await.is(200);
+        assert_eq!(keyed(&nell, &room, "k", "Hello").await.is(201).json()["id"], first["id"]);
+        nell.does(Method::DELETE, &path(&room, &first)).await.is(204);
+        keyed(&nell, &room, "k", "Hello").await.is(409);
+        assert_eq!(nell.bodies(&room).await, ["", "Something else"]);
+        for key in [String::new(), "x".repeat(256), "\u{e9}".into()] {
+            let odd = json!({ "body": "Hello", "idempotency_key": key });
+            posts(&nell, &room, &odd).await.is(422).problem();
+        }
+    }
+
+    async fn twenty_tries_at_once_say_it_once(world: World) {
+        let nell = world.member("nell").await;
+        let room = nell.makes_room("Repair café").await;
+        let answers = join_all((0..20).map(|_| keyed(&nell, &room, "k", "Hello"))).await;
+        let first = answers[0].json();
+        for answer in answers {
+            assert_eq!(answer.is(201).json(), first);
+        }
+        assert_eq!(nell.messages(&room).await, json!([first]));
+        assert_eq!(nell.says(&room, "next").await["seq"], 2, "and no number is lost");
+    }
+
+    async fn many_who_talk_at_once_get_numbers_without_gaps(world: World) {
+        let nell = world.member("nell").await;
+        let room = nell.makes_room("Repair café").await;
+        let mut guests = Vec::new();
+        for n in 0..10u8 {
+            guests.push(world.guest(&format!("Guest of {}", char::from(b'a' + n))).await);
+        }
+        let talking = guests.iter().map(|guest| {
+            let room = room.clone();
+            async move {
+                let mut own = Vec::new();
+                for n in 0..20 {
+                    own.push(guest.says(&room, &n.to_string()).await["seq"].as_i64().expect("a number"));
+                }
+                own
+            }
+        });
+        let told = join_all(talking).await;
+        assert!(told.iter().all(|own| own.is_sorted()), "each hears its own in order");
+        let mut all: Vec<i64> = told.into_iter().flatten().collect();
+        all.sort_unstable();
+        assert_eq!(all, (1..=200).collect::<Vec<_>>());
+        let messages = nell.messages(&room).await;
+        assert_eq!(seqs(&messages), (1..=200).collect::<Vec<_>>());
+        let room = nell.opens_link(&room).await.json();
+        assert_eq!(
+            (&room["last_seq"], &room["participants"], &room["unread"]),
+            (&json!(200), &json!(11), &json!(200))
+        );
+    }
+
+    async fn one_edits_one_s_own_words(world: World) {
+        let [nell, ify] = world.members(["nell", "ify"]).await;
+        let room = nell.makes_room("Repair café").await;
+        let said = ify.says(&room, "On Wensday @nell").await;
+        world.pass(Duration::from_secs(5));
+        let same =
+            ify.calls(Method::PATCH, &path(&room, &said), &json!({ "body": " On Wensday @nell " })).await;
+        assert_eq!(same.is(200).json(), said, "no change is no edit");
+        let edit = json!({ "body": "On Wednesday <b>" });
+        let edited = ify.calls(Method::PATCH, &path(&room, &said), &edit).await.is(200).json();
+        assert_eq!(
+            (&edited["body"], &edited["html"]),
+            (&json!("On Wednesday <b>"), &json!("On Wednesday &lt;b&gt;"))
+        );
+        assert_eq!(edited["edited_at"], "2026-11-20T12:00:05.000Z");
+        for member in ["id", "seq", "created_at", "account"] {
+            assert_eq!(edited[member], said[member]);
+        }
+        assert!(edited["change"].as_i64() > said["change"].as_i64());
+        assert_eq!(nell.messages(&room).await, json!([edited]));
+        let teo = world.guest("Teo").await;
+        let never = json!({ "body": "Never" });
+        for answer in [
+            nell.calls(Method::PATCH, &path(&room, &said), &never).await,
+            teo.calls(Method::PATCH, &path(&room, &said), &never).await,
+        ] {
+            assert_eq!(answer.is(403).problem(), "Only the one who said something can change it.");
+        }
+        for body in [json!({}), json!({ "body": "" }), json!({ "body": "x".repeat(4001) }), json!({ "x": 1 })]
+        {
+            ify.calls(Method::PATCH, &path(&room, &said), &body).await.is(422).problem();
+        }
+        world.stranger().calls(Method::PATCH, &path(&room, &said), &never).await.is(401);
+        for id in ["1", "0", "x", "9223372036854775808"] {
+            ify.calls(Method::PATCH, &room.api(&format!("/messages/{id}")), &never).await.is(404).problem();
+        }
+        assert_eq!(nell.bodies(&room).await, ["On Wednesday <b>"]);
+        let found = nell.fetches(&room.api("/search?q=wensday")).await.json();
+        assert_eq!(found, json!([]), "the words of before are not found");
+    }
+
+    async fn what_is_deleted_leaves_a_gap(world: World) {
+        let [nell, ify, joerg] = world.members(["nell", "ify", "joerg"]).await;
+        let room = ify.makes_room("Repair café").await;
+        let teo = world.guest("Teo").await;
+        let mine = teo.says(&room, "one").await;
+        let spam = joerg.says(&room, "two").await;
+        let owners = ify.says(&room, "three").await;
+        let more = joerg.says(&room, "four").await;
+        nell.opens_link(&room).await.is(200);
+        for answer in [
+            teo.does(Method::DELETE, &path(&room, &spam)).await,
+            joerg.does(Method::DELETE, &path(&room, &owners)).await,
+        ] {
+            assert_eq!(
+                answer.is(403).problem(),
+                "Only the one who said something, or the room’s owner, can delete it."
+            );
+        }
+        world.stranger().does(Method::DELETE, &path(&room, &mine)).await.is(401);
+        world.pass(Duration::from_secs(5));
+        teo.does(Method::PUT, &format!("{}/reactions/%E2%98%95", path(&room, &spam))).await.is(200);
+        teo.does(Method::DELETE, &path(&room, &mine)).await.is(204);
+        ify.does(Method::DELETE, &path(&room, &spam)).await.is(204);
+        nell.does(Method::DELETE, &path(&room, &more)).await.is(204); // she keeps the place
+        let messages = nell.messages(&room).await;
+        assert_eq!(seqs(&messages), [1, 2, 3, 4]);
+        assert_eq!(each(&messages, "body"), ["", "", "three", ""]);
+        let gap = &messages[1];
+        assert_eq!((&gap["html"], &gap["deleted_at"]), (&json!(""), &json!("2026-11-20T12:00:05.000Z")));
+        assert_eq!(
+            (&gap["reactions"], &gap["attachments"], &gap["reply_to"]),
+            (&json!([]), &json!([]), &json!(null))
+        );
+        assert!(gap["change"].as_i64() > messages[2]["change"].as_i64());
+        assert_eq!(messages[2]["deleted_at"], json!(null));
+        for answer in [
+            teo.does(Method::DELETE, &path(&room, &mine)).await,
+            teo.calls(Method::PATCH, &path(&room, &mine), &json!({ "body": "again" })).await,
+            teo.does(Method::PUT, &format!("{}/reactions/%E2%98%95", path(&room, &mine))).await,
+        ] {
+            answer.is(404).problem();
+        }
+        assert_eq!(world.counts("SELECT COUNT(*) FROM reactions").await, 0);
+        assert_eq!(nell.says(&room, "five").await["seq"], 5);
+    }
+}

@@ -1,0 +1,216 @@
+//! Reacting to messages, and finding them again; and requests that make no sense.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::common::{Answer, Person, Room, Talks, World, each, text};
+
+/// The path of an emoji under a message.
+fn under(room: &Room, message: &Value, emoji: &str) -> String {
+    room.api(&format!("/messages/{}/reactions/{}", text(&message["id"]), encoded(emoji)))
+}
+
+fn search(room: &Room, q: &str) -> String {
+    room.api(&format!("/search?q={}", encoded(q)))
+}
+
+fn encoded(text: &str) -> String {
+    percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
+}
+
+async fn searches(who: &impl Talks, room: &Room, q: &str) -> Vec<String> {
+    each(&who.fetches(&search(room, q)).await.is(200).json(), "body")
+}
+
+async fn sends_text(who: &Person, method: Method, path: &str, body: &'static str) -> Answer {
+    who.sends(who.request(method, path).header("content-type", "application/json").body(body)).await
+}
+
+on_both! {
+    async fn an_emoji_counts_once_for_each(world: World) {
+        let [nell, ify] = world.members(["nell", "ify"]).await;
+        let room = nell.makes_room("Repair café").await;
+        let said = nell.says(&room, "Coffee is ready").await;
+        let teo = world.guest("Teo").await;
+        for emoji in ["☕", "👩‍👩‍👧‍👦", "❤️"] {
+            teo.does(Method::PUT, &under(&room, &said, emoji)).await.is(200);
+            world.pass(std::time::Duration::from_secs(1));
+        }
+        let once = ify.does(Method::PUT, &under(&room, &said, "☕")).await.is(200).json();
+        let twice = ify.does(Method::PUT, &under(&room, &said, "☕")).await.is(200).json();
+        assert_eq!(once, twice);
+        let ifys = nell.people(&room).await[2]["account"]["id"].clone();
+        let expected = json!([
+            { "emoji": "☕", "count": 2, "accounts": [teo.id, ifys] },
+            { "emoji": "👩‍👩‍👧‍👦", "count": 1, "accounts": [teo.id] },
+            { "emoji": "❤️", "count": 1, "accounts": [teo.id] },
+        ]);
+        assert_eq!(nell.messages(&room).await[0]["reactions"], expected);
+        assert_eq!(twice["edited_at"], json!(null), "a reaction is no edit");
+        teo.does(Method::DELETE, &under(&room, &said, "☕")).await.is(200);
+        let gone = teo.does(Method::DELETE, &under(&room, &said, "☕")).await.is(200).json();
+        assert_eq!(gone["reactions"][0], json!({ "emoji": "👩‍👩‍👧‍👦", "count": 1, "accounts": [teo.id] }));
+        assert_eq!(gone["reactions"][2], json!({ "emoji": "☕", "count": 1, "accounts": [ifys] }));
+        assert!(gone["change"].as_i64() > twice["change"].as_i64());
+    }
+
+    async fn what_is_no_emoji_is_no_reaction(world: World) {
+        let nell = world.member("nell").await;
+        let room = nell.makes_room("Repair café").await;
+        let said = nell.says(&room, "Hello").await;
+        for emoji in ["a", "1", "ok", "☕☕", "☕a", "<b>", "é", "/", "\0"] {
+            let answer = nell.does(Method::PUT, &under(&room, &said, emoji)).await;
+            assert!(matches!(answer.status, 404 | 422), "{emoji:?}: {answer:?}");
+            answer.problem();
+        }
+        let refused = nell.does(Method::PUT, &under(&room, &said, "a")).await.is(422);
+        assert_eq!(refused.problem(), "A reaction is one emoji.");
+        nell.does(Method::PUT, &room.api(&format!("/messages/{}/reactions/%FF", text(&said["id"]))))
+            .await
+            .problem();
+        nell.does(Method::PUT, &room.api("/messages/17/reactions/%E2%98%95")).await.is(404).problem();
+        world.stranger().does(Method::PUT, &under(&room, &said, "☕")).await.is(401).problem();
+        assert_eq!(nell.messages(&room).await, json!([said]), "nothing has changed");
+    }
+
+    async fn twenty_kinds_of_emoji_are_enough(world: World) {
+        let [nell, ify] = world.members(["nell", "ify"]).await;
+        let room = nell.makes_room("Repair café").await;
+        let said = nell.says(&room, "Hello").await;
+        let emoji: Vec<String> =
+            (0..21).map(|n| char::from_u32(0x1F600 + n).expect("a face").to_string()).collect();
+        for face in &emoji[..20] {
+            nell.does(Method::PUT, &under(&room, &said, face)).await.is(200);
+        }
+        let refused = ify.does(Method::PUT, &under(&room, &said, &emoji[20])).await.is(422);
+        assert_eq!(refused.problem(), "There are twenty kinds of emoji under it already. Use one of them.");
+        ify.does(Method::PUT, &under(&room, &said, &emoji[19])).await.is(200);
+        nell.does(Method::DELETE, &under(&room, &said, &emoji[0])).await.is(200);
+        ify.does(Method::PUT, &under(&room, &said, &emoji[20])).await.is(200);
+        let reactions = nell.messages(&room).await[0]["reactions"].clone();
+        assert_eq!(reactions.as_array().map(Vec::len), Some(20));
+    }
+
+    async fn those_who_react_at_once_are_all_counted(world: World) {
+        let nell = world.member("nell").await;
+        let room = nell.makes_room("Repair café").await;
+        let said = nell.says(&room, "Hello").await;
+        let mut guests = Vec::new();
+        for n in 0..12u8 {
+            guests.push(world.guest(&format!("Guest of {}", char::from(b'a' + n))).await);
+        }
+        let path = under(&room, &said, "👍");
+        let reacting = guests.iter().map(|guest| guest.does(Method::PUT, &path));
+        for answer in futures_util::future::join_all(reacting).await {
+            answer.is(200);
+        }
+        let told = nell.messages(&room).await[0]["reactions"][0].clone();
+        assert_eq!((&told["count"], told["accounts"].as_array().map(Vec::len)), (&json!(12), Some(12)));
+    }
+
+    async fn words_are_found_without_regard_to_case_and_accents(world: World) {
+        let nell = world.member("nell").await;
+        let room = nell.makes_room("Repair café").await;
+        let tide = nell.makes_room("Tide").await;
+        nell.says(&tide, "A stool elsewhere").await;
+        for words in
+            ["A Stool with three legs", "Jörg’s CAFÉ stool", "100% of it", "100 of_it", r"C:\temp", "ليلى"]
+        {
+            nell.says(&room, words).await;
+        }
+        let gone = nell.says(&room, "a stool taken back").await;
+        nell.does(Method::DELETE, &room.api(&format!("/messages/{}", text(&gone["id"])))).await.is(204);
+        for (q, found) in [
+            ("stool", vec!["Jörg’s CAFÉ stool", "A Stool with three legs"]),
+            ("STOOL", vec!["Jörg’s CAFÉ stool", "A Stool with three legs"]),
+            ("cafe", vec!["Jörg’s CAFÉ stool"]),
+            ("CAFÉ", vec!["Jörg’s CAFÉ stool"]),
+            ("jorg stool", vec!["Jörg’s CAFÉ stool"]),
+            ("legs  stool", vec!["A Stool with three legs"]),
+            ("stool anchor", vec![]),
+            ("100%", vec!["100% of it"]),
+            ("0%", vec!["100% of it"]),
+            ("%%", vec![]),
+            ("__", vec![]),
+            ("of_it", vec!["100 of_it"]),
+            (r"\temp", vec![r"C:\temp"]),
+            ("ليلى", vec!["ليلى"]),
+            ("taken back", vec![]),
+            ("'; DROP TABLE messages; --", vec![]),
+        ] {
+            assert_eq!(searches(&nell, &room, q).await, found, "{q}");
+        }
+        for q in ["", "a", " a ", "é", "%"] {
+            let refused = nell.fetches(&search(&room, q)).await.is(422);
+            assert_eq!(refused.problem(), "Look for two letters or more.", "{q:?}");
+        }
+        nell.fetches(&room.api("/search")).await.is(422);
+        let few = nell.fetches(&room.api("/search?q=stool&limit=1")).await.is(200).json();
+        assert_eq!(each(&few, "body"), ["Jörg’s CAFÉ stool"]);
+        let older = nell.fetches(&room.api("/search?q=stool&before=2")).await.is(200).json();
+        assert_eq!(each(&older, "body"), ["A Stool with three legs"]);
+        let teo = world.guest("Teo").await;
+        assert_eq!(searches(&teo, &room, "stool").await.len(), 2);
+    }
+
+    async fn a_message_is_only_where_it_was_said(world: World) {
+        let [nell, ify] = world.members(["nell", "ify"]).await;
+        let (room, other) = (nell.makes_room("Repair café").await, ify.makes_room("Tide").await);
+        let said = nell.says(&room, "Between us").await;
+        let id = text(&said["id"]);
+        let there = other.api(&format!("/messages/{id}"));
+        ify.fetches(&there).await.is(404).problem();
+        nell.calls(Method::PATCH, &there, &json!({ "body": "moved" })).await.is(404).problem();
+        ify.does(Method::DELETE, &there).await.is(404).problem();
+        ify.does(Method::PUT, &format!("{there}/reactions/%E2%98%95")).await.is(404).problem();
+        assert_eq!(nell.messages(&room).await, json!([said]));
+        for id in ["1", "0", "-1", "x", "%00", "9223372036854775808"] {
+            nell.fetches(&room.api(&format!("/messages/{id}"))).await.is(404).problem();
+        }
+    }
+
+    async fn what_is_not_the_json_we_expect_is_a_problem(world: World) {
+        let nell = world.member("nell").await;
+        let room = nell.makes_room("Repair café").await;
+        let said = nell.says(&room, "Hello").await;
+        let before = nell.opens_link(&room).await.json();
+        let (messages, one) = (room.api("/messages"), room.api(&format!("/messages/{}", text(&said["id"]))));
+        for (method, path) in [
+            (Method::POST, "/api/v1/sessions".to_owned()),
+            (Method::POST, "/api/v1/rooms".to_owned()),
+            (Method::PATCH, room.api("")),
+            (Method::POST, room.api("/link")),
+            (Method::POST, messages.clone()),
+            (Method::PATCH, one.clone()),
+            (Method::PUT, room.api("/read")),
+            (Method::POST, room.api("/hooks")),
+        ] {
+            for body in ["", "{", "nonsense", "null", "7", "\"x\"", "{\"name\": }", "{\"body\": \"\\ud800\"}"]
+            {
+                let answer = sends_text(&nell, method.clone(), &path, body).await.is(422);
+                assert!(!answer.problem().is_empty(), "{method} {path} {body}");
+            }
+            let request = nell.request(method.clone(), &path).header("content-type", "text/plain").body("x");
+            nell.sends(request).await.is(422).problem();
+        }
+        for body in [
+            json!({ "body": 7 }),
+            json!({ "body": null }),
+            json!({ "body": ["x"] }),
+            json!({ "body": "x", "unknown": 1 }),
+            json!({ "body": "x", "reply_to": "x" }),
+            json!({ "body": "x", "reply_to": {} }),
+            json!({ "body": "x", "attachments": "1" }),
+            json!({ "body": "x", "attachments": ["x"] }),
+            json!({ "body": "x", "idempotency_key": 7 }),
+        ] {
+            nell.calls(Method::POST, &messages, &body).await.is(422).problem();
+        }
+        assert_eq!(nell.opens_link(&room).await.json(), before);
+        assert_eq!(nell.messages(&room).await, json!([said]));
+        nell.does(Method::PUT, &messages).await.is(405).problem();
+        let vast = json!({ "body": "x".repeat(2 * 1024 * 1024) });
+        let answer = nell.tries(nell.request(Method::POST, &messages).json(&vast)).await;
+        assert!(answer.is_err() || answer.is_ok_and(|answer| answer.status == 413));
+    }
+}

@@ -1,0 +1,244 @@
+//! Rooms in a browser without scripts: pages and plain forms.
+
+use reqwest::Method;
+use serde_json::json;
+
+use crate::common::{Page, Person, Room, Talks, World, text};
+
+/// The words of the messages on a room's page, or of those found, from the top.
+fn shown(page: &Page) -> Vec<String> {
+    let list = page.0.find("<ol ").map_or("", |at| &page.0[at..]);
+    let list = Page(list[..list.find("</ol>").expect("a list of messages")].into());
+    let lines = list.all("div").into_iter();
+    lines.filter(|div| div.get("class") == Some("words")).map(|div| div.text()).collect()
+}
+
+/// Says something by the form on the page, as a browser sends it.
+async fn says_by_form(who: &Person, room: &Room, body: &str) {
+    let page = who.opens(&room.page("")).await;
+    let form = [
+        ("body", body),
+        ("reply_to", &page.value("reply_to")),
+        ("idempotency_key", &page.value("idempotency_key")),
+    ];
+    let to = who.posts(&room.page("/messages"), &form).await.is(303).location();
+    assert!(to.starts_with(&room.page("#m")), "back to what was said: {to}");
+}
+
+on_both! {
+    async fn the_pages_of_a_room_are_there_for_members_and_guests(world: World) {
+        let nell = world.member("nell").await;
+        let teo = world.guest_with_browser("Teo").await;
+        assert!(nell.opens("/rooms").await.says("No rooms yet"));
+        let to = nell.posts("/rooms", &[("name", "Repair <café> & \"more\"")]).await.is(303).location();
+        let room = Room { key: to.strip_prefix("/rooms/").expect("a room").into(), id: String::new() };
+        for person in [&nell, &teo] {
+            for path in [room.page(""), room.page("/about")] {
+                assert_eq!(person.opens(&path).await.heading(), "Repair <café> & \"more\"", "{path}");
+            }
+            assert_eq!(
+                person.opens(&room.page("/search")).await.heading(),
+                "Search in Repair <café> & \"more\""
+            );
+            assert_eq!(
+                person.opens(&room.page("/leave")).await.heading(),
+                "Leave “Repair <café> & \"more\"”?"
+            );
+            let list = person.opens("/rooms").await;
+            let rows = list.all("li").into_iter().map(|row| row.text()).collect::<Vec<_>>();
+            assert!(rows.iter().any(|row| row.contains("Repair <café>")), "{rows:?}");
+        }
+        assert!(teo.opens(&room.page("")).await.says("You are here as a guest."));
+        assert!(!nell.opens(&room.page("")).await.says("You are here as a guest."));
+        for words in
+            ["Room and link", "Make a new link", "Programs that post here", "Take it along", "Remove Teo"]
+        {
+            assert!(nell.opens(&room.page("/about")).await.says(words), "{words}");
+            assert!(!teo.opens(&room.page("/about")).await.says(words), "{words}");
+        }
+        let share = nell.opens(&room.page("")).await;
+        let link =
+            share.all("input").into_iter().find(|input| input.get("id") == Some("link")).expect("the link");
+        assert_eq!(
+            link.get("value"),
+            Some(&*format!("{}{}", world.app().config.base_url.as_str(), room.page("")))
+        );
+        assert!(
+            share.all("svg").iter().any(|svg| svg.get("class") == Some("qr") && svg.inner.contains("path"))
+        );
+        for path in ["/rooms".to_owned(), room.page(""), room.page("/about"), room.page("/search")] {
+            let door = world.stranger().gets(&path).await.is(303).location();
+            assert!(door.starts_with("/session/new?next="), "{path}: {door}");
+            let answer = teo.gets(&path).await.is(200);
+            assert!(!answer.header("cache-control").contains("public"), "{path} is for those inside");
+        }
+    }
+
+    async fn something_is_said_by_the_plain_form(world: World) {
+        let nell = world.member("nell").await;
+        let room = nell.makes_room("Repair café").await;
+        assert!(nell.opens(&room.page("")).await.says("It is quiet in here"));
+        let teo = world.guest_with_browser("Teo").await;
+        says_by_form(&teo, &room, "Is the <b>door</b> open?\nI bring `a stool`.").await;
+        says_by_form(&nell, &room, "It is.").await;
+        for person in [&nell, &teo] {
+            let page = person.opens(&room.page("")).await;
+            assert_eq!(shown(&page), ["Is the <b>door</b> open?\nI bring a stool.", "It is."]);
+            assert!(page.says("Teo") && page.says("guest") && page.says("Nell Ashby"));
+        }
+        assert_eq!(
+            world.stranger().posts(&room.page("/messages"), &[("body", "Hello")]).await.is(401).status,
+            401
+        );
+    }
+
+    async fn the_same_form_sent_twice_says_it_once(world: World) {
+        let nell = world.member("nell").await;
+        let room = nell.makes_room("Repair café").await;
+        let key = nell.opens(&room.page("")).await.value("idempotency_key");
+        assert!(key.len() >= 16);
+        for _ in 0..3 {
+            let form = [("body", "Hello"), ("idempotency_key", key.as_str())];
+            nell.posts(&room.page("/messages"), &form).await.is(303);
+        }
+        assert_eq!(nell.bodies(&room).await, ["Hello"]);
+        let form = [("body", "Something else"), ("idempotency_key", key.as_str())];
+        let page = nell.posts(&room.page("/messages"), &form).await.is(409).page();
+        assert_eq!(page.value("body"), "Something else", "what was typed is kept");
+        assert_ne!(page.value("idempotency_key"), key, "and the next try says it");
+        let form = [("body", "Something else"), ("idempotency_key", &page.value("idempotency_key"))];
+        nell.posts(&room.page("/messages"), &form).await.is(303);
+        assert_eq!(nell.bodies(&room).await, ["Hello", "Something else"]);
+    }
+
+    async fn a_refused_form_keeps_the_words(world: World) {
+        let nell = world.member("nell").await;
+        let room = nell.makes_room("Repair café").await;
+        nell.says(&room, "said before").await;
+        let long = format!("{} & <b>", "x".repeat(3995));
+        for (body, why) in [
+            ("", "Write something first."),
+            ("  \n ", "Write something first."),
+            (&*long, "That is 4001 characters, and there is room for 4000. Take out 1."),
+            ("a\u{7}b", "There is a hidden control character (U+0007) in it. Take it out."),
+        ] {
+            let page = nell.posts(&room.page("/messages"), &[("body", body)]).await.is(422).page();
+            assert_eq!(page.complaint("body").as_deref(), Some(why));
+            assert_eq!(page.value("body"), body, "what was typed is kept");
+            assert_eq!(page.heading(), "Repair café");
+            assert_eq!(shown(&page), ["said before"]);
+        }
+        for (field, value) in
+            [("reply_to", "x"), ("reply_to", "17"), ("attachments", "x"), ("attachments", "17")]
+        {
+            let form = [("body", "Hello & <b>"), (field, value)];
+            let page = nell.posts(&room.page("/messages"), &form).await.is(422).page();
+            assert_eq!(page.value("body"), "Hello & <b>", "{field}={value}");
+        }
+        assert_eq!(nell.bodies(&room).await, ["said before"]);
+    }
+
+    async fn one_turns_the_pages_back(world: World) {
+        let [nell, ify] = world.members(["nell", "ify"]).await;
+        let room = nell.makes_room("Repair café").await;
+        for n in 1..=120 {
+            nell.says(&room, &format!("message {n}")).await;
+        }
+        ify.opens_link(&room).await.is(200);
+        let said = |from: i32, to: i32| (from..=to).map(|n| format!("message {n}")).collect::<Vec<_>>();
+        let page = ify.opens(&room.page("")).await;
+        assert_eq!(shown(&page), said(71, 120));
+        assert_eq!(page.link("Newest messages"), None);
+        let older = page.link("Older messages").expect("there are older ones");
+        let page = ify.opens(&older).await;
+        assert_eq!(shown(&page), said(21, 70));
+        assert_eq!(page.link("Newest messages"), Some(room.page("")));
+        let page = ify.opens(&page.link("Older messages").expect("there are older ones")).await;
+        assert_eq!(shown(&page), said(1, 20));
+        assert_eq!(page.link("Older messages"), None);
+        let page = ify.opens(&room.page("?at=30")).await;
+        assert!(shown(&page).contains(&"message 30".to_owned()));
+        for odd in [
+            "?before=0",
+            "?before=-5",
+            "?before=99999",
+            "?at=9223372036854775807",
+            "?at=-9223372036854775808",
+        ] {
+            ify.opens(&room.page(odd)).await;
+        }
+        assert_eq!(ify.gets(&room.page("?before=x")).await.status / 100, 4);
+    }
+
+    async fn what_is_new_is_marked_and_a_deleted_message_is_a_gap(world: World) {
+        let [nell, ify] = world.members(["nell", "ify"]).await;
+        let room = nell.makes_room("Repair café").await;
+        nell.says(&room, "one").await;
+        ify.says(&room, "two").await;
+        let three = text(&nell.says(&room, "three").await["id"]);
+        let page = ify.opens(&room.page("")).await;
+        assert!(page.says("New since you left"));
+        assert!(!nell.opens(&room.page("")).await.says("New since you left"), "not before one’s own words");
+        ify.posts(&room.page("/read"), &[]).await.is(303);
+        assert!(!ify.opens(&room.page("")).await.says("New since you left"));
+        let reply = json!({ "body": "an answer", "reply_to": three });
+        ify.calls(Method::POST, &room.api("/messages"), &reply).await.is(201);
+        nell.does(Method::DELETE, &room.api(&format!("/messages/{three}"))).await.is(204);
+        let page = ify.opens(&room.page("")).await;
+        assert_eq!(shown(&page), ["one", "two", "an answer"]);
+        assert!(page.says("This message was deleted.") && !page.says("three"));
+    }
+
+    async fn words_are_found_on_the_search_page(world: World) {
+        let nell = world.member("nell").await;
+        let room = nell.makes_room("Repair café").await;
+        for words in ["A stool with three legs", "The CAFÉ is open", "<b>bold</b> stool"] {
+            nell.says(&room, words).await;
+        }
+        let teo = world.guest_with_browser("Teo").await;
+        let search = |q: &'static str| {
+            let (teo, path) = (teo.clone(), room.page(&format!("/search?q={q}")));
+            async move { teo.opens(&path).await }
+        };
+        assert_eq!(shown(&search("stool").await), ["<b>bold</b> stool", "A stool with three legs"]);
+        let page = search("Cafe").await;
+        assert_eq!(shown(&page), ["The CAFÉ is open"]);
+        assert_eq!(page.value("q"), "Cafe");
+        assert!(page.all("a").iter().any(|a| a.get("href") == Some(&room.page("?at=2#m2"))));
+        assert!(search("anchor").await.says("Nobody has said that here."));
+        let page = search("a").await;
+        assert_eq!(page.complaint("q").as_deref(), Some("Look for two letters or more."));
+        assert!(!search("").await.says("Nobody has said that here."));
+        assert_eq!(search("%3Cb%3E").await.value("q"), "<b>");
+    }
+
+    async fn the_owner_s_forms_work_without_scripts(world: World) {
+        let [nell, ify] = world.members(["nell", "ify"]).await;
+        let room = nell.makes_room("Repair café").await;
+        ify.opens_link(&room).await.is(200);
+        let form =
+            [("name", "Sewing"), ("locked", "on"), ("expires_at", "2026-11-21T08:30"), ("uses_left", "2")];
+        let to = nell.posts(&room.page("/about"), &form).await.is(303).location();
+        let page = nell.opens(&to).await;
+        assert!(page.says("Done."));
+        assert_eq!(page.value("name"), "Sewing");
+        assert_eq!(
+            (page.value("expires_at"), page.value("uses_left")),
+            ("2026-11-21T08:30".into(), "2".into())
+        );
+        let told = nell.opens_link(&room).await.json();
+        assert_eq!(told["locked"], true);
+        assert_eq!(told["link"], json!({ "expires_at": "2026-11-21T08:30:00.000Z", "uses_left": 2 }));
+        let page = ify.opens(&room.page("")).await;
+        assert!(page.says("This room is locked: it can be read, and only its owner writes."));
+        assert!(ify.opens("/rooms").await.says("locked"));
+        let form = [("name", "Sewing"), ("expires_at", ""), ("uses_left", "")];
+        nell.posts(&room.page("/about"), &form).await.is(303);
+        let told = nell.opens_link(&room).await.json();
+        assert_eq!((&told["locked"], &told["link"]["uses_left"]), (&json!(false), &json!(null)));
+        assert_eq!(told["link"]["expires_at"], json!(null));
+        let to = nell.posts(&room.page("/link"), &[("everyone_leaves", "on")]).await.is(303).location();
+        nell.opens(&to).await;
+        ify.gets(&room.page("")).await.is(404);
+    }
+}

@@ -1,0 +1,415 @@
+//! A room as it is heard over a socket.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use futures_util::future::join_all;
+use reqwest::Method;
+use serde_json::{Value, json};
+use tokio::sync::watch;
+
+use crate::{
+    common::{Guest, Heard, Listener, Room, Talks, World, until},
+    socket::Dice,
+};
+
+/// Who subscribes, from where on; the answer to it.
+async fn subscribes(listener: &mut Listener, room: &Room, since: Option<i64>, change: Option<i64>) -> Value {
+    let wanted = json!({
+        "type": "subscribe", "stream": "room", "room": room.key, "since": since, "change": change,
+    });
+    listener.says(&wanted).await;
+    let frame = listener.hears().await;
+    assert_eq!(frame["event"], "subscribed", "{frame}");
+    frame
+}
+
+/// A guest with the room open, from now on.
+async fn listens_in(world: &World, guest: &Guest, room: &Room) -> Listener {
+    let mut listener = Listener::with_token(&world.url(), &guest.token).await;
+    subscribes(&mut listener, room, None, None).await;
+    listener
+}
+
+/// The next frame that is about what was said; who is here and who types is passed over.
+async fn hears_said(listener: &mut Listener) -> Value {
+    loop {
+        let frame = listener.hears().await;
+        if frame["event"] != "here" && frame["event"] != "typing" {
+            return frame;
+        }
+    }
+}
+
+/// Everything up to the next pong but who is here.
+async fn rest(listener: &mut Listener) -> Vec<Value> {
+    let heard = listener.hears_until_pong().await;
+    heard.into_iter().filter(|frame| frame["event"] != "here").collect()
+}
+
+fn number(frame: &Value, name: &str) -> i64 {
+    frame[name].as_i64().unwrap_or_else(|| panic!("{name} is a number: {frame}"))
+}
+
+on_both! {
+    async fn what_is_said_arrives_with_all_that_changes_about_it(world: World) {
+        let [teo, oskar] = world.guests(["Teo", "Oskar"]).await;
+        let room = teo.makes_room("Slipway").await;
+        let mut oskars = listens_in(&world, &oskar, &room).await;
+        let said = teo.says(&room, "Hello `there`").await;
+        let heard = hears_said(&mut oskars).await;
+        assert_eq!((&heard["event"], &heard["seq"], &heard["change"]), (&json!("message"), &json!(1), &json!(1)));
+        assert_eq!(heard["message"], said, "the socket and the API say the same");
+        let path = room.api(&format!("/messages/{}", said["id"].as_str().expect("an id")));
+        teo.calls(Method::PATCH, &path, &json!({ "body": "Hello" })).await.is(200);
+        let edited = hears_said(&mut oskars).await;
+        assert_eq!((&edited["event"], &edited["seq"], &edited["change"]), (&json!("change"), &json!(1), &json!(2)));
+        assert_eq!(edited["message"]["body"], "Hello");
+        oskar.does(Method::PUT, &format!("{path}/reactions/%E2%98%95")).await.is(200);
+        let reacted = hears_said(&mut oskars).await;
+        assert_eq!(reacted["message"]["reactions"], json!([{ "emoji": "☕", "count": 1, "accounts": [oskar.id] }]));
+        teo.does(Method::DELETE, &path).await.is(204);
+        let deleted = hears_said(&mut oskars).await;
+        assert!(deleted["message"]["deleted_at"].is_string(), "{deleted}");
+        assert_eq!((&deleted["message"]["body"], &deleted["change"]), (&json!(""), &json!(4)));
+    }
+
+    async fn who_was_away_hears_what_is_new_and_what_changed_each_once(world: World) {
+        let [teo, oskar] = world.guests(["Teo", "Oskar"]).await;
+        let room = teo.makes_room("Slipway").await;
+        let first = teo.says(&room, "one").await;
+        teo.says(&room, "two").await;
+        let mut listener = listens_in(&world, &oskar, &room).await;
+        assert!(rest(&mut listener).await.is_empty(), "without a number it begins now");
+        drop(listener);
+        let path = room.api(&format!("/messages/{}", first["id"].as_str().expect("an id")));
+        teo.calls(Method::PATCH, &path, &json!({ "body": "ONE" })).await.is(200);
+        teo.says(&room, "three").await;
+        let mut listener = Listener::with_token(&world.url(), &oskar.token).await;
+        let subscribed = subscribes(&mut listener, &room, Some(2), Some(2)).await;
+        assert_eq!((&subscribed["seq"], &subscribed["change"]), (&json!(2), &json!(2)));
+        assert_eq!(subscribed["room"]["name"], "Slipway");
+        let heard = rest(&mut listener).await;
+        let told: Vec<_> = heard.iter().map(|f| (f["event"].as_str().unwrap_or(""), f["seq"].clone())).collect();
+        assert_eq!(told, [("change", json!(1)), ("room", Value::Null), ("message", json!(3))]);
+        assert_eq!(heard[0]["message"]["body"], "ONE");
+        // Who asks by the number of messages alone gets messages alone.
+        let mut listener = Listener::with_token(&world.url(), &oskar.token).await;
+        subscribes(&mut listener, &room, Some(0), None).await;
+        let heard = rest(&mut listener).await;
+        let bodies: Vec<_> = heard.iter().map(|frame| frame["message"]["body"].clone()).collect();
+        assert_eq!(bodies, ["ONE", "two", "three"], "as they are now");
+    }
+
+    async fn only_those_inside_hear_and_whoever_has_the_link_is(world: World) {
+        let [teo, oskar] = world.guests(["Teo", "Oskar"]).await;
+        let room = teo.makes_room("Slipway").await;
+        let mut nobody = Listener::open(&world.url(), "").await;
+        nobody.says(&json!({ "type": "subscribe", "stream": "room", "room": room.key })).await;
+        let refused = nobody.hears().await;
+        assert_eq!((&refused["event"], &refused["room"]), (&json!("error"), &json!(room.key)), "{refused}");
+        let mut oskars = Listener::with_token(&world.url(), &oskar.token).await;
+        for key in ["", "short", "kq7Xv2mTfB9sLw0eRzUa1g", "../../../etc/passwd", &"a".repeat(3000)] {
+            oskars.says(&json!({ "type": "subscribe", "stream": "room", "room": key })).await;
+            assert_eq!(oskars.hears().await["event"], "error", "{key}");
+        }
+        subscribes(&mut oskars, &room, None, None).await;
+        assert_eq!(teo.names(&room).await, ["Teo", "Oskar"], "who listens is in it");
+        teo.says(&room, "Hello").await;
+        assert_eq!(hears_said(&mut oskars).await["seq"], 1);
+        assert!(nobody.hears_until_pong().await.is_empty());
+    }
+
+    async fn one_socket_hears_several_rooms_and_the_stream(world: World) {
+        let [nell] = world.members(["nell"]).await;
+        let [teo] = world.guests(["Teo"]).await;
+        let (slip, quay) = (teo.makes_room("Slip").await, teo.makes_room("Quay").await);
+        let mut listener = listens_in(&world, &teo, &slip).await;
+        listener.says(&json!({ "type": "subscribe", "stream": "room", "room": quay.key })).await;
+        listener.says(&json!({ "type": "subscribe", "stream": "public" })).await;
+        rest(&mut listener).await;
+        teo.says(&slip, "at the slip").await;
+        teo.says(&quay, "at the quay").await;
+        nell.peeps("everywhere").await;
+        let heard = [hears_said(&mut listener).await, hears_said(&mut listener).await];
+        assert_eq!([&heard[0]["room_id"], &heard[1]["room_id"]], [&json!(slip.id), &json!(quay.id)]);
+        assert_eq!(listener.hears().await["event"], "update");
+        listener.says(&json!({ "type": "unsubscribe", "stream": "room", "room": slip.key })).await;
+        rest(&mut listener).await;
+        teo.says(&slip, "nobody listens").await;
+        teo.says(&quay, "but here").await;
+        assert_eq!(hears_said(&mut listener).await["room_id"], json!(quay.id));
+    }
+
+    async fn whoever_is_removed_hears_nothing_more(world: World) {
+        let speakers = world.guests(["Ada", "Bo", "Cy"]).await;
+        let [owner, teo] = world.guests(["Oskar", "Teo"]).await;
+        let room = owner.makes_room("Slipway").await;
+        let mut teos = listens_in(&world, &teo, &room).await;
+        let speak = speakers.map(|guest| {
+            let room = room.clone();
+            tokio::spawn(async move {
+                for n in 0..40 {
+                    guest.says(&room, &format!("word {n}")).await;
+                }
+            })
+        });
+        hears_said(&mut teos).await;
+        owner.removes(&room, &teo.id).await.is(204);
+        join_all(speak).await.into_iter().for_each(|done| done.expect("people go on talking"));
+        let heard = teos.hears_until_pong().await;
+        let (last, before) = heard.split_last().expect("at least that it is over");
+        assert_eq!(last["event"], "left", "and nothing after it: {last}");
+        // The removal has a number of its own, and nothing with a later one was heard.
+        let messages = owner.messages(&room).await;
+        let numbers: BTreeSet<i64> =
+            messages.as_array().expect("a list").iter().map(|message| number(message, "change")).collect();
+        let removal = (1..).find(|n| !numbers.contains(n)).expect("one is missing");
+        let latest = before.iter().filter(|f| f["event"] == "message").map(|f| number(f, "change")).max();
+        assert!(latest.is_none_or(|latest| latest < removal), "{latest:?} after {removal}");
+        teos.says(&json!({ "type": "subscribe", "stream": "room", "room": room.key, "since": 0 })).await;
+        assert_eq!(teos.hears().await["event"], "error", "nor does it get in again");
+        teos.says(&json!({ "type": "typing", "room": room.key })).await;
+        owner.says(&room, "quiet now").await;
+        assert!(teos.hears_until_pong().await.is_empty());
+    }
+
+    async fn leaving_a_new_link_and_the_end_of_a_room_end_what_is_heard(world: World) {
+        let [owner, teo, oskar] = world.guests(["Ada", "Teo", "Oskar"]).await;
+        let room = owner.makes_room("Slipway").await;
+        let mut owners = listens_in(&world, &owner, &room).await;
+        let mut teos = listens_in(&world, &teo, &room).await;
+        let mut oskars = listens_in(&world, &oskar, &room).await;
+        oskar.leaves(&room).await.is(204);
+        assert_eq!(hears_said(&mut oskars).await["event"], "left");
+        // A new link, and those inside stay: they hear of it, and go on by the old key.
+        let renewed = owner.calls(Method::POST, &room.api("/link"), &json!({})).await.is(201).json();
+        let told = hears_said(&mut teos).await;
+        assert_eq!((&told["event"], &told["room"]["key"]), (&json!("room"), &renewed["key"]));
+        owner.says(&room, "still here").await;
+        assert_eq!(hears_said(&mut teos).await["message"]["body"], "still here");
+        // Another one, and everyone goes.
+        let path = room.api("/link");
+        owner.calls(Method::POST, &path, &json!({ "everyone_leaves": true })).await.is(201);
+        assert_eq!(hears_said(&mut teos).await["event"], "left");
+        owner.says(&room, "alone").await;
+        assert!(rest(&mut teos).await.is_empty());
+        let heard = rest(&mut owners).await;
+        let said = heard.iter().filter(|frame| frame["event"] == "message").count();
+        assert_eq!(said, 2, "the owner heard it all: {heard:?}");
+        owner.does(Method::DELETE, &room.api("")).await.is(204);
+        assert_eq!(hears_said(&mut owners).await["event"], "left");
+    }
+
+    async fn a_room_that_is_renamed_or_locked_says_so(world: World) {
+        let [owner, teo] = world.guests(["Ada", "Teo"]).await;
+        let room = owner.makes_room("Slipway").await;
+        let mut teos = listens_in(&world, &teo, &room).await;
+        owner.alters(&room, &json!({ "name": "Slipway rota", "locked": true })).await.is(200);
+        let told = hears_said(&mut teos).await;
+        assert_eq!(told["event"], "room");
+        assert_eq!((&told["room"]["name"], &told["room"]["locked"]), (&json!("Slipway rota"), &json!(true)));
+    }
+
+    async fn who_is_here_is_told_across_tabs_and_for_a_while_after_the_last_one(world: World) {
+        let [teo, oskar] = world.guests(["Teo", "Oskar"]).await;
+        let room = teo.makes_room("Slipway").await;
+        let mut teos = listens_in(&world, &teo, &room).await;
+        assert_eq!(teos.hears().await["people"], json!([{ "id": teo.id, "name": "Teo", "guest": true }]));
+        let tabs = [listens_in(&world, &oskar, &room).await, listens_in(&world, &oskar, &room).await];
+        world.pass(Duration::from_secs(1));
+        let both = until("Oskar to be here", || async {
+            let people = world.app().presence.people(&room.id.parse().expect("an id"));
+            (people.len() == 2).then_some(people)
+        })
+        .await;
+        assert_eq!(both[1].name, "Oskar");
+        let told = loop {
+            let frame = teos.hears().await;
+            if frame["count"] == 2 {
+                break frame;
+            }
+        };
+        assert_eq!((&told["event"], &told["guests"]), (&json!("here"), &json!(2)));
+        drop(tabs);
+        let topic = chitter::events::Topic::Conversation(room.id.parse().expect("an id"));
+        until("the tabs to be closed", || async {
+            (world.app().hub.subscribers(&topic) == 1).then_some(())
+        })
+        .await;
+        world.pass(Duration::from_secs(29));
+        assert!(teos.hears_until_pong().await.iter().all(|f| f["count"] == 2), "a reload is no farewell");
+        world.pass(Duration::from_secs(2));
+        let gone = teos.hears().await;
+        assert_eq!((&gone["event"], &gone["count"]), (&json!("here"), &json!(1)));
+    }
+
+    async fn who_types_is_told_to_the_others_and_not_too_often(world: World) {
+        let [teo, oskar] = world.guests(["Teo", "Oskar"]).await;
+        let room = teo.makes_room("Slipway").await;
+        let mut teos = listens_in(&world, &teo, &room).await;
+        let mut oskars = listens_in(&world, &oskar, &room).await;
+        for _ in 0..5 {
+            teos.says(&json!({ "type": "typing", "room": room.key })).await;
+        }
+        assert!(teos.hears_until_pong().await.iter().all(|frame| frame["event"] != "typing"));
+        let typing = loop {
+            let frame = oskars.hears().await;
+            if frame["event"] == "typing" {
+                break frame;
+            }
+        };
+        assert_eq!(typing["account"], json!({ "id": teo.id, "name": "Teo", "guest": true }));
+        assert!(oskars.hears_until_pong().await.iter().all(|frame| frame["event"] != "typing"), "but once");
+        teos.says(&json!({ "type": "typing", "room": "kq7Xv2mTfB9sLw0eRzUa1g" })).await;
+        assert!(teos.hears_until_pong().await.iter().all(|frame| frame["event"] != "error"));
+    }
+
+    async fn numbers_that_never_were_begin_now(world: World) {
+        let [teo] = world.guests(["Teo"]).await;
+        let room = teo.makes_room("Slipway").await;
+        teo.says(&room, "one").await;
+        for (since, change) in [(Some(-1), None), (Some(9), Some(9)), (Some(i64::MAX), Some(i64::MIN)), (None, Some(-1))] {
+            let mut listener = Listener::with_token(&world.url(), &teo.token).await;
+            let subscribed = subscribes(&mut listener, &room, since, change).await;
+            assert_eq!((number(&subscribed, "seq"), number(&subscribed, "change")), (1, 1), "{since:?} {change:?}");
+            assert!(rest(&mut listener).await.is_empty());
+        }
+    }
+
+    async fn pages_hear_html_that_is_the_page_s_own(world: World) {
+        let [teo] = world.guests(["Teo"]).await;
+        let room = teo.makes_room("Slipway").await;
+        let said = teo.says(&room, "<b>Hello</b>").await;
+        let nell = world.member("nell").await;
+        let page = nell.opens(&room.page("")).await;
+        let cookie = nell.cookies();
+        let mut listener = Listener::with_cookie(&world.url(), "?format=html", &cookie).await;
+        subscribes(&mut listener, &room, Some(0), None).await;
+        let heard = hears_said(&mut listener).await;
+        assert_eq!((&heard["event"], &heard["id"]), (&json!("message"), &said["id"]));
+        let html = heard["html"].as_str().expect("html");
+        assert!(html.contains("&lt;b&gt;Hello&lt;/b&gt;"), "{html}");
+        assert!(page.0.contains(html.trim()), "the socket and the page say the same:\n{html}");
+    }
+
+    async fn fifty_who_come_and_go_each_hear_everything_exactly_once(mut world: World) {
+        const MESSAGES: i64 = 2000;
+        let owner = world.guest("Ada").await;
+        let room = owner.makes_room("Slipway").await;
+        let (count, posted) = watch::channel(0);
+        let mut listeners = Vec::new();
+        for n in 0..50 {
+            let guest = world.guest(&format!("Listener {n}")).await;
+            let (room, posted) = (room.clone(), posted.clone());
+            listeners.push(tokio::spawn(comes_and_goes(guest, room, posted, Dice(0x5EED + n), MESSAGES)));
+        }
+        let mut speakers = Vec::new();
+        for n in 0..5 {
+            let guest = world.guest(&format!("Speaker {n}")).await;
+            let (room, count) = (room.clone(), count.clone());
+            speakers.push(tokio::spawn(speaks(guest, room, count, MESSAGES / 5)));
+        }
+        for stop in [500, 1200] {
+            let mut posted = posted.clone();
+            posted.wait_for(|count| *count >= stop).await.expect("people speak");
+            world.restart().await;
+        }
+        join_all(speakers).await.into_iter().for_each(|done| done.expect("people speak to the end"));
+        let mut expected = BTreeMap::new();
+        while (expected.len() as i64) < MESSAGES {
+            let path = room.api(&format!("/messages?limit=200&since={}", expected.len()));
+            for message in owner.fetches(&path).await.is(200).json().as_array().expect("a list") {
+                expected.insert(number(message, "seq"), message["body"].clone());
+            }
+        }
+        assert!(expected.keys().copied().eq(1..=MESSAGES), "the numbers have no gap");
+        for heard in join_all(listeners).await {
+            let heard = heard.expect("a listener listens");
+            let differs: Vec<_> =
+                expected.iter().filter(|(seq, body)| heard.get(seq) != Some(body)).take(5).collect();
+            assert!(differs.is_empty(), "heard otherwise: {differs:?}");
+            assert_eq!(heard.len(), expected.len());
+        }
+    }
+}
+
+/// Says so many things, and changes every twentieth; whatever the server does meanwhile, each once.
+async fn speaks(guest: Guest, room: Room, count: watch::Sender<i64>, messages: i64) {
+    for n in 0..messages {
+        let body = json!({ "body": format!("{} says {n}", guest.id), "idempotency_key": format!("{n}") });
+        let said = insists(&guest, Method::POST, &room.api("/messages"), &body, 201).await;
+        if n % 20 == 0 {
+            let path = room.api(&format!("/messages/{}", said["id"].as_str().expect("an id")));
+            let body = json!({ "body": format!("{} said {n}", guest.id) });
+            insists(&guest, Method::PATCH, &path, &body, 200).await;
+        }
+        count.send_modify(|count| *count += 1);
+    }
+}
+
+/// Tries until there is an answer: the server may be away, or going.
+async fn insists(guest: &Guest, method: Method, path: &str, body: &Value, status: u16) -> Value {
+    until("an answer", || async {
+        let answer = guest.tries(guest.asks(method.clone(), path).json(body)).await?;
+        (answer.status != 503).then(|| answer.is(status).json())
+    })
+    .await
+}
+
+/// Listens to the end, and now and then loses the connection, or does not read for a while, or meets a
+/// server that is just starting anew. What it has heard, by number.
+async fn comes_and_goes(
+    guest: Guest,
+    room: Room,
+    mut posted: watch::Receiver<i64>,
+    mut dice: Dice,
+    messages: i64,
+) -> BTreeMap<i64, Value> {
+    let mut heard = BTreeMap::new();
+    let (mut seq, mut change) = (0, 0);
+    // Every twentieth message was changed once.
+    let changes = messages + messages / 20;
+    while seq < messages || change < changes {
+        let connected = Listener::tries_with_token(&guest.url(""), &guest.token).await;
+        let Some(mut listener) = connected else {
+            tokio::task::yield_now().await;
+            continue;
+        };
+        let wanted = json!({ "type": "subscribe", "stream": "room", "room": room.key, "since": seq, "change": change });
+        if !listener.tries_to_say(&wanted).await {
+            continue;
+        }
+        let stays_for = 1 + dice.throw(300);
+        for _ in 0..stays_for {
+            if dice.throw(100) == 0 {
+                // It is slow: the server's mailbox for it overflows.
+                let until = (seq + 200).min(messages);
+                let _ = posted.wait_for(|count| *count >= until).await;
+            }
+            let Heard::Frame(frame) = listener.listens().await else { break };
+            match frame["event"].as_str() {
+                Some("message") => {
+                    assert_eq!(number(&frame, "seq"), seq + 1, "in order, without a gap, and nothing twice");
+                    seq += 1;
+                    heard.insert(seq, frame["message"]["body"].clone());
+                    change = change.max(number(&frame, "change"));
+                }
+                Some("change") => {
+                    let at = number(&frame, "seq");
+                    assert!(at <= seq, "what was never heard can't change: {at} after {seq}");
+                    heard.insert(at, frame["message"]["body"].clone());
+                    change = change.max(number(&frame, "change"));
+                }
+                Some("subscribed" | "here" | "room") => {}
+                _ => panic!("nothing else was expected: {frame}"),
+            }
+            if seq == messages && change == changes {
+                break;
+            }
+        }
+    }
+    heard
+}
