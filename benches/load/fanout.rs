@@ -7,7 +7,7 @@ use std::{
     io::{Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
     thread,
@@ -54,6 +54,7 @@ struct Guest {
     addr: SocketAddr,
     token: String,
     key: String,
+    sender: Mutex<TcpStream>,
 }
 
 impl Guest {
@@ -61,12 +62,26 @@ impl Guest {
         let session = post(addr, "/api/v1/sessions", "", r#"{"name":"Teo"}"#);
         let token = member(&session, "token");
         let room = post(addr, "/api/v1/rooms", &token, r#"{"name":"Slipway"}"#);
-        Guest { addr, key: member(&room, "key"), token }
+        let sender = TcpStream::connect(addr).expect("connected");
+        sender.set_nodelay(true).expect("set");
+        Guest { addr, key: member(&room, "key"), token, sender: Mutex::new(sender) }
     }
 
+    /// Says something, on a connection that stays open.
     fn says(&self, body: &str) {
-        let path = format!("/api/v1/rooms/{}/messages", self.key);
-        post(self.addr, &path, &self.token, &format!("{{\"body\":\"{body}\"}}"));
+        let body = format!("{{\"body\":\"{body}\"}}");
+        let request = format!(
+            "POST /api/v1/rooms/{}/messages HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\n\
+             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            self.key,
+            self.token,
+            body.len()
+        );
+        let mut sender = self.sender.lock().expect("nobody panicked");
+        sender.write_all(request.as_bytes()).expect("said");
+        let mut answer = vec![0; 16 * 1024];
+        let read = sender.read(&mut answer).expect("answered");
+        assert!(answer.starts_with(b"HTTP/1.1 201"), "{}", String::from_utf8_lossy(&answer[..read]));
     }
 
     /// Opens so many sockets on the room; `heard` counts the frames about messages.

@@ -23,7 +23,7 @@ use crate::{
     events::{Altered, Event, Format, Here, Said, Told, Topic, Typing},
     ids::{ConversationId, MessageId},
     realtime::hub::Mailbox,
-    store::{self, accounts::Account, messages::Message, rooms::Link},
+    store::{self, accounts::Account, conversations::Conversation, messages::Message, rooms::Link},
     web::{
         api,
         html::{here_fragment, message_fragment},
@@ -168,6 +168,7 @@ impl RoomStream {
             Event::Said(said) => self.said(outlet, said).await?,
             Event::Room(altered) => {
                 self.link = altered.what.link.clone();
+                self.participant.conversation.name.clone_from(&altered.what.name);
                 self.participant.conversation.locked = altered.what.locked;
                 self.participant.conversation.owner = altered.what.owner;
                 let base = outlet.app.config.base_url.as_str();
@@ -217,8 +218,11 @@ impl RoomStream {
         // The numbers first: what is said meanwhile comes with what is new, and is skipped later.
         let (last_seq, last_change) =
             (participant.conversation.last_seq, participant.conversation.last_change);
-        self.participant = participant;
+        let before = (std::mem::replace(&mut self.participant, participant), self.link.clone());
         self.link = link;
+        if !self.is_as(&before.0.conversation, &before.1) {
+            self.altered(outlet, change).await?;
+        }
         let far = if outlet.format == Format::Html { FAR_BEHIND_PAGE } else { FAR_BEHIND };
         if last_seq - self.seq > far {
             return self.reset(outlet, last_seq, last_change).await;
@@ -234,7 +238,6 @@ impl RoomStream {
                 return self.reset(outlet, last_seq, last_change).await;
             }
             self.send(outlet, changed, false, last_change).await?;
-            self.altered(outlet, last_change).await?;
         }
         self.change = last_change;
         loop {
@@ -263,6 +266,12 @@ impl RoomStream {
             outlet.feed(frame).await?;
         }
         Ok(())
+    }
+
+    /// Whether the room looks as it did.
+    fn is_as(&self, before: &Conversation, link: &Link) -> bool {
+        let now = &self.participant.conversation;
+        (&now.name, now.locked, now.owner, &self.link) == (&before.name, before.locked, before.owner, link)
     }
 
     /// How the room is now.
