@@ -13,10 +13,13 @@ use crate::{
     domain::{
         self,
         accounts::Application,
+        messages::{self, Emoji},
+        names::Name,
         peeps::{Body, Draft},
+        rooms::{self, Key, RoomName, Visitor},
     },
     events::Tx,
-    ids::{Ids, PeepId, random},
+    ids::{Ids, MessageId, PeepId, random},
     store,
 };
 
@@ -37,6 +40,7 @@ pub struct Seeded {
 struct Community {
     people: Vec<Person>,
     peeps: Vec<Line>,
+    rooms: Vec<Room>,
 }
 
 #[derive(Deserialize)]
@@ -52,6 +56,25 @@ struct Line {
     body: String,
     answers: Option<usize>,
     liked_by: Vec<String>,
+}
+
+#[derive(Deserialize, Clone)]
+struct Room {
+    name: String,
+    by: String,
+    messages: Vec<Said>,
+}
+
+/// Something said in a room, by a member or by a guest of this name.
+#[derive(Deserialize, Clone)]
+struct Said {
+    ago: u64,
+    by: Option<String>,
+    guest: Option<String>,
+    body: String,
+    answers: Option<usize>,
+    #[serde(default)]
+    reactions: Vec<(String, String)>,
 }
 
 /// Fills an empty instance. Refuses one in which anybody lives, and one that is being served.
@@ -104,11 +127,43 @@ pub async fn seed(config: Config, password: Option<String>) -> Result<Seeded, St
         };
         posted.push(app.db.write(post).await.map_err(told)?);
     }
+    for room in community.rooms {
+        let begins = room.messages.iter().map(|said| said.ago).max().unwrap_or(0) + 1;
+        clock.set(now - Duration::from_secs(begins * 60));
+        let (name, by) = (RoomName::parse(&room.name).map_err(told)?, room.by);
+        let create = move |tx: &mut Tx<'_>| {
+            let owner = domain::accounts::member(tx, &by)?.account;
+            Ok(rooms::create(tx, &owner, &name, "")?.link.key)
+        };
+        let key = app.db.write(create).await.map_err(told)?;
+        let mut said: Vec<MessageId> = Vec::new();
+        for line in room.messages {
+            clock.set(now - Duration::from_secs(line.ago * 60));
+            let (key, reply_to) = (key.clone(), line.answers.map(|place| said[place]));
+            said.push(app.db.write(move |tx| say(tx, &key, &line, reply_to)).await.map_err(told)?);
+        }
+    }
     let people = community.people.len();
     let db = app.db.clone();
     tokio::task::spawn_blocking(move || db.close()).await.map_err(|e| e.to_string())?;
     let admin = community.people.into_iter().next().map(|first| first.username).unwrap_or_default();
     Ok(Seeded { people, peeps: posted.len(), admin, password })
+}
+
+/// Says a line in a room, and lets others react to it.
+fn say(tx: &mut Tx<'_>, key: &str, line: &Said, reply_to: Option<MessageId>) -> Result<MessageId> {
+    let account = match (&line.by, &line.guest) {
+        (Some(member), _) => domain::accounts::member(tx, member)?.account,
+        (None, guest) => domain::accounts::welcome(tx, &Name::parse(guest.as_deref().unwrap_or("Guest"))?)?,
+    };
+    let visitor = |account| Ok(Visitor { account, key: Key::parse(key)?, place: String::new() });
+    let draft = messages::Draft { reply_to, ..messages::Draft::of(messages::Body::parse(&line.body)?) };
+    let said = visitor(account)?.enter(tx)?.participant.say(tx, &draft)?;
+    for (emoji, fan) in &line.reactions {
+        let fan = domain::accounts::member(tx, fan)?.account;
+        visitor(fan)?.enter(tx)?.participant.react(tx, said.id, &Emoji::parse(emoji)?, true)?;
+    }
+    Ok(said.id)
 }
 
 fn random_password() -> Result<String> {

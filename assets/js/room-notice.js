@@ -42,6 +42,7 @@ export class Notice {
     if (!this.#sees()) return;
     this.#unread = 0;
     this.#tell();
+    this.#clearRail();
     const seq = Number(this.#messages.last()?.dataset.seq ?? 0);
     if (seq <= this.#read) return;
     clearTimeout(this.#timer);
@@ -53,6 +54,16 @@ export class Notice {
         // The next look tries again.
       }
     }, 400);
+  }
+
+  // The numbers that the page came with, beside it.
+  #clearRail() {
+    const badge = document.querySelector(`.nearby a[href="/rooms/${this.#room.dataset.key}"] .badge`);
+    const rooms = document.querySelector("[data-rooms-unread]");
+    if (!badge) return;
+    badge.remove();
+    const others = document.querySelectorAll(".nearby a .badge").length;
+    if (others === 0) rooms?.remove();
   }
 
   #sees() {

@@ -34,6 +34,32 @@ async function harbour(page, visit) {
   };
 }
 
+/** A lively room of Nell’s, and the addresses of its pages. */
+async function liveRoom(page, visit) {
+  await program(page.request, nell);
+  const room = await (await page.request.post('/api/v1/rooms', { data: { name: 'Repair café, Saturday' } })).json();
+  const api = `/api/v1/rooms/${room.key}`;
+  const teo = await (await page.request.post('/api/v1/sessions', { data: { name: 'Teo from no. 12' } })).json();
+  const as = (who) => ({ authorization: `Bearer ${who.token}` });
+  const say = async (data, headers) => (await page.request.post(`${api}/messages`, { data, headers })).json();
+  const first = await say({ body: 'Three tables, one kettle. `Nine` sharp:\n```\n09:00 doors\n```' });
+  const asked = await say({ body: 'سأحضر الشاي. Do you do toasters? https://harbour.example/toasters' }, as(teo));
+  await say({ body: 'We do, @nell does.', reply_to: asked.id });
+  await page.request.put(`${api}/messages/${first.id}/reactions/${encodeURIComponent('☕')}`, { headers: as(teo) });
+  await page.request.put(`${api}/messages/${asked.id}/reactions/${encodeURIComponent('🎉')}`);
+  const oops = await say({ body: 'Oops' }, as(teo));
+  await page.request.delete(`${api}/messages/${oops.id}`, { headers: as(teo) });
+  const file = await page.request.post(`${api}/attachments`, {
+    multipart: { file: { name: 'rota.txt', mimeType: 'text/plain', buffer: Buffer.from('nine, ten') } },
+  });
+  await say({ body: 'The rota.', attachments: [(await file.json()).id] });
+  await page.request.post(`${api}/hooks`, { data: { name: 'Grafana' } });
+  const guests = await visit();
+  await guests.goto(`/rooms/${room.key}`);
+  await expect(guests.getByRole('heading', { name: 'What should we call you?' })).toBeVisible();
+  return { guests, link: `/rooms/${room.key}` };
+}
+
 async function expectNothingWrong(page, where) {
   const { violations } = await new AxeBuilder({ page }).withTags(RULES).analyze();
   const found = violations.flatMap(({ id, help, nodes }) =>
@@ -67,6 +93,32 @@ for (const colorScheme of ['light', 'dark']) {
           await page.goto(path);
           await expectNothingWrong(page, path);
         }
+      });
+
+      test('axe finds nothing in and around a room', async ({ page, visit }) => {
+        const { guests, link } = await liveRoom(page, visit);
+        await expectNothingWrong(guests, 'the door');
+        await guests.getByRole('button', { name: 'Come in' }).click();
+        await expectNothingWrong(guests, 'the door, refused');
+        await guests.getByLabel('Name').fill('Oskar');
+        await guests.getByRole('button', { name: 'Come in' }).click();
+        await expect(guests.getByLabel('Your message')).toBeVisible();
+        await expectNothingWrong(guests, 'the room as a guest');
+        await expectNoSidewaysScroll(guests, 'the room as a guest');
+
+        for (const path of ['/rooms', link, `${link}/about`, `${link}/search?q=toaster`, `${link}/leave`, `${link}/delete`]) {
+          await page.goto(path);
+          await expectNothingWrong(page, path);
+          await expectNoSidewaysScroll(page, path);
+        }
+        await page.goto(link);
+        await page.locator('.message').first().hover();
+        await expectNothingWrong(page, 'a message with its handles');
+        await page.getByRole('button', { name: 'Share' }).click();
+        await expectNothingWrong(page, 'the share sheet');
+        await page.keyboard.press('Escape');
+        await page.getByRole('button', { name: 'More about this room' }).click();
+        await expectNothingWrong(page, 'the room’s menu');
       });
 
       test('axe finds nothing on a refused form and on an empty stream', async ({ page, visit }) => {

@@ -7,17 +7,19 @@ const [url, folder] = process.argv.slice(2);
 const phone = { width: 390, height: 780 };
 const wide = { width: 1280, height: 800 };
 
-async function answer(page) {
-  await page.locator('article.peep', { hasText: 'Who mends hub gears' }).locator('.when').first().click();
-  await page.waitForSelector('.lead');
+async function room(page) {
+  await page.goto('/rooms');
+  await page.getByRole('link', { name: /Repair café/ }).first().click();
+  await page.waitForSelector('chat-room .message');
+  await page.locator('[data-here]', { hasText: '1 here' }).waitFor();
 }
 
 const pictures = [
   { name: 'stream-wide', viewport: wide },
-  { name: 'stream-wide-dark', viewport: wide, colorScheme: 'dark' },
   { name: 'stream-phone', viewport: phone },
-  { name: 'stream-phone-dark', viewport: phone, colorScheme: 'dark' },
-  { name: 'conversation-phone', viewport: phone, prepare: answer },
+  { name: 'room-wide', viewport: wide, prepare: room },
+  { name: 'room-phone', viewport: phone, prepare: room },
+  { name: 'room-phone-dark', viewport: phone, colorScheme: 'dark', prepare: room },
 ];
 
 const browser = await chromium.launch(launchOptions);
