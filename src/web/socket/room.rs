@@ -215,7 +215,7 @@ impl RoomStream {
             Ok(None) => return self.end(outlet).await,
             Err(_) => return outlet.broken().await,
         };
-        // The numbers first: what is said meanwhile comes with what is new, and is skipped later.
+        // The numbers first, both of one moment: what is said after it comes live, by the next number.
         let (last_seq, last_change) =
             (participant.conversation.last_seq, participant.conversation.last_change);
         let before = (std::mem::replace(&mut self.participant, participant), self.link.clone());
@@ -240,14 +240,17 @@ impl RoomStream {
             self.send(outlet, changed, false, last_change).await?;
         }
         self.change = last_change;
-        loop {
-            let seq = self.seq;
-            let read = outlet.app.db.read(move |read| store::messages::since(read, id, seq, REPLAY));
+        while self.seq < last_seq {
+            let (seq, limit) = (self.seq, REPLAY.min(last_seq - self.seq));
+            let read = outlet.app.db.read(move |read| store::messages::since(read, id, seq, limit));
             let Ok(missed) = read.await else { return outlet.broken().await };
-            let Some(latest) = missed.last().map(|message| message.seq) else { return Ok(Flow::GoesOn) };
+            // There is no gap, so as many as were asked for are there; unless the room is just being
+            // cleared away.
+            let Some(latest) = missed.last().map(|message| message.seq) else { break };
             self.send(outlet, missed, true, last_change).await?;
             self.seq = latest;
         }
+        Ok(Flow::GoesOn)
     }
 
     /// Sends what was missed. Each frame says up to which change the listener has heard everything when
