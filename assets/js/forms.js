@@ -16,12 +16,12 @@ document.querySelector('input[aria-invalid="true"]')?.focus();
 
 // Calls the API as the person who looks. Gives the answer's JSON, if it has one, or throws an Error
 // as `send` does.
-export async function call(method, path, json) {
+export async function call(method, path, json, options) {
   let response;
   try {
     const body = json === undefined ? undefined : JSON.stringify(json);
     const headers = body ? { "content-type": "application/json" } : {};
-    response = await fetch(path, { method, body, headers });
+    response = await fetch(path, { method, body, headers, ...options });
   } catch {
     throw new Error("There is no connection. Try again.");
   }

@@ -8,7 +8,7 @@ const SOUND = "sound";
 const NOTIFY = "notify";
 
 export class Notice {
-  #room; #messages; #unread = 0; #read; #timer; #sound;
+  #room; #messages; #unread = 0; #seen = 0; #read; #timer; #sound;
 
   constructor(room, messages) {
     this.#room = room;
@@ -18,6 +18,7 @@ export class Notice {
       if (document.hidden) this.#messages.unmarkNew();
       else this.look();
     });
+    addEventListener("pagehide", () => this.#tellRead());
     messages.scroll.addEventListener("scroll", () => this.look(), { passive: true });
     room.querySelector("[data-newer]").addEventListener("click", () => {
       messages.toEnd();
@@ -43,17 +44,22 @@ export class Notice {
     this.#unread = 0;
     this.#tell();
     this.#clearRail();
-    const seq = Number(this.#messages.last()?.dataset.seq ?? 0);
-    if (seq <= this.#read) return;
+    this.#seen = Number(this.#messages.last()?.dataset.seq ?? 0);
+    this.#timer ??= setTimeout(() => this.#tellRead(), 400);
+  }
+
+  // What was seen counts as read, also when one is just leaving the page.
+  async #tellRead() {
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(async () => {
-      try {
-        await call("PUT", `/api/v1/rooms/${this.#room.dataset.key}/read`, { seq });
-        this.#read = seq;
-      } catch {
-        // The next look tries again.
-      }
-    }, 400);
+    this.#timer = undefined;
+    const seq = this.#seen;
+    if (seq <= this.#read) return;
+    try {
+      await call("PUT", `/api/v1/rooms/${this.#room.dataset.key}/read`, { seq }, { keepalive: true });
+      this.#read = Math.max(this.#read, seq);
+    } catch {
+      // The next look tries again.
+    }
   }
 
   // The numbers that the page came with, beside it.
