@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    conversations::Participant,
+    conversations::{LOCKED, Participant},
     rooms::forget_files,
     text::{self, Rules},
 };
@@ -53,7 +53,7 @@ impl Participant {
     /// Refuses a file before its bytes come, if there have been too many today.
     pub fn may_send(&self, read: &crate::db::Read<'_>) -> Result<()> {
         if !self.may_write() {
-            return Err(Error::Forbidden("This room is locked: it can be read, and only its owner writes."));
+            return Err(LOCKED);
         }
         let (files, bytes) = store::attachments::sent_since(read, self.id(), read.now() - A_DAY)?;
         if files >= FILES_A_DAY || bytes >= BYTES_A_DAY {

@@ -27,6 +27,10 @@ pub struct Participant {
     pub seat: Seat,
 }
 
+/// What someone is told who may only read.
+pub(super) const LOCKED: Error =
+    Error::Forbidden("This room is locked: it can be read, and only its owner writes.");
+
 /// What someone is told who was removed, or left in another tab, at the same moment.
 pub(super) const OUT: Error = Error::Forbidden("You are not in here any more.");
 
@@ -71,8 +75,8 @@ impl Participant {
         store::conversations::set_read(tx, self.conversation.id, self.id(), seq).map(drop)
     }
 
-    /// Leaves. An owner's conversation goes to whoever has been in it for longest.
-    pub fn leave(&self, tx: &mut Tx<'_>) -> Result<()> {
+    /// Leaves. An owner's conversation goes to whoever has been in it for longest: true where it did.
+    pub(super) fn leave(&self, tx: &mut Tx<'_>) -> Result<bool> {
         take_out(tx, self.conversation.id, self.id(), None)
     }
 
@@ -86,26 +90,28 @@ impl Participant {
     }
 }
 
-/// Takes someone out, and ends what it hears. What it owned goes to whoever has been in it for longest.
+/// Takes someone out, and ends what it hears. What it owned goes to whoever has been in it for longest:
+/// true where it did.
 pub(super) fn take_out(
     tx: &mut Tx<'_>,
     id: ConversationId,
     account: AccountId,
     barred_until: Option<Time>,
-) -> Result<()> {
+) -> Result<bool> {
     // The number first: whoever says something at the same time waits, and comes before or after.
     let change = store::conversations::next_change(tx, id)?.ok_or(Error::NotFound)?;
     if !store::conversations::leave(tx, id, account, barred_until)? {
         return Err(Error::NotFound);
     }
     let conversation = store::conversations::by_id(tx, id)?.ok_or(Error::NotFound)?;
-    if conversation.owner == Some(account) {
+    let owned = conversation.owner == Some(account);
+    if owned {
         let heir = store::conversations::heir(tx, id, account)?;
         store::conversations::set_owner(tx, id, heir)?;
     }
     let event = Event::Left { change, account: Some(account), owner: None };
     tx.emit(Emission { topic: Topic::Conversation(id), event });
-    Ok(())
+    Ok(owned)
 }
 
 /// Tells those who have the conversation open.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use unicode_segmentation::UnicodeSegmentation;
 
 use super::{
-    conversations::{OUT, Participant, tell},
+    conversations::{LOCKED, OUT, Participant, tell},
     rooms::forget_files,
     text::{self, Piece, REFERENCES, Rules, Segment},
 };
@@ -146,8 +146,6 @@ impl Draft {
         Ok(())
     }
 }
-
-const LOCKED: Error = Error::Forbidden("This room is locked: it can be read, and only its owner writes.");
 
 impl Participant {
     /// Says something, and tells everyone who has the conversation open.

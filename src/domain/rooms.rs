@@ -120,7 +120,7 @@ impl Visitor {
         if let Some(inside) = inside {
             return Ok(inside);
         }
-        self.come_in(tx, &found)?;
+        self.come_in(tx, found.room.id)?;
         self.inside(tx)?.ok_or(Error::NotFound)
     }
 
@@ -141,8 +141,16 @@ impl Visitor {
         Ok((found, inside))
     }
 
-    fn come_in(&self, tx: &mut Tx<'_>, found: &Found) -> Result<()> {
-        let (room, now) = (found.room.id, tx.now());
+    fn come_in(&self, tx: &mut Tx<'_>, room: ConversationId) -> Result<()> {
+        let now = tx.now();
+        // The room's row first: what is looked at after that is true until the commit.
+        let size = store::conversations::resize(tx, room, 1)?;
+        let (found, inside) = self.look(tx)?;
+        if inside.is_some() {
+            // It came in by another tab at the same moment.
+            store::conversations::resize(tx, room, -1)?;
+            return Ok(());
+        }
         let barred = found.seat.as_ref().and_then(|seat| seat.barred_until);
         let from_here = match self.account.kind {
             Kind::Guest => store::rooms::barred_until(tx, room, &self.place)?,
@@ -151,7 +159,7 @@ impl Visitor {
         if barred.max(from_here).is_some_and(|until| until > now) {
             return Err(Error::Forbidden("You were asked to leave this room."));
         }
-        if store::conversations::resize(tx, room, 1)? > SIZE {
+        if size > SIZE {
             return Err(Error::Forbidden("This room is full."));
         }
         let (alias, skeleton) = self.alias(tx, room)?;
@@ -163,11 +171,7 @@ impl Visitor {
             read_seq: found.room.last_seq,
             place: &self.place,
         };
-        if !store::conversations::join(tx, &entrance)? {
-            // It came in by another tab at the same moment.
-            store::conversations::resize(tx, room, -1)?;
-            return Ok(());
-        }
+        store::conversations::join(tx, &entrance)?;
         if found.link.expires_at.is_some_and(|at| at <= now) || !store::rooms::use_link(tx, room)? {
             return Err(Error::Forbidden("This link has run out. Ask someone inside for a new one."));
         }
@@ -258,6 +262,17 @@ impl Inside {
     }
 }
 
+impl Inside {
+    /// Leaves. An owner's room goes to whoever has been in it for longest, and that is told.
+    pub fn leave(&self, tx: &mut Tx<'_>) -> Result<()> {
+        leave(tx, &self.participant)
+    }
+}
+
+fn leave(tx: &mut Tx<'_>, participant: &Participant) -> Result<()> {
+    if participant.leave(tx)? { altered(tx, participant.conversation.id) } else { Ok(()) }
+}
+
 impl Owner {
     /// Whose room it is.
     pub fn inside(&self) -> &Inside {
@@ -326,7 +341,7 @@ impl Owner {
         {
             store::rooms::bar(tx, id, &place, until)?;
         }
-        take_out(tx, id, account, Some(until))
+        take_out(tx, id, account, Some(until)).map(drop)
     }
 
     /// Lets someone who was removed come back by the link; of a guest, also whoever is where it was.
@@ -369,7 +384,7 @@ pub fn sweep_guests(tx: &mut Tx<'_>) -> Result<usize> {
         let account = store::accounts::by_id(tx, *guest)?;
         for id in store::conversations::ids_of(tx, *guest)? {
             if let Some(participant) = super::conversations::still_in(tx, &account, id)? {
-                participant.leave(tx)?;
+                leave(tx, &participant)?;
             }
         }
         store::sessions::delete_of(tx, *guest)?;

@@ -253,21 +253,20 @@ pub fn resize(tx: &mut Tx<'_>, id: ConversationId, by: i64) -> Result<i64> {
     )
 }
 
-/// Adds a participant, or lets it in again. False where it is in it already.
-pub fn join(tx: &mut Tx<'_>, new: &Entrance<'_>) -> Result<bool> {
+/// Adds a participant, or lets it in again.
+pub fn join(tx: &mut Tx<'_>, new: &Entrance<'_>) -> Result<()> {
     let now = tx.now();
-    let joined = tx.execute(
+    tx.execute(
         sql!(
             "INSERT INTO participants (conversation_id, account_id, alias, skeleton, read_seq, place, joined_at)
              VALUES ($1, $2, $3, $4, $5, $6, $7)
              ON CONFLICT (conversation_id, account_id) DO UPDATE SET
                  alias = excluded.alias, skeleton = excluded.skeleton, place = excluded.place,
-                 read_seq = excluded.read_seq, joined_at = excluded.joined_at, left_at = NULL, barred_until = NULL
-             WHERE participants.left_at IS NOT NULL"
+                 read_seq = excluded.read_seq, joined_at = excluded.joined_at, left_at = NULL, barred_until = NULL"
         ),
         params![new.conversation, new.account, new.alias, new.skeleton, new.read_seq, new.place, now],
     )?;
-    Ok(joined == 1)
+    Ok(())
 }
 
 /// Takes a participant out; until `barred_until` it can't come back. False where it was not in it.

@@ -203,6 +203,19 @@ on_both! {
         assert_eq!(hears_said(&mut owners).await["event"], "left");
     }
 
+    async fn whose_room_it_is_now_is_told_when_its_owner_leaves(world: World) {
+        let [owner, teo] = world.guests(["Ada", "Teo"]).await;
+        let room = owner.makes_room("Slipway").await;
+        let mut teos = listens_in(&world, &teo, &room).await;
+        let owners = listens_in(&world, &owner, &room).await;
+        owner.leaves(&room).await.is(204);
+        let told = hears_said(&mut teos).await;
+        assert_eq!((&told["event"], &told["room"]["owner_id"]), (&json!("room"), &json!(teo.id)));
+        let here = || world.app().presence.people(&room.id.parse().expect("an id"));
+        until("Ada not to be here any more", || async { (here().len() == 1).then_some(()) }).await;
+        drop(owners);
+    }
+
     async fn a_room_that_is_renamed_or_locked_says_so(world: World) {
         let [owner, teo] = world.guests(["Ada", "Teo"]).await;
         let room = owner.makes_room("Slipway").await;

@@ -288,19 +288,11 @@ pub async fn remove(
 ) -> Result<StatusCode> {
     app.limits.say(from, visitor.account.id)?;
     let id: AccountId = if id == "me" { visitor.account.id } else { from_path(&id)? };
-    let gone = app
-        .db
+    app.db
         .write(move |tx| {
             let inside = visitor.enter(tx)?;
-            let room = inside.participant.conversation.id;
-            if id == inside.participant.id() {
-                inside.participant.leave(tx)?;
-            } else {
-                inside.owner()?.remove(tx, id)?;
-            }
-            Ok(room)
+            if id == inside.participant.id() { inside.leave(tx) } else { inside.owner()?.remove(tx, id) }
         })
         .await?;
-    app.presence.remove(&gone, &id);
     Ok(StatusCode::NO_CONTENT)
 }

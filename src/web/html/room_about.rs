@@ -258,12 +258,7 @@ pub async fn remove(
 ) -> Result<Response> {
     app.limits.say(from, visitor.account.id)?;
     let id: AccountId = from_path(&id)?;
-    let room = rule(&app, &visitor, move |owner, tx| {
-        owner.remove(tx, id)?;
-        Ok(owner.inside().participant.conversation.id)
-    })
-    .await?;
-    app.presence.remove(&room, &id);
+    rule(&app, &visitor, move |owner, tx| owner.remove(tx, id)).await?;
     Ok(back(&visitor))
 }
 
@@ -354,16 +349,7 @@ pub async fn leave(
     visitor: Visitor,
 ) -> Result<Response> {
     app.limits.write(from)?;
-    let id = visitor.account.id;
-    let room = app
-        .db
-        .write(move |tx| {
-            let participant = visitor.enter(tx)?.participant;
-            participant.leave(tx)?;
-            Ok(participant.conversation.id)
-        })
-        .await?;
-    app.presence.remove(&room, &id);
+    app.db.write(move |tx| visitor.enter(tx)?.leave(tx)).await?;
     Ok(Redirect::to("/rooms").into_response())
 }
 

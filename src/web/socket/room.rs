@@ -198,6 +198,8 @@ impl RoomStream {
 
     /// It is not for this listener any more.
     async fn end(&mut self, outlet: &mut Outlet) -> Result<Flow, Gone> {
+        // At once, and not after the while that a closed window is given.
+        outlet.app.presence.remove(&self.id(), &self.participant.id());
         outlet.say(&json!({ "event": "left", "room_id": self.id(), "room": self.key })).await?;
         Ok(Flow::Ended)
     }
