@@ -71,7 +71,8 @@ pub struct App {
 impl App {
     /// Opens and migrates the database, and sets up the rest. The error is one line for the terminal.
     pub fn open(config: Config, data: DataDir, clock: Clock, ids: Ids) -> Result<Arc<Self>, String> {
-        let hub = Arc::new(Events::default());
+        // One for each core: whoever is told the same thing is told it by all of them.
+        let hub = Arc::new(Events::new(std::thread::available_parallelism().map_or(1, usize::from)));
         let changes = Arc::new(AtomicU64::new(0));
         let on_commit = {
             let (hub, changes) = (Arc::clone(&hub), Arc::clone(&changes));

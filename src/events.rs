@@ -7,6 +7,7 @@ use bytes::Bytes;
 use crate::{
     db,
     ids::{AccountId, ConversationId, PeepId},
+    realtime::frame::Frame,
     store::{messages::Message, peeps::Peep, rooms::Link},
 };
 
@@ -137,8 +138,8 @@ pub struct Counted {
 pub struct Told<T> {
     /// What it is about.
     pub what: T,
-    json: OnceLock<Bytes>,
-    html: OnceLock<Bytes>,
+    json: OnceLock<Frame>,
+    html: OnceLock<Frame>,
 }
 
 /// How an event is told.
@@ -157,12 +158,12 @@ impl<T> Told<T> {
     }
 
     /// It in this format; `encode` is asked once.
-    pub fn frame(&self, format: Format, encode: impl FnOnce(&T) -> Bytes) -> Bytes {
+    pub fn frame(&self, format: Format, encode: impl FnOnce(&T) -> Bytes) -> &Frame {
         let slot = match format {
             Format::Json => &self.json,
             Format::Html => &self.html,
         };
-        slot.get_or_init(|| encode(&self.what)).clone()
+        slot.get_or_init(|| Frame::text(&encode(&self.what)))
     }
 }
 

@@ -1,55 +1,140 @@
-//! The hub hands what is published on a topic to the mailboxes that subscribed to it.
+//! The hub hands what is published on a topic to those who subscribed to it.
 //!
-//! The contract: **at most once**, in the order of publishing, within this process. A mailbox holds
-//! a bounded number of letters, so that a slow reader costs no memory and holds nobody up; when it
-//! overflows, its letters are thrown away and its reader is told that it lagged. The truth is
+//! The contract: **at most once**, in the order of publishing, within this process. A subscriber has a
+//! mailbox for a bounded number of letters, so that a slow reader costs no memory and holds nobody up;
+//! when it overflows, its letters are thrown away and its reader is told that it lagged. The truth is
 //! in the database: whoever lagged reads there what it missed.
+//!
+//! Publishing only puts the event into a queue per shard. From there a dispatcher takes it to the
+//! shard's subscribers, one after the other: to whoever has an [`Ear`] directly, which costs no more
+//! than what the ear does with it, and to the others by their mailboxes, which wakes a task for each.
 
 use std::{
     collections::HashMap,
     hash::Hash,
     sync::{
-        Arc, PoisonError, RwLock,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
 
-use tokio::sync::mpsc;
+use tokio::sync::{Mutex, mpsc};
+
+/// Events that may wait for a dispatcher: a second in a house that is full. Beyond it, whoever would
+/// have heard the next one has lagged.
+const QUEUE: usize = 1024;
+
+/// Subscribers that a dispatcher serves before others may have its thread: well under a millisecond.
+const AT_ONCE: usize = 64;
 
 /// Hands events out by topic. `T` is a topic, `E` an event, which should be cheap to clone.
-#[derive(Debug)]
 pub struct Hub<T, E> {
-    topics: RwLock<Topics<T, E>>,
-    made: AtomicU64,
+    shards: Vec<Shard<T, E>>,
+    made: AtomicUsize,
 }
 
-/// Who subscribed to what.
-type Topics<T, E> = HashMap<T, Vec<Arc<Slot<T, E>>>>;
+/// Some of the subscribers, and the queue of their dispatcher.
+struct Shard<T, E> {
+    topics: RwLock<Topics<T, E>>,
+    queue: mpsc::Sender<(T, E)>,
+    queued: Mutex<mpsc::Receiver<(T, E)>>,
+}
+
+/// Who subscribed to what. A dispatcher goes through a list while others come and go.
+type Topics<T, E> = HashMap<T, Arc<Vec<Subscriber<T, E>>>>;
+
+struct Subscriber<T, E> {
+    slot: Arc<Slot<T, E>>,
+    ear: Option<Arc<dyn Ear<E>>>,
+}
+
+impl<T, E> Clone for Subscriber<T, E> {
+    fn clone(&self) -> Self {
+        Subscriber { slot: Arc::clone(&self.slot), ear: self.ear.clone() }
+    }
+}
+
+/// What a subscriber does with an event on the dispatcher's thread, without waiting for anything.
+pub trait Ear<E>: Send + Sync {
+    /// Hears the event. False: it is to come by the mailbox.
+    fn hear(&self, event: &E) -> bool;
+}
 
 /// The hub's end of a mailbox.
 #[derive(Debug)]
 struct Slot<T, E> {
-    id: u64,
+    id: usize,
     letters: mpsc::Sender<(T, E)>,
     lagged: AtomicBool,
 }
 
-impl<T, E> Default for Hub<T, E> {
-    fn default() -> Self {
-        Hub { topics: RwLock::default(), made: AtomicU64::new(0) }
+impl<T: Clone, E: Clone> Slot<T, E> {
+    fn put(&self, topic: &T, event: &E) {
+        if self.letters.try_send((topic.clone(), event.clone())).is_err() {
+            self.lag(topic, event);
+        }
+    }
+
+    fn lag(&self, topic: &T, event: &E) {
+        self.lagged.store(true, Ordering::Release);
+        // A reader that has just emptied it would sleep now, and not see that it lagged. Either
+        // this letter wakes it, or there are others that it has yet to take.
+        let _ = self.letters.try_send((topic.clone(), event.clone()));
+    }
+}
+
+impl<T: Eq + Hash, E> Shard<T, E> {
+    fn read(&self) -> RwLockReadGuard<'_, Topics<T, E>> {
+        self.topics.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Topics<T, E>> {
+        self.topics.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl<T: Clone + Eq + Hash, E: Clone> Hub<T, E> {
-    /// Puts the event into every mailbox that subscribed to the topic. Never waits.
+    /// A hub with so many dispatchers, each of which is run by [`Hub::dispatch`].
+    pub fn new(dispatchers: usize) -> Self {
+        let shard = |_| {
+            let (queue, queued) = mpsc::channel(QUEUE);
+            Shard { topics: RwLock::default(), queue, queued: Mutex::new(queued) }
+        };
+        Hub { shards: (0..dispatchers.max(1)).map(shard).collect(), made: AtomicUsize::new(0) }
+    }
+
+    /// Tells everyone who subscribed to the topic. Never waits.
     pub fn publish(&self, topic: &T, event: &E) {
-        let topics = self.topics.read().unwrap_or_else(PoisonError::into_inner);
-        for slot in topics.get(topic).into_iter().flatten() {
-            if slot.letters.try_send((topic.clone(), event.clone())).is_err() {
-                slot.lagged.store(true, Ordering::Release);
-                // A reader that has just emptied it would sleep now, and not see that it lagged. Either
-                // this letter wakes it, or there are others that it has yet to take.
-                let _ = slot.letters.try_send((topic.clone(), event.clone()));
+        for shard in &self.shards {
+            let Some(subscribers) = shard.read().get(topic).map(Arc::clone) else { continue };
+            if shard.queue.try_send((topic.clone(), event.clone())).is_err() {
+                for subscriber in subscribers.iter() {
+                    subscriber.slot.lag(topic, event);
+                }
+            }
+        }
+    }
+
+    /// How many dispatchers there are.
+    pub fn dispatchers(&self) -> usize {
+        self.shards.len()
+    }
+
+    /// Runs a dispatcher for as long as it is polled; one of each number at a time.
+    pub async fn dispatch(&self, number: usize) {
+        let Some(shard) = self.shards.get(number) else { return };
+        let mut queued = shard.queued.lock().await;
+        while let Some((topic, event)) = queued.recv().await {
+            let Some(subscribers) = shard.read().get(&topic).map(Arc::clone) else { continue };
+            for some in subscribers.chunks(AT_ONCE) {
+                for Subscriber { slot, ear } in some {
+                    if !ear.as_ref().is_some_and(|ear| ear.hear(&event)) {
+                        slot.put(&topic, &event);
+                    }
+                }
+                if some.len() == AT_ONCE {
+                    tokio::task::yield_now().await;
+                }
             }
         }
     }
@@ -68,15 +153,18 @@ impl<T: Clone + Eq + Hash, E: Clone> Hub<T, E> {
 
     /// How many mailboxes are subscribed to the topic.
     pub fn subscribers(&self, topic: &T) -> usize {
-        let topics = self.topics.read().unwrap_or_else(PoisonError::into_inner);
-        topics.get(topic).map_or(0, Vec::len)
+        self.shards.iter().map(|shard| shard.read().get(topic).map_or(0, |all| all.len())).sum()
     }
 
-    fn unsubscribe(&self, topic: &T, id: u64) {
-        let mut topics = self.topics.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(slots) = topics.get_mut(topic) {
-            slots.retain(|slot| slot.id != id);
-            if slots.is_empty() {
+    fn shard(&self, id: usize) -> &Shard<T, E> {
+        &self.shards[id % self.shards.len()]
+    }
+
+    fn unsubscribe(&self, topic: &T, id: usize) {
+        let mut topics = self.shard(id).write();
+        if let Some(subscribers) = topics.get_mut(topic) {
+            Arc::make_mut(subscribers).retain(|subscriber| subscriber.slot.id != id);
+            if subscribers.is_empty() {
                 topics.remove(topic);
             }
         }
@@ -85,7 +173,6 @@ impl<T: Clone + Eq + Hash, E: Clone> Hub<T, E> {
 
 /// A reader's end: letters in order, or the word that some were thrown away. Dropping it ends all
 /// its subscriptions.
-#[derive(Debug)]
 pub struct Mailbox<T: Clone + Eq + Hash, E: Clone> {
     hub: Arc<Hub<T, E>>,
     slot: Arc<Slot<T, E>>,
@@ -105,9 +192,19 @@ pub enum Delivery<T, E> {
 impl<T: Clone + Eq + Hash, E: Clone> Mailbox<T, E> {
     /// From now on hears the topic. Twice is once.
     pub fn subscribe(&mut self, topic: T) {
+        self.add(topic, None);
+    }
+
+    /// From now on hears the topic: what the ear does not take comes by letter. Twice is once.
+    pub fn subscribe_with(&mut self, topic: T, ear: Arc<dyn Ear<E>>) {
+        self.add(topic, Some(ear));
+    }
+
+    fn add(&mut self, topic: T, ear: Option<Arc<dyn Ear<E>>>) {
         if !self.topics.contains(&topic) {
-            let mut topics = self.hub.topics.write().unwrap_or_else(PoisonError::into_inner);
-            topics.entry(topic.clone()).or_default().push(Arc::clone(&self.slot));
+            let mut topics = self.hub.shard(self.slot.id).write();
+            let subscribers = Arc::make_mut(topics.entry(topic.clone()).or_default());
+            subscribers.push(Subscriber { slot: Arc::clone(&self.slot), ear });
             self.topics.push(topic);
         }
     }
@@ -157,7 +254,12 @@ mod tests {
     use super::*;
 
     fn hub() -> Arc<Hub<&'static str, u32>> {
-        Arc::default()
+        let hub = Arc::new(Hub::new(2));
+        for number in 0..hub.dispatchers() {
+            let hub = Arc::clone(&hub);
+            tokio::spawn(async move { hub.dispatch(number).await });
+        }
+        hub
     }
 
     #[tokio::test]
@@ -189,6 +291,50 @@ mod tests {
         for n in 0..6 {
             assert_eq!(quick.receive().await, Delivery::Letter("slip", n), "the quick one missed nothing");
         }
+    }
+
+    /// Hears even numbers itself.
+    #[derive(Default)]
+    struct Even(std::sync::Mutex<Vec<u32>>);
+
+    impl Ear<u32> for Even {
+        fn hear(&self, event: &u32) -> bool {
+            let even = event.is_multiple_of(2);
+            if even {
+                self.0.lock().expect("nobody panicked").push(*event);
+            }
+            even
+        }
+    }
+
+    #[tokio::test]
+    async fn what_an_ear_does_not_take_comes_by_letter() {
+        let hub = hub();
+        let (mut nell, ear) = (hub.mailbox(8), Arc::new(Even::default()));
+        nell.subscribe_with("slip", Arc::clone(&ear) as _);
+        for n in 1..=4 {
+            hub.publish(&"slip", &n);
+        }
+        assert_eq!(nell.receive().await, Delivery::Letter("slip", 1));
+        assert_eq!(nell.receive().await, Delivery::Letter("slip", 3));
+        assert_eq!(*ear.0.lock().expect("nobody panicked"), [2, 4]);
+        assert_eq!(nell.try_receive(), None);
+    }
+
+    #[tokio::test]
+    async fn when_too_much_is_published_at_once_everyone_is_told_that_they_lagged() {
+        let hub = hub();
+        let (mut nell, ear) = (hub.mailbox(8), Arc::new(Even::default()));
+        nell.subscribe_with("slip", Arc::clone(&ear) as _);
+        for n in 0..=QUEUE as u32 {
+            hub.publish(&"slip", &(2 * n));
+        }
+        assert_eq!(nell.receive().await, Delivery::Lagged, "one of them did not fit");
+        while ear.0.lock().expect("nobody panicked").len() < QUEUE {
+            tokio::task::yield_now().await;
+        }
+        hub.publish(&"slip", &1);
+        assert_eq!(nell.receive().await, Delivery::Letter("slip", 1));
     }
 
     #[tokio::test]

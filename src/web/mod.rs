@@ -4,6 +4,7 @@ pub mod api;
 pub mod assets;
 pub mod html;
 pub mod limits;
+pub mod line;
 pub mod passwords;
 pub mod pictures;
 pub mod pool;

@@ -12,14 +12,17 @@ use axum::{Router, body::Body};
 use hyper::{Request, body::Incoming, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
-    net::{TcpListener, TcpStream as Stream},
-    sync::{OwnedSemaphorePermit, Semaphore},
-    task::JoinHandle,
+    net::TcpListener,
+    sync::Semaphore,
+    task::{JoinHandle, JoinSet},
 };
 use tokio_io_timeout::TimeoutStream;
 use tower::Service;
 
-use super::{presence, routes, session::Peer};
+use super::{
+    line::{Line, LineIo},
+    presence, routes,
+};
 use crate::{
     app::{App, DataDir},
     clock::Clock,
@@ -29,7 +32,7 @@ use crate::{
     jobs, store,
 };
 
-/// Connections at the same time. A socket that listens costs some 20 KiB, so this is a few
+/// Connections at the same time. A socket that listens costs some 12 KiB, so this is a few
 /// hundred megabytes at the most; beyond it the kernel's queue waits.
 const CONNECTIONS: usize = 16_384;
 
@@ -96,6 +99,12 @@ impl Server {
 }
 
 async fn accept(listener: TcpListener, router: Router, app: Arc<App>) {
+    // To the end: what was said before the server stops is heard before it says goodbye.
+    let mut dispatching = JoinSet::new();
+    for number in 0..app.hub.dispatchers() {
+        let hub = Arc::clone(&app.hub);
+        dispatching.spawn(async move { hub.dispatch(number).await });
+    }
     let room = Arc::new(Semaphore::new(CONNECTIONS));
     let mut http = hyper::server::conn::http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD).max_buf_size(64 * 1024);
@@ -118,15 +127,16 @@ async fn accept(listener: TcpListener, router: Router, app: Arc<App>) {
                 continue;
             }
         };
-        let seat = Seat(Arc::new(place));
+        // What we write is whole: there is nothing to wait for.
+        let _ = stream.set_nodelay(true);
+        let (line, io) = Line::new(stream, peer, place);
         let router = router.clone();
         let service = service_fn(move |mut request: Request<Incoming>| {
-            request.extensions_mut().insert(Peer(peer));
-            request.extensions_mut().insert(seat.clone());
+            request.extensions_mut().insert(Arc::clone(&line));
             let mut router = router.clone();
             async move { router.call(request.map(Body::new)).await }
         });
-        let connection = http.serve_connection(TokioIo::new(patient(stream)), service).with_upgrades();
+        let connection = http.serve_connection(TokioIo::new(patient(io)), service).with_upgrades();
         let stop = app.stop.clone();
         app.tasks.spawn(async move {
             let mut connection = pin!(connection);
@@ -147,16 +157,9 @@ async fn accept(listener: TcpListener, router: Router, app: Arc<App>) {
     }
 }
 
-/// A connection's place among those that there is room for. It is free again when the last clone is
-/// dropped: a socket outlives the request that opened it.
-#[derive(Clone)]
-pub struct Seat(#[expect(dead_code, reason = "held, not read")] Arc<OwnedSemaphorePermit>);
-
 /// The stream, with an end to our patience where the client takes nothing of what we write.
-fn patient(stream: Stream) -> Pin<Box<TimeoutStream<Stream>>> {
-    // What we write is whole: there is nothing to wait for.
-    let _ = stream.set_nodelay(true);
-    let mut stream = TimeoutStream::new(stream);
+fn patient(io: LineIo) -> Pin<Box<TimeoutStream<LineIo>>> {
+    let mut stream = TimeoutStream::new(io);
     stream.set_write_timeout(Some(STUCK));
     Box::pin(stream)
 }

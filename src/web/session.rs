@@ -1,11 +1,7 @@
 //! Who asks: the address a request came from, the session in its cookie or header, the account behind
 //! it, and the room whose key is in its path.
 
-use std::{
-    net::{IpAddr, SocketAddr},
-    sync::Arc,
-    time::Duration,
-};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use axum::{
     extract::{FromRequestParts, RawPathParams},
@@ -13,6 +9,7 @@ use axum::{
 };
 use cookie::{Cookie, SameSite};
 
+use super::line::Line;
 use crate::{
     Error, Result,
     app::App,
@@ -25,10 +22,6 @@ use crate::{
     store::accounts::{Account, Kind},
 };
 
-/// The other end of the connection.
-#[derive(Clone, Copy, Debug)]
-pub struct Peer(pub SocketAddr);
-
 /// Where the request came from: the other end of the connection, or what a trusted proxy says.
 #[derive(Clone, Copy, Debug)]
 pub struct ClientAddr(pub IpAddr);
@@ -37,10 +30,10 @@ impl FromRequestParts<Arc<App>> for ClientAddr {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self> {
-        let Some(Peer(peer)) = parts.extensions.get() else {
+        let Some(line) = parts.extensions.get::<Arc<Line>>() else {
             return Err(Error::internal("a request without a connection"));
         };
-        Ok(ClientAddr(client(peer.ip(), &parts.headers, &app.config)))
+        Ok(ClientAddr(client(line.peer.ip(), &parts.headers, &app.config)))
     }
 }
 

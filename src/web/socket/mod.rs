@@ -7,11 +7,13 @@
 //! replay fills the gap. So nothing is lost, nothing comes twice, and all in order.
 //!
 //! This file is the connection: who opens it, what is said on it, when it ends. What a client may say
-//! is in [`protocol`], and what a stream sends is in [`public`] and [`room`].
+//! is in [`protocol`], what a stream sends is in [`public`] and [`room`], and how it is sent without
+//! waking the connection's task is in [`shortcut`].
 
 pub mod protocol;
 mod public;
 mod room;
+mod shortcut;
 
 use std::{pin::pin, sync::Arc, time::Duration};
 
@@ -37,7 +39,7 @@ use self::{
 };
 use super::{
     limits::SocketPlace,
-    server::Seat,
+    line::Line,
     session::{ClientAddr, Viewer, place},
 };
 use crate::{
@@ -82,7 +84,7 @@ pub async fn open(
     Query(asked): Query<Asked>,
     headers: HeaderMap,
     ClientAddr(from): ClientAddr,
-    Extension(seat): Extension<Seat>,
+    Extension(line): Extension<Arc<Line>>,
     viewer: Viewer,
     upgrade: WebSocketUpgrade,
 ) -> Result<Response> {
@@ -107,11 +109,11 @@ pub async fn open(
             let mut connection = Connection {
                 mailbox: app.hub.mailbox(MAILBOX),
                 place: place(&app, from),
-                outlet: Outlet { app, socket, format },
+                outlet: Outlet { app, line, socket, format },
                 account: viewer.account,
                 streams: Vec::new(),
                 replays: Replays { left: REPLAYS, at: Instant::now() },
-                _held: (seat, held),
+                _held: held,
             };
             let begun = match asked.stream {
                 Some(stream) => {
@@ -147,7 +149,7 @@ struct Connection {
     /// Where it comes from, as a keyed hash: rooms want to know.
     place: String,
     replays: Replays,
-    _held: (Seat, Option<SocketPlace>),
+    _held: Option<SocketPlace>,
 }
 
 /// What a socket listens to.
@@ -164,6 +166,22 @@ enum Flow {
 }
 
 impl Stream {
+    /// From now on it is told by whoever publishes. All that was fed to the socket is flushed.
+    fn lend(&self) {
+        match self {
+            Stream::Public(public) => public.lend(),
+            Stream::Room(room) => room.lend(),
+        }
+    }
+
+    /// From now on the connection itself tells it.
+    fn take_back(&mut self) {
+        match self {
+            Stream::Public(public) => public.take_back(),
+            Stream::Room(room) => room.take_back(),
+        }
+    }
+
     fn topic(&self) -> Topic {
         match self {
             Stream::Public(_) => Topic::Public,
@@ -215,6 +233,14 @@ impl Replays {
     }
 }
 
+/// What a connection wakes up for.
+enum Woken {
+    Delivery(Delivery<Topic, Event>),
+    Message(Option<Result<Message, axum::Error>>),
+    Ping,
+    Stop,
+}
+
 /// The socket is closed.
 #[derive(Debug)]
 struct Gone;
@@ -232,24 +258,26 @@ impl Connection {
         // Once, and not anew for each frame: all sockets would meet at its lock.
         let mut stop = pin!(self.outlet.app.stop.clone().cancelled_owned());
         loop {
-            tokio::select! {
-                delivery = self.mailbox.receive() => self.deliver(delivery).await?,
-                () = &mut stop => {
+            self.streams.iter().for_each(Stream::lend);
+            let woken = tokio::select! {
+                delivery = self.mailbox.receive() => Woken::Delivery(delivery),
+                message = self.outlet.socket.recv() => Woken::Message(message),
+                _ = ping.tick() => Woken::Ping,
+                () = &mut stop => Woken::Stop,
+            };
+            self.streams.iter_mut().for_each(Stream::take_back);
+            match woken {
+                Woken::Delivery(delivery) => self.deliver(delivery).await?,
+                Woken::Message(Some(Ok(message))) => {
+                    heard = Instant::now();
+                    self.hear(message).await?;
+                }
+                Woken::Message(Some(Err(_)) | None) => return Err(Gone),
+                Woken::Ping if heard.elapsed() > SILENCE => return Err(Gone),
+                Woken::Ping => self.outlet.socket.send(Message::Ping(Bytes::new())).await?,
+                Woken::Stop => {
                     let why = "The server is going away. Come back in a moment.";
                     return self.outlet.close(close_code::AWAY, why).await;
-                }
-                message = self.outlet.socket.recv() => match message {
-                    Some(Ok(message)) => {
-                        heard = Instant::now();
-                        self.hear(message).await?;
-                    }
-                    Some(Err(_)) | None => return Err(Gone),
-                },
-                _ = ping.tick() => {
-                    if heard.elapsed() > SILENCE {
-                        return Err(Gone);
-                    }
-                    self.outlet.socket.send(Message::Ping(Bytes::new())).await?;
                 }
             }
         }
@@ -312,8 +340,8 @@ impl Connection {
         }
         tokio::time::sleep_until(self.replays.next()).await;
         if public::is_public(&wanted.stream) {
-            self.mailbox.subscribe(Topic::Public);
-            let stream = PublicStream::begin(&mut self.outlet, wanted.since).await?;
+            let mailbox = &mut self.mailbox;
+            let stream = PublicStream::begin(&mut self.outlet, mailbox, wanted.since).await?;
             self.streams.push(Stream::Public(stream));
         } else if wanted.stream == "room" {
             let Some(account) = self.account.clone() else {
@@ -371,6 +399,7 @@ impl Connection {
 /// Where streams write to.
 struct Outlet {
     app: Arc<App>,
+    line: Arc<Line>,
     socket: WebSocket,
     format: Format,
 }

@@ -1,14 +1,20 @@
 //! The public stream on a socket.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use serde::Serialize;
 use serde_json::json;
 
-use super::{Gone, Outlet};
+use super::{
+    Gone, Outlet,
+    shortcut::{Heard, Shortcut, Tells},
+};
 use crate::{
     Result,
     app::App,
-    events::{Counted, Event, Format, Told},
+    events::{Counted, Event, Format, Topic},
+    realtime::hub::Mailbox,
     store::{self, peeps::Peep},
     web::{api, html},
 };
@@ -28,38 +34,66 @@ pub(super) fn is_public(stream: &str) -> bool {
 pub(super) struct PublicStream {
     /// The number of the last change that was sent.
     last: i64,
+    shortcut: Arc<Shortcut<Telling>>,
+}
+
+/// How the public stream is told.
+struct Telling {
+    app: Arc<App>,
+    format: Format,
+}
+
+impl Tells for Telling {
+    type Cursor = i64;
+
+    fn tell<'e>(&self, last: &mut i64, event: &'e Event) -> Heard<'e> {
+        match event {
+            Event::Changed(change) if change.what.seq <= *last => Heard::Nothing,
+            Event::Changed(change) if change.what.seq > *last + 1 => Heard::Gap,
+            Event::Changed(change) => {
+                *last = change.what.seq;
+                Heard::Frame(change.frame(self.format, |peep| encode(&self.app, self.format, peep)))
+            }
+            // Mastodon has no such event; its clients skip it.
+            Event::Counted(counted) => Heard::Frame(counted.frame(Format::Json, counts_frame)),
+            _ => Heard::Nothing,
+        }
+    }
 }
 
 impl PublicStream {
-    /// Says from where on it is heard. What was missed is sent by the [`PublicStream::catch_up`] after it.
-    pub(super) async fn begin(outlet: &mut Outlet, since: Option<i64>) -> Result<Self, Gone> {
+    /// Is subscribed at the hub, and says from where on it is heard. What was missed is sent by the
+    /// [`PublicStream::catch_up`] after it.
+    pub(super) async fn begin(
+        outlet: &mut Outlet,
+        mailbox: &mut Mailbox<Topic, Event>,
+        since: Option<i64>,
+    ) -> Result<Self, Gone> {
+        let telling = Telling { app: Arc::clone(&outlet.app), format: outlet.format };
+        let shortcut = Shortcut::new(telling, &outlet.line);
+        mailbox.subscribe_with(Topic::Public, Arc::clone(&shortcut) as _);
         let Ok(newest) = outlet.app.db.read(store::peeps::last_seq).await else {
             return outlet.broken().await;
         };
         // A number that is still to come is of another database: begin where this one is.
         let last = since.filter(|since| (0..=newest).contains(since)).unwrap_or(newest);
         outlet.say(&json!({ "event": "subscribed", "stream": "public", "seq": last })).await?;
-        Ok(PublicStream { last })
+        Ok(PublicStream { last, shortcut })
+    }
+
+    pub(super) fn lend(&self) {
+        self.shortcut.lend(self.last);
+    }
+
+    pub(super) fn take_back(&mut self) {
+        self.last = self.shortcut.take_back().unwrap_or(self.last);
     }
 
     pub(super) async fn hear(&mut self, outlet: &mut Outlet, event: &Event) -> Result<(), Gone> {
-        match event {
-            Event::Changed(change) => self.change(outlet, change).await,
-            // Mastodon has no such event; its clients skip it.
-            Event::Counted(counted) => outlet.feed(counted.frame(Format::Json, counts_frame)).await,
-            _ => Ok(()),
-        }
-    }
-
-    async fn change(&mut self, outlet: &mut Outlet, change: &Told<Peep>) -> Result<(), Gone> {
-        match change.what.seq {
-            seq if seq <= self.last => Ok(()),
-            seq if seq == self.last + 1 => {
-                let frame = change.frame(outlet.format, |peep| encode(outlet, peep));
-                self.last = seq;
-                outlet.feed(frame).await
-            }
-            _ => self.catch_up(outlet).await,
+        match self.shortcut.stream.tell(&mut self.last, event) {
+            Heard::Nothing | Heard::Itself => Ok(()),
+            Heard::Frame(frame) => outlet.feed(frame.said()).await,
+            Heard::Gap => self.catch_up(outlet).await,
         }
     }
 
@@ -79,7 +113,7 @@ impl PublicStream {
             }
             let Some(latest) = missed.last().map(|peep| peep.seq) else { return Ok(()) };
             for peep in &missed {
-                let frame = encode(outlet, peep);
+                let frame = encode(&outlet.app, outlet.format, peep);
                 outlet.feed(frame).await?;
             }
             self.last = latest;
@@ -87,10 +121,10 @@ impl PublicStream {
     }
 }
 
-fn encode(outlet: &Outlet, peep: &Peep) -> Bytes {
-    match outlet.format {
-        Format::Json => api::status_frame(peep, outlet.app.config.base_url.as_str()).into(),
-        Format::Html => fragment_frame(&outlet.app, peep).into(),
+fn encode(app: &App, format: Format, peep: &Peep) -> Bytes {
+    match format {
+        Format::Json => api::status_frame(peep, app.config.base_url.as_str()).into(),
+        Format::Html => fragment_frame(app, peep).into(),
     }
 }
 

@@ -12,7 +12,10 @@ use serde::Serialize;
 use serde_json::json;
 use tokio::time::Instant;
 
-use super::{Flow, Gone, Outlet, Wanted};
+use super::{
+    Flow, Gone, Outlet, Wanted,
+    shortcut::{Heard, Shortcut, Tells},
+};
 use crate::{
     Error, Result,
     app::App,
@@ -21,7 +24,7 @@ use crate::{
         rooms::{Inside, Key, Visitor},
     },
     events::{Altered, Event, Format, Here, Said, Told, Topic, Typing},
-    ids::{ConversationId, MessageId},
+    ids::{AccountId, ConversationId, MessageId},
     realtime::hub::Mailbox,
     store::{self, accounts::Account, conversations::Conversation, messages::Message, rooms::Link},
     web::{
@@ -55,12 +58,70 @@ pub(super) struct RoomStream {
     link: Link,
     /// The key that it was asked for by.
     key: String,
+    cursor: Cursor,
+    shortcut: Arc<Shortcut<Telling>>,
+    typed: Option<Instant>,
+    _window: Window,
+}
+
+/// Up to where a listener has heard everything.
+#[derive(Clone, Copy, Debug)]
+struct Cursor {
     /// The number of the last message that was sent.
     seq: i64,
     /// The number of the last change that was sent, or was none of its business.
     change: i64,
-    typed: Option<Instant>,
-    _window: Window,
+}
+
+/// Where a change stands beside a cursor.
+enum Order {
+    Old,
+    Next,
+    Gap,
+}
+
+impl Cursor {
+    fn order(self, change: i64) -> Order {
+        match change - self.change {
+            ..=0 => Order::Old,
+            1 => Order::Next,
+            2.. => Order::Gap,
+        }
+    }
+}
+
+/// How a room is told to a listener.
+struct Telling {
+    app: Arc<App>,
+    format: Format,
+    listener: AccountId,
+}
+
+impl Tells for Telling {
+    type Cursor = Cursor;
+
+    fn tell<'e>(&self, cursor: &mut Cursor, event: &'e Event) -> Heard<'e> {
+        match event {
+            Event::Said(said) => {
+                let Message { seq, change, .. } = said.what.message;
+                match cursor.order(change) {
+                    Order::Old => return Heard::Nothing,
+                    Order::Gap => return Heard::Gap,
+                    Order::Next => cursor.change = change,
+                }
+                if said.what.new && seq <= cursor.seq {
+                    return Heard::Nothing; // it came with a replay
+                }
+                cursor.seq = cursor.seq.max(seq);
+                Heard::Frame(said.frame(self.format, |said| encode(&self.app, self.format, said, change)))
+            }
+            Event::Here(here) => Heard::Frame(here.frame(self.format, |here| here_frame(self.format, here))),
+            Event::Typing(typing) if typing.what.who.id == self.listener => Heard::Nothing,
+            Event::Typing(typing) => Heard::Frame(typing.frame(Format::Json, api::rooms::typing_frame)),
+            Event::Room(_) | Event::Left { .. } | Event::Closed => Heard::Itself,
+            Event::Changed(_) | Event::Counted(_) | Event::JobDue => Heard::Nothing,
+        }
+    }
 }
 
 impl RoomStream {
@@ -74,11 +135,13 @@ impl RoomStream {
         wanted: &Wanted,
     ) -> Result<Result<Self, Error>, Gone> {
         let app = Arc::clone(&outlet.app);
+        let telling = Telling { app: Arc::clone(&app), format: outlet.format, listener: account.id };
+        let shortcut = Shortcut::new(telling, &outlet.line);
         let subscribe = async {
             let key = Key::parse(&wanted.room)?;
             let visitor = Visitor { account: account.clone(), key, place: place.into() };
             let id = enter(&app, &visitor).await?.participant.conversation.id;
-            mailbox.subscribe(Topic::Conversation(id));
+            mailbox.subscribe_with(Topic::Conversation(id), Arc::clone(&shortcut) as _);
             // Once more: from now on nothing is missed, so these are the numbers to begin with.
             let inside = app
                 .db
@@ -115,7 +178,16 @@ impl RoomStream {
         let here = presence::here(id, app.presence.people(&id));
         outlet.feed(here_frame(outlet.format, &here)).await?;
         let key = wanted.room.clone();
-        Ok(Ok(RoomStream { participant, link, key, seq, change, typed: None, _window: window }))
+        let cursor = Cursor { seq, change };
+        Ok(Ok(RoomStream { participant, link, key, cursor, shortcut, typed: None, _window: window }))
+    }
+
+    pub(super) fn lend(&self) {
+        self.shortcut.lend(self.cursor);
+    }
+
+    pub(super) fn take_back(&mut self) {
+        self.cursor = self.shortcut.take_back().unwrap_or(self.cursor);
     }
 
     pub(super) fn id(&self) -> ConversationId {
@@ -140,32 +212,28 @@ impl RoomStream {
     }
 
     pub(super) async fn hear(&mut self, outlet: &mut Outlet, event: &Event) -> Result<Flow, Gone> {
+        match self.shortcut.stream.tell(&mut self.cursor, event) {
+            Heard::Nothing => Ok(Flow::GoesOn),
+            Heard::Frame(frame) => outlet.feed(frame.said()).await.map(|()| Flow::GoesOn),
+            Heard::Gap => self.catch_up(outlet).await,
+            Heard::Itself => self.look(outlet, event).await,
+        }
+    }
+
+    /// Something happened to the room, or to who is in it.
+    async fn look(&mut self, outlet: &mut Outlet, event: &Event) -> Result<Flow, Gone> {
         let change = match event {
-            Event::Said(said) => said.what.message.change,
             Event::Room(altered) => altered.what.change,
             Event::Left { change, .. } => *change,
             Event::Closed => return self.end(outlet).await,
-            Event::Here(here) => {
-                outlet.feed(here.frame(outlet.format, |here| here_frame(outlet.format, here))).await?;
-                return Ok(Flow::GoesOn);
-            }
-            Event::Typing(typing) => {
-                if typing.what.who.id != self.participant.id() {
-                    outlet.feed(typing.frame(Format::Json, api::rooms::typing_frame)).await?;
-                }
-                return Ok(Flow::GoesOn);
-            }
-            Event::Changed(_) | Event::Counted(_) | Event::JobDue => return Ok(Flow::GoesOn),
+            _ => return Ok(Flow::GoesOn),
         };
-        if change <= self.change {
-            return Ok(Flow::GoesOn);
+        match self.cursor.order(change) {
+            Order::Old => return Ok(Flow::GoesOn),
+            Order::Gap => return self.catch_up(outlet).await,
+            Order::Next => self.cursor.change = change,
         }
-        if change > self.change + 1 {
-            return self.catch_up(outlet).await;
-        }
-        self.change = change;
         match event {
-            Event::Said(said) => self.said(outlet, said).await?,
             Event::Room(altered) => {
                 self.link = altered.what.link.clone();
                 self.participant.conversation.name.clone_from(&altered.what.name);
@@ -173,7 +241,7 @@ impl RoomStream {
                 self.participant.conversation.owner = altered.what.owner;
                 let base = outlet.app.config.base_url.as_str();
                 let frame = altered.frame(Format::Json, |altered| api::rooms::altered_frame(altered, base));
-                outlet.feed(frame).await?;
+                outlet.feed(frame.said()).await?;
             }
             Event::Left { account, owner, .. } => {
                 let mine = Some(self.participant.id());
@@ -184,16 +252,6 @@ impl RoomStream {
             _ => {}
         }
         Ok(Flow::GoesOn)
-    }
-
-    async fn said(&mut self, outlet: &mut Outlet, said: &Told<Said>) -> Result<(), Gone> {
-        let seq = said.what.message.seq;
-        if said.what.new && seq <= self.seq {
-            return Ok(()); // it came with a replay
-        }
-        self.seq = self.seq.max(seq);
-        let frame = said.frame(outlet.format, |said| encode(outlet, said, said.message.change));
-        outlet.feed(frame).await
     }
 
     /// It is not for this listener any more.
@@ -207,7 +265,7 @@ impl RoomStream {
     /// Sends from the database what was missed: first what changed of what was sent before, then what
     /// is new, each as it is now.
     pub(super) async fn catch_up(&mut self, outlet: &mut Outlet) -> Result<Flow, Gone> {
-        let (account, id, change) = (self.participant.account.clone(), self.id(), self.change);
+        let (account, id, change) = (self.participant.account.clone(), self.id(), self.cursor.change);
         let read = outlet.app.db.read(move |read| {
             let Some(participant) = still_in(read, &account, id)? else { return Ok(None) };
             Ok(Some((participant, store::rooms::current_link(read, id)?)))
@@ -226,11 +284,11 @@ impl RoomStream {
             self.altered(outlet, change).await?;
         }
         let far = if outlet.format == Format::Html { FAR_BEHIND_PAGE } else { FAR_BEHIND };
-        if last_seq - self.seq > far {
+        if last_seq - self.cursor.seq > far {
             return self.reset(outlet, last_seq, last_change).await;
         }
         if last_change > change {
-            let seq = self.seq;
+            let seq = self.cursor.seq;
             let read = outlet
                 .app
                 .db
@@ -241,16 +299,16 @@ impl RoomStream {
             }
             self.send(outlet, changed, false, last_change).await?;
         }
-        self.change = last_change;
-        while self.seq < last_seq {
-            let (seq, limit) = (self.seq, REPLAY.min(last_seq - self.seq));
+        self.cursor.change = last_change;
+        while self.cursor.seq < last_seq {
+            let (seq, limit) = (self.cursor.seq, REPLAY.min(last_seq - self.cursor.seq));
             let read = outlet.app.db.read(move |read| store::messages::since(read, id, seq, limit));
             let Ok(missed) = read.await else { return outlet.broken().await };
             // There is no gap, so as many as were asked for are there; unless the room is just being
             // cleared away.
             let Some(latest) = missed.last().map(|message| message.seq) else { break };
             self.send(outlet, missed, true, last_change).await?;
-            self.seq = latest;
+            self.cursor.seq = latest;
         }
         Ok(Flow::GoesOn)
     }
@@ -267,7 +325,7 @@ impl RoomStream {
     ) -> Result<(), Gone> {
         for message in messages {
             let heard = if new { last_change } else { message.change.min(last_change) };
-            let frame = encode(outlet, &Said { message, new }, heard);
+            let frame = encode(&outlet.app, outlet.format, &Said { message, new }, heard);
             outlet.feed(frame).await?;
         }
         Ok(())
@@ -295,7 +353,7 @@ impl RoomStream {
     }
 
     async fn reset(&mut self, outlet: &mut Outlet, seq: i64, change: i64) -> Result<Flow, Gone> {
-        (self.seq, self.change) = (seq, change);
+        self.cursor = Cursor { seq, change };
         let id = self.id();
         outlet.say(&json!({ "event": "reset", "room_id": id, "seq": seq, "change": change })).await?;
         Ok(Flow::GoesOn)
@@ -310,9 +368,9 @@ fn here_frame(format: Format, here: &Here) -> Bytes {
 }
 
 /// `change` is up to where everything has been heard with this.
-fn encode(outlet: &Outlet, said: &Said, change: i64) -> Bytes {
-    match outlet.format {
-        Format::Json => api::messages::frame(said, change, outlet.app.config.base_url.as_str()),
+fn encode(app: &App, format: Format, said: &Said, change: i64) -> Bytes {
+    match format {
+        Format::Json => api::messages::frame(said, change, app.config.base_url.as_str()),
         Format::Html => fragment_frame(said, change),
     }
 }
