@@ -1,5 +1,5 @@
 // The composer: counts as the server does, posts without leaving the page, keeps what was typed.
-import { send } from "./forms.js";
+import { newKey, send } from "./forms.js";
 
 const segmenter = new Intl.Segmenter(undefined, { granularity: "grapheme" });
 
@@ -58,9 +58,9 @@ for (const form of document.querySelectorAll("form.composer")) {
   const tell = count(form);
 
   let tried = null;
-  const newKey = () => {
+  const begin = () => {
     tried = null;
-    form.elements.idempotency_key.value = crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`;
+    form.elements.idempotency_key.value = newKey();
   };
 
   const refuse = (sentence) => {
@@ -85,7 +85,7 @@ for (const form of document.querySelectorAll("form.composer")) {
     if (form.ariaBusy === "true") return; // once is enough
     form.ariaBusy = "true";
     // The same words once more are a second try, with the same key; other words are another peep.
-    if (tried !== null && tried !== area.value) newKey();
+    if (tried !== null && tried !== area.value) begin();
     const sent = (tried = area.value);
     try {
       const response = await send(form, button);
@@ -95,10 +95,10 @@ for (const form of document.querySelectorAll("form.composer")) {
       keep();
       tell();
       area.focus();
-      newKey();
+      begin();
       document.dispatchEvent(new CustomEvent("peep:posted", { detail: { html } }));
     } catch (problem) {
-      if (problem.status === 409) newKey(); // the old one is spent
+      if (problem.status === 409) begin(); // the old one is spent
       refuse(problem.message);
     } finally {
       form.ariaBusy = "false";

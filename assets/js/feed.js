@@ -1,6 +1,7 @@
 // <peep-feed>: a list of peeps that is alive. New ones arrive by the socket, edits and deletions too;
 // older ones come as one scrolls; likes are sent without leaving the page.
 import { send } from "./forms.js";
+import { older, parse } from "./fragments.js";
 import { listen } from "./socket.js";
 import { tell } from "./times.js";
 
@@ -209,31 +210,15 @@ class PeepFeed extends HTMLElement {
     }
   }
 
-  // Older peeps come by the same link that works without scripts, a screen before its end.
   #endless() {
-    const link = this.querySelector("[data-older]");
-    if (!link) return;
-    const coming = new IntersectionObserver(async (entries) => {
-      if (!entries.some((entry) => entry.isIntersecting)) return;
-      coming.disconnect();
-      try {
-        const page = await fetch(link.href).then((response) => (response.ok ? response.text() : Promise.reject(response)));
-        const older = new DOMParser().parseFromString(page, "text/html");
-        for (const peep of older.querySelectorAll("[data-peeps] > article")) {
+    older(this.querySelector("[data-older]"), {
+      add: (page) => {
+        for (const peep of page.querySelectorAll("[data-peeps] > article")) {
           if (!document.getElementById(peep.id)) this.#peeps.append(this.#dress(document.adoptNode(peep)));
         }
-        const next = older.querySelector("[data-older]");
-        if (next) {
-          link.setAttribute("href", next.getAttribute("href"));
-          coming.observe(link);
-        } else {
-          link.parentElement.remove();
-        }
-      } catch {
-        // The link is still there, to be tried by hand.
-      }
-    }, { rootMargin: "800px" });
-    coming.observe(link);
+      },
+      end: (line) => line.remove(),
+    });
   }
 
   // What only this reader sees: their own name in others' words, and their own clock.
@@ -247,12 +232,6 @@ class PeepFeed extends HTMLElement {
 
 function number(peep) {
   return BigInt(peep.id.replace("peep-", ""));
-}
-
-function parse(html) {
-  const holder = document.createElement("template");
-  holder.innerHTML = html;
-  return holder.content.firstElementChild;
 }
 
 customElements.define("peep-feed", PeepFeed);

@@ -29,6 +29,11 @@ export async function call(method, path, json, options) {
   throw await refusal(response);
 }
 
+// A key to send something with, so that a second try of the same is the same.
+export function newKey() {
+  return crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`; // without https there is no UUID
+}
+
 async function refusal(response) {
   const problem = await response.json().catch(() => ({}));
   const error = new Error(problem.detail ?? "Something broke on our side. Try again.");

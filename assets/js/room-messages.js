@@ -6,12 +6,6 @@ const BREATH = 5 * 60_000; // what one says within it is one breath; the server 
 const me = document.body.dataset.viewer;
 const dayName = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long", year: "numeric" });
 
-export function parse(html) {
-  const holder = document.createElement("template");
-  holder.innerHTML = html;
-  return holder.content.firstElementChild;
-}
-
 export const at = (message) => new Date(message.querySelector("time").dateTime);
 export const nameOf = (message) => message.querySelector(".who bdi").textContent;
 export const isMine = (message) => message.dataset.author === me;

@@ -1,14 +1,15 @@
 // What one says: a bubble at once, which settles when the server has it. What could not be sent stays,
 // also over a reload, and says so. Files are sent while one still writes.
 import { length } from "./composer.js";
-import { send } from "./forms.js";
-import { isMine, parse } from "./room-messages.js";
+import { newKey, send } from "./forms.js";
+import { parse } from "./fragments.js";
+import { isMine } from "./room-messages.js";
 
 const me = document.body.dataset.viewer;
 const LARGEST = 20 * 1024 * 1024; // the server says the same
 
 export class Say {
-  #room; #messages; #form; #area; #error; #tray; #files = []; #queue = []; #sending = null; #replyTo = null;
+  #room; #messages; #form; #area; #error; #tray; #files = []; #queue = []; #failed = []; #sending = null; #replyTo = null;
 
   constructor(room, messages) {
     this.#room = room;
@@ -111,7 +112,7 @@ export class Say {
     const over = length(body) - limit;
     if (over > 0) return this.#refuse(`That is ${limit + over} characters, and there is room for ${limit}. Take out ${over}.`);
     const said = {
-      key: crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`,
+      key: newKey(),
       body,
       replyTo: this.#replyTo?.dataset.id ?? "",
       quoted: this.#replyTo ? [this.#replyTo.querySelector(".who bdi").textContent, excerpt(this.#replyTo)] : null,
@@ -184,7 +185,6 @@ export class Say {
   #fail(said, problem) {
     this.#queue = this.#queue.filter((other) => other !== said);
     said.failed = problem.status ? problem.message : "Not sent yet.";
-    said.kept = true;
     this.#failed.push(said);
     this.#keep();
     const bubble = said.bubble;
@@ -200,8 +200,6 @@ export class Say {
     under.append(wrong, this.#button("Retry", () => this.#retry(said)), this.#button("Delete", () => this.#forget(said)));
     this.#messages.keepPlace(() => bubble.append(under));
   }
-
-  #failed = [];
 
   #button(words, act) {
     const button = document.createElement("button");

@@ -1,7 +1,8 @@
 // <chat-room>: a room that is alive. What is said arrives by the socket, in order and once; what was
 // missed is replayed; older messages come as one scrolls up.
+import { older, parse } from "./fragments.js";
 import { Handles } from "./room-handles.js";
-import { Messages, parse } from "./room-messages.js";
+import { Messages } from "./room-messages.js";
 import { Notice } from "./room-notice.js";
 import { Say, excerpt } from "./room-say.js";
 import { listen } from "./socket.js";
@@ -63,7 +64,7 @@ class ChatRoom extends HTMLElement {
       case "typing":
         return this.#types(event.account);
       case "left":
-        return location.assign("/rooms");
+        return location.assign("/rooms?left");
       case "reset":
         return location.reload();
       case "error":
@@ -143,30 +144,12 @@ class ChatRoom extends HTMLElement {
     line.replaceChildren(dots, `${list} typing`);
   }
 
-  // Older messages come by the same link that works without scripts, a screen before its end.
   #older() {
-    const link = this.querySelector("[data-older]");
-    if (!link) return;
-    const coming = new IntersectionObserver(async (entries) => {
-      if (!entries.some((entry) => entry.isIntersecting)) return;
-      coming.disconnect();
-      try {
-        const answer = await fetch(link.href);
-        if (!answer.ok) return;
-        const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-        this.#messages.prepend([...page.querySelectorAll("[data-messages] > .message")]);
-        const next = page.querySelector("[data-older]");
-        if (next) {
-          link.setAttribute("href", next.getAttribute("href"));
-          coming.observe(link);
-        } else {
-          this.#messages.keepPlace(() => link.parentElement.remove());
-        }
-      } catch {
-        // The link is still there, to be tried by hand.
-      }
-    }, { root: this.querySelector("[data-scroll]"), rootMargin: "800px 0px" });
-    coming.observe(link);
+    older(this.querySelector("[data-older]"), {
+      root: this.querySelector("[data-scroll]"),
+      add: (page) => this.#messages.prepend([...page.querySelectorAll("[data-messages] > .message")]),
+      end: (line) => this.#messages.keepPlace(() => line.remove()),
+    });
   }
 }
 

@@ -37,8 +37,7 @@ impl FileName {
     pub fn parse(raw: &str) -> Self {
         let last = raw.rsplit(['/', '\\']).next().unwrap_or_default();
         let rules = Rules { field: "file", limit: 120, lines: false, empty: "" };
-        let plain: String =
-            last.chars().filter(|c| !c.is_control() && !text::is_disguised(&c.to_string())).collect();
+        let plain: String = last.chars().filter(|c| !c.is_control() && !text::hides(*c)).collect();
         let short: String = plain.chars().rev().take(120).collect::<Vec<_>>().into_iter().rev().collect();
         FileName(text::clean(short.trim_start_matches('.'), rules).unwrap_or_else(|_| "file".into()))
     }

@@ -86,8 +86,13 @@ pub fn is_disguised(text: &str) -> bool {
     text.chars().any(|c| {
         let joins = matches!(c, '\u{200C}' | '\u{200D}' | '\u{FE0F}') && !before.is_ascii();
         before = c;
-        !joins && !c.is_whitespace() && !is_combining_mark(c) && !is_visible(c)
+        !joins && hides(c)
     })
+}
+
+/// Whether a character is none that one sees or that spaces or marks others.
+pub fn hides(c: char) -> bool {
+    !c.is_whitespace() && !is_combining_mark(c) && !is_visible(c)
 }
 
 /// A piece of what someone wrote.

@@ -353,23 +353,27 @@ pub fn react(tx: &mut Tx<'_>, id: MessageId, account: AccountId, emoji: &str, on
 
 /// Sums the reactions up anew, and notes the change. `named` accounts are told of each.
 pub fn sum_reactions(tx: &mut Tx<'_>, id: MessageId, named: i64, change: i64) -> Result<()> {
-    let mut sum: Vec<Reaction> = tx.all(
+    // Each emoji in the order in which it came, and under it the first who put it there.
+    let rows: Vec<(String, i64, AccountId)> = tx.all(
         sql!(
-            "SELECT emoji, COUNT(*) FROM reactions WHERE message_id = $1
-             GROUP BY emoji ORDER BY MIN(created_at), emoji"
+            "SELECT emoji, total, account_id
+             FROM (SELECT emoji, account_id,
+                          COUNT(*) OVER of_emoji AS total,
+                          MIN(created_at) OVER of_emoji AS first_at,
+                          ROW_NUMBER() OVER (PARTITION BY emoji ORDER BY created_at, account_id) AS place
+                   FROM reactions WHERE message_id = $1 WINDOW of_emoji AS (PARTITION BY emoji)) AS r
+             WHERE place <= $2
+             ORDER BY first_at, emoji, place"
         ),
-        params![id],
-        |row| Ok(Reaction { emoji: row.get(0)?, count: row.get(1)?, accounts: Vec::new() }),
+        params![id, named],
+        |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
     )?;
-    for reaction in &mut sum {
-        reaction.accounts = tx.all(
-            sql!(
-                "SELECT account_id FROM reactions WHERE message_id = $1 AND emoji = $2
-                 ORDER BY created_at, account_id LIMIT $3"
-            ),
-            params![id, &reaction.emoji, named],
-            |row| row.get(0),
-        )?;
+    let mut sum: Vec<Reaction> = Vec::new();
+    for (emoji, count, account) in rows {
+        match sum.last_mut() {
+            Some(last) if last.emoji == emoji => last.accounts.push(account),
+            _ => sum.push(Reaction { emoji, count, accounts: vec![account] }),
+        }
     }
     tx.execute(
         sql!("UPDATE messages SET reactions = $1, change = $2 WHERE id = $3"),

@@ -65,7 +65,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/rooms/{key}", get(html::rooms::room))
         .route("/rooms/{key}/messages", post(html::messages::say).layer(DefaultBodyLimit::max(MESSAGE)))
         .route("/rooms/{key}/search", get(html::rooms::search))
-        .route("/rooms/{key}/read", post(html::room_about::read))
+        .route("/rooms/{key}/read", post(html::messages::read))
         .route("/rooms/{key}/about", get(html::room_about::about).post(html::room_about::change))
         .route("/rooms/{key}/leave", get(html::room_about::leave_form).post(html::room_about::leave))
         // for a room's owner
@@ -77,7 +77,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/rooms/{key}/export.json", get(html::room_export::json))
         .route("/rooms/{key}/export.html", get(html::room_export::html))
         .route("/rooms/{key}/delete", get(html::room_about::delete_form).post(html::room_about::delete))
-        .route("/rooms/{key}/feed/{secret}", get(html::room_about::feed))
+        .route("/rooms/{key}/feed/{secret}", get(html::feeds::room))
         // for members
         .route("/@{username}/{id}/edit", get(html::peeps::edit_form))
         .route("/@{username}/{id}/delete", get(html::peeps::delete_form))

@@ -15,10 +15,12 @@ use crate::{
     app::App,
     config::Config,
     domain::{
-        accounts::Member,
-        rooms::{self, Inside, Key, Visitor},
+        accounts::{self, Member},
+        names::Name,
+        rooms::{self, Inside, Key, Owner, Visitor},
         sessions::{self, Token},
     },
+    events::Tx,
     store::accounts::{Account, Kind},
 };
 
@@ -187,6 +189,34 @@ pub async fn enter(app: &App, visitor: &Visitor) -> Result<Inside> {
     }
     let comes = visitor.clone();
     app.db.write(move |tx| comes.enter(tx)).await
+}
+
+/// Does what only the room's owner may do.
+pub async fn rule<T: Send + 'static>(
+    app: &App,
+    from: ClientAddr,
+    visitor: &Visitor,
+    verb: impl Fn(&Owner, &mut Tx<'_>) -> Result<T> + Send + 'static,
+) -> Result<T> {
+    app.limits.say(from.0, visitor.account.id)?;
+    let visitor = visitor.clone();
+    app.db.write(move |tx| verb(&visitor.enter(tx)?.owner()?, tx)).await
+}
+
+/// Lets a guest in, with a session of its own.
+pub async fn welcome(app: &App, ClientAddr(from): ClientAddr, name: Name) -> Result<(Account, Token)> {
+    app.limits.guest(from)?;
+    let token = Token::random()?;
+    let started = token.clone();
+    let guest = app
+        .db
+        .write(move |tx| {
+            let guest = accounts::welcome(tx, &name)?;
+            sessions::start(tx, &started, guest.id)?;
+            Ok(guest)
+        })
+        .await?;
+    Ok((guest, token))
 }
 
 /// An address as rooms remember it: a keyed hash, so that nobody reads addresses in a backup.

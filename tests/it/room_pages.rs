@@ -241,4 +241,20 @@ on_both! {
         nell.opens(&to).await;
         ify.gets(&room.page("")).await.is(404);
     }
+
+    async fn a_door_that_can_t_be_opened_says_why_and_keeps_the_name(world: World) {
+        let nell = world.member("nell").await;
+        let room = nell.makes_room("Repair café").await;
+        let door = room.page("/hooks");
+        let opened = nell.posts(&door, &[("hook_name", "Grafana")]).await.is(200).page();
+        assert!(opened.0.contains(&format!("{}/hooks/", world.url())), "the address, this once");
+        let refused = nell.posts(&door, &[("hook_name", "\u{202E}IC")]).await.is(422).page();
+        assert!(refused.says("There is a character in it that can’t be seen. Type it anew."));
+        assert_eq!(refused.value("hook_name"), "\u{202E}IC");
+        for n in 2..=20 {
+            nell.posts(&door, &[("hook_name", &format!("CI {n}"))]).await.is(200);
+        }
+        let refused = nell.posts(&door, &[("hook_name", "CI 21")]).await.is(422).page();
+        assert!(refused.says("Twenty programs can post here already. Close one of their doors."));
+    }
 }

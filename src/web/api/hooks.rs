@@ -24,7 +24,7 @@ use crate::{
     store,
     web::{
         respond::{Input, from_path},
-        session::ClientAddr,
+        session::{ClientAddr, rule},
     },
 };
 
@@ -66,13 +66,12 @@ pub struct New {
 /// `POST /api/v1/rooms/{key}/hooks`: for its owner. The answer has the address, this once.
 pub async fn create(
     State(app): State<Arc<App>>,
-    ClientAddr(from): ClientAddr,
+    from: ClientAddr,
     visitor: Visitor,
     Input(new): Input<New>,
 ) -> Result<(StatusCode, Json<Hook>)> {
     let name = Name::parse(&new.name)?;
-    app.limits.say(from, visitor.account.id)?;
-    let (hook, token) = app.db.write(move |tx| visitor.enter(tx)?.owner()?.open_hook(tx, &name)).await?;
+    let (hook, token) = rule(&app, from, &visitor, move |owner, tx| owner.open_hook(tx, &name)).await?;
     let url = url(app.config.base_url.as_str(), &token);
     Ok((StatusCode::CREATED, Json(Hook::new(hook, Some(url)))))
 }
@@ -80,13 +79,12 @@ pub async fn create(
 /// `DELETE /api/v1/rooms/{key}/hooks/{id}`: for its owner.
 pub async fn delete(
     State(app): State<Arc<App>>,
-    ClientAddr(from): ClientAddr,
+    from: ClientAddr,
     visitor: Visitor,
     Path((_, id)): Path<(String, String)>,
 ) -> Result<StatusCode> {
-    app.limits.say(from, visitor.account.id)?;
     let id = from_path(&id)?;
-    app.db.write(move |tx| visitor.enter(tx)?.owner()?.close_hook(tx, id)).await?;
+    rule(&app, from, &visitor, move |owner, tx| owner.close_hook(tx, id)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

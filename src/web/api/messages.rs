@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::attachments::File;
 use crate::{
-    Error, Result,
+    Result,
     app::App,
     clock::Time,
     domain::{
@@ -352,9 +352,4 @@ pub async fn search(
     let limit = limit.unwrap_or(PAGE).clamp(1, MOST);
     let found = app.db.read_long(move |read| words.run(read, &inside.participant, before, limit)).await?;
     Ok(Json(all(&found, app.config.base_url.as_str())))
-}
-
-/// A body that can't be read is told so by [`Input`]; this is for what can be read and makes no sense.
-pub fn nothing_to_change() -> Error {
-    Error::invalid("body", "Say what is to be changed.")
 }

@@ -12,18 +12,18 @@ use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::json;
 
-use super::messages::{Account, nothing_to_change};
+use super::messages::Account;
 use crate::{
     Error, Result,
     app::App,
     clock::Time,
-    domain::rooms::{self, Changes, Inside, RoomName, Visitor},
-    events::{Altered, Here, Typing},
+    domain::rooms::{self, Changes, Inside, Owner, RoomName, Visitor},
+    events::{Altered, Here, Tx, Typing},
     ids::{AccountId, ConversationId},
     store::{self, rooms::Link},
     web::{
         respond::{Input, from_path},
-        session::{ClientAddr, place},
+        session::{ClientAddr, place, rule},
     },
 };
 
@@ -187,37 +187,33 @@ impl Patch {
             },
             uses_left: self.uses_left,
         };
-        if changes.is_empty() { Err(nothing_to_change()) } else { Ok(changes) }
+        if changes.is_empty() {
+            Err(Error::invalid("body", "Say what is to be changed."))
+        } else {
+            Ok(changes)
+        }
     }
 }
 
 /// `PATCH /api/v1/rooms/{key}`: for its owner.
 pub async fn change(
     State(app): State<Arc<App>>,
-    ClientAddr(from): ClientAddr,
+    from: ClientAddr,
     visitor: Visitor,
     Input(patch): Input<Patch>,
 ) -> Result<Json<Room>> {
-    app.limits.say(from, visitor.account.id)?;
-    let changes = patch.changes()?;
-    let inside = app
-        .db
-        .write(move |tx| {
-            visitor.enter(tx)?.owner()?.change(tx, &changes)?;
-            visitor.enter(tx)
-        })
-        .await?;
+    let (changes, again) = (patch.changes()?, visitor.clone());
+    let change = move |owner: &Owner, tx: &mut Tx<'_>| {
+        owner.change(tx, &changes)?;
+        again.enter(tx)
+    };
+    let inside = rule(&app, from, &visitor, change).await?;
     Ok(Json(Room::new(&inside, app.config.base_url.as_str())))
 }
 
 /// `DELETE /api/v1/rooms/{key}`: for its owner.
-pub async fn delete(
-    State(app): State<Arc<App>>,
-    ClientAddr(from): ClientAddr,
-    visitor: Visitor,
-) -> Result<StatusCode> {
-    app.limits.say(from, visitor.account.id)?;
-    app.db.write(move |tx| visitor.enter(tx)?.owner()?.delete(tx)).await?;
+pub async fn delete(State(app): State<Arc<App>>, from: ClientAddr, visitor: Visitor) -> Result<StatusCode> {
+    rule(&app, from, &visitor, Owner::delete).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -231,18 +227,16 @@ pub struct NewLink {
 /// `POST /api/v1/rooms/{key}/link`: a new link, for its owner. The old one stops at once.
 pub async fn renew_link(
     State(app): State<Arc<App>>,
-    ClientAddr(from): ClientAddr,
+    from: ClientAddr,
     visitor: Visitor,
     Input(new): Input<NewLink>,
 ) -> Result<(StatusCode, Json<Room>)> {
-    app.limits.say(from, visitor.account.id)?;
-    let inside = app
-        .db
-        .write(move |tx| {
-            visitor.enter(tx)?.owner()?.renew_link(tx, !new.everyone_leaves)?;
-            visitor.enter(tx)
-        })
-        .await?;
+    let again = visitor.clone();
+    let renew = move |owner: &Owner, tx: &mut Tx<'_>| {
+        owner.renew_link(tx, !new.everyone_leaves)?;
+        again.enter(tx)
+    };
+    let inside = rule(&app, from, &visitor, renew).await?;
     Ok((StatusCode::CREATED, Json(Room::new(&inside, app.config.base_url.as_str()))))
 }
 

@@ -9,15 +9,10 @@ use super::messages::Account;
 use crate::{
     Result,
     app::App,
-    domain::{
-        accounts,
-        names::Name,
-        sessions::{self, Token},
-    },
-    store,
+    domain::{names::Name, sessions},
     web::{
         respond::Input,
-        session::{ClientAddr, Viewer},
+        session::{ClientAddr, Viewer, welcome},
     },
 };
 
@@ -38,29 +33,12 @@ pub struct Session {
 /// `POST /api/v1/sessions`: a guest session, for `Authorization: Bearer`.
 pub async fn create(
     State(app): State<Arc<App>>,
-    ClientAddr(from): ClientAddr,
+    from: ClientAddr,
     Input(new): Input<New>,
 ) -> Result<(StatusCode, Json<Session>)> {
-    let name = Name::parse(&new.name)?;
-    app.limits.guest(from)?;
-    let (guest, token) = welcome(&app, name).await?;
+    let (guest, token) = welcome(&app, from, Name::parse(&new.name)?).await?;
     let account = Account::new(guest.id, guest.kind, None, &guest.name);
     Ok((StatusCode::CREATED, Json(Session { account, token: token.as_str().into() })))
-}
-
-/// Lets a guest in, with a session of its own.
-pub async fn welcome(app: &App, name: Name) -> Result<(store::accounts::Account, Token)> {
-    let token = Token::random()?;
-    let started = token.clone();
-    let guest = app
-        .db
-        .write(move |tx| {
-            let guest = accounts::welcome(tx, &name)?;
-            sessions::start(tx, &started, guest.id)?;
-            Ok(guest)
-        })
-        .await?;
-    Ok((guest, token))
 }
 
 /// `DELETE /api/v1/sessions/current`: the token opens nothing any more.

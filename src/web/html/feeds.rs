@@ -1,55 +1,68 @@
-//! Atom feeds (RFC 4287): everyone's peeps, and one person's.
+//! Atom feeds (RFC 4287): everyone's peeps, one person's, and a room's for its owner.
 
 use std::sync::Arc;
 
 use askama::Template;
 use axum::{
-    extract::State,
+    extract::{Path, State},
     http::{HeaderMap, HeaderValue, header},
     response::{IntoResponse, Response},
 };
+use subtle::ConstantTimeEq;
 
-use super::words;
+use super::{card::excerpt, words};
 use crate::{
     Error, Result,
     app::App,
     clock::Time,
-    domain,
+    domain::{
+        self,
+        rooms::{self, Key},
+    },
+    ids::{AccountId, ConversationId},
     store::{
         self,
         peeps::{Peep, Scope, Span},
     },
-    web::public::{Made, Public},
+    web::{
+        api,
+        public::{Made, Public},
+        respond::from_path,
+    },
 };
 
 const KIND: &str = "application/atom+xml; charset=utf-8";
 
 /// Entries in a feed.
-const ENTRIES: Span = Span { before: None, after: None, oldest: false, limit: 40 };
+const ENTRIES: i64 = 40;
+const LATEST: Span = Span { before: None, after: None, oldest: false, limit: ENTRIES };
+
+/// What keeps the address of a room's feed from passing for another address.
+const ROOM: &str = "the feed of a room";
 
 /// A feed, ready to be rendered.
 #[derive(Template)]
 #[template(path = "feed.xml")]
-pub(super) struct Feed<'a> {
-    pub(super) title: String,
+struct Feed<'a> {
+    title: String,
     /// The base URL.
-    pub(super) base: &'a str,
+    base: &'a str,
     /// The page that it is of.
-    pub(super) page: String,
+    page: String,
     /// Its own address, and its id.
-    pub(super) own: String,
-    pub(super) entries: Vec<Entry>,
+    own: String,
+    entries: Vec<Entry>,
 }
 
-pub(super) struct Entry {
-    pub(super) title: String,
-    pub(super) url: String,
-    pub(super) published: Time,
-    pub(super) updated: Time,
-    pub(super) author: String,
+struct Entry {
+    title: String,
+    url: String,
+    published: Time,
+    updated: Time,
+    author: String,
     /// Where the author's page is, if there is one.
-    pub(super) author_url: Option<String>,
-    pub(super) html: String,
+    author_url: Option<String>,
+    html: String,
 }
 
 impl Feed<'_> {
@@ -58,7 +71,7 @@ impl Feed<'_> {
     }
 
     /// The feed as an answer.
-    pub(super) fn answer(&self) -> Result<Response> {
+    fn answer(&self) -> Result<Response> {
         let body = self.render().map_err(Error::internal)?;
         Ok(([(header::CONTENT_TYPE, HeaderValue::from_static(KIND))], body).into_response())
     }
@@ -67,7 +80,7 @@ impl Feed<'_> {
 fn entry(peep: &Peep, base: &str) -> Entry {
     let author_url = format!("{base}/@{}", peep.author.username);
     Entry {
-        title: super::card::excerpt(&peep.body, 80),
+        title: excerpt(&peep.body, 80),
         url: format!("{author_url}/{}", peep.id),
         published: peep.created_at,
         updated: peep.edited_at.unwrap_or(peep.created_at),
@@ -80,7 +93,7 @@ fn entry(peep: &Peep, base: &str) -> Entry {
 /// `GET /feed.atom`
 pub async fn everyone(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Response> {
     let make = async {
-        let peeps = app.db.read(|read| store::peeps::list(read, None, &Scope::Public, ENTRIES)).await?;
+        let peeps = app.db.read(|read| store::peeps::list(read, None, &Scope::Public, LATEST)).await?;
         let feed = feed(&app, app.config.name.clone(), "/", "/feed.atom", &peeps);
         let body = feed.render().map_err(Error::internal)?;
         Ok(Made { kind: KIND, link: None, body })
@@ -95,7 +108,7 @@ pub(super) async fn person(app: &App, username: &str) -> Result<Response> {
         .db
         .read(move |read| {
             let person = domain::accounts::member(read, &username)?;
-            let peeps = store::peeps::list(read, None, &Scope::Account(person.id()), ENTRIES)?;
+            let peeps = store::peeps::list(read, None, &Scope::Account(person.id()), LATEST)?;
             Ok((person, peeps))
         })
         .await?;
@@ -113,4 +126,53 @@ fn feed<'a>(app: &'a App, title: String, page: &str, own: &str, peeps: &[Peep]) 
         own: format!("{base}{own}"),
         entries: peeps.iter().map(|peep| entry(peep, base)).collect(),
     }
+}
+
+/// The address of a room's feed, for its owner alone: feed readers have no cookie, so the address is
+/// the secret. It ends with the link, and when the room has another owner.
+pub(super) fn room_path(app: &App, key: &str, room: ConversationId, owner: AccountId) -> String {
+    format!("/rooms/{key}/feed/{owner}-{}.atom", app.data.sign(ROOM, &format!("{room} {owner}")))
+}
+
+/// `GET /rooms/{key}/feed/{secret}`
+pub async fn room(
+    State(app): State<Arc<App>>,
+    Path((key, secret)): Path<(String, String)>,
+) -> Result<Response> {
+    let owner: AccountId = from_path(secret.split('-').next().unwrap_or_default())?;
+    let visited = Key::parse(&key)?;
+    let (room, messages) = app
+        .db
+        .read(move |read| {
+            let room = rooms::glance(read, &visited)?;
+            let messages = store::messages::before(read, room.id, i64::MAX, ENTRIES)?;
+            Ok((room, messages))
+        })
+        .await?;
+    let own = room_path(&app, &key, room.id, owner);
+    let same = own.rsplit('/').next().is_some_and(|ours| ours.as_bytes().ct_eq(secret.as_bytes()).into());
+    if !same || room.owner != Some(owner) {
+        return Err(Error::NotFound);
+    }
+    let base = app.config.base_url.as_str();
+    let page = api::rooms::url(base, &key);
+    let entries = messages.iter().rev().filter(|message| message.deleted_at.is_none()).map(|message| Entry {
+        title: excerpt(&message.body, 80),
+        url: format!("{page}?at={}#m{}", message.seq, message.seq),
+        published: message.created_at,
+        updated: message.edited_at.unwrap_or(message.created_at),
+        author: message.author.name.clone(),
+        author_url: message.author.username.as_ref().map(|username| format!("{base}/@{username}")),
+        html: words::message(&message.body, &message.mentions, base),
+    });
+    let feed = Feed {
+        title: format!("{} on {}", room.name, app.config.name),
+        base,
+        page: page.clone(),
+        own: format!("{base}{own}"),
+        entries: entries.collect(),
+    };
+    let mut response = feed.answer()?;
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+    Ok(response)
 }

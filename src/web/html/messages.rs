@@ -270,6 +270,23 @@ pub async fn say(
     }
 }
 
+/// `POST /rooms/{key}/read`: up to the last message, for those without scripts.
+pub async fn read(
+    State(app): State<Arc<App>>,
+    ClientAddr(from): ClientAddr,
+    visitor: Visitor,
+) -> Result<Response> {
+    app.limits.write(from)?;
+    let key = visitor.key.as_str().to_owned();
+    app.db
+        .write(move |tx| {
+            let participant = visitor.enter(tx)?.participant;
+            participant.read(tx, participant.conversation.last_seq)
+        })
+        .await?;
+    Ok(Redirect::to(&format!("/rooms/{key}")).into_response())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,17 +5,15 @@ use std::sync::Arc;
 use askama::Template;
 use axum::{
     extract::{Path, Query, State},
-    http::{HeaderValue, header},
     response::{IntoResponse, Redirect, Response},
 };
 use serde::Deserialize;
 
 use super::{
     Place, Shell,
+    accounts::is_note,
     card::{date_and_time, initials},
-    fault,
-    feeds::{Entry, Feed},
-    note, page, page_refused, words,
+    fault, feeds, note, page, page_refused,
 };
 use crate::{
     Error, Result,
@@ -25,24 +23,18 @@ use crate::{
         names::Name,
         rooms::{Changes, Inside, Owner, RoomName, Visitor},
     },
-    events::Tx,
-    ids::{AccountId, ConversationId, HookId},
+    error::Faults,
+    ids::{AccountId, HookId},
     store::{self, accounts::Kind, conversations::Participant, hooks::Hook},
     web::{
         api,
         respond::{Input, from_path, head},
-        session::{ClientAddr, Viewer, enter},
+        session::{ClientAddr, Viewer, enter, rule},
     },
 };
 
 /// People on the page.
 const PEOPLE: i64 = 500;
-
-/// Messages in a feed.
-const ENTRIES: i64 = 40;
-
-/// What keeps the address of a room's feed from passing for another address.
-const FEED: &str = "the feed of a room";
 
 #[derive(Template)]
 #[template(path = "room_about.html")]
@@ -57,6 +49,8 @@ struct AboutPage {
     saved: bool,
     form: RoomForm,
     error: Option<Error>,
+    hook_form: HookForm,
+    hook_error: Option<Error>,
 }
 
 impl AboutPage {
@@ -72,7 +66,8 @@ impl AboutPage {
             .await?;
         let base = app.config.base_url.as_str();
         let account = &inside.participant.account;
-        let feed = owner.then(|| format!("{base}{}", feed_path(app, &inside.link.key, id, account.id)));
+        let feed =
+            owner.then(|| format!("{base}{}", feeds::room_path(app, &inside.link.key, id, account.id)));
         Ok(AboutPage {
             shell: Shell::new(app, &Viewer::from(account), Place::Rooms).await?,
             people,
@@ -82,6 +77,8 @@ impl AboutPage {
             saved: false,
             form: RoomForm::of(&inside),
             error: None,
+            hook_form: HookForm::default(),
+            hook_error: None,
             inside,
         })
     }
@@ -112,8 +109,13 @@ impl AboutPage {
         fault(self.error.as_ref(), field)
     }
 
+    fn hook_fault(&self) -> Option<&str> {
+        fault(self.hook_error.as_ref(), "name")
+    }
+
     fn note(&self) -> Option<String> {
         note(self.error.as_ref(), &["name", "uses_left", "expires_at"])
+            .or_else(|| note(self.hook_error.as_ref(), &["name"]))
     }
 }
 
@@ -156,7 +158,7 @@ impl RoomForm {
     }
 
     fn changes(&self, before: &RoomForm) -> Result<Changes> {
-        let mut faults = crate::error::Faults::default();
+        let mut faults = Faults::default();
         let name = faults.check(RoomName::parse(&self.name))?;
         let expires_at = faults.check(moment(&self.expires_at))?;
         let uses_left = faults.check(count(&self.uses_left))?;
@@ -191,38 +193,23 @@ fn count(raw: &str) -> Result<Option<i64>> {
 /// `POST /rooms/{key}/about`
 pub async fn change(
     State(app): State<Arc<App>>,
-    ClientAddr(from): ClientAddr,
+    from: ClientAddr,
     visitor: Visitor,
     Input(form): Input<RoomForm>,
 ) -> Result<Response> {
-    let changed = match app.limits.say(from, visitor.account.id) {
-        Ok(_) => {
-            let inside = enter(&app, &visitor).await?;
-            match form.changes(&RoomForm::of(&inside)) {
-                Ok(changes) => rule(&app, &visitor, move |owner, tx| owner.change(tx, &changes)).await,
-                Err(error) => Err(error),
-            }
-        }
+    let inside = enter(&app, &visitor).await?;
+    let changed = match form.changes(&RoomForm::of(&inside)) {
+        Ok(changes) => rule(&app, from, &visitor, move |owner, tx| owner.change(tx, &changes)).await,
         Err(error) => Err(error),
     };
     match changed {
         Ok(()) => Ok(back(&visitor)),
-        Err(error) if super::accounts::is_note(&error) => {
+        Err(error) if is_note(&error) => {
             let page = AboutPage::new(&app, enter(&app, &visitor).await?).await?;
             page_refused(head(&error), &AboutPage { form, error: Some(error), ..page })
         }
         Err(error) => Err(error),
     }
-}
-
-/// Does what only the owner may do.
-async fn rule<T: Send + 'static>(
-    app: &App,
-    visitor: &Visitor,
-    verb: impl Fn(&Owner, &mut Tx<'_>) -> Result<T> + Send + 'static,
-) -> Result<T> {
-    let visitor = visitor.clone();
-    app.db.write(move |tx| verb(&visitor.enter(tx)?.owner()?, tx)).await
 }
 
 fn back(visitor: &Visitor) -> Response {
@@ -239,39 +226,36 @@ pub struct LinkForm {
 /// `POST /rooms/{key}/link`: a new one.
 pub async fn renew_link(
     State(app): State<Arc<App>>,
-    ClientAddr(from): ClientAddr,
+    from: ClientAddr,
     visitor: Visitor,
     Input(form): Input<LinkForm>,
 ) -> Result<Response> {
-    app.limits.say(from, visitor.account.id)?;
     let all_stay = form.everyone_leaves.is_none();
-    let link = rule(&app, &visitor, move |owner, tx| owner.renew_link(tx, all_stay)).await?;
+    let link = rule(&app, from, &visitor, move |owner, tx| owner.renew_link(tx, all_stay)).await?;
     Ok(Redirect::to(&format!("/rooms/{}/about?saved=1", link.key)).into_response())
 }
 
 /// `POST /rooms/{key}/people/{id}/remove`
 pub async fn remove(
     State(app): State<Arc<App>>,
-    ClientAddr(from): ClientAddr,
+    from: ClientAddr,
     visitor: Visitor,
     Path((_, id)): Path<(String, String)>,
 ) -> Result<Response> {
-    app.limits.say(from, visitor.account.id)?;
     let id: AccountId = from_path(&id)?;
-    rule(&app, &visitor, move |owner, tx| owner.remove(tx, id)).await?;
+    rule(&app, from, &visitor, move |owner, tx| owner.remove(tx, id)).await?;
     Ok(back(&visitor))
 }
 
 /// `POST /rooms/{key}/people/{id}/readmit`
 pub async fn readmit(
     State(app): State<Arc<App>>,
-    ClientAddr(from): ClientAddr,
+    from: ClientAddr,
     visitor: Visitor,
     Path((_, id)): Path<(String, String)>,
 ) -> Result<Response> {
-    app.limits.say(from, visitor.account.id)?;
     let id: AccountId = from_path(&id)?;
-    rule(&app, &visitor, move |owner, tx| owner.unbar(tx, id)).await?;
+    rule(&app, from, &visitor, move |owner, tx| owner.unbar(tx, id)).await?;
     Ok(back(&visitor))
 }
 
@@ -285,46 +269,37 @@ pub struct HookForm {
 /// `POST /rooms/{key}/hooks`: shows the new hook's address, this once.
 pub async fn open_hook(
     State(app): State<Arc<App>>,
-    ClientAddr(from): ClientAddr,
+    from: ClientAddr,
     visitor: Visitor,
     Input(form): Input<HookForm>,
 ) -> Result<Response> {
-    app.limits.say(from, visitor.account.id)?;
-    let name = Name::parse(&form.hook_name)?;
-    let (_, token) = rule(&app, &visitor, move |owner, tx| owner.open_hook(tx, &name)).await?;
-    let inside = enter(&app, &visitor).await?;
-    let hook = Some(api::hooks::url(app.config.base_url.as_str(), &token));
-    page(&AboutPage { hook, ..AboutPage::new(&app, inside).await? })
+    let opened = match Name::parse(&form.hook_name) {
+        Ok(name) => rule(&app, from, &visitor, move |owner, tx| owner.open_hook(tx, &name)).await,
+        Err(error) => Err(error),
+    };
+    let about = AboutPage::new(&app, enter(&app, &visitor).await?).await?;
+    match opened {
+        Ok((_, token)) => {
+            let hook = Some(api::hooks::url(app.config.base_url.as_str(), &token));
+            page(&AboutPage { hook, ..about })
+        }
+        Err(error) if is_note(&error) => {
+            page_refused(head(&error), &AboutPage { hook_form: form, hook_error: Some(error), ..about })
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// `POST /rooms/{key}/hooks/{id}/delete`
 pub async fn close_hook(
     State(app): State<Arc<App>>,
-    ClientAddr(from): ClientAddr,
+    from: ClientAddr,
     visitor: Visitor,
     Path((_, id)): Path<(String, String)>,
 ) -> Result<Response> {
-    app.limits.say(from, visitor.account.id)?;
     let id: HookId = from_path(&id)?;
-    rule(&app, &visitor, move |owner, tx| owner.close_hook(tx, id)).await?;
+    rule(&app, from, &visitor, move |owner, tx| owner.close_hook(tx, id)).await?;
     Ok(back(&visitor))
-}
-
-/// `POST /rooms/{key}/read`: up to the last message, for those without scripts.
-pub async fn read(
-    State(app): State<Arc<App>>,
-    ClientAddr(from): ClientAddr,
-    visitor: Visitor,
-) -> Result<Response> {
-    app.limits.write(from)?;
-    let key = visitor.key.as_str().to_owned();
-    app.db
-        .write(move |tx| {
-            let participant = visitor.enter(tx)?.participant;
-            participant.read(tx, participant.conversation.last_seq)
-        })
-        .await?;
-    Ok(Redirect::to(&format!("/rooms/{key}")).into_response())
 }
 
 #[derive(Template)]
@@ -361,64 +336,7 @@ pub async fn delete_form(State(app): State<Arc<App>>, inside: Inside) -> Result<
 }
 
 /// `POST /rooms/{key}/delete`
-pub async fn delete(
-    State(app): State<Arc<App>>,
-    ClientAddr(from): ClientAddr,
-    visitor: Visitor,
-) -> Result<Response> {
-    app.limits.say(from, visitor.account.id)?;
-    rule(&app, &visitor, Owner::delete).await?;
+pub async fn delete(State(app): State<Arc<App>>, from: ClientAddr, visitor: Visitor) -> Result<Response> {
+    rule(&app, from, &visitor, Owner::delete).await?;
     Ok(Redirect::to("/rooms").into_response())
-}
-
-/// The address of a room's feed, for its owner alone: feed readers have no cookie, so the address is
-/// the secret. It ends with the link, and when the room has another owner.
-fn feed_path(app: &App, key: &str, room: ConversationId, owner: AccountId) -> String {
-    format!("/rooms/{key}/feed/{owner}-{}.atom", app.data.sign(FEED, &format!("{room} {owner}")))
-}
-
-/// `GET /rooms/{key}/feed/{secret}`
-pub async fn feed(
-    State(app): State<Arc<App>>,
-    Path((key, secret)): Path<(String, String)>,
-) -> Result<Response> {
-    let owner: AccountId = from_path(secret.split('-').next().unwrap_or_default())?;
-    let visited = crate::domain::rooms::Key::parse(&key)?;
-    let (room, messages) = app
-        .db
-        .read(move |read| {
-            let room = crate::domain::rooms::glance(read, &visited)?;
-            let messages = store::messages::before(read, room.id, i64::MAX, ENTRIES)?;
-            Ok((room, messages))
-        })
-        .await?;
-    let own = feed_path(&app, &key, room.id, owner);
-    let same = own
-        .rsplit('/')
-        .next()
-        .is_some_and(|ours| subtle::ConstantTimeEq::ct_eq(ours.as_bytes(), secret.as_bytes()).into());
-    if !same || room.owner != Some(owner) {
-        return Err(Error::NotFound);
-    }
-    let base = app.config.base_url.as_str();
-    let page = api::rooms::url(base, &key);
-    let entries = messages.iter().rev().filter(|message| message.deleted_at.is_none()).map(|message| Entry {
-        title: super::excerpt(&message.body, 80),
-        url: format!("{page}?at={}#m{}", message.seq, message.seq),
-        published: message.created_at,
-        updated: message.edited_at.unwrap_or(message.created_at),
-        author: message.author.name.clone(),
-        author_url: message.author.username.as_ref().map(|username| format!("{base}/@{username}")),
-        html: words::message(&message.body, &message.mentions, base),
-    });
-    let feed = Feed {
-        title: format!("{} on {}", room.name, app.config.name),
-        base,
-        page: page.clone(),
-        own: format!("{base}{own}"),
-        entries: entries.collect(),
-    };
-    let mut response = feed.answer()?;
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
-    Ok(response)
 }

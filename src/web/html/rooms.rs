@@ -52,6 +52,8 @@ struct RoomsPage {
     name: String,
     error: Option<Error>,
     now: Time,
+    /// One was in a room until a moment ago.
+    left: bool,
 }
 
 impl RoomsPage {
@@ -59,7 +61,7 @@ impl RoomsPage {
         let id = account.id;
         let mine = app.db.read(move |read| rooms::of(read, id)).await?;
         let shell = Shell::new(app, &Viewer::from(account), Place::Rooms).await?;
-        Ok(RoomsPage { shell, mine, name, error, now: app.clock.now() })
+        Ok(RoomsPage { shell, mine, name, error, now: app.clock.now(), left: false })
     }
 
     fn fault(&self) -> Option<&str> {
@@ -86,9 +88,19 @@ impl RoomsPage {
     }
 }
 
+/// Whether one was in a room until a moment ago.
+#[derive(Deserialize)]
+pub struct Left {
+    left: Option<String>,
+}
+
 /// `GET /rooms`
-pub async fn list(State(app): State<Arc<App>>, account: Account) -> Result<Response> {
-    page(&RoomsPage::new(&app, &account, String::new(), None).await?)
+pub async fn list(
+    State(app): State<Arc<App>>,
+    account: Account,
+    Query(Left { left }): Query<Left>,
+) -> Result<Response> {
+    page(&RoomsPage { left: left.is_some(), ..RoomsPage::new(&app, &account, String::new(), None).await? })
 }
 
 /// The form that a room is made with.

@@ -22,9 +22,8 @@ use crate::{
         rooms::{self, Key},
     },
     web::{
-        api,
         respond::{Input, head},
-        session::{ClientAddr, Viewer, set_cookie},
+        session::{self, ClientAddr, Viewer, set_cookie},
     },
 };
 
@@ -94,7 +93,7 @@ pub async fn name_form(
 /// `POST /session/new`
 pub async fn come_in(
     State(app): State<Arc<App>>,
-    ClientAddr(from): ClientAddr,
+    from: ClientAddr,
     viewer: Viewer,
     Input(form): Input<NameForm>,
 ) -> Result<Response> {
@@ -102,11 +101,7 @@ pub async fn come_in(
     if viewer.account.is_some() {
         return Ok(Redirect::to(&next).into_response());
     }
-    let welcome = async {
-        let name = Name::parse(&form.name)?;
-        app.limits.guest(from)?;
-        api::sessions::welcome(&app, name).await
-    };
+    let welcome = async { session::welcome(&app, from, Name::parse(&form.name)?).await };
     match welcome.await {
         Ok((_, token)) => Ok(([set_cookie(&app.config, Some(&token))], Redirect::to(&next)).into_response()),
         Err(error) if is_note(&error) => {
