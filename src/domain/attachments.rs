@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    conversations::{LOCKED, Participant},
-    rooms::forget_files,
+    conversations::{LOCKED, Participant, forget_files},
     text::{self, Rules},
 };
 use crate::{

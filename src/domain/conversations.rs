@@ -7,13 +7,17 @@ use crate::{
     clock::Time,
     db::Read,
     events::{Emission, Event, Somebody, Topic, Tx},
-    ids::{AccountId, ConversationId},
+    ids::{AccountId, AttachmentId, ConversationId},
     store::{
         self,
         accounts::{Account, Kind},
         conversations::{Conversation, Seat},
+        jobs::Work,
     },
 };
+
+/// Rows cleared away in one transaction, so that nobody waits for the broom.
+const BATCH: i64 = 200;
 
 /// An account that is in a conversation. To have one is the permission to read it, and to say
 /// something in it where it is not locked.
@@ -129,4 +133,25 @@ pub(super) fn tell<T>(
 pub fn still_in(read: &Read<'_>, account: &Account, id: ConversationId) -> Result<Option<Participant>> {
     let found = store::conversations::seen_by(read, id, account.id)?;
     Ok(found.map(|(conversation, seat)| Participant { account: account.clone(), conversation, seat }))
+}
+
+/// Deletes a conversation, for everyone and at once. What it held goes soon after.
+pub(super) fn delete(tx: &mut Tx<'_>, id: ConversationId) -> Result<()> {
+    store::conversations::delete(tx, id)?;
+    tx.enqueue(&Work::ClearConversations)?;
+    tx.emit(Emission { topic: Topic::Conversation(id), event: Event::Closed });
+    Ok(())
+}
+
+/// Clears some rows of a deleted conversation away. False when there is nothing more to clear.
+pub fn clear_deleted(tx: &mut Tx<'_>) -> Result<bool> {
+    let Some(id) = store::conversations::next_to_clear(tx)? else { return Ok(false) };
+    let (files, _) = store::conversations::clear(tx, id, BATCH)?;
+    forget_files(tx, files)?;
+    Ok(true)
+}
+
+/// Promises that the bytes of files go.
+pub(super) fn forget_files(tx: &mut Tx<'_>, files: Vec<AttachmentId>) -> Result<()> {
+    if files.is_empty() { Ok(()) } else { tx.enqueue(&Work::DeleteFiles { files }) }
 }

@@ -5,8 +5,7 @@ use std::collections::BTreeSet;
 use unicode_segmentation::UnicodeSegmentation;
 
 use super::{
-    conversations::{LOCKED, OUT, Participant, tell},
-    rooms::forget_files,
+    conversations::{LOCKED, OUT, Participant, forget_files, tell},
     text::{self, Piece, REFERENCES, Rules, Segment},
 };
 use crate::{

@@ -6,7 +6,7 @@ use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use sha2::{Digest, Sha256};
 
 use super::{
-    conversations::{Participant, take_out, tell},
+    conversations::{self, Participant, take_out, tell},
     names::skeleton,
     text::{self, Rules},
 };
@@ -16,12 +16,11 @@ use crate::{
     db::Read,
     error::Faults,
     events::{Altered, Emission, Event, Topic, Tx},
-    ids::{AccountId, AttachmentId, ConversationId, hex, random},
+    ids::{AccountId, ConversationId, hex, random},
     store::{
         self,
         accounts::{Account, Kind},
         conversations::{Conversation, Entrance},
-        jobs::Work,
         rooms::{Found, Link, Mine},
     },
 };
@@ -354,15 +353,8 @@ impl Owner {
 
     /// Deletes the room, for everyone and at once. What it held goes soon after.
     pub fn delete(&self, tx: &mut Tx<'_>) -> Result<()> {
-        delete(tx, self.id())
+        conversations::delete(tx, self.id())
     }
-}
-
-fn delete(tx: &mut Tx<'_>, id: ConversationId) -> Result<()> {
-    store::conversations::delete(tx, id)?;
-    tx.enqueue(&Work::ClearConversations)?;
-    tx.emit(Emission { topic: Topic::Conversation(id), event: Event::Closed });
-    Ok(())
 }
 
 /// Numbers the change, and tells those inside how the room is now.
@@ -383,7 +375,7 @@ pub fn sweep_guests(tx: &mut Tx<'_>) -> Result<usize> {
     for guest in &silent {
         let account = store::accounts::by_id(tx, *guest)?;
         for id in store::conversations::ids_of(tx, *guest)? {
-            if let Some(participant) = super::conversations::still_in(tx, &account, id)? {
+            if let Some(participant) = conversations::still_in(tx, &account, id)? {
                 leave(tx, &participant)?;
             }
         }
@@ -399,23 +391,10 @@ pub fn sweep_rooms(tx: &mut Tx<'_>) -> Result<usize> {
     let since = tx.now() - SILENCE;
     let expired = store::rooms::expired(tx, since, BATCH)?;
     for id in &expired {
-        delete(tx, *id)?;
+        conversations::delete(tx, *id)?;
     }
     store::rooms::forget_bars(tx)?;
     Ok(expired.len())
-}
-
-/// Clears some rows of a deleted conversation away. False when there is nothing more to clear.
-pub fn clear_deleted(tx: &mut Tx<'_>) -> Result<bool> {
-    let Some(id) = store::rooms::next_to_clear(tx)? else { return Ok(false) };
-    let (files, _) = store::rooms::clear(tx, id, BATCH)?;
-    forget_files(tx, files)?;
-    Ok(true)
-}
-
-/// Promises that the bytes of files go.
-pub(super) fn forget_files(tx: &mut Tx<'_>, files: Vec<AttachmentId>) -> Result<()> {
-    if files.is_empty() { Ok(()) } else { tx.enqueue(&Work::DeleteFiles { files }) }
 }
 
 #[cfg(test)]

@@ -186,7 +186,7 @@ async fn perform(app: &App, job: &Job) -> Result<Outcome> {
     match &job.work {
         Work::MentionMail { peep, to } => mail::mention(app, job.id, *peep, *to).await,
         Work::ClearConversations => {
-            while app.db.write(domain::rooms::clear_deleted).await? {}
+            while app.db.write(domain::conversations::clear_deleted).await? {}
             Ok(Outcome::Done)
         }
         Work::DeleteFiles { files } => {

@@ -6,7 +6,7 @@ use crate::{
     clock::Time,
     db::{Column, Read, Row},
     events::Tx,
-    ids::{AccountId, ConversationId},
+    ids::{AccountId, AttachmentId, ConversationId},
     params, sql,
 };
 
@@ -165,7 +165,7 @@ pub fn set_owner(tx: &mut Tx<'_>, id: ConversationId, owner: Option<AccountId>) 
     tx.execute(sql!("UPDATE conversations SET owner_id = $1 WHERE id = $2"), params![owner, id]).map(drop)
 }
 
-/// Takes it away from everyone; its rows go later, by [`super::rooms::clear`].
+/// Takes it away from everyone; its rows go later, by [`clear`].
 pub fn delete(tx: &mut Tx<'_>, id: ConversationId) -> Result<()> {
     let now = tx.now();
     tx.execute(
@@ -415,4 +415,56 @@ pub fn ids_of(read: &Read<'_>, account: AccountId) -> Result<Vec<ConversationId>
         params![account],
         |row| row.get(0),
     )
+}
+
+/// The deleted conversation whose rows are to go next.
+pub fn next_to_clear(read: &Read<'_>) -> Result<Option<ConversationId>> {
+    read.first(
+        sql!("SELECT id FROM conversations WHERE deleted_at IS NOT NULL ORDER BY deleted_at, id LIMIT 1"),
+        params![],
+        |row| row.get(0),
+    )
+}
+
+/// Takes away a stretch of a deleted conversation's rows. Gives the files to be deleted, and whether
+/// nothing is left of it.
+pub fn clear(tx: &mut Tx<'_>, id: ConversationId, limit: i64) -> Result<(Vec<AttachmentId>, bool)> {
+    let files = tx.all(
+        sql!(
+            "DELETE FROM attachments WHERE id IN
+                 (SELECT id FROM attachments WHERE conversation_id = $1 LIMIT $2) RETURNING id"
+        ),
+        params![id, limit],
+        |row| row.get(0),
+    )?;
+    if !files.is_empty() {
+        return Ok((files, false));
+    }
+    tx.execute(
+        sql!(
+            "DELETE FROM reactions WHERE message_id IN
+                 (SELECT id FROM messages WHERE conversation_id = $1 ORDER BY seq LIMIT $2)"
+        ),
+        params![id, limit],
+    )?;
+    let cleared = tx.execute(
+        sql!(
+            "DELETE FROM messages WHERE id IN
+                 (SELECT id FROM messages WHERE conversation_id = $1 ORDER BY seq LIMIT $2)"
+        ),
+        params![id, limit],
+    )?;
+    if cleared > 0 {
+        return Ok((files, false));
+    }
+    for sql in [
+        sql!("DELETE FROM participants WHERE conversation_id = $1"),
+        sql!("DELETE FROM hooks WHERE conversation_id = $1"),
+        sql!("DELETE FROM bars WHERE conversation_id = $1"),
+        sql!("DELETE FROM links WHERE conversation_id = $1"),
+        sql!("DELETE FROM conversations WHERE id = $1"),
+    ] {
+        tx.execute(sql, params![id])?;
+    }
+    Ok((files, true))
 }
