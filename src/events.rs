@@ -26,6 +26,12 @@ pub enum Topic {
     Conversation(ConversationId),
     /// The worker that does the outbox's jobs.
     Outbox,
+    /// The worker that looks for matches.
+    Matching,
+    /// Everyone who waits to be matched.
+    Line,
+    /// Every window of someone who has a part in the matching.
+    Seeker(AccountId),
 }
 
 /// What is said.
@@ -60,6 +66,8 @@ pub enum Event {
     Typing(Arc<Told<Typing>>),
     /// A job was put into the outbox.
     JobDue,
+    /// Something about matches is otherwise than before. Unnumbered: what it is now is in the database.
+    Matching,
 }
 
 /// Something said in a conversation.

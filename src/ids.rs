@@ -159,6 +159,8 @@ id_types! {
     AttachmentId,
     /// The id of a hook.
     HookId,
+    /// The id of a report.
+    ReportId,
     /// The id of a job in the outbox.
     JobId,
 }

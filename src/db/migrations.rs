@@ -10,6 +10,7 @@ use crate::{Error, Result, clock::Time};
 const ALL: &[(&str, &str)] = &[
     ("0001_accounts_and_peeps", include_str!("../../migrations/0001_accounts_and_peeps.sql")),
     ("0002_rooms", include_str!("../../migrations/0002_rooms.sql")),
+    ("0003_matches", include_str!("../../migrations/0003_matches.sql")),
 ];
 
 /// In SQLite only `INTEGER PRIMARY KEY` is the rowid itself; `BIGINT` would be a second index.

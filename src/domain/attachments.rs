@@ -10,7 +10,7 @@ use crate::{
     Error, Result,
     events::Tx,
     ids::AttachmentId,
-    store::{self, attachments::Attachment},
+    store::{self, attachments::Attachment, conversations::Kind},
 };
 
 /// The largest file: a phone's photo or a short recording.
@@ -53,6 +53,9 @@ impl Participant {
         if !self.may_write() {
             return Err(LOCKED);
         }
+        if !self.conversation.files {
+            return Err(Error::Forbidden("No pictures yet: both of you have to agree to them first."));
+        }
         let (files, bytes) = store::attachments::sent_since(read, self.id(), read.now() - A_DAY)?;
         if files >= FILES_A_DAY || bytes >= BYTES_A_DAY {
             return Err(Error::TooMany { retry_after: Duration::from_secs(3600) });
@@ -63,6 +66,9 @@ impl Participant {
     /// Keeps a file whose bytes are in the data folder by now, to be said with a message.
     pub fn send(&self, tx: &mut Tx<'_>, file: &Attachment) -> Result<()> {
         self.may_send(tx)?;
+        if self.conversation.kind == Kind::Match && !file.is_image() {
+            return Err(Error::invalid("file", "Only pictures can be sent here."));
+        }
         store::attachments::insert(tx, self.conversation.id, self.id(), file)
     }
 }

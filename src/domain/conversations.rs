@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::rooms::Visitor;
 use crate::{
     Error, Result,
     clock::Time,
@@ -29,6 +30,57 @@ pub struct Participant {
     pub conversation: Conversation,
     /// Its place in it.
     pub seat: Seat,
+}
+
+/// Somebody at the door of a conversation: a room's, with its key in hand, or that of any conversation
+/// that it is in already.
+#[derive(Clone)]
+pub enum Door {
+    /// Whoever has the key comes in.
+    Room(Visitor),
+    /// Whoever is in it already is let in.
+    Conversation {
+        /// Who.
+        account: Account,
+        /// Where.
+        id: ConversationId,
+    },
+}
+
+impl Door {
+    /// Who asks.
+    pub fn account(&self) -> &Account {
+        match self {
+            Door::Room(visitor) => &visitor.account,
+            Door::Conversation { account, .. } => account,
+        }
+    }
+
+    /// The one who asks as a participant, if it is in the conversation. Who may only be let in by others
+    /// learns nothing more than that there is nothing for them.
+    pub fn inside(&self, read: &Read<'_>) -> Result<Option<Participant>> {
+        match self {
+            Door::Room(visitor) => Ok(visitor.inside(read)?.map(|inside| inside.participant)),
+            Door::Conversation { account, id } => {
+                let participant = match still_in(read, account, *id)? {
+                    Some(participant) => Some(participant),
+                    None => match store::conversations::mask(read, *id, account.id)? {
+                        Some(mask) => still_in(read, &mask, *id)?,
+                        None => None,
+                    },
+                };
+                participant.ok_or(Error::NotFound).map(Some)
+            }
+        }
+    }
+
+    /// Comes in, where one isn't yet.
+    pub fn enter(&self, tx: &mut Tx<'_>) -> Result<Participant> {
+        match self {
+            Door::Room(visitor) => Ok(visitor.enter(tx)?.participant),
+            Door::Conversation { .. } => self.inside(tx)?.ok_or(Error::NotFound),
+        }
+    }
 }
 
 /// What someone is told who may only read.

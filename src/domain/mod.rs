@@ -2,8 +2,10 @@
 
 pub mod accounts;
 pub mod attachments;
+pub mod blocks;
 pub mod conversations;
 pub mod hooks;
+pub mod matches;
 pub mod messages;
 pub mod names;
 pub mod peeps;

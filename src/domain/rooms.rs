@@ -203,7 +203,8 @@ impl Visitor {
 
 /// Makes a room, and its maker's place in it.
 pub fn create(tx: &mut Tx<'_>, account: &Account, name: &RoomName, place: &str) -> Result<Inside> {
-    let id = store::conversations::insert(tx, store::conversations::Kind::Room, name.as_str(), account.id)?;
+    let id =
+        store::conversations::insert(tx, store::conversations::Kind::Room, name.as_str(), Some(account.id))?;
     let key = Key::random()?;
     store::rooms::insert_link(tx, id, key.as_str(), &key.hash())?;
     Visitor { account: account.clone(), key, place: place.into() }.enter(tx)
@@ -317,7 +318,7 @@ impl Owner {
         if !all_stay {
             let change = store::conversations::next_change(tx, id)?.ok_or(Error::NotFound)?;
             let owner = self.0.participant.id();
-            store::conversations::leave_all_but(tx, id, owner)?;
+            store::conversations::leave_all_but(tx, id, Some(owner))?;
             let event = Event::Left { change, account: None, owner: Some(owner) };
             tx.emit(Emission { topic: Topic::Conversation(id), event });
         }

@@ -112,6 +112,7 @@ async fn sweep(app: &App) -> Result<()> {
     while !app.stop.is_cancelled() && app.db.write(domain::rooms::sweep_guests).await? > 0 {}
     while !app.stop.is_cancelled() && app.db.write(domain::rooms::sweep_rooms).await? > 0 {}
     while !app.stop.is_cancelled() && app.db.write(domain::attachments::sweep).await? > 0 {}
+    app.db.write(domain::matches::sweep).await?;
     Ok(())
 }
 
@@ -187,6 +188,11 @@ async fn perform(app: &App, job: &Job) -> Result<Outcome> {
         Work::MentionMail { peep, to } => mail::mention(app, job.id, *peep, *to).await,
         Work::ClearConversations => {
             while app.db.write(domain::conversations::clear_deleted).await? {}
+            Ok(Outcome::Done)
+        }
+        Work::ForgetMatch { conversation } => {
+            let id = *conversation;
+            app.db.write(move |tx| domain::matches::forget(tx, id)).await?;
             Ok(Outcome::Done)
         }
         Work::DeleteFiles { files } => {

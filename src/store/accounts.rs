@@ -20,6 +20,8 @@ pub enum Kind {
     Bot,
     /// A person of another product, spoken for by that product's app.
     Managed,
+    /// The mask of somebody in a match: it stands for an account that nobody is told.
+    Stranger,
 }
 
 impl Kind {
@@ -30,6 +32,7 @@ impl Kind {
             Kind::Guest => "guest",
             Kind::Bot => "bot",
             Kind::Managed => "managed",
+            Kind::Stranger => "stranger",
         }
     }
 }
@@ -41,6 +44,7 @@ impl Column for Kind {
             "member" => Kind::Member,
             "bot" => Kind::Bot,
             "managed" => Kind::Managed,
+            "stranger" => Kind::Stranger,
             _ => Kind::Guest, // the least of them
         }
     }
@@ -66,7 +70,11 @@ pub struct Account {
 }
 
 /// The columns of an [`Account`] `a`, in the order in which [`from_row`] takes them.
-pub(super) const COLUMNS: &str = "a.id, a.kind, a.username, a.name, a.admin, a.mention_mail, a.created_at";
+pub(super) const COLUMNS: &str =
+    sql!("a.id, ", KIND, ", a.username, a.name, a.admin, a.mention_mail, a.created_at");
+
+/// What sort of account `a` is. A mask is kept as a guest, and nobody logs in as one.
+pub(super) const KIND: &str = "CASE WHEN a.mask_of IS NULL THEN a.kind ELSE 'stranger' END";
 
 /// How many they are.
 pub(super) const WIDTH: usize = 7;
@@ -171,6 +179,47 @@ pub fn insert_nameless(tx: &mut Tx<'_>, kind: Kind, name: &str, skeleton: &str) 
     Ok(id)
 }
 
+/// Adds a mask: an account under another name, which stands for this one.
+pub fn insert_mask(tx: &mut Tx<'_>, of: AccountId, name: &str) -> Result<AccountId> {
+    let id = AccountId(tx.new_id());
+    let now = tx.now();
+    tx.execute(
+        sql!(
+            "INSERT INTO accounts (id, kind, name, name_skeleton, created_at, mask_of)
+             VALUES ($1, 'guest', $2, '', $3, $4)"
+        ),
+        params![id, name, now, of],
+    )?;
+    Ok(id)
+}
+
+/// Gives a mask another name.
+pub fn rename_mask(tx: &mut Tx<'_>, id: AccountId, name: &str) -> Result<()> {
+    tx.execute(
+        sql!("UPDATE accounts SET name = $1 WHERE id = $2 AND mask_of IS NOT NULL"),
+        params![name, id],
+    )?;
+    Ok(())
+}
+
+/// Whom a mask stands for.
+pub fn behind(read: &Read<'_>, mask: AccountId) -> Result<Option<AccountId>> {
+    let of =
+        read.first(sql!("SELECT mask_of FROM accounts WHERE id = $1"), params![mask], |row| row.get(0))?;
+    Ok(of.flatten())
+}
+
+/// Whether it has said that it is of age.
+pub fn is_adult(read: &Read<'_>, id: AccountId) -> Result<bool> {
+    read.one(sql!("SELECT adult_at IS NOT NULL FROM accounts WHERE id = $1"), params![id], |row| row.get(0))
+}
+
+/// It says that it is of age.
+pub fn set_adult(tx: &mut Tx<'_>, id: AccountId) -> Result<()> {
+    let now = tx.now();
+    tx.execute(sql!("UPDATE accounts SET adult_at = $1 WHERE id = $2"), params![now, id]).map(drop)
+}
+
 /// The member whose name or username looks like this; the first who came.
 pub fn member_who_looks_like(read: &Read<'_>, skeleton: &str) -> Result<Option<Account>> {
     read.first(
@@ -209,7 +258,7 @@ pub fn silent_guests(read: &Read<'_>, since: Time, limit: i64) -> Result<Vec<Acc
     read.all(
         sql!(
             "SELECT a.id FROM accounts a
-             WHERE a.kind = 'guest' AND a.swept_at IS NULL AND a.created_at < $1
+             WHERE a.kind = 'guest' AND a.mask_of IS NULL AND a.swept_at IS NULL AND a.created_at < $1
                AND NOT EXISTS (SELECT 1 FROM messages m WHERE m.account_id = a.id AND m.created_at >= $1)
              ORDER BY a.id LIMIT $2"
         ),

@@ -56,6 +56,8 @@ pub struct Conversation {
     pub owner: Option<AccountId>,
     /// Whether it can only be read.
     pub locked: bool,
+    /// Whether files may be sent along.
+    pub files: bool,
     /// The number of its last message.
     pub last_seq: i64,
     /// The number of its last change, of whatever kind.
@@ -69,11 +71,11 @@ pub struct Conversation {
 }
 
 /// The columns of a [`Conversation`] `c`, in the order in which [`from_row`] takes them.
-pub(super) const COLUMNS: &str = "c.id, c.kind, c.name, c.owner_id, c.locked, c.last_seq, c.last_change,
-    c.size, c.active_at, c.created_at";
+pub(super) const COLUMNS: &str = "c.id, c.kind, c.name, c.owner_id, c.locked, c.files, c.last_seq,
+    c.last_change, c.size, c.active_at, c.created_at";
 
 /// How many they are.
-pub(super) const WIDTH: usize = 10;
+pub(super) const WIDTH: usize = 11;
 
 pub(super) fn from_row(row: &Row<'_>, at: usize) -> Result<Conversation> {
     Ok(Conversation {
@@ -82,24 +84,25 @@ pub(super) fn from_row(row: &Row<'_>, at: usize) -> Result<Conversation> {
         name: row.get(at + 2)?,
         owner: row.get(at + 3)?,
         locked: row.get(at + 4)?,
-        last_seq: row.get(at + 5)?,
-        last_change: row.get(at + 6)?,
-        size: row.get(at + 7)?,
-        active_at: row.get(at + 8)?,
-        created_at: row.get(at + 9)?,
+        files: row.get(at + 5)?,
+        last_seq: row.get(at + 6)?,
+        last_change: row.get(at + 7)?,
+        size: row.get(at + 8)?,
+        active_at: row.get(at + 9)?,
+        created_at: row.get(at + 10)?,
     })
 }
 
-/// Adds a conversation.
-pub fn insert(tx: &mut Tx<'_>, kind: Kind, name: &str, owner: AccountId) -> Result<ConversationId> {
+/// Adds a conversation. Nothing may be sent along in a match, until those in it agree.
+pub fn insert(tx: &mut Tx<'_>, kind: Kind, name: &str, owner: Option<AccountId>) -> Result<ConversationId> {
     let id = ConversationId(tx.new_id());
     let now = tx.now();
     tx.execute(
         sql!(
-            "INSERT INTO conversations (id, kind, name, owner_id, active_at, created_at)
-             VALUES ($1, $2, $3, $4, $5, $6)"
+            "INSERT INTO conversations (id, kind, name, owner_id, files, active_at, created_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7)"
         ),
-        params![id, kind.as_str(), name, owner, now, now],
+        params![id, kind.as_str(), name, owner, kind != Kind::Match, now, now],
     )?;
     Ok(id)
 }
@@ -158,6 +161,11 @@ pub fn rename(tx: &mut Tx<'_>, id: ConversationId, name: &str) -> Result<()> {
 /// Lets people only read, or write again.
 pub fn lock(tx: &mut Tx<'_>, id: ConversationId, locked: bool) -> Result<()> {
     tx.execute(sql!("UPDATE conversations SET locked = $1 WHERE id = $2"), params![locked, id]).map(drop)
+}
+
+/// From now on files may be sent along.
+pub fn allow_files(tx: &mut Tx<'_>, id: ConversationId) -> Result<()> {
+    tx.execute(sql!("UPDATE conversations SET files = TRUE WHERE id = $1"), params![id]).map(drop)
 }
 
 /// Gives it to somebody else, or to nobody.
@@ -226,6 +234,65 @@ pub fn seen_by(
     Ok(found.and_then(|(conversation, seat)| Some((conversation, seat?))))
 }
 
+/// The mask that stands for the account in this conversation, if one does.
+pub fn mask(read: &Read<'_>, id: ConversationId, account: AccountId) -> Result<Option<Account>> {
+    read.first(
+        sql!(
+            "SELECT ",
+            accounts::COLUMNS,
+            " FROM accounts a JOIN participants p ON p.account_id = a.id
+             WHERE a.mask_of = $1 AND p.conversation_id = $2"
+        ),
+        params![account, id],
+        accounts::from_row,
+    )
+}
+
+/// Someone behind a mask.
+#[derive(Clone, Debug)]
+pub struct Masked {
+    /// Where.
+    pub conversation: ConversationId,
+    /// The mask.
+    pub mask: AccountId,
+    /// Who it is.
+    pub account: AccountId,
+    /// Where it came in from, as a keyed hash.
+    pub place: String,
+    /// Whether it is a guest.
+    pub guest: bool,
+}
+
+/// Who is or was in the conversation behind which mask.
+pub fn masks(read: &Read<'_>, id: ConversationId) -> Result<Vec<Masked>> {
+    read.all(
+        sql!(
+            "SELECT p.account_id, b.id, COALESCE(p.place, ''), b.kind = 'guest'
+             FROM participants p JOIN accounts a ON a.id = p.account_id JOIN accounts b ON b.id = a.mask_of
+             WHERE p.conversation_id = $1 ORDER BY p.account_id"
+        ),
+        params![id],
+        |row| {
+            Ok(Masked {
+                conversation: id,
+                mask: row.get(0)?,
+                account: row.get(1)?,
+                place: row.get(2)?,
+                guest: row.get(3)?,
+            })
+        },
+    )
+}
+
+/// Holds the conversation until the transaction ends. False where it is gone.
+pub fn hold(tx: &mut Tx<'_>, id: ConversationId) -> Result<bool> {
+    let held = tx.execute(
+        sql!("UPDATE conversations SET size = size WHERE id = $1 AND deleted_at IS NULL"),
+        params![id],
+    )?;
+    Ok(held == 1)
+}
+
 /// What a new participant's row needs.
 #[derive(Debug)]
 pub struct Entrance<'a> {
@@ -290,18 +357,17 @@ pub fn leave(
     Ok(left > 0)
 }
 
-/// Takes everyone out but one.
-pub fn leave_all_but(tx: &mut Tx<'_>, id: ConversationId, stays: AccountId) -> Result<()> {
+/// Takes everyone out, but for one.
+pub fn leave_all_but(tx: &mut Tx<'_>, id: ConversationId, stays: Option<AccountId>) -> Result<()> {
     let now = tx.now();
-    tx.execute(
+    let left = tx.execute(
         sql!(
             "UPDATE participants SET left_at = $1
              WHERE conversation_id = $2 AND account_id <> $3 AND left_at IS NULL"
         ),
-        params![now, id, stays],
+        params![now, id, stays.unwrap_or(AccountId(0))],
     )?;
-    tx.execute(sql!("UPDATE conversations SET size = 1 WHERE id = $1"), params![id])?;
-    Ok(())
+    resize(tx, id, -(left as i64)).map(drop)
 }
 
 /// A removed participant may come back.
@@ -457,6 +523,14 @@ pub fn clear(tx: &mut Tx<'_>, id: ConversationId, limit: i64) -> Result<(Vec<Att
     if cleared > 0 {
         return Ok((files, false));
     }
+    let masks: Vec<AccountId> = tx.all(
+        sql!(
+            "SELECT a.id FROM accounts a JOIN participants p ON p.account_id = a.id
+             WHERE p.conversation_id = $1 AND a.mask_of IS NOT NULL"
+        ),
+        params![id],
+        |row| row.get(0),
+    )?;
     for sql in [
         sql!("DELETE FROM participants WHERE conversation_id = $1"),
         sql!("DELETE FROM hooks WHERE conversation_id = $1"),
@@ -465,6 +539,9 @@ pub fn clear(tx: &mut Tx<'_>, id: ConversationId, limit: i64) -> Result<(Vec<Att
         sql!("DELETE FROM conversations WHERE id = $1"),
     ] {
         tx.execute(sql, params![id])?;
+    }
+    for mask in masks {
+        tx.execute(sql!("DELETE FROM accounts WHERE id = $1"), params![mask])?;
     }
     Ok((files, true))
 }

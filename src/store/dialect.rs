@@ -27,3 +27,37 @@ pub(super) fn lock_peep(engine: Engine) -> &'static str {
         Engine::Postgres => sql!("SELECT id FROM peeps WHERE id = $1 FOR UPDATE"),
     }
 }
+
+/// Those who wait and are to be looked for by `$1`, at most `$2`, held until the transaction ends. On
+/// PostgreSQL several nodes look at once: each steps over those whom another is just looking for.
+pub(super) fn due_seekers(engine: Engine) -> &'static str {
+    match engine {
+        Engine::Sqlite => sql!(
+            "SELECT account_id FROM seekers WHERE state = 'waiting' AND look_at <= $1
+             ORDER BY look_at, account_id LIMIT $2"
+        ),
+        Engine::Postgres => sql!(
+            "SELECT account_id FROM seekers WHERE state = 'waiting' AND look_at <= $1
+             ORDER BY look_at, account_id LIMIT $2 FOR UPDATE SKIP LOCKED"
+        ),
+    }
+}
+
+/// The seeker `$1`, if it waits and nobody else holds it; held until the transaction ends.
+pub(super) fn hold_seeker(engine: Engine) -> &'static str {
+    match engine {
+        Engine::Sqlite => sql!("SELECT account_id FROM seekers WHERE account_id = $1 AND state = 'waiting'"),
+        Engine::Postgres => sql!(
+            "SELECT account_id FROM seekers WHERE account_id = $1 AND state = 'waiting'
+             FOR UPDATE SKIP LOCKED"
+        ),
+    }
+}
+
+/// Holds the seeker `$1` until the transaction ends, and waits for whoever holds it.
+pub(super) fn lock_seeker(engine: Engine) -> &'static str {
+    match engine {
+        Engine::Sqlite => sql!("SELECT account_id FROM seekers WHERE account_id = $1"),
+        Engine::Postgres => sql!("SELECT account_id FROM seekers WHERE account_id = $1 FOR UPDATE"),
+    }
+}

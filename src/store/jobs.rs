@@ -8,7 +8,7 @@ use crate::{
     clock::Time,
     db::{Read, Row},
     events::{Emission, Event, Topic, Tx},
-    ids::{AccountId, AttachmentId, JobId, PeepId},
+    ids::{AccountId, AttachmentId, ConversationId, JobId, PeepId},
     params, sql,
 };
 
@@ -26,6 +26,11 @@ pub enum Work {
     },
     /// Clear away what deleted conversations held.
     ClearConversations,
+    /// Forget a match that has been over for a while.
+    ForgetMatch {
+        /// The talk.
+        conversation: ConversationId,
+    },
     /// Delete the bytes of files that nobody can see any more.
     DeleteFiles {
         /// The files.
@@ -50,12 +55,18 @@ impl Tx<'_> {
     /// Promises a job: it is in the outbox if and only if this transaction commits, and then it is
     /// done at least once, however often the server dies.
     pub fn enqueue(&mut self, work: &Work) -> Result<()> {
+        let now = self.now();
+        self.enqueue_at(work, now)
+    }
+
+    /// The same, but not before `run_at`.
+    pub fn enqueue_at(&mut self, work: &Work, run_at: Time) -> Result<()> {
         let id = JobId(self.new_id());
         let now = self.now();
         let work = serde_json::to_string(work).map_err(Error::internal)?;
         self.execute(
             sql!("INSERT INTO jobs (id, work, run_at, created_at) VALUES ($1, $2, $3, $4)"),
-            params![id, &work, now, now],
+            params![id, &work, run_at, now],
         )?;
         self.emit(Emission { topic: Topic::Outbox, event: Event::JobDue });
         Ok(())

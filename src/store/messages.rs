@@ -2,7 +2,11 @@
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use super::{accounts::Kind, attachments::Attachment, peeps::Mention};
+use super::{
+    accounts::{self, Kind},
+    attachments::Attachment,
+    peeps::Mention,
+};
 use crate::{
     Error, Result,
     clock::Time,
@@ -83,15 +87,18 @@ pub struct Reaction {
 }
 
 /// A message `m`, in the order in which [`from_row`] takes it.
-const MESSAGE: &str = "
-    SELECT m.id, m.conversation_id, m.seq, m.change,
-           m.account_id, a.kind, a.username, COALESCE(m.alias, p.alias, a.name),
+const MESSAGE: &str = sql!(
+    "SELECT m.id, m.conversation_id, m.seq, m.change,
+           m.account_id, ",
+    accounts::KIND,
+    ", a.username, COALESCE(m.alias, p.alias, a.name),
            m.body, m.mentions, m.reactions, m.attachments, m.created_at, m.edited_at, m.deleted_at,
            q.id, q.seq, q.account_id, COALESCE(q.alias, qp.alias, qa.name), q.body
     FROM messages m JOIN accounts a ON a.id = m.account_id
     LEFT JOIN participants p ON p.conversation_id = m.conversation_id AND p.account_id = m.account_id
     LEFT JOIN messages q ON q.id = m.reply_to LEFT JOIN accounts qa ON qa.id = q.account_id
-    LEFT JOIN participants qp ON qp.conversation_id = q.conversation_id AND qp.account_id = q.account_id ";
+    LEFT JOIN participants qp ON qp.conversation_id = q.conversation_id AND qp.account_id = q.account_id "
+);
 
 fn from_row(row: &Row<'_>) -> Result<Message> {
     let reply_to = match row.get::<Option<MessageId>>(15)? {

@@ -2,10 +2,12 @@
 
 pub mod accounts;
 pub mod attachments;
+pub mod blocks;
 pub mod conversations;
 mod dialect;
 pub mod hooks;
 pub mod jobs;
+pub mod matches;
 pub mod messages;
 pub mod peeps;
 pub mod rooms;

@@ -111,30 +111,16 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/api/v1/rooms/{key}/link", post(api::rooms::renew_link))
         .route("/api/v1/rooms/{key}/participants", get(api::rooms::participants))
         .route("/api/v1/rooms/{key}/participants/{id}", delete(api::rooms::remove))
-        .route(
-            "/api/v1/rooms/{key}/messages",
-            get(api::messages::list).post(api::messages::say).layer(DefaultBodyLimit::max(MESSAGE)),
-        )
-        .route(
-            "/api/v1/rooms/{key}/messages/{id}",
-            get(api::messages::get)
-                .patch(api::messages::edit)
-                .delete(api::messages::delete)
-                .layer(DefaultBodyLimit::max(MESSAGE)),
-        )
-        .route(
-            "/api/v1/rooms/{key}/messages/{id}/reactions/{emoji}",
-            put(api::messages::react).delete(api::messages::unreact),
-        )
-        .route("/api/v1/rooms/{key}/read", put(api::messages::read))
-        .route("/api/v1/rooms/{key}/search", get(api::messages::search))
         .route("/api/v1/rooms/{key}/hooks", get(api::hooks::list).post(api::hooks::create))
         .route("/api/v1/rooms/{key}/hooks/{id}", delete(api::hooks::delete))
-        .route("/hooks/{token}", post(api::hooks::call).layer(DefaultBodyLimit::max(MESSAGE)));
+        .route("/hooks/{token}", post(api::hooks::call).layer(DefaultBodyLimit::max(MESSAGE)))
+        .merge(messages("/api/v1/rooms/{key}"))
+        .merge(messages("/api/v1/conversations/{conversation}"));
 
     // A photo takes a while on a train: longer than anything else that is sent.
     let uploads = Router::new()
         .route("/api/v1/rooms/{key}/attachments", post(api::attachments::send))
+        .route("/api/v1/conversations/{conversation}/attachments", post(api::attachments::send))
         .layer(DefaultBodyLimit::max(UPLOAD))
         .layer(RequestBodyDeadlineLayer::new(UPLOADING))
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, UPLOADING + ANSWERING));
@@ -161,6 +147,29 @@ pub fn router(app: Arc<App>) -> Router {
         .layer(CompressionLayer::new())
         .layer(middleware::from_fn_with_state(Arc::clone(&app), respond::edge))
         .with_state(app)
+}
+
+/// What can be done in any conversation, by whatever door one comes to it.
+fn messages(door: &str) -> Router<Arc<App>> {
+    let at = |path: &str| format!("{door}{path}");
+    Router::new()
+        .route(
+            &at("/messages"),
+            get(api::messages::list).post(api::messages::say).layer(DefaultBodyLimit::max(MESSAGE)),
+        )
+        .route(
+            &at("/messages/{id}"),
+            get(api::messages::get)
+                .patch(api::messages::edit)
+                .delete(api::messages::delete)
+                .layer(DefaultBodyLimit::max(MESSAGE)),
+        )
+        .route(
+            &at("/messages/{id}/reactions/{emoji}"),
+            put(api::messages::react).delete(api::messages::unreact),
+        )
+        .route(&at("/read"), put(api::messages::read))
+        .route(&at("/search"), get(api::messages::search))
 }
 
 /// Refuses writes that another site makes a browser send. Behind a proxy the `Host` that we see may

@@ -9,13 +9,14 @@ use axum::{
 };
 use cookie::{Cookie, SameSite};
 
-use super::line::Line;
+use super::{line::Line, respond::from_path};
 use crate::{
     Error, Result,
     app::App,
     config::Config,
     domain::{
         accounts::{self, Member},
+        conversations::{Door, Participant},
         names::Name,
         rooms::{self, Inside, Key, Owner, Visitor},
         sessions::{self, Token},
@@ -169,6 +170,42 @@ impl FromRequestParts<Arc<App>> for Visitor {
         let ClientAddr(from) = ClientAddr::from_request_parts(parts, app).await?;
         Ok(Visitor { account, key, place: place(app, from) })
     }
+}
+
+/// Handlers under `{key}` or `{conversation}` that serve any kind of conversation ask for its door.
+impl FromRequestParts<Arc<App>> for Door {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self> {
+        let params = RawPathParams::from_request_parts(parts, app).await.map_err(|_| Error::NotFound)?;
+        let Some((_, id)) = params.iter().find(|(name, _)| *name == "conversation") else {
+            return Visitor::from_request_parts(parts, app).await.map(Door::Room);
+        };
+        let id = from_path(id)?;
+        let account = Account::from_request_parts(parts, app).await?;
+        Ok(Door::Conversation { account, id })
+    }
+}
+
+/// Handlers that ask for a participant are for whoever is in the conversation; a room's visitor comes in
+/// by it.
+impl FromRequestParts<Arc<App>> for Participant {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self> {
+        let door = Door::from_request_parts(parts, app).await?;
+        come_in(app, &door).await
+    }
+}
+
+/// Finds who stands at the door inside, or lets it in. Only the first time writes anything.
+pub async fn come_in(app: &App, door: &Door) -> Result<Participant> {
+    let asked = door.clone();
+    if let Some(participant) = app.db.read(move |read| asked.inside(read)).await? {
+        return Ok(participant);
+    }
+    let comes = door.clone();
+    app.db.write(move |tx| comes.enter(tx)).await
 }
 
 /// Handlers that ask for this are for whoever is in the room; a visitor comes in by it.

@@ -44,7 +44,7 @@ on_both! {
         let said = answer.json();
         let base = world.app().config.base_url.as_str().to_owned();
         let expected = json!({
-            "id": said["id"], "room_id": room.id, "seq": 1, "change": said["change"],
+            "id": said["id"], "conversation_id": room.id, "seq": 1, "change": said["change"],
             "body": "Hello @ify & <b> #row\nhttps://row.example/",
             "html": format!(
                 "Hello <a class=\"mention\" href=\"{base}/@ify\">@ify</a> &amp; &lt;b&gt; #row<br>\n\

@@ -10,10 +10,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use crate::{
-    common::{Guest, Heard, Listener, Room, Talks, World, until},
-    socket::Dice,
-};
+use crate::common::{Dice, Guest, Heard, Listener, Room, Talks, World, until};
 
 /// Who subscribes, from where on; the answer to it.
 async fn subscribes(listener: &mut Listener, room: &Room, since: Option<i64>, change: Option<i64>) -> Value {
@@ -134,13 +131,13 @@ on_both! {
         teo.says(&quay, "at the quay").await;
         nell.peeps("everywhere").await;
         let heard = [hears_said(&mut listener).await, hears_said(&mut listener).await];
-        assert_eq!([&heard[0]["room_id"], &heard[1]["room_id"]], [&json!(slip.id), &json!(quay.id)]);
+        assert_eq!([&heard[0]["conversation_id"], &heard[1]["conversation_id"]], [&json!(slip.id), &json!(quay.id)]);
         assert_eq!(listener.hears().await["event"], "update");
         listener.says(&json!({ "type": "unsubscribe", "stream": "room", "room": slip.key })).await;
         rest(&mut listener).await;
         teo.says(&slip, "nobody listens").await;
         teo.says(&quay, "but here").await;
-        assert_eq!(hears_said(&mut listener).await["room_id"], json!(quay.id));
+        assert_eq!(hears_said(&mut listener).await["conversation_id"], json!(quay.id));
     }
 
     async fn whoever_is_removed_hears_nothing_more(world: World) {

@@ -13,7 +13,7 @@ use futures_util::future::join_all;
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::common::{Change, Heard, Home, Listener, Person, World, change, until};
+use crate::common::{Change, Dice, Heard, Home, Listener, Person, World, change, until};
 
 /// Posts peeps by the hundred, without a browser: through the domain, in this process, ten in a
 /// transaction.
@@ -47,18 +47,6 @@ async fn hears(listener: &mut Listener, count: usize) -> Vec<Change> {
 
 fn numbers(changes: &[Change]) -> Vec<i64> {
     changes.iter().map(|change| change.seq).collect()
-}
-
-/// Numbers that no other test draws, the same every time (xorshift64).
-pub struct Dice(pub u64);
-
-impl Dice {
-    pub fn throw(&mut self, sides: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % sides
-    }
 }
 
 on_both! {

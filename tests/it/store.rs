@@ -2,124 +2,32 @@
 
 use std::{
     collections::BTreeSet,
-    sync::{
-        Arc, Mutex,
-        mpsc::{Receiver, Sender, channel},
-    },
+    sync::{Arc, Mutex, mpsc::channel},
     time::Duration,
 };
 
 use chitter::{
     Error, Result,
     clock::Time,
-    db::{Read, Setup},
+    db::Read,
     domain::{
-        accounts::{Member, member},
+        accounts::Member,
         peeps::{Body, Draft},
     },
-    events::{Db, Emission, Event, Topic, Tx},
+    events::{Db, Emission, Event, Topic},
     ids::{AccountId, JobId, PeepId},
     store::{
-        accounts::{NewMember, Skeletons, insert_member},
         jobs::{self, Job, Work},
         peeps,
     },
 };
 use futures_util::future::{join_all, try_join_all};
 
-use crate::common::{Begin, Engine, Home, within};
-
-/// A database without a server, and what its transactions emitted.
-struct Desk {
-    db: Db,
-    home: Home,
-    emitted: Mutex<Receiver<Emission>>,
-}
-
-impl Begin for Desk {
-    async fn on(engine: Engine) -> Self {
-        let home = Home::new(engine);
-        let (tell, emitted) = channel();
-        let db = open(&home, tell).await;
-        Desk { db, home, emitted: Mutex::new(emitted) }
-    }
-}
-
-async fn open(home: &Home, tell: Sender<Emission>) -> Db {
-    let on_commit = move |emissions: Vec<Emission>| {
-        for emission in emissions {
-            let _ = tell.send(emission);
-        }
-    };
-    let setup =
-        Setup { clock: home.clock.clone(), ids: Arc::new(Home::ids()), on_commit: Arc::new(on_commit) };
-    let (url, file) = (home.settings.database_url.clone(), home.folder().join("desk.db"));
-    let open = move || match url {
-        Some(url) => Db::postgres(&url, &setup),
-        None => Db::sqlite(&file, setup),
-    };
-    tokio::task::spawn_blocking(open).await.expect("opening does not panic").expect("the database opens")
-}
+use crate::common::{Desk, Engine, Home, open};
 
 impl Desk {
-    /// A member, without the cost of a password.
-    async fn member(&self, username: &'static str) -> Member {
-        let join = move |tx: &mut Tx<'_>| {
-            let email = format!("{username}@harbour.example");
-            let new = NewMember {
-                username,
-                name: username,
-                skeletons: Skeletons { name: username, username },
-                email: &email,
-                email_key: &email,
-                password_hash: "-",
-            };
-            insert_member(tx, &new)?;
-            member(tx, username)
-        };
-        self.db.write(join).await.expect("a member joins")
-    }
-
     async fn posts(&self, member: &Member, body: &str) -> PeepId {
         posts(&self.db, member, body, None).await.expect("a peep is posted")
-    }
-
-    /// What has been emitted so far.
-    fn emitted(&self) -> Vec<Emission> {
-        self.emitted.lock().expect("nobody panicked with it").try_iter().collect()
-    }
-
-    async fn count(&self, sql: &'static str) -> i64 {
-        self.db.read(move |read| read.one(sql, &[], |row| row.get(0))).await.expect("it can be counted")
-    }
-
-    /// As many writes as this run at the same time.
-    fn writers(&self) -> usize {
-        match self.home.engine {
-            Engine::Sqlite => 1,
-            Engine::Postgres => 16,
-        }
-    }
-
-    /// Keeps every writer busy until what is returned is dropped.
-    async fn holds_up_the_writers(&self) -> (Vec<Sender<()>>, Vec<tokio::task::JoinHandle<Result<()>>>) {
-        let (mut holds, mut held) = (Vec::new(), Vec::new());
-        let (began, mut begins) = tokio::sync::mpsc::unbounded_channel();
-        for _ in 0..self.writers() {
-            let (hold, released) = channel::<()>();
-            let (db, began, released) = (self.db.clone(), began.clone(), Mutex::new(released));
-            held.push(tokio::spawn(async move {
-                db.write(move |_| {
-                    let _ = began.send(());
-                    let _ = released.lock().expect("nobody panicked with it").recv();
-                    Ok(())
-                })
-                .await
-            }));
-            within("a writer to begin", begins.recv()).await;
-            holds.push(hold);
-        }
-        (holds, held)
     }
 }
 

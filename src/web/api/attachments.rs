@@ -20,14 +20,14 @@ use crate::{
     app::App,
     domain::{
         attachments::{FileName, LARGEST},
-        rooms::Visitor,
+        conversations::Door,
     },
     files::Incoming,
     ids::{AttachmentId, ConversationId},
     store::{self, attachments::Attachment},
     web::{
         respond::from_path,
-        session::{ClientAddr, enter},
+        session::{ClientAddr, come_in},
     },
 };
 
@@ -64,28 +64,28 @@ pub fn path(file: &Attachment, room: ConversationId) -> String {
     format!("/files/{room}/{}/{}", file.id, utf8_percent_encode(&file.name, NON_ALPHANUMERIC))
 }
 
-/// `POST /api/v1/rooms/{key}/attachments`: one file as `multipart/form-data`, in the field `file`.
+/// `POST …/attachments`: one file as `multipart/form-data`, in the field `file`.
 pub async fn send(
     State(app): State<Arc<App>>,
     ClientAddr(from): ClientAddr,
-    visitor: Visitor,
+    door: Door,
     mut form: Multipart,
 ) -> Result<(StatusCode, Json<File>)> {
-    app.limits.say(from, visitor.account.id)?;
-    let inside = enter(&app, &visitor).await?;
-    let participant = inside.participant.clone();
+    app.limits.say(from, door.account().id)?;
+    let participant = come_in(&app, &door).await?;
+    let conversation = participant.conversation.id;
     app.db.read(move |read| participant.may_send(read)).await?;
-    let _turn = app.limits.upload(visitor.account.id)?;
+    let _turn = app.limits.upload(door.account().id)?;
     while let Some(field) = form.next_field().await.map_err(|error| refused(&error))? {
         if field.name() == Some("file") {
-            let file = receive(&app, &visitor, field).await?;
-            return Ok((StatusCode::CREATED, Json(File::new(&file, inside.participant.conversation.id))));
+            let file = receive(&app, &door, field).await?;
+            return Ok((StatusCode::CREATED, Json(File::new(&file, conversation))));
         }
     }
     Err(Error::invalid("file", "There is no file in it: send one as multipart/form-data, in the field file."))
 }
 
-async fn receive(app: &App, visitor: &Visitor, mut field: Field<'_>) -> Result<Attachment> {
+async fn receive(app: &App, door: &Door, mut field: Field<'_>) -> Result<Attachment> {
     let name = FileName::parse(field.file_name().unwrap_or_default());
     let mut incoming = app.files.receive().await?;
     while let Some(chunk) = field.chunk().await.map_err(|error| refused(&error))? {
@@ -98,14 +98,14 @@ async fn receive(app: &App, visitor: &Visitor, mut field: Field<'_>) -> Result<A
         return Err(Error::invalid("file", "That file is empty."));
     }
     incoming.finish().await?;
-    keep(app, visitor, name, incoming).await
+    keep(app, door, name, incoming).await
 }
 
 /// Makes it anew if it is a picture, notes it, and keeps it.
-async fn keep(app: &App, visitor: &Visitor, name: FileName, incoming: Incoming) -> Result<Attachment> {
+async fn keep(app: &App, door: &Door, name: FileName, incoming: Incoming) -> Result<Attachment> {
     let picture = app.pictures.remake(incoming.path()).await?;
     let bytes = tokio::fs::metadata(incoming.path()).await.map_err(Error::internal)?.len();
-    let visitor = visitor.clone();
+    let door = door.clone();
     let keep = move |tx: &mut crate::events::Tx<'_>| {
         let file = Attachment {
             id: AttachmentId(tx.new_id()),
@@ -114,7 +114,7 @@ async fn keep(app: &App, visitor: &Visitor, name: FileName, incoming: Incoming) 
             bytes: bytes as i64,
             size: picture.as_ref().map(|picture| picture.size),
         };
-        visitor.enter(tx)?.participant.send(tx, &file)?;
+        door.enter(tx)?.send(tx, &file)?;
         Ok(file)
     };
     // The row first: what a crash leaves then is a row of a file that was never said, which is swept.
@@ -146,7 +146,7 @@ pub async fn get(
     let file = app
         .db
         .read(move |read| {
-            store::conversations::seen_by(read, room, account.id)?.ok_or(Error::NotFound)?;
+            Door::Conversation { account: account.clone(), id: room }.inside(read)?;
             store::attachments::by_id(read, room, id)?.ok_or(Error::NotFound)
         })
         .await?;

@@ -1,11 +1,12 @@
-//! Messages: <docs/api.md> describes them.
+//! Messages: <docs/api.md> describes them. `…` is `/api/v1/rooms/{key}`, or `/api/v1/conversations/{conversation}`
+//! of any that one is in.
 
 use std::sync::Arc;
 
 use axum::{
     Json,
     extract::{Path, Query, State},
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
@@ -17,8 +18,8 @@ use crate::{
     app::App,
     clock::Time,
     domain::{
+        conversations::{Door, Participant},
         messages::{Body, Draft, Emoji, Query as Words},
-        rooms::{Inside, Visitor},
     },
     events::Said,
     ids::{AccountId, AttachmentId, ConversationId, IdempotencyKey, MessageId},
@@ -30,7 +31,7 @@ use crate::{
     web::{
         html::{excerpt, words},
         respond::{Input, from_path},
-        session::{ClientAddr, enter},
+        session::{ClientAddr, come_in},
     },
 };
 
@@ -44,7 +45,7 @@ const MOST: i64 = 200;
 #[derive(Serialize)]
 pub struct Message {
     id: MessageId,
-    room_id: ConversationId,
+    conversation_id: ConversationId,
     seq: i64,
     change: i64,
     body: String,
@@ -99,7 +100,7 @@ impl Message {
         });
         Message {
             id: message.id,
-            room_id: message.conversation,
+            conversation_id: message.conversation,
             seq: message.seq,
             change: message.change,
             body: message.body.clone(),
@@ -129,7 +130,7 @@ impl Message {
 #[derive(Serialize)]
 struct Frame<'a> {
     event: &'static str,
-    room_id: ConversationId,
+    conversation_id: ConversationId,
     seq: i64,
     change: i64,
     message: &'a Message,
@@ -141,7 +142,7 @@ pub fn frame(said: &Said, change: i64, base: &str) -> Bytes {
     let message = Message::new(&said.message, base);
     let frame = Frame {
         event: if said.new { "message" } else { "change" },
-        room_id: message.room_id,
+        conversation_id: message.conversation_id,
         seq: message.seq,
         change,
         message: &message,
@@ -157,13 +158,14 @@ pub struct Paging {
     limit: Option<i64>,
 }
 
-/// `GET /api/v1/rooms/{key}/messages`: oldest first. Without `since` and `before` the latest.
+/// `GET …/messages`: oldest first. Without `since` and `before` the latest.
 pub async fn list(
     State(app): State<Arc<App>>,
-    inside: Inside,
+    uri: Uri,
+    participant: Participant,
     Query(paging): Query<Paging>,
 ) -> Result<Response> {
-    let id = inside.participant.conversation.id;
+    let id = participant.conversation.id;
     let limit = paging.limit.unwrap_or(PAGE).clamp(1, MOST);
     let (since, before) = (paging.since, paging.before.unwrap_or(i64::MAX));
     let found = app
@@ -174,7 +176,7 @@ pub async fn list(
         })
         .await?;
     let base = app.config.base_url.as_str();
-    let list = format!("{base}/api/v1/rooms/{}/messages?limit={limit}", inside.link.key);
+    let list = format!("{base}{}?limit={limit}", uri.path());
     let older = found.first().filter(|first| first.seq > 1);
     let older = older.map(|first| format!("<{list}&before={}>; rel=\"prev\"", first.seq));
     let newer = found.last().map(|last| format!("<{list}&since={}>; rel=\"next\"", last.seq));
@@ -202,15 +204,15 @@ pub struct Posted {
     idempotency_key: Option<String>,
 }
 
-/// `POST /api/v1/rooms/{key}/messages`
+/// `POST …/messages`
 pub async fn say(
     State(app): State<Arc<App>>,
     ClientAddr(from): ClientAddr,
-    visitor: Visitor,
+    door: Door,
     headers: HeaderMap,
     Input(posted): Input<Posted>,
 ) -> Result<Response> {
-    let allowance = app.limits.say(from, visitor.account.id)?;
+    let allowance = app.limits.say(from, door.account().id)?;
     let key = headers.get("idempotency-key").map(|key| String::from_utf8_lossy(key.as_bytes()).into_owned());
     let key = key.or(posted.idempotency_key).map(|key| IdempotencyKey::parse(&key)).transpose()?;
     let only_files = posted.body.trim().is_empty() && !posted.attachments.is_empty();
@@ -220,7 +222,7 @@ pub async fn say(
         attachments: posted.attachments,
         idempotency_key: key,
     };
-    let said = app.db.write(move |tx| visitor.enter(tx)?.participant.say(tx, &draft)).await?;
+    let said = app.db.write(move |tx| door.enter(tx)?.say(tx, &draft)).await?;
     let message = Message::new(&said, app.config.base_url.as_str());
     let mut response = (StatusCode::CREATED, Json(message)).into_response();
     if let Some(allowance) = allowance {
@@ -229,13 +231,13 @@ pub async fn say(
     Ok(response)
 }
 
-/// `GET /api/v1/rooms/{key}/messages/{id}`
+/// `GET …/messages/{id}`
 pub async fn get(
     State(app): State<Arc<App>>,
-    inside: Inside,
+    participant: Participant,
     Path((_, id)): Path<(String, String)>,
 ) -> Result<Json<Message>> {
-    let (room, id) = (inside.participant.conversation.id, from_path(&id)?);
+    let (room, id) = (participant.conversation.id, from_path(&id)?);
     let found = app.db.read(move |read| store::messages::by_id(read, room, id)).await?;
     Ok(Json(Message::new(&found, app.config.base_url.as_str())))
 }
@@ -247,64 +249,64 @@ pub struct Edited {
     body: String,
 }
 
-/// `PATCH /api/v1/rooms/{key}/messages/{id}`
+/// `PATCH …/messages/{id}`
 pub async fn edit(
     State(app): State<Arc<App>>,
     ClientAddr(from): ClientAddr,
-    visitor: Visitor,
+    door: Door,
     Path((_, id)): Path<(String, String)>,
     Input(edited): Input<Edited>,
 ) -> Result<Json<Message>> {
-    app.limits.say(from, visitor.account.id)?;
+    app.limits.say(from, door.account().id)?;
     let (id, body) = (from_path(&id)?, Body::parse(&edited.body)?);
-    let changed = app.db.write(move |tx| visitor.enter(tx)?.participant.edit(tx, id, &body)).await?;
+    let changed = app.db.write(move |tx| door.enter(tx)?.edit(tx, id, &body)).await?;
     Ok(Json(Message::new(&changed, app.config.base_url.as_str())))
 }
 
-/// `DELETE /api/v1/rooms/{key}/messages/{id}`
+/// `DELETE …/messages/{id}`
 pub async fn delete(
     State(app): State<Arc<App>>,
     ClientAddr(from): ClientAddr,
-    visitor: Visitor,
+    door: Door,
     Path((_, id)): Path<(String, String)>,
 ) -> Result<StatusCode> {
-    app.limits.say(from, visitor.account.id)?;
+    app.limits.say(from, door.account().id)?;
     let id = from_path(&id)?;
-    app.db.write(move |tx| visitor.enter(tx)?.participant.delete(tx, id)).await?;
+    app.db.write(move |tx| door.enter(tx)?.delete(tx, id)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// `PUT /api/v1/rooms/{key}/messages/{id}/reactions/{emoji}`
+/// `PUT …/messages/{id}/reactions/{emoji}`
 pub async fn react(
     app: State<Arc<App>>,
     from: ClientAddr,
-    visitor: Visitor,
+    door: Door,
     Path((_, id, emoji)): Path<(String, String, String)>,
 ) -> Result<Json<Message>> {
-    set_reaction(app, from, visitor, &id, &emoji, true).await
+    set_reaction(app, from, door, &id, &emoji, true).await
 }
 
-/// `DELETE /api/v1/rooms/{key}/messages/{id}/reactions/{emoji}`
+/// `DELETE …/messages/{id}/reactions/{emoji}`
 pub async fn unreact(
     app: State<Arc<App>>,
     from: ClientAddr,
-    visitor: Visitor,
+    door: Door,
     Path((_, id, emoji)): Path<(String, String, String)>,
 ) -> Result<Json<Message>> {
-    set_reaction(app, from, visitor, &id, &emoji, false).await
+    set_reaction(app, from, door, &id, &emoji, false).await
 }
 
 async fn set_reaction(
     State(app): State<Arc<App>>,
     ClientAddr(from): ClientAddr,
-    visitor: Visitor,
+    door: Door,
     id: &str,
     emoji: &str,
     on: bool,
 ) -> Result<Json<Message>> {
-    app.limits.say(from, visitor.account.id)?;
+    app.limits.say(from, door.account().id)?;
     let (id, emoji) = (from_path(id)?, Emoji::parse(emoji)?);
-    let changed = app.db.write(move |tx| visitor.enter(tx)?.participant.react(tx, id, &emoji, on)).await?;
+    let changed = app.db.write(move |tx| door.enter(tx)?.react(tx, id, &emoji, on)).await?;
     Ok(Json(Message::new(&changed, app.config.base_url.as_str())))
 }
 
@@ -314,18 +316,18 @@ pub struct Read {
     seq: i64,
 }
 
-/// `PUT /api/v1/rooms/{key}/read`
+/// `PUT …/read`
 pub async fn read(
     State(app): State<Arc<App>>,
     ClientAddr(from): ClientAddr,
-    visitor: Visitor,
+    door: Door,
     Input(Read { seq }): Input<Read>,
 ) -> Result<StatusCode> {
     app.limits.write(from)?;
-    let inside = enter(&app, &visitor).await?;
+    let participant = come_in(&app, &door).await?;
     // A second tab says the same: that needs no write.
-    if seq > inside.participant.seat.read_seq {
-        app.db.write(move |tx| inside.participant.read(tx, seq)).await?;
+    if seq > participant.seat.read_seq {
+        app.db.write(move |tx| participant.read(tx, seq)).await?;
     }
     Ok(StatusCode::NO_CONTENT)
 }
@@ -339,17 +341,17 @@ pub struct Search {
     limit: Option<i64>,
 }
 
-/// `GET /api/v1/rooms/{key}/search`: newest first.
+/// `GET …/search`: newest first.
 pub async fn search(
     State(app): State<Arc<App>>,
     ClientAddr(from): ClientAddr,
-    inside: Inside,
+    participant: Participant,
     Query(Search { q, before, limit }): Query<Search>,
 ) -> Result<Json<Vec<Message>>> {
     // It reads many rows: as dear as a write.
     app.limits.write(from)?;
     let words = Words::parse(&q)?;
     let limit = limit.unwrap_or(PAGE).clamp(1, MOST);
-    let found = app.db.read_long(move |read| words.run(read, &inside.participant, before, limit)).await?;
+    let found = app.db.read_long(move |read| words.run(read, &participant, before, limit)).await?;
     Ok(Json(all(&found, app.config.base_url.as_str())))
 }

@@ -94,14 +94,14 @@ pub fn altered_frame(altered: &Altered, base: &str) -> Bytes {
         "id": id, "key": link.key, "url": url(base, &link.key), "name": name, "locked": locked,
         "owner_id": owner, "link": LinkLimits::new(link),
     });
-    json!({ "event": "room", "room_id": id, "change": change, "room": room }).to_string().into()
+    json!({ "event": "room", "conversation_id": id, "change": change, "room": room }).to_string().into()
 }
 
 /// Who is here, as the socket tells it to programs.
 pub fn here_frame(here: &Here) -> Bytes {
     let people = here.people.iter().map(|one| json!({ "id": one.id, "name": one.name, "guest": one.guest }));
     json!({
-        "event": "here", "room_id": here.conversation, "count": here.count, "guests": here.guests,
+        "event": "here", "conversation_id": here.conversation, "count": here.count, "guests": here.guests,
         "people": people.collect::<Vec<_>>(),
     })
     .to_string()
@@ -111,7 +111,7 @@ pub fn here_frame(here: &Here) -> Bytes {
 /// Someone is typing, as the socket tells it.
 pub fn typing_frame(typing: &Typing) -> Bytes {
     let who = json!({ "id": typing.who.id, "name": typing.who.name, "guest": typing.who.guest });
-    json!({ "event": "typing", "room_id": typing.conversation, "account": who }).to_string().into()
+    json!({ "event": "typing", "conversation_id": typing.conversation, "account": who }).to_string().into()
 }
 
 /// A room to be made.

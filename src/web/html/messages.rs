@@ -94,7 +94,7 @@ impl Bubble {
         match self.message.author.kind {
             Kind::Guest => Some("guest"),
             Kind::Bot => Some("bot"),
-            Kind::Member | Kind::Managed => None,
+            Kind::Member | Kind::Managed | Kind::Stranger => None,
         }
     }
 

@@ -194,7 +194,7 @@ impl Flock<'_> {
 /// Who is here, as the socket tells it to our own pages.
 pub fn here_fragment(here: &Here) -> Bytes {
     let flock = Flock { people: &here.people }.render().unwrap_or_default();
-    json!({ "event": "here", "room_id": here.conversation, "text": here_now(here), "html": flock })
+    json!({ "event": "here", "conversation_id": here.conversation, "text": here_now(here), "html": flock })
         .to_string()
         .into()
 }

@@ -119,7 +119,7 @@ impl Tells for Telling {
             Event::Typing(typing) if typing.what.who.id == self.listener => Heard::Nothing,
             Event::Typing(typing) => Heard::Frame(typing.frame(Format::Json, api::rooms::typing_frame)),
             Event::Room(_) | Event::Left { .. } | Event::Closed => Heard::Itself,
-            Event::Changed(_) | Event::Counted(_) | Event::JobDue => Heard::Nothing,
+            Event::Changed(_) | Event::Counted(_) | Event::JobDue | Event::Matching => Heard::Nothing,
         }
     }
 }
@@ -258,7 +258,7 @@ impl RoomStream {
     async fn end(&mut self, outlet: &mut Outlet) -> Result<Flow, Gone> {
         // At once, and not after the while that a closed window is given.
         outlet.app.presence.remove(&self.id(), &self.participant.id());
-        outlet.say(&json!({ "event": "left", "room_id": self.id(), "room": self.key })).await?;
+        outlet.say(&json!({ "event": "left", "conversation_id": self.id(), "room": self.key })).await?;
         Ok(Flow::Ended)
     }
 
@@ -355,7 +355,7 @@ impl RoomStream {
     async fn reset(&mut self, outlet: &mut Outlet, seq: i64, change: i64) -> Result<Flow, Gone> {
         self.cursor = Cursor { seq, change };
         let id = self.id();
-        outlet.say(&json!({ "event": "reset", "room_id": id, "seq": seq, "change": change })).await?;
+        outlet.say(&json!({ "event": "reset", "conversation_id": id, "seq": seq, "change": change })).await?;
         Ok(Flow::GoesOn)
     }
 }
@@ -378,7 +378,7 @@ fn encode(app: &App, format: Format, said: &Said, change: i64) -> Bytes {
 #[derive(Serialize)]
 struct Frame {
     event: &'static str,
-    room_id: ConversationId,
+    conversation_id: ConversationId,
     seq: i64,
     change: i64,
     id: MessageId,
@@ -390,7 +390,7 @@ fn fragment_frame(said: &Said, change: i64) -> Bytes {
     let message = &said.message;
     let frame = Frame {
         event: if said.new { "message" } else { "change" },
-        room_id: message.conversation,
+        conversation_id: message.conversation,
         seq: message.seq,
         change,
         id: message.id,

@@ -2,6 +2,8 @@
 //! ([`Person`]), what they are shown ([`Page`]), where they talk ([`Room`]), who listens
 //! ([`Listener`]), a mail server ([`Post`]) and the program itself ([`Program`]).
 
+mod desk;
+mod dice;
 mod home;
 mod listener;
 mod page;
@@ -15,6 +17,8 @@ mod world;
 mod xml;
 
 pub use self::{
+    desk::{Desk, open},
+    dice::Dice,
     home::{Engine, Home},
     listener::{Change, Heard, Listener, change},
     page::{Element, Page},

@@ -1,0 +1,301 @@
+//! Looking for partners. What is said in [`super`] of wishes is done here.
+
+use std::time::Duration;
+
+use super::{
+    gone_from_line,
+    search::{ANYONE_AT_ALL, tags},
+    talk::give_up,
+    tell,
+};
+use crate::{
+    Result,
+    clock::Time,
+    db::Read,
+    events::Tx,
+    ids::ConversationId,
+    store::{
+        self,
+        conversations::Entrance,
+        matches::{Pool, Seeker, State},
+    },
+};
+
+/// A search widens after so long, and once more after as long again.
+pub const WIDENS: Duration = Duration::from_secs(10);
+
+/// The last step of a search: whoever accepts anyone.
+const ANYONE: i64 = 2;
+
+/// Partners whom one does not meet again while others wait.
+const RECENT: i64 = 5;
+
+/// The fewest who begin a group, and the most who are in one.
+const FEWEST: usize = 3;
+const MOST: usize = 8;
+
+/// Those who are looked at for a group of a few, and groups that are looked at for one more.
+const CANDIDATES: i64 = 16;
+
+/// Seekers looked for in one transaction, so that nobody waits for it.
+const BATCH: i64 = 32;
+
+/// What masks are called in a group, where "Stranger" would be all of them.
+const BIRDS: [&str; 24] = [
+    "Siskin", "Wagtail", "Wren", "Dunnock", "Linnet", "Plover", "Heron", "Magpie", "Lapwing", "Swift",
+    "Martin", "Curlew", "Robin", "Nuthatch", "Redstart", "Avocet", "Jackdaw", "Dipper", "Grebe", "Kestrel",
+    "Teal", "Rook", "Whimbrel", "Starling",
+];
+
+/// Looks for partners for those whose turn it is, and gives up those who are lost. True while there may be
+/// more to do at once. Several may do this at the same time.
+pub fn look(tx: &mut Tx<'_>) -> Result<bool> {
+    let lost = store::matches::lost(tx, BATCH)?;
+    for account in &lost {
+        give_up(tx, *account)?;
+    }
+    let due = store::matches::due(tx, BATCH)?;
+    for account in &due {
+        // Someone before it in this round may have been its partner.
+        if let Some(seeker) = store::matches::hold(tx, *account)? {
+            look_for(tx, seeker)?;
+        }
+    }
+    Ok(!due.is_empty() || !lost.is_empty())
+}
+
+/// When [`look`] has something to do, if nothing happens before.
+pub fn next_look(read: &Read<'_>) -> Result<Option<Time>> {
+    store::matches::next_due(read)
+}
+
+/// What became of a search for now.
+enum Found {
+    /// It is matched.
+    Matched,
+    /// Nobody is there.
+    Nobody,
+    /// Only somebody whom it gets when nobody else waits; and somebody does.
+    Held,
+    /// Somebody, whom another node is looking for at this moment.
+    Taken,
+}
+
+fn look_for(tx: &mut Tx<'_>, seeker: Seeker) -> Result<()> {
+    let before = seeker.stage;
+    let (stage, widens_at) = widen(tx, &seeker)?;
+    let seeker = Seeker { stage, ..seeker };
+    let found = match seeker.pool {
+        Pool::Pair => look_for_one(tx, &seeker)?,
+        Pool::Group => look_for_few(tx, &seeker)?,
+    };
+    let (look_at, held) = match found {
+        Found::Matched => return Ok(()),
+        Found::Nobody => (widens_at, false),
+        Found::Held => (widens_at, true),
+        Found::Taken => (Some(tx.now()), false),
+    };
+    store::matches::set_stage(tx, seeker.account, stage, look_at, held)?;
+    if stage != before {
+        tell(tx, seeker.account);
+    }
+    Ok(())
+}
+
+/// Adds the wishes of the stage that the search has come to by now, and says when it gets to the next.
+fn widen(tx: &mut Tx<'_>, seeker: &Seeker) -> Result<(i64, Option<Time>)> {
+    let waited = tx.now().since(seeker.since);
+    let tags = tags(&seeker.interests);
+    let stage = match waited {
+        _ if tags.is_empty() => ANYONE,
+        waited if waited < WIDENS => 0,
+        waited if waited < 2 * WIDENS => 1,
+        _ => ANYONE,
+    };
+    if !tags.is_empty() {
+        store::matches::wish(tx, seeker, &seeker.interests, tags.len() as i64)?;
+    }
+    if stage >= 1 && !tags.is_empty() {
+        for some in subsets(&tags) {
+            store::matches::wish(tx, seeker, &some.join("\n"), some.len() as i64)?;
+        }
+    }
+    if stage == ANYONE {
+        store::matches::wish(tx, seeker, ANYONE_AT_ALL, 0)?;
+    }
+    let widens_at = (stage < ANYONE).then(|| seeker.since + WIDENS * (stage as u32 + 1));
+    Ok((stage, widens_at))
+}
+
+/// Every choice of some of the tags, in their order. Of five there are 31.
+fn subsets<'a>(tags: &[&'a str]) -> Vec<Vec<&'a str>> {
+    let choices = 1..(1_u32 << tags.len());
+    let chosen = |choice: u32| {
+        let of = |at: &usize| choice & (1 << at) != 0;
+        (0..tags.len()).filter(of).map(|at| tags[at]).collect()
+    };
+    choices.map(chosen).collect()
+}
+
+fn look_for_one(tx: &mut Tx<'_>, seeker: &Seeker) -> Result<Found> {
+    let mut found = Found::Nobody;
+    for account in store::matches::partners(tx, seeker, false)? {
+        match store::matches::hold(tx, account)? {
+            Some(partner) => {
+                bring_together(tx, &[seeker, &partner])?;
+                return Ok(Found::Matched);
+            }
+            None => found = Found::Taken,
+        }
+    }
+    for account in store::matches::partners(tx, seeker, true)? {
+        let Some(partner) = store::matches::hold(tx, account)? else {
+            found = Found::Taken;
+            continue;
+        };
+        // From the same place, or met lately: only if nobody else waits for either of them.
+        let others = store::matches::others_wait(tx, seeker, partner.account)?
+            || store::matches::others_wait(tx, &partner, seeker.account)?;
+        if !others {
+            bring_together(tx, &[seeker, &partner])?;
+            return Ok(Found::Matched);
+        }
+        if matches!(found, Found::Nobody) {
+            found = Found::Held;
+        }
+    }
+    Ok(found)
+}
+
+fn look_for_few(tx: &mut Tx<'_>, seeker: &Seeker) -> Result<Found> {
+    for id in store::matches::open_groups(tx, MOST as i64, CANDIDATES)? {
+        if joins(tx, seeker, id)? {
+            return Ok(Found::Matched);
+        }
+    }
+    let mut found = Found::Nobody;
+    for wish in store::matches::wishes(tx, seeker.account)? {
+        let mut candidates = Vec::new();
+        for account in store::matches::with_wish(tx, seeker.pool, &wish, CANDIDATES)? {
+            if account == seeker.account {
+                continue;
+            }
+            match store::matches::hold(tx, account)? {
+                Some(other) if get_along(tx, seeker, &other)? => candidates.push(other),
+                Some(_) => {}
+                None => found = Found::Taken,
+            }
+        }
+        // Whoever comes from elsewhere first: a group should not be one class.
+        candidates.sort_by_key(|other| other.place == seeker.place);
+        for first in 0..candidates.len() {
+            let mut group: Vec<&Seeker> = vec![seeker];
+            for other in &candidates[first..] {
+                let mut fits = group.len() < MOST;
+                for one in &group[1..] {
+                    fits = fits && get_along(tx, one, other)?;
+                }
+                if fits {
+                    group.push(other);
+                }
+            }
+            if group.len() >= FEWEST {
+                bring_together(tx, &group)?;
+                return Ok(Found::Matched);
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Whether the two have a language in common, and nothing keeps them apart.
+fn get_along(read: &Read<'_>, one: &Seeker, other: &Seeker) -> Result<bool> {
+    let speak = one.language.is_empty() || other.language.is_empty() || one.language == other.language;
+    Ok(speak && !store::blocks::stand_between(read, &one.somebody(), &other.somebody())?)
+}
+
+/// Brings one more into a group, if there is room and everyone in it gets along with it. Whoever begins a
+/// group shares a wish; a group that goes on is for anyone who accepts anyone.
+fn joins(tx: &mut Tx<'_>, seeker: &Seeker, id: ConversationId) -> Result<bool> {
+    if seeker.stage < ANYONE {
+        return Ok(false);
+    }
+    // Its row first: others may be coming in, or the last ones going.
+    if !store::conversations::hold(tx, id)? {
+        return Ok(false);
+    }
+    let inside = store::matches::in_talk(tx, id)?;
+    let inside: Vec<Seeker> = inside.into_iter().filter(|one| one.state == State::Matched).collect();
+    if inside.len() < 2 || inside.len() >= MOST {
+        return Ok(false);
+    }
+    for one in &inside {
+        if !get_along(tx, one, seeker)? {
+            return Ok(false);
+        }
+    }
+    let everyone: Vec<&Seeker> = inside.iter().chain([seeker]).collect();
+    seat(tx, id, seeker, &everyone)?;
+    after_matching(tx, seeker, &everyone)?;
+    for one in &everyone {
+        tell(tx, one.account);
+    }
+    Ok(true)
+}
+
+/// Makes a talk of those who were found.
+fn bring_together(tx: &mut Tx<'_>, everyone: &[&Seeker]) -> Result<()> {
+    let id = store::conversations::insert(tx, store::conversations::Kind::Match, "", None)?;
+    for (at, one) in everyone.iter().enumerate() {
+        seat(tx, id, one, &everyone[..at])?;
+        after_matching(tx, one, &everyone[..at])?;
+        tell(tx, one.account);
+    }
+    Ok(())
+}
+
+/// Seats someone in a talk, behind a mask.
+fn seat(tx: &mut Tx<'_>, id: ConversationId, seeker: &Seeker, beside: &[&Seeker]) -> Result<()> {
+    let account = store::accounts::by_id(tx, seeker.account)?;
+    let name = match (&account.username, seeker.pool) {
+        (Some(username), _) if seeker.shows_name => format!("@{username}"),
+        (_, Pool::Pair) => "Stranger".into(),
+        (_, Pool::Group) => bird(id, beside.len()),
+    };
+    let mask = store::accounts::insert_mask(tx, seeker.account, &name)?;
+    store::conversations::resize(tx, id, 1)?;
+    let entrance = Entrance {
+        conversation: id,
+        account: mask,
+        alias: None,
+        skeleton: "",
+        read_seq: 0,
+        place: &seeker.place,
+    };
+    store::conversations::join(tx, &entrance)?;
+    store::matches::set_matched(tx, seeker.account, id, mask)
+}
+
+/// What a mask in a group is called. A group has no more than 24 in its time, mostly.
+fn bird(id: ConversationId, nth: usize) -> String {
+    let at = (id.0 as usize >> 16).wrapping_add(nth);
+    BIRDS[at % BIRDS.len()].into()
+}
+
+fn after_matching(tx: &mut Tx<'_>, seeker: &Seeker, others: &[&Seeker]) -> Result<()> {
+    for other in others.iter().filter(|other| other.account != seeker.account) {
+        store::matches::meet(tx, seeker.account, other.account, RECENT)?;
+    }
+    gone_from_line(tx, seeker.pool)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_five_tags_there_are_31_choices() {
+        assert_eq!(subsets(&["a", "b", "c", "d", "e"]).len(), 31);
+        assert_eq!(subsets(&["a", "b"]), [vec!["a"], vec!["b"], vec!["a", "b"]]);
+    }
+}

@@ -1,0 +1,131 @@
+//! What someone looks for: whom it likes to talk to, about what, and in which language.
+
+use std::collections::BTreeSet;
+
+use crate::{
+    Error, Result,
+    domain::text::{self, Rules},
+};
+
+/// Interests that one may name.
+const INTERESTS: usize = 5;
+
+/// The wish of whoever accepts anyone.
+pub(super) const ANYONE_AT_ALL: &str = "*";
+
+/// Tags that one likes: up to five, as they are compared, in order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Interests(BTreeSet<String>);
+
+impl Interests {
+    /// Takes tags of 1 to 24 characters each; twice is once, in whatever case.
+    pub fn parse<'a>(raw: impl IntoIterator<Item = &'a str>) -> Result<Self> {
+        let rules = Rules { field: "interests", limit: 24, lines: false, empty: "" };
+        let mut tags = BTreeSet::new();
+        for tag in raw.into_iter().filter(|tag| !tag.trim().is_empty()) {
+            let folded = text::folded(&text::clean(tag.trim().trim_start_matches('#'), rules)?);
+            let tag = folded.split_whitespace().collect::<Vec<_>>().join(" ");
+            if tag.is_empty() || tag == ANYONE_AT_ALL {
+                return Err(Error::invalid("interests", "An interest is a word or two."));
+            }
+            tags.insert(tag);
+        }
+        if tags.len() > INTERESTS {
+            return Err(Error::invalid("interests", "Five interests at most. The best ones."));
+        }
+        Ok(Interests(tags))
+    }
+
+    /// As they are kept: a line each.
+    pub(super) fn kept(&self) -> String {
+        self.0.iter().map(String::as_str).collect::<Vec<_>>().join("\n")
+    }
+}
+
+/// The tags of somebody's interests.
+pub fn tags(interests: &str) -> Vec<&str> {
+    interests.lines().collect()
+}
+
+/// A language to talk in, as its code; or none in particular.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Language(String);
+
+impl Language {
+    /// The languages that can be chosen: the code, and its name for itself.
+    pub const ALL: [(&'static str, &'static str); 24] = [
+        ("ar", "العربية"),
+        ("cs", "Čeština"),
+        ("da", "Dansk"),
+        ("de", "Deutsch"),
+        ("el", "Ελληνικά"),
+        ("en", "English"),
+        ("es", "Español"),
+        ("fa", "فارسی"),
+        ("fi", "Suomi"),
+        ("fr", "Français"),
+        ("he", "עברית"),
+        ("hi", "हिन्दी"),
+        ("it", "Italiano"),
+        ("ja", "日本語"),
+        ("ko", "한국어"),
+        ("nl", "Nederlands"),
+        ("no", "Norsk"),
+        ("pl", "Polski"),
+        ("pt", "Português"),
+        ("ro", "Română"),
+        ("sv", "Svenska"),
+        ("tr", "Türkçe"),
+        ("uk", "Українська"),
+        ("zh", "中文"),
+    ];
+
+    /// Takes the code of one of [`Language::ALL`], or nothing.
+    pub fn parse(raw: &str) -> Result<Self> {
+        let code = raw.trim().to_ascii_lowercase();
+        if code.is_empty() || Language::ALL.iter().any(|(known, _)| *known == code) {
+            Ok(Language(code))
+        } else {
+            Err(Error::invalid("language", "Choose a language of the list by its two letters, or none."))
+        }
+    }
+}
+
+/// What someone looks for.
+#[derive(Clone, Debug, Default)]
+pub struct Search {
+    /// What it likes.
+    pub interests: Interests,
+    /// The language that it wants to talk in.
+    pub language: Language,
+    /// Whether a few others are wanted, and not one.
+    pub group: bool,
+    /// Whether its username is shown from the beginning.
+    pub shows_name: bool,
+}
+
+impl Language {
+    pub(super) fn code(&self) -> &str {
+        &self.0
+    }
+
+    /// One that was kept.
+    pub(super) fn kept(code: &str) -> Self {
+        Language(code.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn interests_are_compared_without_regard_to_case_and_accents() {
+        let interests = Interests::parse(["Bread", " #bread", "Old  bicycles", "Café"]).expect("three");
+        assert_eq!(interests.kept(), "bread\ncafe\nold bicycles");
+        for refused in [vec!["a\nb"], vec!["*"], vec!["#"], vec!["a", "b", "c", "d", "e", "f"]] {
+            assert!(Interests::parse(refused.clone()).is_err(), "{refused:?}");
+        }
+        assert_eq!(Interests::parse(["", " "]).expect("none").kept(), "");
+    }
+}

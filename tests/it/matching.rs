@@ -1,0 +1,612 @@
+//! Strangers are brought together: a small world of people who come, wait, talk, skip, block, drop out and
+//! come back by chance, beside a model of who may be matched with whom.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::mpsc::channel,
+    time::Duration,
+};
+
+use chitter::{
+    Error,
+    clock::Time,
+    domain::{
+        accounts::welcome,
+        matches::{self, Current, GRACE, Interests, Language, Search, WIDENS},
+        names::Name,
+    },
+    events::Db,
+    ids::{AccountId, ConversationId},
+    store::{
+        accounts::Account,
+        matches::{Pool, State},
+    },
+};
+use futures_util::future::join_all;
+
+use crate::common::{Begin, Desk, Dice, Engine, open};
+
+/// People in the small world, and the addresses that they have.
+const PEOPLE: usize = 40;
+const PLACES: u64 = 7;
+const TAGS: [&str; 5] = ["bread", "moths", "tides", "trains", "old bicycles"];
+
+/// The matching, and the people who use it.
+struct Square {
+    desk: Desk,
+    /// Where the looking is done: on PostgreSQL by two servers at once.
+    lookers: Vec<Db>,
+    people: Vec<Person>,
+    /// How many talks of two and of more have begun, so that nobody believes a model that does nothing.
+    talks: [BTreeSet<ConversationId>; 2],
+}
+
+/// Someone, and what the model knows of it.
+struct Person {
+    account: Account,
+    place: String,
+    guest: bool,
+    /// Whether a window is open; and if not, when the last one was closed.
+    here: bool,
+    closed_at: Time,
+    part: Part,
+    /// The last five whom it was matched with.
+    met: VecDeque<usize>,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+enum Part {
+    None,
+    Waiting { since: Time, pool: Pool, tags: BTreeSet<&'static str>, language: &'static str },
+    Talking(ConversationId),
+}
+
+impl Begin for Square {
+    async fn on(engine: Engine) -> Self {
+        Square::new(engine, PEOPLE).await
+    }
+}
+
+impl Square {
+    async fn new(engine: Engine, people: usize) -> Self {
+        let desk = Desk::on(engine).await;
+        let mut lookers = vec![desk.db.clone()];
+        if engine == Engine::Postgres {
+            lookers.push(open(&desk.home, channel().0).await);
+        }
+        let mut square = Square { desk, lookers, people: Vec::new(), talks: Default::default() };
+        let mut dice = Dice(0xBEAD);
+        for n in 0..people {
+            square.comes(n, &format!("place {}", dice.throw(PLACES))).await;
+        }
+        square
+    }
+
+    /// Somebody comes, who is a member in every third case.
+    async fn comes(&mut self, n: usize, place: &str) {
+        let guest = !n.is_multiple_of(3);
+        let account = if guest {
+            let name = Name::parse(&format!("Visitor {n}")).expect("a name");
+            self.desk.db.write(move |tx| welcome(tx, &name)).await.expect("a guest comes in")
+        } else {
+            self.desk.member(Box::leak(format!("member{n}").into_boxed_str())).await.account
+        };
+        self.people.push(Person {
+            account,
+            place: place.into(),
+            guest,
+            here: false,
+            closed_at: self.now(),
+            part: Part::None,
+            met: VecDeque::new(),
+        });
+    }
+
+    fn now(&self) -> Time {
+        self.desk.home.clock.now()
+    }
+
+    fn who(&self, account: AccountId) -> usize {
+        self.people.iter().position(|person| person.account.id == account).expect("one of us")
+    }
+
+    async fn seeks(&mut self, who: usize, tags: &[&'static str], language: &'static str, group: bool) {
+        let search = Search {
+            interests: Interests::parse(tags.iter().copied()).expect("interests"),
+            language: Language::parse(language).expect("a language"),
+            group,
+            shows_name: false,
+        };
+        let (account, place) = (self.people[who].account.clone(), self.people[who].place.clone());
+        let id = account.id;
+        self.desk
+            .db
+            .write(move |tx| {
+                matches::seek(tx, &account, &place, &search, true)?;
+                matches::is_here(tx, account.id)
+            })
+            .await
+            .expect("it begins to wait");
+        let current = self.current(id).await.expect("it has a part now");
+        self.people[who].here = true;
+        self.people[who].part = Part::Waiting {
+            since: current.seeker.since,
+            pool: if group { Pool::Group } else { Pool::Pair },
+            tags: tags.iter().copied().collect(),
+            language,
+        };
+    }
+
+    async fn current(&self, account: AccountId) -> Option<Current> {
+        self.desk.db.read(move |read| matches::current(read, account)).await.expect("it can be looked up")
+    }
+
+    /// Does something as somebody.
+    async fn does(
+        &self,
+        who: usize,
+        what: impl Fn(&mut chitter::events::Tx<'_>, &Account, &str) -> chitter::Result<()> + Send + 'static,
+    ) -> chitter::Result<()> {
+        let (account, place) = (self.people[who].account.clone(), self.people[who].place.clone());
+        self.desk.db.write(move |tx| what(tx, &account, &place)).await
+    }
+
+    /// Looks until there is nothing to do, everyone who looks at the same time.
+    async fn look(&self) {
+        let look = |db: &Db| {
+            let db = db.clone();
+            async move { while db.write(matches::look).await.expect("one can look") {} }
+        };
+        join_all(self.lookers.iter().map(look)).await;
+        // What one of them left to the other, which had just stopped.
+        look(&self.desk.db).await;
+    }
+
+    /// What the model knows, brought up to date with what has become of everyone, and held against it.
+    async fn check(&mut self, blocks: &Blocks) {
+        let now = self.now();
+        let mut talks: BTreeMap<ConversationId, Vec<usize>> = BTreeMap::new();
+        let before: Vec<Part> = self.people.iter().map(|person| person.part.clone()).collect();
+        for (who, was) in before.iter().enumerate() {
+            let current = self.current(self.people[who].account.id).await;
+            let state = current.as_ref().map(|current| current.seeker.state);
+            match state {
+                Some(State::Matched) => {
+                    let id = current.and_then(|current| current.seeker.conversation).expect("a talk");
+                    assert_ne!(*was, Part::None, "nobody is matched who does not wait");
+                    talks.entry(id).or_default().push(who);
+                    self.people[who].part = Part::Talking(id);
+                }
+                Some(State::Waiting) => {
+                    assert!(matches!(was, Part::Waiting { .. }), "{who} waits, and was {was:?}");
+                }
+                Some(State::Ended) | None => {
+                    let gone = !self.people[who].here && self.people[who].closed_at + GRACE <= now;
+                    match was {
+                        Part::Waiting { .. } => assert!(gone, "{who} has lost its place, and was here"),
+                        Part::Talking(_) => {}
+                        Part::None => {}
+                    }
+                    self.people[who].part = Part::None;
+                }
+            }
+        }
+        // Whoever is in a talk is in one with others, and new talks are between those who may meet.
+        for (id, inside) in &talks {
+            assert!(inside.len() >= 2, "{inside:?} are alone in {id}");
+            let new: Vec<usize> =
+                inside.iter().copied().filter(|who| before[*who] != Part::Talking(*id)).collect();
+            for one in &new {
+                for other in inside.iter().filter(|other| *other != one) {
+                    assert!(
+                        !blocks.stand_between(&self.people, *one, *other),
+                        "{one} and {other} are kept apart"
+                    );
+                    let (Some(mine), Some(theirs)) = (pool_of(&before[*one]), pool_of(&before[*other]))
+                    else {
+                        continue;
+                    };
+                    assert_eq!(mine, theirs);
+                    if mine == Pool::Pair {
+                        assert_eq!(inside.len(), 2, "a pair is two");
+                        assert!(take_each_other(&before[*one], &before[*other], now), "{one} and {other}");
+                        let still_waits = |third: &usize| match &self.people[*third].part {
+                            Part::Waiting { since, pool: Pool::Pair, .. } => *since <= now,
+                            _ => false,
+                        };
+                        let better = (0..PEOPLE).filter(still_waits).find(|third| {
+                            self.could_have_met(blocks, &before[*one], *one, *third)
+                                && !self.second_choice(*one, *third)
+                        });
+                        if self.second_choice(*one, *other) {
+                            assert_eq!(better, None, "{one} got {other}, and somebody else waits");
+                        }
+                    }
+                }
+            }
+            for one in &new {
+                for other in inside.iter().filter(|other| *other != one) {
+                    meets(&mut self.people[*one].met, *other);
+                    if !new.contains(other) {
+                        meets(&mut self.people[*other].met, *one);
+                    }
+                }
+            }
+            assert!(inside.len() <= 8);
+            self.talks[usize::from(inside.len() > 2)].insert(*id);
+        }
+        // A talk goes on while those in it are heard of, and ends when they are not.
+        for (who, was) in before.iter().enumerate() {
+            let Part::Talking(id) = was else { continue };
+            let lost = |who: usize| !self.people[who].here && self.people[who].closed_at + GRACE <= now;
+            if self.people[who].part == Part::Talking(*id) {
+                assert!(!lost(who), "{who} is still in a talk, and long gone");
+            }
+        }
+        self.nobody_waits_in_vain(blocks, now);
+    }
+
+    /// Nobody waits while somebody waits whom it would take and who would take it.
+    fn nobody_waits_in_vain(&self, blocks: &Blocks, now: Time) {
+        let waiting = |pool: Pool| -> Vec<usize> {
+            let waits = |who: &usize| match &self.people[*who].part {
+                Part::Waiting { since, pool: in_pool, .. } => *in_pool == pool && *since <= now,
+                _ => false,
+            };
+            (0..self.people.len()).filter(waits).collect()
+        };
+        let pairs = waiting(Pool::Pair);
+        for (at, one) in pairs.iter().enumerate() {
+            for other in &pairs[at + 1..] {
+                let (mine, theirs) = (&self.people[*one].part, &self.people[*other].part);
+                if !self.could_meet(blocks, *one, *other) || !take_each_other(mine, theirs, now) {
+                    continue;
+                }
+                let waits_for = |who: usize, except: usize| {
+                    pairs.iter().any(|third| {
+                        ![who, except].contains(third)
+                            && self.could_meet(blocks, who, *third)
+                            && !self.second_choice(who, *third)
+                    })
+                };
+                let waits =
+                    self.second_choice(*one, *other) && (waits_for(*one, *other) || waits_for(*other, *one));
+                assert!(waits, "{one} and {other} wait for nobody but each other");
+            }
+        }
+        let few: Vec<usize> =
+            waiting(Pool::Group).into_iter().filter(|who| stage(&self.people[*who].part, now) == 2).collect();
+        for (a, one) in few.iter().enumerate() {
+            for (b, other) in few.iter().enumerate().skip(a + 1) {
+                for third in &few[b + 1..] {
+                    let all = [(one, other), (one, third), (other, third)];
+                    let meet = all.iter().all(|(x, y)| self.could_meet(blocks, **x, **y));
+                    assert!(!meet, "{one}, {other} and {third} could be a group");
+                }
+            }
+        }
+    }
+
+    /// Whether nothing keeps the two apart, and they have a language in common.
+    fn could_meet(&self, blocks: &Blocks, one: usize, other: usize) -> bool {
+        self.could_have_met(blocks, &self.people[one].part, one, other)
+    }
+
+    /// The same, of someone who waited with this part until a moment ago.
+    fn could_have_met(&self, blocks: &Blocks, waited: &Part, one: usize, other: usize) -> bool {
+        let language = |who: usize| match if who == one { waited } else { &self.people[who].part } {
+            Part::Waiting { language, .. } => *language,
+            _ => "",
+        };
+        let (mine, theirs) = (language(one), language(other));
+        let speak = mine.is_empty() || theirs.is_empty() || mine == theirs;
+        speak && !blocks.stand_between(&self.people, one, other)
+    }
+
+    /// Whether the two are matched only if nobody else waits.
+    fn second_choice(&self, one: usize, other: usize) -> bool {
+        let (mine, theirs) = (&self.people[one], &self.people[other]);
+        mine.place == theirs.place || mine.met.contains(&other) || theirs.met.contains(&one)
+    }
+}
+
+fn meets(met: &mut VecDeque<usize>, who: usize) {
+    met.retain(|one| *one != who);
+    met.push_front(who);
+    met.truncate(5);
+}
+
+fn pool_of(part: &Part) -> Option<Pool> {
+    match part {
+        Part::Waiting { pool, .. } => Some(*pool),
+        _ => None,
+    }
+}
+
+/// How far a search has widened by now.
+fn stage(part: &Part, now: Time) -> i64 {
+    match part {
+        Part::Waiting { tags, .. } if tags.is_empty() => 2,
+        Part::Waiting { since, .. } if now.since(*since) < WIDENS => 0,
+        Part::Waiting { since, .. } if now.since(*since) < 2 * WIDENS => 1,
+        _ => 2,
+    }
+}
+
+/// Whether each accepts the other at the stage that its search has come to.
+fn take_each_other(one: &Part, other: &Part, now: Time) -> bool {
+    let accepts = |one: &Part, other: &Part| {
+        let (Part::Waiting { tags: mine, .. }, Part::Waiting { tags: theirs, .. }) = (one, other) else {
+            return false;
+        };
+        match stage(one, now) {
+            0 => mine.is_subset(theirs),
+            1 => !mine.is_disjoint(theirs),
+            _ => stage(other, now) == 2 || !mine.is_disjoint(theirs),
+        }
+    };
+    accepts(one, other) && accepts(other, one)
+}
+
+/// Who blocked whom, as it was known then.
+#[derive(Default)]
+struct Blocks(Vec<[Blocked; 2]>);
+
+struct Blocked {
+    who: usize,
+    place: Option<String>,
+}
+
+impl Blocks {
+    fn add(&mut self, people: &[Person], one: usize, other: usize) {
+        let same = people[one].place == people[other].place;
+        let blocked = |who: usize| Blocked {
+            who,
+            place: (people[who].guest && !same).then(|| people[who].place.clone()),
+        };
+        self.0.push([blocked(one), blocked(other)]);
+    }
+
+    fn stand_between(&self, people: &[Person], one: usize, other: usize) -> bool {
+        let is = |blocked: &Blocked, who: usize| {
+            let person = &people[who];
+            blocked.who == who || (person.guest && blocked.place.as_deref() == Some(&person.place))
+        };
+        self.0.iter().any(|[a, b]| (is(a, one) && is(b, other)) || (is(a, other) && is(b, one)))
+    }
+}
+
+on_both! {
+    async fn whatever_people_do_nobody_is_matched_wrongly_or_waits_in_vain(square: Square) {
+        let mut square = square;
+        let (mut dice, mut blocks) = (Dice(0x5EED), Blocks::default());
+        for _ in 0..1_500 {
+            let who = dice.throw(PEOPLE as u64) as usize;
+            let part = square.people[who].part.clone();
+            match (part, dice.throw(10)) {
+                (Part::None, 0..=6) => {
+                    let tags: Vec<_> = TAGS.into_iter().filter(|_| dice.throw(4) == 0).collect();
+                    let language = ["", "", "en", "de"][dice.throw(4) as usize];
+                    let group = dice.throw(5) == 0;
+                    square.seeks(who, &tags, language, group).await;
+                }
+                (Part::Waiting { .. }, 0) => {
+                    square.does(who, |tx, account, _| matches::leave(tx, account.id)).await.expect("it leaves");
+                    square.people[who].part = Part::None;
+                }
+                (Part::Waiting { .. } | Part::Talking(_), 1) if square.people[who].here => {
+                    square.does(who, |tx, account, _| matches::is_away(tx, account.id)).await.expect("noted");
+                    square.people[who].here = false;
+                    square.people[who].closed_at = square.now();
+                }
+                (Part::Waiting { .. } | Part::Talking(_), 2..=3) if !square.people[who].here => {
+                    square.does(who, |tx, account, _| matches::is_here(tx, account.id)).await.expect("noted");
+                    square.people[who].here = true;
+                }
+                (Part::Talking(_), 2) => {
+                    square.does(who, |tx, account, _| matches::leave(tx, account.id)).await.expect("it leaves");
+                    square.people[who].part = Part::None;
+                }
+                (Part::Talking(id), 4..=5) => {
+                    let again = square.current(square.people[who].account.id).await.expect("its part").seeker;
+                    square.does(who, |tx, account, place| {
+                        matches::next(tx, account, place)?;
+                        matches::is_here(tx, account.id)
+                    }).await.expect("the next one");
+                    let now = square.current(square.people[who].account.id).await.expect("it waits").seeker;
+                    assert_ne!(now.conversation, Some(id));
+                    let tags = matches::tags(&again.interests);
+                    square.people[who].here = true;
+                    square.people[who].part = Part::Waiting {
+                        since: now.since,
+                        pool: again.pool,
+                        tags: TAGS.into_iter().filter(|tag| tags.contains(tag)).collect(),
+                        language: ["", "en", "de"].into_iter().find(|code| *code == again.language).expect("one"),
+                    };
+                }
+                (Part::Talking(_), 6) => {
+                    let me = square.people[who].account.id;
+                    let partners = square.current(me).await.expect("its part").partners;
+                    let mask = partners[dice.throw(partners.len() as u64) as usize].mask.id;
+                    let masks = square.current(me).await.expect("its part").seeker.conversation;
+                    let masks = square.desk.db
+                        .read(move |read| chitter::store::conversations::masks(read, masks.expect("a talk")))
+                        .await
+                        .expect("masks");
+                    let behind = masks.iter().find(|one| one.mask == mask).expect("a mask").account;
+                    square.does(who, move |tx, account, _| matches::block(tx, account.id, Some(mask)))
+                        .await
+                        .expect("it blocks");
+                    let other = square.who(behind);
+                    blocks.add(&square.people, who, other);
+                    square.people[who].part = Part::None;
+                }
+                _ => {
+                    square.desk.home.clock.advance(Duration::from_millis(dice.throw(7_000)));
+                    for person in 0..PEOPLE {
+                        // A window that is open says so from time to time.
+                        if square.people[person].here {
+                            square.does(person, |tx, account, _| matches::is_here(tx, account.id))
+                                .await
+                                .expect("noted");
+                        }
+                    }
+                }
+            }
+            square.look().await;
+            square.check(&blocks).await;
+        }
+        let [pairs, groups] = square.talks.map(|talks| talks.len());
+        let told = format!("{pairs} pairs, {groups} groups, {} blocks", blocks.0.len());
+        assert!(pairs > 100 && groups > 10 && blocks.0.len() > 10, "{told}");
+    }
+
+    async fn a_search_widens_from_all_interests_to_any_to_anyone(square: Square) {
+        let mut square = square;
+        let people = apart(&mut square);
+        let [nell, ify, teo, ada] = [people[0], people[1], people[2], people[3]];
+        square.seeks(nell, &["bread", "moths"], "", false).await;
+        square.seeks(ify, &["bread", "tides"], "", false).await;
+        square.seeks(teo, &["trains"], "", false).await;
+        square.look().await;
+        assert_eq!(square.waiting(&[nell, ify, teo]).await, [nell, ify, teo], "nobody likes all the same");
+        square.passes(10).await;
+        assert_eq!(square.waiting(&[nell, ify, teo]).await, [teo], "bread is enough");
+        square.seeks(ada, &["moths"], "", false).await;
+        square.passes(10).await;
+        assert_eq!(square.waiting(&[teo, ada]).await, [teo, ada], "one of them does not take anyone yet");
+        square.passes(10).await;
+        assert!(square.waiting(&[teo, ada]).await.is_empty(), "now it does");
+    }
+
+    async fn who_has_no_interests_is_matched_at_once_and_with_who_shares_a_language(square: Square) {
+        let mut square = square;
+        let people = apart(&mut square);
+        let [nell, ify, teo] = [people[0], people[1], people[2]];
+        square.seeks(nell, &[], "de", false).await;
+        square.seeks(ify, &[], "en", false).await;
+        square.look().await;
+        assert_eq!(square.waiting(&[nell, ify]).await, [nell, ify]);
+        square.seeks(teo, &[], "", false).await;
+        square.look().await;
+        assert_eq!(square.waiting(&[nell, ify, teo]).await, [ify], "who waited longer was first");
+    }
+
+    async fn one_address_and_the_last_partners_come_second(square: Square) {
+        let mut square = square;
+        for who in [0, 1, 2] {
+            square.people[who].place = "the school".into();
+        }
+        square.people[3].place = "elsewhere".into();
+        square.seeks(3, &["trains"], "", false).await;
+        square.seeks(0, &[], "", false).await;
+        square.seeks(1, &[], "", false).await;
+        square.look().await;
+        assert_eq!(square.waiting(&[0, 1, 3]).await, [0, 1, 3], "somebody from elsewhere waits");
+        square.passes(20).await;
+        assert_eq!(square.waiting(&[0, 1, 3]).await, [1], "and is taken first");
+        square.seeks(2, &[], "", false).await;
+        square.look().await;
+        assert!(square.waiting(&[1, 2]).await.is_empty(), "nobody else waits now");
+        square.does(1, matches::next).await.expect("next");
+        square.does(2, matches::next).await.expect("next");
+        square.look().await;
+        assert!(square.waiting(&[1, 2]).await.is_empty(), "they have met, and there is still nobody else");
+    }
+
+    async fn a_lost_connection_keeps_the_place_for_thirty_seconds(square: Square) {
+        let mut square = square;
+        let people = apart(&mut square);
+        let [nell, ify] = [people[0], people[1]];
+        square.seeks(nell, &[], "", false).await;
+        square.does(nell, |tx, account, _| matches::is_away(tx, account.id)).await.expect("noted");
+        square.passes(29).await;
+        assert_eq!(square.waiting(&[nell]).await, [nell]);
+        square.does(nell, |tx, account, _| matches::is_here(tx, account.id)).await.expect("noted");
+        square.passes(40).await;
+        assert_eq!(square.waiting(&[nell]).await, [nell], "it came back");
+        square.seeks(ify, &[], "", false).await;
+        square.look().await;
+        let talk = square.current(square.people[nell].account.id).await.expect("a talk").seeker.conversation;
+        square.does(ify, |tx, account, _| matches::is_away(tx, account.id)).await.expect("noted");
+        assert!(square.current(square.people[nell].account.id).await.expect("a talk").partners[0].away);
+        square.passes(29).await;
+        let still = square.current(square.people[nell].account.id).await.expect("a talk").seeker;
+        assert_eq!((still.state, still.conversation), (State::Matched, talk));
+        square.passes(1).await;
+        assert_eq!(
+            square.current(square.people[nell].account.id).await.expect("its part").seeker.state,
+            State::Ended
+        );
+    }
+
+    async fn an_hour_after_its_end_nothing_is_left_of_a_talk(square: Square) {
+        let mut square = square;
+        let people = apart(&mut square);
+        for who in [people[0], people[1]] {
+            square.seeks(who, &[], "", false).await;
+        }
+        square.look().await;
+        let me = square.people[people[0]].account.clone();
+        let id = square.current(me.id).await.and_then(|current| current.seeker.conversation).expect("a talk");
+        let asks = me.clone();
+        square
+            .desk
+            .db
+            .write(move |tx| {
+                let door = chitter::domain::conversations::Door::Conversation { account: asks.clone(), id };
+                let body = chitter::domain::messages::Body::parse("Crust or middle?")?;
+                door.enter(tx)?.say(tx, &chitter::domain::messages::Draft::of(body)).map(drop)
+            })
+            .await
+            .expect("something is said");
+        square.does(people[0], |tx, account, _| matches::leave(tx, account.id)).await.expect("it leaves");
+        let asks = me.clone();
+        let read = square.desk.db.read(move |read| {
+            chitter::domain::conversations::Door::Conversation { account: asks.clone(), id }.inside(read)
+        });
+        assert!(matches!(read.await, Err(Error::NotFound)), "it is gone for both at once");
+        assert_eq!(square.desk.count("SELECT COUNT(*) FROM messages").await, 1, "for an hour, for reports");
+        square.desk.db.write(move |tx| matches::forget(tx, id)).await.expect("forgotten");
+        while square.desk.db.write(chitter::domain::conversations::clear_deleted).await.expect("cleared") {}
+        for table in [
+            "SELECT COUNT(*) FROM messages",
+            "SELECT COUNT(*) FROM conversations",
+            "SELECT COUNT(*) FROM participants",
+            "SELECT COUNT(*) FROM accounts WHERE mask_of IS NOT NULL",
+        ] {
+            assert_eq!(square.desk.count(table).await, 0, "{table}");
+        }
+        assert_eq!(square.desk.count("SELECT COUNT(*) FROM jobs").await, 2, "it was promised");
+    }
+}
+
+/// Puts everyone at an address of their own; who they are.
+fn apart(square: &mut Square) -> Vec<usize> {
+    for (n, person) in square.people.iter_mut().enumerate() {
+        person.place = format!("home {n}");
+    }
+    (0..square.people.len()).collect()
+}
+
+impl Square {
+    /// Seconds pass, and everyone whose turn comes is looked for in its time.
+    async fn passes(&self, seconds: u64) {
+        for _ in 0..seconds {
+            self.desk.home.clock.advance(Duration::from_secs(1));
+            self.look().await;
+        }
+    }
+
+    /// Who of these waits.
+    async fn waiting(&self, who: &[usize]) -> Vec<usize> {
+        let mut waiting = Vec::new();
+        for one in who {
+            let current = self.current(self.people[*one].account.id).await;
+            if current.is_some_and(|current| current.seeker.state == State::Waiting) {
+                waiting.push(*one);
+            }
+        }
+        waiting
+    }
+}
