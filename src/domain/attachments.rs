@@ -27,6 +27,9 @@ const UNSAID: Duration = Duration::from_secs(24 * 3600);
 /// Files forgotten in one transaction.
 const BATCH: i64 = 200;
 
+/// How long a file's name may be, in characters.
+const NAME: usize = 120;
+
 /// What a file is called: its last part, without what could lead elsewhere.
 #[derive(Clone, Debug)]
 pub struct FileName(String);
@@ -35,9 +38,16 @@ impl FileName {
     /// Takes what a browser says, and makes a name of it in any case.
     pub fn parse(raw: &str) -> Self {
         let last = raw.rsplit(['/', '\\']).next().unwrap_or_default();
-        let rules = Rules { field: "file", limit: 120, lines: false, empty: "" };
+        let rules = Rules { field: "file", limit: NAME, lines: false, empty: "" };
         let plain: String = last.chars().filter(|c| !c.is_control() && !text::hides(*c)).collect();
-        let short: String = plain.chars().rev().take(120).collect::<Vec<_>>().into_iter().rev().collect();
+        let length = plain.chars().count();
+        let short = if length > NAME {
+            // Both ends tell something: what it is about, and what it is.
+            let ending: String = plain.chars().skip(length - 20).collect();
+            plain.chars().take(NAME - 21).chain(['…']).chain(ending.chars()).collect()
+        } else {
+            plain
+        };
         FileName(text::clean(short.trim_start_matches('.'), rules).unwrap_or_else(|_| "file".into()))
     }
 

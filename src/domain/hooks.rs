@@ -60,7 +60,13 @@ impl Caller {
 
     /// Posts, under another name if the program wants one.
     pub fn say(&self, tx: &mut Tx<'_>, body: &Body, name: Option<&Name>) -> Result<Message> {
-        let alias = name.map(Name::as_str).filter(|name| *name != self.bot.name);
+        // A program that calls itself like a member speaks under its own name.
+        let alias = match name.map(Name::as_str).filter(|name| *name != self.bot.name) {
+            Some(name) if store::accounts::member_who_looks_like(tx, &skeleton(name))?.is_none() => {
+                Some(name)
+            }
+            _ => None,
+        };
         messages::insert(tx, &self.room, &self.bot, alias, &Draft::of(body.clone()), &[], false)
     }
 

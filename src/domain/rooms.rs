@@ -37,6 +37,9 @@ const BAR: Duration = Duration::from_secs(3600);
 /// How long a guest may be silent, and a room that nobody can enter, before they are swept.
 pub const SILENCE: Duration = Duration::from_secs(30 * 24 * 3600);
 
+/// What someone is told whose link lets nobody in any more.
+const RUN_OUT: Error = Error::Forbidden("This link has run out. Ask someone inside for a new one.");
+
 /// Guests, rooms or rows swept in one transaction, so that nobody waits for the broom.
 const BATCH: i64 = 200;
 
@@ -172,7 +175,7 @@ impl Visitor {
         };
         store::conversations::join(tx, &entrance)?;
         if found.link.expires_at.is_some_and(|at| at <= now) || !store::rooms::use_link(tx, room)? {
-            return Err(Error::Forbidden("This link has run out. Ask someone inside for a new one."));
+            return Err(RUN_OUT);
         }
         if found.room.owner.is_none() {
             // The last one left, and took nobody's room along.
@@ -214,6 +217,14 @@ pub fn create(tx: &mut Tx<'_>, account: &Account, name: &RoomName, place: &str) 
 pub fn glance(read: &Read<'_>, key: &Key) -> Result<Conversation> {
     let found = store::rooms::by_key(read, &key.hash(), AccountId(0))?.filter(|found| found.holds);
     found.map(|found| found.room).ok_or(Error::NotFound)
+}
+
+/// Whether a key lets new people in: nobody is asked for a name in vain.
+pub fn invites(read: &Read<'_>, key: &Key) -> Result<()> {
+    let found = store::rooms::by_key(read, &key.hash(), AccountId(0))?.filter(|found| found.holds);
+    let link = found.ok_or(Error::NotFound)?.link;
+    let expired = link.expires_at.is_some_and(|at| at <= read.now());
+    if expired || link.uses_left == Some(0) { Err(RUN_OUT) } else { Ok(()) }
 }
 
 /// The rooms that the account is in, the one where something was said last first.
@@ -312,7 +323,8 @@ impl Owner {
         altered(tx, id)
     }
 
-    /// Makes a new link. The old one lets nobody in any more, at once. Those inside stay, or go.
+    /// Makes a new link, with the limits that the old one had. That lets nobody in any more, at once. Those
+    /// inside stay, or go.
     pub fn renew_link(&self, tx: &mut Tx<'_>, all_stay: bool) -> Result<Link> {
         let (id, key) = (self.id(), Key::random()?);
         if !all_stay {
@@ -322,7 +334,16 @@ impl Owner {
             let event = Event::Left { change, account: None, owner: Some(owner) };
             tx.emit(Emission { topic: Topic::Conversation(id), event });
         }
+        let before = store::rooms::current_link(tx, id)?;
         store::rooms::insert_link(tx, id, key.as_str(), &key.hash())?;
+        // Its limits stay, unless with them it would let nobody in.
+        let (expires_at, uses_left) = (before.expires_at, before.uses_left);
+        store::rooms::limit_link(
+            tx,
+            id,
+            expires_at.filter(|at| *at > tx.now()),
+            uses_left.filter(|uses| *uses > 0),
+        )?;
         altered(tx, id)?;
         store::rooms::current_link(tx, id)
     }

@@ -164,7 +164,7 @@ impl FromRequestParts<Arc<App>> for Visitor {
         let key = Key::parse(key.1)?;
         let viewer = Viewer::from_request_parts(parts, app).await?;
         let Some(account) = viewer.account else {
-            app.db.read(move |read| rooms::glance(read, &key)).await?;
+            app.db.read(move |read| rooms::invites(read, &key)).await?;
             return Err(Error::Unauthenticated);
         };
         let ClientAddr(from) = ClientAddr::from_request_parts(parts, app).await?;

@@ -50,6 +50,20 @@ on_both! {
         assert_eq!(html.all("li").len(), 3);
     }
 
+    async fn it_is_whole_also_where_a_browser_takes_it_compressed(world: World) {
+        let (nell, room) = a_lively_room(&world).await;
+        for ending in ["json", "html"] {
+            let path = room.page(&format!("/export.{ending}"));
+            let plain = nell.gets(&path).await.is(200);
+            let asked = nell.asks(Method::GET, &path).header("accept-encoding", "gzip");
+            let packed = nell.tries(asked).await.expect("an answer to its end").is(200);
+            assert_eq!(packed.header("content-encoding"), "gzip");
+            let mut text = Vec::new();
+            std::io::copy(&mut flate2::read::GzDecoder::new(&packed.bytes[..]), &mut text).expect("whole");
+            assert_eq!(text, plain.bytes, "{ending}");
+        }
+    }
+
     async fn only_the_owner_takes_it_along(world: World) {
         let [nell, ify] = world.members(["nell", "ify"]).await;
         let room = nell.makes_room("Repair café").await;

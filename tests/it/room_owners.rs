@@ -120,7 +120,8 @@ on_both! {
         let new = Room::of(&told);
         assert_eq!(new.id, old.id);
         assert_ne!(new.key, old.key);
-        assert_eq!(told["link"], json!({ "expires_at": null, "uses_left": null }), "without the old limits");
+        let limits = json!({ "expires_at": "2026-12-01T00:00:00.000Z", "uses_left": 3 });
+        assert_eq!(told["link"], limits, "with the limits of the old one");
         ha.opens_link(&old).await.is(404);
         ha.gets(&old.page("")).await.is(404);
         ha.tries_to_say(&old, "Hello?").await.is(404);

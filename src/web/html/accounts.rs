@@ -68,7 +68,9 @@ pub async fn sign_up_form(
     if viewer.member().is_some() {
         return Ok(Redirect::to(on_this_site(&next)).into_response());
     }
-    let form = SignUpForm { next, ..SignUpForm::default() };
+    // A guest has a name already, and keeps it.
+    let name = viewer.guest().map(|guest| guest.name.clone()).unwrap_or_default();
+    let form = SignUpForm { next, name, ..SignUpForm::default() };
     page(&SignUpPage { shell: Shell::new(&app, &viewer, Place::SignUp).await?, form, error: None })
 }
 

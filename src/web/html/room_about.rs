@@ -41,6 +41,8 @@ const PEOPLE: i64 = 500;
 struct AboutPage {
     shell: Shell,
     inside: Inside,
+    /// The link that holds.
+    url: String,
     people: Vec<Participant>,
     hooks: Vec<Hook>,
     feed: Option<String>,
@@ -70,6 +72,7 @@ impl AboutPage {
             owner.then(|| format!("{base}{}", feeds::room_path(app, &inside.link.key, id, account.id)));
         Ok(AboutPage {
             shell: Shell::new(app, &Viewer::from(account), Place::Rooms).await?,
+            url: api::rooms::url(base, &inside.link.key),
             people,
             hooks,
             feed,
@@ -257,6 +260,11 @@ pub async fn readmit(
     let id: AccountId = from_path(&id)?;
     rule(&app, from, &visitor, move |owner, tx| owner.unbar(tx, id)).await?;
     Ok(back(&visitor))
+}
+
+/// `GET /rooms/{key}/hooks`: where a hook was just opened, loaded anew.
+pub async fn back_to_about(Path(key): Path<String>) -> Redirect {
+    Redirect::to(&format!("/rooms/{key}/about"))
 }
 
 /// The form that a hook is opened with.

@@ -10,7 +10,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
-use futures_util::stream;
+use futures_util::{StreamExt, stream};
 use serde_json::json;
 
 use super::{card::date_and_time, words};
@@ -122,7 +122,8 @@ where
     });
     let day = app.clock.now().utc().date();
     let disposition = format!("attachment; filename=\"room-{day}.{ending}\"");
-    let mut response = Body::from_stream(stretches).into_response();
+    // Whoever compresses it asks once more after the end.
+    let mut response = Body::from_stream(stretches.fuse()).into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
