@@ -31,6 +31,7 @@ CREATE TABLE seekers (
     mask_id         BIGINT  REFERENCES accounts (id),
     reveals         BOOLEAN NOT NULL DEFAULT FALSE,  -- it offers to say who it is
     pictures        BOOLEAN NOT NULL DEFAULT FALSE,  -- it agrees to pictures
+    went            BOOLEAN NOT NULL DEFAULT FALSE,  -- it ended its last talk itself
     changed_at      BIGINT  NOT NULL                 -- when its state last changed
 );
 CREATE INDEX seekers_by_line ON seekers (pool, since, account_id) WHERE state = 'waiting';

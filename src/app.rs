@@ -21,11 +21,11 @@ use crate::{
     db::{self, Setup},
     events::{Db, Emission, Event, Topic},
     files::Files,
-    ids::{Ids, hex, random},
+    ids::{AccountId, Ids, hex, random},
     jobs::mail::Mailer,
     realtime::hub::Hub,
     web::{
-        limits::Limits,
+        limits::{Limits, Tally},
         passwords::Passwords,
         pictures::Pictures,
         presence::{self, Presence},
@@ -58,6 +58,8 @@ pub struct App {
     pub files: Files,
     /// Who has what conversation open.
     pub presence: Presence,
+    /// How many windows each has open on its match.
+    pub windows: Tally<AccountId>,
     /// How often is too often.
     pub limits: Limits,
     /// The pages that strangers see, ready in memory.
@@ -102,6 +104,7 @@ impl App {
             pictures: Pictures::new(),
             files: Files::open(&files).map_err(|e| format!("can't use {}: {e}", files.display()))?,
             presence: presence::nobody(),
+            windows: Tally::default(),
             limits: Limits::new(config.limits, &clock),
             public: PublicPages::new(changes),
             stop: CancellationToken::new(),

@@ -12,6 +12,13 @@ use ipnet::IpNet;
 use serde::Deserialize;
 use tracing::level_filters::LevelFilter;
 
+use crate::domain::text::RefusedWords;
+
+/// The rules where nobody has set others.
+const RULES: &str = "Be kind: there is a person at the other end.\n\
+                     Keep to yourself where you live, and what you would not tell a stranger.\n\
+                     Leave whenever you like. Block and report whoever does not behave.";
+
 /// The settings as they are given: every one can be left out.
 #[derive(Args, Deserialize, Clone, Debug, Default)]
 #[serde(deny_unknown_fields, default)]
@@ -61,6 +68,23 @@ pub struct Settings {
     /// Rate limits; off is for load tests [default: on]
     #[arg(long, env = "CHITTER_LIMITS", value_name = "ON|OFF", global = true)]
     pub limits: Option<Switch>,
+
+    /// Matching strangers [default: on]
+    #[arg(long, env = "CHITTER_MATCHING", value_name = "ON|OFF", global = true)]
+    pub matching: Option<Switch>,
+
+    /// What people say of their age before they are matched the first time
+    /// [default: I am 18 or older]
+    #[arg(long, env = "CHITTER_AGE_TEXT", value_name = "SENTENCE", global = true)]
+    pub age_text: Option<String>,
+
+    /// The rules of this place, a line each, shown where strangers meet
+    #[arg(long, env = "CHITTER_RULES", value_name = "TEXT", global = true)]
+    pub rules: Option<String>,
+
+    /// Words that can't be said in rooms and matches, as one,two
+    #[arg(long, env = "CHITTER_REFUSED_WORDS", value_name = "LIST", global = true)]
+    pub refused_words: Option<String>,
 
     /// What to log: error, warn, info, debug, or per module as info,chitter::db=debug
     /// [default: info]
@@ -115,6 +139,14 @@ pub struct Config {
     pub proxies: Vec<IpNet>,
     /// Whether rate limits hold.
     pub limits: bool,
+    /// Whether strangers are matched.
+    pub matching: bool,
+    /// What people say of their age before they are matched.
+    pub age_text: String,
+    /// The rules of this place.
+    pub rules: Vec<String>,
+    /// Words that can't be said.
+    pub refused_words: RefusedWords,
     /// What to log.
     pub log: String,
     /// How to log on the terminal.
@@ -187,6 +219,10 @@ impl Settings {
             mail_from: self.mail_from.or(other.mail_from),
             proxies: self.proxies.or(other.proxies),
             limits: self.limits.or(other.limits),
+            matching: self.matching.or(other.matching),
+            age_text: self.age_text.or(other.age_text),
+            rules: self.rules.or(other.rules),
+            refused_words: self.refused_words.or(other.refused_words),
             log: self.log.or(other.log),
             log_format: self.log_format.or(other.log_format),
         }
@@ -228,6 +264,14 @@ impl Settings {
             })?,
             None => default_sender(&name, &base_url)?,
         };
+        let age_text = self.age_text.unwrap_or_else(|| "I am 18 or older".into());
+        if age_text.trim().is_empty() || age_text.chars().count() > 200 {
+            return Err("CHITTER_AGE_TEXT: 1 to 200 characters".into());
+        }
+        let rules = self.rules.unwrap_or_else(|| RULES.into());
+        if rules.chars().count() > 2000 {
+            return Err("CHITTER_RULES: 2,000 characters at most".into());
+        }
         let proxies = self.proxies.as_deref().unwrap_or("127.0.0.1,::1");
         let log = self.log.unwrap_or_else(|| "info".into());
         if !is_log_filter(&log) {
@@ -243,6 +287,10 @@ impl Settings {
             mail_from,
             proxies: networks(proxies).map_err(|e| format!("CHITTER_PROXIES: {e}"))?,
             limits: self.limits != Some(Switch::Off),
+            matching: self.matching != Some(Switch::Off),
+            age_text,
+            rules: rules.lines().map(|rule| rule.trim().to_owned()).filter(|rule| !rule.is_empty()).collect(),
+            refused_words: RefusedWords::new(self.refused_words.as_deref().unwrap_or_default()),
             log,
             log_format: self.log_format.unwrap_or(LogFormat::Text),
         })

@@ -5,10 +5,11 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 
 use crate::{
+    clock::Time,
     db,
     ids::{AccountId, ConversationId, PeepId},
     realtime::frame::Frame,
-    store::{messages::Message, peeps::Peep, rooms::Link},
+    store::{matches::Pool, messages::Message, peeps::Peep, rooms::Link},
 };
 
 /// The database as all of Chitter uses it.
@@ -66,6 +67,9 @@ pub enum Event {
     Typing(Arc<Told<Typing>>),
     /// A job was put into the outbox.
     JobDue,
+    /// Who waits to be matched, in the order of the line: among whom, since when, and who. Unnumbered: the
+    /// next one tells it all again.
+    Line(Arc<Vec<(Pool, Time, AccountId)>>),
     /// Something about matches is otherwise than before. Unnumbered: what it is now is in the database.
     Matching,
 }

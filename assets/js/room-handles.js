@@ -2,6 +2,7 @@
 // and stand in the message where the pointer, a tap or the keyboard is.
 import { call } from "./forms.js";
 import { isMine } from "./room-messages.js";
+import { byThumb } from "./room-say.js";
 
 export class Handles {
   #room; #messages; #say; #handles; #emoji; #for = null;
@@ -33,7 +34,7 @@ export class Handles {
   }
 
   #path(message, rest = "") {
-    return `/api/v1/rooms/${this.#room.dataset.key}/messages/${message.dataset.id}${rest}`;
+    return `/api/v1/conversations/${this.#room.dataset.id}/messages/${message.dataset.id}${rest}`;
   }
 
   // The handles go when nobody is at them: neither the keyboard nor the emoji that hang from them.
@@ -53,7 +54,7 @@ export class Handles {
     const may = { react: writes, reply: writes, edit: writes && isMine(message), delete: isMine(message) || rules };
     for (const button of this.#handles.querySelectorAll("button")) {
       button.hidden = !may[button.dataset.do];
-      button.classList.remove("asks", "danger");
+      this.#ask(button, false);
     }
     message.append(this.#handles);
   }
@@ -105,15 +106,19 @@ export class Handles {
   // Asks once: the button says what a second press does.
   async #delete(message, button) {
     if (!button.classList.contains("asks")) {
-      button.classList.add("asks", "danger");
-      button.querySelector(".sr").textContent = "Delete it?";
-      setTimeout(() => {
-        button.classList.remove("asks", "danger");
-        button.querySelector(".sr").textContent = "Delete";
-      }, 4000);
+      this.#ask(button, true);
+      setTimeout(() => this.#ask(button, false), 4000);
       return;
     }
     await this.#try(message, () => call("DELETE", this.#path(message)));
+  }
+
+  #ask(button, asks) {
+    if (button.classList.contains("asks") === asks) return;
+    button.classList.toggle("asks", asks);
+    button.classList.toggle("danger", asks);
+    button.querySelector("span").className = asks ? "" : "sr";
+    button.querySelector("span").textContent = asks ? "Delete it?" : "Delete";
   }
 
   async #edit(message) {
@@ -137,11 +142,12 @@ export class Handles {
       form.remove();
       if (words) words.hidden = false;
       message.focus({ preventScroll: true });
+      this.#room.dispatchEvent(new CustomEvent("message:edited", { detail: message.dataset.id }));
     };
     form.querySelector("button[type=button]").addEventListener("click", end);
     form.addEventListener("keydown", (event) => {
       if (event.key === "Escape") end();
-      if (event.key === "Enter" && !event.shiftKey && !event.isComposing && event.target === area) {
+      if (event.key === "Enter" && !event.shiftKey && !event.isComposing && !byThumb.matches && event.target === area) {
         event.preventDefault();
         form.requestSubmit();
       }

@@ -3,7 +3,7 @@ import { tell } from "./times.js";
 
 const BREATH = 5 * 60_000; // what one says within it is one breath; the server says the same
 
-const me = document.body.dataset.viewer;
+const me = document.querySelector("chat-room").dataset.me; // in a match that is one’s mask
 const dayName = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long", year: "numeric" });
 
 export const at = (message) => new Date(message.querySelector("time").dateTime);
@@ -192,6 +192,8 @@ export class Messages {
       reaction.ariaPressed = String(yours);
       reaction.ariaLabel = `${reaction.textContent.trim()}${yours ? ", yours too" : ""}`;
     }
+    // What leads out of the talk opens beside it.
+    for (const link of message.querySelectorAll("a.picture, .words a:not(.mention)")) link.target = "_blank";
     tell(message);
     return message;
   }

@@ -55,7 +55,7 @@ export class Notice {
     const seq = this.#seen;
     if (seq <= this.#read) return;
     try {
-      await call("PUT", `/api/v1/rooms/${this.#room.dataset.key}/read`, { seq }, { keepalive: true });
+      await call("PUT", `/api/v1/conversations/${this.#room.dataset.id}/read`, { seq }, { keepalive: true });
       this.#read = Math.max(this.#read, seq);
     } catch {
       // The next look tries again.

@@ -5,7 +5,9 @@ import { newKey, send } from "./forms.js";
 import { parse } from "./fragments.js";
 import { isMine } from "./room-messages.js";
 
-const me = document.body.dataset.viewer;
+const me = document.querySelector("chat-room").dataset.me;
+// With a keyboard on the screen Enter begins a new line: there is no other way to, and a button that sends.
+export const byThumb = matchMedia("(hover: none) and (pointer: coarse)");
 const LARGEST = 20 * 1024 * 1024; // the server says the same
 
 export class Say {
@@ -24,6 +26,10 @@ export class Say {
       event.preventDefault();
       this.#say();
     });
+    // With a keyboard at hand one can begin to write at once.
+    if (!byThumb.matches && !location.hash && !this.#form.hidden && document.activeElement === document.body) {
+      this.#area.focus({ preventScroll: true });
+    }
     this.#attachments();
     this.#keepDraft();
     this.#restore();
@@ -64,7 +70,7 @@ export class Say {
   }
 
   #key(event) {
-    if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
+    if (event.key === "Enter" && !event.shiftKey && !event.isComposing && !byThumb.matches) {
       event.preventDefault();
       this.#form.requestSubmit();
     } else if (event.key === "Escape" && this.#replyTo) {
@@ -264,6 +270,7 @@ export class Say {
   #attachments() {
     const button = this.#form.querySelector("[data-attach]");
     const input = this.#form.querySelector("[data-files]");
+    if (!button.hasAttribute("data-may")) return;
     button.hidden = false;
     button.addEventListener("click", () => input.click());
     input.addEventListener("change", () => {
@@ -308,7 +315,7 @@ export class Say {
   // By XMLHttpRequest, because fetch does not tell how far it is.
   #upload(file, item) {
     const request = (item.request = new XMLHttpRequest());
-    request.open("POST", `/api/v1/rooms/${this.#room.dataset.key}/attachments`);
+    request.open("POST", `/api/v1/conversations/${this.#room.dataset.id}/attachments`);
     request.responseType = "json";
     request.upload.addEventListener("progress", ({ loaded, total }) => {
       item.share = loaded / total;

@@ -11,7 +11,7 @@ const TYPING = 2500; // how often we say that one is typing
 const TYPED = 5000; // how long we believe that others are
 
 class ChatRoom extends HTMLElement {
-  #messages; #say; #handles; #notice; #socket; #breaking; #seq; #change; #told = 0; #typing = new Map();
+  #messages; #say; #handles; #notice; #socket; #breaking; #seq; #change; #told = 0; #typing = new Map(); #held = new Map();
 
   connectedCallback() {
     this.#seq = Number(this.dataset.seq);
@@ -22,10 +22,15 @@ class ChatRoom extends HTMLElement {
     this.#handles = new Handles(this, this.#messages, this.#say);
     this.#notice = new Notice(this, this.#messages);
     this.addEventListener("said", ({ detail }) => this.#notice.arrived(detail));
+    this.addEventListener("message:edited", ({ detail }) => {
+      const held = this.#held.get(detail);
+      this.#held.delete(detail);
+      if (held) this.#changed(held);
+    });
     this.#older();
     if (!this.hasAttribute("data-live")) return; // an earlier stretch: nothing happens there
     this.#socket = listen({
-      subscribe: () => ({ stream: "room", room: this.dataset.key, since: this.#seq, change: this.#change }),
+      subscribe: () => this.#wanted(),
       hear: (event) => this.#hear(event),
       state: (connected) => this.#connected(connected),
     });
@@ -33,24 +38,31 @@ class ChatRoom extends HTMLElement {
     this.addEventListener("typing", () => {
       if (Date.now() - this.#told < TYPING) return;
       this.#told = Date.now();
-      this.#socket({ type: "typing", room: this.dataset.key });
+      this.#socket({ type: "typing", conversation: this.dataset.id });
     });
+  }
+
+  #wanted() {
+    const talk = { stream: "conversation", conversation: this.dataset.id, since: this.#seq, change: this.#change };
+    return this.hasAttribute("data-match") ? [talk, { stream: "match" }] : talk;
   }
 
   // A short break is nobody's business; a longer one is told.
   #connected(connected) {
     clearTimeout(this.#breaking);
     const here = this.querySelector("[data-here]");
+    if (!here) return;
     here.toggleAttribute("data-away", !connected);
     if (!connected) this.#breaking = setTimeout(() => (here.textContent = "Reconnecting…"), 2000);
   }
 
   #hear(event) {
+    if (event.stream === "match") return this.#matched(event);
     if (typeof event.seq === "number") this.#seq = Math.max(this.#seq, event.seq);
     if (typeof event.change === "number") this.#change = Math.max(this.#change, event.change);
     switch (event.event) {
       case "subscribed":
-        return this.#altered(event.room);
+        return event.room && this.#altered(event.room);
       case "message":
         return this.#arrive(parse(event.html));
       case "change":
@@ -58,18 +70,19 @@ class ChatRoom extends HTMLElement {
       case "room":
         return this.#altered(event.room);
       case "here":
+        if (!this.querySelector("[data-here]")) return; // of a match its own stream tells
         this.querySelector("[data-here]").textContent = event.text;
         this.querySelector("[data-flock]").innerHTML = event.html;
         return;
       case "typing":
         return this.#types(event.account);
       case "left":
-        return location.assign("/rooms?left");
+        return location.assign(this.hasAttribute("data-match") ? "/match" : "/rooms?left");
       case "reset":
         return location.reload();
       case "error":
         // The link does not hold any more, or one is out: the page says which.
-        if (event.room) location.reload();
+        if (event.conversation) location.reload();
     }
   }
 
@@ -83,11 +96,28 @@ class ChatRoom extends HTMLElement {
 
   #changed(message) {
     const shown = this.#messages.byId(message.dataset.id);
-    if (!shown || shown.querySelector(".edit")) return;
+    if (!shown) return;
+    if (shown.querySelector(".edit")) return this.#held.set(message.dataset.id, message); // until that is over
     this.#messages.replace(shown, message);
     for (const quote of this.querySelectorAll(`a.quote[href$="#${message.id}"]`)) {
       quote.querySelector(":scope > bdi").textContent = message.matches(".gone") ? "…" : excerpt(message);
     }
+  }
+
+  // Something about the match: who is away, what is offered, and when it is over.
+  #matched({ event, match, html }) {
+    const talk = match?.talk;
+    if (!talk || match.conversation_id !== this.dataset.id) return location.reload();
+    const away = talk.partners.filter((partner) => !partner.here).length;
+    const one = talk.partners.length === 1;
+    const status = this.querySelector("[data-status]");
+    status.toggleAttribute("data-away", away > 0);
+    status.textContent = away === 0 ? (one ? "here" : `${talk.partners.length + 1} here`) : one ? "reconnecting…" : `${away} reconnecting…`;
+    this.querySelector("[data-offers]").innerHTML = html;
+    const attach = this.querySelector("[data-attach]");
+    const named = talk.revealed && one && talk.partners[0].account.name !== this.dataset.name;
+    // What the page can do is otherwise now: it is drawn anew, with what one was writing.
+    if (event !== "subscribed" && (named || (talk.pictures && !attach.hasAttribute("data-may")))) location.reload();
   }
 
   // The room has another name, another link, or is locked or no longer.

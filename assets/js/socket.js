@@ -7,7 +7,7 @@ const FIRST_PAUSE = 500;
 const LONGEST_PAUSE = 15_000;
 
 // Calls `hear` with each event, in order, and `state` with whether we are connected. `subscribe` is
-// asked what to subscribe to each time that the socket opens. Gives a function that says something.
+// asked what to subscribe to each time that the socket opens: to one stream, or to several. Gives a function that says something.
 export function listen({ subscribe, hear, state }) {
   let pause = FIRST_PAUSE;
   let heard = 0;
@@ -24,7 +24,9 @@ export function listen({ subscribe, hear, state }) {
     url.protocol = url.protocol.replace("http", "ws");
     heard = Date.now();
     socket = new WebSocket(url);
-    socket.onopen = () => say({ type: "subscribe", ...subscribe() });
+    socket.onopen = () => {
+      for (const wanted of [subscribe()].flat()) say({ type: "subscribe", ...wanted });
+    };
     socket.onclose = reopen;
     socket.onmessage = ({ data }) => {
       heard = Date.now();

@@ -183,6 +183,31 @@ pub fn folded(text: &str) -> String {
     text.nfkd().filter(|c| !is_combining_mark(*c)).flat_map(char::to_lowercase).collect()
 }
 
+/// Words that whoever keeps the place does not want to be said.
+#[derive(Clone, Debug, Default)]
+pub struct RefusedWords(Vec<String>);
+
+impl RefusedWords {
+    /// Takes words, with commas between them.
+    pub fn new(list: &str) -> Self {
+        RefusedWords(
+            list.split(',').map(|word| folded(word.trim())).filter(|word| !word.is_empty()).collect(),
+        )
+    }
+
+    /// Refuses text that has one of them as a word of its own, in whatever case and with whatever accents.
+    pub fn check(&self, text: &str) -> Result<()> {
+        if self.0.is_empty() {
+            return Ok(());
+        }
+        let folded = folded(text);
+        if folded.unicode_words().any(|word| self.0.iter().any(|refused| refused == word)) {
+            return Err(Error::invalid("body", "There is a word in it that can’t be said here."));
+        }
+        Ok(())
+    }
+}
+
 /// Takes cleaned text apart. The pieces joined are the text.
 pub fn segments(text: &str) -> Vec<Segment<'_>> {
     let mut out = Vec::new();

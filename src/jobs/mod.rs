@@ -5,6 +5,7 @@
 //! failing a job is given up with a line in the log.
 
 pub mod mail;
+pub mod matching;
 
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 

@@ -95,6 +95,8 @@ pub struct Seeker {
     pub reveals: bool,
     /// Whether it agrees to pictures.
     pub pictures: bool,
+    /// Whether it ended its last talk itself.
+    pub went: bool,
     /// When its state last changed.
     pub changed_at: Time,
 }
@@ -109,7 +111,7 @@ impl Seeker {
 const COLUMNS: &str =
     "s.account_id, s.state, s.pool, s.language, s.interests, s.place, s.guest, s.shows_name,
     s.since, s.stage, s.alive_until, s.away, s.skips, s.conversation_id, s.mask_id, s.reveals, s.pictures,
-    s.changed_at";
+    s.went, s.changed_at";
 
 fn from_row(row: &Row<'_>) -> Result<Seeker> {
     Ok(Seeker {
@@ -130,7 +132,8 @@ fn from_row(row: &Row<'_>) -> Result<Seeker> {
         mask: row.get(14)?,
         reveals: row.get(15)?,
         pictures: row.get(16)?,
-        changed_at: row.get(17)?,
+        went: row.get(17)?,
+        changed_at: row.get(18)?,
     })
 }
 
@@ -382,15 +385,16 @@ pub fn set_matched(
 }
 
 /// Its talk is over, or it has left the line.
-pub fn set_ended(tx: &mut Tx<'_>, account: AccountId, skips: i64) -> Result<()> {
+pub fn set_ended(tx: &mut Tx<'_>, account: AccountId, skips: i64, went: bool) -> Result<()> {
     let now = tx.now();
     clear_wishes(tx, account)?;
     tx.execute(
         sql!(
-            "UPDATE seekers SET state = 'ended', changed_at = $1, skips = $2, away = FALSE, held = FALSE
-             WHERE account_id = $3"
+            "UPDATE seekers SET state = 'ended', changed_at = $1, skips = $2, went = $3, away = FALSE,
+                                held = FALSE
+             WHERE account_id = $4"
         ),
-        params![now, skips, account],
+        params![now, skips, went, account],
     )?;
     Ok(())
 }

@@ -38,6 +38,7 @@ pub struct Limits {
     guest: Limit<IpAddr>,
     guest_room: Limit<AccountId>,
     member_room: Limit<AccountId>,
+    seek: Limit<IpAddr>,
     say: Limit<AccountId>,
     hook: Limit<AccountId>,
     connect: Limit<IpAddr>,
@@ -85,6 +86,8 @@ impl Limits {
             // A guest has a reason for a room or two, a member for one on each day of a busy month.
             guest_room: Limit::new("room", 10, Duration::from_secs(360), clock),
             member_room: Limit::new("room", 60, Duration::from_secs(60), clock),
+            // A class that is curious; nobody meets someone new every second.
+            seek: Limit::new("match", 120, Duration::from_secs(1), clock),
             // Sixty messages a minute, and a burst of thirty: nobody reads faster.
             say: Limit::new("message", 30, Duration::from_secs(1), clock),
             // Programs are patient; a build that breaks in fifty places is told at once.
@@ -130,6 +133,11 @@ impl Limits {
         self.check(&self.guest, &place(from)).map(drop)
     }
 
+    /// Somebody looks for a stranger, or for the next one, from here.
+    pub fn seek(&self, from: IpAddr) -> Result<Option<Allowance>> {
+        self.check(&self.seek, &place(from))
+    }
+
     /// An account makes a room.
     pub fn room(&self, from: IpAddr, account: &Account) -> Result<Option<Allowance>> {
         self.check(&self.post_from, &place(from))?;
@@ -172,7 +180,7 @@ impl Limits {
 }
 
 /// How many of something each has open at the moment.
-struct Tally<K>(Arc<Mutex<HashMap<K, usize>>>);
+pub struct Tally<K>(Arc<Mutex<HashMap<K, usize>>>);
 
 impl<K> Default for Tally<K> {
     fn default() -> Self {
@@ -192,6 +200,17 @@ impl<K: Copy + Eq + Hash> Tally<K> {
             *open.entry(*key).or_default() += 1;
         }
         Ok(Held { keys, tally: Arc::clone(&self.0) })
+    }
+
+    /// Counts one more, however many there are.
+    pub fn hold_one(&self, key: K) -> Held<K> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_default() += 1;
+        Held { keys: vec![key], tally: Arc::clone(&self.0) }
+    }
+
+    /// How many one has open.
+    pub fn count(&self, key: &K) -> usize {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(key).copied().unwrap_or_default()
     }
 }
 

@@ -38,7 +38,7 @@ const ANSWERING: Duration = Duration::from_secs(30);
 
 /// What is nothing to be found by a search engine.
 const ROBOTS: &str = "User-agent: *\nDisallow: /login\nDisallow: /signup\nDisallow: /session/\n\
-                      Disallow: /rooms\nDisallow: /files/\nDisallow: /hooks/\n";
+                      Disallow: /rooms\nDisallow: /match\nDisallow: /files/\nDisallow: /hooks/\n";
 
 /// The whole site.
 pub fn router(app: Arc<App>) -> Router {
@@ -60,7 +60,19 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/@{username}/{id}/history", get(html::peeps::history))
         // for whoever has a name
         .route("/rooms", get(html::rooms::list).post(html::rooms::create))
-        .route("/files/{room}/{id}/{name}", get(api::attachments::get))
+        .route("/match", get(html::matches::show).post(html::matches::seek))
+        .route("/match/next", post(html::matches::next))
+        .route("/match/leave", post(html::matches::leave))
+        .route("/match/reveal", post(html::matches::reveal))
+        .route("/match/pictures", post(html::matches::allow_pictures))
+        .route("/match/block", post(html::matches::block))
+        .route("/match/report", get(html::matches::report_form).post(html::matches::report))
+        .route("/files/{conversation}/{id}/{name}", get(api::attachments::get))
+        // for whoever is in a conversation
+        .route(
+            "/conversations/{conversation}/messages",
+            post(html::messages::say).layer(DefaultBodyLimit::max(MESSAGE)),
+        )
         // for whoever has the key
         .route("/rooms/{key}", get(html::rooms::room))
         .route("/rooms/{key}/messages", post(html::messages::say).layer(DefaultBodyLimit::max(MESSAGE)))
@@ -72,7 +84,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/rooms/{key}/link", post(html::room_about::renew_link))
         .route("/rooms/{key}/people/{id}/remove", post(html::room_about::remove))
         .route("/rooms/{key}/people/{id}/readmit", post(html::room_about::readmit))
-        .route("/rooms/{key}/hooks", post(html::room_about::open_hook))
+        .route("/rooms/{key}/hooks", get(html::room_about::back_to_about).post(html::room_about::open_hook))
         .route("/rooms/{key}/hooks/{id}/delete", post(html::room_about::close_hook))
         .route("/rooms/{key}/export.json", get(html::room_export::json))
         .route("/rooms/{key}/export.html", get(html::room_export::html))
@@ -99,7 +111,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/api/v1/statuses/{id}/unfavourite", post(api::peeps::unfavourite))
         .route("/api/v1/streaming", get(socket::open));
 
-    // Ours: rooms, by the key in the path.
+    // Ours: rooms by the key in the path, and matches.
     let rooms = Router::new()
         .route("/api/v1/sessions", post(api::sessions::create))
         .route("/api/v1/sessions/current", delete(api::sessions::end))
@@ -114,6 +126,13 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/api/v1/rooms/{key}/hooks", get(api::hooks::list).post(api::hooks::create))
         .route("/api/v1/rooms/{key}/hooks/{id}", delete(api::hooks::delete))
         .route("/hooks/{token}", post(api::hooks::call).layer(DefaultBodyLimit::max(MESSAGE)))
+        .route("/api/v1/matches", post(api::matches::seek))
+        .route("/api/v1/matches/current", get(api::matches::get).delete(api::matches::leave))
+        .route("/api/v1/matches/current/next", post(api::matches::next))
+        .route("/api/v1/matches/current/block", post(api::matches::block))
+        .route("/api/v1/matches/current/report", post(api::matches::report))
+        .route("/api/v1/matches/current/reveal", post(api::matches::reveal))
+        .route("/api/v1/matches/current/pictures", post(api::matches::allow_pictures))
         .merge(messages("/api/v1/rooms/{key}"))
         .merge(messages("/api/v1/conversations/{conversation}"));
 

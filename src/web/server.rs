@@ -76,6 +76,9 @@ pub async fn serve(mut config: Config, data: DataDir, clock: Clock, ids: Ids) ->
         }
     }
     app.tasks.spawn(presence::tell(Arc::clone(&app)));
+    if app.config.matching {
+        app.tasks.spawn(jobs::matching::work(Arc::clone(&app)));
+    }
     let working = tokio::spawn(jobs::work(Arc::clone(&app)));
     let accepting = tokio::spawn(accept(listener, routes::router(Arc::clone(&app)), Arc::clone(&app)));
     Ok(Server { addr, app, accepting, working })

@@ -53,7 +53,7 @@ test('a member makes a room, a guest comes by its link, and a private window is 
   await say(teos, 'Do you do toasters?');
   for (const page of [nells, teos]) {
     await expectSaid(page, ['Three tables, one kettle.', 'Do you do toasters?']);
-    await expect(page.locator('[data-here]')).toHaveText('2 here, 1 guest');
+    await expect(page.locator('[data-here]')).toHaveText('2 here, 1 as a guest');
   }
   await expect(saying(nells, 'toasters').locator('.who')).toContainText('Teo guest');
   await expect(saying(teos, 'toasters')).toHaveClass(/mine/);
@@ -65,7 +65,7 @@ test('a member makes a room, a guest comes by its link, and a private window is 
   await expect(writing(tab)).toBeVisible();
   await say(tab, 'Me again, in another tab.');
   await expectSaid(teos, ['Three tables, one kettle.', 'Do you do toasters?', 'Me again, in another tab.']);
-  await expect(nells.locator('[data-here]')).toHaveText('2 here, 1 guest');
+  await expect(nells.locator('[data-here]')).toHaveText('2 here, 1 as a guest');
   const other = await openRoom(teos, 'Toasters alone');
   await expect(teos.getByText('You are here as a guest.')).toBeVisible();
 
@@ -193,14 +193,36 @@ test('messages are answered, reacted to, changed and taken back', async ({ visit
   await writing(nells).press('ArrowUp');
   await nells.locator('.edit textarea').fill('From ten, sorry.');
   await nells.keyboard.press('Enter');
-  await expect(saying(teos, 'From ten, sorry.').locator('.edited')).toHaveText('edited');
+  for (const page of [nells, teos]) {
+    await expect(saying(page, 'From ten, sorry.').locator('.edited')).toHaveText('edited');
+  }
 
   await saying(nells, 'Is the slip free').hover();
   const remove = nells.locator('.handles').getByRole('button', { name: 'Delete' });
   await remove.click();
+  await expect(nells.locator('.handles').getByText('Delete it?')).toBeVisible();
   await nells.getByRole('button', { name: 'Delete it?' }).click();
   for (const page of [nells, teos]) await expect(messages(page).first()).toHaveText(/This message was deleted/);
   await expect(saying(teos, 'From ten, sorry.').locator('.quote')).not.toContainText('Is the slip free');
+});
+
+test('a long word breaks in the field as it does in the bubble, and what was said can be taken along', async ({ visit }) => {
+  const nells = await visit(nell);
+  await nells.setViewportSize({ width: 390, height: 844 });
+  const link = await openRoom(nells, 'Slipway');
+  const long = `https://harbour.example/${'slip'.repeat(60)}`;
+  await writing(nells).fill(long);
+  const wide = () => nells.evaluate(() => document.documentElement.scrollWidth);
+  expect(await wide()).toBe(390);
+  await nells.getByRole('button', { name: 'Send' }).click();
+  await expect(messages(nells).locator('.words a')).toHaveAttribute('href', long);
+  expect(await wide()).toBe(390);
+  await nells.goto(`${link}/about`);
+  for (const kind of ['To read (HTML)', 'For programs (JSON)']) {
+    const coming = nells.waitForEvent('download');
+    await nells.getByRole('link', { name: kind }).click();
+    expect(await (await coming).failure()).toBe(null);
+  }
 });
 
 test('who types and who is here is told', async ({ visit }) => {
@@ -208,7 +230,7 @@ test('who types and who is here is told', async ({ visit }) => {
   const link = await openRoom(nells, 'Slipway');
   const teos = await visit();
   await comeIn(teos, link, 'Teo');
-  await expect(nells.locator('[data-here]')).toHaveText('2 here, 1 guest');
+  await expect(nells.locator('[data-here]')).toHaveText('2 here, 1 as a guest');
   await writing(teos).pressSequentially('Hm');
   await expect(nells.locator('[data-typing]')).toHaveText('Teo is typing');
   await writing(teos).press('Enter');

@@ -21,6 +21,7 @@ pub use self::{
 use super::conversations;
 use crate::{
     Error, Result,
+    clock::Time,
     db::Read,
     events::{Emission, Event, Topic, Tx},
     ids::{AccountId, ConversationId},
@@ -161,7 +162,7 @@ pub fn current(read: &Read<'_>, account: AccountId) -> Result<Option<Current>> {
 
 /// Leaves the line. That one has skipped many is remembered for a while.
 fn leave_line(tx: &mut Tx<'_>, seeker: &Seeker) -> Result<()> {
-    store::matches::set_ended(tx, seeker.account, seeker.skips)?;
+    store::matches::set_ended(tx, seeker.account, seeker.skips, true)?;
     tell(tx, seeker.account);
     gone_from_line(tx, seeker.pool)
 }
@@ -196,6 +197,18 @@ pub fn is_away(tx: &mut Tx<'_>, account: AccountId) -> Result<()> {
 /// A program has asked how far it is: that is a sign of life.
 pub fn asks(tx: &mut Tx<'_>, account: AccountId) -> Result<()> {
     set_alive(tx, account, GRACE, false)
+}
+
+/// Whether it is to be noted by [`asks`] that it is heard of, or was noted a moment ago.
+pub fn is_to_be_noted(seeker: &Seeker, now: Time) -> bool {
+    seeker.state != State::Ended && seeker.alive_until < now + GRACE / 2
+}
+
+/// How many wait in front of someone and how many wait in all, in a line that everyone is told of.
+pub fn place_in(line: &[(Pool, Time, AccountId)], seeker: &Seeker) -> (i64, i64) {
+    let mine = line.iter().filter(|(pool, ..)| *pool == seeker.pool);
+    let before = mine.clone().take_while(|(_, since, id)| (*since, *id) < (seeker.since, seeker.account));
+    (before.count() as i64, mine.count() as i64)
 }
 
 fn set_alive(tx: &mut Tx<'_>, account: AccountId, lasts: Duration, away: bool) -> Result<()> {

@@ -62,7 +62,7 @@ impl InTalk {
     fn leave(&self, tx: &mut Tx<'_>) -> Result<()> {
         let skipped = tx.now().since(self.seeker.changed_at) < SKIPPED;
         let skips = if skipped { self.seeker.skips + 1 } else { 0 };
-        store::matches::set_ended(tx, self.seeker.account, skips)?;
+        store::matches::set_ended(tx, self.seeker.account, skips, true)?;
         tell(tx, self.seeker.account);
         let others: Vec<_> = self.everyone.iter().filter(|one| one.account != self.seeker.account).collect();
         if others.len() >= 2 {
@@ -72,7 +72,7 @@ impl InTalk {
         } else {
             for other in &others {
                 let skips = if tx.now().since(other.changed_at) < SKIPPED { other.skips } else { 0 };
-                store::matches::set_ended(tx, other.account, skips)?;
+                store::matches::set_ended(tx, other.account, skips, false)?;
             }
             store::conversations::leave_all_but(tx, self.id, None)?;
             tx.emit(Emission { topic: Topic::Conversation(self.id), event: Event::Closed });

@@ -213,6 +213,7 @@ pub async fn say(
     Input(posted): Input<Posted>,
 ) -> Result<Response> {
     let allowance = app.limits.say(from, door.account().id)?;
+    app.config.refused_words.check(&posted.body)?;
     let key = headers.get("idempotency-key").map(|key| String::from_utf8_lossy(key.as_bytes()).into_owned());
     let key = key.or(posted.idempotency_key).map(|key| IdempotencyKey::parse(&key)).transpose()?;
     let only_files = posted.body.trim().is_empty() && !posted.attachments.is_empty();
@@ -259,6 +260,7 @@ pub async fn edit(
 ) -> Result<Json<Message>> {
     app.limits.say(from, door.account().id)?;
     let (id, body) = (from_path(&id)?, Body::parse(&edited.body)?);
+    app.config.refused_words.check(body.as_str())?;
     let changed = app.db.write(move |tx| door.enter(tx)?.edit(tx, id, &body)).await?;
     Ok(Json(Message::new(&changed, app.config.base_url.as_str())))
 }

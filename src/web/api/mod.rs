@@ -3,6 +3,7 @@
 pub mod attachments;
 mod entities;
 pub mod hooks;
+pub mod matches;
 pub mod messages;
 pub mod peeps;
 pub mod rooms;

@@ -19,7 +19,7 @@ use crate::{
     app::App,
     clock::Time,
     domain::{
-        conversations::Participant,
+        conversations::{Door, Participant},
         messages::{Body, Draft},
         rooms::Visitor,
     },
@@ -126,6 +126,7 @@ impl Bubble {
 /// `870 bytes`, `12 KB`, `2.1 MB`
 fn file_size(bytes: i64) -> String {
     match bytes {
+        1 => "1 byte".into(),
         ..1_000 => format!("{bytes} bytes"),
         1_000..1_000_000 => format!("{} KB", (bytes + 500) / 1_000),
         _ => format!("{:.1} MB", bytes as f64 / 1_000_000.0),
@@ -237,19 +238,24 @@ impl SayForm {
     }
 }
 
-/// `POST /rooms/{key}/messages`
+/// `POST /rooms/{key}/messages` and `POST /conversations/{conversation}/messages`
 pub async fn say(
     State(app): State<Arc<App>>,
     ClientAddr(from): ClientAddr,
-    visitor: Visitor,
+    door: Door,
     headers: HeaderMap,
     Input(form): Input<SayForm>,
 ) -> Result<Response> {
     let by_script = headers.contains_key(FRAGMENT);
-    let said = match app.limits.say(from, visitor.account.id).and_then(|_| form.draft()) {
+    let draft = app
+        .limits
+        .say(from, door.account().id)
+        .and_then(|_| app.config.refused_words.check(&form.body))
+        .and_then(|()| form.draft());
+    let said = match draft {
         Ok(draft) => {
-            let visitor = visitor.clone();
-            app.db.write(move |tx| visitor.enter(tx)?.participant.say(tx, &draft)).await
+            let door = door.clone();
+            app.db.write(move |tx| door.enter(tx)?.say(tx, &draft)).await
         }
         Err(error) => Err(error),
     };
@@ -257,16 +263,28 @@ pub async fn say(
         Ok(message) if by_script => {
             Ok((StatusCode::CREATED, Html(message_fragment(&message))).into_response())
         }
-        Ok(message) => {
-            Ok(Redirect::to(&format!("/rooms/{}#m{}", visitor.key.as_str(), message.seq)).into_response())
-        }
+        Ok(message) => Ok(Redirect::to(&format!("{}#m{}", page_of(&door), message.seq)).into_response()),
         Err(error) if by_script || !super::accounts::is_note(&error) => Err(error),
-        Err(error) => {
-            // The page that the form was on, with what was typed still in it.
-            let inside = enter(&app, &visitor).await?;
-            let page = rooms::room_page(&app, &inside, None, Some((form, &error))).await?;
-            page_refused(head(&error), &page)
-        }
+        // The page that the form was on, with what was typed still in it.
+        Err(error) => match &door {
+            Door::Room(visitor) => {
+                let inside = enter(&app, visitor).await?;
+                let page = rooms::room_page(&app, &inside, None, Some((form, &error))).await?;
+                page_refused(head(&error), &page)
+            }
+            Door::Conversation { account, .. } => {
+                let page = super::matches::talk_page(&app, account, None, Some((form, &error))).await?;
+                page_refused(head(&error), &page)
+            }
+        },
+    }
+}
+
+/// Where the conversation behind a door is shown.
+fn page_of(door: &Door) -> String {
+    match door {
+        Door::Room(visitor) => format!("/rooms/{}", visitor.key.as_str()),
+        Door::Conversation { .. } => "/match".into(),
     }
 }
 

@@ -2,8 +2,10 @@
 
 pub mod accounts;
 mod card;
+mod chat;
 mod composer;
 pub mod feeds;
+pub mod matches;
 pub mod messages;
 pub mod peeps;
 pub mod room_about;
@@ -15,6 +17,7 @@ pub mod stream;
 pub mod words;
 
 pub use card::{excerpt, fragment};
+pub use matches::match_fragment;
 pub use messages::message_fragment;
 pub use rooms::here_fragment;
 
@@ -41,6 +44,8 @@ pub enum Place {
     Stream,
     /// The viewer's rooms.
     Rooms,
+    /// Where strangers are matched.
+    Match,
     /// The viewer's own peeps.
     You,
     /// The viewer's settings.
@@ -63,6 +68,8 @@ pub struct Shell {
     keeper: Option<Account>,
     rooms: Vec<Mine>,
     unread: i64,
+    /// Whether strangers are matched here.
+    matching: bool,
 }
 
 /// Rooms that the rail shows; the others are a click away.
@@ -93,6 +100,7 @@ impl Shell {
             keeper: None,
             rooms: Vec::new(),
             unread: 0,
+            matching: app.config.matching,
         }
     }
 
@@ -158,8 +166,9 @@ pub async fn error_page(
     request: &str,
 ) -> Response {
     if let (Error::Unauthenticated, Some(path)) = (error, path) {
-        // In a room a name is enough.
-        let door = if path.starts_with("/rooms") { "/session/new" } else { "/login" };
+        // In a room a name is enough, and among strangers not even that is told.
+        let nameless = path.starts_with("/rooms") || path.starts_with("/match");
+        let door = if nameless { "/session/new" } else { "/login" };
         return Redirect::to(&format!("{door}?next={}", encoded(path))).into_response();
     }
     // With the database gone there is no viewer to be found, and still a page to be shown.

@@ -7,7 +7,6 @@ use axum::{
     extract::{Path, Query, State},
     response::{IntoResponse, Redirect, Response},
 };
-use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use qrcode::{Color, EcLevel, QrCode};
 use serde::Deserialize;
@@ -16,8 +15,9 @@ use serde_json::json;
 use super::{
     Place, Shell,
     card::{ago, date_and_time, initials},
+    chat::{Chat, Stretch},
     fault,
-    messages::{Bubble, Row, SayForm, blank, rows},
+    messages::{Row, SayForm},
     note, page, page_refused,
 };
 use crate::{
@@ -25,21 +25,17 @@ use crate::{
     app::App,
     clock::Time,
     domain::{
-        messages::{LIMIT, Query as Words},
+        messages::Query as Words,
         rooms::{self, Inside, RoomName},
     },
     events::{Here, Somebody},
-    ids::{IdempotencyKey, random},
-    store::{self, accounts::Account, messages::Message, rooms::Mine},
+    store::{accounts::Account, messages::Message, rooms::Mine},
     web::{
         api, presence,
         respond::{Input, head},
         session::{ClientAddr, Viewer, place},
     },
 };
-
-/// Messages on a page.
-const PAGE: i64 = 50;
 
 /// Messages that are found at once.
 const FOUND: i64 = 50;
@@ -136,20 +132,11 @@ pub async fn create(
 #[template(path = "room.html")]
 pub(super) struct RoomPage {
     shell: Shell,
+    chat: Chat,
     inside: Inside,
     url: String,
     qr: Qr,
-    rows: Vec<Row>,
-    /// What the page's script shows while something is being sent.
-    bubble: Bubble,
     here: Here,
-    /// Where the messages before these are, and the latest ones.
-    older: Option<String>,
-    newest: Option<String>,
-    limit: usize,
-    body: String,
-    key: String,
-    error: Option<String>,
 }
 
 impl RoomPage {
@@ -199,29 +186,14 @@ pub fn here_fragment(here: &Here) -> Bytes {
         .into()
 }
 
-/// "7 here, 2 guests"
+/// "7 here, 2 as guests"
 fn here_now(here: &Here) -> String {
-    let guests = match here.guests {
-        0 => String::new(),
-        1 => ", 1 guest".into(),
-        n => format!(", {n} guests"),
-    };
-    format!("{} here{guests}", here.count)
-}
-
-/// Which messages of a room.
-#[derive(Deserialize, Default)]
-pub struct Stretch {
-    /// Only those before this one.
-    before: Option<i64>,
-    /// Those around this one.
-    at: Option<i64>,
-}
-
-impl Stretch {
-    /// The first message that is not shown any more; `None` for the latest.
-    fn end(&self) -> Option<i64> {
-        self.at.map(|at| at.saturating_add(PAGE / 2)).or(self.before)
+    match (here.count, here.guests) {
+        (1, 1) => "1 guest here".into(),
+        (count, guests) if count == guests && count > 0 => format!("{count} guests here"),
+        (count, 0) => format!("{count} here"),
+        (count, 1) => format!("{count} here, 1 as a guest"),
+        (count, guests) => format!("{count} here, {guests} as guests"),
     }
 }
 
@@ -246,50 +218,21 @@ pub(super) async fn room_page(
     refused: Option<(SayForm, &Error)>,
 ) -> Result<RoomPage> {
     let participant = &inside.participant;
-    let (id, me, last_seq) =
-        (participant.conversation.id, participant.id(), participant.conversation.last_seq);
-    let end = end.filter(|end| *end <= last_seq);
-    let before = end.unwrap_or(i64::MAX);
-    let messages = app.db.read(move |read| store::messages::before(read, id, before, PAGE)).await?;
+    let (id, me) = (participant.conversation.id, participant.id());
     let path = format!("/rooms/{}", inside.link.key);
-    let older =
-        messages.first().filter(|first| first.seq > 1).map(|first| format!("{path}?before={}", first.seq));
-    let mut inside = inside.clone();
-    if let Some(latest) = messages.last()
-        && end.is_none()
-    {
-        // Something may have been said since the room was looked up: it is on the page already.
-        inside.participant.conversation.last_seq = latest.seq;
-    }
+    let chat = Chat::new(app, participant, &path, format!("{path}/messages"), end, refused).await?;
     let mut people = app.presence.people(&id);
     if !people.iter().any(|one| one.id == me) {
         people.push(participant.somebody()); // who reads this is here
-    }
-    let mut fresh_key = BASE64_URL_SAFE_NO_PAD.encode(random::<12>()?);
-    let (mut body, mut error) = (String::new(), None);
-    if let Some((form, why)) = refused {
-        error = fault(Some(why), "body").map(Into::into).or_else(|| note(Some(why), &["body"]));
-        body = form.body;
-        // Not every error knows whether it was said all the same.
-        if IdempotencyKey::parse(&form.idempotency_key).is_ok() && !matches!(why, Error::Conflict(_)) {
-            fresh_key = form.idempotency_key;
-        }
     }
     let url = api::rooms::url(app.config.base_url.as_str(), &inside.link.key);
     Ok(RoomPage {
         shell: Shell::new(app, &Viewer::from(&participant.account), Place::Rooms).await?,
         qr: Qr::of(&url)?,
         url,
-        rows: rows(messages, me, participant.seat.read_seq),
-        bubble: blank(participant, app.clock.now()),
         here: presence::here(id, people),
-        older,
-        newest: end.map(|_| path),
-        limit: LIMIT,
-        body,
-        key: fresh_key,
-        error,
-        inside,
+        inside: inside.clone(),
+        chat,
     })
 }
 

@@ -7,12 +7,13 @@
 //! replay fills the gap. So nothing is lost, nothing comes twice, and all in order.
 //!
 //! This file is the connection: who opens it, what is said on it, when it ends. What a client may say
-//! is in [`protocol`], what a stream sends is in [`public`] and [`room`], and how it is sent without
-//! waking the connection's task is in [`shortcut`].
+//! is in [`protocol`], what a stream sends is in [`public`], [`conversation`] and [`matching`], and how it
+//! is sent without waking the connection's task is in [`shortcut`].
 
+mod conversation;
+mod matching;
 pub mod protocol;
 mod public;
-mod room;
 mod shortcut;
 
 use std::{pin::pin, sync::Arc, time::Duration};
@@ -33,9 +34,10 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, interval_at};
 
 use self::{
+    conversation::ConversationStream,
+    matching::MatchStream,
     protocol::{Said, Wanted},
     public::PublicStream,
-    room::RoomStream,
 };
 use super::{
     limits::SocketPlace,
@@ -155,7 +157,8 @@ struct Connection {
 /// What a socket listens to.
 enum Stream {
     Public(PublicStream),
-    Room(Box<RoomStream>),
+    Conversation(Box<ConversationStream>),
+    Match(Box<MatchStream>),
 }
 
 /// Whether a stream goes on.
@@ -170,7 +173,8 @@ impl Stream {
     fn lend(&self) {
         match self {
             Stream::Public(public) => public.lend(),
-            Stream::Room(room) => room.lend(),
+            Stream::Conversation(conversation) => conversation.lend(),
+            Stream::Match(_) => {} // what it tells is its listener's alone
         }
     }
 
@@ -178,21 +182,32 @@ impl Stream {
     fn take_back(&mut self) {
         match self {
             Stream::Public(public) => public.take_back(),
-            Stream::Room(room) => room.take_back(),
+            Stream::Conversation(conversation) => conversation.take_back(),
+            Stream::Match(_) => {}
         }
     }
 
-    fn topic(&self) -> Topic {
+    fn topics(&self) -> Vec<Topic> {
         match self {
-            Stream::Public(_) => Topic::Public,
-            Stream::Room(room) => Topic::Conversation(room.id()),
+            Stream::Public(_) => vec![Topic::Public],
+            Stream::Conversation(conversation) => vec![Topic::Conversation(conversation.id())],
+            Stream::Match(one) => vec![Topic::Seeker(one.account()), Topic::Line],
+        }
+    }
+
+    fn is_about(&self, topic: &Topic) -> bool {
+        match self {
+            Stream::Public(_) => *topic == Topic::Public,
+            Stream::Conversation(conversation) => *topic == Topic::Conversation(conversation.id()),
+            Stream::Match(one) => *topic == Topic::Line || *topic == Topic::Seeker(one.account()),
         }
     }
 
     async fn hear(&mut self, outlet: &mut Outlet, event: &Event) -> Result<Flow, Gone> {
         match self {
             Stream::Public(public) => public.hear(outlet, event).await.map(|()| Flow::GoesOn),
-            Stream::Room(room) => room.hear(outlet, event).await,
+            Stream::Conversation(conversation) => conversation.hear(outlet, event).await,
+            Stream::Match(one) => one.hear(outlet, event).await.map(|()| Flow::GoesOn),
         }
     }
 
@@ -200,7 +215,8 @@ impl Stream {
     async fn catch_up(&mut self, outlet: &mut Outlet) -> Result<Flow, Gone> {
         match self {
             Stream::Public(public) => public.catch_up(outlet).await.map(|()| Flow::GoesOn),
-            Stream::Room(room) => room.catch_up(outlet).await,
+            Stream::Conversation(conversation) => conversation.catch_up(outlet).await,
+            Stream::Match(one) => one.look(outlet).await.map(|()| Flow::GoesOn),
         }
     }
 }
@@ -274,7 +290,14 @@ impl Connection {
                 }
                 Woken::Message(Some(Err(_)) | None) => return Err(Gone),
                 Woken::Ping if heard.elapsed() > SILENCE => return Err(Gone),
-                Woken::Ping => self.outlet.socket.send(Message::Ping(Bytes::new())).await?,
+                Woken::Ping => {
+                    for stream in &self.streams {
+                        if let Stream::Match(one) = stream {
+                            one.is_here().await;
+                        }
+                    }
+                    self.outlet.socket.send(Message::Ping(Bytes::new())).await?;
+                }
                 Woken::Stop => {
                     let why = "The server is going away. Come back in a moment.";
                     return self.outlet.close(close_code::AWAY, why).await;
@@ -298,10 +321,10 @@ impl Connection {
                 }
                 Ok(())
             }
-            Some(Said::Typing { room }) => {
+            Some(Said::Typing { room, conversation }) => {
                 for stream in &mut self.streams {
-                    if let Stream::Room(stream) = stream
-                        && stream.is(&room)
+                    if let Stream::Conversation(stream) = stream
+                        && stream.is(&room, &conversation)
                     {
                         stream.type_on(&self.outlet.app);
                     }
@@ -320,13 +343,19 @@ impl Connection {
     fn position(&self, wanted: &Wanted) -> Option<usize> {
         self.streams.iter().position(|stream| match stream {
             Stream::Public(_) => public::is_public(&wanted.stream),
-            Stream::Room(room) => wanted.stream == "room" && room.is(&wanted.room),
+            Stream::Conversation(one) => {
+                matches!(wanted.stream.as_str(), "room" | "conversation")
+                    && one.is(&wanted.room, &wanted.conversation)
+            }
+            Stream::Match(_) => wanted.stream == "match",
         })
     }
 
     fn end(&mut self, at: usize) {
         let stream = self.streams.swap_remove(at);
-        self.mailbox.unsubscribe(&stream.topic());
+        for topic in stream.topics() {
+            self.mailbox.unsubscribe(&topic);
+        }
     }
 
     async fn subscribe(&mut self, wanted: &Wanted) -> Result<(), Gone> {
@@ -343,17 +372,23 @@ impl Connection {
             let mailbox = &mut self.mailbox;
             let stream = PublicStream::begin(&mut self.outlet, mailbox, wanted.since).await?;
             self.streams.push(Stream::Public(stream));
-        } else if wanted.stream == "room" {
+        } else {
+            if !matches!(wanted.stream.as_str(), "room" | "conversation" | "match") {
+                return self.refuse(wanted, "There is no such stream.").await;
+            }
             let Some(account) = self.account.clone() else {
                 return self.refuse(wanted, "Log in first, or come in with a name.").await;
             };
-            let mailbox = &mut self.mailbox;
-            match RoomStream::begin(&mut self.outlet, mailbox, account, &self.place, wanted).await? {
-                Ok(stream) => self.streams.push(Stream::Room(Box::new(stream))),
-                Err(error) => return self.refuse(wanted, &error.sentence()).await,
+            let (outlet, mailbox) = (&mut self.outlet, &mut self.mailbox);
+            if wanted.stream == "match" {
+                let stream = MatchStream::begin(outlet, mailbox, account.id).await?;
+                self.streams.push(Stream::Match(Box::new(stream)));
+            } else {
+                match ConversationStream::begin(outlet, mailbox, account, &self.place, wanted).await? {
+                    Ok(stream) => self.streams.push(Stream::Conversation(Box::new(stream))),
+                    Err(error) => return self.refuse(wanted, &error.sentence()).await,
+                }
             }
-        } else {
-            return self.refuse(wanted, "There is no such stream.").await;
         }
         let latest = self.streams.len() - 1;
         if self.streams[latest].catch_up(&mut self.outlet).await? == Flow::Ended {
@@ -367,6 +402,9 @@ impl Connection {
         if !wanted.room.is_empty() {
             frame["room"] = Value::from(wanted.room.as_str());
         }
+        if !wanted.conversation.is_empty() {
+            frame["conversation"] = Value::from(wanted.conversation.as_str());
+        }
         self.outlet.say(&frame).await
     }
 
@@ -376,7 +414,7 @@ impl Connection {
         while let Some(delivery) = next {
             match delivery {
                 Delivery::Letter(topic, event) => {
-                    if let Some(at) = self.streams.iter().position(|stream| stream.topic() == topic)
+                    if let Some(at) = self.streams.iter().position(|stream| stream.is_about(&topic))
                         && self.streams[at].hear(&mut self.outlet, &event).await? == Flow::Ended
                     {
                         self.end(at);

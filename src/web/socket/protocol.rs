@@ -10,10 +10,14 @@ pub enum Said {
     Subscribe(Wanted),
     /// It no longer wants to.
     Unsubscribe(Wanted),
-    /// Its person types in the room with this key.
+    /// Its person types in this conversation.
     Typing {
-        /// The key.
+        /// The key, of a room.
+        #[serde(default)]
         room: String,
+        /// Or the id, of any conversation.
+        #[serde(default)]
+        conversation: String,
     },
     /// It wants to know whether anybody is there.
     Ping,
@@ -22,11 +26,14 @@ pub enum Said {
 /// A stream, and from where on.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 pub struct Wanted {
-    /// `public`, or `room`.
+    /// `public`, `room`, `conversation` or `match`.
     pub stream: String,
     /// The key of the room.
     #[serde(default)]
     pub room: String,
+    /// The id of the conversation.
+    #[serde(default)]
+    pub conversation: String,
     /// The `seq` of the last thing that the client has.
     pub since: Option<i64>,
     /// The `change` of the last frame that the client has, in a room.
@@ -47,12 +54,10 @@ mod tests {
     #[test]
     fn what_makes_sense_is_understood_and_nothing_else() {
         let subscribe = Said::parse(r#"{"type":"subscribe","stream":"room","room":"k","since":3,"later":1}"#);
-        let wanted = Wanted { stream: "room".into(), room: "k".into(), since: Some(3), change: None };
+        let wanted = Wanted { stream: "room".into(), room: "k".into(), since: Some(3), ..Wanted::default() };
         assert_eq!(subscribe, Some(Said::Subscribe(wanted)), "what is yet to come is passed over");
         assert_eq!(Said::parse(r#"{"type":"ping"}"#), Some(Said::Ping));
-        for nonsense in
-            ["", "{}", "[]", r#"{"type":"Ping"}"#, r#"{"type":"typing"}"#, r#"{"type":"subscribe"}"#]
-        {
+        for nonsense in ["", "{}", "[]", r#"{"type":"Ping"}"#, r#"{"type":"subscribe"}"#] {
             assert_eq!(Said::parse(nonsense), None, "{nonsense}");
         }
     }

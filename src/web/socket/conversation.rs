@@ -1,4 +1,4 @@
-//! A room on a socket.
+//! A conversation on a socket: a room by its key, or any that one is in by its id.
 //!
 //! It has two numbers. Messages are 1, 2, 3 … by their `seq`, and everything that happens (something
 //! said, edited, deleted or reacted to, the room renamed, someone removed) is 1, 2, 3 … by `change`.
@@ -19,19 +19,26 @@ use super::{
 use crate::{
     Error, Result,
     app::App,
+    db::Read,
     domain::{
-        conversations::{Participant, still_in},
+        conversations::{Door, Participant, still_in},
         rooms::{Inside, Key, Visitor},
     },
     events::{Altered, Event, Format, Here, Said, Told, Topic, Typing},
     ids::{AccountId, ConversationId, MessageId},
     realtime::hub::Mailbox,
-    store::{self, accounts::Account, conversations::Conversation, messages::Message, rooms::Link},
+    store::{
+        self,
+        accounts::Account,
+        conversations::{Conversation, Kind},
+        messages::Message,
+        rooms::Link,
+    },
     web::{
         api,
         html::{here_fragment, message_fragment},
         presence::{self, Window},
-        session::enter,
+        session::come_in,
     },
 };
 
@@ -52,11 +59,12 @@ const BETWEEN_TYPING: Duration = Duration::from_secs(2);
 /// With so many listening, who types is told to nobody: it would be a flicker, and a flood.
 const CROWD: usize = 300;
 
-/// A subscription to a room.
-pub(super) struct RoomStream {
+/// A subscription to a conversation.
+pub(super) struct ConversationStream {
     participant: Participant,
-    link: Link,
-    /// The key that it was asked for by.
+    /// The link that holds, of a room.
+    link: Option<Link>,
+    /// The key that it was asked for by, of a room.
     key: String,
     cursor: Cursor,
     shortcut: Arc<Shortcut<Telling>>,
@@ -90,7 +98,7 @@ impl Cursor {
     }
 }
 
-/// How a room is told to a listener.
+/// How a conversation is told to a listener.
 struct Telling {
     app: Arc<App>,
     format: Format,
@@ -119,14 +127,16 @@ impl Tells for Telling {
             Event::Typing(typing) if typing.what.who.id == self.listener => Heard::Nothing,
             Event::Typing(typing) => Heard::Frame(typing.frame(Format::Json, api::rooms::typing_frame)),
             Event::Room(_) | Event::Left { .. } | Event::Closed => Heard::Itself,
-            Event::Changed(_) | Event::Counted(_) | Event::JobDue | Event::Matching => Heard::Nothing,
+            Event::Changed(_) | Event::Counted(_) | Event::JobDue | Event::Matching | Event::Line(_) => {
+                Heard::Nothing
+            }
         }
     }
 }
 
-impl RoomStream {
+impl ConversationStream {
     /// Comes in, is subscribed at the hub, and says from where on the room is heard. What was missed is
-    /// sent by the [`RoomStream::catch_up`] after it.
+    /// sent by the [`ConversationStream::catch_up`] after it.
     pub(super) async fn begin(
         outlet: &mut Outlet,
         mailbox: &mut Mailbox<Topic, Event>,
@@ -135,51 +145,62 @@ impl RoomStream {
         wanted: &Wanted,
     ) -> Result<Result<Self, Error>, Gone> {
         let app = Arc::clone(&outlet.app);
-        let telling = Telling { app: Arc::clone(&app), format: outlet.format, listener: account.id };
-        let shortcut = Shortcut::new(telling, &outlet.line);
         let subscribe = async {
-            let key = Key::parse(&wanted.room)?;
-            let visitor = Visitor { account: account.clone(), key, place: place.into() };
-            let id = enter(&app, &visitor).await?.participant.conversation.id;
+            let door = if wanted.stream == "room" {
+                let key = Key::parse(&wanted.room)?;
+                Door::Room(Visitor { account: account.clone(), key, place: place.into() })
+            } else {
+                let id = wanted.conversation.parse().map_err(|_| Error::NotFound)?;
+                Door::Conversation { account: account.clone(), id }
+            };
+            let participant = come_in(&app, &door).await?;
+            let id = participant.conversation.id;
+            let telling =
+                Telling { app: Arc::clone(&app), format: outlet.format, listener: participant.id() };
+            let shortcut = Shortcut::new(telling, &outlet.line);
             mailbox.subscribe_with(Topic::Conversation(id), Arc::clone(&shortcut) as _);
             // Once more: from now on nothing is missed, so these are the numbers to begin with.
-            let inside = app
-                .db
-                .read(move |read| visitor.inside(read))
-                .await
-                .and_then(|inside| inside.ok_or(Error::NotFound));
-            if inside.is_err() {
+            let begin = move |read: &Read<'_>| {
+                let participant = door.inside(read)?.ok_or(Error::NotFound)?;
+                let link = link_of(read, &participant.conversation)?;
+                Ok((participant, link))
+            };
+            let begun = app.db.read(begin).await;
+            if begun.is_err() {
                 mailbox.unsubscribe(&Topic::Conversation(id));
             }
-            inside
+            begun.map(|(participant, link)| (participant, link, shortcut))
         };
-        let inside = match subscribe.await {
-            Ok(inside) => inside,
+        let (participant, link, shortcut) = match subscribe.await {
+            Ok(begun) => begun,
             Err(error @ Error::Internal(_)) => {
-                tracing::error!(%error, "Can't subscribe to a room");
+                tracing::error!(%error, "Can't subscribe to a conversation");
                 return outlet.broken().await;
             }
             Err(error) => return Ok(Err(error)),
         };
-        let room = api::rooms::Room::new(&inside, outlet.app.config.base_url.as_str());
-        let Inside { participant, link } = inside;
         let (last_seq, last_change) =
             (participant.conversation.last_seq, participant.conversation.last_change);
         // Numbers that are still to come are of another database: begin where this one is.
         let seq = wanted.since.filter(|since| (0..=last_seq).contains(since)).unwrap_or(last_seq);
         let change = wanted.change.filter(|change| (0..=last_change).contains(change)).unwrap_or(last_change);
-        let subscribed = json!({
-            "event": "subscribed", "stream": "room", "room": room, "seq": seq, "change": change,
-        });
-        outlet.say(&subscribed).await?;
         let id = participant.conversation.id;
+        let mut subscribed = json!({
+            "event": "subscribed", "stream": wanted.stream, "conversation_id": id,
+            "account_id": participant.id(), "seq": seq, "change": change,
+        });
+        if let Some(link) = &link {
+            let inside = Inside { participant: participant.clone(), link: link.clone() };
+            subscribed["room"] = json!(api::rooms::Room::new(&inside, app.config.base_url.as_str()));
+        }
+        outlet.say(&subscribed).await?;
         let window = Window::open(&app, &participant);
         // Whoever comes is told who is here at once; the others hear of it when it is told next.
         let here = presence::here(id, app.presence.people(&id));
         outlet.feed(here_frame(outlet.format, &here)).await?;
         let key = wanted.room.clone();
         let cursor = Cursor { seq, change };
-        Ok(Ok(RoomStream { participant, link, key, cursor, shortcut, typed: None, _window: window }))
+        Ok(Ok(ConversationStream { participant, link, key, cursor, shortcut, typed: None, _window: window }))
     }
 
     pub(super) fn lend(&self) {
@@ -194,9 +215,11 @@ impl RoomStream {
         self.participant.conversation.id
     }
 
-    /// Whether this is the room with that key: the one that it was asked for by, or the one that holds.
-    pub(super) fn is(&self, key: &str) -> bool {
-        self.key == key || self.link.key == key
+    /// Whether this is the room with that key (the one that it was asked for by, or the one that holds), or
+    /// the conversation with that id.
+    pub(super) fn is(&self, key: &str, id: &str) -> bool {
+        let holds = self.link.as_ref().is_some_and(|link| link.key == key);
+        (!key.is_empty() && (self.key == key || holds)) || id.parse() == Ok(self.id())
     }
 
     /// Its listener is typing.
@@ -235,7 +258,7 @@ impl RoomStream {
         }
         match event {
             Event::Room(altered) => {
-                self.link = altered.what.link.clone();
+                self.link = Some(altered.what.link.clone());
                 self.participant.conversation.name.clone_from(&altered.what.name);
                 self.participant.conversation.locked = altered.what.locked;
                 self.participant.conversation.owner = altered.what.owner;
@@ -268,7 +291,8 @@ impl RoomStream {
         let (account, id, change) = (self.participant.account.clone(), self.id(), self.cursor.change);
         let read = outlet.app.db.read(move |read| {
             let Some(participant) = still_in(read, &account, id)? else { return Ok(None) };
-            Ok(Some((participant, store::rooms::current_link(read, id)?)))
+            let link = link_of(read, &participant.conversation)?;
+            Ok(Some((participant, link)))
         });
         let (participant, link) = match read.await {
             Ok(Some(found)) => found,
@@ -332,13 +356,14 @@ impl RoomStream {
     }
 
     /// Whether the room looks as it did.
-    fn is_as(&self, before: &Conversation, link: &Link) -> bool {
+    fn is_as(&self, before: &Conversation, link: &Option<Link>) -> bool {
         let now = &self.participant.conversation;
         (&now.name, now.locked, now.owner, &self.link) == (&before.name, before.locked, before.owner, link)
     }
 
     /// How the room is now.
     async fn altered(&self, outlet: &mut Outlet, change: i64) -> Result<(), Gone> {
+        let Some(link) = self.link.clone() else { return Ok(()) };
         let room = &self.participant.conversation;
         let altered = Altered {
             id: room.id,
@@ -346,7 +371,7 @@ impl RoomStream {
             name: room.name.clone(),
             locked: room.locked,
             owner: room.owner,
-            link: self.link.clone(),
+            link,
         };
         let frame = api::rooms::altered_frame(&altered, outlet.app.config.base_url.as_str());
         outlet.feed(frame).await
@@ -357,6 +382,14 @@ impl RoomStream {
         let id = self.id();
         outlet.say(&json!({ "event": "reset", "conversation_id": id, "seq": seq, "change": change })).await?;
         Ok(Flow::GoesOn)
+    }
+}
+
+/// The link of a room that holds now; other conversations have none.
+fn link_of(read: &Read<'_>, conversation: &Conversation) -> Result<Option<Link>> {
+    match conversation.kind {
+        Kind::Room => store::rooms::current_link(read, conversation.id).map(Some),
+        Kind::Match | Kind::Thread => Ok(None),
     }
 }
 

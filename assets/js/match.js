@@ -1,0 +1,31 @@
+// <match-line>: waiting for somebody. The line moves by itself, and when somebody is found the talk begins.
+import { listen } from "./socket.js";
+
+class MatchLine extends HTMLElement {
+  #line; #timer;
+
+  connectedCallback() {
+    this.#line = this.querySelector("[data-line]");
+    listen({ subscribe: () => ({ stream: "match" }), hear: (event) => this.#hear(event), state: () => {} });
+    this.#timer = setInterval(() => this.#countDown(), 500);
+  }
+
+  disconnectedCallback() {
+    clearInterval(this.#timer);
+  }
+
+  #hear({ match, html }) {
+    if (match?.state !== "waiting") return location.reload();
+    this.#line.innerHTML = html;
+    this.#countDown();
+  }
+
+  #countDown() {
+    for (const step of this.#line.querySelectorAll("[data-until]")) {
+      const seconds = Math.ceil((new Date(step.dataset.until) - Date.now()) / 1000);
+      step.textContent = seconds > 1 ? `Looking, ${seconds} seconds more` : "Looking";
+    }
+  }
+}
+
+customElements.define("match-line", MatchLine);

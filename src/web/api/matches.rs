@@ -1,0 +1,284 @@
+//! Matches: <docs/api.md> describes them.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::State,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use serde::{Deserialize, Serialize};
+
+use super::messages::Account;
+use crate::{
+    Error, Result,
+    app::App,
+    domain::matches::{self, Complaint, Current, Interests, Language, Partner, Search},
+    ids::{AccountId, ConversationId},
+    store::{
+        self,
+        matches::{Pool, State as Stage},
+    },
+    web::{
+        respond::Input,
+        session::{ClientAddr, place},
+    },
+};
+
+/// How far one is in the matching.
+#[derive(Serialize)]
+pub struct Match {
+    state: &'static str,
+    group: bool,
+    language: Option<String>,
+    interests: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    waiting: Option<Waiting>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    conversation_id: Option<ConversationId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    talk: Option<Talk>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ended_by: Option<&'static str>,
+}
+
+#[derive(Serialize)]
+struct Waiting {
+    place: i64,
+    count: i64,
+    since: String,
+    looks_for: &'static str,
+}
+
+/// Who is in a talk, and what they have agreed to.
+#[derive(Serialize)]
+struct Talk {
+    account_id: Option<AccountId>,
+    partners: Vec<Other>,
+    reveals: bool,
+    revealed: bool,
+    agrees_to_pictures: bool,
+    pictures: bool,
+}
+
+/// Another one in the talk.
+#[derive(Serialize)]
+struct Other {
+    account: Account,
+    here: bool,
+    reveals: bool,
+    agrees_to_pictures: bool,
+}
+
+impl Other {
+    fn new(partner: &Partner) -> Self {
+        let mask = &partner.mask;
+        Other {
+            account: Account::new(mask.id, mask.kind, partner.username.as_deref(), &mask.name),
+            here: !partner.away,
+            reveals: partner.reveals,
+            agrees_to_pictures: partner.pictures,
+        }
+    }
+}
+
+impl Match {
+    /// How far this one is.
+    pub fn new(current: &Current) -> Self {
+        let seeker = &current.seeker;
+        let (state, waits, talks) = match seeker.state {
+            Stage::Waiting => ("waiting", true, false),
+            Stage::Matched => ("matched", false, true),
+            Stage::Ended => ("ended", false, false),
+        };
+        let (before, count) = current.line;
+        Match {
+            state,
+            group: seeker.pool == Pool::Group,
+            language: Some(seeker.language.clone()).filter(|language| !language.is_empty()),
+            interests: matches::tags(&seeker.interests).into_iter().map(Into::into).collect(),
+            waiting: waits.then(|| Waiting {
+                place: before + 1,
+                count,
+                since: seeker.since.rfc3339(),
+                looks_for: ["all_interests", "any_interest", "anyone"][seeker.stage.clamp(0, 2) as usize],
+            }),
+            conversation_id: seeker.conversation,
+            talk: talks.then(|| Talk {
+                account_id: seeker.mask,
+                partners: current.partners.iter().map(Other::new).collect(),
+                reveals: seeker.reveals,
+                revealed: current.revealed,
+                agrees_to_pictures: seeker.pictures,
+                pictures: current.pictures,
+            }),
+            ended_by: (seeker.state == Stage::Ended).then_some(if seeker.went { "you" } else { "partner" }),
+        }
+    }
+}
+
+/// What is looked for.
+#[derive(Deserialize, Default)]
+#[serde(default, deny_unknown_fields)]
+pub struct New {
+    adult: bool,
+    interests: Vec<String>,
+    language: Option<String>,
+    group: bool,
+    shows_name: bool,
+}
+
+/// Refuses everything where strangers are not matched.
+pub fn is_on(app: &App) -> Result<()> {
+    if app.config.matching { Ok(()) } else { Err(Error::Forbidden("Strangers are not matched here.")) }
+}
+
+/// `POST /api/v1/matches`: begins to wait, or thinks again while one waits.
+pub async fn seek(
+    State(app): State<Arc<App>>,
+    ClientAddr(from): ClientAddr,
+    account: store::accounts::Account,
+    Input(new): Input<New>,
+) -> Result<Response> {
+    is_on(&app)?;
+    let allowance = app.limits.seek(from)?;
+    let search = Search {
+        interests: Interests::parse(new.interests.iter().map(String::as_str))?,
+        language: Language::parse(new.language.as_deref().unwrap_or_default())?,
+        group: new.group,
+        shows_name: new.shows_name,
+    };
+    let place = place(&app, from);
+    let current = app
+        .db
+        .write(move |tx| {
+            matches::seek(tx, &account, &place, &search, new.adult)?;
+            matches::current(tx, account.id)
+        })
+        .await?;
+    let mut response = (StatusCode::CREATED, Json(current.as_ref().map(Match::new))).into_response();
+    if let Some(allowance) = allowance {
+        allowance.tell(response.headers_mut());
+    }
+    Ok(response)
+}
+
+/// `GET /api/v1/matches/current`. To ask is a sign of life.
+pub async fn get(State(app): State<Arc<App>>, account: store::accounts::Account) -> Result<Json<Match>> {
+    is_on(&app)?;
+    let id = account.id;
+    let current = app.db.read(move |read| matches::current(read, id)).await?.ok_or(Error::NotFound)?;
+    if matches::is_to_be_noted(&current.seeker, app.clock.now()) {
+        app.db.write(move |tx| matches::asks(tx, id)).await?;
+    }
+    Ok(Json(Match::new(&current)))
+}
+
+/// `DELETE /api/v1/matches/current`: leaves the line, or the talk.
+pub async fn leave(
+    State(app): State<Arc<App>>,
+    ClientAddr(from): ClientAddr,
+    account: store::accounts::Account,
+) -> Result<StatusCode> {
+    app.limits.write(from)?;
+    app.db.write(move |tx| matches::leave(tx, account.id)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// `POST /api/v1/matches/current/next`: leaves the talk, and waits for the next.
+pub async fn next(
+    State(app): State<Arc<App>>,
+    ClientAddr(from): ClientAddr,
+    account: store::accounts::Account,
+) -> Result<Json<Option<Match>>> {
+    is_on(&app)?;
+    app.limits.seek(from)?;
+    let place = place(&app, from);
+    let current = app
+        .db
+        .write(move |tx| {
+            matches::next(tx, &account, &place)?;
+            matches::current(tx, account.id)
+        })
+        .await?;
+    Ok(Json(current.as_ref().map(Match::new)))
+}
+
+/// Whom it is about, where there are several; and what one reports.
+#[derive(Deserialize, Default)]
+#[serde(default, deny_unknown_fields)]
+pub struct About {
+    account_id: Option<AccountId>,
+}
+
+/// `POST /api/v1/matches/current/block`: for good, in both directions. Leaves the talk.
+pub async fn block(
+    State(app): State<Arc<App>>,
+    ClientAddr(from): ClientAddr,
+    account: store::accounts::Account,
+    Input(about): Input<About>,
+) -> Result<StatusCode> {
+    app.limits.write(from)?;
+    app.db.write(move |tx| matches::block(tx, account.id, about.account_id)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// What is reported of whom.
+#[derive(Deserialize, Default)]
+#[serde(default, deny_unknown_fields)]
+pub struct Reported {
+    account_id: Option<AccountId>,
+    reason: String,
+    words: String,
+}
+
+/// `POST /api/v1/matches/current/report`: keeps a sealed copy of what was said.
+pub async fn report(
+    State(app): State<Arc<App>>,
+    ClientAddr(from): ClientAddr,
+    account: store::accounts::Account,
+    Input(reported): Input<Reported>,
+) -> Result<StatusCode> {
+    let complaint = Complaint::parse(&reported.reason, &reported.words)?;
+    file_report(&app, from, account.id, reported.account_id, complaint).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Keeps a report, sealed with the server's own key.
+pub async fn file_report(
+    app: &Arc<App>,
+    from: std::net::IpAddr,
+    account: AccountId,
+    about: Option<AccountId>,
+    complaint: Complaint,
+) -> Result<()> {
+    app.limits.write(from)?;
+    let keeper = Arc::clone(app);
+    let seal = move |what: &str| keeper.data.sign("the seal of a report", what);
+    app.db.write(move |tx| matches::report(tx, account, about, &complaint, &seal)).await?;
+    tracing::warn!("Somebody was reported in a match: look into the reports");
+    Ok(())
+}
+
+/// `POST /api/v1/matches/current/reveal`: offers to say who one is.
+pub async fn reveal(
+    State(app): State<Arc<App>>,
+    ClientAddr(from): ClientAddr,
+    account: store::accounts::Account,
+) -> Result<StatusCode> {
+    app.limits.write(from)?;
+    app.db.write(move |tx| matches::reveal(tx, account.id)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// `POST /api/v1/matches/current/pictures`: agrees to pictures.
+pub async fn allow_pictures(
+    State(app): State<Arc<App>>,
+    ClientAddr(from): ClientAddr,
+    account: store::accounts::Account,
+) -> Result<StatusCode> {
+    app.limits.write(from)?;
+    app.db.write(move |tx| matches::allow_pictures(tx, account.id)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

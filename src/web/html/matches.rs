@@ -1,0 +1,577 @@
+//! Matches: asking for one, waiting for it, talking, and what there is to do about the other one.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::{
+    extract::{Query, State},
+    response::{IntoResponse, Redirect, Response},
+};
+use serde::Deserialize;
+
+use super::{
+    Place, Shell,
+    accounts::is_note,
+    chat::{Chat, Stretch},
+    fault,
+    messages::{Row, SayForm},
+    note, page, page_refused,
+};
+use crate::{
+    Error, Result,
+    app::App,
+    clock::Time,
+    domain::{
+        conversations::Door,
+        matches::{self, Complaint, Current, Interests, Language, REASONS, Search, WIDENS},
+    },
+    ids::AccountId,
+    store::{
+        self,
+        accounts::Account,
+        matches::{Pool, Seeker, State as Stage},
+    },
+    web::{
+        api, assets,
+        respond::{Input, head},
+        session::{ClientAddr, Viewer, come_in, place},
+    },
+};
+
+/// The form that a search begins with, as a browser sends it.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub struct SearchForm {
+    interests: String,
+    language: String,
+    group: String,
+    shows_name: String,
+    adult: String,
+}
+
+impl SearchForm {
+    /// What was looked for last.
+    fn of(seeker: &Seeker) -> Self {
+        SearchForm {
+            interests: matches::tags(&seeker.interests).join(", "),
+            language: seeker.language.clone(),
+            group: if seeker.pool == Pool::Group { "on".into() } else { String::new() },
+            shows_name: if seeker.shows_name { "on".into() } else { String::new() },
+            adult: String::new(),
+        }
+    }
+
+    fn search(&self) -> Result<Search> {
+        let mut faults = crate::error::Faults::default();
+        let interests = faults.check(Interests::parse(self.interests.split(',')))?;
+        let language = faults.check(Language::parse(&self.language))?;
+        faults.done()?;
+        Ok(Search {
+            interests: interests.unwrap_or_default(),
+            language: language.unwrap_or_default(),
+            group: !self.group.is_empty(),
+            shows_name: !self.shows_name.is_empty(),
+        })
+    }
+}
+
+#[derive(Template)]
+#[template(path = "match.html")]
+struct MatchPage {
+    shell: Shell,
+    /// The talk that has just ended.
+    over: Option<Seeker>,
+    form: SearchForm,
+    rules: Vec<String>,
+    age_text: String,
+    /// Whether the viewer has said that it is of age.
+    adult: bool,
+    reported: bool,
+    error: Option<Error>,
+}
+
+impl MatchPage {
+    async fn new(app: &App, account: &Account, current: Option<Current>) -> Result<Self> {
+        let id = account.id;
+        let adult = app.db.read(move |read| store::accounts::is_adult(read, id)).await?;
+        let over = current.map(|current| current.seeker).filter(|seeker| seeker.state == Stage::Ended);
+        Ok(MatchPage {
+            shell: Shell::new(app, &Viewer::from(account), Place::Match).await?,
+            form: over.as_ref().map(SearchForm::of).unwrap_or_default(),
+            // Whoever only left the line has met nobody.
+            over: over.filter(|seeker| seeker.conversation.is_some()),
+            rules: app.config.rules.clone(),
+            age_text: app.config.age_text.clone(),
+            adult,
+            reported: false,
+            error: None,
+        })
+    }
+
+    fn fault(&self, field: &str) -> Option<&str> {
+        fault(self.error.as_ref(), field)
+    }
+
+    fn note(&self) -> Option<String> {
+        note(self.error.as_ref(), &["interests", "language", "adult"])
+    }
+}
+
+#[derive(Template)]
+#[template(path = "match_waiting.html")]
+struct WaitingPage {
+    shell: Shell,
+    line: String,
+}
+
+/// The line, and how the search widens: in the page, and by the socket.
+#[derive(Template)]
+#[template(path = "match_line.html")]
+struct Line<'a> {
+    current: &'a Current,
+    now: Time,
+}
+
+struct Bird {
+    x: i64,
+    y: f64,
+    mine: bool,
+}
+
+struct Step {
+    who: String,
+    how: String,
+    done: bool,
+    now: bool,
+    /// When it ends, for the page's script to count down to.
+    until: Option<Time>,
+}
+
+impl Line<'_> {
+    fn assets(&self) -> &'static str {
+        &assets::VERSION
+    }
+
+    /// Five at most, with the viewer in its place among them.
+    fn birds(&self) -> Vec<Bird> {
+        let (before, count) = self.current.line;
+        let shown = count.clamp(1, 5);
+        let mine = before.min(shown - 1);
+        let left = 200 - shown * 26;
+        // They sit on the wire, which sags.
+        let bird = |at: i64| {
+            let x = left + at * 52;
+            let along = (x as f64 + 24.0 + 200.0) / 800.0;
+            let wire = 44.0 + 144.0 * along * (1.0 - along);
+            Bird { x, y: (wire - 38.0).round(), mine: at == mine }
+        };
+        // The first is at the right: that is where they look.
+        (0..shown)
+            .map(|at| bird(shown - 1 - at))
+            .map(|bird| Bird { mine: false, ..bird })
+            .enumerate()
+            .map(|(at, bird)| Bird { mine: at as i64 == mine, ..bird })
+            .collect()
+    }
+
+    fn birds_say(&self) -> String {
+        let (before, count) = self.current.line;
+        format!("{count} waiting; {before} in front of you")
+    }
+
+    fn place(&self) -> String {
+        let (before, count) = self.current.line;
+        let starts = self.current.seeker.since;
+        if starts > self.now {
+            let wait = crate::error::in_words(starts.since(self.now));
+            return format!("A breath first: you go on in {wait}.");
+        }
+        let few = self.current.seeker.pool == Pool::Group;
+        match (before, count) {
+            (_, ..=1) => "You’re <strong>the first</strong> on the wire. Someone will come.".into(),
+            (0, n) if few => format!("You’re <strong>first</strong> of {n} on the wire. Three make a group."),
+            (0, n) => format!("You’re <strong>first</strong> of {n} on the wire."),
+            (before, n) => format!("You’re <strong>{}</strong> of {n} on the wire.", ordinal(before + 1)),
+        }
+    }
+
+    fn steps(&self) -> Vec<Step> {
+        let seeker = &self.current.seeker;
+        let tags = matches::tags(&seeker.interests);
+        let stage = usize::try_from(seeker.stage).unwrap_or_default();
+        let mut whom = Vec::new();
+        if let [one] = tags[..] {
+            whom.push((0..2, format!("Likes {one}")));
+        } else if !tags.is_empty() {
+            whom.push((0..1, format!("Likes {}", listed(&tags, "and"))));
+            whom.push((1..2, format!("Likes {}", listed(&tags, "or"))));
+        }
+        whom.push((2..3, "Anyone who is about".into()));
+        let steps = whom.into_iter().map(|(stages, who)| {
+            let (done, now) = (stages.end <= stage, stages.contains(&stage));
+            let until = (now && stages.end < 3).then(|| seeker.since + WIDENS * stages.end as u32);
+            let how = match until {
+                _ if done => "Nobody just now".into(),
+                Some(until) if until > self.now => {
+                    format!("Looking, {} more", crate::error::in_words(until.since(self.now)))
+                }
+                _ if now => "Looking".into(),
+                _ => "Then this".to_owned(),
+            };
+            Step { who, how, done, now, until }
+        });
+        steps.collect()
+    }
+}
+
+/// "bread and moths", "bread, moths or tides"
+fn listed(tags: &[&str], last: &str) -> String {
+    match tags {
+        [] => String::new(),
+        [one] => (*one).into(),
+        [first @ .., end] => format!("{} {last} {end}", first.join(", ")),
+    }
+}
+
+fn ordinal(n: i64) -> String {
+    match n {
+        2 => "second".into(),
+        3 => "third".into(),
+        4 => "fourth".into(),
+        5 => "fifth".into(),
+        n => {
+            let ending = match (n % 10, n % 100) {
+                (1, not) if not != 11 => "st",
+                (2, not) if not != 12 => "nd",
+                (3, not) if not != 13 => "rd",
+                _ => "th",
+            };
+            format!("{n}{ending}")
+        }
+    }
+}
+
+/// What our own pages show when something about a match is otherwise: the line, or the offers.
+pub fn match_fragment(current: &Current, now: Time) -> String {
+    match current.seeker.state {
+        Stage::Waiting => Line { current, now }.render().unwrap_or_default(),
+        Stage::Matched => Offers { current }.render().unwrap_or_default(),
+        Stage::Ended => String::new(),
+    }
+}
+
+#[derive(Template)]
+#[template(path = "match_talk.html")]
+pub(super) struct TalkPage {
+    shell: Shell,
+    chat: Chat,
+    current: Current,
+    offers: String,
+}
+
+impl TalkPage {
+    fn away(&self) -> bool {
+        self.current.partners.iter().any(|one| one.away)
+    }
+
+    fn status(&self) -> String {
+        status(&self.current)
+    }
+
+    fn greeting(&self) -> String {
+        match self.current.partners.len() {
+            1 => "You have met. Say hello.".into(),
+            n => format!("You are {} strangers, and you are {}. Say hello.", n + 1, self.me()),
+        }
+    }
+
+    fn me(&self) -> &str {
+        self.chat.participant.name()
+    }
+}
+
+/// How the others are, in a few words.
+fn status(current: &Current) -> String {
+    let away = current.partners.iter().filter(|one| one.away).count();
+    match (current.partners.len(), away) {
+        (1, 0) => "here".into(),
+        (_, 0) => format!("{} here", current.partners.len() + 1),
+        (1, _) => "reconnecting…".into(),
+        (_, n) => format!("{n} reconnecting…"),
+    }
+}
+
+/// What one of them has offered, and the other may answer.
+#[derive(Template)]
+#[template(path = "match_offers.html")]
+struct Offers<'a> {
+    current: &'a Current,
+}
+
+impl Offers<'_> {
+    fn may_reveal(&self) -> bool {
+        !self.current.seeker.reveals
+    }
+
+    fn reveal(&self) -> Option<String> {
+        let offered = self.current.partners.iter().any(|one| one.reveals);
+        match (self.current.revealed, self.current.seeker.reveals, offered) {
+            (true, ..) => None,
+            (_, true, _) => Some("You have offered your name. They see it when they offer theirs.".into()),
+            (_, _, true) => Some("They would tell you their name, if you tell yours.".into()),
+            _ => None,
+        }
+    }
+
+    fn may_allow(&self) -> bool {
+        !self.current.seeker.pictures
+    }
+
+    fn pictures(&self) -> Option<String> {
+        let offered = self.current.partners.iter().any(|one| one.pictures);
+        match (self.current.pictures, self.current.seeker.pictures, offered) {
+            (true, ..) => None,
+            (_, true, _) => Some("You agree to pictures. They can be sent when everyone does.".into()),
+            (_, _, true) => Some("They would like to send pictures. Do you agree?".into()),
+            _ => None,
+        }
+    }
+}
+
+/// The page of the talk that the account is in; with what could not be said.
+pub(super) async fn talk_page(
+    app: &App,
+    account: &Account,
+    end: Option<i64>,
+    refused: Option<(SayForm, &Error)>,
+) -> Result<TalkPage> {
+    let id = account.id;
+    let current = app.db.read(move |read| matches::current(read, id)).await?;
+    let current = current.filter(|current| current.seeker.state == Stage::Matched).ok_or(Error::NotFound)?;
+    let conversation = current.seeker.conversation.ok_or(Error::NotFound)?;
+    let door = Door::Conversation { account: account.clone(), id: conversation };
+    let participant = come_in(app, &door).await?;
+    let action = format!("/conversations/{conversation}/messages");
+    let mut chat = Chat::new(app, &participant, "/match", action, end, refused).await?;
+    chat.title = match &current.partners[..] {
+        [one] => one.mask.name.clone(),
+        all => format!("{} strangers", all.len() + 1),
+    };
+    let offers = Offers { current: &current }.render().map_err(Error::internal)?;
+    let shell = Shell::new(app, &Viewer::from(account), Place::Match).await?;
+    Ok(TalkPage { shell, chat, current, offers })
+}
+
+/// What is asked for on the page.
+#[derive(Deserialize, Default)]
+pub struct Asked {
+    reported: Option<String>,
+    #[serde(flatten)]
+    stretch: Stretch,
+}
+
+/// `GET /match`: the form, the line, or the talk.
+pub async fn show(
+    State(app): State<Arc<App>>,
+    account: Account,
+    Query(asked): Query<Asked>,
+) -> Result<Response> {
+    api::matches::is_on(&app)?;
+    let id = account.id;
+    let now = app.clock.now();
+    let current = app.db.read(move |read| matches::current(read, id)).await?;
+    if let Some(current) = &current
+        && matches::is_to_be_noted(&current.seeker, now)
+    {
+        app.db.write(move |tx| matches::asks(tx, id)).await?;
+    }
+    match current {
+        Some(current) if current.seeker.state == Stage::Matched => {
+            page(&talk_page(&app, &account, asked.stretch.end(), None).await?)
+        }
+        Some(current) if current.seeker.state == Stage::Waiting => {
+            let line = Line { current: &current, now }.render().map_err(Error::internal)?;
+            page(&WaitingPage { shell: Shell::new(&app, &Viewer::from(&account), Place::Match).await?, line })
+        }
+        current => {
+            let reported = asked.reported.is_some();
+            page(&MatchPage { reported, ..MatchPage::new(&app, &account, current).await? })
+        }
+    }
+}
+
+/// `POST /match`: begins to wait.
+pub async fn seek(
+    State(app): State<Arc<App>>,
+    ClientAddr(from): ClientAddr,
+    account: Account,
+    Input(form): Input<SearchForm>,
+) -> Result<Response> {
+    api::matches::is_on(&app)?;
+    let seek = async {
+        app.limits.seek(from)?;
+        let search = form.search()?;
+        let (seeker, place, adult) = (account.clone(), place(&app, from), !form.adult.is_empty());
+        app.db.write(move |tx| matches::seek(tx, &seeker, &place, &search, adult)).await
+    };
+    match seek.await {
+        Ok(()) => Ok(Redirect::to("/match").into_response()),
+        Err(error) if is_note(&error) => {
+            let page = MatchPage::new(&app, &account, None).await?;
+            page_refused(head(&error), &MatchPage { form, error: Some(error), ..page })
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Back to where one is now; it does not matter if there was nothing to be done any more.
+fn back(done: Result<()>) -> Result<Response> {
+    match done {
+        Ok(()) | Err(Error::NotFound) => Ok(Redirect::to("/match").into_response()),
+        Err(error) => Err(error),
+    }
+}
+
+/// `POST /match/next`
+pub async fn next(
+    State(app): State<Arc<App>>,
+    ClientAddr(from): ClientAddr,
+    account: Account,
+) -> Result<Response> {
+    api::matches::is_on(&app)?;
+    app.limits.seek(from)?;
+    let place = place(&app, from);
+    back(app.db.write(move |tx| matches::next(tx, &account, &place)).await)
+}
+
+/// `POST /match/leave`
+pub async fn leave(
+    State(app): State<Arc<App>>,
+    ClientAddr(from): ClientAddr,
+    account: Account,
+) -> Result<Response> {
+    app.limits.write(from)?;
+    back(app.db.write(move |tx| matches::leave(tx, account.id)).await)
+}
+
+/// `POST /match/reveal`
+pub async fn reveal(
+    State(app): State<Arc<App>>,
+    ClientAddr(from): ClientAddr,
+    account: Account,
+) -> Result<Response> {
+    app.limits.write(from)?;
+    back(app.db.write(move |tx| matches::reveal(tx, account.id)).await)
+}
+
+/// `POST /match/pictures`
+pub async fn allow_pictures(
+    State(app): State<Arc<App>>,
+    ClientAddr(from): ClientAddr,
+    account: Account,
+) -> Result<Response> {
+    app.limits.write(from)?;
+    back(app.db.write(move |tx| matches::allow_pictures(tx, account.id)).await)
+}
+
+/// Whom it is about, where there are several.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub struct BlockForm {
+    account_id: String,
+}
+
+fn mask(account_id: &str) -> Result<Option<AccountId>> {
+    match account_id {
+        "" => Ok(None),
+        id => id.parse().map(Some).map_err(|_| Error::NotFound),
+    }
+}
+
+/// `POST /match/block`
+pub async fn block(
+    State(app): State<Arc<App>>,
+    ClientAddr(from): ClientAddr,
+    account: Account,
+    Input(form): Input<BlockForm>,
+) -> Result<Response> {
+    app.limits.write(from)?;
+    let mask = mask(&form.account_id)?;
+    back(app.db.write(move |tx| matches::block(tx, account.id, mask)).await)
+}
+
+/// What is reported.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub struct ReportForm {
+    account_id: String,
+    reason: String,
+    words: String,
+    block: String,
+}
+
+#[derive(Template)]
+#[template(path = "match_report.html")]
+struct ReportPage {
+    shell: Shell,
+    form: ReportForm,
+    error: Option<Error>,
+}
+
+impl ReportPage {
+    fn fault(&self, field: &str) -> Option<&str> {
+        fault(self.error.as_ref(), field)
+    }
+
+    fn note(&self) -> Option<String> {
+        note(self.error.as_ref(), &["reason", "words"])
+    }
+}
+
+/// `GET /match/report`
+pub async fn report_form(
+    State(app): State<Arc<App>>,
+    account: Account,
+    Query(form): Query<ReportForm>,
+) -> Result<Response> {
+    let shell = Shell::new(&app, &Viewer::from(&account), Place::Match).await?;
+    page(&ReportPage { shell, form, error: None })
+}
+
+/// `POST /match/report`
+pub async fn report(
+    State(app): State<Arc<App>>,
+    ClientAddr(from): ClientAddr,
+    account: Account,
+    Input(form): Input<ReportForm>,
+) -> Result<Response> {
+    let id = account.id;
+    let report = async {
+        let (complaint, mask) = (Complaint::parse(&form.reason, &form.words)?, mask(&form.account_id)?);
+        api::matches::file_report(&app, from, id, mask, complaint).await?;
+        if form.block.is_empty() {
+            return Ok(());
+        }
+        app.db.write(move |tx| matches::block(tx, id, mask)).await
+    };
+    match report.await {
+        Ok(()) => Ok(Redirect::to("/match?reported=1").into_response()),
+        Err(error) if is_note(&error) => {
+            let shell = Shell::new(&app, &Viewer::from(&account), Place::Match).await?;
+            page_refused(head(&error), &ReportPage { shell, form, error: Some(error) })
+        }
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_in_line_are_told_as_one_says_them() {
+        let said: Vec<_> = [2, 5, 6, 11, 21, 22, 103, 112].map(ordinal).into();
+        assert_eq!(said, ["second", "fifth", "6th", "11th", "21st", "22nd", "103rd", "112th"]);
+        assert_eq!(listed(&["bread", "moths", "tides"], "or"), "bread, moths or tides");
+    }
+}
