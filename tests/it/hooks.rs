@@ -79,7 +79,7 @@ on_both! {
         let (url, _) = opens_door(&nell, &room, "CI").await;
         let long = "x".repeat(51);
         for (username, shown) in
-            [("Grafana", "Grafana"), ("", "CI"), ("\u{202E}x", "CI"), (&long, "CI"), ("CI", "CI")]
+            [("Grafana", "Grafana"), ("", "CI"), ("\u{202E}x", "CI"), (&long, "CI"), ("CI", "CI"), ("NeII", "CI")]
         {
             world.rings(&url, &json!({ "text": "x", "username": username })).await.is(200);
             assert_eq!(latest(&nell, &room).await.0, shown, "{username:?}");
@@ -102,7 +102,7 @@ on_both! {
         );
         assert!(bots.iter().all(|id| id == &bots[0]), "it is one account all the same");
         nell.says(&room, "I am Nell.").await;
-        assert_eq!(each(&nell.messages(&room).await, "body").len(), 7);
+        assert_eq!(each(&nell.messages(&room).await, "body").len(), 8);
     }
 
     async fn what_slack_calls_attachments_is_told_as_text(world: World) {

@@ -24,6 +24,7 @@ mod liking;
 mod limits;
 mod lists;
 mod mail;
+mod matches;
 mod matching;
 mod messages;
 mod pages;

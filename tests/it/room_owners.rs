@@ -177,6 +177,8 @@ on_both! {
         assert_eq!(ha.tries_to_say(&room, "Hello?").await.is(403).problem(), RUN_OUT);
         assert!(ha.gets(&room.page("")).await.is(403).page().says(RUN_OUT));
         assert_eq!(world.guest("Oskar").await.opens_link(&room).await.is(403).problem(), RUN_OUT);
+        let asked = world.stranger().gets(&room.page("")).await.is(403).page();
+        assert!(asked.says(RUN_OUT), "nobody is asked for a name in vain");
         ify.says(&room, "Those inside stay.").await;
         assert_eq!(nell.names(&room).await, ["Nell Ashby", "Ifeoma Okafor", "Teo"]);
         let form = [("name", "Repair café"), ("expires_at", "2026-11-20T13:00"), ("uses_left", "")];

@@ -1,0 +1,352 @@
+//! Matches as programs and sockets see them.
+
+use std::time::Duration;
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::common::{Answer, Guest, Listener, Talks, World, each, text, until};
+
+const CURRENT: &str = "/api/v1/matches/current";
+
+/// Asks for somebody.
+async fn seeks(who: &impl Talks, wish: &Value) -> Answer {
+    let mut body = json!({ "adult": true });
+    body.as_object_mut().expect("an object").extend(wish.as_object().expect("an object").clone());
+    who.calls(Method::POST, "/api/v1/matches", &body).await
+}
+
+/// How far it is.
+async fn current(who: &impl Talks) -> Value {
+    who.fetches(CURRENT).await.is(200).json()
+}
+
+/// How it is as soon as it is in this state.
+async fn is_in_state(who: &impl Talks, state: &str) -> Value {
+    until(state, || async {
+        let now = current(who).await;
+        (now["state"] == state).then_some(now)
+    })
+    .await
+}
+
+/// Two who are in a talk by now, and its path.
+async fn matched(world: &World) -> (Guest, Guest, String) {
+    let (teo, ada) = (world.guest_from("192.0.2.1", "Teo").await, world.guest_from("192.0.2.2", "Ada").await);
+    for who in [&teo, &ada] {
+        seeks(who, &json!({})).await.is(201);
+    }
+    let talk = is_in_state(&teo, "matched").await;
+    is_in_state(&ada, "matched").await;
+    let path = format!("/api/v1/conversations/{}", text(&talk["conversation_id"]));
+    (teo, ada, path)
+}
+
+/// Does something about the match.
+async fn does(who: &impl Talks, what: &str, body: &Value) -> Answer {
+    who.calls(Method::POST, &format!("{CURRENT}/{what}"), body).await
+}
+
+async fn says(who: &impl Talks, path: &str, words: &str) -> Answer {
+    who.calls(Method::POST, &format!("{path}/messages"), &json!({ "body": words })).await
+}
+
+/// A socket that listens to one's own match; what it was told first.
+async fn listens(world: &World, who: &Guest) -> (Listener, Value) {
+    let mut listener = Listener::with_token(&world.url(), &who.token).await;
+    listener.says(&json!({ "type": "subscribe", "stream": "match" })).await;
+    let told = listener.hears().await;
+    assert_eq!((&told["event"], &told["stream"]), (&json!("subscribed"), &json!("match")));
+    (listener, told["match"].clone())
+}
+
+/// The next signal by this name; others about the match are passed over.
+async fn hears(listener: &mut Listener, event: &str) -> Value {
+    loop {
+        let frame = listener.hears().await;
+        if frame["event"] == event {
+            return frame;
+        }
+    }
+}
+
+on_both! {
+    async fn two_who_wait_are_matched_talk_and_part(world: World) {
+        let (teo, ada) = (world.guest("Teo").await, world.guest("Ada").await);
+        teo.fetches(CURRENT).await.is(404);
+        let waits = seeks(&teo, &json!({ "interests": ["Bread", "moths"], "language": "en" })).await.is(201).json();
+        assert_eq!(waits["state"], "waiting");
+        assert_eq!(waits["interests"], json!(["bread", "moths"]));
+        assert_eq!((&waits["waiting"]["place"], &waits["waiting"]["count"]), (&json!(1), &json!(1)));
+        assert_eq!(waits["waiting"]["looks_for"], "all_interests");
+        seeks(&ada, &json!({ "interests": ["moths", "bread"] })).await.is(201);
+        let talk = is_in_state(&teo, "matched").await;
+        let other = &talk["talk"]["partners"][0];
+        assert_eq!(
+            other["account"],
+            json!({ "id": other["account"]["id"], "kind": "stranger", "username": null, "name": "Stranger" })
+        );
+        let path = format!("/api/v1/conversations/{}", text(&talk["conversation_id"]));
+        let said = says(&teo, &path, "Crust or middle?").await.is(201).json();
+        assert_eq!(said["account"]["id"], talk["talk"]["account_id"], "said by the mask");
+        assert_eq!(each(&ada.fetches(&format!("{path}/messages")).await.is(200).json(), "body"), ["Crust or middle?"]);
+        seeks(&teo, &json!({})).await.is(409);
+        world.guest("Mallory").await.fetches(&format!("{path}/messages")).await.is(404);
+        ada.does(Method::DELETE, CURRENT).await.is(204);
+        assert_eq!(current(&teo).await["ended_by"], "partner");
+        assert_eq!(current(&ada).await["ended_by"], "you");
+        for who in [&teo, &ada] {
+            who.fetches(&format!("{path}/messages")).await.is(404);
+            says(who, &path, "Hello?").await.is(404);
+        }
+    }
+
+    async fn what_makes_no_sense_is_refused_in_words(world: World) {
+        let teo = world.guest("Teo").await;
+        let refused = teo.calls(Method::POST, "/api/v1/matches", &json!({})).await.is(422).json();
+        assert_eq!(refused["faults"][0]["field"], "adult");
+        for (wish, field) in [
+            (json!({ "interests": ["a", "b", "c", "d", "e", "f"] }), "interests"),
+            (json!({ "interests": ["n".repeat(25)] }), "interests"),
+            (json!({ "language": "xx" }), "language"),
+            (json!({ "shows_name": true }), "shows_name"),
+        ] {
+            let refused = seeks(&teo, &wish).await.is(422).json();
+            assert_eq!(refused["faults"][0]["field"], field, "{wish}");
+        }
+        seeks(&teo, &json!({ "nonsense": 1 })).await.is(422);
+        for what in ["next", "reveal", "pictures", "block"] {
+            does(&teo, what, &json!({})).await.is(404);
+        }
+        does(&teo, "report", &json!({ "reason": "boring" })).await.is(422);
+        does(&teo, "report", &json!({ "reason": "spam" })).await.is(404);
+        teo.does(Method::DELETE, CURRENT).await.is(404);
+        world.stranger().calls(Method::POST, "/api/v1/matches", &json!({ "adult": true })).await.is(401);
+        seeks(&teo, &json!({})).await.is(201);
+        teo.calls(Method::POST, "/api/v1/matches", &json!({})).await.is(201).json();
+    }
+
+    async fn nothing_tells_who_is_behind_a_mask(world: World) {
+        let nell = world.member("nell").await;
+        let ada = world.guest("Ada").await;
+        let id = text(&nell.calls(Method::POST, "/api/v1/rooms", &json!({ "name": "x" })).await.json()["owner_id"]);
+        let (mut listener, _) = listens(&world, &ada).await;
+        seeks(&ada, &json!({})).await.is(201);
+        seeks(&nell, &json!({})).await.is(201);
+        let talk = is_in_state(&ada, "matched").await;
+        let path = format!("/api/v1/conversations/{}", text(&talk["conversation_id"]));
+        let conversation = text(&talk["conversation_id"]);
+        let wanted = json!({ "type": "subscribe", "stream": "conversation", "conversation": conversation });
+        listener.says(&wanted).await;
+        let message = says(&nell, &path, "Hello, stranger").await.is(201).json();
+        let reaction = format!("{path}/messages/{}/reactions/%F0%9F%91%8B", text(&message["id"]));
+        nell.does(Method::PUT, &reaction).await.is(200);
+        let mut told = vec![
+            ada.fetches(&format!("{path}/messages")).await.text(),
+            ada.fetches(CURRENT).await.text(),
+            ada.fetches(&format!("{path}/search?q=stranger")).await.text(),
+        ];
+        loop {
+            let frame = listener.hears().await.to_string();
+            let last = frame.contains("👋");
+            told.push(frame);
+            if last {
+                break;
+            }
+        }
+        for what in told {
+            for secret in [&id, "nell", "Nell"] {
+                assert!(!what.contains(secret), "{secret} in {what}");
+            }
+        }
+        let mask = text(&message["account"]["id"]);
+        ada.fetches(&format!("/api/v1/rooms/{mask}/participants")).await.is(404);
+    }
+
+    async fn signals_tell_what_happens(world: World) {
+        let (teo, ada) = (world.guest("Teo").await, world.guest("Ada").await);
+        let (mut teos, nothing) = listens(&world, &teo).await;
+        assert_eq!(nothing, json!(null));
+        seeks(&teo, &json!({ "interests": ["trains"] })).await.is(201);
+        assert_eq!(hears(&mut teos, "waiting").await["match"]["waiting"]["place"], 1);
+        let (adas, _) = listens(&world, &ada).await;
+        seeks(&ada, &json!({ "interests": ["trains"] })).await.is(201);
+        assert_eq!(hears(&mut teos, "matched").await["match"]["talk"]["partners"][0]["here"], true);
+        drop(adas);
+        assert_eq!(hears(&mut teos, "reconnecting").await["match"]["talk"]["partners"][0]["here"], false);
+        world.pass(Duration::from_secs(20));
+        let (adas, told) = listens(&world, &ada).await;
+        assert_eq!(told["state"], "matched", "its place was kept");
+        assert_eq!(hears(&mut teos, "reconnected").await["match"]["talk"]["partners"][0]["here"], true);
+        does(&ada, "reveal", &json!({})).await.is(204);
+        let offered = hears(&mut teos, "changed").await;
+        assert_eq!(offered["match"]["talk"]["partners"][0]["reveals"], true);
+        assert_eq!(offered["match"]["talk"]["partners"][0]["account"]["name"], "Stranger", "not before both do");
+        does(&teo, "reveal", &json!({})).await.is(204);
+        assert_eq!(hears(&mut teos, "changed").await["match"]["talk"]["partners"][0]["account"]["name"], "Ada");
+        drop(adas);
+        hears(&mut teos, "reconnecting").await;
+        world.pass(Duration::from_secs(31));
+        assert_eq!(hears(&mut teos, "partner_left").await["match"]["ended_by"], "partner");
+        does(&teo, "next", &json!({})).await.is(200);
+        assert_eq!(hears(&mut teos, "waiting").await["match"]["interests"], json!(["trains"]));
+    }
+
+    async fn whoever_waits_without_a_sign_of_life_loses_its_place(world: World) {
+        let teo = world.guest("Teo").await;
+        seeks(&teo, &json!({})).await.is(201);
+        world.pass(Duration::from_secs(20));
+        assert_eq!(current(&teo).await["state"], "waiting", "to ask is a sign of life");
+        world.pass(Duration::from_secs(20));
+        assert_eq!(current(&teo).await["state"], "waiting");
+        world.pass(Duration::from_secs(31));
+        until("the place to be given up", || async {
+            let left = world.counts("SELECT COUNT(*) FROM seekers WHERE state = 'waiting'").await;
+            (left == 0).then_some(())
+        })
+        .await;
+        assert_eq!(current(&teo).await["state"], "ended");
+    }
+
+    async fn the_blocked_do_not_meet_again_nor_as_somebody_new(world: World) {
+        let (teo, ada, _) = matched(&world).await;
+        does(&ada, "block", &json!({})).await.is(204);
+        assert_eq!(current(&teo).await["state"], "ended");
+        for who in [&teo, &ada] {
+            seeks(who, &json!({})).await.is(201);
+        }
+        let again = world.guest_from("192.0.2.1", "Somebody new").await;
+        seeks(&again, &json!({})).await.is(201);
+        // Teo and the new guest have one address, and nobody else waits for them: Ada they can't have.
+        assert_eq!(is_in_state(&teo, "matched").await["state"], "matched");
+        assert_eq!(current(&ada).await["state"], "waiting");
+        let elsewhere = world.guest_from("192.0.2.3", "Bo").await;
+        seeks(&elsewhere, &json!({})).await.is(201);
+        is_in_state(&ada, "matched").await;
+    }
+
+    async fn a_report_keeps_a_sealed_copy(world: World) {
+        let (teo, ada, path) = matched(&world).await;
+        says(&teo, &path, "Where do you live?").await.is(201);
+        let report = json!({ "reason": "harassment", "words": "He asks where I live." });
+        does(&ada, "report", &report).await.is(204);
+        says(&teo, &path, "Well?").await.is(201);
+        teo.does(Method::DELETE, CURRENT).await.is(204);
+        does(&ada, "report", &report).await.is(204);
+        does(&ada, "block", &json!({})).await.is(204);
+        let reports = world
+            .app()
+            .db
+            .read(|read| {
+                read.all(
+                    "SELECT reporter_id, reported_id, words, transcript, seal FROM reports ORDER BY id",
+                    &[],
+                    |row| {
+                        let (who, whom): (i64, i64) = (row.get(0)?, row.get(1)?);
+                        Ok((who, whom, row.get::<String>(2)?, row.get::<String>(3)?, row.get::<String>(4)?))
+                    },
+                )
+            })
+            .await
+            .expect("the reports");
+        let [(who, whom, words, transcript, seal), (.., later, other_seal)] = &reports[..] else {
+            panic!("two reports: {reports:?}");
+        };
+        assert_eq!((who.to_string(), whom.to_string()), (ada.id.clone(), teo.id.clone()));
+        assert_eq!(words, "He asks where I live.");
+        let transcript: Value = serde_json::from_str(transcript).expect("JSON");
+        assert_eq!(transcript[0]["body"], "Where do you live?");
+        assert_eq!(transcript[0]["account_id"], json!(teo.id), "those who look after the place know who it was");
+        assert!(later.contains("Well?") && seal.len() == 32 && seal != other_seal);
+    }
+
+    async fn pictures_are_sent_only_when_both_agree(world: World) {
+        let (teo, ada, path) = matched(&world).await;
+        let file = || {
+            let form = "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.txt\"\r\n\r\nwords\r\n--b--\r\n";
+            let request = teo.asks(Method::POST, &format!("{path}/attachments"));
+            request.header("content-type", "multipart/form-data; boundary=b").body(form)
+        };
+        let why = "No pictures yet: both of you have to agree to them first.";
+        assert_eq!(teo.hears(file()).await.is(403).problem(), why);
+        does(&teo, "pictures", &json!({})).await.is(204);
+        assert_eq!(teo.hears(file()).await.is(403).problem(), why);
+        does(&ada, "pictures", &json!({})).await.is(204);
+        assert_eq!(current(&teo).await["talk"]["pictures"], true);
+        assert_eq!(teo.hears(file()).await.is(422).problem(), "Only pictures can be sent here.");
+    }
+
+    async fn a_group_begins_with_three_and_takes_more(world: World) {
+        let guests = world.guests(["Ada", "Bo", "Cy", "Dee"]).await;
+        for guest in &guests[..2] {
+            seeks(guest, &json!({ "group": true })).await.is(201);
+        }
+        assert_eq!(current(&guests[0]).await["state"], "waiting", "two are no group");
+        seeks(&guests[2], &json!({ "group": true })).await.is(201);
+        let talk = is_in_state(&guests[0], "matched").await;
+        assert_eq!(talk["talk"]["partners"].as_array().map(Vec::len), Some(2));
+        let names = each(&json!([talk["talk"]["partners"][0]["account"], talk["talk"]["partners"][1]["account"]]), "name");
+        assert_ne!(names[0], names[1], "they are told apart");
+        seeks(&guests[3], &json!({ "group": true })).await.is(201);
+        let joined = is_in_state(&guests[3], "matched").await;
+        assert_eq!(joined["conversation_id"], talk["conversation_id"]);
+        for guest in &guests[..2] {
+            guest.does(Method::DELETE, CURRENT).await.is(204);
+        }
+        assert_eq!(current(&guests[2]).await["state"], "matched", "two may go on");
+        let block = does(&guests[2], "block", &json!({})).await;
+        block.is(422);
+        guests[3].does(Method::DELETE, CURRENT).await.is(204);
+        assert_eq!(current(&guests[2]).await["state"], "ended");
+    }
+
+    async fn a_talk_outlives_the_server_that_began_it(mut world: World) {
+        let (teo, ada, path) = matched(&world).await;
+        says(&teo, &path, "before").await.is(201);
+        world.pass(Duration::from_secs(1));
+        world.restart().await;
+        assert_eq!(current(&ada).await["state"], "matched");
+        says(&ada, &path, "after").await.is(201);
+        assert_eq!(each(&teo.fetches(&format!("{path}/messages")).await.json(), "body"), ["before", "after"]);
+    }
+
+    async fn who_is_out_of_a_talk_hears_nothing_more(world: World) {
+        let (teo, ada, path) = matched(&world).await;
+        let mut adas = Listener::with_token(&world.url(), &ada.token).await;
+        let id = path.rsplit('/').next().expect("an id");
+        adas.says(&json!({ "type": "subscribe", "stream": "conversation", "conversation": id })).await;
+        says(&teo, &path, "Hello").await.is(201);
+        hears(&mut adas, "message").await;
+        teo.does(Method::DELETE, CURRENT).await.is(204);
+        hears(&mut adas, "left").await;
+        adas.says(&json!({ "type": "subscribe", "stream": "conversation", "conversation": id })).await;
+        assert_eq!(hears(&mut adas, "error").await["conversation"], id);
+        assert!(adas.hears_until_pong().await.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn where_matching_is_off_nobody_is_matched() {
+    use crate::common::{Engine, Home};
+    let mut home = Home::new(Engine::Sqlite);
+    home.settings.matching = Some(chitter::config::Switch::Off);
+    let world = home.open().await;
+    let teo = world.guest_with_browser("Teo").await;
+    assert_eq!(seeks(&teo, &json!({})).await.is(403).problem(), "Strangers are not matched here.");
+    teo.gets("/match").await.is(403);
+    assert!(!teo.opens("/rooms").await.0.contains("href=\"/match\""));
+}
+
+#[tokio::test]
+async fn words_that_are_refused_are_not_said() {
+    use crate::common::{Engine, Home};
+    let mut home = Home::new(Engine::Sqlite);
+    home.settings.refused_words = Some("scoundrel".into());
+    let world = home.open().await;
+    let (teo, _ada, path) = matched(&world).await;
+    let refused = says(&teo, &path, "You SCOUNDREL!").await.is(422);
+    assert_eq!(refused.problem(), "There is a word in it that can’t be said here.");
+    let said = says(&teo, &path, "You dear").await.is(201).json();
+    let path = format!("{path}/messages/{}", text(&said["id"]));
+    teo.calls(Method::PATCH, &path, &json!({ "body": "You scoundrel" })).await.is(422);
+}
