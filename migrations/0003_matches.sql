@@ -86,3 +86,18 @@ CREATE TABLE reports (
     created_at      BIGINT NOT NULL
 );
 CREATE INDEX reports_by_reported ON reports (reported_id);
+
+-- Weekly pairs: members who are paired each Monday, and who was paired with whom when.
+CREATE TABLE weekly (
+    account_id BIGINT PRIMARY KEY REFERENCES accounts (id),
+    joined_at  BIGINT NOT NULL
+);
+CREATE TABLE pairings (
+    one_id          BIGINT NOT NULL REFERENCES accounts (id),
+    other_id        BIGINT NOT NULL REFERENCES accounts (id), -- the higher of the two
+    conversation_id BIGINT NOT NULL REFERENCES conversations (id),
+    paired_at       BIGINT NOT NULL,                          -- the last time
+    PRIMARY KEY (one_id, other_id)
+);
+CREATE INDEX pairings_by_other ON pairings (other_id);
+CREATE INDEX pairings_by_conversation ON pairings (conversation_id);

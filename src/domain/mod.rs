@@ -8,6 +8,7 @@ pub mod hooks;
 pub mod matches;
 pub mod messages;
 pub mod names;
+pub mod pairings;
 pub mod peeps;
 pub mod rooms;
 pub mod sessions;

@@ -22,7 +22,7 @@ use crate::{
     app::App,
     config::Config,
     domain::{self, text},
-    ids::{AccountId, JobId, PeepId},
+    ids::{AccountId, ConversationId, JobId, PeepId},
     store::{self, accounts::Account, peeps::Peep},
 };
 
@@ -105,6 +105,55 @@ pub async fn mention(app: &App, job: JobId, peep: PeepId, to: AccountId) -> Resu
     app.mailer.send(job, mention_mail(app, job, &peep, &account, &address)?).await
 }
 
+/// Tells a member with whom it is paired this week; unless the talk is gone, or it has left.
+pub async fn pair(app: &App, job: JobId, conversation: ConversationId, to: AccountId) -> Result<Outcome> {
+    let found = app
+        .db
+        .read(move |read| {
+            let account = store::accounts::by_id(read, to)?;
+            if store::conversations::seen_by(read, conversation, to)?.is_none() {
+                return Ok(None);
+            }
+            let everyone = store::conversations::participants(read, conversation, 10)?;
+            let others = everyone.into_iter().map(|one| one.account).filter(|one| one.id != to);
+            let others: Vec<Account> = others.collect();
+            Ok(store::accounts::email(read, to)?.map(|address| (account, others, address)))
+        })
+        .await?;
+    let Some((account, others, address)) = found else { return Ok(Outcome::Moot) };
+    let base = app.config.base_url.as_str();
+    let (place, url) = (app.config.name.as_str(), format!("{base}/threads/{conversation}"));
+    let weekly = format!("{base}/match/weekly");
+    let names: Vec<&str> = others.iter().map(|one| one.name.as_str()).collect();
+    let who = names.join(" and ");
+    let text = PairText { place, account: &account, who: &who, url: &url, weekly: &weekly };
+    let html = PairHtml { place, account: &account, who: &who, url: &url, weekly: &weekly };
+    let subject = format!("This week: you and {who}");
+    let mail = Mail { job, kind: "pair", account: &account, address: &address, subject };
+    let message = build(app, &mail, text.render(), html.render())?;
+    app.mailer.send(job, message).await
+}
+
+#[derive(Template)]
+#[template(path = "mail/pair.txt")]
+struct PairText<'a> {
+    place: &'a str,
+    account: &'a Account,
+    who: &'a str,
+    url: &'a str,
+    weekly: &'a str,
+}
+
+#[derive(Template)]
+#[template(path = "mail/pair.html")]
+struct PairHtml<'a> {
+    place: &'a str,
+    account: &'a Account,
+    who: &'a str,
+    url: &'a str,
+    weekly: &'a str,
+}
+
 fn look_up(
     read: &crate::db::Read<'_>,
     peep: PeepId,
@@ -158,27 +207,48 @@ fn mention_mail(app: &App, job: JobId, peep: &Peep, account: &Account, address: 
     let (url, unsubscribe) = (url.as_str(), unsubscribe.as_str());
     let text = MentionText { place, account, peep, url, unsubscribe };
     let html = MentionHtml { place, account, peep, url, unsubscribe };
-    let to = Mailbox::new(Some(account.name.clone()), address.parse::<Address>().map_err(Error::internal)?);
-    let date = UNIX_EPOCH + Duration::from_millis(u64::try_from(app.clock.now().ms()).unwrap_or(0));
-    let mut message = Message::builder()
-        .from(app.config.mail_from.clone())
-        .to(to)
-        .subject(format!("{} mentioned you on {place}", peep.author.name))
-        .date(date)
-        // The same for each try, so that a server that got it twice can tell.
-        .message_id(Some(format!("<{job}.mention@{}>", app.config.base_url.host())))
-        .multipart(MultiPart::alternative_plain_html(
-            text.render().map_err(Error::internal)?,
-            html.render().map_err(Error::internal)?,
-        ))
-        .map_err(Error::internal)?;
+    let subject = format!("{} mentioned you on {place}", peep.author.name);
+    let mail = Mail { job, kind: "mention", account, address, subject };
+    let mut message = build(app, &mail, text.render(), html.render())?;
     // RFC 8058: mail programs show a button that unsubscribes with one click.
     for (name, value) in [
         ("List-Unsubscribe", format!("<{unsubscribe}>")),
         ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click".into()),
-        ("Auto-Submitted", "auto-generated".into()),
     ] {
         message.headers_mut().insert_raw(HeaderValue::new(HeaderName::new_from_ascii_str(name), value));
     }
+    Ok(message)
+}
+
+/// What stands on the envelope.
+struct Mail<'a> {
+    job: JobId,
+    /// What sort of mail it is, for its id.
+    kind: &'a str,
+    account: &'a Account,
+    address: &'a str,
+    subject: String,
+}
+
+fn build(
+    app: &App,
+    mail: &Mail<'_>,
+    text: askama::Result<String>,
+    html: askama::Result<String>,
+) -> Result<Message> {
+    let address = mail.address.parse::<Address>().map_err(Error::internal)?;
+    let date = UNIX_EPOCH + Duration::from_millis(u64::try_from(app.clock.now().ms()).unwrap_or(0));
+    let (text, html) = (text.map_err(Error::internal)?, html.map_err(Error::internal)?);
+    let mut message = Message::builder()
+        .from(app.config.mail_from.clone())
+        .to(Mailbox::new(Some(mail.account.name.clone()), address))
+        .subject(&mail.subject)
+        .date(date)
+        // The same for each try, so that a server that got it twice can tell.
+        .message_id(Some(format!("<{}.{}@{}>", mail.job, mail.kind, app.config.base_url.host())))
+        .multipart(MultiPart::alternative_plain_html(text, html))
+        .map_err(Error::internal)?;
+    let automatic = HeaderName::new_from_ascii_str("Auto-Submitted");
+    message.headers_mut().insert_raw(HeaderValue::new(automatic, "auto-generated".into()));
     Ok(message)
 }

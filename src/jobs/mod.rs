@@ -114,6 +114,7 @@ async fn sweep(app: &App) -> Result<()> {
     while !app.stop.is_cancelled() && app.db.write(domain::rooms::sweep_rooms).await? > 0 {}
     while !app.stop.is_cancelled() && app.db.write(domain::attachments::sweep).await? > 0 {}
     app.db.write(domain::matches::sweep).await?;
+    app.db.write(domain::pairings::pair).await?;
     Ok(())
 }
 
@@ -191,6 +192,7 @@ async fn perform(app: &App, job: &Job) -> Result<Outcome> {
             while app.db.write(domain::conversations::clear_deleted).await? {}
             Ok(Outcome::Done)
         }
+        Work::PairMail { conversation, to } => mail::pair(app, job.id, *conversation, *to).await,
         Work::ForgetMatch { conversation } => {
             let id = *conversation;
             app.db.write(move |tx| domain::matches::forget(tx, id)).await?;

@@ -1,5 +1,7 @@
 //! Who wants nothing to do with whom.
 
+use std::collections::HashSet;
+
 use crate::{Result, db::Read, events::Tx, ids::AccountId, params, sql};
 
 /// Somebody as blocks know it: an account, and for a guest also the place that it comes from, because it
@@ -42,4 +44,17 @@ pub fn stand_between(read: &Read<'_>, one: &Somebody, other: &Somebody) -> Resul
         params![&one.account, &one.place, &other.account, &other.place],
         |row| row.get(0),
     )
+}
+
+/// The accounts that are kept apart from each other as accounts, wherever they come from: the lower id
+/// first.
+pub fn between_accounts(read: &Read<'_>) -> Result<HashSet<(AccountId, AccountId)>> {
+    let rows: Vec<(String, String)> = read.all(
+        sql!("SELECT one, other FROM blocks WHERE one LIKE 'a%' AND other LIKE 'a%'"),
+        params![],
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )?;
+    let account = |text: &str| text.strip_prefix('a').and_then(|id| id.parse().ok());
+    let both = rows.iter().filter_map(|(one, other)| Some((account(one)?, account(other)?)));
+    Ok(both.filter(|(one, other)| one < other).collect())
 }

@@ -26,6 +26,13 @@ pub enum Work {
     },
     /// Clear away what deleted conversations held.
     ClearConversations,
+    /// Tell a member by email with whom it is paired this week.
+    PairMail {
+        /// Where they talk.
+        conversation: ConversationId,
+        /// The member.
+        to: AccountId,
+    },
     /// Forget a match that has been over for a while.
     ForgetMatch {
         /// The talk.

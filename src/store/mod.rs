@@ -9,6 +9,7 @@ pub mod hooks;
 pub mod jobs;
 pub mod matches;
 pub mod messages;
+pub mod pairings;
 pub mod peeps;
 pub mod rooms;
 pub mod sessions;

@@ -61,6 +61,9 @@ pub fn router(app: Arc<App>) -> Router {
         // for whoever has a name
         .route("/rooms", get(html::rooms::list).post(html::rooms::create))
         .route("/match", get(html::matches::show).post(html::matches::seek))
+        .route("/match/weekly", get(html::pairings::show).post(html::pairings::join))
+        .route("/match/weekly/leave", post(html::pairings::leave))
+        .route("/threads/{conversation}", get(html::threads::show))
         .route("/match/next", post(html::matches::next))
         .route("/match/leave", post(html::matches::leave))
         .route("/match/reveal", post(html::matches::reveal))
@@ -127,6 +130,10 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/api/v1/rooms/{key}/hooks/{id}", delete(api::hooks::delete))
         .route("/hooks/{token}", post(api::hooks::call).layer(DefaultBodyLimit::max(MESSAGE)))
         .route("/api/v1/matches", post(api::matches::seek))
+        .route(
+            "/api/v1/matches/weekly",
+            get(api::pairings::get).put(api::pairings::join).delete(api::pairings::leave),
+        )
         .route("/api/v1/matches/current", get(api::matches::get).delete(api::matches::leave))
         .route("/api/v1/matches/current/next", post(api::matches::next))
         .route("/api/v1/matches/current/block", post(api::matches::block))

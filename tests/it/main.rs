@@ -28,6 +28,7 @@ mod matches;
 mod matching;
 mod messages;
 mod pages;
+mod pairings;
 mod peeps;
 mod reactions;
 mod requests;

@@ -204,11 +204,15 @@ pub fn is_to_be_noted(seeker: &Seeker, now: Time) -> bool {
     seeker.state != State::Ended && seeker.alive_until < now + GRACE / 2
 }
 
-/// How many wait in front of someone and how many wait in all, in a line that everyone is told of.
+/// How many wait in front of someone and how many wait in all, in a line that everyone is told of: in order,
+/// one pool after the other.
 pub fn place_in(line: &[(Pool, Time, AccountId)], seeker: &Seeker) -> (i64, i64) {
-    let mine = line.iter().filter(|(pool, ..)| *pool == seeker.pool);
-    let before = mine.clone().take_while(|(_, since, id)| (*since, *id) < (seeker.since, seeker.account));
-    (before.count() as i64, mine.count() as i64)
+    let rank = |pool: Pool| pool.as_str();
+    let begins = line.partition_point(|(pool, ..)| rank(*pool) < rank(seeker.pool));
+    let line = &line[begins..];
+    let mine = &line[..line.partition_point(|(pool, ..)| *pool == seeker.pool)];
+    let before = mine.partition_point(|(_, since, id)| (*since, *id) < (seeker.since, seeker.account));
+    (before as i64, mine.len() as i64)
 }
 
 fn set_alive(tx: &mut Tx<'_>, account: AccountId, lasts: Duration, away: bool) -> Result<()> {
@@ -251,6 +255,46 @@ pub fn forget(tx: &mut Tx<'_>, id: ConversationId) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_place_is_found_in_a_line_of_both_pools() {
+        let at = |pool, ms, id| (pool, Time::from_ms(ms), AccountId(id));
+        let line = [
+            at(Pool::Group, 1, 1),
+            at(Pool::Group, 5, 2),
+            at(Pool::Pair, 1, 3),
+            at(Pool::Pair, 2, 4),
+            at(Pool::Pair, 2, 5),
+        ];
+        let place = |pool, ms, id| {
+            let seeker = Seeker {
+                account: AccountId(id),
+                state: State::Waiting,
+                pool,
+                language: String::new(),
+                interests: String::new(),
+                place: String::new(),
+                guest: true,
+                shows_name: false,
+                since: Time::from_ms(ms),
+                stage: 0,
+                alive_until: Time::from_ms(0),
+                away: false,
+                skips: 0,
+                conversation: None,
+                mask: None,
+                reveals: false,
+                pictures: false,
+                went: false,
+                changed_at: Time::from_ms(0),
+            };
+            place_in(&line, &seeker)
+        };
+        assert_eq!(
+            [place(Pool::Group, 5, 2), place(Pool::Pair, 1, 3), place(Pool::Pair, 2, 5)],
+            [(1, 2), (0, 3), (2, 3)]
+        );
+    }
 
     #[test]
     fn whoever_skips_many_waits_longer_each_time() {

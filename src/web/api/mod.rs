@@ -5,6 +5,7 @@ mod entities;
 pub mod hooks;
 pub mod matches;
 pub mod messages;
+pub mod pairings;
 pub mod peeps;
 pub mod rooms;
 pub mod sessions;

@@ -12,7 +12,9 @@ use serde::Deserialize;
 
 use super::{
     card::{date_and_time, excerpt, initials},
-    page_refused, rooms, words,
+    page_refused, rooms,
+    threads::ThreadPage,
+    words,
 };
 use crate::{
     Error, Result,
@@ -25,14 +27,15 @@ use crate::{
     },
     ids::{AccountId, AttachmentId, IdempotencyKey, MessageId},
     store::{
-        accounts::Kind,
+        accounts,
         attachments::Attachment,
+        conversations::Kind,
         messages::{Message, Reaction, Speaker},
     },
     web::{
         api, assets,
         respond::{FRAGMENT, Input, head},
-        session::{ClientAddr, enter},
+        session::{ClientAddr, Viewer, come_in, enter},
     },
 };
 
@@ -92,9 +95,9 @@ impl Bubble {
     /// `guest` or `bot`, beside the name of one.
     pub(super) fn tag(&self) -> Option<&'static str> {
         match self.message.author.kind {
-            Kind::Guest => Some("guest"),
-            Kind::Bot => Some("bot"),
-            Kind::Member | Kind::Managed | Kind::Stranger => None,
+            accounts::Kind::Guest => Some("guest"),
+            accounts::Kind::Bot => Some("bot"),
+            accounts::Kind::Member | accounts::Kind::Managed | accounts::Kind::Stranger => None,
         }
     }
 
@@ -263,7 +266,10 @@ pub async fn say(
         Ok(message) if by_script => {
             Ok((StatusCode::CREATED, Html(message_fragment(&message))).into_response())
         }
-        Ok(message) => Ok(Redirect::to(&format!("{}#m{}", page_of(&door), message.seq)).into_response()),
+        Ok(message) => {
+            let page = page_of(&app, &door).await?;
+            Ok(Redirect::to(&format!("{page}#m{}", message.seq)).into_response())
+        }
         Err(error) if by_script || !super::accounts::is_note(&error) => Err(error),
         // The page that the form was on, with what was typed still in it.
         Err(error) => match &door {
@@ -273,7 +279,14 @@ pub async fn say(
                 page_refused(head(&error), &page)
             }
             Door::Conversation { account, .. } => {
-                let page = super::matches::talk_page(&app, account, None, Some((form, &error))).await?;
+                let participant = come_in(&app, &door).await?;
+                let refused = Some((form, &error));
+                if participant.conversation.kind == Kind::Thread {
+                    let viewer = Viewer::from(account);
+                    let page = ThreadPage::new(&app, &viewer, &participant, None, refused).await?;
+                    return page_refused(head(&error), &page);
+                }
+                let page = super::matches::talk_page(&app, account, None, refused).await?;
                 page_refused(head(&error), &page)
             }
         },
@@ -281,11 +294,16 @@ pub async fn say(
 }
 
 /// Where the conversation behind a door is shown.
-fn page_of(door: &Door) -> String {
-    match door {
-        Door::Room(visitor) => format!("/rooms/{}", visitor.key.as_str()),
-        Door::Conversation { .. } => "/match".into(),
+async fn page_of(app: &App, door: &Door) -> Result<String> {
+    if let Door::Room(visitor) = door {
+        return Ok(format!("/rooms/{}", visitor.key.as_str()));
     }
+    let conversation = come_in(app, door).await?.conversation;
+    Ok(if conversation.kind == Kind::Thread {
+        format!("/threads/{}", conversation.id)
+    } else {
+        "/match".into()
+    })
 }
 
 /// `POST /rooms/{key}/read`: up to the last message, for those without scripts.

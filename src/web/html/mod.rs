@@ -7,6 +7,7 @@ mod composer;
 pub mod feeds;
 pub mod matches;
 pub mod messages;
+pub mod pairings;
 pub mod peeps;
 pub mod room_about;
 pub mod room_export;
@@ -14,6 +15,7 @@ pub mod rooms;
 pub mod sessions;
 pub mod settings;
 pub mod stream;
+pub mod threads;
 pub mod words;
 
 pub use card::{excerpt, fragment};

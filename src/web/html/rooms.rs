@@ -145,7 +145,7 @@ impl RoomPage {
     }
 
     fn flock(&self) -> String {
-        Flock { people: &self.here.people }.render().unwrap_or_default()
+        flock(&self.here)
     }
 
     fn here_now(&self) -> String {
@@ -178,16 +178,20 @@ impl Flock<'_> {
     }
 }
 
+/// The first of those who are here, rendered.
+pub(super) fn flock(here: &Here) -> String {
+    Flock { people: &here.people }.render().unwrap_or_default()
+}
+
 /// Who is here, as the socket tells it to our own pages.
 pub fn here_fragment(here: &Here) -> Bytes {
-    let flock = Flock { people: &here.people }.render().unwrap_or_default();
-    json!({ "event": "here", "conversation_id": here.conversation, "text": here_now(here), "html": flock })
+    json!({ "event": "here", "conversation_id": here.conversation, "text": here_now(here), "html": flock(here) })
         .to_string()
         .into()
 }
 
 /// "7 here, 2 as guests"
-fn here_now(here: &Here) -> String {
+pub(super) fn here_now(here: &Here) -> String {
     match (here.count, here.guests) {
         (1, 1) => "1 guest here".into(),
         (count, guests) if count == guests && count > 0 => format!("{count} guests here"),

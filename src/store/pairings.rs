@@ -1,0 +1,101 @@
+//! Weekly pairs: who takes part, and who was paired with whom.
+
+use crate::{
+    Result,
+    clock::Time,
+    db::Read,
+    events::Tx,
+    ids::{AccountId, ConversationId},
+    params, sql,
+};
+
+/// Takes part from now on. Twice is once.
+pub fn join(tx: &mut Tx<'_>, account: AccountId) -> Result<()> {
+    let now = tx.now();
+    tx.execute(
+        sql!("INSERT INTO weekly (account_id, joined_at) VALUES ($1, $2) ON CONFLICT DO NOTHING"),
+        params![account, now],
+    )?;
+    Ok(())
+}
+
+/// Takes part no more.
+pub fn leave(tx: &mut Tx<'_>, account: AccountId) -> Result<()> {
+    tx.execute(sql!("DELETE FROM weekly WHERE account_id = $1"), params![account]).map(drop)
+}
+
+/// Whether it takes part.
+pub fn takes_part(read: &Read<'_>, account: AccountId) -> Result<bool> {
+    read.one(sql!("SELECT EXISTS (SELECT 1 FROM weekly WHERE account_id = $1)"), params![account], |row| {
+        row.get(0)
+    })
+}
+
+/// Everyone who takes part.
+pub fn members(read: &Read<'_>) -> Result<Vec<AccountId>> {
+    read.all(sql!("SELECT account_id FROM weekly ORDER BY account_id"), params![], |row| row.get(0))
+}
+
+/// How many take part.
+pub fn count(read: &Read<'_>) -> Result<i64> {
+    read.one(sql!("SELECT COUNT(*) FROM weekly"), params![], |row| row.get(0))
+}
+
+/// Who of those who take part was paired with whom, and when last. The lower id is the first.
+pub fn history(read: &Read<'_>) -> Result<Vec<(AccountId, AccountId, Time)>> {
+    read.all(
+        sql!(
+            "SELECT p.one_id, p.other_id, p.paired_at FROM pairings p
+             JOIN weekly a ON a.account_id = p.one_id JOIN weekly b ON b.account_id = p.other_id"
+        ),
+        params![],
+        |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+    )
+}
+
+/// Notes that the two are paired now, in this conversation.
+pub fn pair(tx: &mut Tx<'_>, one: AccountId, other: AccountId, id: ConversationId) -> Result<()> {
+    let now = tx.now();
+    tx.execute(
+        sql!(
+            "INSERT INTO pairings (one_id, other_id, conversation_id, paired_at) VALUES ($1, $2, $3, $4)
+             ON CONFLICT (one_id, other_id) DO UPDATE SET
+                 conversation_id = excluded.conversation_id, paired_at = excluded.paired_at"
+        ),
+        params![one.min(other), one.max(other), id, now],
+    )?;
+    Ok(())
+}
+
+/// Those with whom the account was paired since, and where they talk.
+pub fn of(
+    read: &Read<'_>,
+    account: AccountId,
+    since: Time,
+) -> Result<Option<(ConversationId, Vec<AccountId>)>> {
+    let found: Vec<(ConversationId, AccountId)> = read.all(
+        sql!(
+            "SELECT conversation_id, CASE WHEN one_id = $1 THEN other_id ELSE one_id END FROM pairings
+             WHERE (one_id = $1 OR other_id = $1) AND paired_at >= $2 ORDER BY paired_at, one_id, other_id"
+        ),
+        params![account, since],
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )?;
+    let Some((id, _)) = found.last().copied() else { return Ok(None) };
+    let others = found.into_iter().filter(|(talk, _)| *talk == id).map(|(_, other)| other).collect();
+    Ok(Some((id, others)))
+}
+
+/// Takes the week that began then: true for whoever is the first to.
+pub fn take_week(tx: &mut Tx<'_>, monday: Time) -> Result<bool> {
+    let week = monday.ms().to_string();
+    let taken = tx.execute(
+        sql!(
+            "INSERT INTO instance (key, value) VALUES ('weekly', $1)
+             ON CONFLICT (key) DO UPDATE SET value = excluded.value
+             WHERE CAST(instance.value AS BIGINT) < CAST(excluded.value AS BIGINT)"
+        ),
+        params![&week],
+    )?;
+    Ok(taken == 1)
+}

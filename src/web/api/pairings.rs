@@ -1,0 +1,66 @@
+//! Weekly pairs: <docs/api.md> describes them.
+
+use std::sync::Arc;
+
+use axum::{Json, extract::State, http::StatusCode};
+use serde::Serialize;
+
+use super::{matches::is_on, messages::Account};
+use crate::{
+    Result,
+    app::App,
+    domain::{accounts::Member, pairings},
+    ids::ConversationId,
+    web::session::ClientAddr,
+};
+
+/// How one stands with the weekly pairs.
+#[derive(Serialize)]
+pub struct Weekly {
+    takes_part: bool,
+    members: i64,
+    next_at: String,
+    conversation_id: Option<ConversationId>,
+    partners: Vec<Account>,
+}
+
+/// `GET /api/v1/matches/weekly`
+pub async fn get(State(app): State<Arc<App>>, member: Member) -> Result<Json<Weekly>> {
+    is_on(&app)?;
+    let id = member.id();
+    let weekly = app.db.read(move |read| pairings::weekly(read, id)).await?;
+    let (conversation_id, others) = weekly.talk.unzip();
+    let partner = |one: &crate::store::accounts::Account| {
+        Account::new(one.id, one.kind, one.username.as_deref(), &one.name)
+    };
+    Ok(Json(Weekly {
+        takes_part: weekly.takes_part,
+        members: weekly.members,
+        next_at: weekly.next.rfc3339(),
+        conversation_id,
+        partners: others.unwrap_or_default().iter().map(partner).collect(),
+    }))
+}
+
+/// `PUT /api/v1/matches/weekly`: takes part from the next Monday on.
+pub async fn join(
+    State(app): State<Arc<App>>,
+    ClientAddr(from): ClientAddr,
+    member: Member,
+) -> Result<StatusCode> {
+    is_on(&app)?;
+    app.limits.write(from)?;
+    app.db.write(move |tx| member.join_weekly(tx)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// `DELETE /api/v1/matches/weekly`: takes part no more.
+pub async fn leave(
+    State(app): State<Arc<App>>,
+    ClientAddr(from): ClientAddr,
+    member: Member,
+) -> Result<StatusCode> {
+    app.limits.write(from)?;
+    app.db.write(move |tx| member.leave_weekly(tx)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,99 @@
+//! Weekly pairs.
+
+use std::{collections::BTreeSet, fs, time::Duration};
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::common::{Person, Talks, World, each, text, until};
+
+const WEEKLY: &str = "/api/v1/matches/weekly";
+const A_DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// With whom it is paired this week, once the pairs have been made.
+async fn paired(who: &Person, before: &Value) -> Value {
+    until("the pairs to be made", || async {
+        let weekly = who.fetches(WEEKLY).await.is(200).json();
+        let new = weekly["conversation_id"] != json!(null) && weekly["conversation_id"] != *before;
+        new.then_some(weekly)
+    })
+    .await
+}
+
+on_both! {
+    async fn each_monday_those_are_paired_who_have_not_met_for_longest(world: World) {
+        let members = world.members(["nell", "ify", "joerg"]).await;
+        world.member("ha").await; // does not take part
+        for member in &members {
+            member.does(Method::PUT, WEEKLY).await.is(204);
+        }
+        let [nell, ify, joerg] = &members;
+        joerg.does(Method::DELETE, WEEKLY).await.is(204);
+        let told = nell.fetches(WEEKLY).await.is(200).json();
+        assert_eq!((&told["takes_part"], &told["members"]), (&json!(true), &json!(2)));
+        assert_eq!(told["next_at"], "2026-11-23T00:00:00.000Z");
+        assert_eq!(told["conversation_id"], json!(null));
+        world.pass(3 * A_DAY);
+        let first = paired(nell, &json!(null)).await;
+        assert_eq!(each(&first["partners"], "username"), ["ify"]);
+        let path = format!("/api/v1/conversations/{}", text(&first["conversation_id"]));
+        let hello = json!({ "body": "Coffee on Thursday?" });
+        nell.calls(Method::POST, &format!("{path}/messages"), &hello).await.is(201);
+        let page = ify.opens(&format!("/threads/{}", text(&first["conversation_id"]))).await;
+        assert!(page.says("Coffee on Thursday?") && page.says("Nell Ashby"));
+        joerg.fetches(&format!("{path}/messages")).await.is(404);
+        joerg.gets(&format!("/threads/{}", text(&first["conversation_id"]))).await.is(404);
+        let outbox = world.home.data().join("outbox");
+        let mails = until("both to be written to", || async {
+            let files: Vec<_> = fs::read_dir(&outbox).expect("the outbox").flatten().collect();
+            let whole = |name: &str| name.ends_with(".eml") && !name.starts_with('.');
+            let read = |file: &fs::DirEntry| {
+                whole(&file.file_name().to_string_lossy()).then(|| fs::read_to_string(file.path()).expect("a mail"))
+            };
+            let mails: Vec<String> = files.iter().filter_map(read).collect();
+            (mails.len() == 2).then_some(mails)
+        })
+        .await;
+        let subjects: BTreeSet<_> =
+            mails.iter().filter_map(|mail| mail.lines().find(|line| line.starts_with("Subject: "))).collect();
+        let expected = ["Subject: This week: you and Ifeoma Okafor", "Subject: This week: you and Nell Ashby"];
+        assert_eq!(subjects, BTreeSet::from(expected));
+
+        joerg.does(Method::PUT, WEEKLY).await.is(204);
+        ify.does(Method::DELETE, WEEKLY).await.is(204);
+        world.pass(7 * A_DAY);
+        let second = paired(nell, &first["conversation_id"]).await;
+        assert_eq!(each(&second["partners"], "username"), ["joerg"], "somebody new");
+        ify.does(Method::PUT, WEEKLY).await.is(204);
+        world.pass(7 * A_DAY);
+        let third = paired(nell, &second["conversation_id"]).await;
+        let sizes = each(&third["partners"], "username").len();
+        assert_eq!(sizes, 2, "three make one group");
+    }
+
+    async fn only_members_take_part(world: World) {
+        let teo = world.guest("Teo").await;
+        teo.does(Method::PUT, WEEKLY).await.is(401);
+        world.stranger().gets(WEEKLY).await.is(401);
+        let nell = world.member("nell").await;
+        assert!(nell.opens("/match/weekly").await.says("Nobody takes part yet."));
+        let to = nell.posts("/match/weekly", &[]).await.is(303).location();
+        assert!(nell.opens(&to).await.says("Only you take part so far."));
+        nell.posts("/match/weekly/leave", &[]).await.is(303);
+        assert_eq!(nell.fetches(WEEKLY).await.json()["takes_part"], false);
+    }
+
+    async fn words_said_by_the_plain_form_lead_back_to_the_thread(world: World) {
+        let members = world.members(["nell", "ify"]).await;
+        for member in &members {
+            member.posts("/match/weekly", &[]).await.is(303);
+        }
+        world.pass(3 * A_DAY);
+        let id = text(&paired(&members[0], &json!(null)).await["conversation_id"]);
+        let action = format!("/conversations/{id}/messages");
+        let to = members[0].posts(&action, &[("body", "Hello")]).await.is(303).location();
+        assert_eq!(to, format!("/threads/{id}#m1"));
+        let refused = members[0].posts(&action, &[("body", "")]).await.is(422).page();
+        assert!(refused.says("Write something first.") && refused.says("Ifeoma Okafor"));
+    }
+}
