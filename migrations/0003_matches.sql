@@ -37,7 +37,8 @@ CREATE TABLE seekers (
 CREATE INDEX seekers_by_line ON seekers (pool, since, account_id) WHERE state = 'waiting';
 CREATE INDEX seekers_by_place ON seekers (pool, place) WHERE state = 'waiting';
 CREATE INDEX seekers_by_look_at ON seekers (look_at, account_id) WHERE state = 'waiting';
-CREATE INDEX seekers_held ON seekers (pool, since) WHERE held;
+CREATE INDEX seekers_held ON seekers (pool, since, account_id) WHERE held;
+CREATE INDEX seekers_in_groups ON seekers (conversation_id) WHERE pool = 'group' AND state = 'matched';
 CREATE INDEX seekers_by_alive_until ON seekers (alive_until) WHERE state <> 'ended';
 CREATE INDEX seekers_by_conversation ON seekers (conversation_id);
 

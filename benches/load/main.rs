@@ -5,6 +5,7 @@
 #![expect(clippy::expect_used, reason = "a benchmark that can't go on should say why and stop")]
 
 mod fanout;
+mod matching;
 mod posts_and_pages;
 mod process;
 
@@ -15,6 +16,7 @@ fn main() {
         Some("bare-server") => posts_and_pages::bare_server(&args[1]),
         Some("bare-loop") => fanout::bare_loop(&args[1]),
         Some("fanout") => fanout::run(&args[1..]),
+        Some("matching") => matching::run(&args[1..]),
         _ => posts_and_pages::run(&args),
     }
 }

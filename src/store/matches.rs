@@ -259,7 +259,7 @@ pub fn look_for_held(tx: &mut Tx<'_>, pool: Pool, limit: i64) -> Result<()> {
     tx.execute(
         sql!(
             "UPDATE seekers SET look_at = $1 WHERE account_id IN
-                 (SELECT account_id FROM seekers WHERE held AND pool = $2 AND state = 'waiting'
+                 (SELECT account_id FROM seekers WHERE held AND pool = $2
                   ORDER BY since, account_id LIMIT $3)"
         ),
         params![now, pool.as_str(), limit],
@@ -491,9 +491,9 @@ pub fn open_groups(read: &Read<'_>, most: i64, limit: i64) -> Result<Vec<Convers
     read.all(
         sql!(
             "SELECT c.id FROM conversations c
-             WHERE c.kind = 'match' AND c.deleted_at IS NULL AND c.size BETWEEN 2 AND $1
-               AND EXISTS (SELECT 1 FROM seekers s WHERE s.conversation_id = c.id AND s.state = 'matched'
-                           AND s.pool = 'group')
+             WHERE c.id IN (SELECT s.conversation_id FROM seekers s
+                            WHERE s.pool = 'group' AND s.state = 'matched')
+               AND c.deleted_at IS NULL AND c.size BETWEEN 2 AND $1
              ORDER BY c.id LIMIT $2"
         ),
         params![most - 1, limit],
