@@ -121,6 +121,38 @@ for (const colorScheme of ['light', 'dark']) {
         await expectNothingWrong(page, 'the room’s menu');
       });
 
+      test('axe finds nothing where strangers meet', async ({ page, visit, request }) => {
+        await page.goto('/session/new');
+        await page.getByLabel('Name').fill('Teo');
+        await page.getByRole('button', { name: 'Come in' }).click();
+        await page.goto('/match');
+        await expectNothingWrong(page, 'asking for a match');
+        await page.getByRole('button', { name: 'Find someone' }).click();
+        await expectNothingWrong(page, 'asking, refused');
+        await page.getByLabel('What do you like?').fill('bread, old bicycles');
+        await page.getByLabel('I am 18 or older').check();
+        await page.getByRole('button', { name: 'Find someone' }).click();
+        await expect(page.getByText('the first on the wire')).toBeVisible();
+        await expectNothingWrong(page, 'waiting');
+        await expectNoSidewaysScroll(page, 'waiting');
+        const session = await (await request.post('/api/v1/sessions', { data: { name: 'Ada' } })).json();
+        const headers = { authorization: `Bearer ${session.token}` };
+        await request.post('/api/v1/matches', { data: { adult: true, interests: ['bread', 'old bicycles'] }, headers });
+        await expect(page.getByRole('heading', { name: 'Stranger', exact: true })).toBeVisible();
+        await request.post('/api/v1/matches/current/reveal', { headers });
+        await expect(page.getByText('They would tell you their name')).toBeVisible();
+        await expectNothingWrong(page, 'a talk');
+        await expectNoSidewaysScroll(page, 'a talk');
+        await page.getByRole('button', { name: 'More: block, report, leave' }).click();
+        await expectNothingWrong(page, 'the menu of a talk');
+        await page.goto('/match/report');
+        await expectNothingWrong(page, 'reporting');
+        await request.delete('/api/v1/matches/current', { headers });
+        await page.goto('/match');
+        await expect(page.getByRole('heading', { name: 'They have gone' })).toBeVisible();
+        await expectNothingWrong(page, 'a talk that is over');
+      });
+
       test('axe finds nothing on a refused form and on an empty stream', async ({ page, visit }) => {
         const visitors = await visit();
         await visitors.goto('/');
