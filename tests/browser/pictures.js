@@ -14,12 +14,60 @@ async function room(page) {
   await page.locator('[data-here]', { hasText: 'here' }).waitFor();
 }
 
+/** Asks the API as a guest who has just come in. */
+async function guest(name) {
+  const ask = async (method, path, token, body) => {
+    const headers = { 'content-type': 'application/json', ...(token && { authorization: `Bearer ${token}` }) };
+    const response = await fetch(`${url}/api/v1${path}`, { method, headers, body: body && JSON.stringify(body) });
+    return response.status === 204 ? null : response.json();
+  };
+  const { token } = await ask('POST', '/sessions', null, { name });
+  return (method, path, body) => ask(method, path, token, body);
+}
+
+async function line(page) {
+  for (const likes of ['tides', 'moths', 'local gossip']) {
+    const other = await guest('Somebody');
+    await other('POST', '/matches', { adult: true, interests: [likes] });
+  }
+  await seek(page, 'bread, old bicycles');
+  await page.getByText('on the wire').waitFor();
+}
+
+async function seek(page, likes) {
+  await page.goto('/match');
+  if (await page.getByRole('button', { name: 'Next' }).isVisible()) return;
+  await page.getByLabel('What do you like?').fill(likes);
+  const adult = page.getByLabel('I am 18 or older');
+  if (await adult.isVisible()) await adult.check();
+  await page.getByRole('button', { name: 'Find someone' }).click();
+}
+
+async function talk(page) {
+  const other = await guest('Somebody');
+  await other('POST', '/matches', { adult: true, interests: ['bread', 'old bicycles'] });
+  await seek(page, 'bread, old bicycles');
+  await page.getByRole('button', { name: 'Next' }).waitFor();
+  await page.waitForFunction(() => customElements.get('chat-room'));
+  const { conversation_id: id } = await other('GET', '/matches/current');
+  const says = (body) => other('POST', `/conversations/${id}/messages`, { body });
+  await says('Hello, stranger. Important question first: crust or middle?');
+  for (const words of ['Crust.', 'The middle is just what holds it together.']) {
+    await page.getByLabel('Your message').fill(words);
+    await page.getByLabel('Your message').press('Enter');
+    await page.locator('.message:not(.sending) .words', { hasText: words }).waitFor();
+  }
+  await says('Then we can go on 🥖 Did you smell the shop this morning?');
+  await page.locator('.words', { hasText: 'Then we can go on' }).waitFor();
+}
+
 const pictures = [
   { name: 'stream-wide', viewport: wide },
   { name: 'stream-phone', viewport: phone },
   { name: 'room-wide', viewport: wide, prepare: room },
   { name: 'room-phone', viewport: phone, prepare: room },
-  { name: 'room-phone-dark', viewport: phone, colorScheme: 'dark', prepare: room },
+  { name: 'match-line-phone', viewport: phone, prepare: line },
+  { name: 'match-talk-phone-dark', viewport: phone, colorScheme: 'dark', prepare: talk },
 ];
 
 const browser = await chromium.launch(launchOptions);
