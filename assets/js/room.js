@@ -105,7 +105,7 @@ class ChatRoom extends HTMLElement {
   }
 
   // Something about the match: who is away, what is offered, and when it is over.
-  #matched({ event, match, html }) {
+  #matched({ match, html }) {
     const talk = match?.talk;
     if (!talk || match.conversation_id !== this.dataset.id) return location.reload();
     const away = talk.partners.filter((partner) => !partner.here).length;
@@ -115,9 +115,13 @@ class ChatRoom extends HTMLElement {
     status.textContent = away === 0 ? (one ? "here" : `${talk.partners.length + 1} here`) : one ? "reconnecting…" : `${away} reconnecting…`;
     this.querySelector("[data-offers]").innerHTML = html;
     const attach = this.querySelector("[data-attach]");
-    const named = talk.revealed && one && talk.partners[0].account.name !== this.dataset.name;
-    // What the page can do is otherwise now: it is drawn anew, with what one was writing.
-    if (event !== "subscribed" && (named || (talk.pictures && !attach.hasAttribute("data-may")))) location.reload();
+    const everyone = talk.partners.map((partner) => partner.account.id).join(" ");
+    const otherwise =
+      everyone !== this.dataset.everyone ||
+      talk.revealed !== this.hasAttribute("data-revealed") ||
+      (talk.pictures && !attach.hasAttribute("data-may"));
+    // Who is in it, or what the page can do: it is drawn anew, with what one was writing.
+    if (otherwise) location.reload();
   }
 
   // The room has another name, another link, or is locked or no longer.

@@ -202,6 +202,9 @@ pub fn welcome(tx: &mut Tx<'_>, name: &Name) -> Result<Account> {
             format!("{} is a member here. If that’s you, log in; if not, choose another name.", member.name),
         ));
     }
+    if name.as_str().nfkc().any(|c| c == '@') {
+        return Err(Error::invalid("name", "Only members have an @ in front of a name. Leave it out."));
+    }
     let id = store::accounts::insert_nameless(tx, Kind::Guest, name.as_str(), &skeleton)?;
     store::accounts::by_id(tx, id)
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::rooms::Visitor;
+use super::{matches, messages::Draft, rooms::Visitor};
 use crate::{
     Error, Result,
     clock::Time,
@@ -11,9 +11,10 @@ use crate::{
     ids::{AccountId, AttachmentId, ConversationId},
     store::{
         self,
-        accounts::{Account, Kind},
-        conversations::{Conversation, Seat},
+        accounts::{self, Account},
+        conversations::{Conversation, Kind, Seat},
         jobs::Work,
+        messages::Message,
     },
 };
 
@@ -74,6 +75,16 @@ impl Door {
         }
     }
 
+    /// Comes in, and says something. In a match that is a sign of life.
+    pub fn say(&self, tx: &mut Tx<'_>, draft: &Draft) -> Result<Message> {
+        let participant = self.enter(tx)?;
+        let message = participant.say(tx, draft)?;
+        if participant.conversation.kind == Kind::Match {
+            matches::asks(tx, self.account().id)?;
+        }
+        Ok(message)
+    }
+
     /// Comes in, where one isn't yet.
     pub fn enter(&self, tx: &mut Tx<'_>) -> Result<Participant> {
         match self {
@@ -106,7 +117,7 @@ impl Participant {
         Somebody {
             id: self.account.id,
             name: self.name().to_owned(),
-            guest: self.account.kind == Kind::Guest,
+            guest: self.account.kind == accounts::Kind::Guest,
         }
     }
 

@@ -241,7 +241,7 @@ pub fn mask(read: &Read<'_>, id: ConversationId, account: AccountId) -> Result<O
             "SELECT ",
             accounts::COLUMNS,
             " FROM accounts a JOIN participants p ON p.account_id = a.id
-             WHERE a.mask_of = $1 AND p.conversation_id = $2"
+             WHERE a.mask_of = $1 AND p.conversation_id = $2 AND p.left_at IS NULL"
         ),
         params![account, id],
         accounts::from_row,
@@ -255,6 +255,8 @@ pub struct Masked {
     pub conversation: ConversationId,
     /// The mask.
     pub mask: AccountId,
+    /// What the mask is called.
+    pub name: String,
     /// Who it is.
     pub account: AccountId,
     /// Where it came in from, as a keyed hash.
@@ -267,7 +269,7 @@ pub struct Masked {
 pub fn masks(read: &Read<'_>, id: ConversationId) -> Result<Vec<Masked>> {
     read.all(
         sql!(
-            "SELECT p.account_id, b.id, COALESCE(p.place, ''), b.kind = 'guest'
+            "SELECT p.account_id, a.name, b.id, COALESCE(p.place, ''), b.kind = 'guest'
              FROM participants p JOIN accounts a ON a.id = p.account_id JOIN accounts b ON b.id = a.mask_of
              WHERE p.conversation_id = $1 ORDER BY p.account_id"
         ),
@@ -276,9 +278,10 @@ pub fn masks(read: &Read<'_>, id: ConversationId) -> Result<Vec<Masked>> {
             Ok(Masked {
                 conversation: id,
                 mask: row.get(0)?,
-                account: row.get(1)?,
-                place: row.get(2)?,
-                guest: row.get(3)?,
+                name: row.get(1)?,
+                account: row.get(2)?,
+                place: row.get(3)?,
+                guest: row.get(4)?,
             })
         },
     )

@@ -284,9 +284,8 @@ fn clear_wishes(tx: &mut Tx<'_>, account: AccountId) -> Result<()> {
 }
 
 /// For each of the seeker's wishes, the largest first, who has waited longest with the same one: somebody
-/// else, who has a language in common and is not kept apart from it. From another place, and not met
-/// lately, unless `whoever` will do.
-pub fn partners(read: &Read<'_>, seeker: &Seeker, whoever: bool) -> Result<Vec<AccountId>> {
+/// else, from another place and not met lately, who has a language in common and is not kept apart from it.
+pub fn partners(read: &Read<'_>, seeker: &Seeker) -> Result<Vec<AccountId>> {
     let me = seeker.somebody();
     let found: Vec<Option<AccountId>> = read.all(
         sql!(
@@ -296,15 +295,15 @@ pub fn partners(read: &Read<'_>, seeker: &Seeker, whoever: bool) -> Result<Vec<A
                        AND NOT EXISTS (SELECT 1 FROM blocks b WHERE b.one IN ($2, $3)
                                        AND b.other IN ('a' || t.account_id,
                                                        CASE WHEN s.guest THEN 'p' || s.place ELSE '' END))
-                       AND ($4 OR (s.place <> $5
-                                   AND NOT EXISTS (SELECT 1 FROM meetings e WHERE e.account_id = m.account_id
-                                                   AND e.partner_id = t.account_id)
-                                   AND NOT EXISTS (SELECT 1 FROM meetings e WHERE e.account_id = t.account_id
-                                                   AND e.partner_id = m.account_id)))
+                       AND s.place <> $4
+                       AND NOT EXISTS (SELECT 1 FROM meetings e WHERE e.account_id = m.account_id
+                                       AND e.partner_id = t.account_id)
+                       AND NOT EXISTS (SELECT 1 FROM meetings e WHERE e.account_id = t.account_id
+                                       AND e.partner_id = m.account_id)
                      ORDER BY t.since, t.account_id LIMIT 1)
-             FROM wishes m WHERE m.account_id = $6 ORDER BY m.weight DESC, m.wish"
+             FROM wishes m WHERE m.account_id = $5 ORDER BY m.weight DESC, m.wish"
         ),
-        params![&seeker.language, &me.account, &me.place, whoever, &seeker.place, seeker.account],
+        params![&seeker.language, &me.account, &me.place, &seeker.place, seeker.account],
         |row| row.get(0),
     )?;
     Ok(found.into_iter().flatten().collect())

@@ -91,7 +91,7 @@ test('two who both want to know are told, and pictures come when both agree', as
   await expect(teos.getByText('They would tell you their name, if you tell yours.')).toBeVisible();
   await teos.getByRole('button', { name: 'Me too' }).click();
   await expect(teos.getByRole('heading', { name: `${nell.name} (@${nell.username})` })).toBeVisible();
-  await expect(nells.getByRole('heading', { name: 'Teo' })).toBeVisible();
+  await expect(nells.getByRole('heading', { name: 'Teo (guest)' })).toBeVisible();
 
   await expect(nells.getByRole('button', { name: 'Attach a file' })).toBeHidden();
   await does(nells, 'Agree to pictures');
@@ -161,6 +161,6 @@ test.describe('without scripts', () => {
     await teos.getByRole('button', { name: 'Send' }).click();
     await expect(teos.locator('.message .words')).toHaveText('Hello there');
     await teos.getByRole('button', { name: 'Leave', exact: true }).click();
-    await expect(teos.getByRole('heading', { name: 'You left' })).toBeVisible();
+    await expect(teos.getByRole('heading', { name: 'The talk is over' })).toBeVisible();
   });
 });

@@ -126,6 +126,10 @@ on_both! {
             let page = world.stranger().posts("/session/new", &[("name", name)]).await.is(422).page();
             assert!(page.complaint("name").is_some(), "{name}");
         }
+        for name in ["Nell Ashby (@nell)", "Teo @home", "＠teo"] {
+            let why = asks_to_be_called(&world.stranger(), name).await.is(422).problem();
+            assert_eq!(why, "Only members have an @ in front of a name. Leave it out.", "{name}");
+        }
         for name in ["Nelly", "Nell Quince", "Ella", "Teo"] {
             asks_to_be_called(&world.stranger(), name).await.is(201);
         }

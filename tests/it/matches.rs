@@ -108,6 +108,7 @@ on_both! {
         for (wish, field) in [
             (json!({ "interests": ["a", "b", "c", "d", "e", "f"] }), "interests"),
             (json!({ "interests": ["n".repeat(25)] }), "interests"),
+            (json!({ "interests": ["\u{FDFA}".repeat(24)] }), "interests"),
             (json!({ "language": "xx" }), "language"),
             (json!({ "shows_name": true }), "shows_name"),
         ] {
@@ -183,7 +184,7 @@ on_both! {
         assert_eq!(offered["match"]["talk"]["partners"][0]["reveals"], true);
         assert_eq!(offered["match"]["talk"]["partners"][0]["account"]["name"], "Stranger", "not before both do");
         does(&teo, "reveal", &json!({})).await.is(204);
-        assert_eq!(hears(&mut teos, "changed").await["match"]["talk"]["partners"][0]["account"]["name"], "Ada");
+        assert_eq!(hears(&mut teos, "changed").await["match"]["talk"]["partners"][0]["account"]["name"], "Ada (guest)");
         drop(adas);
         hears(&mut teos, "reconnecting").await;
         world.pass(Duration::from_secs(31));
@@ -298,6 +299,69 @@ on_both! {
         block.is(422);
         guests[3].does(Method::DELETE, CURRENT).await.is(204);
         assert_eq!(current(&guests[2]).await["state"], "ended");
+    }
+
+    async fn whoever_leaves_a_group_does_not_come_back_into_it(world: World) {
+        let guests = world.guests(["Ada", "Bo", "Cy", "Dee"]).await;
+        for guest in &guests[..3] {
+            seeks(guest, &json!({ "group": true })).await.is(201);
+        }
+        let talk = is_in_state(&guests[0], "matched").await;
+        is_in_state(&guests[2], "matched").await;
+        does(&guests[2], "next", &json!({})).await.is(200);
+        world.pass(Duration::from_secs(25));
+        for guest in &guests[..3] {
+            current(guest).await;
+        }
+        assert_eq!(current(&guests[2]).await["state"], "waiting", "not into the group that it left");
+        // What two have agreed to is not for whoever comes later.
+        for guest in &guests[..2] {
+            does(guest, "reveal", &json!({})).await.is(204);
+        }
+        assert_eq!(current(&guests[0]).await["talk"]["partners"][0]["account"]["name"], "Bo (guest)");
+        seeks(&guests[3], &json!({ "group": true })).await.is(201);
+        world.pass(Duration::from_secs(1));
+        assert_eq!(current(&guests[3]).await["state"], "waiting");
+        assert_eq!(current(&guests[0]).await["conversation_id"], talk["conversation_id"]);
+    }
+
+    async fn when_the_only_one_leaves_who_did_not_agree_the_others_have_agreed(world: World) {
+        let guests = world.guests(["Ada", "Bo", "Cy"]).await;
+        for guest in &guests {
+            seeks(guest, &json!({ "group": true })).await.is(201);
+        }
+        is_in_state(&guests[0], "matched").await;
+        for guest in &guests[..2] {
+            does(guest, "reveal", &json!({})).await.is(204);
+            does(guest, "pictures", &json!({})).await.is(204);
+        }
+        assert_eq!(current(&guests[0]).await["talk"]["revealed"], false);
+        guests[2].does(Method::DELETE, CURRENT).await.is(204);
+        let talk = current(&guests[0]).await["talk"].clone();
+        assert_eq!((&talk["revealed"], &talk["pictures"]), (&json!(true), &json!(true)));
+        assert_eq!(talk["partners"][0]["account"]["name"], "Bo (guest)");
+        let gone = does(&guests[2], "report", &json!({ "reason": "spam" })).await.is(422).json();
+        assert_eq!(gone["faults"][0]["field"], "account_id", "which of them");
+        let partner = text(&talk["partners"][0]["account"]["id"]);
+        let report = json!({ "reason": "spam", "account_id": partner });
+        does(&guests[2], "report", &report).await.is(204);
+    }
+
+    async fn whoever_blocks_is_not_made_to_wait_for_it(world: World) {
+        let teo = world.guest_from("192.0.2.1", "Teo").await;
+        for n in 0..5 {
+            let other = world.guest_from("192.0.2.2", &format!("Guest {n}")).await;
+            seeks(&other, &json!({})).await.is(201);
+            seeks(&teo, &json!({})).await.is(201);
+            is_in_state(&teo, "matched").await;
+            does(&teo, "block", &json!({ "account_id": null })).await.is(204);
+            other.does(Method::DELETE, CURRENT).await.is(204);
+            world.counts("SELECT COUNT(*) FROM blocks").await;
+            // A guest of that address would be kept apart from now on: that is not what this is about.
+            world.app().db.write(|tx| tx.execute("DELETE FROM blocks", &[]).map(drop)).await.expect("forgotten");
+        }
+        let now = seeks(&teo, &json!({})).await.is(201).json();
+        assert_eq!(now["waiting"]["since"], "2026-11-20T12:00:00.000Z", "at once");
     }
 
     async fn a_talk_outlives_the_server_that_began_it(mut world: World) {

@@ -145,6 +145,9 @@ on_both! {
         let [owner, teo] = world.guests(["Oskar", "Teo"]).await;
         let room = owner.makes_room("Slipway").await;
         let mut teos = listens_in(&world, &teo, &room).await;
+        for speaker in &speakers {
+            speaker.opens_link(&room).await.is(200); // before nobody new comes in from where Teo is
+        }
         let speak = speakers.map(|guest| {
             let room = room.clone();
             tokio::spawn(async move {

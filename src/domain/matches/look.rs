@@ -13,7 +13,7 @@ use crate::{
     clock::Time,
     db::Read,
     events::Tx,
-    ids::ConversationId,
+    ids::{AccountId, ConversationId},
     store::{
         self,
         conversations::Entrance,
@@ -139,7 +139,7 @@ fn subsets<'a>(tags: &[&'a str]) -> Vec<Vec<&'a str>> {
 
 fn look_for_one(tx: &mut Tx<'_>, seeker: &Seeker) -> Result<Found> {
     let mut found = Found::Nobody;
-    for account in store::matches::partners(tx, seeker, false)? {
+    for account in store::matches::partners(tx, seeker)? {
         match store::matches::hold(tx, account)? {
             Some(partner) => {
                 bring_together(tx, &[seeker, &partner])?;
@@ -148,15 +148,20 @@ fn look_for_one(tx: &mut Tx<'_>, seeker: &Seeker) -> Result<Found> {
             None => found = Found::Taken,
         }
     }
-    for account in store::matches::partners(tx, seeker, true)? {
+    // From the same place, or met lately: only if nobody else waits for either of them.
+    let alone = !store::matches::others_wait(tx, seeker, seeker.account)?;
+    for account in second_choices(tx, seeker)? {
         let Some(partner) = store::matches::hold(tx, account)? else {
             found = Found::Taken;
             continue;
         };
-        // From the same place, or met lately: only if nobody else waits for either of them.
-        let others = store::matches::others_wait(tx, seeker, partner.account)?
-            || store::matches::others_wait(tx, &partner, seeker.account)?;
-        if !others {
+        if !get_along(tx, seeker, &partner)? {
+            continue;
+        }
+        if !alone {
+            return Ok(Found::Held);
+        }
+        if !store::matches::others_wait(tx, &partner, seeker.account)? {
             bring_together(tx, &[seeker, &partner])?;
             return Ok(Found::Matched);
         }
@@ -165,6 +170,19 @@ fn look_for_one(tx: &mut Tx<'_>, seeker: &Seeker) -> Result<Found> {
         }
     }
     Ok(found)
+}
+
+/// Whoever has waited longest with one of the seeker's wishes, the largest wish first; each once.
+fn second_choices(read: &Read<'_>, seeker: &Seeker) -> Result<Vec<AccountId>> {
+    let mut choices = Vec::new();
+    for wish in store::matches::wishes(read, seeker.account)? {
+        for account in store::matches::with_wish(read, seeker.pool, &wish, CANDIDATES)? {
+            if account != seeker.account && !choices.contains(&account) {
+                choices.push(account);
+            }
+        }
+    }
+    Ok(choices)
 }
 
 fn look_for_few(tx: &mut Tx<'_>, seeker: &Seeker) -> Result<Found> {
@@ -230,9 +248,14 @@ fn joins(tx: &mut Tx<'_>, seeker: &Seeker, id: ConversationId) -> Result<bool> {
         return Ok(false);
     }
     for one in &inside {
-        if !get_along(tx, one, seeker)? {
+        // What some have agreed to among themselves is not for whoever comes later.
+        if one.reveals || one.pictures || !get_along(tx, one, seeker)? {
             return Ok(false);
         }
+    }
+    // Whoever left a group does not come back into it.
+    if store::conversations::masks(tx, id)?.iter().any(|one| one.account == seeker.account) {
+        return Ok(false);
     }
     let everyone: Vec<&Seeker> = inside.iter().chain([seeker]).collect();
     seat(tx, id, seeker, &everyone)?;

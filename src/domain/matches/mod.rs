@@ -16,7 +16,7 @@ use std::time::Duration;
 pub use self::{
     look::{WIDENS, look, next_look},
     search::{Interests, Language, Search, tags},
-    talk::{Complaint, REASONS, allow_pictures, block, leave, next, report, reveal},
+    talk::{Complaint, REASONS, allow_pictures, block, leave, next, others, report, reveal},
 };
 use super::conversations;
 use crate::{
@@ -45,8 +45,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// How long a talk that is over is kept for reports: then nothing is left of it.
 const KEPT: Duration = Duration::from_secs(3600);
 
-/// Those who are looked for anew when somebody has gone for whom they had to wait.
-const LOOKED_FOR_ANEW: i64 = 2;
+/// Those who are looked for anew when somebody has gone for whom they had to wait: all of them, unless a
+/// whole town sits behind one address.
+const LOOKED_FOR_ANEW: i64 = 100;
 
 /// Begins to wait. `adult` is what the account says now; it has to be said once.
 pub fn seek(tx: &mut Tx<'_>, account: &Account, place: &str, search: &Search, adult: bool) -> Result<()> {

@@ -10,6 +10,9 @@ use crate::{
 /// Interests that one may name.
 const INTERESTS: usize = 5;
 
+/// How long one may be.
+const LENGTH: usize = 24;
+
 /// The wish of whoever accepts anyone.
 pub(super) const ANYONE_AT_ALL: &str = "*";
 
@@ -20,12 +23,13 @@ pub struct Interests(BTreeSet<String>);
 impl Interests {
     /// Takes tags of 1 to 24 characters each; twice is once, in whatever case.
     pub fn parse<'a>(raw: impl IntoIterator<Item = &'a str>) -> Result<Self> {
-        let rules = Rules { field: "interests", limit: 24, lines: false, empty: "" };
+        let rules = Rules { field: "interests", limit: LENGTH, lines: false, empty: "" };
         let mut tags = BTreeSet::new();
         for tag in raw.into_iter().filter(|tag| !tag.trim().is_empty()) {
             let folded = text::folded(&text::clean(tag.trim().trim_start_matches('#'), rules)?);
             let tag = folded.split_whitespace().collect::<Vec<_>>().join(" ");
-            if tag.is_empty() || tag == ANYONE_AT_ALL {
+            // Some characters grow when they are folded.
+            if tag.is_empty() || tag == ANYONE_AT_ALL || tag.chars().count() > 2 * LENGTH {
                 return Err(Error::invalid("interests", "An interest is a word or two."));
             }
             tags.insert(tag);
@@ -34,6 +38,11 @@ impl Interests {
             return Err(Error::invalid("interests", "Five interests at most. The best ones."));
         }
         Ok(Interests(tags))
+    }
+
+    /// Those that were kept.
+    pub(super) fn of(kept: &str) -> Self {
+        Interests(tags(kept).into_iter().map(Into::into).collect())
     }
 
     /// As they are kept: a line each.
@@ -123,7 +132,10 @@ mod tests {
     fn interests_are_compared_without_regard_to_case_and_accents() {
         let interests = Interests::parse(["Bread", " #bread", "Old  bicycles", "Café"]).expect("three");
         assert_eq!(interests.kept(), "bread\ncafe\nold bicycles");
-        for refused in [vec!["a\nb"], vec!["*"], vec!["#"], vec!["a", "b", "c", "d", "e", "f"]] {
+        let grown = "\u{FDFA}".repeat(24);
+        for refused in
+            [vec![grown.as_str()], vec!["a\nb"], vec!["*"], vec!["#"], vec!["a", "b", "c", "d", "e", "f"]]
+        {
             assert!(Interests::parse(refused.clone()).is_err(), "{refused:?}");
         }
         assert_eq!(Interests::parse(["", " "]).expect("none").kept(), "");

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::{
     KEPT, leave_line,
-    search::{Interests, Language, Search, tags},
+    search::{Interests, Language, Search},
     seek, tell,
 };
 use crate::{
@@ -61,7 +61,10 @@ impl InTalk {
     /// Takes someone out. Fewer than two are no talk.
     fn leave(&self, tx: &mut Tx<'_>) -> Result<()> {
         let skipped = tx.now().since(self.seeker.changed_at) < SKIPPED;
-        let skips = if skipped { self.seeker.skips + 1 } else { 0 };
+        self.go(tx, if skipped { self.seeker.skips + 1 } else { 0 })
+    }
+
+    fn go(&self, tx: &mut Tx<'_>, skips: i64) -> Result<()> {
         store::matches::set_ended(tx, self.seeker.account, skips, true)?;
         tell(tx, self.seeker.account);
         let others: Vec<_> = self.everyone.iter().filter(|one| one.account != self.seeker.account).collect();
@@ -69,6 +72,8 @@ impl InTalk {
             if let Some(mask) = self.seeker.mask {
                 conversations::take_out(tx, self.id, mask, None)?;
             }
+            // Perhaps it was the only one who had not agreed.
+            self.agree(tx, &others)?;
         } else {
             for other in &others {
                 let skips = if tx.now().since(other.changed_at) < SKIPPED { other.skips } else { 0 };
@@ -82,6 +87,36 @@ impl InTalk {
         for other in others {
             tell(tx, other.account);
         }
+        Ok(())
+    }
+}
+
+impl InTalk {
+    /// Does what these have agreed to, if all of them have: tells who they are, lets pictures through.
+    fn agree(&self, tx: &mut Tx<'_>, everyone: &[&Seeker]) -> Result<()> {
+        if everyone.iter().all(|one| one.pictures) {
+            store::conversations::allow_files(tx, self.id)?;
+        }
+        if !everyone.iter().all(|one| one.reveals) {
+            return Ok(());
+        }
+        for one in everyone {
+            let (Some(mask), shown) = (one.mask, store::accounts::by_id(tx, one.account)?) else { continue };
+            let name = match &shown.username {
+                Some(username) => format!("{} (@{username})", shown.name),
+                None => format!("{} (guest)", shown.name),
+            };
+            store::accounts::rename_mask(tx, mask, &name)?;
+        }
+        Ok(())
+    }
+
+    /// As it is after something was noted of the one who acts.
+    fn anew(&self, tx: &mut Tx<'_>) -> Result<()> {
+        let everyone = store::matches::in_talk(tx, self.id)?;
+        let everyone: Vec<&Seeker> = everyone.iter().filter(|one| one.state == State::Matched).collect();
+        self.agree(tx, &everyone)?;
+        everyone.iter().for_each(|one| tell(tx, one.account));
         Ok(())
     }
 }
@@ -114,7 +149,7 @@ pub fn next(tx: &mut Tx<'_>, account: &Account, place: &str) -> Result<()> {
         return Ok(());
     }
     let search = Search {
-        interests: Interests::parse(tags(&seeker.interests))?,
+        interests: Interests::of(&seeker.interests),
         language: Language::kept(&seeker.language),
         group: seeker.pool == Pool::Group,
         shows_name: seeker.shows_name && account.username.is_some(),
@@ -126,37 +161,21 @@ pub fn next(tx: &mut Tx<'_>, account: &Account, place: &str) -> Result<()> {
 pub fn reveal(tx: &mut Tx<'_>, account: AccountId) -> Result<()> {
     let talk = InTalk::take(tx, account)?.ok_or(Error::NotFound)?;
     store::matches::set_reveals(tx, account)?;
-    if talk.everyone.iter().all(|one| one.reveals || one.account == account) {
-        for one in &talk.everyone {
-            let (Some(mask), shown) = (one.mask, store::accounts::by_id(tx, one.account)?) else { continue };
-            let name = match &shown.username {
-                Some(username) => format!("{} (@{username})", shown.name),
-                None => shown.name,
-            };
-            store::accounts::rename_mask(tx, mask, &name)?;
-        }
-    }
-    talk.everyone.iter().for_each(|one| tell(tx, one.account));
-    Ok(())
+    talk.anew(tx)
 }
 
 /// Agrees to pictures. When everyone in the talk does, they can be sent.
 pub fn allow_pictures(tx: &mut Tx<'_>, account: AccountId) -> Result<()> {
     let talk = InTalk::take(tx, account)?.ok_or(Error::NotFound)?;
     store::matches::set_pictures(tx, account)?;
-    if talk.everyone.iter().all(|one| one.pictures || one.account == account) {
-        store::conversations::allow_files(tx, talk.id)?;
-    }
-    talk.everyone.iter().for_each(|one| tell(tx, one.account));
-    Ok(())
+    talk.anew(tx)
 }
 
 /// Whom something is to be done about: the one with this mask in the talk that the account is in, or was
 /// in last; the only other one where no mask is named.
 fn other(read: &Read<'_>, account: AccountId, mask: Option<AccountId>) -> Result<Masked> {
-    let me = store::matches::of(read, account)?.ok_or(Error::NotFound)?;
-    let mut others = store::conversations::masks(read, me.conversation.ok_or(Error::NotFound)?)?;
-    others.retain(|one| one.account != account && mask.is_none_or(|mask| mask == one.mask));
+    let mut others = others(read, account)?;
+    others.retain(|one| mask.is_none_or(|mask| mask == one.mask));
     match others.len() {
         1 => others.pop().ok_or(Error::NotFound),
         0 => Err(Error::NotFound),
@@ -177,9 +196,19 @@ pub fn block(tx: &mut Tx<'_>, account: AccountId, mask: Option<AccountId>) -> Re
         &Side { account: them.account, place: &them.place, guest: them.guest },
     )?;
     match talk {
-        Some(talk) => talk.leave(tx),
+        // Whoever defends itself is not made to wait for it.
+        Some(talk) => talk.go(tx, talk.seeker.skips),
         None => Ok(()),
     }
+}
+
+/// Who else is or was in the talk that the account is in, or was in last: their masks, and what those are
+/// called.
+pub fn others(read: &Read<'_>, account: AccountId) -> Result<Vec<Masked>> {
+    let me = store::matches::of(read, account)?.ok_or(Error::NotFound)?;
+    let mut others = store::conversations::masks(read, me.conversation.ok_or(Error::NotFound)?)?;
+    others.retain(|one| one.account != account);
+    Ok(others)
 }
 
 /// Why somebody is reported.

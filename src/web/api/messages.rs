@@ -223,7 +223,7 @@ pub async fn say(
         attachments: posted.attachments,
         idempotency_key: key,
     };
-    let said = app.db.write(move |tx| door.enter(tx)?.say(tx, &draft)).await?;
+    let said = app.db.write(move |tx| door.say(tx, &draft)).await?;
     let message = Message::new(&said, app.config.base_url.as_str());
     let mut response = (StatusCode::CREATED, Json(message)).into_response();
     if let Some(allowance) = allowance {

@@ -14,6 +14,7 @@ use super::{
     accounts::is_note,
     chat::{Chat, Stretch},
     fault,
+    match_line::Line,
     messages::{Row, SayForm},
     note, page, page_refused,
 };
@@ -23,16 +24,17 @@ use crate::{
     clock::Time,
     domain::{
         conversations::Door,
-        matches::{self, Complaint, Current, Interests, Language, REASONS, Search, WIDENS},
+        matches::{self, Complaint, Current, Interests, Language, REASONS, Search},
     },
     ids::AccountId,
     store::{
         self,
         accounts::Account,
+        conversations::Masked,
         matches::{Pool, Seeker, State as Stage},
     },
     web::{
-        api, assets,
+        api,
         respond::{Input, head},
         session::{ClientAddr, Viewer, come_in, place},
     },
@@ -124,133 +126,6 @@ struct WaitingPage {
     line: String,
 }
 
-/// The line, and how the search widens: in the page, and by the socket.
-#[derive(Template)]
-#[template(path = "match_line.html")]
-struct Line<'a> {
-    current: &'a Current,
-    now: Time,
-}
-
-struct Bird {
-    x: i64,
-    y: f64,
-    mine: bool,
-}
-
-struct Step {
-    who: String,
-    how: String,
-    done: bool,
-    now: bool,
-    /// When it ends, for the page's script to count down to.
-    until: Option<Time>,
-}
-
-impl Line<'_> {
-    fn assets(&self) -> &'static str {
-        &assets::VERSION
-    }
-
-    /// Five at most, with the viewer in its place among them.
-    fn birds(&self) -> Vec<Bird> {
-        let (before, count) = self.current.line;
-        let shown = count.clamp(1, 5);
-        let mine = before.min(shown - 1);
-        let left = 200 - shown * 26;
-        // They sit on the wire, which sags.
-        let bird = |at: i64| {
-            let x = left + at * 52;
-            let along = (x as f64 + 24.0 + 200.0) / 800.0;
-            let wire = 44.0 + 144.0 * along * (1.0 - along);
-            Bird { x, y: (wire - 38.0).round(), mine: at == mine }
-        };
-        // The first is at the right: that is where they look.
-        (0..shown)
-            .map(|at| bird(shown - 1 - at))
-            .map(|bird| Bird { mine: false, ..bird })
-            .enumerate()
-            .map(|(at, bird)| Bird { mine: at as i64 == mine, ..bird })
-            .collect()
-    }
-
-    fn birds_say(&self) -> String {
-        let (before, count) = self.current.line;
-        format!("{count} waiting; {before} in front of you")
-    }
-
-    fn place(&self) -> String {
-        let (before, count) = self.current.line;
-        let starts = self.current.seeker.since;
-        if starts > self.now {
-            let wait = crate::error::in_words(starts.since(self.now));
-            return format!("A breath first: you go on in {wait}.");
-        }
-        let few = self.current.seeker.pool == Pool::Group;
-        match (before, count) {
-            (_, ..=1) => "You’re <strong>the first</strong> on the wire. Someone will come.".into(),
-            (0, n) if few => format!("You’re <strong>first</strong> of {n} on the wire. Three make a group."),
-            (0, n) => format!("You’re <strong>first</strong> of {n} on the wire."),
-            (before, n) => format!("You’re <strong>{}</strong> of {n} on the wire.", ordinal(before + 1)),
-        }
-    }
-
-    fn steps(&self) -> Vec<Step> {
-        let seeker = &self.current.seeker;
-        let tags = matches::tags(&seeker.interests);
-        let stage = usize::try_from(seeker.stage).unwrap_or_default();
-        let mut whom = Vec::new();
-        if let [one] = tags[..] {
-            whom.push((0..2, format!("Likes {one}")));
-        } else if !tags.is_empty() {
-            whom.push((0..1, format!("Likes {}", listed(&tags, "and"))));
-            whom.push((1..2, format!("Likes {}", listed(&tags, "or"))));
-        }
-        whom.push((2..3, "Anyone who is about".into()));
-        let steps = whom.into_iter().map(|(stages, who)| {
-            let (done, now) = (stages.end <= stage, stages.contains(&stage));
-            let until = (now && stages.end < 3).then(|| seeker.since + WIDENS * stages.end as u32);
-            let how = match until {
-                _ if done => "Nobody just now".into(),
-                Some(until) if until > self.now => {
-                    format!("Looking, {} more", crate::error::in_words(until.since(self.now)))
-                }
-                _ if now => "Looking".into(),
-                _ => "Then this".to_owned(),
-            };
-            Step { who, how, done, now, until }
-        });
-        steps.collect()
-    }
-}
-
-/// "bread and moths", "bread, moths or tides"
-fn listed(tags: &[&str], last: &str) -> String {
-    match tags {
-        [] => String::new(),
-        [one] => (*one).into(),
-        [first @ .., end] => format!("{} {last} {end}", first.join(", ")),
-    }
-}
-
-fn ordinal(n: i64) -> String {
-    match n {
-        2 => "second".into(),
-        3 => "third".into(),
-        4 => "fourth".into(),
-        5 => "fifth".into(),
-        n => {
-            let ending = match (n % 10, n % 100) {
-                (1, not) if not != 11 => "st",
-                (2, not) if not != 12 => "nd",
-                (3, not) if not != 13 => "rd",
-                _ => "th",
-            };
-            format!("{n}{ending}")
-        }
-    }
-}
-
 /// What our own pages show when something about a match is otherwise: the line, or the offers.
 pub fn match_fragment(current: &Current, now: Time) -> String {
     match current.seeker.state {
@@ -283,6 +158,21 @@ impl TalkPage {
             1 => "You have met. Say hello.".into(),
             n => format!("You are {} strangers, and you are {}. Say hello.", n + 1, self.me()),
         }
+    }
+
+    /// What there is to know before one says something.
+    fn caution(&self) -> &'static str {
+        match self.current.partners.len() {
+            _ if self.current.revealed => "You know each other’s names.",
+            1 => "Names stay out until you both want to know.",
+            _ => "Names stay out until all of you want to know. Whoever comes later can read what was said.",
+        }
+    }
+
+    /// Who is in it, for the page's script to see when that changes.
+    fn everyone(&self) -> String {
+        let masks: Vec<String> = self.current.partners.iter().map(|one| one.mask.id.to_string()).collect();
+        masks.join(" ")
     }
 
     fn me(&self) -> &str {
@@ -355,6 +245,9 @@ pub(super) async fn talk_page(
     let mut chat = Chat::new(app, &participant, "/match", action, end, refused).await?;
     chat.title = match &current.partners[..] {
         [one] => one.mask.name.clone(),
+        all if current.revealed => {
+            all.iter().map(|one| one.mask.name.as_str()).collect::<Vec<_>>().join(", ")
+        }
         all => format!("{} strangers", all.len() + 1),
     };
     let offers = Offers { current: &current }.render().map_err(Error::internal)?;
@@ -383,7 +276,8 @@ pub async fn show(
     if let Some(current) = &current
         && matches::is_to_be_noted(&current.seeker, now)
     {
-        app.db.write(move |tx| matches::asks(tx, id)).await?;
+        // A page without scripts says nothing more until it is loaded anew.
+        app.db.write(move |tx| matches::is_here(tx, id)).await?;
     }
     match current {
         Some(current) if current.seeker.state == Stage::Matched => {
@@ -514,17 +408,30 @@ pub struct ReportForm {
 #[template(path = "match_report.html")]
 struct ReportPage {
     shell: Shell,
+    /// Whom it may be about, where there are several.
+    others: Vec<Masked>,
     form: ReportForm,
     error: Option<Error>,
 }
 
 impl ReportPage {
+    async fn new(app: &App, account: &Account, form: ReportForm, error: Option<Error>) -> Result<Self> {
+        let id = account.id;
+        let others = app.db.read(move |read| matches::others(read, id)).await.unwrap_or_default();
+        let shell = Shell::new(app, &Viewer::from(account), Place::Match).await?;
+        Ok(ReportPage { shell, others, form, error })
+    }
+
+    fn chosen(&self, one: &Masked) -> bool {
+        self.form.account_id == one.mask.to_string()
+    }
+
     fn fault(&self, field: &str) -> Option<&str> {
         fault(self.error.as_ref(), field)
     }
 
     fn note(&self) -> Option<String> {
-        note(self.error.as_ref(), &["reason", "words"])
+        note(self.error.as_ref(), &["reason", "words", "account_id"])
     }
 }
 
@@ -534,8 +441,7 @@ pub async fn report_form(
     account: Account,
     Query(form): Query<ReportForm>,
 ) -> Result<Response> {
-    let shell = Shell::new(&app, &Viewer::from(&account), Place::Match).await?;
-    page(&ReportPage { shell, form, error: None })
+    page(&ReportPage::new(&app, &account, form, None).await?)
 }
 
 /// `POST /match/report`
@@ -557,21 +463,9 @@ pub async fn report(
     match report.await {
         Ok(()) => Ok(Redirect::to("/match?reported=1").into_response()),
         Err(error) if is_note(&error) => {
-            let shell = Shell::new(&app, &Viewer::from(&account), Place::Match).await?;
-            page_refused(head(&error), &ReportPage { shell, form, error: Some(error) })
+            let head = head(&error);
+            page_refused(head, &ReportPage::new(&app, &account, form, Some(error)).await?)
         }
         Err(error) => Err(error),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn places_in_line_are_told_as_one_says_them() {
-        let said: Vec<_> = [2, 5, 6, 11, 21, 22, 103, 112].map(ordinal).into();
-        assert_eq!(said, ["second", "fifth", "6th", "11th", "21st", "22nd", "103rd", "112th"]);
-        assert_eq!(listed(&["bread", "moths", "tides"], "or"), "bread, moths or tides");
     }
 }

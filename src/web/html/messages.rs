@@ -258,7 +258,7 @@ pub async fn say(
     let said = match draft {
         Ok(draft) => {
             let door = door.clone();
-            app.db.write(move |tx| door.enter(tx)?.say(tx, &draft)).await
+            app.db.write(move |tx| door.say(tx, &draft)).await
         }
         Err(error) => Err(error),
     };
@@ -269,6 +269,10 @@ pub async fn say(
         Ok(message) => {
             let page = page_of(&app, &door).await?;
             Ok(Redirect::to(&format!("{page}#m{}", message.seq)).into_response())
+        }
+        // The talk has ended meanwhile: its own page says so.
+        Err(Error::NotFound) if !by_script && matches!(door, Door::Conversation { .. }) => {
+            Ok(Redirect::to("/match").into_response())
         }
         Err(error) if by_script || !super::accounts::is_note(&error) => Err(error),
         // The page that the form was on, with what was typed still in it.

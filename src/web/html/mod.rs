@@ -5,6 +5,7 @@ mod card;
 mod chat;
 mod composer;
 pub mod feeds;
+mod match_line;
 pub mod matches;
 pub mod messages;
 pub mod pairings;
