@@ -367,7 +367,6 @@ on_both! {
     async fn a_talk_outlives_the_server_that_began_it(mut world: World) {
         let (teo, ada, path) = matched(&world).await;
         says(&teo, &path, "before").await.is(201);
-        world.pass(Duration::from_secs(1));
         world.restart().await;
         assert_eq!(current(&ada).await["state"], "matched");
         says(&ada, &path, "after").await.is(201);

@@ -55,6 +55,8 @@ impl World {
     /// Stops it and starts it again on the same data, at another port. People keep their cookies.
     pub async fn restart(&mut self) {
         self.stop().await;
+        // It takes a moment: in one that stands still two servers could make the same ids.
+        self.pass(Duration::from_secs(1));
         self.start().await;
     }
 
