@@ -61,3 +61,12 @@ pub(super) fn lock_seeker(engine: Engine) -> &'static str {
         Engine::Postgres => sql!("SELECT account_id FROM seekers WHERE account_id = $1 FOR UPDATE"),
     }
 }
+
+/// Holds the looking for matches until the transaction ends: what one who looks has written, the next one
+/// sees. Any number will do, as long as nobody else of ours takes it.
+pub(super) fn lock_looking(engine: Engine) -> &'static str {
+    match engine {
+        Engine::Sqlite => sql!("SELECT 1"),
+        Engine::Postgres => sql!("SELECT 1 FROM (SELECT pg_advisory_xact_lock(2448838)) AS held"),
+    }
+}

@@ -214,6 +214,13 @@ pub fn wait(tx: &mut Tx<'_>, new: &Waiting<'_>) -> Result<()> {
     Ok(())
 }
 
+/// Looks alone until the transaction ends. Two who looked at the same time would not see what the other has
+/// just wished for, and leave two waiting who take each other.
+pub fn look_alone(tx: &mut Tx<'_>) -> Result<()> {
+    let lock = dialect::lock_looking(tx.engine());
+    tx.first(lock, params![], |_| Ok(())).map(drop)
+}
+
 /// Those who are to be looked for now, at most `limit`. Each is held until the transaction ends; whoever
 /// someone else holds is left to them.
 pub fn due(tx: &mut Tx<'_>, limit: i64) -> Result<Vec<AccountId>> {

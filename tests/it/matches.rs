@@ -139,10 +139,17 @@ on_both! {
         let conversation = text(&talk["conversation_id"]);
         let wanted = json!({ "type": "subscribe", "stream": "conversation", "conversation": conversation });
         listener.says(&wanted).await;
+        let subscribed = loop {
+            let frame = hears(&mut listener, "subscribed").await;
+            if frame["stream"] == "conversation" {
+                break frame;
+            }
+        };
         let message = says(&nell, &path, "Hello, stranger").await.is(201).json();
         let reaction = format!("{path}/messages/{}/reactions/%F0%9F%91%8B", text(&message["id"]));
         nell.does(Method::PUT, &reaction).await.is(200);
         let mut told = vec![
+            subscribed.to_string(),
             ada.fetches(&format!("{path}/messages")).await.text(),
             ada.fetches(CURRENT).await.text(),
             ada.fetches(&format!("{path}/search?q=stranger")).await.text(),
@@ -378,6 +385,7 @@ on_both! {
         let mut adas = Listener::with_token(&world.url(), &ada.token).await;
         let id = path.rsplit('/').next().expect("an id");
         adas.says(&json!({ "type": "subscribe", "stream": "conversation", "conversation": id })).await;
+        hears(&mut adas, "subscribed").await;
         says(&teo, &path, "Hello").await.is(201);
         hears(&mut adas, "message").await;
         teo.does(Method::DELETE, CURRENT).await.is(204);

@@ -50,6 +50,7 @@ const BIRDS: [&str; 24] = [
 /// Looks for partners for those whose turn it is, and gives up those who are lost. True while there may be
 /// more to do at once. Several may do this at the same time.
 pub fn look(tx: &mut Tx<'_>) -> Result<bool> {
+    store::matches::look_alone(tx)?;
     let lost = store::matches::lost(tx, BATCH)?;
     for account in &lost {
         give_up(tx, *account)?;
