@@ -48,7 +48,7 @@ const BIRDS: [&str; 24] = [
 ];
 
 /// Looks for partners for those whose turn it is, and gives up those who are lost. True while there may be
-/// more to do at once. Several may do this at the same time.
+/// more to do at once. Several servers may call it: they take turns, and step over whoever is just acting.
 pub fn look(tx: &mut Tx<'_>) -> Result<bool> {
     store::matches::look_alone(tx)?;
     let lost = store::matches::lost(tx, BATCH)?;
@@ -78,7 +78,7 @@ enum Found {
     Nobody,
     /// Only somebody whom it gets when nobody else waits; and somebody does.
     Held,
-    /// Somebody, whom another node is looking for at this moment.
+    /// Somebody who is just doing something: it is looked for again at once.
     Taken,
 }
 

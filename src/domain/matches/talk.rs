@@ -89,9 +89,7 @@ impl InTalk {
         }
         Ok(())
     }
-}
 
-impl InTalk {
     /// Does what these have agreed to, if all of them have: tells who they are, lets pictures through.
     fn agree(&self, tx: &mut Tx<'_>, everyone: &[&Seeker]) -> Result<()> {
         if everyone.iter().all(|one| one.pictures) {

@@ -44,19 +44,14 @@ impl Line<'_> {
         let mine = before.min(shown - 1);
         let left = 200 - shown * 26;
         // They sit on the wire, which sags.
+        // The first is at the right: that is where they look.
         let bird = |at: i64| {
-            let x = left + at * 52;
+            let x = left + (shown - 1 - at) * 52;
             let along = (x as f64 + 24.0 + 200.0) / 800.0;
             let wire = 44.0 + 144.0 * along * (1.0 - along);
             Bird { x, y: (wire - 38.0).round(), mine: at == mine }
         };
-        // The first is at the right: that is where they look.
-        (0..shown)
-            .map(|at| bird(shown - 1 - at))
-            .map(|bird| Bird { mine: false, ..bird })
-            .enumerate()
-            .map(|(at, bird)| Bird { mine: at as i64 == mine, ..bird })
-            .collect()
+        (0..shown).map(bird).collect()
     }
 
     fn birds_say(&self) -> String {
