@@ -1,6 +1,7 @@
 //! Listening, accepting, and stopping without cutting anyone off.
 
 use std::{
+    convert::Infallible,
     io::{Read, Write},
     net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream},
     pin::{Pin, pin},
@@ -8,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use axum::{Router, body::Body};
+use axum::Router;
 use hyper::{Request, body::Incoming, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
@@ -17,9 +18,9 @@ use tokio::{
     task::{JoinHandle, JoinSet},
 };
 use tokio_io_timeout::TimeoutStream;
-use tower::Service;
 
 use super::{
+    drain,
     line::{Line, LineIo},
     presence, routes,
 };
@@ -136,8 +137,8 @@ async fn accept(listener: TcpListener, router: Router, app: Arc<App>) {
         let router = router.clone();
         let service = service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(Arc::clone(&line));
-            let mut router = router.clone();
-            async move { router.call(request.map(Body::new)).await }
+            let router = router.clone();
+            async move { Ok::<_, Infallible>(drain::answer(router, request).await) }
         });
         let connection = http.serve_connection(TokioIo::new(patient(io)), service).with_upgrades();
         let stop = app.stop.clone();

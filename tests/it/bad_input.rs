@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::json;
 
-use crate::common::{Answer, Person, World, head_of};
+use crate::common::{Answer, Person, World, answers_to, head_of};
 
 /// The longest body that is taken.
 const FITS: usize = 128 * 1024;
@@ -115,13 +115,10 @@ on_both! {
             ("/api/v1/statuses", "application/json", format!("{{\"status\":\"{much}\"}}")),
         ] {
             let request = nell.request(Method::POST, path).header("content-type", kind).body(body);
-            // The server stops reading and says so; a client that is still sending may not hear it.
-            if let Ok(answer) = nell.tries(request).await {
-                let answer = answer.is(413);
-                let why = "That is more than fits here. Send less at once.";
-                let told = if path.starts_with("/api/") { answer.problem() } else { answer.page().0 };
-                assert!(told.contains(why), "{told}");
-            }
+            let answer = nell.sends(request).await.is(413);
+            let why = "That is more than fits here. Send less at once.";
+            let told = if path.starts_with("/api/") { answer.problem() } else { answer.page().0 };
+            assert!(told.contains(why), "{told}");
         }
         // Without a length, in chunks: the head and the first chunks are enough.
         let mut chunked = format!(
@@ -135,9 +132,31 @@ on_both! {
             chunked.extend_from_slice(&[b'x'; 0x4000]);
             chunked.extend_from_slice(b"\r\n");
         }
+        // They never come to an end, and the answer does not wait for it.
         let answer = head_of(&world, &chunked);
         assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+        assert!(answer.contains("\nconnection: close"), "{answer}");
         nell.peeps("And all is well").await;
+    }
+
+    async fn an_answer_is_heard_though_nobody_read_what_was_sent(world: World) {
+        let send = |length: usize, more: &str| {
+            format!("POST /peeps HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n{more}\r\n")
+        };
+        // A stranger may not, and hears so before the first byte of the five megabytes; then it asks
+        // for something else, over the same connection.
+        let mut bytes = send(5_000_000, "").into_bytes();
+        bytes.resize(bytes.len() + 5_000_000, b'x');
+        bytes.extend_from_slice(b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+        let answers = answers_to(&world, &bytes);
+        assert!(answers.starts_with("HTTP/1.1 401 "), "{answers}");
+        assert!(answers.ends_with("alive\n"), "{answers}");
+        // More than anyone could mean to send is not waited for, nor what is held back until we ask.
+        for (length, more) in [(5_000_000_000, ""), (5_000_000, "Expect: 100-continue\r\n")] {
+            let answer = head_of(&world, send(length, more).as_bytes());
+            assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
+            assert!(answer.contains("\nconnection: close"), "{answer}");
+        }
     }
 
     async fn a_body_at_the_limit_is_read_and_one_byte_more_is_not(world: World) {

@@ -27,7 +27,7 @@ pub use self::{
     program::{Program, chitter},
     rooms::{Guest, Room, Talks, each, text},
     small_disk::SmallDisk,
-    wire::{head_of, raw},
+    wire::{answers_to, head_of, raw},
     world::World,
     xml::well_formed,
 };

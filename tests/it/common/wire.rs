@@ -19,8 +19,17 @@ fn sends_raw(world: &World, bytes: &[u8]) -> TcpStream {
 
 /// Sends bytes as they are, hangs up, and reads whatever came back.
 pub fn raw(world: &World, bytes: &[u8]) -> String {
-    let mut stream = sends_raw(world, bytes);
+    let stream = sends_raw(world, bytes);
     let _ = stream.shutdown(Shutdown::Write);
+    all_of(stream)
+}
+
+/// Sends bytes as they are and reads until the server hangs up.
+pub fn answers_to(world: &World, bytes: &[u8]) -> String {
+    all_of(sends_raw(world, bytes))
+}
+
+fn all_of(mut stream: TcpStream) -> String {
     let mut answer = Vec::new();
     let _ = stream.read_to_end(&mut answer);
     String::from_utf8_lossy(&answer).into_owned()
