@@ -7,6 +7,9 @@ CREATE INDEX accounts_by_mask_of ON accounts (mask_of) WHERE mask_of IS NOT NULL
 -- When someone said that they are of age.
 ALTER TABLE accounts ADD COLUMN adult_at BIGINT;
 
+-- A participant sees what was said after this message: whoever comes later, nothing from before.
+ALTER TABLE participants ADD COLUMN sees_after BIGINT NOT NULL DEFAULT 0;
+
 -- What may be sent along: in a match nothing, until everyone in it has agreed to pictures.
 ALTER TABLE conversations ADD COLUMN files BOOLEAN NOT NULL DEFAULT TRUE;
 

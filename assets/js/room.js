@@ -50,10 +50,10 @@ class ChatRoom extends HTMLElement {
   // A short break is nobody's business; a longer one is told.
   #connected(connected) {
     clearTimeout(this.#breaking);
-    const here = this.querySelector("[data-here]");
-    if (!here) return;
+    const here = this.querySelector("[data-here], [data-company]");
+    const words = this.querySelector("[data-here], [data-status]");
     here.toggleAttribute("data-away", !connected);
-    if (!connected) this.#breaking = setTimeout(() => (here.textContent = "Reconnecting…"), 2000);
+    if (!connected) this.#breaking = setTimeout(() => (words.textContent = "You are offline, reconnecting…"), 2000);
   }
 
   #hear(event) {
@@ -105,14 +105,11 @@ class ChatRoom extends HTMLElement {
   }
 
   // Something about the match: who is away, what is offered, and when it is over.
-  #matched({ match, html }) {
+  #matched({ match, html, status }) {
     const talk = match?.talk;
     if (!talk || match.conversation_id !== this.dataset.id) return location.reload();
-    const away = talk.partners.filter((partner) => !partner.here).length;
-    const one = talk.partners.length === 1;
-    const status = this.querySelector("[data-status]");
-    status.toggleAttribute("data-away", away > 0);
-    status.textContent = away === 0 ? (one ? "here" : `${talk.partners.length + 1} here`) : one ? "reconnecting…" : `${away} reconnecting…`;
+    this.querySelector("[data-company]").toggleAttribute("data-away", talk.partners.some((partner) => !partner.here));
+    this.querySelector("[data-status]").textContent = status;
     this.querySelector("[data-offers]").innerHTML = html;
     const attach = this.querySelector("[data-attach]");
     const everyone = talk.partners.map((partner) => partner.account.id).join(" ");

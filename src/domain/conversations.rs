@@ -14,7 +14,7 @@ use crate::{
         accounts::{self, Account},
         conversations::{Conversation, Kind, Seat},
         jobs::Work,
-        messages::Message,
+        messages::{Message, Sight},
     },
 };
 
@@ -124,6 +124,11 @@ impl Participant {
     /// Whether the conversation is its own.
     pub fn is_owner(&self) -> bool {
         self.conversation.owner == Some(self.id())
+    }
+
+    /// What it may read.
+    pub fn sight(&self) -> Sight {
+        Sight { conversation: self.conversation.id, after: self.seat.sees_after }
     }
 
     /// Whether it may say something now.

@@ -18,7 +18,7 @@ use crate::{
         accounts::Account,
         attachments::Attachment,
         conversations::Conversation,
-        messages::{Message, NewMessage, Words},
+        messages::{Message, NewMessage, Sight, Words},
         peeps::Mention,
     },
 };
@@ -241,7 +241,7 @@ impl Participant {
     }
 
     fn tell(&self, tx: &mut Tx<'_>, id: MessageId) -> Result<Message> {
-        let message = store::messages::by_id(tx, self.conversation.id, id)?;
+        let message = store::messages::by_id(tx, self.sight(), id)?;
         tell(tx, self.conversation.id, Said { message: message.clone(), new: false }, Event::Said);
         Ok(message)
     }
@@ -280,7 +280,7 @@ pub(super) fn insert(
         idempotency_key: draft.idempotency_key.as_ref().map(IdempotencyKey::as_str),
     };
     let said = store::messages::insert(tx, &new)?;
-    let message = store::messages::by_id(tx, id, said)?;
+    let message = store::messages::by_id(tx, Sight::whole(id), said)?;
     tell(tx, id, Said { message: message.clone(), new: true }, Event::Said);
     Ok(message)
 }
@@ -299,7 +299,7 @@ fn repeated(draft: &Draft, said: Message) -> Result<Message> {
 
 /// The message, unless it has been deleted.
 fn existing(read: &Read<'_>, participant: &Participant, id: MessageId) -> Result<Message> {
-    let message = store::messages::by_id(read, participant.conversation.id, id)?;
+    let message = store::messages::by_id(read, participant.sight(), id)?;
     if message.deleted_at.is_some() { Err(Error::NotFound) } else { Ok(message) }
 }
 
@@ -331,7 +331,7 @@ impl Query {
         limit: i64,
     ) -> Result<Vec<Message>> {
         let before = before.unwrap_or(i64::MAX);
-        store::messages::search(read, participant.conversation.id, &self.0, before, limit)
+        store::messages::search(read, participant.sight(), &self.0, before, limit)
     }
 }
 

@@ -102,6 +102,7 @@ pub fn pair(tx: &mut Tx<'_>) -> Result<usize> {
                 alias: None,
                 skeleton: &skeleton(&name),
                 read_seq: 0,
+                sees_after: 0,
                 place: "",
             };
             store::conversations::join(tx, &entrance)?;

@@ -171,6 +171,7 @@ impl Visitor {
             alias: alias.as_deref(),
             skeleton: &skeleton,
             read_seq: found.room.last_seq,
+            sees_after: 0,
             place: &self.place,
         };
         store::conversations::join(tx, &entrance)?;

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::messages::Sight;
 use crate::{
     Result,
     clock::Time,
@@ -76,11 +77,16 @@ pub fn insert(
     Ok(())
 }
 
-/// A file of a conversation.
-pub fn by_id(read: &Read<'_>, conversation: ConversationId, id: AttachmentId) -> Result<Option<Attachment>> {
+/// A file of a conversation; also one that is yet to be said.
+pub fn by_id(read: &Read<'_>, sight: Sight, id: AttachmentId) -> Result<Option<Attachment>> {
     read.first(
-        sql!("SELECT ", COLUMNS, " FROM attachments f WHERE f.id = $1 AND f.conversation_id = $2"),
-        params![id, conversation],
+        sql!(
+            "SELECT ",
+            COLUMNS,
+            " FROM attachments f LEFT JOIN messages m ON m.id = f.message_id
+             WHERE f.id = $1 AND f.conversation_id = $2 AND (m.seq IS NULL OR m.seq > $3)"
+        ),
+        params![id, sight.conversation, sight.after],
         from_row,
     )
 }

@@ -190,6 +190,8 @@ pub struct Seat {
     pub alias: Option<String>,
     /// It has read everything up to this message.
     pub read_seq: i64,
+    /// It sees what was said after this message.
+    pub sees_after: i64,
     /// When it came in.
     pub joined_at: Time,
     /// When it left or was removed.
@@ -199,17 +201,18 @@ pub struct Seat {
 }
 
 /// The columns of a [`Seat`] `p`.
-pub(super) const SEAT: &str = "p.alias, p.read_seq, p.joined_at, p.left_at, p.barred_until";
+pub(super) const SEAT: &str = "p.alias, p.read_seq, p.sees_after, p.joined_at, p.left_at, p.barred_until";
 
 /// Reads a seat that may not be there.
 pub(super) fn seat(row: &Row<'_>, at: usize) -> Result<Option<Seat>> {
-    let Some(joined_at) = row.get::<Option<Time>>(at + 2)? else { return Ok(None) };
+    let Some(joined_at) = row.get::<Option<Time>>(at + 3)? else { return Ok(None) };
     Ok(Some(Seat {
         alias: row.get(at)?,
         read_seq: row.get(at + 1)?,
+        sees_after: row.get(at + 2)?,
         joined_at,
-        left_at: row.get(at + 3)?,
-        barred_until: row.get(at + 4)?,
+        left_at: row.get(at + 4)?,
+        barred_until: row.get(at + 5)?,
     }))
 }
 
@@ -307,8 +310,10 @@ pub struct Entrance<'a> {
     pub alias: Option<&'a str>,
     /// How what it is called looks.
     pub skeleton: &'a str,
-    /// What counts as read: everything that was said before.
+    /// What counts as read: everything up to this message.
     pub read_seq: i64,
+    /// What it never sees: everything up to this message.
+    pub sees_after: i64,
     /// Where it comes from, as a keyed hash.
     pub place: &'a str,
 }
@@ -328,13 +333,24 @@ pub fn join(tx: &mut Tx<'_>, new: &Entrance<'_>) -> Result<()> {
     let now = tx.now();
     tx.execute(
         sql!(
-            "INSERT INTO participants (conversation_id, account_id, alias, skeleton, read_seq, place, joined_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7)
+            "INSERT INTO participants (conversation_id, account_id, alias, skeleton, read_seq, sees_after, place,
+                                       joined_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
              ON CONFLICT (conversation_id, account_id) DO UPDATE SET
                  alias = excluded.alias, skeleton = excluded.skeleton, place = excluded.place,
-                 read_seq = excluded.read_seq, joined_at = excluded.joined_at, left_at = NULL, barred_until = NULL"
+                 read_seq = excluded.read_seq, sees_after = excluded.sees_after, joined_at = excluded.joined_at,
+                 left_at = NULL, barred_until = NULL"
         ),
-        params![new.conversation, new.account, new.alias, new.skeleton, new.read_seq, new.place, now],
+        params![
+            new.conversation,
+            new.account,
+            new.alias,
+            new.skeleton,
+            new.read_seq,
+            new.sees_after,
+            new.place,
+            now,
+        ],
     )?;
     Ok(())
 }

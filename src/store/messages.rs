@@ -16,6 +16,22 @@ use crate::{
     params, sql,
 };
 
+/// What may be read of a conversation.
+#[derive(Clone, Copy, Debug)]
+pub struct Sight {
+    /// Which conversation.
+    pub conversation: ConversationId,
+    /// Nothing up to this message.
+    pub after: i64,
+}
+
+impl Sight {
+    /// Everything that was ever said there: for the conversation's owner, and for ourselves.
+    pub fn whole(conversation: ConversationId) -> Self {
+        Sight { conversation, after: 0 }
+    }
+}
+
 /// A message as it is shown, with all that stands around it.
 #[derive(Clone, Debug)]
 pub struct Message {
@@ -138,26 +154,24 @@ fn kept<T: Serialize>(list: &[T]) -> Result<String> {
     if list.is_empty() { Ok(String::new()) } else { serde_json::to_string(list).map_err(Error::internal) }
 }
 
-/// The message with this id in this conversation, deleted or not.
-pub fn by_id(read: &Read<'_>, conversation: ConversationId, id: MessageId) -> Result<Message> {
+/// The message with this id, deleted or not.
+pub fn by_id(read: &Read<'_>, sight: Sight, id: MessageId) -> Result<Message> {
     read.first(
-        sql!(MESSAGE, "WHERE m.id = $1 AND m.conversation_id = $2"),
-        params![id, conversation],
+        sql!(MESSAGE, "WHERE m.id = $1 AND m.conversation_id = $2 AND m.seq > $3"),
+        params![id, sight.conversation, sight.after],
         from_row,
     )?
     .ok_or(Error::NotFound)
 }
 
 /// The messages before number `before`, oldest first: the last `limit` of them.
-pub fn before(
-    read: &Read<'_>,
-    conversation: ConversationId,
-    before: i64,
-    limit: i64,
-) -> Result<Vec<Message>> {
+pub fn before(read: &Read<'_>, sight: Sight, before: i64, limit: i64) -> Result<Vec<Message>> {
     let mut messages = read.all(
-        sql!(MESSAGE, "WHERE m.conversation_id = $1 AND m.seq < $2 ORDER BY m.seq DESC LIMIT $3"),
-        params![conversation, before, limit],
+        sql!(
+            MESSAGE,
+            "WHERE m.conversation_id = $1 AND m.seq > $2 AND m.seq < $3 ORDER BY m.seq DESC LIMIT $4"
+        ),
+        params![sight.conversation, sight.after, before, limit],
         from_row,
     )?;
     messages.reverse();
@@ -165,10 +179,10 @@ pub fn before(
 }
 
 /// The messages after number `seq`, oldest first; at most `limit`.
-pub fn since(read: &Read<'_>, conversation: ConversationId, seq: i64, limit: i64) -> Result<Vec<Message>> {
+pub fn since(read: &Read<'_>, sight: Sight, seq: i64, limit: i64) -> Result<Vec<Message>> {
     read.all(
         sql!(MESSAGE, "WHERE m.conversation_id = $1 AND m.seq > $2 ORDER BY m.seq LIMIT $3"),
-        params![conversation, seq, limit],
+        params![sight.conversation, seq.max(sight.after), limit],
         from_row,
     )
 }
@@ -177,7 +191,7 @@ pub fn since(read: &Read<'_>, conversation: ConversationId, seq: i64, limit: i64
 /// changes; at most `limit`.
 pub fn changed_since(
     read: &Read<'_>,
-    conversation: ConversationId,
+    sight: Sight,
     change: i64,
     seq: i64,
     limit: i64,
@@ -185,9 +199,10 @@ pub fn changed_since(
     read.all(
         sql!(
             MESSAGE,
-            "WHERE m.conversation_id = $1 AND m.change > $2 AND m.seq <= $3 ORDER BY m.change LIMIT $4"
+            "WHERE m.conversation_id = $1 AND m.seq > $2 AND m.change > $3 AND m.seq <= $4
+             ORDER BY m.change LIMIT $5"
         ),
-        params![conversation, change, seq, limit],
+        params![sight.conversation, sight.after, change, seq, limit],
         from_row,
     )
 }
@@ -196,7 +211,7 @@ pub fn changed_since(
 /// is meant literally), newest first; at most `limit`. Missing patterns are `%`.
 pub fn search(
     read: &Read<'_>,
-    conversation: ConversationId,
+    sight: Sight,
     patterns: &[String; 4],
     before: i64,
     limit: i64,
@@ -205,11 +220,12 @@ pub fn search(
     read.all(
         sql!(
             MESSAGE,
-            r"WHERE m.conversation_id = $1 AND m.folded LIKE $2 ESCAPE '\' AND m.folded LIKE $3 ESCAPE '\'
-                AND m.folded LIKE $4 ESCAPE '\' AND m.folded LIKE $5 ESCAPE '\' AND m.seq < $6
-              ORDER BY m.seq DESC LIMIT $7"
+            r"WHERE m.conversation_id = $1 AND m.seq > $2 AND m.folded LIKE $3 ESCAPE '\'
+                AND m.folded LIKE $4 ESCAPE '\' AND m.folded LIKE $5 ESCAPE '\' AND m.folded LIKE $6 ESCAPE '\'
+                AND m.seq < $7
+              ORDER BY m.seq DESC LIMIT $8"
         ),
-        params![conversation, first, second, third, fourth, before, limit],
+        params![sight.conversation, sight.after, first, second, third, fourth, before, limit],
         from_row,
     )
 }

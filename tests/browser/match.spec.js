@@ -61,8 +61,9 @@ test('two strangers are matched, talk, lose the line, come back, and go on to th
 
   // A tunnel: the place is kept, in another tab as well.
   await teos.context().setOffline(true);
-  await teos.goto('about:blank').catch(() => {});
+  await expect(status(teos)).toHaveText('You are offline, reconnecting…');
   await expect(status(nells)).toHaveText('reconnecting…');
+  await teos.goto('about:blank').catch(() => {});
   await teos.context().setOffline(false);
   const again = await teos.context().newPage();
   await again.goto('/match');
@@ -137,6 +138,7 @@ test('three make a group', async ({ visit }) => {
     await page.getByRole('button', { name: 'Find someone' }).click();
   }
   for (const page of pages) await expect(page.getByRole('heading', { name: '3 strangers' })).toBeVisible();
+  await expect(pages[0].locator('[data-company]')).toHaveText(/^3 here · you are [A-Z][a-z]+$/);
   await say(pages[0], 'Hello, all');
   for (const page of pages.slice(1)) await hears(page, 'Hello, all');
   await pages[2].getByRole('button', { name: 'Next' }).click();

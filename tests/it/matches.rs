@@ -308,6 +308,73 @@ on_both! {
         assert_eq!(current(&guests[2]).await["state"], "ended");
     }
 
+    async fn whoever_comes_later_sees_what_is_said_from_then_on(world: World) {
+        let guests = world.guests(["Ada", "Bo", "Cy", "Dee"]).await;
+        for guest in &guests[..3] {
+            seeks(guest, &json!({ "group": true })).await.is(201);
+        }
+        let talk = is_in_state(&guests[0], "matched").await;
+        let path = format!("/api/v1/conversations/{}", text(&talk["conversation_id"]));
+        let secret = says(&guests[0], &path, "Between us three: the slip is open").await.is(201).json();
+        let other = says(&guests[1], &path, "I won’t tell").await.is(201).json();
+        seeks(&guests[3], &json!({ "group": true })).await.is(201);
+        let dee = &guests[3];
+        assert_eq!(is_in_state(dee, "matched").await["conversation_id"], talk["conversation_id"]);
+        let mut listener = Listener::with_token(&world.url(), &dee.token).await;
+        listener
+            .says(&json!({
+                "type": "subscribe", "stream": "conversation",
+                "conversation": talk["conversation_id"], "since": 0, "change": 0,
+            }))
+            .await;
+        assert_eq!(listener.hears().await["seq"], 2);
+        assert_eq!(listener.hears().await["event"], "here");
+
+        // Neither what was said before, nor what becomes of it.
+        let messages = format!("{path}/messages");
+        for query in ["", "?since=0", "?before=3", "?limit=1"] {
+            let answer = dee.fetches(&format!("{messages}{query}")).await.is(200);
+            assert_eq!(answer.json(), json!([]), "{query}");
+        }
+        let at = |message: &Value| format!("{messages}/{}", text(&message["id"]));
+        dee.fetches(&at(&secret)).await.is(404);
+        dee.does(Method::PUT, &format!("{}/reactions/👀", at(&secret))).await.is(404);
+        assert_eq!(dee.fetches(&format!("{path}/search?q=slip")).await.is(200).json(), json!([]));
+        let reply = json!({ "body": "What?", "reply_to": secret["id"] });
+        dee.calls(Method::POST, &messages, &reply).await.is(422);
+        guests[0].calls(Method::PATCH, &at(&secret), &json!({ "body": "The slip is open at nine" })).await.is(200);
+        guests[0].does(Method::PUT, &format!("{}/reactions/👍", at(&other))).await.is(200);
+
+        let hello = says(dee, &path, "Hello").await.is(201).json();
+        assert_eq!(hello["seq"], 3);
+        let heard = loop {
+            let frame = listener.hears().await;
+            if frame["message"].is_object() {
+                break frame;
+            }
+        };
+        assert_eq!((&heard["event"], &heard["message"]["body"]), (&json!("message"), &json!("Hello")));
+        let seen = dee.fetches(&messages).await.is(200);
+        assert!(!seen.header("link").contains("prev"), "there is nothing older for Dee");
+        assert_eq!(each(&seen.json(), "body"), ["Hello"]);
+        assert_eq!(guests[0].fetches(&messages).await.json().as_array().map(Vec::len), Some(3));
+
+        // Not after a lost connection either.
+        listener
+            .says(&json!({ "type": "unsubscribe", "stream": "conversation", "conversation": talk["conversation_id"] }))
+            .await;
+        listener.hears_until_pong().await;
+        let again = json!({
+            "type": "subscribe", "stream": "conversation",
+            "conversation": talk["conversation_id"], "since": 0, "change": 0,
+        });
+        listener.says(&again).await;
+        let frames = listener.hears_until_pong().await;
+        let said: Vec<_> = frames.iter().filter(|frame| frame["message"].is_object()).collect();
+        assert_eq!(said.len(), 1, "{frames:?}");
+        assert_eq!(said[0]["message"]["body"], "Hello");
+    }
+
     async fn whoever_leaves_a_group_does_not_come_back_into_it(world: World) {
         let guests = world.guests(["Ada", "Bo", "Cy", "Dee"]).await;
         for guest in &guests[..3] {

@@ -288,12 +288,15 @@ fn seat(tx: &mut Tx<'_>, id: ConversationId, seeker: &Seeker, beside: &[&Seeker]
     };
     let mask = store::accounts::insert_mask(tx, seeker.account, &name)?;
     store::conversations::resize(tx, id, 1)?;
+    // What was said before it came is not for it.
+    let last_seq = store::conversations::by_id(tx, id)?.map_or(0, |conversation| conversation.last_seq);
     let entrance = Entrance {
         conversation: id,
         account: mask,
         alias: None,
         skeleton: "",
-        read_seq: 0,
+        read_seq: last_seq,
+        sees_after: last_seq,
         place: &seeker.place,
     };
     store::conversations::join(tx, &entrance)?;

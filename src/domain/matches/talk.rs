@@ -26,6 +26,7 @@ use crate::{
         conversations::Masked,
         jobs::Work,
         matches::{Pool, Report, Seeker, State},
+        messages::Sight,
     },
 };
 
@@ -263,7 +264,7 @@ pub fn report(
 /// The last of what was said in a talk, and who said it, as JSON.
 fn transcript(read: &Read<'_>, id: ConversationId) -> Result<String> {
     let masks = store::conversations::masks(read, id)?;
-    let said = store::messages::before(read, id, i64::MAX, REPORTED)?;
+    let said = store::messages::before(read, Sight::whole(id), i64::MAX, REPORTED)?;
     let said: Vec<_> = said
         .iter()
         .map(|message| {

@@ -146,8 +146,9 @@ pub async fn get(
     let file = app
         .db
         .read(move |read| {
-            Door::Conversation { account: account.clone(), id: room }.inside(read)?;
-            store::attachments::by_id(read, room, id)?.ok_or(Error::NotFound)
+            let participant = Door::Conversation { account: account.clone(), id: room }.inside(read)?;
+            let sight = participant.ok_or(Error::NotFound)?.sight();
+            store::attachments::by_id(read, sight, id)?.ok_or(Error::NotFound)
         })
         .await?;
     let bytes = tokio::fs::File::open(app.files.path(id)).await.map_err(|_| Error::NotFound)?;

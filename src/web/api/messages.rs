@@ -165,19 +165,19 @@ pub async fn list(
     participant: Participant,
     Query(paging): Query<Paging>,
 ) -> Result<Response> {
-    let id = participant.conversation.id;
+    let sight = participant.sight();
     let limit = paging.limit.unwrap_or(PAGE).clamp(1, MOST);
     let (since, before) = (paging.since, paging.before.unwrap_or(i64::MAX));
     let found = app
         .db
         .read(move |read| match since {
-            Some(since) => store::messages::since(read, id, since, limit),
-            None => store::messages::before(read, id, before, limit),
+            Some(since) => store::messages::since(read, sight, since, limit),
+            None => store::messages::before(read, sight, before, limit),
         })
         .await?;
     let base = app.config.base_url.as_str();
     let list = format!("{base}{}?limit={limit}", uri.path());
-    let older = found.first().filter(|first| first.seq > 1);
+    let older = found.first().filter(|first| first.seq > sight.after + 1);
     let older = older.map(|first| format!("<{list}&before={}>; rel=\"prev\"", first.seq));
     let newer = found.last().map(|last| format!("<{list}&since={}>; rel=\"next\"", last.seq));
     let links: Vec<_> = [newer, older].into_iter().flatten().collect();
@@ -238,8 +238,8 @@ pub async fn get(
     participant: Participant,
     Path((_, id)): Path<(String, String)>,
 ) -> Result<Json<Message>> {
-    let (room, id) = (participant.conversation.id, from_path(&id)?);
-    let found = app.db.read(move |read| store::messages::by_id(read, room, id)).await?;
+    let id = from_path(&id)?;
+    let found = app.db.read(move |read| store::messages::by_id(read, participant.sight(), id)).await?;
     Ok(Json(Message::new(&found, app.config.base_url.as_str())))
 }
 

@@ -66,11 +66,11 @@ impl Chat {
         refused: Option<(SayForm, &Error)>,
     ) -> Result<Self> {
         let mut participant = participant.clone();
-        let id = participant.conversation.id;
+        let sight = participant.sight();
         let end = end.filter(|end| *end <= participant.conversation.last_seq);
         let before = end.unwrap_or(i64::MAX);
-        let messages = app.db.read(move |read| store::messages::before(read, id, before, PAGE)).await?;
-        let older = messages.first().filter(|first| first.seq > 1);
+        let messages = app.db.read(move |read| store::messages::before(read, sight, before, PAGE)).await?;
+        let older = messages.first().filter(|first| first.seq > sight.after + 1);
         let older = older.map(|first| format!("{path}?before={}", first.seq));
         if let Some(latest) = messages.last()
             && end.is_none()

@@ -22,6 +22,7 @@ use crate::{
     ids::{AccountId, ConversationId},
     store::{
         self,
+        messages::Sight,
         peeps::{Peep, Scope, Span},
     },
     web::{
@@ -145,7 +146,7 @@ pub async fn room(
         .db
         .read(move |read| {
             let room = rooms::glance(read, &visited)?;
-            let messages = store::messages::before(read, room.id, i64::MAX, ENTRIES)?;
+            let messages = store::messages::before(read, Sight::whole(room.id), i64::MAX, ENTRIES)?;
             Ok((room, messages))
         })
         .await?;

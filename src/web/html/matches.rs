@@ -145,6 +145,17 @@ pub(super) struct TalkPage {
 }
 
 impl TalkPage {
+    /// How long the wire is that all of them sit on.
+    fn wire(&self) -> usize {
+        72 + 64 * (self.current.partners.len() + 1)
+    }
+
+    /// Where each sits, and which way it looks: towards the others.
+    fn birds(&self) -> Vec<(usize, i8)> {
+        let all = self.current.partners.len() + 1;
+        (0..all).map(|at| if at < all.div_ceil(2) { (44 + 64 * at, 1) } else { (92 + 64 * at, -1) }).collect()
+    }
+
     fn away(&self) -> bool {
         self.current.partners.iter().any(|one| one.away)
     }
@@ -165,7 +176,9 @@ impl TalkPage {
         match self.current.partners.len() {
             _ if self.current.revealed => "You know each other’s names.",
             1 => "Names stay out until you both want to know.",
-            _ => "Names stay out until all of you want to know. Whoever comes later can read what was said.",
+            _ => {
+                "Names stay out until all of you want to know. Whoever comes later sees what is said from then on."
+            }
         }
     }
 
@@ -181,7 +194,7 @@ impl TalkPage {
 }
 
 /// How the others are, in a few words.
-fn status(current: &Current) -> String {
+pub fn status(current: &Current) -> String {
     let away = current.partners.iter().filter(|one| one.away).count();
     match (current.partners.len(), away) {
         (1, 0) => "here".into(),

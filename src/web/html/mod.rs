@@ -20,7 +20,7 @@ pub mod threads;
 pub mod words;
 
 pub use card::{excerpt, fragment};
-pub use matches::match_fragment;
+pub use matches::{match_fragment, status as match_status};
 pub use messages::message_fragment;
 pub use rooms::here_fragment;
 

@@ -19,7 +19,10 @@ use crate::{
     app::App,
     domain::rooms::Inside,
     ids::ConversationId,
-    store::{self, messages::Message},
+    store::{
+        self,
+        messages::{Message, Sight},
+    },
     web::api,
 };
 
@@ -135,7 +138,8 @@ where
 
 /// The next messages, and where those after them begin, if there may be any.
 async fn stretch(app: &App, id: ConversationId, from: i64) -> Result<(Vec<Message>, Option<i64>)> {
-    let messages = app.db.read_long(move |read| store::messages::since(read, id, from, STRETCH)).await?;
+    let messages =
+        app.db.read_long(move |read| store::messages::since(read, Sight::whole(id), from, STRETCH)).await?;
     let full = messages.len() == STRETCH as usize;
     let next = messages.last().map(|last| last.seq).filter(|_| full);
     Ok((messages, next))

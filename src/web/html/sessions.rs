@@ -68,6 +68,10 @@ impl NamePage {
         note(self.error.as_ref(), &["name"])
     }
 
+    fn is_for_match(&self) -> bool {
+        self.form.next.starts_with("/match")
+    }
+
     fn people(&self) -> String {
         match &self.room {
             Some((_, 1)) => "One person in".into(),

@@ -103,6 +103,8 @@ struct Telling {
     app: Arc<App>,
     format: Format,
     listener: AccountId,
+    /// What the listener never sees: everything up to this message.
+    after: i64,
 }
 
 impl Tells for Telling {
@@ -117,8 +119,8 @@ impl Tells for Telling {
                     Order::Gap => return Heard::Gap,
                     Order::Next => cursor.change = change,
                 }
-                if said.what.new && seq <= cursor.seq {
-                    return Heard::Nothing; // it came with a replay
+                if (said.what.new && seq <= cursor.seq) || seq <= self.after {
+                    return Heard::Nothing; // it came with a replay, or is from before the listener came
                 }
                 cursor.seq = cursor.seq.max(seq);
                 Heard::Frame(said.frame(self.format, |said| encode(&self.app, self.format, said, change)))
@@ -155,8 +157,12 @@ impl ConversationStream {
             };
             let participant = come_in(&app, &door).await?;
             let id = participant.conversation.id;
-            let telling =
-                Telling { app: Arc::clone(&app), format: outlet.format, listener: participant.id() };
+            let telling = Telling {
+                app: Arc::clone(&app),
+                format: outlet.format,
+                listener: participant.id(),
+                after: participant.seat.sees_after,
+            };
             let shortcut = Shortcut::new(telling, &outlet.line);
             mailbox.subscribe_with(Topic::Conversation(id), Arc::clone(&shortcut) as _);
             // Once more: from now on nothing is missed, so these are the numbers to begin with.
@@ -183,6 +189,7 @@ impl ConversationStream {
             (participant.conversation.last_seq, participant.conversation.last_change);
         // Numbers that are still to come are of another database: begin where this one is.
         let seq = wanted.since.filter(|since| (0..=last_seq).contains(since)).unwrap_or(last_seq);
+        let seq = seq.max(participant.seat.sees_after);
         let change = wanted.change.filter(|change| (0..=last_change).contains(change)).unwrap_or(last_change);
         let id = participant.conversation.id;
         let mut subscribed = json!({
@@ -311,12 +318,13 @@ impl ConversationStream {
         if last_seq - self.cursor.seq > far {
             return self.reset(outlet, last_seq, last_change).await;
         }
+        let sight = self.participant.sight();
         if last_change > change {
             let seq = self.cursor.seq;
             let read = outlet
                 .app
                 .db
-                .read(move |read| store::messages::changed_since(read, id, change, seq, CHANGED + 1));
+                .read(move |read| store::messages::changed_since(read, sight, change, seq, CHANGED + 1));
             let Ok(changed) = read.await else { return outlet.broken().await };
             if changed.len() > CHANGED as usize {
                 return self.reset(outlet, last_seq, last_change).await;
@@ -326,7 +334,7 @@ impl ConversationStream {
         self.cursor.change = last_change;
         while self.cursor.seq < last_seq {
             let (seq, limit) = (self.cursor.seq, REPLAY.min(last_seq - self.cursor.seq));
-            let read = outlet.app.db.read(move |read| store::messages::since(read, id, seq, limit));
+            let read = outlet.app.db.read(move |read| store::messages::since(read, sight, seq, limit));
             let Ok(missed) = read.await else { return outlet.broken().await };
             // There is no gap, so as many as were asked for are there; unless the room is just being
             // cleared away.

@@ -130,6 +130,7 @@ impl MatchStream {
             && let Some(told) = told
         {
             frame["html"] = html::match_fragment(told, outlet.app.clock.now()).into();
+            frame["status"] = html::match_status(told).into();
         }
         frame
     }
