@@ -4,7 +4,7 @@
 //! What the log says and what a person sees are different strings: only [`Error::Internal`] has
 //! something for the log, and nobody else ever sees it.
 
-use std::{error::Error as StdError, fmt, time::Duration};
+use std::{borrow::Cow, error::Error as StdError, fmt, time::Duration};
 
 /// The result of nearly everything here.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -20,6 +20,12 @@ pub enum Error {
     Forbidden(&'static str),
     /// The input can't be taken. One fault per field, each a plain sentence.
     Invalid(Vec<Fault>),
+    /// It can't be read at all: no JSON, no form. The sentence says what is wrong with it.
+    Malformed(String),
+    /// It is of a type that is not taken here. The sentence says which are.
+    MediaType(&'static str),
+    /// Something is here, but that can't be done with it.
+    Method,
     /// It was fine, but something else happened first. The sentence says what.
     Conflict(&'static str),
     /// Too often. Come back after this long.
@@ -42,16 +48,23 @@ pub enum Error {
 /// One field and what is wrong with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
-    /// The name of the form field or JSON member.
-    pub field: &'static str,
+    /// The name of the form field, or the way to the JSON value: `users/2`.
+    pub field: Cow<'static, str>,
+    /// Whether it is a part of the address, and not of the body.
+    pub in_query: bool,
     /// A plain sentence for the person who filled it in.
     pub message: String,
 }
 
 impl Error {
     /// One field that can't be taken, and the sentence that says why.
-    pub fn invalid(field: &'static str, message: impl Into<String>) -> Self {
-        Error::Invalid(vec![Fault { field, message: message.into() }])
+    pub fn invalid(field: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
+        Error::Invalid(vec![Fault { field: field.into(), in_query: false, message: message.into() }])
+    }
+
+    /// The same of a part of the address, behind the question mark.
+    pub fn invalid_query(field: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
+        Error::Invalid(vec![Fault { field: field.into(), in_query: true, message: message.into() }])
     }
 
     /// Our fault, with words for the log.
@@ -69,6 +82,9 @@ impl Error {
                 let messages: Vec<_> = faults.iter().map(|f| f.message.as_str()).collect();
                 messages.join(" ")
             }
+            Error::Malformed(why) => why.clone(),
+            Error::MediaType(why) => (*why).into(),
+            Error::Method => "That can’t be done at this address.".into(),
             Error::TooMany { retry_after } => {
                 format!("You’re quick. Try again in {}.", in_words(*retry_after))
             }

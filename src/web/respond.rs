@@ -1,5 +1,5 @@
 //! What every request passes through on its way in and out: a request id, the log, the security
-//! headers, and the two faces of the one error. And how bodies are taken.
+//! headers, and the two faces of the one error.
 
 use std::{
     sync::{
@@ -10,18 +10,15 @@ use std::{
 };
 
 use axum::{
-    Json,
-    body::{Body, Bytes},
-    extract::{FromRequest, MatchedPath, Request, State},
+    body::Body,
+    extract::{MatchedPath, Request, State},
     http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use serde::de::DeserializeOwned;
-use serde_json::json;
 use tracing::Instrument;
 
-use super::html;
+use super::{html, problem};
 use crate::{Error, app::App, config::one_line};
 
 /// A refusal on its way out: what the face is made of.
@@ -49,24 +46,7 @@ pub fn head(error: &Error) -> (StatusCode, HeaderMap) {
         // RFC 9110 wants a 401 to say how; browsers, which have a cookie, pass over it.
         headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
-    (status(error), headers)
-}
-
-/// The status of an error, by RFC 9110.
-fn status(error: &Error) -> StatusCode {
-    match error {
-        Error::NotFound => StatusCode::NOT_FOUND,
-        Error::Unauthenticated => StatusCode::UNAUTHORIZED,
-        Error::Forbidden(_) => StatusCode::FORBIDDEN,
-        Error::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
-        Error::Conflict(_) => StatusCode::CONFLICT,
-        Error::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
-        Error::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-        Error::TooSlow => StatusCode::REQUEST_TIMEOUT,
-        Error::Busy => StatusCode::SERVICE_UNAVAILABLE,
-        Error::Full => StatusCode::INSUFFICIENT_STORAGE,
-        Error::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
-    }
+    (problem::kind(error).status, headers)
 }
 
 /// A refusal that a library made, as one of ours.
@@ -76,10 +56,10 @@ fn named(status: StatusCode) -> Error {
         StatusCode::PAYLOAD_TOO_LARGE => Error::TooLarge,
         StatusCode::UNAUTHORIZED => Error::Unauthenticated,
         StatusCode::FORBIDDEN => Error::Forbidden("That came from another site, so it was not done."),
-        StatusCode::METHOD_NOT_ALLOWED => Error::invalid("method", "That can’t be done at this address."),
+        StatusCode::METHOD_NOT_ALLOWED => Error::Method,
         StatusCode::REQUEST_TIMEOUT => Error::TooSlow,
         s if s.is_server_error() => Error::Busy,
-        _ => Error::invalid("request", "That request makes no sense to us."),
+        _ => Error::Malformed("That request makes no sense to us.".into()),
     }
 }
 
@@ -130,7 +110,7 @@ pub async fn edge(State(app): State<Arc<App>>, request: Request, next: Next) -> 
         if ours || !has_face(&response) {
             let headers = std::mem::take(response.headers_mut());
             response = if wants_json {
-                problem(&error, status, &id)
+                problem::answer(&error, status, app.config.base_url.as_str(), &id)
             } else {
                 let page = html::error_page(&app, cookies, &error, status, path.as_deref(), &id);
                 page.instrument(span.clone()).await
@@ -185,30 +165,6 @@ fn keep(from: &HeaderMap, to: &mut HeaderMap) {
     }
 }
 
-/// RFC 9457 problem JSON, with the member `error` that Mastodon's clients look for.
-fn problem(error: &Error, status: StatusCode, id: &str) -> Response {
-    let sentence = error.sentence();
-    let faults = match error {
-        Error::Invalid(faults) => {
-            faults.iter().map(|f| json!({ "field": f.field, "message": f.message })).collect()
-        }
-        _ => Vec::new(),
-    };
-    let mut body = json!({
-        "type": "about:blank",
-        "title": status.canonical_reason().unwrap_or("Refused"),
-        "status": status.as_u16(),
-        "detail": sentence,
-        "instance": format!("urn:request:{id}"),
-        "error": sentence,
-    });
-    if !faults.is_empty() {
-        body["faults"] = faults.into();
-    }
-    let kind = (header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-    (status, [kind], Json(body).into_response().into_body()).into_response()
-}
-
 /// Sixteen hex digits that no other request of this process has.
 fn request_id() -> String {
     static START: LazyLock<u64> = LazyLock::new(|| {
@@ -220,53 +176,6 @@ fn request_id() -> String {
     // An odd factor visits every number once, far apart.
     let count = COUNT.fetch_add(1, Ordering::Relaxed).wrapping_mul(0x9E37_79B9_7F4A_7C15);
     format!("{:016x}", START.wrapping_add(count))
-}
-
-/// A form body, as browsers send it, or JSON, as programs do. What is missing is up to `T`'s
-/// defaults; what is malformed is refused in plain words.
-pub struct Input<T>(pub T);
-
-impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Input<T> {
-    type Rejection = Error;
-
-    async fn from_request(request: Request, state: &S) -> Result<Self, Error> {
-        let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
-        let kind = kind.unwrap_or("application/x-www-form-urlencoded");
-        let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-        let body = Bytes::from_request(request, state).await.map_err(|rejection| named_body(&rejection))?;
-        match kind.as_str() {
-            "application/json" => serde_json::from_slice(&body).map(Input).map_err(|error| {
-                Error::invalid(
-                    "body",
-                    format!("That is not the JSON we expect: {}", one_line(&error.to_string())),
-                )
-            }),
-            "application/x-www-form-urlencoded" => form(&body).map(Input),
-            _ => Err(Error::invalid("body", "Send a form (application/x-www-form-urlencoded) or JSON.")),
-        }
-    }
-}
-
-fn named_body(rejection: &axum::extract::rejection::BytesRejection) -> Error {
-    match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => Error::TooLarge,
-        _ => Error::TooSlow,
-    }
-}
-
-fn form<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
-    // The form decoder would put U+FFFD in place of what it can't read, and words would be lost.
-    if percent_encoding::percent_decode(body).decode_utf8().is_err() {
-        return Err(Error::invalid("body", "That text is not UTF-8, so we can’t read it. Send it as UTF-8."));
-    }
-    serde_urlencoded::from_bytes(body).map_err(|error| {
-        Error::invalid("body", format!("That is not the form we expect: {}", one_line(&error.to_string())))
-    })
-}
-
-/// Reads an id or a number from a path; what is none leads nowhere.
-pub fn from_path<T: std::str::FromStr>(raw: &str) -> Result<T, Error> {
-    raw.parse().map_err(|_| Error::NotFound)
 }
 
 /// A panic in a handler: our fault, and in the log.

@@ -47,6 +47,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/", get(html::stream::stream))
         .route("/tags/{tag}", get(html::stream::tag))
         .route("/feed.atom", get(html::feeds::everyone))
+        .route("/docs/problems", get(html::docs::problems))
         .route("/session/new", get(html::sessions::name_form).post(html::sessions::come_in))
         .route("/signup", get(html::accounts::sign_up_form).post(html::accounts::sign_up))
         .route("/login", get(html::accounts::log_in_form).post(html::accounts::log_in))

@@ -9,7 +9,7 @@ use axum::{
 };
 use cookie::{Cookie, SameSite};
 
-use super::{line::Line, respond::from_path};
+use super::{input::from_path, line::Line};
 use crate::{
     Error, Result,
     app::App,

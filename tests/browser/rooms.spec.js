@@ -24,6 +24,7 @@ async function comeIn(page, link, name) {
 const writing = (page) => page.getByLabel('Your message');
 
 async function say(page, words) {
+  await page.waitForFunction(() => customElements.get('chat-room')); // Enter is the script's
   await writing(page).fill(words);
   await writing(page).press('Enter');
 }

@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::json;
 
-use crate::common::{Answer, Person, World, answers_to, head_of};
+use crate::common::{Answer, Person, World, answers_to, head_of, text};
 
 /// The longest body that is taken.
 const FITS: usize = 128 * 1024;
@@ -18,34 +18,36 @@ const FORM: &str = "application/x-www-form-urlencoded";
 on_both! {
     async fn a_form_that_is_none_is_refused_in_words(world: World) {
         let [nell] = world.members(["nell"]).await;
+        const MEDIA: &str = "Send JSON (application/json), or a form.";
         for (kind, body, why) in [
             (FORM, &b"body=%FF%FE"[..], "That text is not UTF-8, so we can’t read it. Send it as UTF-8."),
             (FORM, b"body=%C3", "That text is not UTF-8, so we can’t read it. Send it as UTF-8."),
             (FORM, b"body=%ED%A0%80", "That text is not UTF-8, so we can’t read it. Send it as UTF-8."),
             (FORM, b"body=\xFF\xFE", "That text is not UTF-8, so we can’t read it. Send it as UTF-8."),
             (FORM, b"body=a&body=b", "That is not the form we expect: duplicate field `body`"),
-            ("text/plain", b"body=hello", "Send a form (application/x-www-form-urlencoded) or JSON."),
+            ("text/plain", b"body=hello", MEDIA),
             (
                 "multipart/form-data; boundary=x",
                 b"--x--",
-                "Send a form (application/x-www-form-urlencoded) or JSON.",
+                MEDIA,
             ),
-            ("image/png", b"\x89PNG", "Send a form (application/x-www-form-urlencoded) or JSON."),
-            ("", b"body=hello", "Send a form (application/x-www-form-urlencoded) or JSON."),
+            ("image/png", b"\x89PNG", MEDIA),
+            ("", b"body=hello", MEDIA),
             (
                 "application/json",
                 b"",
                 "That is not the JSON we expect: EOF while parsing a value at line 1 column 0",
             ),
         ] {
-            let page = typed(&nell, "/peeps", kind, body).await.is(422).page();
+            let status = if why == MEDIA { 415 } else { 400 };
+            let page = typed(&nell, "/peeps", kind, body).await.is(status).page();
             assert!(page.says(why), "{kind} {body:?}: {}", page.0);
             let request = nell
                 .request(Method::POST, "/peeps")
                 .header("chitter-fragment", "1")
                 .header("content-type", kind)
                 .body(body);
-            assert_eq!(nell.sends(request).await.is(422).problem(), why);
+            assert_eq!(nell.sends(request).await.is(status).problem(), why);
         }
         assert!(nell.opens("/").await.peeps().is_empty(), "nothing was posted");
     }
@@ -68,36 +70,44 @@ on_both! {
         let [nell] = world.members(["nell"]).await;
         let deep = "[".repeat(100_000);
         for body in [
-            &b"{"[..],
-            b"",
-            b"nonsense",
-            b"null",
+            &b"null"[..],
+            b"[\"a\"]",
             b"17",
             b"\"status\"",
             b"{\"status\":7}",
             b"{\"status\":null}",
             b"{\"status\":[\"a\"]}",
             b"{\"status\":\"a\",\"status\":\"b\"}",
+            b"{\"status\":\"a\",\"in_reply_to_id\":\"x\"}",
+            b"{\"status\":\"a\",\"in_reply_to_id\":99999999999999999999}",
+            b"{\"status\":\"a\",\"in_reply_to_id\":{}}",
+        ] {
+            let answer = typed(&nell, "/api/v1/statuses", "application/json", body.to_vec()).await.is(422);
+            let why = answer.problem();
+            assert!(why.starts_with("That is not the JSON we expect: ") && !why.contains('\n'), "{why}");
+            let pointer = text(&answer.json()["errors"][0]["pointer"]);
+            assert!(["#", "#/status", "#/in_reply_to_id"].contains(&&*pointer), "{pointer}");
+        }
+        for body in [
+            &b"{"[..],
+            b"",
+            b"nonsense",
             b"{\"status\":\"\\ud800\"}",
             b"{\"status\":\"\xFF\"}",
             b"\xEF\xBB\xBF{\"status\":\"a\"}",
             b"{\"status\":\"a\"} trailing",
-            b"{\"status\":\"a\",\"in_reply_to_id\":\"x\"}",
             b"{\"status\":\"a\",\"in_reply_to_id\":1e400}",
-            b"{\"status\":\"a\",\"in_reply_to_id\":99999999999999999999}",
-            b"{\"status\":\"a\",\"in_reply_to_id\":{}}",
             b"{'status':'a'}",
             b"{\"status\":\"a\nb\"}",
             b"NaN",
             deep.as_bytes(),
         ] {
-            let answer = typed(&nell, "/api/v1/statuses", "application/json", body.to_vec()).await.is(422);
+            let answer = typed(&nell, "/api/v1/statuses", "application/json", body.to_vec()).await.is(400);
             let why = answer.problem();
             assert!(why.starts_with("That is not the JSON we expect: ") && !why.contains('\n'), "{why}");
-            assert_eq!(answer.json()["faults"][0]["field"], "body");
         }
         for kind in ["text/json", "application/xml", "application/x-ndjson"] {
-            typed(&nell, "/api/v1/statuses", kind, "{\"status\":\"a\"}").await.is(422).problem();
+            typed(&nell, "/api/v1/statuses", kind, "{\"status\":\"a\"}").await.is(415).problem();
         }
         assert_eq!(nell.gets("/api/v1/timelines/public").await.json(), json!([]));
         typed(&nell, "/api/v1/statuses", "application/json; charset=utf-8", "{\"status\":\"a\"}")

@@ -86,7 +86,7 @@ on_both! {
         ] {
             let answer = asks_to_be_called(&world.stranger(), name).await.is(422);
             assert_eq!(answer.problem(), why, "{name:?}");
-            assert_eq!(answer.json()["faults"][0]["field"], "name", "{name:?}");
+            assert_eq!(answer.json()["errors"][0]["pointer"], "#/name", "{name:?}");
             let answer = world.stranger().posts("/session/new", &[("name", name)]).await.is(422);
             assert_eq!(answer.header("set-cookie"), "", "{name:?}");
             assert_eq!(answer.page().complaint("name").as_deref(), Some(why), "{name:?}");

@@ -40,7 +40,7 @@ on_both! {
         for name in ["", &long, "a\nb", "\u{202E}IC"] {
             let answer =
                 nell.calls(Method::POST, &room.api("/hooks"), &json!({ "name": name })).await.is(422);
-            assert_eq!(answer.json()["faults"][0]["field"], "name");
+            assert_eq!(answer.json()["errors"][0]["pointer"], "#/name");
         }
         assert_eq!(nell.names(&room).await, ["Nell Ashby"], "a program is not in the room");
         for n in 2..=20 {

@@ -104,7 +104,7 @@ on_both! {
     async fn what_makes_no_sense_is_refused_in_words(world: World) {
         let teo = world.guest("Teo").await;
         let refused = teo.calls(Method::POST, "/api/v1/matches", &json!({})).await.is(422).json();
-        assert_eq!(refused["faults"][0]["field"], "adult");
+        assert_eq!(refused["errors"][0]["pointer"], "#/adult");
         for (wish, field) in [
             (json!({ "interests": ["a", "b", "c", "d", "e", "f"] }), "interests"),
             (json!({ "interests": ["n".repeat(25)] }), "interests"),
@@ -113,7 +113,7 @@ on_both! {
             (json!({ "shows_name": true }), "shows_name"),
         ] {
             let refused = seeks(&teo, &wish).await.is(422).json();
-            assert_eq!(refused["faults"][0]["field"], field, "{wish}");
+            assert_eq!(refused["errors"][0]["pointer"], format!("#/{field}"), "{wish}");
         }
         seeks(&teo, &json!({ "nonsense": 1 })).await.is(422);
         for what in ["next", "reveal", "pictures", "block"] {
@@ -415,7 +415,7 @@ on_both! {
         assert_eq!((&talk["revealed"], &talk["pictures"]), (&json!(true), &json!(true)));
         assert_eq!(talk["partners"][0]["account"]["name"], "Bo (guest)");
         let gone = does(&guests[2], "report", &json!({ "reason": "spam" })).await.is(422).json();
-        assert_eq!(gone["faults"][0]["field"], "account_id", "which of them");
+        assert_eq!(gone["errors"][0]["pointer"], "#/account_id", "which of them");
         let partner = text(&talk["partners"][0]["account"]["id"]);
         let report = json!({ "reason": "spam", "account_id": partner });
         does(&guests[2], "report", &report).await.is(204);

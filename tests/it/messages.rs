@@ -86,7 +86,7 @@ on_both! {
         ] {
             let answer = posts(&nell, &room, &body).await.is(422);
             assert_eq!(answer.problem(), why);
-            assert_eq!(answer.json()["faults"][0]["field"], "body");
+            assert_eq!(answer.json()["errors"][0]["pointer"], "#/body");
         }
         assert_eq!(nell.messages(&room).await, json!([]));
         for body in ["x".to_owned(), "x".repeat(4000), "👨‍👩‍👧‍👦".repeat(4000)] {
@@ -188,7 +188,7 @@ on_both! {
         for id in [&question["id"], &foreign["id"], &json!("17"), &json!(0), &json!("-1")] {
             let refused = posts(&ify, &room, &json!({ "body": "x", "reply_to": id })).await.is(422);
             assert_eq!(refused.problem(), "The message you answer has been deleted.", "{id}");
-            assert_eq!(refused.json()["faults"][0]["field"], "reply_to");
+            assert_eq!(refused.json()["errors"][0]["pointer"], "#/reply_to");
         }
         assert_eq!(nell.messages(&room).await.as_array().map(Vec::len), Some(3));
     }

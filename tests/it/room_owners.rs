@@ -69,7 +69,7 @@ on_both! {
             assert_eq!(nell.opens_link(&room).await.json(), before, "{changes}");
         }
         let both = nell.alters(&room, &json!({ "uses_left": 0, "expires_at": "2020-01-01T00:00:00Z" })).await;
-        assert_eq!(both.is(422).json()["faults"].as_array().map(Vec::len), Some(2), "both are told at once");
+        assert_eq!(both.is(422).json()["errors"].as_array().map(Vec::len), Some(2), "both are told at once");
         let form = [("name", "Fine"), ("expires_at", "2020-01-01T00:00"), ("uses_left", "many")];
         let page = nell.posts(&room.page("/about"), &form).await.is(422).page();
         assert_eq!(page.complaint("uses_left").as_deref(), Some("Write a number, or nothing."));

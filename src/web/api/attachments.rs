@@ -26,7 +26,7 @@ use crate::{
     ids::{AttachmentId, ConversationId},
     store::{self, attachments::Attachment},
     web::{
-        respond::from_path,
+        input::from_path,
         session::{ClientAddr, come_in},
     },
 };

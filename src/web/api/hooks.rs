@@ -23,7 +23,7 @@ use crate::{
     ids::HookId,
     store,
     web::{
-        respond::{Input, from_path},
+        input::{Input, from_path},
         session::{ClientAddr, rule},
     },
 };

@@ -21,7 +21,7 @@ use crate::{
         matches::{Pool, State as Stage},
     },
     web::{
-        respond::Input,
+        input::Input,
         session::{ClientAddr, place},
     },
 };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::{
     Json,
-    extract::{Path, Query, State},
+    extract::{Path, State},
     http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
     response::{IntoResponse, Response},
 };
@@ -30,7 +30,7 @@ use crate::{
     },
     web::{
         html::{excerpt, words},
-        respond::{Input, from_path},
+        input::{Input, Query, from_path},
         session::{ClientAddr, come_in},
     },
 };

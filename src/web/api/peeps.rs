@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     Json,
-    extract::{Path, Query, State},
+    extract::{Path, State},
     http::{HeaderMap, HeaderValue, header},
     response::{IntoResponse, Response},
 };
@@ -25,8 +25,8 @@ use crate::{
         peeps::{Peep, Scope, Span},
     },
     web::{
+        input::{Input, Query, from_path},
         public::{Made, Public},
-        respond::{Input, from_path},
         session::{ClientAddr, Viewer, has_session},
     },
 };
@@ -130,7 +130,7 @@ impl Posted {
         Body::parse(&self.status).map_err(|error| match error {
             // The field has another name in this API.
             Error::Invalid(mut faults) => {
-                faults.iter_mut().for_each(|fault| fault.field = "status");
+                faults.iter_mut().for_each(|fault| fault.field = "status".into());
                 Error::Invalid(faults)
             }
             other => other,

@@ -22,7 +22,7 @@ use crate::{
     ids::{AccountId, ConversationId},
     store::{self, rooms::Link},
     web::{
-        respond::{Input, from_path},
+        input::{Input, from_path},
         session::{ClientAddr, place, rule},
     },
 };

@@ -11,7 +11,7 @@ use crate::{
     app::App,
     domain::{names::Name, sessions},
     web::{
-        respond::Input,
+        input::Input,
         session::{ClientAddr, Viewer, welcome},
     },
 };

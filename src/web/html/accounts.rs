@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::{
-    extract::{Query, State},
+    extract::State,
     response::{IntoResponse, Redirect, Response},
 };
 use serde::Deserialize;
@@ -18,7 +18,8 @@ use crate::{
         sessions::{self, Token},
     },
     web::{
-        respond::{Input, head},
+        input::{Input, Query},
+        respond::head,
         session::{ClientAddr, Viewer, set_cookie},
     },
 };

@@ -27,8 +27,8 @@ use crate::{
     },
     web::{
         api,
+        input::from_path,
         public::{Made, Public},
-        respond::from_path,
     },
 };
 

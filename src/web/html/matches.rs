@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::{
-    extract::{Query, State},
+    extract::State,
     response::{IntoResponse, Redirect, Response},
 };
 use serde::Deserialize;
@@ -35,7 +35,8 @@ use crate::{
     },
     web::{
         api,
-        respond::{Input, head},
+        input::{Input, Query},
+        respond::head,
         session::{ClientAddr, Viewer, come_in, place},
     },
 };

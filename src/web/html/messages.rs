@@ -34,7 +34,8 @@ use crate::{
     },
     web::{
         api, assets,
-        respond::{FRAGMENT, Input, head},
+        input::Input,
+        respond::{FRAGMENT, head},
         session::{ClientAddr, Viewer, come_in, enter},
     },
 };

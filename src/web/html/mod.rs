@@ -4,6 +4,7 @@ pub mod accounts;
 mod card;
 mod chat;
 mod composer;
+pub mod docs;
 pub mod feeds;
 mod match_line;
 pub mod matches;
@@ -180,7 +181,11 @@ pub async fn error_page(
         Error::NotFound => "Nothing here",
         Error::Unauthenticated => "Log in first",
         Error::Forbidden(_) => "Not yours to do",
-        Error::Invalid(_) | Error::Conflict(_) => "That did not work",
+        Error::Invalid(_)
+        | Error::Conflict(_)
+        | Error::Malformed(_)
+        | Error::MediaType(_)
+        | Error::Method => "That did not work",
         Error::TooMany { .. } => "A moment, please",
         Error::TooLarge => "That is too much",
         Error::TooSlow => "That took too long",
@@ -215,7 +220,7 @@ fn fault<'a>(error: Option<&'a Error>, field: &str) -> Option<&'a str> {
 fn note(error: Option<&Error>, fields: &[&str]) -> Option<String> {
     match error {
         Some(Error::Invalid(faults)) => {
-            faults.iter().find(|f| !fields.contains(&f.field)).map(|f| f.message.clone())
+            faults.iter().find(|f| !fields.contains(&&*f.field)).map(|f| f.message.clone())
         }
         other => other.map(Error::sentence),
     }

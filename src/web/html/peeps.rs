@@ -29,7 +29,8 @@ use crate::{
     ids::{IdempotencyKey, PeepId},
     store::{self, peeps::Peep},
     web::{
-        respond::{FRAGMENT, Input, from_path, head},
+        input::{Input, from_path},
+        respond::{FRAGMENT, head},
         session::{ClientAddr, Viewer},
     },
 };

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::{
-    extract::{Path, Query, State},
+    extract::{Path, State},
     response::{IntoResponse, Redirect, Response},
 };
 use serde::Deserialize;
@@ -28,7 +28,8 @@ use crate::{
     store::{self, accounts::Kind, conversations::Participant, hooks::Hook},
     web::{
         api,
-        respond::{Input, from_path, head},
+        input::{Input, Query, from_path},
+        respond::head,
         session::{ClientAddr, Viewer, enter, rule},
     },
 };

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::{
-    extract::{Path, Query, State},
+    extract::{Path, State},
     response::{IntoResponse, Redirect, Response},
 };
 use bytes::Bytes;
@@ -31,8 +31,10 @@ use crate::{
     events::{Here, Somebody},
     store::{accounts::Account, messages::Message, rooms::Mine},
     web::{
-        api, presence,
-        respond::{Input, head},
+        api,
+        input::{Input, Query},
+        presence,
+        respond::head,
         session::{ClientAddr, Viewer, place},
     },
 };

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::{
-    extract::{Query, State},
+    extract::State,
     response::{IntoResponse, Redirect, Response},
 };
 use serde::Deserialize;
@@ -22,7 +22,8 @@ use crate::{
         rooms::{self, Key},
     },
     web::{
-        respond::{Input, head},
+        input::{Input, Query},
+        respond::head,
         session::{self, ClientAddr, Viewer, set_cookie},
     },
 };

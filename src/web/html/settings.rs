@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::{
-    extract::{Path, Query, State},
+    extract::{Path, State},
     response::{IntoResponse, Redirect, Response},
 };
 use serde::Deserialize;
@@ -18,7 +18,7 @@ use crate::{
     jobs::mail::UNSUBSCRIBE,
     store,
     web::{
-        respond::{Input, from_path},
+        input::{Input, Query, from_path},
         session::{ClientAddr, Viewer},
     },
 };

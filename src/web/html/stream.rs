@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::{
-    extract::{Path, Query, State},
+    extract::{Path, State},
     http::HeaderMap,
     response::{IntoResponse, Redirect, Response},
 };
@@ -27,8 +27,8 @@ use crate::{
         peeps::{Peep, Scope, Span},
     },
     web::{
+        input::{Query, from_path},
         public::{Made, Public},
-        respond::from_path,
         session::{Viewer, has_session},
     },
 };

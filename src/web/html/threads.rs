@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::{
-    extract::{Query, State},
+    extract::State,
     response::{IntoResponse, Redirect, Response},
 };
 
@@ -21,7 +21,7 @@ use crate::{
     domain::conversations::Participant,
     events::Here,
     store::{self, conversations::Kind},
-    web::{presence, session::Viewer},
+    web::{input::Query, presence, session::Viewer},
 };
 
 #[derive(Template)]

@@ -21,7 +21,7 @@ use std::{pin::pin, sync::Arc, time::Duration};
 use axum::{
     Extension,
     extract::{
-        Query, State, WebSocketUpgrade,
+        State, WebSocketUpgrade,
         ws::{CloseFrame, Message, Utf8Bytes, WebSocket, close_code},
     },
     http::{HeaderMap, header},
@@ -50,6 +50,7 @@ use crate::{
     events::{Event, Format, Topic},
     realtime::hub::{Delivery, Mailbox},
     store::accounts::Account,
+    web::input::Query,
 };
 
 /// Events that may wait for a slow reader: a few seconds of a lively stream. Then it lags, and

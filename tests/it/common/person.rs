@@ -265,7 +265,9 @@ impl Answer {
         let problem = self.json();
         assert_eq!(problem["status"], self.status);
         assert_eq!(problem["detail"], problem["error"], "Mastodon's clients read `error`");
-        assert_eq!(problem["instance"], format!("urn:request:{}", self.header("x-request-id")));
+        assert_eq!(problem["request_id"], self.header("x-request-id"));
+        assert!(problem["type"].as_str().is_some_and(|kind| kind.contains("/docs/problems#")), "{problem}");
+        assert!(problem["title"].is_string(), "{problem}");
         problem["detail"].as_str().expect("a sentence").to_owned()
     }
 }

@@ -1,0 +1,109 @@
+//! How what is sent is taken: bodies, queries and paths. What is malformed is refused in plain words.
+
+use axum::{
+    body::Bytes,
+    extract::{FromRequest, FromRequestParts, Request},
+    http::{StatusCode, header, request::Parts},
+};
+use serde::de::{DeserializeOwned, IgnoredAny};
+
+use crate::{Error, config::one_line};
+
+/// A form body, as browsers send it, or JSON, as programs do. What is missing is up to `T`'s defaults.
+pub struct Input<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Input<T> {
+    type Rejection = Error;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Error> {
+        let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+        let kind = kind.unwrap_or("application/x-www-form-urlencoded");
+        let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        let body = Bytes::from_request(request, state).await.map_err(|rejection| named_body(&rejection))?;
+        match kind.as_str() {
+            "application/json" => json(&body).map(Input),
+            "application/x-www-form-urlencoded" => form(&body).map(Input),
+            _ => Err(Error::MediaType("Send JSON (application/json), or a form.")),
+        }
+    }
+}
+
+fn named_body(rejection: &axum::extract::rejection::BytesRejection) -> Error {
+    match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => Error::TooLarge,
+        _ => Error::TooSlow,
+    }
+}
+
+fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
+    // A list would pass for an object whose members come in order.
+    if !body.trim_ascii_start().starts_with(b"{") {
+        serde_json::from_slice::<IgnoredAny>(body).map_err(|error| no_json(&error))?;
+        return Err(Error::invalid("", "That is not the JSON we expect: send an object, {…}."));
+    }
+    let mut reader = serde_json::Deserializer::from_slice(body);
+    let taken = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+        if error.inner().is_data() {
+            Error::invalid(pointer(error.path()), unexpected(error.inner()))
+        } else {
+            no_json(error.inner())
+        }
+    })?;
+    reader.end().map_err(|error| no_json(&error))?;
+    Ok(taken)
+}
+
+fn no_json(error: &serde_json::Error) -> Error {
+    Error::Malformed(unexpected(error))
+}
+
+fn unexpected(error: &serde_json::Error) -> String {
+    format!("That is not the JSON we expect: {}", one_line(&error.to_string()))
+}
+
+/// The way to a JSON value, as [`crate::error::Fault::field`] has it (RFC 6901).
+fn pointer(path: &serde_path_to_error::Path) -> String {
+    use serde_path_to_error::Segment;
+    let steps = path.iter().filter_map(|segment| match segment {
+        Segment::Seq { index } => Some(index.to_string()),
+        Segment::Map { key } => Some(key.replace('~', "~0").replace('/', "~1")),
+        Segment::Enum { .. } | Segment::Unknown => None,
+    });
+    steps.collect::<Vec<_>>().join("/")
+}
+
+fn form<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
+    // The form decoder would put U+FFFD in place of what it can't read, and words would be lost.
+    if percent_encoding::percent_decode(body).decode_utf8().is_err() {
+        return Err(Error::Malformed(
+            "That text is not UTF-8, so we can’t read it. Send it as UTF-8.".into(),
+        ));
+    }
+    serde_urlencoded::from_bytes(body).map_err(|error| {
+        Error::Malformed(format!("That is not the form we expect: {}", one_line(&error.to_string())))
+    })
+}
+
+/// What stands behind the question mark.
+pub struct Query<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Error> {
+        let query = parts.uri.query().unwrap_or_default();
+        if percent_encoding::percent_decode(query.as_bytes()).decode_utf8().is_err() {
+            return Err(Error::Malformed("The address is not UTF-8, so we can’t read it.".into()));
+        }
+        let reader = serde_urlencoded::Deserializer::new(form_urlencoded::parse(query.as_bytes()));
+        serde_path_to_error::deserialize(reader).map(Query).map_err(|error| {
+            let why = one_line(&error.inner().to_string());
+            Error::invalid_query(pointer(error.path()), format!("That is not what we expect: {why}"))
+        })
+    }
+}
+
+/// Reads an id or a number from a path; what is none leads nowhere.
+pub fn from_path<T: std::str::FromStr>(raw: &str) -> Result<T, Error> {
+    raw.parse().map_err(|_| Error::NotFound)
+}
