@@ -166,11 +166,11 @@ id_types! {
 }
 
 impl AccountId {
-    /// Which of the twelve tones the account wears. The millisecond is scattered first: people who
-    /// join within the same minute should not all look alike.
+    /// Which of the twelve tones the account wears. The millisecond is scattered first: people who join
+    /// within the same minute should not all look alike. Those made in the same one differ by their number.
     pub fn tone(self) -> u64 {
         let scattered = (self.0 as u64 >> 16).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        (scattered >> 32) % 12
+        ((scattered >> 32) + 5 * (self.0 as u64 & 0xFFFF)) % 12
     }
 }
 
@@ -186,6 +186,14 @@ mod tests {
         let third = ids.next(Time::from_ms(9));
         assert!(first < second && second < third);
         assert_eq!(first, 10 << 16);
+    }
+
+    #[test]
+    fn those_made_in_the_same_millisecond_do_not_look_alike() {
+        let ids = Ids::salted(0);
+        let tones: std::collections::BTreeSet<_> =
+            (0..12).map(|_| AccountId(ids.next(Time::from_ms(10))).tone()).collect();
+        assert_eq!(tones.len(), 12);
     }
 
     #[test]

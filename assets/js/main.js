@@ -4,3 +4,4 @@ import "./forms.js";
 import "./composer.js";
 import "./feed.js";
 import "./share.js";
+import "./toast.js";

@@ -6,12 +6,16 @@ class MatchLine extends HTMLElement {
 
   connectedCallback() {
     this.#line = this.querySelector("[data-line]");
-    listen({ subscribe: () => ({ stream: "match" }), hear: (event) => this.#hear(event), state: () => {} });
+    listen({ subscribe: () => ({ stream: "match" }), hear: (event) => this.#hear(event), state: (connected) => this.#connected(connected) });
     this.#timer = setInterval(() => this.#countDown(), 500);
   }
 
   disconnectedCallback() {
     clearInterval(this.#timer);
+  }
+
+  #connected(connected) {
+    this.querySelector("[data-offline]").hidden = connected;
   }
 
   #hear({ match, html }) {

@@ -18,7 +18,7 @@ export class Notice {
       if (document.hidden) this.#messages.unmarkNew();
       else this.look();
     });
-    addEventListener("pagehide", () => this.#tellRead());
+    addEventListener("pagehide", () => this.tellRead());
     messages.scroll.addEventListener("scroll", () => this.look(), { passive: true });
     room.querySelector("[data-newer]").addEventListener("click", () => {
       messages.toEnd();
@@ -45,11 +45,11 @@ export class Notice {
     this.#tell();
     this.#clearRail();
     this.#seen = Number(this.#messages.last()?.dataset.seq ?? 0);
-    this.#timer ??= setTimeout(() => this.#tellRead(), 400);
+    this.#timer ??= setTimeout(() => this.tellRead(), 400);
   }
 
   // What was seen counts as read, also when one is just leaving the page.
-  async #tellRead() {
+  async tellRead() {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     const seq = this.#seen;

@@ -9,9 +9,10 @@ import { listen } from "./socket.js";
 
 const TYPING = 2500; // how often we say that one is typing
 const TYPED = 5000; // how long we believe that others are
+const AWAY = 2500; // a connection that is lost for less is not told
 
 class ChatRoom extends HTMLElement {
-  #messages; #say; #handles; #notice; #socket; #breaking; #seq; #change; #told = 0; #typing = new Map(); #held = new Map();
+  #messages; #say; #handles; #leaving; #notice; #socket; #breaking; #seq; #change; #told = 0; #typing = new Map(); #held = new Map();
 
   connectedCallback() {
     this.#seq = Number(this.dataset.seq);
@@ -77,7 +78,7 @@ class ChatRoom extends HTMLElement {
       case "typing":
         return this.#types(event.account);
       case "left":
-        return location.assign(this.hasAttribute("data-match") ? "/match" : "/rooms?left");
+        return this.hasAttribute("data-match") || location.assign("/rooms?left"); // of a match its own stream tells
       case "reset":
         return location.reload();
       case "error":
@@ -107,9 +108,16 @@ class ChatRoom extends HTMLElement {
   // Something about the match: who is away, what is offered, and when it is over.
   #matched({ match, html, status }) {
     const talk = match?.talk;
-    if (!talk || match.conversation_id !== this.dataset.id) return location.reload();
-    this.querySelector("[data-company]").toggleAttribute("data-away", talk.partners.some((partner) => !partner.here));
-    this.querySelector("[data-status]").textContent = status;
+    if (match?.state === "ended" && match.ended_by === "partner") return this.#over(html);
+    if (!talk || match.conversation_id !== this.dataset.id) return this.#anew();
+    const away = talk.partners.some((partner) => !partner.here);
+    const tell = () => {
+      this.querySelector("[data-company]").toggleAttribute("data-away", away);
+      this.querySelector("[data-status]").textContent = status;
+    };
+    clearTimeout(this.#leaving);
+    if (away) this.#leaving = setTimeout(tell, AWAY); // a page that is loading is no lost connection
+    else tell();
     this.querySelector("[data-offers]").innerHTML = html;
     const attach = this.querySelector("[data-attach]");
     const everyone = talk.partners.map((partner) => partner.account.id).join(" ");
@@ -118,7 +126,35 @@ class ChatRoom extends HTMLElement {
       talk.revealed !== this.hasAttribute("data-revealed") ||
       (talk.pictures && !attach.hasAttribute("data-may"));
     // Who is in it, or what the page can do: it is drawn anew, with what one was writing.
-    if (otherwise) location.reload();
+    if (otherwise) this.#anew();
+  }
+
+  // Draws the page anew. What was seen is read, and not new afterwards.
+  async #anew() {
+    await this.#notice.tellRead();
+    location.reload();
+  }
+
+  // They have gone. What was said, and what one was about to say, can still be looked at.
+  #over(html) {
+    if (this.querySelector("[data-over]")) return;
+    this.removeAttribute("data-live");
+    this.querySelector("[data-company]").toggleAttribute("data-away", true);
+    this.querySelector("[data-status]").textContent = "gone";
+    for (const part of this.querySelectorAll("[data-offers], .typing, .roomhead form, .roomhead [popovertarget]")) part.remove();
+    const form = this.querySelector("[data-say]");
+    form.insertAdjacentHTML("beforebegin", html);
+    const words = form.querySelector("textarea");
+    if (words.value.trim()) {
+      const unsent = document.createElement("p");
+      unsent.className = "soft";
+      unsent.textContent = `This was not sent any more: “${words.value.trim()}”`;
+      this.querySelector("[data-over]").append(unsent);
+    }
+    words.value = "";
+    words.dispatchEvent(new Event("input", { bubbles: true })); // the draft is none any more
+    form.hidden = true;
+    this.querySelector("#over-head").focus();
   }
 
   // The room has another name, another link, or is locked or no longer.

@@ -376,16 +376,17 @@ pub fn set_matched(
     account: AccountId,
     conversation: ConversationId,
     mask: AccountId,
+    reveals: bool,
 ) -> Result<()> {
     let now = tx.now();
     clear_wishes(tx, account)?;
     tx.execute(
         sql!(
             "UPDATE seekers SET state = 'matched', conversation_id = $1, mask_id = $2, changed_at = $3,
-                                look_at = NULL, held = FALSE, reveals = FALSE, pictures = FALSE
-             WHERE account_id = $4"
+                                look_at = NULL, held = FALSE, reveals = $4, pictures = FALSE
+             WHERE account_id = $5"
         ),
-        params![conversation, mask, now, account],
+        params![conversation, mask, now, reveals, account],
     )?;
     Ok(())
 }

@@ -42,10 +42,16 @@ test('two strangers are matched, talk, lose the line, come back, and go on to th
   const [nells, teos, adas] = [await visit(nell), await visit(), await visit()];
   await comes(teos, 'Teo');
   await teos.getByRole('button', { name: 'Find someone' }).click();
-  await expect(teos.getByText('Say that you are of age first.')).toBeVisible();
+  await expect(teos.getByText('Please confirm your age first.')).toBeVisible();
 
   await seeks(teos, 'bread, moths');
   await expect(waits(teos)).toBeVisible();
+  await teos.context().setOffline(true);
+  await expect(teos.getByText('You are offline. Your place keeps for 30 seconds.')).toBeVisible();
+  await teos.getByRole('button', { name: 'Stop waiting' }).click();
+  await expect(teos.getByText('Try again when there is a connection.')).toBeVisible();
+  await teos.context().setOffline(false);
+  await expect(teos.getByText('You are offline. Your place keeps for 30 seconds.')).toBeHidden();
   await expect(teos.getByText('Likes bread and moths')).toBeVisible();
   await expect(teos.getByText('the first on the wire')).toBeVisible();
   await seeks(nells, 'Moths, BREAD');
@@ -72,9 +78,15 @@ test('two strangers are matched, talk, lose the line, come back, and go on to th
   await say(again, 'The train was in a tunnel.');
   await hears(nells, 'The train was in a tunnel.');
 
+  await writing(again).fill('I was about to say');
   await nells.getByRole('button', { name: 'Next' }).click();
   await expect(waits(nells)).toBeVisible();
+  await expect(again.getByRole('heading', { name: 'They have gone' })).toBeFocused();
+  await expect(again.getByText('This was not sent any more: “I was about to say”')).toBeVisible();
+  await hears(again, 'Crust or middle?');
+  await again.reload();
   await expect(again.getByRole('heading', { name: 'They have gone' })).toBeVisible();
+  await expect(again.getByText('Crust')).toHaveCount(0);
   await comes(adas, 'Ada');
   await seeks(adas, 'moths, bread');
   for (const page of [nells, adas]) await expect(talks(page)).toBeVisible();
@@ -114,7 +126,7 @@ test('whoever is blocked is not met again, also after a reload, and a report is 
   await does(teos, 'Report');
   await teos.getByLabel('Insults, threats or hate').check();
   await teos.getByRole('button', { name: 'Report' }).click();
-  await expect(teos.getByText('It is kept for those who look after this place.')).toBeVisible();
+  await expect(teos.getByText('Your report is kept for those who look after this place.')).toBeVisible();
   await expect(nells.getByRole('heading', { name: 'They have gone' })).toBeVisible();
 
   // It was blocked with it: they are alone, and do not meet.

@@ -116,11 +116,13 @@ on_both! {
             assert_eq!(refused["errors"][0]["pointer"], format!("#/{field}"), "{wish}");
         }
         seeks(&teo, &json!({ "nonsense": 1 })).await.is(422);
-        for what in ["next", "reveal", "pictures", "block"] {
-            does(&teo, what, &json!({})).await.is(404);
+        does(&teo, "next", &json!({})).await.is(404);
+        for what in ["reveal", "pictures", "block"] {
+            let why = does(&teo, what, &json!({})).await.is(409).problem();
+            assert_eq!(why, "You are not talking with anyone.");
         }
         does(&teo, "report", &json!({ "reason": "boring" })).await.is(422);
-        does(&teo, "report", &json!({ "reason": "spam" })).await.is(404);
+        does(&teo, "report", &json!({ "reason": "spam" })).await.is(409);
         teo.does(Method::DELETE, CURRENT).await.is(404);
         world.stranger().calls(Method::POST, "/api/v1/matches", &json!({ "adult": true })).await.is(401);
         seeks(&teo, &json!({})).await.is(201);

@@ -75,6 +75,11 @@ on_both! {
         let teo = world.guest("Teo").await;
         teo.does(Method::PUT, WEEKLY).await.is(401);
         world.stranger().gets(WEEKLY).await.is(401);
+        // A guest has a name already: it is asked to log in, and not sent in a circle.
+        let guest = world.guest_with_browser("Teo").await;
+        let door = guest.gets("/match/weekly").await.is(303).location();
+        assert!(door.starts_with("/login?next="), "{door}");
+        guest.opens(&door).await;
         let nell = world.member("nell").await;
         assert!(nell.opens("/match/weekly").await.says("Nobody takes part yet."));
         let to = nell.posts("/match/weekly", &[]).await.is(303).location();

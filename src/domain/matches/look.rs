@@ -250,7 +250,7 @@ fn joins(tx: &mut Tx<'_>, seeker: &Seeker, id: ConversationId) -> Result<bool> {
     }
     for one in &inside {
         // What some have agreed to among themselves is not for whoever comes later.
-        if one.reveals || one.pictures || !get_along(tx, one, seeker)? {
+        if (one.reveals && !one.shows_name) || one.pictures || !get_along(tx, one, seeker)? {
             return Ok(false);
         }
     }
@@ -278,7 +278,7 @@ fn bring_together(tx: &mut Tx<'_>, everyone: &[&Seeker]) -> Result<()> {
     Ok(())
 }
 
-/// Seats someone in a talk, behind a mask.
+/// Seats someone in a talk, behind a mask. Whoever shows its username has offered to say who it is.
 fn seat(tx: &mut Tx<'_>, id: ConversationId, seeker: &Seeker, beside: &[&Seeker]) -> Result<()> {
     let account = store::accounts::by_id(tx, seeker.account)?;
     let name = match (&account.username, seeker.pool) {
@@ -300,7 +300,7 @@ fn seat(tx: &mut Tx<'_>, id: ConversationId, seeker: &Seeker, beside: &[&Seeker]
         place: &seeker.place,
     };
     store::conversations::join(tx, &entrance)?;
-    store::matches::set_matched(tx, seeker.account, id, mask)
+    store::matches::set_matched(tx, seeker.account, id, mask, seeker.shows_name)
 }
 
 /// What a mask in a group is called. A group has no more than 24 in its time, mostly.

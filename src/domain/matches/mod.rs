@@ -53,7 +53,7 @@ const LOOKED_FOR_ANEW: i64 = 100;
 pub fn seek(tx: &mut Tx<'_>, account: &Account, place: &str, search: &Search, adult: bool) -> Result<()> {
     if !store::accounts::is_adult(tx, account.id)? {
         if !adult {
-            return Err(Error::invalid("adult", "Say that you are of age first."));
+            return Err(Error::invalid("adult", "Please confirm your age first."));
         }
         store::accounts::set_adult(tx, account.id)?;
     }

@@ -36,6 +36,9 @@ const SKIPPED: Duration = Duration::from_secs(30);
 /// Messages in the copy that is kept with a report.
 const REPORTED: i64 = 500;
 
+/// What someone is told who is in none.
+const NO_TALK: Error = Error::Conflict("You are not talking with anyone.");
+
 /// Someone who is in a talk: to have one is the permission to do something about it.
 #[derive(Debug)]
 struct InTalk {
@@ -158,14 +161,14 @@ pub fn next(tx: &mut Tx<'_>, account: &Account, place: &str) -> Result<()> {
 
 /// Offers to say who it is. When everyone in the talk does, everyone is told.
 pub fn reveal(tx: &mut Tx<'_>, account: AccountId) -> Result<()> {
-    let talk = InTalk::take(tx, account)?.ok_or(Error::NotFound)?;
+    let talk = InTalk::take(tx, account)?.ok_or(NO_TALK)?;
     store::matches::set_reveals(tx, account)?;
     talk.anew(tx)
 }
 
 /// Agrees to pictures. When everyone in the talk does, they can be sent.
 pub fn allow_pictures(tx: &mut Tx<'_>, account: AccountId) -> Result<()> {
-    let talk = InTalk::take(tx, account)?.ok_or(Error::NotFound)?;
+    let talk = InTalk::take(tx, account)?.ok_or(NO_TALK)?;
     store::matches::set_pictures(tx, account)?;
     talk.anew(tx)
 }
@@ -177,6 +180,7 @@ fn other(read: &Read<'_>, account: AccountId, mask: Option<AccountId>) -> Result
     others.retain(|one| mask.is_none_or(|mask| mask == one.mask));
     match others.len() {
         1 => others.pop().ok_or(Error::NotFound),
+        0 if mask.is_none() => Err(NO_TALK),
         0 => Err(Error::NotFound),
         _ => Err(Error::invalid("account_id", "Say which of them.")),
     }
@@ -204,8 +208,8 @@ pub fn block(tx: &mut Tx<'_>, account: AccountId, mask: Option<AccountId>) -> Re
 /// Who else is or was in the talk that the account is in, or was in last: their masks, and what those are
 /// called.
 pub fn others(read: &Read<'_>, account: AccountId) -> Result<Vec<Masked>> {
-    let me = store::matches::of(read, account)?.ok_or(Error::NotFound)?;
-    let mut others = store::conversations::masks(read, me.conversation.ok_or(Error::NotFound)?)?;
+    let me = store::matches::of(read, account)?.ok_or(NO_TALK)?;
+    let mut others = store::conversations::masks(read, me.conversation.ok_or(NO_TALK)?)?;
     others.retain(|one| one.account != account);
     Ok(others)
 }
@@ -213,10 +217,10 @@ pub fn others(read: &Read<'_>, account: AccountId) -> Result<Vec<Masked>> {
 /// Why somebody is reported.
 pub const REASONS: [(&str, &str); 6] = [
     ("harassment", "Insults, threats or hate"),
-    ("sexual", "Sexual and unwanted"),
-    ("minor", "Seems to be a child"),
-    ("harm", "Speaks of hurting themselves or others"),
-    ("spam", "Advertising or a program"),
+    ("sexual", "Sexual things nobody asked for"),
+    ("minor", "This may be a child"),
+    ("harm", "Talks of hurting themselves or others"),
+    ("spam", "Advertising, or a bot"),
     ("other", "Something else"),
 ];
 

@@ -117,7 +117,9 @@ pub fn excerpt(text: &str, limit: usize) -> String {
 
 /// The first letters of the first and the last word of a name, in capitals.
 pub(super) fn initials(name: &str) -> String {
-    let mut words = name.split_whitespace();
+    // What stands in brackets after a name is no part of it: "Ana (guest)", "Ify (@ify)".
+    let bare = name.split(" (").next().unwrap_or(name);
+    let mut words = bare.split_whitespace();
     let first = words.next();
     let last = words.next_back();
     let letters = [first, last].into_iter().flatten().filter_map(|word| {
@@ -178,6 +180,8 @@ mod tests {
             ("nell", "N"),
             ("🐦", "🐦"),
             ("'t Hooft", "TH"),
+            ("Ana (guest)", "A"),
+            ("Ifeoma Okafor (@ify)", "IO"),
         ] {
             assert_eq!(initials(name), said);
         }

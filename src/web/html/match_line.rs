@@ -79,7 +79,8 @@ impl Line<'_> {
     fn steps(&self) -> Vec<Step> {
         let seeker = &self.current.seeker;
         let tags = matches::tags(&seeker.interests);
-        let stage = usize::try_from(seeker.stage).unwrap_or_default();
+        // Whoever looks for nobody in particular takes anyone from the beginning.
+        let stage = if tags.is_empty() { 2 } else { usize::try_from(seeker.stage).unwrap_or_default() };
         let mut whom = Vec::new();
         if let [one] = tags[..] {
             whom.push((0..2, format!("Likes {one}")));
@@ -93,6 +94,7 @@ impl Line<'_> {
             let until = (now && stages.end < 3).then(|| seeker.since + WIDENS * stages.end as u32);
             let how = match until {
                 _ if done => "Nobody just now".into(),
+                _ if now && seeker.since > self.now => "In a moment".into(),
                 Some(until) if until > self.now => {
                     format!("Looking, {} more", crate::error::in_words(until.since(self.now)))
                 }

@@ -12,20 +12,16 @@ use serde::Deserialize;
 use super::{
     Place, Shell,
     accounts::is_note,
-    chat::{Chat, Stretch},
+    chat::Stretch,
     fault,
     match_line::Line,
-    messages::{Row, SayForm},
+    match_talk::{Over, talk_page},
     note, page, page_refused,
 };
 use crate::{
     Error, Result,
     app::App,
-    clock::Time,
-    domain::{
-        conversations::Door,
-        matches::{self, Complaint, Current, Interests, Language, REASONS, Search},
-    },
+    domain::matches::{self, Complaint, Current, Interests, Language, REASONS, Search},
     ids::AccountId,
     store::{
         self,
@@ -37,7 +33,7 @@ use crate::{
         api,
         input::{Input, Query},
         respond::head,
-        session::{ClientAddr, Viewer, come_in, place},
+        session::{ClientAddr, Viewer, place},
     },
 };
 
@@ -83,7 +79,9 @@ impl SearchForm {
 struct MatchPage {
     shell: Shell,
     /// The talk that has just ended.
-    over: Option<Seeker>,
+    over: Option<String>,
+    /// Whether it has lost its place in the line.
+    lost: bool,
     form: SearchForm,
     rules: Vec<String>,
     age_text: String,
@@ -94,19 +92,22 @@ struct MatchPage {
 }
 
 impl MatchPage {
-    async fn new(app: &App, account: &Account, current: Option<Current>) -> Result<Self> {
+    async fn new(app: &App, account: &Account, current: Option<Current>, reported: bool) -> Result<Self> {
         let id = account.id;
         let adult = app.db.read(move |read| store::accounts::is_adult(read, id)).await?;
-        let over = current.map(|current| current.seeker).filter(|seeker| seeker.state == Stage::Ended);
+        let ended = current.map(|current| current.seeker).filter(|seeker| seeker.state == Stage::Ended);
+        // Whoever only left the line has met nobody.
+        let over = ended.as_ref().filter(|seeker| seeker.conversation.is_some());
+        let over = over.map(|seeker| Over { seeker, reported }.render()).transpose();
         Ok(MatchPage {
             shell: Shell::new(app, &Viewer::from(account), Place::Match).await?,
-            form: over.as_ref().map(SearchForm::of).unwrap_or_default(),
-            // Whoever only left the line has met nobody.
-            over: over.filter(|seeker| seeker.conversation.is_some()),
+            form: ended.as_ref().map(SearchForm::of).unwrap_or_default(),
+            over: over.map_err(Error::internal)?,
+            lost: ended.is_some_and(|seeker| seeker.conversation.is_none() && !seeker.went),
             rules: app.config.rules.clone(),
             age_text: app.config.age_text.clone(),
             adult,
-            reported: false,
+            reported,
             error: None,
         })
     }
@@ -125,148 +126,6 @@ impl MatchPage {
 struct WaitingPage {
     shell: Shell,
     line: String,
-}
-
-/// What our own pages show when something about a match is otherwise: the line, or the offers.
-pub fn match_fragment(current: &Current, now: Time) -> String {
-    match current.seeker.state {
-        Stage::Waiting => Line { current, now }.render().unwrap_or_default(),
-        Stage::Matched => Offers { current }.render().unwrap_or_default(),
-        Stage::Ended => String::new(),
-    }
-}
-
-#[derive(Template)]
-#[template(path = "match_talk.html")]
-pub(super) struct TalkPage {
-    shell: Shell,
-    chat: Chat,
-    current: Current,
-    offers: String,
-}
-
-impl TalkPage {
-    /// How long the wire is that all of them sit on.
-    fn wire(&self) -> usize {
-        72 + 64 * (self.current.partners.len() + 1)
-    }
-
-    /// Where each sits, and which way it looks: towards the others.
-    fn birds(&self) -> Vec<(usize, i8)> {
-        let all = self.current.partners.len() + 1;
-        (0..all).map(|at| if at < all.div_ceil(2) { (44 + 64 * at, 1) } else { (92 + 64 * at, -1) }).collect()
-    }
-
-    fn away(&self) -> bool {
-        self.current.partners.iter().any(|one| one.away)
-    }
-
-    fn status(&self) -> String {
-        status(&self.current)
-    }
-
-    fn greeting(&self) -> String {
-        match self.current.partners.len() {
-            1 => "You have met. Say hello.".into(),
-            n => format!("You are {} strangers, and you are {}. Say hello.", n + 1, self.me()),
-        }
-    }
-
-    /// What there is to know before one says something.
-    fn caution(&self) -> &'static str {
-        match self.current.partners.len() {
-            _ if self.current.revealed => "You know each other’s names.",
-            1 => "Names stay out until you both want to know.",
-            _ => {
-                "Names stay out until all of you want to know. Whoever comes later sees what is said from then on."
-            }
-        }
-    }
-
-    /// Who is in it, for the page's script to see when that changes.
-    fn everyone(&self) -> String {
-        let masks: Vec<String> = self.current.partners.iter().map(|one| one.mask.id.to_string()).collect();
-        masks.join(" ")
-    }
-
-    fn me(&self) -> &str {
-        self.chat.participant.name()
-    }
-}
-
-/// How the others are, in a few words.
-pub fn status(current: &Current) -> String {
-    let away = current.partners.iter().filter(|one| one.away).count();
-    match (current.partners.len(), away) {
-        (1, 0) => "here".into(),
-        (_, 0) => format!("{} here", current.partners.len() + 1),
-        (1, _) => "reconnecting…".into(),
-        (_, n) => format!("{n} reconnecting…"),
-    }
-}
-
-/// What one of them has offered, and the other may answer.
-#[derive(Template)]
-#[template(path = "match_offers.html")]
-struct Offers<'a> {
-    current: &'a Current,
-}
-
-impl Offers<'_> {
-    fn may_reveal(&self) -> bool {
-        !self.current.seeker.reveals
-    }
-
-    fn reveal(&self) -> Option<String> {
-        let offered = self.current.partners.iter().any(|one| one.reveals);
-        match (self.current.revealed, self.current.seeker.reveals, offered) {
-            (true, ..) => None,
-            (_, true, _) => Some("You have offered your name. They see it when they offer theirs.".into()),
-            (_, _, true) => Some("They would tell you their name, if you tell yours.".into()),
-            _ => None,
-        }
-    }
-
-    fn may_allow(&self) -> bool {
-        !self.current.seeker.pictures
-    }
-
-    fn pictures(&self) -> Option<String> {
-        let offered = self.current.partners.iter().any(|one| one.pictures);
-        match (self.current.pictures, self.current.seeker.pictures, offered) {
-            (true, ..) => None,
-            (_, true, _) => Some("You agree to pictures. They can be sent when everyone does.".into()),
-            (_, _, true) => Some("They would like to send pictures. Do you agree?".into()),
-            _ => None,
-        }
-    }
-}
-
-/// The page of the talk that the account is in; with what could not be said.
-pub(super) async fn talk_page(
-    app: &App,
-    account: &Account,
-    end: Option<i64>,
-    refused: Option<(SayForm, &Error)>,
-) -> Result<TalkPage> {
-    let id = account.id;
-    let current = app.db.read(move |read| matches::current(read, id)).await?;
-    let current = current.filter(|current| current.seeker.state == Stage::Matched).ok_or(Error::NotFound)?;
-    let conversation = current.seeker.conversation.ok_or(Error::NotFound)?;
-    let door = Door::Conversation { account: account.clone(), id: conversation };
-    let participant = come_in(app, &door).await?;
-    let action = format!("/conversations/{conversation}/messages");
-    let mut chat = Chat::new(app, &participant, "/match", action, end, refused).await?;
-    chat.title = match &current.partners[..] {
-        [one] => one.mask.name.clone(),
-        all if current.revealed => {
-            all.iter().map(|one| one.mask.name.as_str()).collect::<Vec<_>>().join(", ")
-        }
-        all => format!("{} strangers", all.len() + 1),
-    };
-    let offers = Offers { current: &current }.render().map_err(Error::internal)?;
-    let shell = Shell::new(app, &Viewer::from(account), Place::Match).await?;
-    Ok(TalkPage { shell, chat, current, offers })
 }
 
 /// What is asked for on the page.
@@ -303,7 +162,7 @@ pub async fn show(
         }
         current => {
             let reported = asked.reported.is_some();
-            page(&MatchPage { reported, ..MatchPage::new(&app, &account, current).await? })
+            page(&MatchPage::new(&app, &account, current, reported).await?)
         }
     }
 }
@@ -325,7 +184,7 @@ pub async fn seek(
     match seek.await {
         Ok(()) => Ok(Redirect::to("/match").into_response()),
         Err(error) if is_note(&error) => {
-            let page = MatchPage::new(&app, &account, None).await?;
+            let page = MatchPage::new(&app, &account, None, false).await?;
             page_refused(head(&error), &MatchPage { form, error: Some(error), ..page })
         }
         Err(error) => Err(error),
@@ -335,7 +194,7 @@ pub async fn seek(
 /// Back to where one is now; it does not matter if there was nothing to be done any more.
 fn back(done: Result<()>) -> Result<Response> {
     match done {
-        Ok(()) | Err(Error::NotFound) => Ok(Redirect::to("/match").into_response()),
+        Ok(()) | Err(Error::NotFound | Error::Conflict(_)) => Ok(Redirect::to("/match").into_response()),
         Err(error) => Err(error),
     }
 }

@@ -291,7 +291,7 @@ pub async fn say(
                     let page = ThreadPage::new(&app, &viewer, &participant, None, refused).await?;
                     return page_refused(head(&error), &page);
                 }
-                let page = super::matches::talk_page(&app, account, None, refused).await?;
+                let page = super::match_talk::talk_page(&app, account, None, refused).await?;
                 page_refused(head(&error), &page)
             }
         },

@@ -7,6 +7,7 @@ mod composer;
 pub mod docs;
 pub mod feeds;
 mod match_line;
+mod match_talk;
 pub mod matches;
 pub mod messages;
 pub mod pairings;
@@ -21,7 +22,7 @@ pub mod threads;
 pub mod words;
 
 pub use card::{excerpt, fragment};
-pub use matches::{match_fragment, status as match_status};
+pub use match_talk::{match_fragment, status as match_status};
 pub use messages::message_fragment;
 pub use rooms::here_fragment;
 
@@ -169,14 +170,15 @@ pub async fn error_page(
     path: Option<&str>,
     request: &str,
 ) -> Response {
-    if let (Error::Unauthenticated, Some(path)) = (error, path) {
-        // In a room a name is enough, and among strangers not even that is told.
-        let nameless = path.starts_with("/rooms") || path.starts_with("/match");
-        let door = if nameless { "/session/new" } else { "/login" };
-        return Redirect::to(&format!("{door}?next={}", encoded(path))).into_response();
-    }
     // With the database gone there is no viewer to be found, and still a page to be shown.
     let viewer = Viewer::by_cookie(app, cookies.as_ref()).await.unwrap_or_default();
+    if let (Error::Unauthenticated, Some(path)) = (error, path) {
+        // In a room a name is enough, and among strangers not even that is told. Whoever has one already
+        // is a guest at a page for members.
+        let nameless = path.starts_with("/rooms") || path.starts_with("/match");
+        let door = if nameless && viewer.account.is_none() { "/session/new" } else { "/login" };
+        return Redirect::to(&format!("{door}?next={}", encoded(path))).into_response();
+    }
     let heading = match error {
         Error::NotFound => "Nothing here",
         Error::Unauthenticated => "Log in first",
