@@ -12,7 +12,10 @@ use ipnet::IpNet;
 use serde::Deserialize;
 use tracing::level_filters::LevelFilter;
 
-use crate::domain::text::RefusedWords;
+use crate::domain::{self, text::RefusedWords};
+
+/// Characters of a message in a thread, unless the instance has room for more: as many as a peep's.
+const THREAD_LIMIT: usize = 280;
 
 /// The rules where nobody has set others.
 const RULES: &str = "Be kind: there is a person at the other end.\n\
@@ -86,6 +89,10 @@ pub struct Settings {
     #[arg(long, env = "CHITTER_REFUSED_WORDS", value_name = "LIST", global = true)]
     pub refused_words: Option<String>,
 
+    /// Characters of a message in a thread: 1 to 4,000 [default: 280]
+    #[arg(long, env = "CHITTER_THREAD_LIMIT", value_name = "NUMBER", global = true)]
+    pub thread_limit: Option<usize>,
+
     /// What to log: error, warn, info, debug, or per module as info,chitter::db=debug
     /// [default: info]
     #[arg(long, env = "CHITTER_LOG", value_name = "LEVEL", global = true)]
@@ -147,6 +154,8 @@ pub struct Config {
     pub rules: Vec<String>,
     /// Words that can't be said.
     pub refused_words: RefusedWords,
+    /// Characters of a message in a thread.
+    pub thread_limit: usize,
     /// What to log.
     pub log: String,
     /// How to log on the terminal.
@@ -223,6 +232,7 @@ impl Settings {
             age_text: self.age_text.or(other.age_text),
             rules: self.rules.or(other.rules),
             refused_words: self.refused_words.or(other.refused_words),
+            thread_limit: self.thread_limit.or(other.thread_limit),
             log: self.log.or(other.log),
             log_format: self.log_format.or(other.log_format),
         }
@@ -272,6 +282,10 @@ impl Settings {
         if rules.chars().count() > 2000 {
             return Err("CHITTER_RULES: 2,000 characters at most".into());
         }
+        let thread_limit = self.thread_limit.unwrap_or(THREAD_LIMIT);
+        if !(1..=domain::messages::LIMIT).contains(&thread_limit) {
+            return Err("CHITTER_THREAD_LIMIT: 1 to 4000 characters".into());
+        }
         let proxies = self.proxies.as_deref().unwrap_or("127.0.0.1,::1");
         let log = self.log.unwrap_or_else(|| "info".into());
         if !is_log_filter(&log) {
@@ -290,6 +304,7 @@ impl Settings {
             matching: self.matching != Some(Switch::Off),
             age_text,
             rules: rules.lines().map(|rule| rule.trim().to_owned()).filter(|rule| !rule.is_empty()).collect(),
+            thread_limit,
             refused_words: RefusedWords::new(self.refused_words.as_deref().unwrap_or_default()),
             log,
             log_format: self.log_format.unwrap_or(LogFormat::Text),

@@ -56,15 +56,22 @@ pub struct Fault {
     pub message: String,
 }
 
+impl Fault {
+    /// What is wrong with one field.
+    pub fn of(field: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
+        Fault { field: field.into(), in_query: false, message: message.into() }
+    }
+}
+
 impl Error {
     /// One field that can't be taken, and the sentence that says why.
     pub fn invalid(field: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
-        Error::Invalid(vec![Fault { field: field.into(), in_query: false, message: message.into() }])
+        Error::Invalid(vec![Fault::of(field, message)])
     }
 
     /// The same of a part of the address, behind the question mark.
     pub fn invalid_query(field: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
-        Error::Invalid(vec![Fault { field: field.into(), in_query: true, message: message.into() }])
+        Error::Invalid(vec![Fault { in_query: true, ..Fault::of(field, message) }])
     }
 
     /// Our fault, with words for the log.

@@ -44,11 +44,11 @@ pub enum Event {
     /// A peep has other numbers under it. Unnumbered: who misses it sees the next one.
     Counted(Arc<Told<Counted>>),
     /// In a conversation a message is new, or an earlier one was edited, deleted or reacted to.
-    /// Numbered without gaps by the message's `change`, together with [`Event::Room`],
+    /// Numbered without gaps by the message's `change`, together with [`Event::Altered`],
     /// [`Event::Left`] and [`Event::Closed`].
     Said(Arc<Told<Said>>),
-    /// A room has another name, another link, another owner, or is locked or no longer.
-    Room(Arc<Told<Altered>>),
+    /// A room or a thread has another name, link or owner, other people, or is locked or no longer.
+    Altered(Arc<Told<Altered>>),
     /// Someone is no longer in the conversation: `None` for everyone but its owner. Whoever that is
     /// hears nothing more.
     Left {
@@ -63,6 +63,8 @@ pub enum Event {
     Closed,
     /// Who has the conversation open. Unnumbered: the next one tells it all again.
     Here(Arc<Told<Here>>),
+    /// Someone in a thread has read further. Unnumbered.
+    Receipt(Arc<Told<Receipt>>),
     /// Someone is typing. Unnumbered.
     Typing(Arc<Told<Typing>>),
     /// A job was put into the outbox.
@@ -83,7 +85,7 @@ pub struct Said {
     pub new: bool,
 }
 
-/// A room after it was altered.
+/// A room or a thread after it was altered.
 #[derive(Clone, Debug)]
 pub struct Altered {
     /// Which.
@@ -96,8 +98,10 @@ pub struct Altered {
     pub locked: bool,
     /// Whose it is.
     pub owner: Option<AccountId>,
-    /// Its link.
-    pub link: Link,
+    /// Its link, where it is a room.
+    pub link: Option<Link>,
+    /// Who is in it, where it is a thread.
+    pub people: Vec<Somebody>,
 }
 
 /// Who has a conversation open.
@@ -122,6 +126,17 @@ pub struct Somebody {
     pub name: String,
     /// Whether it is a guest.
     pub guest: bool,
+}
+
+/// How far someone has read.
+#[derive(Clone, Debug)]
+pub struct Receipt {
+    /// Where.
+    pub conversation: ConversationId,
+    /// Who.
+    pub who: Somebody,
+    /// Everything up to this message.
+    pub read_seq: i64,
 }
 
 /// Someone is typing.

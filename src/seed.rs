@@ -158,7 +158,7 @@ fn say(tx: &mut Tx<'_>, key: &str, line: &Said, reply_to: Option<MessageId>) -> 
     };
     let visitor = |account| Ok(Visitor { account, key: Key::parse(key)?, place: String::new() });
     let draft = messages::Draft { reply_to, ..messages::Draft::of(messages::Body::parse(&line.body)?) };
-    let said = visitor(account)?.enter(tx)?.participant.say(tx, &draft)?;
+    let said = visitor(account)?.enter(tx)?.participant.say(tx, &draft, messages::LIMIT)?;
     for (emoji, fan) in &line.reactions {
         let fan = domain::accounts::member(tx, fan)?.account;
         visitor(fan)?.enter(tx)?.participant.react(tx, said.id, &Emoji::parse(emoji)?, true)?;

@@ -1,6 +1,7 @@
 // <chat-room>: a room that is alive. What is said arrives by the socket, in order and once; what was
 // missed is replayed; older messages come as one scrolls up.
 import { older, parse } from "./fragments.js";
+import { ReadBy } from "./read-by.js";
 import { Handles } from "./room-handles.js";
 import { Messages } from "./room-messages.js";
 import { Notice } from "./room-notice.js";
@@ -12,7 +13,7 @@ const TYPED = 5000; // how long we believe that others are
 const AWAY = 2500; // a connection that is lost for less is not told
 
 class ChatRoom extends HTMLElement {
-  #messages; #say; #handles; #leaving; #notice; #socket; #breaking; #seq; #change; #told = 0; #typing = new Map(); #held = new Map();
+  #messages; #say; #handles; #leaving; #readBy; #notice; #socket; #breaking; #seq; #change; #told = 0; #typing = new Map(); #held = new Map();
 
   connectedCallback() {
     this.#seq = Number(this.dataset.seq);
@@ -22,6 +23,7 @@ class ChatRoom extends HTMLElement {
     this.#say = new Say(this, this.#messages);
     this.#handles = new Handles(this, this.#messages, this.#say);
     this.#notice = new Notice(this, this.#messages);
+    if (this.hasAttribute("data-thread")) this.#readBy = new ReadBy(this, this.#messages);
     this.addEventListener("said", ({ detail }) => this.#notice.arrived(detail));
     this.addEventListener("message:edited", ({ detail }) => {
       const held = this.#held.get(detail);
@@ -75,10 +77,15 @@ class ChatRoom extends HTMLElement {
         this.querySelector("[data-here]").textContent = event.text;
         this.querySelector("[data-flock]").innerHTML = event.html;
         return;
+      case "thread":
+        return this.#anew(); // other people, or another name
+      case "receipt":
+        return this.#readBy?.heard(event);
       case "typing":
         return this.#types(event.account);
       case "left":
-        return this.hasAttribute("data-match") || location.assign("/rooms?left"); // of a match its own stream tells
+        if (this.hasAttribute("data-match")) return; // its own stream tells
+        return location.assign(this.hasAttribute("data-thread") ? "/threads" : "/rooms?left");
       case "reset":
         return location.reload();
       case "error":
@@ -93,6 +100,7 @@ class ChatRoom extends HTMLElement {
     if (this.#messages.byId(message.dataset.id)) return; // its answer was quicker
     if (!this.#say.settle(message)) this.#messages.place(message);
     this.#notice.arrived(message);
+    this.#readBy?.show();
   }
 
   #changed(message) {

@@ -11,6 +11,7 @@ const ALL: &[(&str, &str)] = &[
     ("0001_accounts_and_peeps", include_str!("../../migrations/0001_accounts_and_peeps.sql")),
     ("0002_rooms", include_str!("../../migrations/0002_rooms.sql")),
     ("0003_matches", include_str!("../../migrations/0003_matches.sql")),
+    ("0004_threads", include_str!("../../migrations/0004_threads.sql")),
 ];
 
 /// In SQLite only `INTEGER PRIMARY KEY` is the rowid itself; `BIGINT` would be a second index.

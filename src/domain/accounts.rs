@@ -275,6 +275,16 @@ pub fn member(read: &Read<'_>, username: &str) -> Result<Member> {
     Member::try_from(store::accounts::by_username(read, username.as_str())?)
 }
 
+/// Members whose username or name begins like this, but for one; at most `limit`.
+pub fn search(read: &Read<'_>, begun: &str, except: AccountId, limit: i64) -> Result<Vec<Account>> {
+    let begun = super::text::folded(begun.trim().trim_start_matches('@'));
+    if begun.is_empty() || begun.len() > 60 || begun.contains('\0') {
+        return Ok(Vec::new());
+    }
+    let literal = begun.replace('\\', r"\\").replace('%', r"\%").replace('_', r"\_");
+    store::accounts::search(read, &format!("{literal}%"), except, limit)
+}
+
 /// An account that may do what members do. To have one is the permission.
 #[derive(Clone, Debug)]
 pub struct Member {

@@ -45,6 +45,8 @@ pub enum Door {
         account: Account,
         /// Where.
         id: ConversationId,
+        /// Only where it is of this kind.
+        kind: Option<Kind>,
     },
 }
 
@@ -62,7 +64,7 @@ impl Door {
     pub fn inside(&self, read: &Read<'_>) -> Result<Option<Participant>> {
         match self {
             Door::Room(visitor) => Ok(visitor.inside(read)?.map(|inside| inside.participant)),
-            Door::Conversation { account, id } => {
+            Door::Conversation { account, id, kind } => {
                 let participant = match still_in(read, account, *id)? {
                     Some(participant) => Some(participant),
                     None => match store::conversations::mask(read, *id, account.id)? {
@@ -70,15 +72,17 @@ impl Door {
                         None => None,
                     },
                 };
-                participant.ok_or(Error::NotFound).map(Some)
+                let fits = |one: &Participant| kind.is_none_or(|kind| kind == one.conversation.kind);
+                participant.filter(fits).ok_or(Error::NotFound).map(Some)
             }
         }
     }
 
-    /// Comes in, and says something. In a match that is a sign of life.
-    pub fn say(&self, tx: &mut Tx<'_>, draft: &Draft) -> Result<Message> {
+    /// Comes in, and says something. In a match that is a sign of life. `thread_limit` is how long it may be
+    /// in a thread.
+    pub fn say(&self, tx: &mut Tx<'_>, draft: &Draft, thread_limit: usize) -> Result<Message> {
         let participant = self.enter(tx)?;
-        let message = participant.say(tx, draft)?;
+        let message = participant.say(tx, draft, thread_limit)?;
         if participant.conversation.kind == Kind::Match {
             matches::asks(tx, self.account().id)?;
         }
@@ -144,7 +148,10 @@ impl Participant {
     /// Has read everything up to this message. Never goes back, and never beyond the last.
     pub fn read(&self, tx: &mut Tx<'_>, seq: i64) -> Result<()> {
         let seq = seq.clamp(0, self.conversation.last_seq);
-        store::conversations::set_read(tx, self.conversation.id, self.id(), seq).map(drop)
+        if store::conversations::set_read(tx, self.conversation.id, self.id(), seq)? {
+            self.tell_read(tx, seq);
+        }
+        Ok(())
     }
 
     /// Leaves. An owner's conversation goes to whoever has been in it for longest: true where it did.

@@ -17,7 +17,7 @@ use crate::{
         self,
         accounts::Account,
         attachments::Attachment,
-        conversations::Conversation,
+        conversations::{Conversation, Kind},
         messages::{Message, NewMessage, Sight, Words},
         peeps::Mention,
     },
@@ -148,8 +148,10 @@ impl Draft {
 
 impl Participant {
     /// Says something, and tells everyone who has the conversation open.
-    pub fn say(&self, tx: &mut Tx<'_>, draft: &Draft) -> Result<Message> {
+    pub fn say(&self, tx: &mut Tx<'_>, draft: &Draft, thread_limit: usize) -> Result<Message> {
         draft.check()?;
+        self.check_length(&draft.body, thread_limit)?;
+        self.may_write_to_the_other(tx)?;
         let id = self.conversation.id;
         let key = draft.idempotency_key.as_ref().map(IdempotencyKey::as_str);
         if let Some(key) = key
@@ -176,11 +178,13 @@ impl Participant {
         if !store::conversations::set_read(tx, id, self.id(), message.seq)? {
             return Err(OUT);
         }
+        self.tell_read(tx, message.seq);
         Ok(message)
     }
 
     /// Changes what one's own message says. No change at all is no edit.
-    pub fn edit(&self, tx: &mut Tx<'_>, id: MessageId, body: &Body) -> Result<Message> {
+    pub fn edit(&self, tx: &mut Tx<'_>, id: MessageId, body: &Body, thread_limit: usize) -> Result<Message> {
+        self.check_length(body, thread_limit)?;
         let message = existing(tx, self, id)?;
         if message.author.id != self.id() {
             return Err(Error::Forbidden("Only the one who said something can change it."));
@@ -232,6 +236,14 @@ impl Participant {
         store::messages::react(tx, id, self.id(), &emoji.0, on)?;
         store::messages::sum_reactions(tx, id, NAMED, change)?;
         self.tell(tx, id)
+    }
+
+    /// In a thread there is room for less.
+    fn check_length(&self, body: &Body, thread_limit: usize) -> Result<()> {
+        match self.conversation.kind {
+            Kind::Thread => text::fits(&body.0, "body", thread_limit),
+            Kind::Room | Kind::Match => Ok(()),
+        }
     }
 
     /// Takes the number of a change that only those make who may write.

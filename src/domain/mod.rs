@@ -13,3 +13,4 @@ pub mod peeps;
 pub mod rooms;
 pub mod sessions;
 pub mod text;
+pub mod threads;

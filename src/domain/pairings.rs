@@ -7,19 +7,17 @@ use std::{
 
 use petgraph::{algo::maximum_matching, graph::UnGraph};
 
-use super::{accounts::Member, names::skeleton};
+use super::{
+    accounts::Member,
+    threads::{self, ThreadName},
+};
 use crate::{
     Result,
     clock::Time,
     db::Read,
     events::Tx,
     ids::{AccountId, ConversationId},
-    store::{
-        self,
-        accounts::Account,
-        conversations::{Entrance, Kind},
-        jobs::Work,
-    },
+    store::{self, accounts::Account, jobs::Work},
 };
 
 const A_DAY: Duration = Duration::from_secs(24 * 3600);
@@ -92,20 +90,10 @@ pub fn pair(tx: &mut Tx<'_>) -> Result<usize> {
     let apart = store::blocks::between_accounts(tx)?;
     let groups = groups(&shuffled(members, monday), &met, &apart);
     for group in &groups {
-        let id = store::conversations::insert(tx, Kind::Thread, "", None)?;
+        let people = group.iter().map(|account| store::accounts::by_id(tx, *account));
+        let people = people.collect::<Result<Vec<_>>>()?;
+        let id = threads::found(tx, None, &ThreadName::default(), &people)?;
         for (at, account) in group.iter().enumerate() {
-            let name = store::accounts::by_id(tx, *account)?.name;
-            store::conversations::resize(tx, id, 1)?;
-            let entrance = Entrance {
-                conversation: id,
-                account: *account,
-                alias: None,
-                skeleton: &skeleton(&name),
-                read_seq: 0,
-                sees_after: 0,
-                place: "",
-            };
-            store::conversations::join(tx, &entrance)?;
             for other in &group[..at] {
                 store::pairings::pair(tx, *account, *other, id)?;
             }

@@ -385,8 +385,16 @@ fn altered(tx: &mut Tx<'_>, id: ConversationId) -> Result<()> {
     let change = store::conversations::next_change(tx, id)?.ok_or(Error::NotFound)?;
     let room = store::conversations::by_id(tx, id)?.ok_or(Error::NotFound)?;
     let link = store::rooms::current_link(tx, id)?;
-    let altered = Altered { id, change, name: room.name, locked: room.locked, owner: room.owner, link };
-    tell(tx, id, altered, Event::Room);
+    let altered = Altered {
+        id,
+        change,
+        name: room.name,
+        locked: room.locked,
+        owner: room.owner,
+        link: Some(link),
+        people: Vec::new(),
+    };
+    tell(tx, id, altered, Event::Altered);
     Ok(())
 }
 

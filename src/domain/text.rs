@@ -50,21 +50,23 @@ pub fn clean(raw: &str, rules: Rules) -> Result<String> {
     while text.contains("\n\n\n") {
         text = text.replace("\n\n\n", "\n\n");
     }
-    let mut length = 0;
-    for cluster in text.graphemes(true) {
-        length += 1;
-        if cluster.len() > CLUSTER {
-            return refuse("One of the characters carries too many marks. Use fewer.".into());
-        }
+    if text.graphemes(true).any(|cluster| cluster.len() > CLUSTER) {
+        return refuse("One of the characters carries too many marks. Use fewer.".into());
     }
-    if length > rules.limit {
-        return refuse(format!(
-            "That is {length} characters, and there is room for {}. Take out {}.",
-            rules.limit,
-            length - rules.limit
-        ));
-    }
+    fits(&text, rules.field, rules.limit)?;
     Ok(text)
+}
+
+/// Refuses clean text of more characters than there is room for.
+pub fn fits(text: &str, field: &'static str, limit: usize) -> Result<()> {
+    match text.graphemes(true).count() {
+        length if length > limit => {
+            let over = length - limit;
+            let why = format!("That is {length} characters, and there is room for {limit}. Take out {over}.");
+            Err(Error::invalid(field, why))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Whether a character leaves ink, or at least means to.

@@ -235,6 +235,25 @@ pub fn member_who_looks_like(read: &Read<'_>, skeleton: &str) -> Result<Option<A
     )
 }
 
+/// Members whose username, or a word of whose name, is like this (`LIKE`, with `\` before what is meant
+/// literally), but for one; at most `limit`.
+pub fn search(read: &Read<'_>, pattern: &str, except: AccountId, limit: i64) -> Result<Vec<Account>> {
+    let in_name = format!("% {pattern}");
+    read.all(
+        sql!(
+            "SELECT ",
+            COLUMNS,
+            r" FROM accounts a
+             WHERE a.kind = 'member' AND a.id <> $1
+               AND (a.username LIKE $2 ESCAPE '\' OR LOWER(a.name) LIKE $2 ESCAPE '\'
+                    OR LOWER(a.name) LIKE $3 ESCAPE '\')
+             ORDER BY a.username LIMIT $4"
+        ),
+        params![except, pattern, &in_name, limit],
+        from_row,
+    )
+}
+
 /// Accounts of which it has not been worked out how they look: id, name and username.
 pub fn without_skeleton(read: &Read<'_>, limit: i64) -> Result<Vec<(AccountId, String, Option<String>)>> {
     read.all(

@@ -68,14 +68,16 @@ pub struct Conversation {
     pub active_at: Time,
     /// When it was made.
     pub created_at: Time,
+    /// What a program keeps with it: a JSON object, or nothing.
+    pub metadata: String,
 }
 
 /// The columns of a [`Conversation`] `c`, in the order in which [`from_row`] takes them.
 pub(super) const COLUMNS: &str = "c.id, c.kind, c.name, c.owner_id, c.locked, c.files, c.last_seq,
-    c.last_change, c.size, c.active_at, c.created_at";
+    c.last_change, c.size, c.active_at, c.created_at, c.metadata";
 
 /// How many they are.
-pub(super) const WIDTH: usize = 11;
+pub(super) const WIDTH: usize = 12;
 
 pub(super) fn from_row(row: &Row<'_>, at: usize) -> Result<Conversation> {
     Ok(Conversation {
@@ -90,6 +92,7 @@ pub(super) fn from_row(row: &Row<'_>, at: usize) -> Result<Conversation> {
         size: row.get(at + 8)?,
         active_at: row.get(at + 9)?,
         created_at: row.get(at + 10)?,
+        metadata: row.get(at + 11)?,
     })
 }
 
@@ -198,10 +201,16 @@ pub struct Seat {
     pub left_at: Option<Time>,
     /// It was removed, and can't come back before this.
     pub barred_until: Option<Time>,
+    /// What is said is not to call it.
+    pub muted: bool,
+    /// Everything up to this message has reached one of its devices.
+    pub delivered_seq: i64,
 }
 
 /// The columns of a [`Seat`] `p`.
-pub(super) const SEAT: &str = "p.alias, p.read_seq, p.sees_after, p.joined_at, p.left_at, p.barred_until";
+pub(super) const SEAT: &str =
+    "p.alias, p.read_seq, p.sees_after, p.joined_at, p.left_at, p.barred_until, p.muted,
+    p.delivered_seq";
 
 /// Reads a seat that may not be there.
 pub(super) fn seat(row: &Row<'_>, at: usize) -> Result<Option<Seat>> {
@@ -213,6 +222,8 @@ pub(super) fn seat(row: &Row<'_>, at: usize) -> Result<Option<Seat>> {
         joined_at,
         left_at: row.get(at + 4)?,
         barred_until: row.get(at + 5)?,
+        muted: row.get(at + 6)?,
+        delivered_seq: row.get(at + 7)?,
     }))
 }
 
@@ -413,7 +424,8 @@ pub fn place(read: &Read<'_>, id: ConversationId, account: AccountId) -> Result<
 pub fn set_read(tx: &mut Tx<'_>, id: ConversationId, account: AccountId, seq: i64) -> Result<bool> {
     let set = tx.execute(
         sql!(
-            "UPDATE participants SET read_seq = $1
+            "UPDATE participants SET read_seq = $1,
+                 delivered_seq = CASE WHEN delivered_seq < $1 THEN $1 ELSE delivered_seq END
              WHERE conversation_id = $2 AND account_id = $3 AND read_seq < $1 AND left_at IS NULL"
         ),
         params![seq, id, account],

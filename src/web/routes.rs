@@ -64,7 +64,6 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/match", get(html::matches::show).post(html::matches::seek))
         .route("/match/weekly", get(html::pairings::show).post(html::pairings::join))
         .route("/match/weekly/leave", post(html::pairings::leave))
-        .route("/threads/{conversation}", get(html::threads::show))
         .route("/match/next", post(html::matches::next))
         .route("/match/leave", post(html::matches::leave))
         .route("/match/reveal", post(html::matches::reveal))
@@ -77,10 +76,18 @@ pub fn router(app: Arc<App>) -> Router {
             "/conversations/{conversation}/messages",
             post(html::messages::say).layer(DefaultBodyLimit::max(MESSAGE)),
         )
+        .route("/threads/{conversation}", get(html::threads::show))
+        .route("/threads/{thread}/search", get(html::search::thread))
+        .route("/threads/{thread}/about", get(html::threads::about).post(html::threads::rename))
+        .route("/threads/{thread}/users", post(html::threads::add))
+        .route("/threads/{thread}/users/{id}/remove", post(html::threads::remove))
+        .route("/threads/{thread}/mute", post(html::threads::mute))
+        .route("/threads/{thread}/leave", post(html::threads::leave))
+        .route("/threads/{thread}/delete", post(html::threads::delete))
         // for whoever has the key
         .route("/rooms/{key}", get(html::rooms::room))
         .route("/rooms/{key}/messages", post(html::messages::say).layer(DefaultBodyLimit::max(MESSAGE)))
-        .route("/rooms/{key}/search", get(html::rooms::search))
+        .route("/rooms/{key}/search", get(html::search::room))
         .route("/rooms/{key}/read", post(html::messages::read))
         .route("/rooms/{key}/about", get(html::room_about::about).post(html::room_about::change))
         .route("/rooms/{key}/leave", get(html::room_about::leave_form).post(html::room_about::leave))
@@ -101,6 +108,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/peeps/{id}", post(html::peeps::edit))
         .route("/peeps/{id}/delete", post(html::peeps::delete))
         .route("/peeps/{id}/like", post(html::peeps::like))
+        .route("/threads", get(html::threads::list).post(html::threads::begin))
         .route("/settings", get(html::settings::form).post(html::settings::save))
         .route("/logout", post(html::accounts::log_out));
 
@@ -130,6 +138,15 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/api/v1/rooms/{key}/hooks", get(api::hooks::list).post(api::hooks::create))
         .route("/api/v1/rooms/{key}/hooks/{id}", delete(api::hooks::delete))
         .route("/hooks/{token}", post(api::hooks::call).layer(DefaultBodyLimit::max(MESSAGE)))
+        .route("/api/v1/accounts/search", get(api::accounts::search))
+        .route("/api/v1/threads", get(api::threads::list).post(api::threads::create))
+        .route(
+            "/api/v1/threads/{thread}",
+            get(api::threads::get).patch(api::threads::change).delete(api::threads::delete),
+        )
+        .route("/api/v1/threads/{thread}/users", post(api::threads::add))
+        .route("/api/v1/threads/{thread}/users/{id}", delete(api::threads::remove))
+        .route("/api/v1/threads/{thread}/receipts", get(api::threads::receipts))
         .route("/api/v1/matches", post(api::matches::seek))
         .route(
             "/api/v1/matches/weekly",
@@ -142,12 +159,14 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/api/v1/matches/current/reveal", post(api::matches::reveal))
         .route("/api/v1/matches/current/pictures", post(api::matches::allow_pictures))
         .merge(messages("/api/v1/rooms/{key}"))
-        .merge(messages("/api/v1/conversations/{conversation}"));
+        .merge(messages("/api/v1/conversations/{conversation}"))
+        .merge(messages("/api/v1/threads/{thread}"));
 
     // A photo takes a while on a train: longer than anything else that is sent.
     let uploads = Router::new()
         .route("/api/v1/rooms/{key}/attachments", post(api::attachments::send))
         .route("/api/v1/conversations/{conversation}/attachments", post(api::attachments::send))
+        .route("/api/v1/threads/{thread}/attachments", post(api::attachments::send))
         .layer(DefaultBodyLimit::max(UPLOAD))
         .layer(RequestBodyDeadlineLayer::new(UPLOADING))
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, UPLOADING + ANSWERING));

@@ -20,9 +20,13 @@ use crate::{
         names::Name,
         rooms::{self, Inside, Key, Owner, Visitor},
         sessions::{self, Token},
+        threads::Thread,
     },
     events::Tx,
-    store::accounts::{Account, Kind},
+    store::{
+        accounts::{Account, Kind},
+        conversations::Kind as Conversation,
+    },
 };
 
 /// Where the request came from: the other end of the connection, or what a trusted proxy says.
@@ -172,18 +176,19 @@ impl FromRequestParts<Arc<App>> for Visitor {
     }
 }
 
-/// Handlers under `{key}` or `{conversation}` that serve any kind of conversation ask for its door.
+/// Handlers under `{key}`, `{conversation}` or `{thread}` that serve any kind of conversation ask for its door.
 impl FromRequestParts<Arc<App>> for Door {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self> {
         let params = RawPathParams::from_request_parts(parts, app).await.map_err(|_| Error::NotFound)?;
-        let Some((_, id)) = params.iter().find(|(name, _)| *name == "conversation") else {
+        let any = params.iter().find(|(name, _)| matches!(*name, "conversation" | "thread"));
+        let Some((name, id)) = any else {
             return Visitor::from_request_parts(parts, app).await.map(Door::Room);
         };
-        let id = from_path(id)?;
+        let (id, kind) = (from_path(id)?, (name == "thread").then_some(Conversation::Thread));
         let account = Account::from_request_parts(parts, app).await?;
-        Ok(Door::Conversation { account, id })
+        Ok(Door::Conversation { account, id, kind })
     }
 }
 
@@ -195,6 +200,15 @@ impl FromRequestParts<Arc<App>> for Participant {
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self> {
         let door = Door::from_request_parts(parts, app).await?;
         come_in(app, &door).await
+    }
+}
+
+/// Handlers under `{thread}` that ask for a thread are for whoever is in it.
+impl FromRequestParts<Arc<App>> for Thread {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self> {
+        Participant::from_request_parts(parts, app).await?.try_into()
     }
 }
 

@@ -1,7 +1,7 @@
 // axe finds nothing wrong with any page, in light and dark, on a phone and wide.
 import AxeBuilder from '@axe-core/playwright';
 import { expect, test } from './server.js';
-import { fillSignUp, ify, layla, nell, program } from './people.js';
+import { fillSignUp, ify, joerg, layla, nell, program } from './people.js';
 
 const RULES = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'];
 
@@ -119,6 +119,33 @@ for (const colorScheme of ['light', 'dark']) {
         await page.keyboard.press('Escape');
         await page.getByRole('button', { name: 'More about this room' }).click();
         await expectNothingWrong(page, 'the room’s menu');
+      });
+
+      test('axe finds nothing in threads', async ({ page, visit }) => {
+        for (const one of [ify, joerg]) await visit(one);
+        await program(page.request, nell);
+        await page.goto('/threads');
+        await expectNothingWrong(page, 'no threads');
+        await page.getByLabel('Write to').fill('nobody_here');
+        await page.getByRole('button', { name: 'Begin' }).click();
+        await expectNothingWrong(page, 'a thread, refused');
+        await page.getByLabel('Write to').fill('ify, joerg');
+        await page.getByRole('button', { name: 'Begin' }).click();
+        await page.waitForFunction(() => customElements.get('chat-room'));
+        await page.getByLabel('Your message').fill('Hello, you two');
+        await page.getByLabel('Your message').press('Enter');
+        await expect(page.locator('.message:not(.sending)')).toHaveCount(1);
+        await expectNothingWrong(page, 'a thread');
+        await expectNoSidewaysScroll(page, 'a thread');
+        await page.getByRole('button', { name: 'More about this thread' }).click();
+        await expectNothingWrong(page, 'the menu of a thread');
+        await page.getByRole('link', { name: 'People and name' }).click();
+        await page.locator('details').first().click();
+        await expectNothingWrong(page, 'about a thread');
+        await expectNoSidewaysScroll(page, 'about a thread');
+        await page.goto('/threads');
+        await expectNothingWrong(page, 'threads');
+        await expectNoSidewaysScroll(page, 'threads');
       });
 
       test('axe finds nothing where strangers meet', async ({ page, visit, request }) => {

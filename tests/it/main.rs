@@ -40,3 +40,4 @@ mod rooms;
 mod socket;
 mod statements;
 mod store;
+mod threads;

@@ -146,7 +146,8 @@ pub async fn get(
     let file = app
         .db
         .read(move |read| {
-            let participant = Door::Conversation { account: account.clone(), id: room }.inside(read)?;
+            let door = Door::Conversation { account: account.clone(), id: room, kind: None };
+            let participant = door.inside(read)?;
             let sight = participant.ok_or(Error::NotFound)?.sight();
             store::attachments::by_id(read, sight, id)?.ok_or(Error::NotFound)
         })

@@ -25,7 +25,7 @@ use crate::{
     ids::{AccountId, AttachmentId, ConversationId, IdempotencyKey, MessageId},
     store::{
         self,
-        accounts::Kind,
+        accounts::{self, Kind},
         messages::{self, Reaction, Speaker},
     },
     web::{
@@ -85,6 +85,12 @@ impl Account {
 
     fn of(speaker: &Speaker) -> Self {
         Account::new(speaker.id, speaker.kind, speaker.username.as_deref(), &speaker.name)
+    }
+}
+
+impl From<&accounts::Account> for Account {
+    fn from(account: &accounts::Account) -> Self {
+        Account::new(account.id, account.kind, account.username.as_deref(), &account.name)
     }
 }
 
@@ -223,7 +229,8 @@ pub async fn say(
         attachments: posted.attachments,
         idempotency_key: key,
     };
-    let said = app.db.write(move |tx| door.say(tx, &draft)).await?;
+    let thread_limit = app.config.thread_limit;
+    let said = app.db.write(move |tx| door.say(tx, &draft, thread_limit)).await?;
     let message = Message::new(&said, app.config.base_url.as_str());
     let mut response = (StatusCode::CREATED, Json(message)).into_response();
     if let Some(allowance) = allowance {
@@ -261,7 +268,8 @@ pub async fn edit(
     app.limits.say(from, door.account().id)?;
     let (id, body) = (from_path(&id)?, Body::parse(&edited.body)?);
     app.config.refused_words.check(body.as_str())?;
-    let changed = app.db.write(move |tx| door.enter(tx)?.edit(tx, id, &body)).await?;
+    let thread_limit = app.config.thread_limit;
+    let changed = app.db.write(move |tx| door.enter(tx)?.edit(tx, id, &body, thread_limit)).await?;
     Ok(Json(Message::new(&changed, app.config.base_url.as_str())))
 }
 

@@ -87,9 +87,10 @@ impl Room {
     }
 }
 
-/// A room after it was altered, as the socket tells it: the same for pages and programs.
+/// A room, or a thread, after it was altered, as the socket tells it: the same for pages and programs.
 pub fn altered_frame(altered: &Altered, base: &str) -> Bytes {
-    let Altered { id, change, name, locked, owner, link } = altered;
+    let Some(link) = &altered.link else { return super::threads::altered_frame(altered) };
+    let Altered { id, change, name, locked, owner, .. } = altered;
     let room = json!({
         "id": id, "key": link.key, "url": url(base, &link.key), "name": name, "locked": locked,
         "owner_id": owner, "link": LinkLimits::new(link),
@@ -263,12 +264,7 @@ pub async fn participants(State(app): State<Arc<App>>, inside: Inside) -> Result
         read_seq: one.seat.read_seq,
         joined_at: one.seat.joined_at.rfc3339(),
         removed: one.seat.left_at.is_some(),
-        account: Account::new(
-            one.account.id,
-            one.account.kind,
-            one.account.username.as_deref(),
-            &one.account.name,
-        ),
+        account: Account::from(&one.account),
     });
     Ok(Json(seen.collect()))
 }

@@ -13,7 +13,7 @@ use crate::{
     app::App,
     domain::{conversations::Participant, messages::LIMIT},
     ids::{IdempotencyKey, random},
-    store,
+    store::{self, conversations::Kind},
 };
 
 /// Messages on a page.
@@ -95,7 +95,11 @@ impl Chat {
             older,
             newest: end.map(|_| path.to_owned()),
             action,
-            limit: LIMIT,
+            limit: if participant.conversation.kind == Kind::Thread {
+                app.config.thread_limit
+            } else {
+                LIMIT
+            },
             body,
             key,
             error,

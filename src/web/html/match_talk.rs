@@ -193,7 +193,7 @@ pub(super) async fn talk_page(
     let current = app.db.read(move |read| matches::current(read, id)).await?;
     let current = current.filter(|current| current.seeker.state == Stage::Matched).ok_or(Error::NotFound)?;
     let conversation = current.seeker.conversation.ok_or(Error::NotFound)?;
-    let door = Door::Conversation { account: account.clone(), id: conversation };
+    let door = Door::Conversation { account: account.clone(), id: conversation, kind: None };
     let participant = come_in(app, &door).await?;
     let action = format!("/conversations/{conversation}/messages");
     let mut chat = Chat::new(app, &participant, "/match", action, end, refused).await?;

@@ -258,8 +258,8 @@ pub async fn say(
         .and_then(|()| form.draft());
     let said = match draft {
         Ok(draft) => {
-            let door = door.clone();
-            app.db.write(move |tx| door.say(tx, &draft)).await
+            let (door, thread_limit) = (door.clone(), app.config.thread_limit);
+            app.db.write(move |tx| door.say(tx, &draft, thread_limit)).await
         }
         Err(error) => Err(error),
     };

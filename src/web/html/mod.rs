@@ -15,6 +15,7 @@ pub mod peeps;
 pub mod room_about;
 pub mod room_export;
 pub mod rooms;
+pub mod search;
 pub mod sessions;
 pub mod settings;
 pub mod stream;
@@ -49,6 +50,8 @@ pub enum Place {
     Stream,
     /// The viewer's rooms.
     Rooms,
+    /// The viewer's threads.
+    Threads,
     /// Where strangers are matched.
     Match,
     /// The viewer's own peeps.
@@ -73,6 +76,8 @@ pub struct Shell {
     keeper: Option<Account>,
     rooms: Vec<Mine>,
     unread: i64,
+    /// Threads in which something is new.
+    unread_threads: i64,
     /// Whether strangers are matched here.
     matching: bool,
 }
@@ -85,13 +90,13 @@ impl Shell {
         let id = viewer.account.as_ref().map(|account| account.id);
         let read = move |read: &Read<'_>| {
             let (members, keeper) = (store::accounts::count_members(read)?, store::accounts::admin(read)?);
-            let Some(id) = id else { return Ok((members, keeper, Vec::new(), 0)) };
+            let Some(id) = id else { return Ok((members, keeper, Vec::new(), 0, 0)) };
             let rooms = store::rooms::of(read, id, RAIL as i64)?;
             let unread = if rooms.is_empty() { 0 } else { store::rooms::count_unread(read, id)? };
-            Ok((members, keeper, rooms, unread))
+            Ok((members, keeper, rooms, unread, store::threads::count_unread(read, id)?))
         };
-        let (members, keeper, rooms, unread) = app.db.read(read).await?;
-        Ok(Shell { members, keeper, rooms, unread, at, ..Shell::bare(app, viewer) })
+        let (members, keeper, rooms, unread, unread_threads) = app.db.read(read).await?;
+        Ok(Shell { members, keeper, rooms, unread, unread_threads, at, ..Shell::bare(app, viewer) })
     }
 
     /// The shell of an error page: it must not fail itself.
@@ -105,6 +110,7 @@ impl Shell {
             keeper: None,
             rooms: Vec::new(),
             unread: 0,
+            unread_threads: 0,
             matching: app.config.matching,
         }
     }

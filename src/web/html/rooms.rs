@@ -24,12 +24,9 @@ use crate::{
     Error, Result,
     app::App,
     clock::Time,
-    domain::{
-        messages::Query as Words,
-        rooms::{self, Inside, RoomName},
-    },
+    domain::rooms::{self, Inside, RoomName},
     events::{Here, Somebody},
-    store::{accounts::Account, messages::Message, rooms::Mine},
+    store::{accounts::Account, rooms::Mine},
     web::{
         api,
         input::{Input, Query},
@@ -38,9 +35,6 @@ use crate::{
         session::{ClientAddr, Viewer, place},
     },
 };
-
-/// Messages that are found at once.
-const FOUND: i64 = 50;
 
 #[derive(Template)]
 #[template(path = "rooms.html")]
@@ -264,67 +258,4 @@ impl Qr {
         }
         Ok(Qr { width, path })
     }
-}
-
-#[derive(Template)]
-#[template(path = "room_search.html")]
-struct SearchPage {
-    shell: Shell,
-    inside: Inside,
-    q: String,
-    found: Vec<Message>,
-    error: Option<String>,
-    older: Option<String>,
-    now: Time,
-}
-
-impl SearchPage {
-    fn words(&self, message: &Message) -> String {
-        super::words::message(&message.body, &message.mentions, "")
-    }
-
-    fn when(&self, message: &Message) -> String {
-        date_and_time(message.created_at)
-    }
-
-    fn ago(&self, message: &Message) -> String {
-        ago(self.now, message.created_at)
-    }
-}
-
-/// What is looked for.
-#[derive(Deserialize, Default)]
-#[serde(default)]
-pub struct Search {
-    q: String,
-    before: Option<i64>,
-}
-
-/// `GET /rooms/{key}/search`
-pub async fn search(
-    State(app): State<Arc<App>>,
-    ClientAddr(from): ClientAddr,
-    inside: Inside,
-    Query(Search { q, before }): Query<Search>,
-) -> Result<Response> {
-    let find = async {
-        if q.trim().is_empty() {
-            return Ok(Vec::new());
-        }
-        app.limits.write(from)?;
-        let words = Words::parse(&q)?;
-        let participant = inside.participant.clone();
-        app.db.read_long(move |read| words.run(read, &participant, before, FOUND)).await
-    };
-    let (found, error): (Vec<Message>, _) = match find.await {
-        Ok(found) => (found, None),
-        Err(error @ (Error::Invalid(_) | Error::TooMany { .. })) => (Vec::new(), Some(error.sentence())),
-        Err(error) => return Err(error),
-    };
-    let older = found.last().filter(|_| found.len() == FOUND as usize);
-    let encoded = super::encoded(&q);
-    let older =
-        older.map(|last| format!("/rooms/{}/search?q={encoded}&before={}", inside.link.key, last.seq));
-    let shell = Shell::new(&app, &Viewer::from(&inside.participant.account), Place::Rooms).await?;
-    page(&SearchPage { shell, inside, q, found, error, older, now: app.clock.now() })
 }

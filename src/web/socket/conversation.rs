@@ -23,6 +23,7 @@ use crate::{
     domain::{
         conversations::{Door, Participant, still_in},
         rooms::{Inside, Key, Visitor},
+        threads,
     },
     events::{Altered, Event, Format, Here, Said, Told, Topic, Typing},
     ids::{AccountId, ConversationId, MessageId},
@@ -126,9 +127,10 @@ impl Tells for Telling {
                 Heard::Frame(said.frame(self.format, |said| encode(&self.app, self.format, said, change)))
             }
             Event::Here(here) => Heard::Frame(here.frame(self.format, |here| here_frame(self.format, here))),
+            Event::Receipt(receipt) => Heard::Frame(receipt.frame(Format::Json, api::threads::receipt_frame)),
             Event::Typing(typing) if typing.what.who.id == self.listener => Heard::Nothing,
             Event::Typing(typing) => Heard::Frame(typing.frame(Format::Json, api::rooms::typing_frame)),
-            Event::Room(_) | Event::Left { .. } | Event::Closed => Heard::Itself,
+            Event::Altered(_) | Event::Left { .. } | Event::Closed => Heard::Itself,
             Event::Changed(_) | Event::Counted(_) | Event::JobDue | Event::Matching | Event::Line(_) => {
                 Heard::Nothing
             }
@@ -153,7 +155,7 @@ impl ConversationStream {
                 Door::Room(Visitor { account: account.clone(), key, place: place.into() })
             } else {
                 let id = wanted.conversation.parse().map_err(|_| Error::NotFound)?;
-                Door::Conversation { account: account.clone(), id }
+                Door::Conversation { account: account.clone(), id, kind: None }
             };
             let participant = come_in(&app, &door).await?;
             let id = participant.conversation.id;
@@ -253,7 +255,7 @@ impl ConversationStream {
     /// Something happened to the room, or to who is in it.
     async fn look(&mut self, outlet: &mut Outlet, event: &Event) -> Result<Flow, Gone> {
         let change = match event {
-            Event::Room(altered) => altered.what.change,
+            Event::Altered(altered) => altered.what.change,
             Event::Left { change, .. } => *change,
             Event::Closed => return self.end(outlet).await,
             _ => return Ok(Flow::GoesOn),
@@ -264,8 +266,8 @@ impl ConversationStream {
             Order::Next => self.cursor.change = change,
         }
         match event {
-            Event::Room(altered) => {
-                self.link = Some(altered.what.link.clone());
+            Event::Altered(altered) => {
+                self.link.clone_from(&altered.what.link);
                 self.participant.conversation.name.clone_from(&altered.what.name);
                 self.participant.conversation.locked = altered.what.locked;
                 self.participant.conversation.owner = altered.what.owner;
@@ -366,20 +368,29 @@ impl ConversationStream {
     /// Whether the room looks as it did.
     fn is_as(&self, before: &Conversation, link: &Option<Link>) -> bool {
         let now = &self.participant.conversation;
-        (&now.name, now.locked, now.owner, &self.link) == (&before.name, before.locked, before.owner, link)
+        let same_people = now.kind != Kind::Thread || now.size == before.size;
+        let same = (&now.name, now.locked, now.owner, &self.link);
+        same_people && same == (&before.name, before.locked, before.owner, link)
     }
 
     /// How the room is now.
     async fn altered(&self, outlet: &mut Outlet, change: i64) -> Result<(), Gone> {
-        let Some(link) = self.link.clone() else { return Ok(()) };
         let room = &self.participant.conversation;
+        let id = room.id;
+        let people = match room.kind {
+            Kind::Thread => {
+                outlet.app.db.read(move |read| threads::people(read, id)).await.unwrap_or_default()
+            }
+            Kind::Room | Kind::Match => Vec::new(),
+        };
         let altered = Altered {
             id: room.id,
             change,
             name: room.name.clone(),
             locked: room.locked,
             owner: room.owner,
-            link,
+            link: self.link.clone(),
+            people,
         };
         let frame = api::rooms::altered_frame(&altered, outlet.app.config.base_url.as_str());
         outlet.feed(frame).await

@@ -1,0 +1,437 @@
+//! Threads: private conversations of 2 to 100 people who are named.
+
+use std::collections::BTreeSet;
+
+use super::{
+    conversations::{self, Participant, take_out, tell},
+    names::{Username, skeleton},
+    text::{self, Rules},
+};
+use crate::{
+    Error, Result,
+    db::Read,
+    error::{Fault, Faults},
+    events::{Altered, Event, Receipt, Somebody, Tx},
+    ids::{AccountId, ConversationId},
+    store::{
+        self,
+        accounts::{Account, Kind},
+        blocks,
+        conversations::Entrance,
+    },
+};
+
+/// People in a thread. Whoever wants more of them wants a room.
+pub const MOST: usize = 100;
+
+/// Bytes that a program may keep with a thread: ids of its own, not documents.
+const METADATA: usize = 4096;
+
+/// What a thread is called: up to 80 characters on one line. Without a name it is called by its people.
+#[derive(Clone, Debug, Default)]
+pub struct ThreadName(String);
+
+impl ThreadName {
+    /// Cleans it.
+    pub fn parse(raw: &str) -> Result<Self> {
+        if raw.trim().is_empty() {
+            return Ok(ThreadName::default());
+        }
+        let rules = Rules { field: "name", limit: 80, lines: false, empty: "Give it a name, or none." };
+        let name = text::clean(raw, rules)?;
+        Ok(ThreadName(name.split_whitespace().collect::<Vec<_>>().join(" ")))
+    }
+
+    /// Whether it has none.
+    pub fn is_none(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// What a program keeps with a thread: a JSON object, or nothing.
+#[derive(Clone, Debug, Default)]
+pub struct Metadata(String);
+
+impl Metadata {
+    /// Takes up to 4 KiB.
+    pub fn parse(object: &serde_json::Map<String, serde_json::Value>) -> Result<Self> {
+        if object.is_empty() {
+            return Ok(Metadata::default());
+        }
+        let kept = serde_json::to_string(object).map_err(Error::internal)?;
+        if kept.len() > METADATA || kept.contains("\\u0000") {
+            return Err(Error::invalid(
+                "metadata",
+                "4 KiB of metadata is kept, and no NUL characters in it.",
+            ));
+        }
+        Ok(Metadata(kept))
+    }
+}
+
+/// People who are named by their usernames, each once.
+#[derive(Clone, Debug)]
+pub struct Names(Vec<String>);
+
+impl Names {
+    /// Takes usernames in any case, with or without an `@`. Refuses those that repeat, by name.
+    pub fn parse<'a>(raw: impl IntoIterator<Item = &'a str>) -> Result<Self> {
+        let (mut names, mut seen, mut faults) = (Vec::new(), BTreeSet::new(), Vec::new());
+        for (at, raw) in raw.into_iter().enumerate() {
+            let name = raw.trim().trim_start_matches('@').to_lowercase();
+            let why = if name.is_empty() {
+                Some("Name somebody.".to_owned())
+            } else if !seen.insert(name.clone()) {
+                Some(format!("{name} is named twice."))
+            } else {
+                None
+            };
+            faults.extend(why.map(|message| fault(at, message)));
+            names.push(name);
+            if names.len() > MOST {
+                return Err(Error::invalid(
+                    "users",
+                    "A thread has 100 people at the most. Open a room for more.",
+                ));
+            }
+        }
+        if names.is_empty() {
+            faults.push(Fault::of("users", "Name at least one other."));
+        }
+        if faults.is_empty() { Ok(Names(names)) } else { Err(Error::Invalid(faults)) }
+    }
+
+    /// The members who are called so. Refuses those whom nobody knows, by name.
+    fn find(&self, read: &Read<'_>) -> Result<Vec<Account>> {
+        let (mut people, mut faults) = (Vec::new(), Vec::new());
+        for (at, name) in self.0.iter().enumerate() {
+            let known =
+                Username::parse(name).and_then(|name| store::accounts::by_username(read, name.as_str()));
+            match known {
+                Ok(account) => people.push(account),
+                Err(Error::NotFound | Error::Invalid(_)) => {
+                    faults.push(fault(at, format!("Nobody here is called {name}.")));
+                }
+                Err(other) => return Err(other),
+            }
+        }
+        if faults.is_empty() { Ok(people) } else { Err(Error::Invalid(faults)) }
+    }
+
+    /// The same, where nothing keeps them apart from whoever names them.
+    fn find_for(&self, read: &Read<'_>, namer: &Account) -> Result<Vec<Account>> {
+        let people = self.find(read)?;
+        let mut faults = Vec::new();
+        for one in &people {
+            if let Some(at) = self.0.iter().position(|name| one.username.as_deref() == Some(name.as_str()))
+                && are_apart(read, namer.id, one.id)?
+            {
+                // Not which of the two it was that wants nothing to do with the other.
+                faults.push(fault(at, format!("You and {} can’t be in a thread of yours.", self.0[at])));
+            }
+        }
+        if faults.is_empty() { Ok(people) } else { Err(Error::Invalid(faults)) }
+    }
+}
+
+fn fault(at: usize, message: String) -> Fault {
+    Fault::of(format!("users/{at}"), message)
+}
+
+/// Whether one of the two has blocked the other.
+fn are_apart(read: &Read<'_>, one: AccountId, other: AccountId) -> Result<bool> {
+    let somebody = |account| blocks::Somebody::new(account, None);
+    blocks::stand_between(read, &somebody(one), &somebody(other))
+}
+
+/// Somebody who is in a thread. To have one is the permission to act in it.
+#[derive(Clone, Debug)]
+pub struct Thread(Participant);
+
+/// What there is to begin a thread with.
+#[derive(Clone, Debug)]
+pub struct Beginning {
+    /// Who is in it, besides whoever begins it.
+    pub users: Names,
+    /// What it is called.
+    pub name: ThreadName,
+    /// What a program keeps with it.
+    pub metadata: Metadata,
+}
+
+/// Begins a thread. Whoever begins it is in it, and owns it.
+pub fn begin(tx: &mut Tx<'_>, maker: &Account, beginning: &Beginning) -> Result<Thread> {
+    if maker.kind == Kind::Guest {
+        return Err(Error::Forbidden(
+            "Threads are for members. Join, and you keep your name and your words.",
+        ));
+    }
+    let mut people = beginning.users.find_for(tx, maker)?;
+    people.retain(|one| one.id != maker.id);
+    if people.is_empty() {
+        return Err(Error::invalid("users", "Name at least one other."));
+    }
+    if people.len() >= MOST {
+        return Err(Error::invalid("users", "A thread has 100 people at the most. Open a room for more."));
+    }
+    people.insert(0, maker.clone());
+    let id = found(tx, Some(maker.id), &beginning.name, &people)?;
+    store::threads::set_metadata(tx, id, &beginning.metadata.0)?;
+    Thread::of(tx, maker, id)
+}
+
+/// Makes a thread of these people.
+pub(super) fn found(
+    tx: &mut Tx<'_>,
+    owner: Option<AccountId>,
+    name: &ThreadName,
+    people: &[Account],
+) -> Result<ConversationId> {
+    let id = store::conversations::insert(tx, store::conversations::Kind::Thread, &name.0, owner)?;
+    for one in people {
+        seat(tx, id, one, 0, 0)?;
+    }
+    Ok(id)
+}
+
+fn seat(tx: &mut Tx<'_>, id: ConversationId, one: &Account, read_seq: i64, sees_after: i64) -> Result<()> {
+    store::conversations::resize(tx, id, 1)?;
+    let skeleton = skeleton(&one.name);
+    let entrance = Entrance {
+        conversation: id,
+        account: one.id,
+        alias: None,
+        skeleton: &skeleton,
+        read_seq,
+        sees_after,
+        place: "",
+    };
+    store::conversations::join(tx, &entrance)
+}
+
+/// The thread without a name of just these two, where there is one.
+pub fn of_two(read: &Read<'_>, one: AccountId, names: &Names) -> Result<Option<ConversationId>> {
+    match &names.find(read)?[..] {
+        [other] => store::threads::of_two(read, one, other.id),
+        _ => Ok(None),
+    }
+}
+
+/// What is to be changed about a thread; what is `None` stays.
+#[derive(Clone, Debug, Default)]
+pub struct Changes {
+    /// Another name, for everyone.
+    pub name: Option<ThreadName>,
+    /// What a program keeps with it.
+    pub metadata: Option<Metadata>,
+    /// Whether it is to be quiet, for oneself.
+    pub muted: Option<bool>,
+}
+
+/// What those see who are added.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum History {
+    /// Everything.
+    All,
+    /// What is said from then on.
+    FromNow,
+}
+
+impl Thread {
+    /// The account's place in the thread.
+    fn of(read: &Read<'_>, account: &Account, id: ConversationId) -> Result<Self> {
+        conversations::still_in(read, account, id)?.ok_or(Error::NotFound)?.try_into()
+    }
+
+    /// Who acts.
+    pub fn participant(&self) -> &Participant {
+        &self.0
+    }
+
+    fn id(&self) -> ConversationId {
+        self.0.conversation.id
+    }
+
+    /// Gives it another name, keeps something with it, or makes it quiet for oneself. How it is then.
+    pub fn change(&self, tx: &mut Tx<'_>, changes: &Changes) -> Result<Thread> {
+        let id = self.id();
+        if changes.name.is_some() || changes.metadata.is_some() {
+            let (change, _) = self.0.next_change(tx)?;
+            if let Some(name) = &changes.name {
+                store::conversations::rename(tx, id, &name.0)?;
+            }
+            if let Some(metadata) = &changes.metadata {
+                store::threads::set_metadata(tx, id, &metadata.0)?;
+            }
+            altered(tx, id, change)?;
+        }
+        if let Some(muted) = changes.muted {
+            store::threads::set_muted(tx, id, self.0.id(), muted)?;
+        }
+        Thread::of(tx, &self.0.account, id)
+    }
+
+    /// Adds people. Those see everything, or what is said from then on.
+    pub fn add(&self, tx: &mut Tx<'_>, names: &Names, history: History) -> Result<Thread> {
+        let (change, now) = self.0.next_change(tx)?;
+        let (id, mut faults) = (self.id(), Vec::new());
+        let people = names.find_for(tx, &self.0.account)?;
+        if now.conversation.size as usize + people.len() > MOST {
+            return Err(Error::invalid(
+                "users",
+                "A thread has 100 people at the most. Open a room for more.",
+            ));
+        }
+        for (at, one) in people.iter().enumerate() {
+            if conversations::still_in(tx, one, id)?.is_some() {
+                faults.push(fault(at, format!("{} is in it already.", names.0[at])));
+                continue;
+            }
+            let last = now.conversation.last_seq;
+            let (read_seq, sees_after) = match history {
+                History::All => (0, self.0.seat.sees_after),
+                History::FromNow => (last, last),
+            };
+            seat(tx, id, one, read_seq, sees_after)?;
+        }
+        if !faults.is_empty() {
+            return Err(Error::Invalid(faults));
+        }
+        altered(tx, id, change)?;
+        Thread::of(tx, &self.0.account, id)
+    }
+
+    /// Takes somebody out: its owner anyone, and everyone themselves.
+    pub fn remove(&self, tx: &mut Tx<'_>, account: AccountId) -> Result<()> {
+        if account != self.0.id() && !self.0.is_owner() {
+            return Err(Error::Forbidden("Only whoever began the thread can take others out."));
+        }
+        take_out(tx, self.id(), account, None)?;
+        let change = store::conversations::next_change(tx, self.id())?.ok_or(Error::NotFound)?;
+        altered(tx, self.id(), change)?;
+        let left = store::conversations::by_id(tx, self.id())?;
+        // Nobody can ever open it again.
+        if left.is_some_and(|thread| thread.size == 0) {
+            conversations::delete(tx, self.id())
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Deletes it, for everyone: its owner can.
+    pub fn delete(&self, tx: &mut Tx<'_>) -> Result<()> {
+        if !self.0.is_owner() {
+            return Err(Error::Forbidden("Only whoever began the thread can delete it. You can leave it."));
+        }
+        conversations::delete(tx, self.id())
+    }
+}
+
+impl TryFrom<Participant> for Thread {
+    type Error = Error;
+
+    /// Whoever is in another kind of conversation is in no thread.
+    fn try_from(participant: Participant) -> Result<Self> {
+        match participant.conversation.kind {
+            store::conversations::Kind::Thread => Ok(Thread(participant)),
+            _ => Err(Error::NotFound),
+        }
+    }
+}
+
+impl Participant {
+    /// Refuses two who are kept apart, and alone with each other.
+    pub(super) fn may_write_to_the_other(&self, read: &Read<'_>) -> Result<()> {
+        if self.conversation.kind != store::conversations::Kind::Thread || self.conversation.size != 2 {
+            return Ok(());
+        }
+        for one in store::conversations::participants(read, self.conversation.id, 2)? {
+            if one.account.id != self.id() && are_apart(read, self.id(), one.account.id)? {
+                return Err(Error::Forbidden("You two can’t write to each other any more."));
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells the others of a thread how far it has read.
+    pub(super) fn tell_read(&self, tx: &mut Tx<'_>, seq: i64) {
+        if self.conversation.kind == store::conversations::Kind::Thread {
+            let receipt = Receipt { conversation: self.conversation.id, who: self.somebody(), read_seq: seq };
+            tell(tx, self.conversation.id, receipt, Event::Receipt);
+        }
+    }
+}
+
+/// Who is in a thread.
+pub fn people(read: &Read<'_>, id: ConversationId) -> Result<Vec<Somebody>> {
+    let people = store::conversations::participants(read, id, MOST as i64)?;
+    let somebody = |one: store::conversations::Participant| Somebody {
+        id: one.account.id,
+        name: one.account.name,
+        guest: false,
+    };
+    Ok(people.into_iter().map(somebody).collect())
+}
+
+/// Tells everyone who has it open how the thread is now.
+fn altered(tx: &mut Tx<'_>, id: ConversationId, change: i64) -> Result<()> {
+    let thread = store::conversations::by_id(tx, id)?.ok_or(Error::NotFound)?;
+    let people = people(tx, id)?;
+    let altered = Altered {
+        id,
+        change,
+        name: thread.name,
+        locked: thread.locked,
+        owner: thread.owner,
+        link: None,
+        people,
+    };
+    tell(tx, id, altered, Event::Altered);
+    Ok(())
+}
+
+/// Collects what is wrong with a thread that is to be begun.
+pub fn beginning(
+    users: Result<Names>,
+    name: Result<ThreadName>,
+    metadata: Result<Metadata>,
+) -> Result<Beginning> {
+    let mut faults = Faults::default();
+    let (users, name) = (faults.check(users)?, faults.check(name)?);
+    let metadata = faults.check(metadata)?;
+    faults.done()?;
+    let users = users.unwrap_or(Names(Vec::new()));
+    Ok(Beginning { users, name: name.unwrap_or_default(), metadata: metadata.unwrap_or_default() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(names: &[&str]) -> Vec<String> {
+        match Names::parse(names.iter().copied()) {
+            Ok(Names(names)) => names,
+            Err(Error::Invalid(faults)) => {
+                faults.iter().map(|fault| format!("{}: {}", fault.field, fault.message)).collect()
+            }
+            Err(other) => panic!("{other}"),
+        }
+    }
+
+    #[test]
+    fn whoever_is_named_twice_is_refused_by_name() {
+        assert_eq!(said(&["Alma", "@bob"]), ["alma", "bob"]);
+        assert_eq!(said(&["alma", "bob", " @ALMA "]), ["users/2: alma is named twice."]);
+        assert_eq!(said(&[]), ["users: Name at least one other."]);
+        assert_eq!(said(&[" "]), ["users/0: Name somebody."]);
+    }
+
+    #[test]
+    fn metadata_is_kept_up_to_four_kibibytes() {
+        let of =
+            |value: &str| Metadata::parse(serde_json::json!({ "k": value }).as_object().expect("an object"));
+        assert_eq!(of("v").expect("little").0, r#"{"k":"v"}"#);
+        assert!(of(&"v".repeat(5000)).is_err());
+        assert!(of("\0").is_err(), "PostgreSQL keeps no NUL");
+    }
+}

@@ -1,0 +1,120 @@
+//! Threads: who is in them, and which of them are one's own.
+
+use super::{
+    accounts,
+    conversations::{self, Conversation, Participant, Seat},
+};
+use crate::{
+    Result,
+    clock::Time,
+    db::{Read, Row},
+    events::Tx,
+    ids::{AccountId, ConversationId},
+    params, sql,
+};
+
+/// A thread among those that someone is in.
+#[derive(Clone, Debug)]
+pub struct Mine {
+    /// The thread.
+    pub thread: Conversation,
+    /// One's own place.
+    pub seat: Seat,
+}
+
+/// Whose threads, and which stretch of them: the one where something was said last first.
+#[derive(Clone, Copy, Debug)]
+pub struct Stretch {
+    /// Whose.
+    pub account: AccountId,
+    /// Only those behind this one: when something was last said in it, and its id.
+    pub after: (Time, ConversationId),
+    /// So many at most.
+    pub limit: i64,
+}
+
+/// Threads `c` of a [`Stretch`], beside one's own place `p` in them.
+const STRETCH: &str = " FROM participants p JOIN conversations c ON c.id = p.conversation_id
+     WHERE p.account_id = $1 AND p.left_at IS NULL AND c.kind = 'thread' AND c.deleted_at IS NULL
+       AND (c.active_at, c.id) < ($2, $3)
+     ORDER BY c.active_at DESC, c.id DESC LIMIT $4";
+
+/// The threads that someone is in.
+pub fn of(read: &Read<'_>, stretch: &Stretch) -> Result<Vec<Mine>> {
+    let mine = read.all(
+        sql!("SELECT ", conversations::COLUMNS, ", ", conversations::SEAT, STRETCH),
+        params![stretch.account, stretch.after.0, stretch.after.1, stretch.limit],
+        |row| {
+            let seat = conversations::seat(row, conversations::WIDTH)?;
+            let thread = conversations::from_row(row, 0)?;
+            Ok(seat.map(|seat| Mine { thread, seat }))
+        },
+    )?;
+    Ok(mine.into_iter().flatten().collect())
+}
+
+/// Who is in each of these threads, in the order in which they came.
+pub fn people_of(read: &Read<'_>, stretch: &Stretch) -> Result<Vec<(ConversationId, Participant)>> {
+    read.all(
+        sql!(
+            "SELECT ",
+            accounts::COLUMNS,
+            ", p.conversation_id, ",
+            conversations::SEAT,
+            " FROM participants p JOIN accounts a ON a.id = p.account_id
+             WHERE p.left_at IS NULL AND p.conversation_id IN (SELECT c.id",
+            STRETCH,
+            ") ORDER BY p.conversation_id, p.joined_at, p.account_id"
+        ),
+        params![stretch.account, stretch.after.0, stretch.after.1, stretch.limit],
+        person,
+    )
+}
+
+fn person(row: &Row<'_>) -> Result<(ConversationId, Participant)> {
+    let seat = conversations::seat(row, accounts::WIDTH + 1)?.ok_or(crate::Error::NotFound)?;
+    Ok((row.get(accounts::WIDTH)?, Participant { account: accounts::from_row(row)?, seat }))
+}
+
+/// The thread without a name of just these two in which something was said last.
+pub fn of_two(read: &Read<'_>, one: AccountId, other: AccountId) -> Result<Option<ConversationId>> {
+    read.first(
+        sql!(
+            "SELECT c.id FROM conversations c
+             JOIN participants p ON p.conversation_id = c.id AND p.account_id = $1 AND p.left_at IS NULL
+             JOIN participants q ON q.conversation_id = c.id AND q.account_id = $2 AND q.left_at IS NULL
+             WHERE c.kind = 'thread' AND c.size = 2 AND c.name = '' AND c.deleted_at IS NULL
+             ORDER BY c.active_at DESC, c.id DESC LIMIT 1"
+        ),
+        params![one, other],
+        |row| row.get(0),
+    )
+}
+
+/// In how many threads of the account something was said that it has not read; those that are to be quiet
+/// don't count.
+pub fn count_unread(read: &Read<'_>, account: AccountId) -> Result<i64> {
+    read.one(
+        sql!(
+            "SELECT COUNT(*) FROM participants p JOIN conversations c ON c.id = p.conversation_id
+             WHERE p.account_id = $1 AND p.left_at IS NULL AND c.kind = 'thread' AND c.deleted_at IS NULL
+               AND c.last_seq > p.read_seq AND NOT p.muted"
+        ),
+        params![account],
+        |row| row.get(0),
+    )
+}
+
+/// Keeps something with a thread: a JSON object, or nothing.
+pub fn set_metadata(tx: &mut Tx<'_>, id: ConversationId, metadata: &str) -> Result<()> {
+    tx.execute(sql!("UPDATE conversations SET metadata = $1 WHERE id = $2"), params![metadata, id]).map(drop)
+}
+
+/// Whether what is said there calls this participant.
+pub fn set_muted(tx: &mut Tx<'_>, id: ConversationId, account: AccountId, muted: bool) -> Result<()> {
+    tx.execute(
+        sql!("UPDATE participants SET muted = $1 WHERE conversation_id = $2 AND account_id = $3"),
+        params![muted, id, account],
+    )?;
+    Ok(())
+}

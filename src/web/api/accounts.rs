@@ -1,0 +1,39 @@
+//! Accounts: <docs/api.md> describes them.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use serde::Deserialize;
+
+use super::{list::List, messages::Account};
+use crate::{
+    Result,
+    app::App,
+    domain::accounts::{self, Member},
+    web::{input::Query, session::ClientAddr},
+};
+
+/// Members that are found at once: what fits below a field.
+const FOUND: i64 = 8;
+
+/// What somebody's username or name begins with.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub struct Search {
+    q: String,
+}
+
+/// `GET /api/v1/accounts/search?q=`: members whose username or name begins so. For members.
+pub async fn search(
+    State(app): State<Arc<App>>,
+    ClientAddr(from): ClientAddr,
+    member: Member,
+    Query(Search { q }): Query<Search>,
+) -> Result<Response> {
+    app.limits.write(from)?;
+    let found = app.db.read(move |read| accounts::search(read, &q, member.id(), FOUND)).await?;
+    Ok(List::whole(found.iter().map(Account::from).collect()).into_response())
+}

@@ -1,0 +1,296 @@
+//! Threads: private conversations of people who are named.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::common::{Answer, Listener, Person, Talks, World, each, text};
+
+const THREADS: &str = "/api/v1/threads";
+
+/// Begins a thread with these.
+async fn begins(who: &Person, users: &[&str]) -> Answer {
+    who.calls(Method::POST, THREADS, &json!({ "users": users })).await
+}
+
+/// Where a thread is.
+fn at(thread: &Value) -> String {
+    format!("{THREADS}/{}", text(&thread["id"]))
+}
+
+async fn says(who: &Person, thread: &Value, words: &str) -> Answer {
+    who.calls(Method::POST, &format!("{}/messages", at(thread)), &json!({ "body": words })).await
+}
+
+fn usernames(thread: &Value) -> Vec<String> {
+    each(&thread["users"], "username")
+}
+
+/// The words that somebody sees there.
+async fn sees(who: &Person, thread: &Value) -> Vec<String> {
+    each(&who.fetches(&format!("{}/messages", at(thread))).await.is(200).json(), "body")
+}
+
+/// What is wrong with whom.
+fn wrong(answer: &Answer) -> Vec<(String, String)> {
+    answer.problem();
+    let errors = answer.json()["errors"].as_array().cloned().unwrap_or_default();
+    errors.iter().map(|one| (text(&one["pointer"]), text(&one["detail"]))).collect()
+}
+
+on_both! {
+    async fn those_who_are_named_talk_and_nobody_else_learns_of_it(world: World) {
+        let [nell, ify, joerg, mallory] = world.members(["nell", "ify", "joerg", "mallory"]).await;
+        let thread = begins(&nell, &["ify", "@JOERG"]).await.is(201);
+        assert_eq!(thread.header("location"), at(&thread.json()));
+        let thread = thread.json();
+        assert_eq!(usernames(&thread), ["nell", "ify", "joerg"]);
+        assert_eq!((&thread["name"], &thread["unread"], &thread["muted"]), (&json!(null), &json!(0), &json!(false)));
+        says(&nell, &thread, "The surprise is on Saturday").await.is(201);
+        says(&ify, &thread, "I bring the cake").await.is(201);
+        assert_eq!(sees(&joerg, &thread).await, ["The surprise is on Saturday", "I bring the cake"]);
+        let mine = joerg.fetches(THREADS).await.is(200).json();
+        assert_eq!((&mine["data"][0]["id"], &mine["data"][0]["unread"]), (&thread["id"], &json!(2)));
+
+        assert_eq!(mallory.fetches(THREADS).await.json(), json!({ "data": [], "next": null }));
+        for path in ["", "/messages", "/receipts", "/search?q=surprise"] {
+            mallory.fetches(&format!("{}{path}", at(&thread))).await.is(404).problem();
+            world.stranger().gets(&format!("{}{path}", at(&thread))).await.is(401).problem();
+        }
+        says(&mallory, &thread, "Hello?").await.is(404);
+        mallory.gets(&format!("/threads/{}", text(&thread["id"]))).await.is(404);
+        mallory.does(Method::DELETE, &at(&thread)).await.is(404);
+        mallory.calls(Method::POST, &format!("{}/users", at(&thread)), &json!({ "users": ["mallory"] })).await.is(404);
+        // A thread is no room, and a room no thread.
+        let room = nell.makes_room("Repair café").await;
+        let id = text(&nell.opens_link(&room).await.json()["id"]);
+        nell.fetches(&format!("{THREADS}/{id}")).await.is(404);
+        nell.fetches(&format!("{THREADS}/{id}/messages")).await.is(404);
+    }
+
+    async fn whoever_is_named_wrongly_is_told_by_name(world: World) {
+        let [nell, _ify] = world.members(["nell", "ify"]).await;
+        let twice = begins(&nell, &["ify", "Ify"]).await.is(422);
+        assert_eq!(wrong(&twice), [("#/users/1".into(), "ify is named twice.".into())]);
+        let unknown = begins(&nell, &["ify", "alma", "bob"]).await.is(422);
+        assert_eq!(
+            wrong(&unknown),
+            [
+                ("#/users/1".into(), "Nobody here is called alma.".into()),
+                ("#/users/2".into(), "Nobody here is called bob.".into()),
+            ]
+        );
+        for nobody in [json!([]), json!(["nell"])] {
+            let answer = nell.calls(Method::POST, THREADS, &json!({ "users": nobody })).await.is(422);
+            assert_eq!(wrong(&answer), [("#/users".into(), "Name at least one other.".into())]);
+        }
+        let crowd: Vec<String> = (0..101).map(|n| format!("user{n}")).collect();
+        nell.calls(Method::POST, THREADS, &json!({ "users": crowd })).await.is(422).problem();
+        for body in [
+            json!({ "users": "ify" }),
+            json!({ "users": [7] }),
+            json!({ "users": ["ify"], "nonsense": 1 }),
+            json!({ "users": ["ify"], "metadata": "x" }),
+            json!({ "users": ["ify"], "name": "x".repeat(81) }),
+            json!({ "users": ["ify"], "metadata": { "x": "x".repeat(5000) } }),
+        ] {
+            nell.calls(Method::POST, THREADS, &body).await.is(422).problem();
+        }
+        assert_eq!(nell.fetches(THREADS).await.json()["data"], json!([]), "nothing was begun");
+        // A guest has no name that it could be named by.
+        let teo = world.guest("Teo").await;
+        teo.calls(Method::POST, THREADS, &json!({ "users": ["ify"] })).await.is(403).problem();
+    }
+
+    async fn a_message_has_280_characters_there(world: World) {
+        let [nell, _ify] = world.members(["nell", "ify"]).await;
+        let thread = begins(&nell, &["ify"]).await.is(201).json();
+        let said = says(&nell, &thread, &"ä".repeat(280)).await.is(201).json();
+        let long = says(&nell, &thread, &"ä".repeat(281)).await.is(422);
+        let why = "That is 281 characters, and there is room for 280. Take out 1.";
+        assert_eq!(wrong(&long), [("#/body".into(), why.into())]);
+        let one = format!("{}/messages/{}", at(&thread), text(&said["id"]));
+        nell.calls(Method::PATCH, &one, &json!({ "body": "ä".repeat(281) })).await.is(422);
+        nell.calls(Method::PATCH, &one, &json!({ "body": "shorter" })).await.is(200);
+    }
+
+    async fn it_is_renamed_kept_quiet_and_carries_what_a_program_needs(world: World) {
+        let [nell, ify] = world.members(["nell", "ify"]).await;
+        let order = json!({ "users": ["ify"], "name": " Cake  day ", "metadata": { "order": 17 } });
+        let thread = nell.calls(Method::POST, THREADS, &order).await.is(201).json();
+        assert_eq!((&thread["name"], &thread["metadata"]), (&json!("Cake day"), &json!({ "order": 17 })));
+        let patched = ify.calls(Method::PATCH, &at(&thread), &json!({ "name": "Pie day", "muted": true })).await.is(200).json();
+        assert_eq!((&patched["name"], &patched["muted"]), (&json!("Pie day"), &json!(true)));
+        let seen = nell.fetches(&at(&thread)).await.json();
+        assert_eq!((&seen["name"], &seen["muted"], &seen["metadata"]["order"]), (&json!("Pie day"), &json!(false), &json!(17)));
+        says(&nell, &thread, "Hello").await.is(201);
+        assert!(!ify.opens("/").await.says("with something new"), "it is to be quiet");
+        ify.calls(Method::PATCH, &at(&thread), &json!({ "muted": false })).await.is(200);
+        assert!(ify.opens("/").await.says("with something new"));
+        nell.calls(Method::PATCH, &at(&thread), &json!({ "name": "", "metadata": {} })).await.is(200);
+        let bare = nell.fetches(&at(&thread)).await.json();
+        assert_eq!((&bare["name"], &bare["metadata"]), (&json!(null), &json!({})));
+        nell.calls(Method::PATCH, &at(&thread), &json!({})).await.is(422);
+    }
+
+    async fn those_who_are_added_see_all_or_what_is_said_from_then_on(world: World) {
+        let [nell, ify, joerg, ha] = world.members(["nell", "ify", "joerg", "ha"]).await;
+        let thread = begins(&nell, &["ify"]).await.is(201).json();
+        says(&nell, &thread, "Before").await.is(201);
+        let users = format!("{}/users", at(&thread));
+        ify.calls(Method::POST, &users, &json!({ "users": ["joerg"] })).await.is(200);
+        nell.calls(Method::POST, &users, &json!({ "users": ["ha"], "history": "all" })).await.is(200);
+        says(&nell, &thread, "After").await.is(201);
+        assert_eq!(sees(&joerg, &thread).await, ["After"]);
+        assert_eq!(sees(&ha, &thread).await, ["Before", "After"]);
+        let again = nell.calls(Method::POST, &users, &json!({ "users": ["ha"] })).await.is(422);
+        assert_eq!(wrong(&again), [("#/users/0".into(), "ha is in it already.".into())]);
+        nell.calls(Method::POST, &users, &json!({ "users": ["ha"], "history": "some" })).await.is(422);
+        // Nobody gives away more than they see themselves.
+        let [layla] = world.members(["layla"]).await;
+        joerg.calls(Method::POST, &users, &json!({ "users": ["layla"], "history": "all" })).await.is(200);
+        assert_eq!(sees(&layla, &thread).await, ["After"]);
+    }
+
+    async fn people_leave_and_are_taken_out_and_hear_nothing_more(world: World) {
+        let [nell, ify, joerg] = world.members(["nell", "ify", "joerg"]).await;
+        let thread = begins(&nell, &["ify", "joerg"]).await.is(201).json();
+        let one = |id: &Value| format!("{}/users/{}", at(&thread), text(id));
+        let mut listener = Listener::with_cookie(&world.url(), "", &joerg.cookies()).await;
+        listener
+            .says(&json!({ "type": "subscribe", "stream": "conversation", "conversation": thread["id"] }))
+            .await;
+        assert_eq!(listener.hears().await["event"], "subscribed");
+        let (ifys, joergs) = (&thread["users"][1]["id"], &thread["users"][2]["id"]);
+        ify.does(Method::DELETE, &one(joergs)).await.is(403);
+        nell.does(Method::DELETE, &one(joergs)).await.is(204);
+        while listener.hears().await["event"] != "left" {}
+        says(&joerg, &thread, "Why?").await.is(404);
+        ify.does(Method::DELETE, &one(&json!("me"))).await.is(204);
+        nell.does(Method::DELETE, &one(ifys)).await.is(404);
+        assert_eq!(usernames(&nell.fetches(&at(&thread)).await.json()), ["nell"]);
+        // The last one takes it along.
+        nell.does(Method::DELETE, &one(&json!("me"))).await.is(204);
+        assert_eq!(world.counts("SELECT COUNT(*) FROM conversations WHERE deleted_at IS NULL").await, 0);
+    }
+
+    async fn only_whoever_began_it_deletes_it(world: World) {
+        let [nell, ify] = world.members(["nell", "ify"]).await;
+        let thread = begins(&nell, &["ify"]).await.is(201).json();
+        ify.does(Method::DELETE, &at(&thread)).await.is(403).problem();
+        nell.does(Method::DELETE, &at(&thread)).await.is(204);
+        ify.fetches(&at(&thread)).await.is(404);
+        assert_eq!(ify.fetches(THREADS).await.json()["data"], json!([]));
+    }
+
+    async fn receipts_tell_how_far_everyone_has_come(world: World) {
+        let [nell, ify] = world.members(["nell", "ify"]).await;
+        let thread = begins(&nell, &["ify"]).await.is(201).json();
+        let mut listener = Listener::with_cookie(&world.url(), "", &nell.cookies()).await;
+        listener
+            .says(&json!({ "type": "subscribe", "stream": "conversation", "conversation": thread["id"] }))
+            .await;
+        for words in ["one", "two", "three"] {
+            says(&nell, &thread, words).await.is(201);
+        }
+        let read = format!("{}/read", at(&thread));
+        ify.calls(Method::PUT, &read, &json!({ "seq": 2 })).await;
+        let heard = loop {
+            let frame = listener.hears().await;
+            if frame["event"] == "receipt" && frame["account"]["id"] == thread["users"][1]["id"] {
+                break frame;
+            }
+        };
+        assert_eq!(heard["read_seq"], 2);
+        let all = nell.fetches(&format!("{}/receipts", at(&thread))).await.is(200).json();
+        let of = |name: &str| {
+            let all = all["data"].as_array().expect("a list");
+            let one = all.iter().find(|one| one["account"]["username"] == name).expect("it is in it");
+            (one["delivered_seq"].clone(), one["read_seq"].clone())
+        };
+        assert_eq!((of("nell"), of("ify")), ((json!(3), json!(3)), (json!(2), json!(2))));
+    }
+
+    async fn whoever_blocked_the_other_is_not_called_into_a_thread(world: World) {
+        let [nell, mallory, _ify] = world.members(["nell", "mallory", "ify"]).await;
+        let before = begins(&mallory, &["nell"]).await.is(201).json();
+        for who in [&nell, &mallory] {
+            who.calls(Method::POST, "/api/v1/matches", &json!({ "adult": true })).await.is(201);
+        }
+        crate::common::until("a match", async || {
+            let now = nell.fetches("/api/v1/matches/current").await.json();
+            (now["state"] == "matched").then_some(())
+        })
+        .await;
+        nell.calls(Method::POST, "/api/v1/matches/current/block", &json!({})).await.is(204);
+        let refused = begins(&mallory, &["nell"]).await.is(422);
+        assert_eq!(wrong(&refused)[0].0, "#/users/0");
+        let other = begins(&mallory, &["ify"]).await.is(201).json();
+        let users = format!("{}/users", at(&other));
+        mallory.calls(Method::POST, &users, &json!({ "users": ["nell"] })).await.is(422);
+        says(&mallory, &before, "Hey").await.is(403).problem();
+    }
+
+    async fn the_list_goes_on_page_by_page(world: World) {
+        let [nell, _ify] = world.members(["nell", "ify"]).await;
+        let mut begun = Vec::new();
+        for _ in 0..5 {
+            world.pass(std::time::Duration::from_secs(1));
+            begun.insert(0, text(&begins(&nell, &["ify"]).await.is(201).json()["id"]));
+        }
+        let (mut seen, mut next) = (Vec::new(), format!("{THREADS}?limit=2"));
+        loop {
+            let answer = nell.fetches(next.trim_start_matches(&world.url())).await.is(200);
+            let page = answer.json();
+            seen.extend(each(&page["data"], "id"));
+            let Some(more) = page["next"].as_str() else { break };
+            assert_eq!(answer.header("link"), format!("<{more}>; rel=\"next\""));
+            next = more.to_owned();
+        }
+        assert_eq!(seen, begun);
+        nell.fetches(&format!("{THREADS}?cursor=nonsense")).await.is(422).problem();
+    }
+
+    async fn members_are_found_by_the_beginning_of_a_name(world: World) {
+        let [nell, _joerg, _ha] = world.members(["nell", "joerg", "ha"]).await;
+        let found = async |q: &str| each(&nell.fetches(&format!("/api/v1/accounts/search?q={q}")).await.is(200).json()["data"], "username");
+        assert_eq!(found("jo").await, ["joerg"]);
+        assert_eq!(found("gro").await, ["joerg"], "a later word of the name");
+        assert_eq!(found("n").await, ["ha"], "Nguyễn; and not oneself");
+        assert!(found("").await.is_empty() && found("%25").await.is_empty());
+        world.stranger().gets("/api/v1/accounts/search?q=jo").await.is(401);
+    }
+
+    async fn people_do_it_all_by_forms(world: World) {
+        let [nell, ify, joerg] = world.members(["nell", "ify", "joerg"]).await;
+        assert!(nell.opens("/threads").await.says("No threads yet"));
+        let refused = nell.posts("/threads", &[("users", "alma, ify")]).await.is(422).page();
+        assert!(refused.says("Nobody here is called alma."));
+        assert_eq!(refused.value("users"), "alma, ify");
+        let path = nell.posts("/threads", &[("users", "@ify")]).await.is(303).location();
+        assert_eq!(nell.posts("/threads", &[("users", "ify")]).await.is(303).location(), path, "the two have one");
+        let thread = nell.opens(&path).await;
+        assert_eq!(thread.heading(), "Ifeoma Okafor");
+        let say = format!("/conversations/{}/messages", path.trim_start_matches("/threads/"));
+        nell.posts(&say, &[("body", "Good morning")]).await.is(303);
+        assert!(ify.opens("/threads").await.says("Nell Ashby"));
+        assert!(ify.opens(&path).await.says("Good morning"));
+        let post = async |who: &Person, what: &str, form: &[(&str, &str)]| who.posts(&format!("{path}/{what}"), form).await;
+        post(&ify, "about", &[("name", "Mornings")]).await.is(303);
+        assert_eq!(nell.opens(&path).await.heading(), "Mornings");
+        post(&ify, "about", &[("name", &"x".repeat(81))]).await.is(422);
+        post(&nell, "users", &[("users", "joerg"), ("history", "on")]).await.is(303);
+        assert!(joerg.opens(&path).await.says("Good morning"));
+        assert!(post(&nell, "users", &[("users", "joerg")]).await.is(422).page().says("joerg is in it already."));
+        assert!(joerg.opens(&format!("{path}/search?q=morning")).await.says("Good morning"));
+        post(&joerg, "mute", &[("muted", "on")]).await.is(303);
+        assert!(joerg.opens("/threads").await.says("quiet"));
+        post(&joerg, "leave", &[]).await.is(303);
+        joerg.gets(&path).await.is(404);
+        post(&ify, "delete", &[]).await.is(403);
+        post(&nell, "delete", &[]).await.is(303);
+        ify.gets(&path).await.is(404);
+        // A guest is asked to log in.
+        let guest = world.guest_with_browser("Teo").await;
+        assert!(guest.gets("/threads").await.is(303).location().starts_with("/login"));
+    }
+}
