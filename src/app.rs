@@ -18,7 +18,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     clock::Clock,
     config::Config,
-    db::{self, Setup},
+    db::Setup,
     events::{Db, Emission, Event, Topic},
     files::Files,
     ids::{AccountId, Ids, hex, random},
@@ -90,13 +90,7 @@ impl App {
             })
         };
         let setup = Setup { clock: clock.clone(), ids: Arc::new(ids), on_commit };
-        let db = match &config.database_url {
-            Some(url) => db::Db::postgres(url, &setup).map_err(|e| format!("can't open PostgreSQL: {e}")),
-            None => {
-                let file = data.path.join("chitter.db");
-                db::Db::sqlite(&file, setup).map_err(|e| format!("can't open {}: {e}", file.display()))
-            }
-        }?;
+        let db = open_db(&config, &data.path, setup)?;
         let files = data.path.join("files");
         Ok(Arc::new(App {
             mailer: Mailer::new(&config, &data.path.join("outbox"))?,
@@ -115,6 +109,17 @@ impl App {
             hub,
             data,
         }))
+    }
+}
+
+/// Opens and migrates the database: PostgreSQL where it is set, or else SQLite in the data folder.
+pub fn open_db(config: &Config, folder: &Path, setup: Setup<Emission>) -> Result<Db, String> {
+    match &config.database_url {
+        Some(url) => Db::postgres(url, &setup).map_err(|e| format!("can't open PostgreSQL: {e}")),
+        None => {
+            let file = folder.join("chitter.db");
+            Db::sqlite(&file, setup).map_err(|e| format!("can't open {}: {e}", file.display()))
+        }
     }
 }
 

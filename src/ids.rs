@@ -157,6 +157,10 @@ id_types! {
     MessageId,
     /// The id of a file that was sent along.
     AttachmentId,
+    /// The id of an app.
+    AppId,
+    /// The id of a token.
+    TokenId,
     /// The id of a hook.
     HookId,
     /// The id of a report.

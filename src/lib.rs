@@ -14,6 +14,7 @@
 //! what everyone uses: [`clock`], [`ids`], [`error`], [`config`]. [`app`] holds it all together.
 //! `ARCHITECTURE.md` walks a peep through these layers.
 
+pub mod admin;
 pub mod app;
 pub mod clock;
 pub mod config;

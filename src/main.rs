@@ -3,6 +3,7 @@
 use std::{path::PathBuf, process::ExitCode};
 
 use chitter::{
+    admin,
     app::DataDir,
     clock::Clock,
     config::{Config, Settings, one_line},
@@ -55,6 +56,25 @@ enum Command {
     },
     /// Ask a running server whether it is ready: exit code 0 if so
     Health,
+    /// Tokens that programs act with
+    #[command(subcommand)]
+    Token(TokenCommand),
+}
+
+#[derive(Subcommand, Clone)]
+enum TokenCommand {
+    /// Make a token for a member, and print it
+    Create {
+        /// The member's username
+        #[arg(long)]
+        user: String,
+        /// What may be done with it: read, write, or both with a comma
+        #[arg(long, default_value = "read")]
+        scopes: String,
+        /// What it is for
+        #[arg(long, default_value = "made on the command line")]
+        name: String,
+    },
 }
 
 fn main() -> ExitCode {
@@ -75,6 +95,7 @@ fn main() -> ExitCode {
         Command::Serve => serve(config),
         Command::Seed { password } => seed(config, password),
         Command::Health => chitter::web::server::health(&config),
+        Command::Token(TokenCommand::Create { user, scopes, name }) => make_token(config, user, scopes, name),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -161,6 +182,12 @@ impl StopSignals {
             _ = self.terminate.recv() => {}
         }
     }
+}
+
+/// Works beside a running server, too.
+fn make_token(config: Config, user: String, scopes: String, name: String) -> Result<(), String> {
+    println!("{}", runtime()?.block_on(admin::make_token(config, user, scopes, name))?);
+    Ok(())
 }
 
 fn seed(config: Config, password: Option<String>) -> Result<(), String> {

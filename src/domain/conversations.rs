@@ -59,6 +59,14 @@ impl Door {
         }
     }
 
+    /// The same door, with somebody else at it.
+    pub fn of(self, account: Account) -> Self {
+        match self {
+            Door::Room(visitor) => Door::Room(Visitor { account, ..visitor }),
+            Door::Conversation { id, kind, .. } => Door::Conversation { account, id, kind },
+        }
+    }
+
     /// The one who asks as a participant, if it is in the conversation. Who may only be let in by others
     /// learns nothing more than that there is nothing for them.
     pub fn inside(&self, read: &Read<'_>) -> Result<Option<Participant>> {

@@ -151,6 +151,9 @@ impl Participant {
     pub fn say(&self, tx: &mut Tx<'_>, draft: &Draft, thread_limit: usize) -> Result<Message> {
         draft.check()?;
         self.check_length(&draft.body, thread_limit)?;
+        if self.seat.hidden {
+            return Err(Error::invalid("as", "Say who of the app’s people says it."));
+        }
         self.may_write_to_the_other(tx)?;
         let id = self.conversation.id;
         let key = draft.idempotency_key.as_ref().map(IdempotencyKey::as_str);

@@ -1,6 +1,7 @@
 //! The nouns and their verbs: synchronous, over a transaction. No HTTP, no SQL, no waiting.
 
 pub mod accounts;
+pub mod apps;
 pub mod attachments;
 pub mod blocks;
 pub mod conversations;
@@ -14,3 +15,4 @@ pub mod rooms;
 pub mod sessions;
 pub mod text;
 pub mod threads;
+pub mod tokens;

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{
+    apps,
     conversations::{self, Participant, take_out, tell},
     names::{Username, skeleton},
     text::{self, Rules},
@@ -12,7 +13,7 @@ use crate::{
     db::Read,
     error::{Fault, Faults},
     events::{Altered, Event, Receipt, Somebody, Tx},
-    ids::{AccountId, ConversationId},
+    ids::{AccountId, AppId, ConversationId},
     store::{
         self,
         accounts::{Account, Kind},
@@ -78,10 +79,10 @@ impl Names {
     pub fn parse<'a>(raw: impl IntoIterator<Item = &'a str>) -> Result<Self> {
         let (mut names, mut seen, mut faults) = (Vec::new(), BTreeSet::new(), Vec::new());
         for (at, raw) in raw.into_iter().enumerate() {
-            let name = raw.trim().trim_start_matches('@').to_lowercase();
+            let name = raw.trim().trim_start_matches('@').to_owned();
             let why = if name.is_empty() {
                 Some("Name somebody.".to_owned())
-            } else if !seen.insert(name.clone()) {
+            } else if !seen.insert(name.to_lowercase()) {
                 Some(format!("{name} is named twice."))
             } else {
                 None
@@ -118,12 +119,30 @@ impl Names {
         if faults.is_empty() { Ok(people) } else { Err(Error::Invalid(faults)) }
     }
 
-    /// The same, where nothing keeps them apart from whoever names them.
-    fn find_for(&self, read: &Read<'_>, namer: &Account) -> Result<Vec<Account>> {
+    /// The people whom an app calls so; new ones where it is the first time.
+    fn find_or_make(&self, tx: &mut Tx<'_>, app: AppId) -> Result<Vec<Account>> {
+        let (mut people, mut faults) = (Vec::new(), Vec::new());
+        for (at, name) in self.0.iter().enumerate() {
+            match apps::handle(name) {
+                Ok(handle) => people.push(apps::person(tx, app, &handle)?),
+                Err(error) => faults.push(fault(at, error.sentence())),
+            }
+        }
+        if faults.is_empty() { Ok(people) } else { Err(Error::Invalid(faults)) }
+    }
+
+    /// Members who are called so, where nothing keeps them apart from whoever names them; of a thread that is
+    /// in an app's care the app's people.
+    fn find_for(&self, tx: &mut Tx<'_>, namer: &Account, app: Option<AppId>) -> Result<Vec<Account>> {
+        if let Some(app) = app {
+            return self.find_or_make(tx, app);
+        }
+        let read: &Read<'_> = tx;
         let people = self.find(read)?;
         let mut faults = Vec::new();
         for one in &people {
-            if let Some(at) = self.0.iter().position(|name| one.username.as_deref() == Some(name.as_str()))
+            let called = |name: &String| one.username.as_deref() == Some(&*name.to_lowercase());
+            if let Some(at) = self.0.iter().position(called)
                 && are_apart(read, namer.id, one.id)?
             {
                 // Not which of the two it was that wants nothing to do with the other.
@@ -157,6 +176,8 @@ pub struct Beginning {
     pub name: ThreadName,
     /// What a program keeps with it.
     pub metadata: Metadata,
+    /// The app whose people they are, where it speaks for them.
+    pub app: Option<AppId>,
 }
 
 /// Begins a thread. Whoever begins it is in it, and owns it.
@@ -166,16 +187,23 @@ pub fn begin(tx: &mut Tx<'_>, maker: &Account, beginning: &Beginning) -> Result<
             "Threads are for members. Join, and you keep your name and your words.",
         ));
     }
-    let mut people = beginning.users.find_for(tx, maker)?;
+    let mut people = beginning.users.find_for(tx, maker, beginning.app)?;
     people.retain(|one| one.id != maker.id);
-    if people.is_empty() {
+    let entrusted = beginning.app.filter(|_| maker.kind == Kind::Bot);
+    if people.len() < if entrusted.is_some() { 2 } else { 1 } {
         return Err(Error::invalid("users", "Name at least one other."));
     }
-    if people.len() >= MOST {
+    if entrusted.is_none() {
+        people.insert(0, maker.clone());
+    }
+    if people.len() > MOST {
         return Err(Error::invalid("users", "A thread has 100 people at the most. Open a room for more."));
     }
-    people.insert(0, maker.clone());
     let id = found(tx, Some(maker.id), &beginning.name, &people)?;
+    if let Some(app) = beginning.app {
+        let bot = store::apps::by_id(tx, app)?.ok_or(Error::NotFound)?.bot;
+        store::threads::entrust(tx, id, app, bot)?;
+    }
     store::threads::set_metadata(tx, id, &beginning.metadata.0)?;
     Thread::of(tx, maker, id)
 }
@@ -275,7 +303,7 @@ impl Thread {
     pub fn add(&self, tx: &mut Tx<'_>, names: &Names, history: History) -> Result<Thread> {
         let (change, now) = self.0.next_change(tx)?;
         let (id, mut faults) = (self.id(), Vec::new());
-        let people = names.find_for(tx, &self.0.account)?;
+        let people = names.find_for(tx, &self.0.account, now.conversation.app)?;
         if now.conversation.size as usize + people.len() > MOST {
             return Err(Error::invalid(
                 "users",
@@ -303,7 +331,8 @@ impl Thread {
 
     /// Takes somebody out: its owner anyone, and everyone themselves.
     pub fn remove(&self, tx: &mut Tx<'_>, account: AccountId) -> Result<()> {
-        if account != self.0.id() && !self.0.is_owner() {
+        let looks_after = self.0.is_owner() || self.0.seat.hidden;
+        if account != self.0.id() && !looks_after {
             return Err(Error::Forbidden("Only whoever began the thread can take others out."));
         }
         take_out(tx, self.id(), account, None)?;
@@ -320,7 +349,7 @@ impl Thread {
 
     /// Deletes it, for everyone: its owner can.
     pub fn delete(&self, tx: &mut Tx<'_>) -> Result<()> {
-        if !self.0.is_owner() {
+        if !self.0.is_owner() && !self.0.seat.hidden {
             return Err(Error::Forbidden("Only whoever began the thread can delete it. You can leave it."));
         }
         conversations::delete(tx, self.id())
@@ -395,13 +424,14 @@ pub fn beginning(
     users: Result<Names>,
     name: Result<ThreadName>,
     metadata: Result<Metadata>,
+    app: Option<AppId>,
 ) -> Result<Beginning> {
     let mut faults = Faults::default();
     let (users, name) = (faults.check(users)?, faults.check(name)?);
     let metadata = faults.check(metadata)?;
     faults.done()?;
     let users = users.unwrap_or(Names(Vec::new()));
-    Ok(Beginning { users, name: name.unwrap_or_default(), metadata: metadata.unwrap_or_default() })
+    Ok(Beginning { users, name: name.unwrap_or_default(), metadata: metadata.unwrap_or_default(), app })
 }
 
 #[cfg(test)]
@@ -420,8 +450,8 @@ mod tests {
 
     #[test]
     fn whoever_is_named_twice_is_refused_by_name() {
-        assert_eq!(said(&["Alma", "@bob"]), ["alma", "bob"]);
-        assert_eq!(said(&["alma", "bob", " @ALMA "]), ["users/2: alma is named twice."]);
+        assert_eq!(said(&["Alma", "@bob"]), ["Alma", "bob"]);
+        assert_eq!(said(&["alma", "bob", " @ALMA "]), ["users/2: ALMA is named twice."]);
         assert_eq!(said(&[]), ["users: Name at least one other."]);
         assert_eq!(said(&[" "]), ["users/0: Name somebody."]);
     }

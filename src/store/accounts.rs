@@ -57,7 +57,8 @@ pub struct Account {
     pub id: AccountId,
     /// What sort it is.
     pub kind: Kind,
-    /// The unique handle, in lower case, without the `@`. Guests have none.
+    /// The unique handle, in lower case, without the `@`; of a managed account the one that its app has for
+    /// it. Guests have none.
     pub username: Option<String>,
     /// The display name.
     pub name: String,
@@ -71,7 +72,10 @@ pub struct Account {
 
 /// The columns of an [`Account`] `a`, in the order in which [`from_row`] takes them.
 pub(super) const COLUMNS: &str =
-    sql!("a.id, ", KIND, ", a.username, a.name, a.admin, a.mention_mail, a.created_at");
+    sql!("a.id, ", KIND, ", ", USERNAME, ", a.name, a.admin, a.mention_mail, a.created_at");
+
+/// What account `a` is called by: a member by everyone, a managed account by its app.
+pub(super) const USERNAME: &str = "COALESCE(a.username, a.handle)";
 
 /// What sort of account `a` is. A mask is kept as a guest, and nobody logs in as one.
 pub(super) const KIND: &str = "CASE WHEN a.mask_of IS NULL THEN a.kind ELSE 'stranger' END";

@@ -6,7 +6,7 @@ use crate::{
     clock::Time,
     db::{Column, Read, Row},
     events::Tx,
-    ids::{AccountId, AttachmentId, ConversationId},
+    ids::{AccountId, AppId, AttachmentId, ConversationId},
     params, sql,
 };
 
@@ -70,14 +70,16 @@ pub struct Conversation {
     pub created_at: Time,
     /// What a program keeps with it: a JSON object, or nothing.
     pub metadata: String,
+    /// The app that looks after it: it is of the app's people.
+    pub app: Option<AppId>,
 }
 
 /// The columns of a [`Conversation`] `c`, in the order in which [`from_row`] takes them.
 pub(super) const COLUMNS: &str = "c.id, c.kind, c.name, c.owner_id, c.locked, c.files, c.last_seq,
-    c.last_change, c.size, c.active_at, c.created_at, c.metadata";
+    c.last_change, c.size, c.active_at, c.created_at, c.metadata, c.app_id";
 
 /// How many they are.
-pub(super) const WIDTH: usize = 12;
+pub(super) const WIDTH: usize = 13;
 
 pub(super) fn from_row(row: &Row<'_>, at: usize) -> Result<Conversation> {
     Ok(Conversation {
@@ -93,6 +95,7 @@ pub(super) fn from_row(row: &Row<'_>, at: usize) -> Result<Conversation> {
         active_at: row.get(at + 9)?,
         created_at: row.get(at + 10)?,
         metadata: row.get(at + 11)?,
+        app: row.get(at + 12)?,
     })
 }
 
@@ -205,12 +208,14 @@ pub struct Seat {
     pub muted: bool,
     /// Everything up to this message has reached one of its devices.
     pub delivered_seq: i64,
+    /// It is an app's own: it sees everything, and nobody sees it.
+    pub hidden: bool,
 }
 
 /// The columns of a [`Seat`] `p`.
 pub(super) const SEAT: &str =
     "p.alias, p.read_seq, p.sees_after, p.joined_at, p.left_at, p.barred_until, p.muted,
-    p.delivered_seq";
+    p.delivered_seq, p.hidden";
 
 /// Reads a seat that may not be there.
 pub(super) fn seat(row: &Row<'_>, at: usize) -> Result<Option<Seat>> {
@@ -224,6 +229,7 @@ pub(super) fn seat(row: &Row<'_>, at: usize) -> Result<Option<Seat>> {
         barred_until: row.get(at + 5)?,
         muted: row.get(at + 6)?,
         delivered_seq: row.get(at + 7)?,
+        hidden: row.get(at + 8)?,
     }))
 }
 
@@ -477,7 +483,7 @@ pub fn participants(read: &Read<'_>, id: ConversationId, limit: i64) -> Result<V
             ", ",
             SEAT,
             " FROM participants p JOIN accounts a ON a.id = p.account_id
-             WHERE p.conversation_id = $1 AND (p.left_at IS NULL OR p.barred_until > $2)
+             WHERE p.conversation_id = $1 AND NOT p.hidden AND (p.left_at IS NULL OR p.barred_until > $2)
              ORDER BY p.left_at IS NOT NULL, p.joined_at, p.account_id LIMIT $3"
         ),
         params![id, now, limit],
@@ -497,7 +503,7 @@ pub fn heir(read: &Read<'_>, id: ConversationId, except: AccountId) -> Result<Op
     read.first(
         sql!(
             "SELECT p.account_id FROM participants p JOIN accounts a ON a.id = p.account_id
-             WHERE p.conversation_id = $1 AND p.left_at IS NULL AND p.account_id <> $2
+             WHERE p.conversation_id = $1 AND p.left_at IS NULL AND NOT p.hidden AND p.account_id <> $2
              ORDER BY CASE a.kind WHEN 'member' THEN 0 ELSE 1 END, p.joined_at, p.account_id LIMIT 1"
         ),
         params![id, except],

@@ -107,7 +107,9 @@ const MESSAGE: &str = sql!(
     "SELECT m.id, m.conversation_id, m.seq, m.change,
            m.account_id, ",
     accounts::KIND,
-    ", a.username, COALESCE(m.alias, p.alias, a.name),
+    ", ",
+    accounts::USERNAME,
+    ", COALESCE(m.alias, p.alias, a.name),
            m.body, m.mentions, m.reactions, m.attachments, m.created_at, m.edited_at, m.deleted_at,
            q.id, q.seq, q.account_id, COALESCE(q.alias, qp.alias, qa.name), q.body
     FROM messages m JOIN accounts a ON a.id = m.account_id

@@ -1,6 +1,7 @@
 //! One function per query, the SQL beside it. Rows in, rows out: the rules are the domain's.
 
 pub mod accounts;
+pub mod apps;
 pub mod attachments;
 pub mod blocks;
 pub mod conversations;
@@ -14,3 +15,4 @@ pub mod peeps;
 pub mod rooms;
 pub mod sessions;
 pub mod threads;
+pub mod tokens;

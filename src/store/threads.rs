@@ -9,7 +9,7 @@ use crate::{
     clock::Time,
     db::{Read, Row},
     events::Tx,
-    ids::{AccountId, ConversationId},
+    ids::{AccountId, AppId, ConversationId},
     params, sql,
 };
 
@@ -62,7 +62,7 @@ pub fn people_of(read: &Read<'_>, stretch: &Stretch) -> Result<Vec<(Conversation
             ", p.conversation_id, ",
             conversations::SEAT,
             " FROM participants p JOIN accounts a ON a.id = p.account_id
-             WHERE p.left_at IS NULL AND p.conversation_id IN (SELECT c.id",
+             WHERE p.left_at IS NULL AND NOT p.hidden AND p.conversation_id IN (SELECT c.id",
             STRETCH,
             ") ORDER BY p.conversation_id, p.joined_at, p.account_id"
         ),
@@ -108,6 +108,20 @@ pub fn count_unread(read: &Read<'_>, account: AccountId) -> Result<i64> {
 /// Keeps something with a thread: a JSON object, or nothing.
 pub fn set_metadata(tx: &mut Tx<'_>, id: ConversationId, metadata: &str) -> Result<()> {
     tx.execute(sql!("UPDATE conversations SET metadata = $1 WHERE id = $2"), params![metadata, id]).map(drop)
+}
+
+/// Gives a thread into an app's care: the app sees everything, and nobody sees it.
+pub fn entrust(tx: &mut Tx<'_>, id: ConversationId, app: AppId, bot: AccountId) -> Result<()> {
+    let now = tx.now();
+    tx.execute(sql!("UPDATE conversations SET app_id = $1 WHERE id = $2"), params![app, id])?;
+    tx.execute(
+        sql!(
+            "INSERT INTO participants (conversation_id, account_id, skeleton, joined_at, hidden)
+             VALUES ($1, $2, '', $3, TRUE)"
+        ),
+        params![id, bot, now],
+    )?;
+    Ok(())
 }
 
 /// Whether what is said there calls this participant.

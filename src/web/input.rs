@@ -3,7 +3,7 @@
 use axum::{
     body::Bytes,
     extract::{FromRequest, FromRequestParts, Request},
-    http::{StatusCode, header, request::Parts},
+    http::{StatusCode, Uri, header, request::Parts},
 };
 use serde::de::{DeserializeOwned, IgnoredAny};
 
@@ -91,7 +91,14 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Error> {
-        let query = parts.uri.query().unwrap_or_default();
+        Query::of(&parts.uri)
+    }
+}
+
+impl<T: DeserializeOwned> Query<T> {
+    /// Takes it from an address.
+    pub fn of(uri: &Uri) -> Result<Self, Error> {
+        let query = uri.query().unwrap_or_default();
         if percent_encoding::percent_decode(query.as_bytes()).decode_utf8().is_err() {
             return Err(Error::Malformed("The address is not UTF-8, so we can’t read it.".into()));
         }

@@ -20,7 +20,7 @@ use crate::{
     Error, Result,
     clock::Clock,
     domain::accounts,
-    ids::AccountId,
+    ids::{AccountId, TokenId},
     store::accounts::{Account, Kind},
 };
 
@@ -34,6 +34,7 @@ pub struct Limits {
     log_in_as: Limit<String>,
     post_as: Limit<AccountId>,
     post_from: Limit<IpAddr>,
+    post_with: Limit<TokenId>,
     mail_to: Limit<AccountId>,
     guest: Limit<IpAddr>,
     guest_room: Limit<AccountId>,
@@ -44,6 +45,22 @@ pub struct Limits {
     connect: Limit<IpAddr>,
     sockets: Tally<Holder>,
     uploads: Tally<AccountId>,
+}
+
+/// Where a request came from.
+#[derive(Clone, Copy, Debug)]
+pub struct Origin {
+    /// The address.
+    pub ip: IpAddr,
+    /// The token that came with it, and holds: a server of many people has one address.
+    pub token: Option<TokenId>,
+}
+
+impl Origin {
+    /// An address, without a token.
+    pub fn at(ip: impl Into<IpAddr>) -> Self {
+        Origin { ip: ip.into(), token: None }
+    }
 }
 
 /// Who holds sockets.
@@ -79,6 +96,8 @@ impl Limits {
             post_as: Limit::new("post", 40, Duration::from_secs(5), clock),
             // Many accounts in one place, but not a farm of them.
             post_from: Limit::new("post", 600, Duration::from_millis(500), clock),
+            // A product whose people are all here: a hundred a second, and a thousand at once.
+            post_with: Limit::new("token", 1000, Duration::from_millis(10), clock),
             // A lively evening; beyond it the mails wait.
             mail_to: Limit::new("mail", 30, Duration::from_secs(120), clock),
             // Several classes open the link on the board in the same minute.
@@ -100,27 +119,27 @@ impl Limits {
     }
 
     /// Someone signs up from here.
-    pub fn sign_up(&self, from: IpAddr) -> Result<()> {
-        self.check(&self.sign_up, &place(from)).map(drop)
+    pub fn sign_up(&self, from: Origin) -> Result<()> {
+        self.check(&self.sign_up, &place(from.ip)).map(drop)
     }
 
     /// Someone tries to log in from here, as this.
-    pub fn log_in(&self, from: IpAddr, login: &str) -> Result<()> {
-        self.check(&self.log_in_from, &place(from))?;
+    pub fn log_in(&self, from: Origin, login: &str) -> Result<()> {
+        self.check(&self.log_in_from, &place(from.ip))?;
         // As it is looked up: whoever guesses must not get more tries by writing it in other ways.
         let login: String = accounts::key(login).chars().take(64).collect();
         self.check(&self.log_in_as, &login).map(drop)
     }
 
     /// A member writes, likes, edits or deletes. Says how much is left.
-    pub fn post(&self, from: IpAddr, member: AccountId) -> Result<Option<Allowance>> {
-        self.check(&self.post_from, &place(from))?;
+    pub fn post(&self, from: Origin, member: AccountId) -> Result<Option<Allowance>> {
+        self.from(from)?;
         self.check(&self.post_as, &member)
     }
 
     /// Somebody writes something small, such as a setting.
-    pub fn write(&self, from: IpAddr) -> Result<()> {
-        self.check(&self.post_from, &place(from)).map(drop)
+    pub fn write(&self, from: Origin) -> Result<()> {
+        self.from(from)
     }
 
     /// A member is about to get an email. However many people call, nobody's mailbox is flooded.
@@ -129,25 +148,25 @@ impl Limits {
     }
 
     /// Somebody comes in with just a name from here.
-    pub fn guest(&self, from: IpAddr) -> Result<()> {
-        self.check(&self.guest, &place(from)).map(drop)
+    pub fn guest(&self, from: Origin) -> Result<()> {
+        self.check(&self.guest, &place(from.ip)).map(drop)
     }
 
     /// Somebody looks for a stranger, or for the next one, from here.
-    pub fn seek(&self, from: IpAddr) -> Result<Option<Allowance>> {
-        self.check(&self.seek, &place(from))
+    pub fn seek(&self, from: Origin) -> Result<Option<Allowance>> {
+        self.check(&self.seek, &place(from.ip))
     }
 
     /// An account makes a room.
-    pub fn room(&self, from: IpAddr, account: &Account) -> Result<Option<Allowance>> {
-        self.check(&self.post_from, &place(from))?;
+    pub fn room(&self, from: Origin, account: &Account) -> Result<Option<Allowance>> {
+        self.from(from)?;
         let limit = if account.kind == Kind::Guest { &self.guest_room } else { &self.member_room };
         self.check(limit, &account.id)
     }
 
     /// An account says something, changes it or reacts. Says how much is left.
-    pub fn say(&self, from: IpAddr, account: AccountId) -> Result<Option<Allowance>> {
-        self.check(&self.post_from, &place(from))?;
+    pub fn say(&self, from: Origin, account: AccountId) -> Result<Option<Allowance>> {
+        self.from(from)?;
         self.check(&self.say, &account)
     }
 
@@ -157,11 +176,11 @@ impl Limits {
     }
 
     /// Somebody opens a socket from here. It counts until what this gives is dropped.
-    pub fn socket(&self, from: IpAddr, account: Option<AccountId>) -> Result<Option<SocketPlace>> {
+    pub fn socket(&self, from: Origin, account: Option<AccountId>) -> Result<Option<SocketPlace>> {
         if !self.on {
             return Ok(None);
         }
-        let from = place(from);
+        let from = place(from.ip);
         self.connect.check(&from)?;
         let place = (Holder::Place(from), SOCKETS);
         let account = account.map(|account| (Holder::Account(account), SOCKETS_EACH));
@@ -172,6 +191,14 @@ impl Limits {
     /// An account begins to send a file. It counts until what this gives is dropped.
     pub fn upload(&self, account: AccountId) -> Result<Option<Held<AccountId>>> {
         if self.on { self.uploads.hold(&[(account, UPLOADS_EACH)]).map(Some) } else { Ok(None) }
+    }
+
+    /// Whoever writes, by its token, or else by its address.
+    fn from(&self, from: Origin) -> Result<()> {
+        match from.token {
+            Some(token) => self.check(&self.post_with, &token).map(drop),
+            None => self.check(&self.post_from, &place(from.ip)).map(drop),
+        }
     }
 
     fn check<K: Hash + Eq + Clone>(&self, limit: &Limit<K>, key: &K) -> Result<Option<Allowance>> {
@@ -317,11 +344,11 @@ mod tests {
     #[test]
     fn one_place_holds_so_many_sockets_and_gets_them_back() {
         let limits = Limits::new(true, &Clock::manual(Time::from_ms(0)));
-        let from = IpAddr::from([192, 0, 2, 1]);
+        let from = Origin::at([192, 0, 2, 1]);
         let mut held: Vec<_> =
             (0..SOCKETS).map(|_| limits.socket(from, None).expect("there is room")).collect();
         assert!(limits.socket(from, None).is_err(), "one more is too many");
-        limits.socket(IpAddr::from([192, 0, 2, 2]), None).expect("others have their own");
+        limits.socket(Origin::at([192, 0, 2, 2]), None).expect("others have their own");
         held.pop();
         limits.socket(from, None).expect("a place is free again");
     }
@@ -329,7 +356,7 @@ mod tests {
     #[test]
     fn one_account_holds_so_many_sockets_wherever_it_is() {
         let limits = Limits::new(true, &Clock::manual(Time::from_ms(0)));
-        let from = |n| IpAddr::from([192, 0, 2, n]);
+        let from = |n| Origin::at([192, 0, 2, n]);
         let _held: Vec<_> = (0..SOCKETS_EACH)
             .map(|n| limits.socket(from(n as u8), Some(AccountId(1))).expect("there is room"))
             .collect();
@@ -341,7 +368,7 @@ mod tests {
     fn a_guesser_is_stopped_and_may_come_back_later() {
         let clock = Clock::manual(Time::from_ms(1_000_000));
         let limits = Limits::new(true, &clock);
-        let from = IpAddr::from([192, 0, 2, 1]);
+        let from = Origin::at([192, 0, 2, 1]);
         for _ in 0..12 {
             limits.log_in(from, "nell").expect("a person's tries");
         }
@@ -356,7 +383,7 @@ mod tests {
     #[test]
     fn a_class_of_thirty_signs_up_behind_one_address() {
         let limits = Limits::new(true, &Clock::manual(Time::from_ms(0)));
-        let school = IpAddr::from([192, 0, 2, 1]);
+        let school = Origin::at([192, 0, 2, 1]);
         for _ in 0..90 {
             limits.sign_up(school).expect("thirty people, three tries each");
         }
@@ -366,13 +393,13 @@ mod tests {
     fn an_ipv6_network_is_one_place() {
         let limits = Limits::new(true, &Clock::manual(Time::from_ms(0)));
         let refused =
-            (0..200u16).any(|n| limits.sign_up(IpAddr::from([0x2001, 0xdb8, 0, 0, n, 0, 0, n])).is_err());
+            (0..200u16).any(|n| limits.sign_up(Origin::at([0x2001, 0xdb8, 0, 0, n, 0, 0, n])).is_err());
         assert!(refused, "turning the lower half does not help");
     }
 
     #[test]
     fn nobody_is_counted_when_limits_are_off() {
         let limits = Limits::new(false, &Clock::manual(Time::from_ms(0)));
-        assert!((0..1000).all(|_| limits.post(IpAddr::from([192, 0, 2, 1]), AccountId(1)).is_ok()));
+        assert!((0..1000).all(|_| limits.post(Origin::at([192, 0, 2, 1]), AccountId(1)).is_ok()));
     }
 }

@@ -110,6 +110,14 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/peeps/{id}/like", post(html::peeps::like))
         .route("/threads", get(html::threads::list).post(html::threads::begin))
         .route("/settings", get(html::settings::form).post(html::settings::save))
+        .route("/settings/tokens", get(html::tokens::list).post(html::tokens::make))
+        .route("/settings/tokens/{id}/end", post(html::tokens::end))
+        .route("/settings/apps", get(html::apps::list).post(html::apps::register))
+        .route("/settings/apps/{id}", get(html::apps::show))
+        .route("/settings/apps/{id}/keys", post(html::apps::make_key))
+        .route("/settings/apps/{id}/keys/rotate", post(html::apps::rotate_keys))
+        .route("/settings/apps/{id}/keys/{key}/end", post(html::apps::end_key))
+        .route("/settings/apps/{id}/delete", post(html::apps::delete))
         .route("/logout", post(html::accounts::log_out));
 
     // Mastodon's client API, as far as we have what it speaks of.

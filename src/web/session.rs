@@ -5,22 +5,28 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use axum::{
     extract::{FromRequestParts, RawPathParams},
-    http::{HeaderMap, HeaderValue, header, request::Parts},
+    http::{HeaderMap, HeaderValue, Method, Uri, header, request::Parts},
 };
 use cookie::{Cookie, SameSite};
 
-use super::{input::from_path, line::Line};
+use super::{
+    input::{Query, from_path},
+    limits::Origin,
+    line::Line,
+};
 use crate::{
     Error, Result,
     app::App,
     config::Config,
     domain::{
         accounts::{self, Member},
+        apps,
         conversations::{Door, Participant},
         names::Name,
         rooms::{self, Inside, Key, Owner, Visitor},
         sessions::{self, Token},
         threads::Thread,
+        tokens::{self, Grant},
     },
     events::Tx,
     store::{
@@ -31,7 +37,7 @@ use crate::{
 
 /// Where the request came from: the other end of the connection, or what a trusted proxy says.
 #[derive(Clone, Copy, Debug)]
-pub struct ClientAddr(pub IpAddr);
+pub struct ClientAddr(pub Origin);
 
 impl FromRequestParts<Arc<App>> for ClientAddr {
     type Rejection = Error;
@@ -40,7 +46,13 @@ impl FromRequestParts<Arc<App>> for ClientAddr {
         let Some(line) = parts.extensions.get::<Arc<Line>>() else {
             return Err(Error::internal("a request without a connection"));
         };
-        Ok(ClientAddr(client(line.peer.ip(), &parts.headers, &app.config)))
+        let ip = client(line.peer.ip(), &parts.headers, &app.config);
+        let token = if parts.headers.contains_key(header::AUTHORIZATION) {
+            Viewer::from_request_parts(parts, app).await?.grant.map(|grant| grant.id)
+        } else {
+            None
+        };
+        Ok(ClientAddr(Origin { ip, token }))
     }
 }
 
@@ -71,17 +83,19 @@ pub struct Viewer {
     pub account: Option<Account>,
     /// The session's secret.
     pub token: Option<Token>,
+    /// How far it may go, where it came with a token and not with a session.
+    pub grant: Option<Grant>,
 }
 
 impl From<&Member> for Viewer {
     fn from(member: &Member) -> Self {
-        Viewer { account: Some(member.account.clone()), token: None }
+        Viewer { account: Some(member.account.clone()), ..Viewer::default() }
     }
 }
 
 impl From<&Account> for Viewer {
     fn from(account: &Account) -> Self {
-        Viewer { account: Some(account.clone()), token: None }
+        Viewer { account: Some(account.clone()), ..Viewer::default() }
     }
 }
 
@@ -92,12 +106,15 @@ impl Viewer {
     }
 
     /// Finds who it is: a program by its `Authorization` header, or a browser by its cookie. A program
-    /// whose token does not hold is told so; a browser is a stranger then.
-    pub async fn find(app: &App, headers: &HeaderMap) -> Result<Self> {
+    /// whose token does not hold, or not for this, is told so; a browser is a stranger then.
+    pub async fn find(app: &App, method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<Self> {
         let Some(authorization) = headers.get(header::AUTHORIZATION) else {
             return Viewer::by_cookie(app, headers.get(header::COOKIE)).await;
         };
         let token = bearer(authorization).ok_or(Error::Unauthenticated)?;
+        if tokens::is_token(&token) {
+            return Viewer::by_grant(app, token, method, uri).await;
+        }
         let viewer = Viewer::by_token(app, token).await?;
         if viewer.account.is_some() { Ok(viewer) } else { Err(Error::Unauthenticated) }
     }
@@ -108,6 +125,41 @@ impl Viewer {
             Some(token) => Viewer::by_token(app, token).await,
             None => Ok(Viewer::default()),
         }
+    }
+
+    /// A token opens the API, as far as its scopes go, and no page.
+    async fn by_grant(app: &App, secret: Token, method: &Method, uri: &Uri) -> Result<Self> {
+        let found = app.db.read(move |read| tokens::find(read, &secret)).await?;
+        let (grant, account, to_be_noted) = found.ok_or(Error::Unauthenticated)?;
+        if !uri.path().starts_with("/api/") {
+            return Err(Error::Forbidden("A token is for the API, and opens no page."));
+        }
+        match (method.is_safe(), grant.scopes) {
+            (true, scopes) if !scopes.read => {
+                return Err(Error::Forbidden("The token lacks the scope read."));
+            }
+            (false, scopes) if !scopes.write => {
+                return Err(Error::Forbidden("The token lacks the scope write."));
+            }
+            _ => {}
+        }
+        let id = grant.id;
+        if to_be_noted && let Err(error) = app.db.write(move |tx| tokens::touch(tx, id)).await {
+            tracing::warn!(%error, "Can't note that a token is in use");
+        }
+        let viewer = Viewer { account: Some(account), token: None, grant: Some(grant) };
+        let Query(Acting { name }) = Query::of(uri)?;
+        match name {
+            Some(name) => Ok(Viewer { account: Some(viewer.speak_for(app, name).await?), ..viewer }),
+            None => Ok(viewer),
+        }
+    }
+
+    /// The person of the app's product for whom it speaks.
+    pub async fn speak_for(&self, app: &App, name: String) -> Result<Account> {
+        let of = self.grant.as_ref().and_then(Grant::speaks_for);
+        let of = of.ok_or(Error::Forbidden("Only an app’s key with the scope act_as speaks for others."))?;
+        app.db.read(move |read| apps::known_person(read, of, &name)).await
     }
 
     /// Notes from time to time that the session is used.
@@ -124,7 +176,7 @@ impl Viewer {
                 tracing::warn!(%error, "Can't note that a session is in use");
             }
         }
-        Ok(Viewer { account: Some(account), token: Some(token) })
+        Ok(Viewer { account: Some(account), token: Some(token), grant: None })
     }
 
     /// The guest who looks, if it is one.
@@ -144,8 +196,21 @@ impl FromRequestParts<Arc<App>> for Viewer {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self> {
-        Viewer::find(app, &parts.headers).await
+        // Several parts of one request may ask.
+        if let Some(viewer) = parts.extensions.get::<Viewer>() {
+            return Ok(viewer.clone());
+        }
+        let viewer = Viewer::find(app, &parts.method, &parts.uri, &parts.headers).await?;
+        parts.extensions.insert(viewer.clone());
+        Ok(viewer)
     }
+}
+
+/// For whom an app speaks, in the query of any request.
+#[derive(serde::Deserialize)]
+struct Acting {
+    #[serde(rename = "as")]
+    name: Option<String>,
 }
 
 /// Handlers that ask for an account are for members and guests.
@@ -271,8 +336,8 @@ pub async fn welcome(app: &App, ClientAddr(from): ClientAddr, name: Name) -> Res
 }
 
 /// An address as rooms remember it: a keyed hash, so that nobody reads addresses in a backup.
-pub fn place(app: &App, from: IpAddr) -> String {
-    app.data.sign("place", &super::limits::place(from).to_string())
+pub fn place(app: &App, from: Origin) -> String {
+    app.data.sign("place", &super::limits::place(from.ip).to_string())
 }
 
 /// Handlers that ask for a member are for members only.

@@ -121,6 +121,28 @@ for (const colorScheme of ['light', 'dark']) {
         await expectNothingWrong(page, 'the room’s menu');
       });
 
+      test('axe finds nothing where programs are let in', async ({ page }) => {
+        await program(page.request, nell);
+        await page.goto('/settings/tokens');
+        await page.getByLabel('What is it for?').fill('Backup script');
+        await page.getByRole('button', { name: 'Make a token' }).click();
+        await expect(page.getByLabel('Copy it now')).toHaveValue(/^cht_/);
+        await expectNothingWrong(page, 'tokens');
+        await expectNoSidewaysScroll(page, 'tokens');
+        await page.goto('/settings/apps');
+        await expectNothingWrong(page, 'no apps');
+        await page.getByLabel('A new app').fill('Tide bot');
+        await page.getByRole('button', { name: 'Register' }).click();
+        await page.getByLabel('A new key').fill('Production');
+        await page.getByRole('button', { name: 'Make a key' }).click();
+        await expect(page.getByLabel('Copy it now')).toHaveValue(/^chk_/);
+        await expectNothingWrong(page, 'an app');
+        await expectNoSidewaysScroll(page, 'an app');
+        await page.goto('/docs/problems');
+        await expectNothingWrong(page, 'problems');
+        await expectNoSidewaysScroll(page, 'problems');
+      });
+
       test('axe finds nothing in threads', async ({ page, visit }) => {
         for (const one of [ify, joerg]) await visit(one);
         await program(page.request, nell);

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use chitter::web::limits::Origin;
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use reqwest::Method;
 use serde_json::json;
@@ -60,7 +61,7 @@ on_both! {
         let world = home.with_limits().open().await;
         // These would cost a hash each, so they are counted without one.
         for n in 0..120 {
-            let guess = world.app().limits.log_in([127, 0, 0, 1].into(), &format!("guess{n}"));
+            let guess = world.app().limits.log_in(Origin::at([127, 0, 0, 1]), &format!("guess{n}"));
             guess.expect("a class comes back on Monday");
         }
         let mallory = world.stranger();
@@ -227,7 +228,7 @@ on_both! {
     async fn so_many_guests_come_from_one_address(home: Home) {
         let world = home.with_limits().open().await;
         for _ in 0..299 {
-            world.app().limits.guest([127, 0, 0, 1].into()).expect("several classes open the link");
+            world.app().limits.guest(Origin::at([127, 0, 0, 1])).expect("several classes open the link");
         }
         let name = json!({ "name": "Teo" });
         let program = world.stranger();

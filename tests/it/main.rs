@@ -41,3 +41,4 @@ mod socket;
 mod statements;
 mod store;
 mod threads;
+mod tokens;

@@ -70,7 +70,7 @@ on_both! {
     async fn whoever_is_named_wrongly_is_told_by_name(world: World) {
         let [nell, _ify] = world.members(["nell", "ify"]).await;
         let twice = begins(&nell, &["ify", "Ify"]).await.is(422);
-        assert_eq!(wrong(&twice), [("#/users/1".into(), "ify is named twice.".into())]);
+        assert_eq!(wrong(&twice), [("#/users/1".into(), "Ify is named twice.".into())]);
         let unknown = begins(&nell, &["ify", "alma", "bob"]).await.is(422);
         assert_eq!(
             wrong(&unknown),

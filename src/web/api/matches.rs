@@ -248,7 +248,7 @@ pub async fn report(
 /// Keeps a report, sealed with the server's own key.
 pub async fn file_report(
     app: &Arc<App>,
-    from: std::net::IpAddr,
+    from: crate::web::limits::Origin,
     account: AccountId,
     about: Option<AccountId>,
     complaint: Complaint,

@@ -31,7 +31,7 @@ use crate::{
     web::{
         html::{excerpt, words},
         input::{Input, Query, from_path},
-        session::{ClientAddr, come_in},
+        session::{ClientAddr, Viewer, come_in},
     },
 };
 
@@ -208,6 +208,8 @@ pub struct Posted {
     reply_to: Option<MessageId>,
     attachments: Vec<AttachmentId>,
     idempotency_key: Option<String>,
+    /// Which of the app's people says it.
+    r#as: Option<String>,
 }
 
 /// `POST …/messages`
@@ -215,9 +217,14 @@ pub async fn say(
     State(app): State<Arc<App>>,
     ClientAddr(from): ClientAddr,
     door: Door,
+    viewer: Viewer,
     headers: HeaderMap,
     Input(posted): Input<Posted>,
 ) -> Result<Response> {
+    let door = match posted.r#as {
+        Some(name) => door.of(viewer.speak_for(&app, name).await?),
+        None => door,
+    };
     let allowance = app.limits.say(from, door.account().id)?;
     app.config.refused_words.check(&posted.body)?;
     let key = headers.get("idempotency-key").map(|key| String::from_utf8_lossy(key.as_bytes()).into_owned());

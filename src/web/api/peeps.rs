@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{
     Json,
     extract::{Path, State},
-    http::{HeaderMap, HeaderValue, header},
+    http::{HeaderMap, HeaderValue, Method, Uri, header},
     response::{IntoResponse, Response},
 };
 use serde::Deserialize;
@@ -68,6 +68,7 @@ impl Paging {
 pub async fn public_timeline(
     State(app): State<Arc<App>>,
     Query(paging): Query<Paging>,
+    uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response> {
     if paging.is_plain() && !has_session(&app.config, &headers) {
@@ -82,7 +83,7 @@ pub async fn public_timeline(
         };
         return app.public.answer(&app, Public::Timeline, &headers, make).await;
     }
-    let viewer = Viewer::find(&app, &headers).await?;
+    let viewer = Viewer::find(&app, &Method::GET, &uri, &headers).await?;
     let (id, span) = (viewer.account.map(|a| a.id), paging.span());
     let peeps = app.db.read(move |read| store::peeps::list(read, id, &Scope::Public, span)).await?;
     let link = links(&app, &peeps, span.limit);

@@ -18,6 +18,7 @@ use crate::{
     app::App,
     clock::Time,
     domain::threads::{self, Changes, History, MOST, Metadata, Names, Thread as Permission, ThreadName},
+    domain::tokens::Grant,
     events::{Altered, Receipt},
     ids::{AccountId, ConversationId},
     store::{
@@ -27,7 +28,7 @@ use crate::{
     },
     web::{
         input::{Input, Query},
-        session::ClientAddr,
+        session::{ClientAddr, Viewer},
     },
 };
 
@@ -114,12 +115,14 @@ pub async fn create(
     State(app): State<Arc<App>>,
     ClientAddr(from): ClientAddr,
     account: store::accounts::Account,
+    viewer: Viewer,
     Input(new): Input<New>,
 ) -> Result<Response> {
     let beginning = threads::beginning(
         Names::parse(new.users.iter().map(String::as_str)),
         ThreadName::parse(new.name.as_deref().unwrap_or_default()),
         Metadata::parse(&new.metadata),
+        viewer.grant.as_ref().and_then(Grant::speaks_for),
     )?;
     let allowance = app.limits.room(from, &account)?;
     let begun = app.db.write(move |tx| threads::begin(tx, &account, &beginning)).await?;

@@ -103,7 +103,12 @@ pub async fn sign_up(
 }
 
 /// A guest who joins stays the same account, in a session of its own: the old token was good for less.
-async fn join(app: &App, from: std::net::IpAddr, viewer: &Viewer, application: Application) -> Result<Token> {
+async fn join(
+    app: &App,
+    from: crate::web::limits::Origin,
+    viewer: &Viewer,
+    application: Application,
+) -> Result<Token> {
     app.limits.sign_up(from)?;
     // Hashing is dear: first see whether it would be for nothing.
     let applicant = app.db.read(move |read| application.check(read)).await?;
@@ -193,7 +198,7 @@ pub async fn log_in(
     }
 }
 
-async fn enter(app: &App, from: std::net::IpAddr, form: &LogInForm) -> Result<Token> {
+async fn enter(app: &App, from: crate::web::limits::Origin, form: &LogInForm) -> Result<Token> {
     app.limits.log_in(from, &form.login)?;
     let login = form.login.clone();
     let found = app.db.read(move |read| accounts::credentials(read, &login)).await?;

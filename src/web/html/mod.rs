@@ -1,6 +1,7 @@
 //! The site for people: a file per noun. Parse, call one verb, render.
 
 pub mod accounts;
+pub mod apps;
 mod card;
 mod chat;
 mod composer;
@@ -20,6 +21,7 @@ pub mod sessions;
 pub mod settings;
 pub mod stream;
 pub mod threads;
+pub mod tokens;
 pub mod words;
 
 pub use card::{excerpt, fragment};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use askama::Template;
 use axum::{
     extract::{Path, State},
-    http::HeaderMap,
+    http::{HeaderMap, Method, Uri},
     response::{IntoResponse, Redirect, Response},
 };
 use serde::Deserialize;
@@ -134,6 +134,7 @@ fn live(scope: &Scope) -> String {
 pub async fn stream(
     State(app): State<Arc<App>>,
     Query(paging): Query<Paging>,
+    uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response> {
     if paging.before.is_none() && !has_session(&app.config, &headers) {
@@ -144,7 +145,7 @@ pub async fn stream(
         };
         return app.public.answer(&app, Public::Stream, &headers, make).await;
     }
-    let viewer = Viewer::find(&app, &headers).await?;
+    let viewer = Viewer::find(&app, &Method::GET, &uri, &headers).await?;
     let composer = viewer.member().map(|member| Composer::new(&app, &member, None)).transpose()?;
     page(&stream_page(&app, &viewer, &paging, composer).await?)
 }

@@ -188,7 +188,7 @@ pub async fn begin(
 ) -> Result<Response> {
     let begin = async {
         let name = ThreadName::parse(&form.name);
-        let beginning = threads::beginning(named(&form.users), name, Ok(Metadata::default()))?;
+        let beginning = threads::beginning(named(&form.users), name, Ok(Metadata::default()), None)?;
         app.limits.room(from, &member.account)?;
         let maker = member.account.clone();
         app.db.write(move |tx| find_or_begin(tx, &maker, &beginning)).await

@@ -205,6 +205,11 @@ impl World {
         Guest { id: text(&session["account"]["id"]), token: text(&session["token"]), address: None, program }
     }
 
+    /// A program that acts with this token.
+    pub fn program(&self, token: &str) -> Guest {
+        Guest { id: String::new(), token: token.to_owned(), address: None, program: self.stranger() }
+    }
+
     /// Several guests who come in this order.
     pub async fn guests<const N: usize>(&self, names: [&str; N]) -> [Guest; N] {
         let mut guests = Vec::new();

@@ -1,0 +1,138 @@
+//! Apps: programs that members register. With the scope `act_as` an app speaks for the people of its own
+//! product; those are managed accounts, in a namespace of the app's.
+
+use std::time::Duration;
+
+use super::{
+    accounts::Member,
+    names::{Name, skeleton},
+    sessions::Token as Secret,
+    text::{self, Rules},
+    tokens::{self, Scopes},
+};
+use crate::{
+    Error, Result,
+    db::Read,
+    events::Tx,
+    ids::{AppId, TokenId},
+    store::{
+        self,
+        accounts::{Account, Kind},
+        apps::App,
+        tokens::Token,
+    },
+};
+
+/// Apps of one member.
+const MOST: usize = 20;
+
+/// How long the old keys still hold after there is a new one: until every server has it.
+pub const OVERLAP: Duration = Duration::from_secs(24 * 3600);
+
+/// How an app calls a person of its product: 1 to 64 characters on one line, as they are written.
+pub fn handle(raw: &str) -> Result<String> {
+    let rules = Rules { field: "users", limit: 64, lines: false, empty: "Name somebody." };
+    let handle = text::clean(raw, rules)?;
+    if text::is_disguised(&handle) {
+        return Err(Error::invalid("users", "There are hidden characters in that name. Take them out."));
+    }
+    Ok(handle)
+}
+
+/// The person whom the app calls so; a new one where it is the first time.
+pub(super) fn person(tx: &mut Tx<'_>, app: AppId, handle: &str) -> Result<Account> {
+    if let Some(known) = store::apps::person(tx, app, handle)? {
+        return Ok(known);
+    }
+    store::apps::insert_person(tx, app, handle)?;
+    store::apps::person(tx, app, handle)?.ok_or(Error::NotFound)
+}
+
+/// The person whom the app calls so, if it has named it before.
+pub fn known_person(read: &Read<'_>, app: AppId, raw: &str) -> Result<Account> {
+    let unknown = || {
+        Error::invalid_query("as", format!("The app knows nobody called {raw:?}: name them in users first."))
+    };
+    let handle = handle(raw).map_err(|_| unknown())?;
+    store::apps::person(read, app, &handle)?.ok_or_else(unknown)
+}
+
+impl Member {
+    /// Registers an app.
+    pub fn register_app(&self, tx: &mut Tx<'_>, name: &Name) -> Result<App> {
+        if store::apps::of(tx, self.id())?.len() >= MOST {
+            return Err(Error::invalid(
+                "name",
+                "You have twenty apps already. Delete one that is not used any more.",
+            ));
+        }
+        let bot = store::accounts::insert_nameless(tx, Kind::Bot, name.as_str(), &skeleton(name.as_str()))?;
+        let id = store::apps::insert(tx, self.id(), bot, name.as_str())?;
+        store::apps::by_id(tx, id)?.ok_or(Error::NotFound)
+    }
+
+    /// One's own apps.
+    pub fn apps(&self, read: &Read<'_>) -> Result<Vec<App>> {
+        store::apps::of(read, self.id())
+    }
+
+    /// One of one's own apps.
+    pub fn app(&self, read: &Read<'_>, id: AppId) -> Result<Mine> {
+        let app = store::apps::by_id(read, id)?.filter(|app| app.owner == self.id());
+        app.map(Mine).ok_or(Error::NotFound)
+    }
+}
+
+/// An app of one's own. To have one is the permission to look after it.
+#[derive(Clone, Debug)]
+pub struct Mine(App);
+
+impl Mine {
+    /// The app.
+    pub fn app(&self) -> &App {
+        &self.0
+    }
+
+    /// Its keys.
+    pub fn keys(&self, read: &Read<'_>) -> Result<Vec<Token>> {
+        store::tokens::of(read, self.0.bot, Some(self.0.id))
+    }
+
+    /// Makes a key: its secret is shown this once.
+    pub fn make_key(&self, tx: &mut Tx<'_>, name: &Name, scopes: Scopes) -> Result<(Token, Secret)> {
+        tokens::make(tx, self.0.bot, Some(self.0.id), name, scopes)
+    }
+
+    /// Makes a key in place of all others, which still hold for a day.
+    pub fn rotate_keys(&self, tx: &mut Tx<'_>, name: &Name, scopes: Scopes) -> Result<(Token, Secret)> {
+        let ends = tx.now() + OVERLAP;
+        store::tokens::expire_of(tx, self.0.id, ends)?;
+        self.make_key(tx, name, scopes)
+    }
+
+    /// Ends a key, at once.
+    pub fn end_key(&self, tx: &mut Tx<'_>, id: TokenId) -> Result<()> {
+        if store::tokens::delete(tx, self.0.bot, id)? { Ok(()) } else { Err(Error::NotFound) }
+    }
+
+    /// Deletes the app: its keys end at once. What its people said stays.
+    pub fn delete(&self, tx: &mut Tx<'_>) -> Result<()> {
+        store::tokens::delete_of(tx, self.0.id)?;
+        store::apps::delete(tx, self.0.id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_app_calls_its_people_as_it_likes() {
+        for name in ["alma", "user-17", "Bob O’Hara", "b@example.org", "小明"] {
+            assert_eq!(handle(name).expect("a name"), name);
+        }
+        for name in ["", " ", "a\nb", "a\u{200B}b", &"x".repeat(65)] {
+            assert!(handle(name).is_err(), "{name:?}");
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! Apps: programs that members register, and the people of their products.
+
+use super::accounts::{self, Account};
+use crate::{
+    Result,
+    clock::Time,
+    db::{Read, Row},
+    events::Tx,
+    ids::{AccountId, AppId},
+    params, sql,
+};
+
+/// An app.
+#[derive(Clone, Debug)]
+pub struct App {
+    /// Its id.
+    pub id: AppId,
+    /// The member who registered it.
+    pub owner: AccountId,
+    /// The bot that it is itself.
+    pub bot: AccountId,
+    /// What it is called.
+    pub name: String,
+    /// When it was registered.
+    pub created_at: Time,
+}
+
+const COLUMNS: &str = "x.id, x.owner_id, x.account_id, x.name, x.created_at";
+
+fn from_row(row: &Row<'_>) -> Result<App> {
+    Ok(App {
+        id: row.get(0)?,
+        owner: row.get(1)?,
+        bot: row.get(2)?,
+        name: row.get(3)?,
+        created_at: row.get(4)?,
+    })
+}
+
+/// Adds an app, which is this bot itself.
+pub fn insert(tx: &mut Tx<'_>, owner: AccountId, bot: AccountId, name: &str) -> Result<AppId> {
+    let id = AppId(tx.new_id());
+    let now = tx.now();
+    tx.execute(
+        sql!("INSERT INTO apps (id, owner_id, account_id, name, created_at) VALUES ($1, $2, $3, $4, $5)"),
+        params![id, owner, bot, name, now],
+    )?;
+    Ok(id)
+}
+
+/// The apps of a member, the newest first.
+pub fn of(read: &Read<'_>, owner: AccountId) -> Result<Vec<App>> {
+    read.all(
+        sql!(
+            "SELECT ",
+            COLUMNS,
+            " FROM apps x WHERE x.owner_id = $1 AND x.deleted_at IS NULL ORDER BY x.id DESC"
+        ),
+        params![owner],
+        from_row,
+    )
+}
+
+/// An app, unless it was deleted.
+pub fn by_id(read: &Read<'_>, id: AppId) -> Result<Option<App>> {
+    read.first(
+        sql!("SELECT ", COLUMNS, " FROM apps x WHERE x.id = $1 AND x.deleted_at IS NULL"),
+        params![id],
+        from_row,
+    )
+}
+
+/// Takes an app away. Its people and what they said stay.
+pub fn delete(tx: &mut Tx<'_>, id: AppId) -> Result<()> {
+    let now = tx.now();
+    tx.execute(sql!("UPDATE apps SET deleted_at = $1 WHERE id = $2"), params![now, id]).map(drop)
+}
+
+/// The person whom the app calls so.
+pub fn person(read: &Read<'_>, app: AppId, handle: &str) -> Result<Option<Account>> {
+    read.first(
+        sql!("SELECT ", accounts::COLUMNS, " FROM accounts a WHERE a.app_id = $1 AND a.handle = $2"),
+        params![app, handle],
+        accounts::from_row,
+    )
+}
+
+/// Adds a person whom the app calls so. `None` where another call has just done it.
+pub fn insert_person(tx: &mut Tx<'_>, app: AppId, handle: &str) -> Result<Option<AccountId>> {
+    let id = AccountId(tx.new_id());
+    let now = tx.now();
+    tx.first(
+        sql!(
+            "INSERT INTO accounts (id, kind, name, name_skeleton, created_at, app_id, handle)
+             VALUES ($1, 'managed', $2, '', $3, $4, $2) ON CONFLICT DO NOTHING RETURNING id"
+        ),
+        params![id, handle, now, app],
+        |row| row.get(0),
+    )
+}

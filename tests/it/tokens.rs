@@ -1,0 +1,213 @@
+//! Tokens: what a member's programs act with.
+
+use std::time::Duration;
+
+use reqwest::Method;
+use serde_json::json;
+
+use crate::common::{Engine, Guest, Home, Listener, Person, Program, Talks, World, text};
+
+/// Makes a token by the form; gives its secret.
+async fn makes_token(who: &Person, scopes: &[&str]) -> String {
+    let mut form = vec![("name", "Backup script")];
+    form.extend(scopes.iter().map(|scope| (*scope, "on")));
+    let page = who.posts("/settings/tokens", &form).await.is(200).page();
+    let secret = page.value("secret");
+    assert!(secret.starts_with("cht_"), "{secret}");
+    secret
+}
+
+async fn makes_program(world: &World, who: &Person, scopes: &[&str]) -> Guest {
+    world.program(&makes_token(who, scopes).await)
+}
+
+#[tokio::test]
+async fn an_operator_makes_a_token_on_the_command_line() {
+    for engine in [Engine::Sqlite, Engine::Postgres] {
+        let home = Home::new(engine);
+        let create = |home: &Home, user: &str, scopes: &str| {
+            let args = ["token", "create", "--user", user, "--scopes", scopes];
+            let done = Program::command(home).args(args).output().expect("the program runs");
+            (
+                String::from_utf8_lossy(&done.stdout).trim().to_owned(),
+                String::from_utf8_lossy(&done.stderr).trim().to_owned(),
+                done.status.code(),
+            )
+        };
+        let program = Program::serve(&home);
+        Person::at(&program.url, "nell").signs_up().await.is(303);
+        let (token, _, code) = create(&home, "nell", "read,write");
+        assert_eq!(code, Some(0));
+        let listens = Listener::tries_with_token(&program.url, &token).await;
+        assert!(listens.is_some(), "{token}");
+        for (user, scopes, why) in [
+            ("nobody", "read", "chitter: there is no member called nobody"),
+            ("nell", "everything", "chitter: There is no scope \"everything\": take read, write or act_as."),
+            ("nell", "act_as", "chitter: Only an app can speak for others."),
+        ] {
+            assert_eq!(create(&home, user, scopes), (String::new(), why.to_owned(), Some(1)));
+        }
+    }
+}
+
+on_both! {
+    async fn a_token_does_what_its_member_does_as_far_as_its_scopes_go(world: World) {
+        let [nell, ify] = world.members(["nell", "ify"]).await;
+        let reads = makes_program(&world, &nell, &["read"]).await;
+        let writes = makes_program(&world, &nell, &["read", "write"]).await;
+        let thread = writes.calls(Method::POST, "/api/v1/threads", &json!({ "users": ["ify"] })).await.is(201).json();
+        assert_eq!(thread["users"][0]["username"], "nell");
+        let path = format!("/api/v1/threads/{}/messages", text(&thread["id"]));
+        writes.calls(Method::POST, &path, &json!({ "body": "By script" })).await.is(201);
+        writes.calls(Method::POST, "/api/v1/statuses", &json!({ "status": "Low tide at six" })).await.is(200);
+        assert!(reads.fetches(&path).await.is(200).text().contains("By script"));
+        assert!(ify.fetches(&path).await.is(200).text().contains("By script"));
+        let refused = reads.calls(Method::POST, &path, &json!({ "body": "No" })).await.is(403);
+        assert_eq!(refused.problem(), "The token lacks the scope write.");
+        let only_writes = makes_program(&world, &nell, &["write"]).await;
+        assert_eq!(only_writes.fetches(&path).await.is(403).problem(), "The token lacks the scope read.");
+        let mut listener = Listener::with_token(&world.url(), &reads.token).await;
+        listener.says(&json!({ "type": "subscribe", "stream": "conversation", "conversation": thread["id"] })).await;
+        assert_eq!(listener.hears().await["event"], "subscribed");
+        assert!(Listener::tries_with_token(&world.url(), &only_writes.token).await.is_none());
+    }
+
+    async fn a_token_opens_no_page_and_makes_no_other(world: World) {
+        let [nell] = world.members(["nell"]).await;
+        let script = makes_program(&world, &nell, &["read", "write"]).await;
+        for path in ["/settings", "/settings/tokens", "/threads", "/rooms"] {
+            script.fetches(path).await.is(403);
+        }
+        script.calls(Method::POST, "/settings/tokens", &json!({ "name": "another", "read": "on" })).await.is(403);
+        script.fetches("/api/v1/threads?as=ify").await.is(403);
+    }
+
+    async fn a_token_that_has_ended_opens_nothing(world: World) {
+        let [nell, mallory] = world.members(["nell", "mallory"]).await;
+        let secret = makes_token(&nell, &["read"]).await;
+        let program = world.program(&secret);
+        program.fetches("/api/v1/rooms").await.is(200);
+        let page = nell.opens("/settings/tokens").await;
+        assert!(page.says(&secret[secret.len() - 4..]) && !page.0.contains(&secret), "its end is shown, and no more");
+        assert!(page.says("used now"));
+        let forms = page.all("form");
+        let end = forms.iter().filter_map(|form| form.get("action")).find(|action| action.ends_with("/end"));
+        let end = end.expect("a way to end it").to_owned();
+        mallory.posts(&end, &[]).await.is(404);
+        nell.posts(&end, &[]).await.is(303);
+        program.fetches("/api/v1/rooms").await.is(401).problem();
+        for nonsense in ["cht_", "cht_nonsense", "chk_nonsense"] {
+            world.program(nonsense).fetches("/api/v1/rooms").await.is(401).problem();
+        }
+        assert_eq!(world.counts("SELECT COUNT(*) FROM tokens").await, 0);
+    }
+
+    async fn what_makes_no_sense_is_refused(world: World) {
+        let [nell] = world.members(["nell"]).await;
+        for form in [&[("name", "x")][..], &[("read", "on")], &[("name", "x"), ("act_as", "on")]] {
+            nell.posts("/settings/tokens", form).await.is(422).page();
+        }
+        let teo = world.guest_with_browser("Teo").await;
+        assert!(teo.gets("/settings/tokens").await.is(303).location().starts_with("/login"));
+        assert_eq!(world.counts("SELECT COUNT(*) FROM tokens").await, 0);
+    }
+
+    async fn an_app_speaks_for_people_of_its_own(world: World) {
+        let [nell, _ify] = world.members(["nell", "ify"]).await;
+        let (_, key) = registers(&nell, &["read", "write", "act_as"]).await;
+        let app = world.program(&key);
+        let order = json!({ "users": ["alma", "bob", "nell"], "metadata": { "order": 17 } });
+        let thread = app.calls(Method::POST, "/api/v1/threads", &order).await.is(201).json();
+        let path = format!("/api/v1/threads/{}", text(&thread["id"]));
+        let people = crate::common::each(&thread["users"], "username");
+        assert_eq!(people, ["alma", "bob", "nell"], "the app itself is nobody in it");
+        assert_eq!(thread["users"][2]["kind"], "managed", "this nell is the app's, and not the site's");
+
+        let say = async |body| app.calls(Method::POST, &format!("{path}/messages"), &body).await;
+        let said = say(json!({ "as": "bob", "body": "Hello" })).await.is(201).json();
+        assert_eq!((&said["account"]["username"], &said["account"]["name"]), (&json!("bob"), &json!("bob")));
+        say(json!({ "body": "As whom?" })).await.is(422).problem();
+        say(json!({ "as": "carl", "body": "Nobody named me" })).await.is(422).problem();
+        assert!(app.fetches(&format!("{path}/messages")).await.is(200).text().contains("Hello"), "it sees everything");
+        let almas = app.fetches("/api/v1/threads?as=alma").await.is(200).json();
+        assert_eq!((&almas["data"][0]["id"], &almas["data"][0]["unread"]), (&thread["id"], &json!(1)));
+        app.calls(Method::PUT, &format!("{path}/read?as=alma"), &json!({ "seq": 1 })).await;
+        assert_eq!(app.fetches("/api/v1/threads?as=alma").await.json()["data"][0]["unread"], 0);
+
+        // Not the site's people, and not another app's.
+        assert_eq!(nell.fetches("/api/v1/threads").await.json()["data"], json!([]));
+        nell.fetches(&path).await.is(404);
+        nell.gets("/@alma").await.is(404);
+        assert_eq!(nell.fetches("/api/v1/accounts/search?q=al").await.json()["data"], json!([]));
+        let (_, other) = registers(&nell, &["read", "write", "act_as"]).await;
+        let other = world.program(&other);
+        other.fetches(&path).await.is(404);
+        other.fetches("/api/v1/threads?as=alma").await.is(422);
+        let theirs = other.calls(Method::POST, "/api/v1/threads", &json!({ "users": ["alma", "zoe"] })).await.is(201).json();
+        assert_ne!(theirs["users"][0]["id"], thread["users"][0]["id"], "each app has an Alma of its own");
+
+        app.calls(Method::POST, &format!("{path}/users"), &json!({ "users": ["dora"], "history": "all" })).await.is(200);
+        assert!(app.fetches(&format!("{path}/messages?as=dora")).await.is(200).text().contains("Hello"));
+        let alma = text(&thread["users"][0]["id"]);
+        app.does(Method::DELETE, &format!("{path}/users/{alma}")).await.is(204);
+        app.fetches(&format!("{path}?as=alma")).await.is(404);
+        say(json!({ "as": "alma", "body": "Still here?" })).await.is(404);
+        app.does(Method::DELETE, &path).await.is(204);
+        app.fetches(&path).await.is(404);
+    }
+
+    async fn two_who_name_somebody_at_once_mean_the_same(world: World) {
+        let [nell] = world.members(["nell"]).await;
+        let (_, key) = registers(&nell, &["read", "write", "act_as"]).await;
+        let app = world.program(&key);
+        let begin = || async {
+            app.calls(Method::POST, "/api/v1/threads", &json!({ "users": ["alma", "bob"] })).await.is(201).json()
+        };
+        let begun = tokio::join!(begin(), begin(), begin(), begin());
+        for one in [&begun.1, &begun.2, &begun.3] {
+            assert_eq!(one["users"], begun.0["users"]);
+        }
+    }
+
+    async fn without_the_scope_an_app_is_a_bot_among_the_site_s_people(world: World) {
+        let [nell, ify] = world.members(["nell", "ify"]).await;
+        let (_, key) = registers(&nell, &["read", "write"]).await;
+        let bot = world.program(&key);
+        bot.calls(Method::POST, "/api/v1/threads", &json!({ "users": ["alma"] })).await.is(422);
+        let thread = bot.calls(Method::POST, "/api/v1/threads", &json!({ "users": ["ify"] })).await.is(201).json();
+        let path = format!("/api/v1/threads/{}/messages", text(&thread["id"]));
+        let said = bot.calls(Method::POST, &path, &json!({ "body": "Low tide at six" })).await.is(201).json();
+        assert_eq!((&said["account"]["kind"], &said["account"]["name"]), (&json!("bot"), &json!("Tide bot")));
+        assert!(ify.fetches(&path).await.is(200).text().contains("Low tide at six"));
+        bot.calls(Method::POST, &path, &json!({ "as": "ify", "body": "Forged" })).await.is(403).problem();
+    }
+
+    async fn a_new_key_takes_the_place_of_the_others_within_a_day(world: World) {
+        let [nell, mallory] = world.members(["nell", "mallory"]).await;
+        let (page, old) = registers(&nell, &["read"]).await;
+        let rotate = format!("{page}/keys/rotate");
+        mallory.gets(&page).await.is(404);
+        mallory.posts(&rotate, &[("name", "x"), ("read", "on")]).await.is(404);
+        let new = nell.posts(&rotate, &[("name", "Newer"), ("read", "on")]).await.is(200).page().value("secret");
+        for key in [&old, &new] {
+            world.program(key).fetches("/api/v1/threads").await.is(200);
+        }
+        world.pass(Duration::from_secs(24 * 3600 + 1));
+        world.program(&old).fetches("/api/v1/threads").await.is(401);
+        world.program(&new).fetches("/api/v1/threads").await.is(200);
+        nell.posts(&format!("{page}/delete"), &[]).await.is(303);
+        world.program(&new).fetches("/api/v1/threads").await.is(401);
+        nell.gets(&page).await.is(404);
+    }
+}
+
+/// Registers an app and makes a key for it, by the forms: its page, and the key.
+async fn registers(who: &Person, scopes: &[&str]) -> (String, String) {
+    let page = who.posts("/settings/apps", &[("name", "Tide bot")]).await.is(303).location();
+    let mut form = vec![("name", "Production")];
+    form.extend(scopes.iter().map(|scope| (*scope, "on")));
+    let made = who.posts(&format!("{page}/keys"), &form).await.is(200).page();
+    let key = made.value("secret");
+    assert!(key.starts_with("chk_"), "{key}");
+    (page, key)
+}
