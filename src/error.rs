@@ -26,6 +26,8 @@ pub enum Error {
     MediaType(&'static str),
     /// Something is here, but that can't be done with it.
     Method,
+    /// The idempotency key was used for something else.
+    KeyReused,
     /// It was fine, but something else happened first. The sentence says what.
     Conflict(&'static str),
     /// Too often. Come back after this long.
@@ -91,6 +93,10 @@ impl Error {
             }
             Error::Malformed(why) => why.clone(),
             Error::MediaType(why) => (*why).into(),
+            Error::KeyReused => {
+                "Something else was asked for with that idempotency key. Take a new one for each request."
+                    .into()
+            }
             Error::Method => "That can’t be done at this address.".into(),
             Error::TooMany { retry_after } => {
                 format!("You’re quick. Try again in {}.", in_words(*retry_after))

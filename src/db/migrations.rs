@@ -13,6 +13,7 @@ const ALL: &[(&str, &str)] = &[
     ("0003_matches", include_str!("../../migrations/0003_matches.sql")),
     ("0004_threads", include_str!("../../migrations/0004_threads.sql")),
     ("0005_apps", include_str!("../../migrations/0005_apps.sql")),
+    ("0006_idempotency", include_str!("../../migrations/0006_idempotency.sql")),
 ];
 
 /// In SQLite only `INTEGER PRIMARY KEY` is the rowid itself; `BIGINT` would be a second index.

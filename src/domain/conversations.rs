@@ -221,6 +221,7 @@ pub fn still_in(read: &Read<'_>, account: &Account, id: ConversationId) -> Resul
 /// Deletes a conversation, for everyone and at once. What it held goes soon after.
 pub(super) fn delete(tx: &mut Tx<'_>, id: ConversationId) -> Result<()> {
     store::conversations::delete(tx, id)?;
+    store::idempotency::blank_all(tx, id)?;
     tx.enqueue(&Work::ClearConversations)?;
     tx.emit(Emission { topic: Topic::Conversation(id), event: Event::Closed });
     Ok(())

@@ -218,6 +218,7 @@ impl Participant {
         let files = store::attachments::delete_of(tx, id)?;
         forget_files(tx, files)?;
         store::messages::delete(tx, id, change)?;
+        store::idempotency::blank(tx, id.0)?;
         self.tell(tx, id)
     }
 

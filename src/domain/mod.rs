@@ -6,6 +6,7 @@ pub mod attachments;
 pub mod blocks;
 pub mod conversations;
 pub mod hooks;
+pub mod idempotency;
 pub mod matches;
 pub mod messages;
 pub mod names;

@@ -16,15 +16,26 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Input<T> {
     type Rejection = Error;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Error> {
-        let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
-        let kind = kind.unwrap_or("application/x-www-form-urlencoded");
-        let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-        let body = Bytes::from_request(request, state).await.map_err(|rejection| named_body(&rejection))?;
-        match kind.as_str() {
-            "application/json" => json(&body).map(Input),
-            "application/x-www-form-urlencoded" => form(&body).map(Input),
-            _ => Err(Error::MediaType("Send JSON (application/json), or a form.")),
-        }
+        let (kind, body) = read(request, state).await?;
+        parse(&kind, &body).map(Input)
+    }
+}
+
+/// The type of a body, and the body.
+pub async fn read<S: Send + Sync>(request: Request, state: &S) -> Result<(String, Bytes), Error> {
+    let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    let kind = kind.unwrap_or("application/x-www-form-urlencoded");
+    let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let body = Bytes::from_request(request, state).await.map_err(|rejection| named_body(&rejection))?;
+    Ok((kind, body))
+}
+
+/// Takes a body of this type.
+pub fn parse<T: DeserializeOwned>(kind: &str, body: &[u8]) -> Result<T, Error> {
+    match kind {
+        "application/json" => json(body),
+        "application/x-www-form-urlencoded" => form(body),
+        _ => Err(Error::MediaType("Send JSON (application/json), or a form.")),
     }
 }
 

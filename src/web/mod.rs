@@ -7,6 +7,7 @@ pub mod html;
 pub mod input;
 pub mod limits;
 pub mod line;
+pub mod once;
 pub mod passwords;
 pub mod pictures;
 pub mod pool;

@@ -64,6 +64,9 @@ kinds! {
     INVALID "invalid" UNPROCESSABLE_ENTITY "It can’t be taken"
         "It can be read, but not taken: errors says of each value what is wrong with it, by a JSON pointer \
          into the body or the name of the query parameter."
+    KEY_REUSED "key-reused" UNPROCESSABLE_ENTITY "That key was used for something else"
+        "An Idempotency-Key belongs to one request, for a day: the same method, address and body. Nothing was \
+         done. Take a new key for what is new."
     TOO_MANY "too-many" TOO_MANY_REQUESTS "Too often"
         "Come back after as many seconds as Retry-After says. RateLimit tells with each answer how much is left."
     INTERNAL "broken" INTERNAL_SERVER_ERROR "Something broke on our side"
@@ -88,6 +91,7 @@ pub fn kind(error: &Error) -> &'static Kind {
         Error::TooLarge => &TOO_LARGE,
         Error::MediaType(_) => &MEDIA_TYPE,
         Error::Invalid(_) => &INVALID,
+        Error::KeyReused => &KEY_REUSED,
         Error::TooMany { .. } => &TOO_MANY,
         Error::Internal(_) => &INTERNAL,
         Error::Busy => &BUSY,

@@ -36,7 +36,7 @@ on_both! {
     async fn a_key_is_for_the_words_it_was_used_with(world: World) {
         let [nell, ify] = world.members(["nell", "ify"]).await;
         let first = keyed(&nell, "k", "Hello, Row.").await.is(200).json();
-        keyed(&nell, "k", "Something else").await.is(409);
+        keyed(&nell, "k", "Something else").await.is(422);
         keyed(&ify, "k", "Something else").await.is(200);
         let edit = nell.request(Method::PUT, &format!("/api/v1/statuses/{}", id(&first)));
         nell.sends(edit.json(&json!({ "status": "Hello, all." }))).await.is(200);

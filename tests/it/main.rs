@@ -20,6 +20,7 @@ mod feeds;
 mod full_disk;
 mod guests;
 mod hooks;
+mod idempotency;
 mod liking;
 mod limits;
 mod lists;

@@ -198,17 +198,21 @@ on_both! {
         let (room, tide) = (nell.makes_room("Repair café").await, nell.makes_room("Tide").await);
         let first = keyed(&nell, &room, "k", "Hello").await.is(201).json();
         assert_eq!(keyed(&nell, &room, "k", "Hello").await.is(201).json(), first);
-        let in_json = json!({ "body": "Hello", "idempotency_key": "k" });
-        assert_eq!(posts(&nell, &room, &in_json).await.is(201).json(), first, "in JSON, too");
-        let other = keyed(&nell, &room, "k", "Something else").await.is(409);
+        keyed(&nell, &room, "k", "Something else").await.is(422);
+        let in_json = json!({ "body": "In JSON, too", "idempotency_key": "j" });
+        let second = posts(&nell, &room, &in_json).await.is(201).json();
+        assert_eq!(posts(&nell, &room, &in_json).await.is(201).json(), second);
+        let other = json!({ "body": "Something else", "idempotency_key": "j" });
+        let other = posts(&nell, &room, &other).await.is(409);
         assert_eq!(other.problem(), "Something else was said with that key. Send this once more.");
         keyed(&ify, &room, "k", "Something else").await.is(201);
-        keyed(&nell, &tide, "k", "Something else").await.is(201);
+        keyed(&nell, &tide, "k2", "Something else").await.is(201);
         nell.calls(Method::PATCH, &path(&room, &first), &json!({ "body": "Hello, all" })).await.is(200);
         assert_eq!(keyed(&nell, &room, "k", "Hello").await.is(201).json()["id"], first["id"]);
         nell.does(Method::DELETE, &path(&room, &first)).await.is(204);
         keyed(&nell, &room, "k", "Hello").await.is(409);
-        assert_eq!(nell.bodies(&room).await, ["", "Something else"]);
+        assert_eq!(nell.bodies(&room).await, ["", "In JSON, too", "Something else"]);
+        assert_eq!(world.counts("SELECT COUNT(*) FROM idempotency WHERE body LIKE '%Hello%'").await, 0);
         for key in [String::new(), "x".repeat(256), "\u{e9}".into()] {
             let odd = json!({ "body": "Hello", "idempotency_key": key });
             posts(&nell, &room, &odd).await.is(422).problem();

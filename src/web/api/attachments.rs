@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use axum::{
-    Json,
     extract::{
         Multipart, Path, State,
         multipart::{Field, MultipartError},
@@ -13,6 +12,7 @@ use axum::{
 };
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
+use sha2::{Digest, Sha256};
 use tokio_util::io::ReaderStream;
 
 use crate::{
@@ -27,6 +27,7 @@ use crate::{
     store::{self, attachments::Attachment},
     web::{
         input::from_path,
+        once::{Once, answer},
         session::{ClientAddr, come_in},
     },
 };
@@ -69,8 +70,9 @@ pub async fn send(
     State(app): State<Arc<App>>,
     ClientAddr(from): ClientAddr,
     door: Door,
+    once: Once,
     mut form: Multipart,
-) -> Result<(StatusCode, Json<File>)> {
+) -> Result<Response> {
     app.limits.say(from, door.account().id)?;
     let participant = come_in(&app, &door).await?;
     let conversation = participant.conversation.id;
@@ -78,27 +80,32 @@ pub async fn send(
     let _turn = app.limits.upload(door.account().id)?;
     while let Some(field) = form.next_field().await.map_err(|error| refused(&error))? {
         if field.name() == Some("file") {
-            let file = receive(&app, &door, field).await?;
-            return Ok((StatusCode::CREATED, Json(File::new(&file, conversation))));
+            let (file, hash) = receive(&app, &door, field).await?;
+            // It is there already: whoever sends it again is told of the first one, and this one is swept.
+            let told = answer(StatusCode::CREATED, &File::new(&file, conversation))?;
+            return once.of(&hash).answer(&app, move |_| Ok(told.clone())).await;
         }
     }
     Err(Error::invalid("file", "There is no file in it: send one as multipart/form-data, in the field file."))
 }
 
-async fn receive(app: &App, door: &Door, mut field: Field<'_>) -> Result<Attachment> {
+/// The file, and a hash of it as it came.
+async fn receive(app: &App, door: &Door, mut field: Field<'_>) -> Result<(Attachment, Vec<u8>)> {
     let name = FileName::parse(field.file_name().unwrap_or_default());
     let mut incoming = app.files.receive().await?;
+    let mut hash = Sha256::new_with_prefix(name.as_str());
     while let Some(chunk) = field.chunk().await.map_err(|error| refused(&error))? {
         if incoming.bytes() + chunk.len() > LARGEST {
             return Err(too_large());
         }
+        hash.update(&chunk);
         incoming.write(&chunk).await?;
     }
     if incoming.bytes() == 0 {
         return Err(Error::invalid("file", "That file is empty."));
     }
     incoming.finish().await?;
-    keep(app, door, name, incoming).await
+    Ok((keep(app, door, name, incoming).await?, hash.finalize().to_vec()))
 }
 
 /// Makes it anew if it is a picture, notes it, and keeps it.

@@ -7,6 +7,7 @@ use axum::{
     Json,
     extract::{Path, State},
     http::StatusCode,
+    response::Response,
 };
 use serde::{Deserialize, Serialize};
 
@@ -20,10 +21,12 @@ use crate::{
         rooms::{Inside, Visitor},
         sessions::Token,
     },
+    events::Tx,
     ids::HookId,
     store,
     web::{
         input::{Input, from_path},
+        once::{Post, answer},
         session::{ClientAddr, rule},
     },
 };
@@ -68,12 +71,16 @@ pub async fn create(
     State(app): State<Arc<App>>,
     from: ClientAddr,
     visitor: Visitor,
-    Input(new): Input<New>,
-) -> Result<(StatusCode, Json<Hook>)> {
+    Post(once, new): Post<New>,
+) -> Result<Response> {
     let name = Name::parse(&new.name)?;
-    let (hook, token) = rule(&app, from, &visitor, move |owner, tx| owner.open_hook(tx, &name)).await?;
-    let url = url(app.config.base_url.as_str(), &token);
-    Ok((StatusCode::CREATED, Json(Hook::new(hook, Some(url)))))
+    app.limits.say(from.0, visitor.account.id)?;
+    let base = app.config.base_url.clone();
+    let open = move |tx: &mut Tx<'_>| {
+        let (hook, token) = visitor.enter(tx)?.owner()?.open_hook(tx, &name)?;
+        answer(StatusCode::CREATED, &Hook::new(hook, Some(url(base.as_str(), &token))))
+    };
+    once.with_secret().answer(&app, open).await
 }
 
 /// `DELETE /api/v1/rooms/{key}/hooks/{id}`: for its owner.

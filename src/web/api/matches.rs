@@ -2,12 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::{
-    Json,
-    extract::State,
-    http::StatusCode,
-    response::{IntoResponse, Response},
-};
+use axum::{Json, extract::State, http::StatusCode, response::Response};
 use serde::{Deserialize, Serialize};
 
 use super::messages::Account;
@@ -15,13 +10,14 @@ use crate::{
     Error, Result,
     app::App,
     domain::matches::{self, Complaint, Current, Interests, Language, Partner, Search},
+    events::Tx,
     ids::{AccountId, ConversationId},
     store::{
         self,
         matches::{Pool, State as Stage},
     },
     web::{
-        input::Input,
+        once::{Nothing, Post, answer, nothing},
         session::{ClientAddr, place},
     },
 };
@@ -139,7 +135,7 @@ pub async fn seek(
     State(app): State<Arc<App>>,
     ClientAddr(from): ClientAddr,
     account: store::accounts::Account,
-    Input(new): Input<New>,
+    Post(once, new): Post<New>,
 ) -> Result<Response> {
     is_on(&app)?;
     let allowance = app.limits.seek(from)?;
@@ -150,18 +146,11 @@ pub async fn seek(
         shows_name: new.shows_name,
     };
     let place = place(&app, from);
-    let current = app
-        .db
-        .write(move |tx| {
-            matches::seek(tx, &account, &place, &search, new.adult)?;
-            matches::current(tx, account.id)
-        })
-        .await?;
-    let mut response = (StatusCode::CREATED, Json(current.as_ref().map(Match::new))).into_response();
-    if let Some(allowance) = allowance {
-        allowance.tell(response.headers_mut());
-    }
-    Ok(response)
+    let seek = move |tx: &mut Tx<'_>| {
+        matches::seek(tx, &account, &place, &search, new.adult)?;
+        answer(StatusCode::CREATED, &matches::current(tx, account.id)?.as_ref().map(Match::new))
+    };
+    once.telling(allowance).answer(&app, seek).await
 }
 
 /// `GET /api/v1/matches/current`. To ask is a sign of life.
@@ -191,18 +180,16 @@ pub async fn next(
     State(app): State<Arc<App>>,
     ClientAddr(from): ClientAddr,
     account: store::accounts::Account,
-) -> Result<Json<Option<Match>>> {
+    Post(once, Nothing {}): Post<Nothing>,
+) -> Result<Response> {
     is_on(&app)?;
     app.limits.seek(from)?;
     let place = place(&app, from);
-    let current = app
-        .db
-        .write(move |tx| {
-            matches::next(tx, &account, &place)?;
-            matches::current(tx, account.id)
-        })
-        .await?;
-    Ok(Json(current.as_ref().map(Match::new)))
+    let next = move |tx: &mut Tx<'_>| {
+        matches::next(tx, &account, &place)?;
+        answer(StatusCode::OK, &matches::current(tx, account.id)?.as_ref().map(Match::new))
+    };
+    once.answer(&app, next).await
 }
 
 /// Whom it is about, where there are several; and what one reports.
@@ -217,11 +204,11 @@ pub async fn block(
     State(app): State<Arc<App>>,
     ClientAddr(from): ClientAddr,
     account: store::accounts::Account,
-    Input(about): Input<About>,
-) -> Result<StatusCode> {
+    Post(once, about): Post<About>,
+) -> Result<Response> {
     app.limits.write(from)?;
-    app.db.write(move |tx| matches::block(tx, account.id, about.account_id)).await?;
-    Ok(StatusCode::NO_CONTENT)
+    let block = move |tx: &mut Tx<'_>| matches::block(tx, account.id, about.account_id).map(|()| nothing());
+    once.answer(&app, block).await
 }
 
 /// What is reported of whom.
@@ -238,14 +225,32 @@ pub async fn report(
     State(app): State<Arc<App>>,
     ClientAddr(from): ClientAddr,
     account: store::accounts::Account,
-    Input(reported): Input<Reported>,
-) -> Result<StatusCode> {
+    Post(once, reported): Post<Reported>,
+) -> Result<Response> {
     let complaint = Complaint::parse(&reported.reason, &reported.words)?;
-    file_report(&app, from, account.id, reported.account_id, complaint).await?;
-    Ok(StatusCode::NO_CONTENT)
+    app.limits.write(from)?;
+    let keeper = Arc::clone(&app);
+    let report = move |tx: &mut Tx<'_>| {
+        sealed(&keeper, tx, account.id, reported.account_id, &complaint).map(|()| nothing())
+    };
+    let answered = once.answer(&app, report).await?;
+    tracing::warn!("Somebody was reported in a match: look into the reports");
+    Ok(answered)
 }
 
 /// Keeps a report, sealed with the server's own key.
+fn sealed(
+    app: &App,
+    tx: &mut Tx<'_>,
+    account: AccountId,
+    about: Option<AccountId>,
+    complaint: &Complaint,
+) -> Result<()> {
+    let seal = |what: &str| app.data.sign("the seal of a report", what);
+    matches::report(tx, account, about, complaint, &seal)
+}
+
+/// The same, for the form.
 pub async fn file_report(
     app: &Arc<App>,
     from: crate::web::limits::Origin,
@@ -255,8 +260,7 @@ pub async fn file_report(
 ) -> Result<()> {
     app.limits.write(from)?;
     let keeper = Arc::clone(app);
-    let seal = move |what: &str| keeper.data.sign("the seal of a report", what);
-    app.db.write(move |tx| matches::report(tx, account, about, &complaint, &seal)).await?;
+    app.db.write(move |tx| sealed(&keeper, tx, account, about, &complaint)).await?;
     tracing::warn!("Somebody was reported in a match: look into the reports");
     Ok(())
 }
@@ -266,10 +270,10 @@ pub async fn reveal(
     State(app): State<Arc<App>>,
     ClientAddr(from): ClientAddr,
     account: store::accounts::Account,
-) -> Result<StatusCode> {
+    Post(once, Nothing {}): Post<Nothing>,
+) -> Result<Response> {
     app.limits.write(from)?;
-    app.db.write(move |tx| matches::reveal(tx, account.id)).await?;
-    Ok(StatusCode::NO_CONTENT)
+    once.answer(&app, move |tx| matches::reveal(tx, account.id).map(|()| nothing())).await
 }
 
 /// `POST /api/v1/matches/current/pictures`: agrees to pictures.
@@ -277,8 +281,8 @@ pub async fn allow_pictures(
     State(app): State<Arc<App>>,
     ClientAddr(from): ClientAddr,
     account: store::accounts::Account,
-) -> Result<StatusCode> {
+    Post(once, Nothing {}): Post<Nothing>,
+) -> Result<Response> {
     app.limits.write(from)?;
-    app.db.write(move |tx| matches::allow_pictures(tx, account.id)).await?;
-    Ok(StatusCode::NO_CONTENT)
+    once.answer(&app, move |tx| matches::allow_pictures(tx, account.id).map(|()| nothing())).await
 }

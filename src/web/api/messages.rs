@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::{
     Json,
     extract::{Path, State},
-    http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
+    http::{HeaderValue, StatusCode, Uri, header},
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
@@ -21,16 +21,18 @@ use crate::{
         conversations::{Door, Participant},
         messages::{Body, Draft, Emoji, Query as Words},
     },
-    events::Said,
+    events::{Said, Tx},
     ids::{AccountId, AttachmentId, ConversationId, IdempotencyKey, MessageId},
     store::{
         self,
         accounts::{self, Kind},
+        idempotency::Answer,
         messages::{self, Reaction, Speaker},
     },
     web::{
         html::{excerpt, words},
         input::{Input, Query, from_path},
+        once::{Post, answer},
         session::{ClientAddr, Viewer, come_in},
     },
 };
@@ -218,8 +220,7 @@ pub async fn say(
     ClientAddr(from): ClientAddr,
     door: Door,
     viewer: Viewer,
-    headers: HeaderMap,
-    Input(posted): Input<Posted>,
+    Post(once, posted): Post<Posted>,
 ) -> Result<Response> {
     let door = match posted.r#as {
         Some(name) => door.of(viewer.speak_for(&app, name).await?),
@@ -227,8 +228,7 @@ pub async fn say(
     };
     let allowance = app.limits.say(from, door.account().id)?;
     app.config.refused_words.check(&posted.body)?;
-    let key = headers.get("idempotency-key").map(|key| String::from_utf8_lossy(key.as_bytes()).into_owned());
-    let key = key.or(posted.idempotency_key).map(|key| IdempotencyKey::parse(&key)).transpose()?;
+    let key = posted.idempotency_key.map(|key| IdempotencyKey::parse(&key)).transpose()?;
     let only_files = posted.body.trim().is_empty() && !posted.attachments.is_empty();
     let draft = Draft {
         body: if only_files { Body::empty() } else { Body::parse(&posted.body)? },
@@ -236,14 +236,13 @@ pub async fn say(
         attachments: posted.attachments,
         idempotency_key: key,
     };
-    let thread_limit = app.config.thread_limit;
-    let said = app.db.write(move |tx| door.say(tx, &draft, thread_limit)).await?;
-    let message = Message::new(&said, app.config.base_url.as_str());
-    let mut response = (StatusCode::CREATED, Json(message)).into_response();
-    if let Some(allowance) = allowance {
-        allowance.tell(response.headers_mut());
-    }
-    Ok(response)
+    let (thread_limit, base) = (app.config.thread_limit, app.config.base_url.clone());
+    let say = move |tx: &mut Tx<'_>| {
+        let said = door.say(tx, &draft, thread_limit)?;
+        let told = answer(StatusCode::CREATED, &Message::new(&said, base.as_str()))?;
+        Ok(Answer { said: Some((said.id.0, Some(said.conversation))), ..told })
+    };
+    once.telling(allowance).answer(&app, say).await
 }
 
 /// `GET …/messages/{id}`

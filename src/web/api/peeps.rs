@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{
     Json,
     extract::{Path, State},
-    http::{HeaderMap, HeaderValue, Method, Uri, header},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header},
     response::{IntoResponse, Response},
 };
 use serde::Deserialize;
@@ -19,13 +19,16 @@ use crate::{
         accounts::Member,
         peeps::{Body, Draft},
     },
-    ids::{IdempotencyKey, PeepId},
+    events::Tx,
+    ids::PeepId,
     store::{
         self,
+        idempotency::Answer,
         peeps::{Peep, Scope, Span},
     },
     web::{
         input::{Input, Query, from_path},
+        once::{Nothing, Once, Post, answer},
         public::{Made, Public},
         session::{ClientAddr, Viewer, has_session},
     },
@@ -98,6 +101,12 @@ fn statuses(app: &App, peeps: Vec<Peep>) -> Vec<Status> {
     peeps.into_iter().map(|peep| Status::new(peep, app.config.base_url.as_str())).collect()
 }
 
+/// The answer about a peep, which goes with it.
+fn told(peep: Peep, base: &str) -> Result<Answer> {
+    let said = Some((peep.id.0, None));
+    Ok(Answer { said, ..answer(StatusCode::OK, &Status::new(peep, base))? })
+}
+
 fn status(app: &App, peep: Peep) -> Json<Status> {
     Json(Status::new(peep, app.config.base_url.as_str()))
 }
@@ -144,19 +153,13 @@ pub async fn post(
     State(app): State<Arc<App>>,
     ClientAddr(from): ClientAddr,
     member: Member,
-    headers: HeaderMap,
-    Input(posted): Input<Posted>,
+    Post(once, posted): Post<Posted>,
 ) -> Result<Response> {
     let allowance = app.limits.post(from, member.id())?;
-    let key = headers.get("idempotency-key");
-    let key = key.map(|key| IdempotencyKey::parse(&String::from_utf8_lossy(key.as_bytes()))).transpose()?;
-    let draft = Draft { body: posted.body()?, reply_to: posted.in_reply_to_id, idempotency_key: key };
-    let peep = app.db.write(move |tx| member.post(tx, &draft)).await?;
-    let mut response = status(&app, peep).into_response();
-    if let Some(allowance) = allowance {
-        allowance.tell(response.headers_mut());
-    }
-    Ok(response)
+    let draft = Draft { body: posted.body()?, reply_to: posted.in_reply_to_id, idempotency_key: None };
+    let base = app.config.base_url.clone();
+    let post = move |tx: &mut Tx<'_>| told(member.post(tx, &draft)?, base.as_str());
+    once.telling(allowance).answer(&app, post).await
 }
 
 /// `GET /api/v1/statuses/{id}`
@@ -227,8 +230,9 @@ pub async fn favourite(
     id: Path<String>,
     from: ClientAddr,
     member: Member,
-) -> Result<Json<Status>> {
-    like(app, id, from, member, true).await
+    Post(once, Nothing {}): Post<Nothing>,
+) -> Result<Response> {
+    like(app, id, from, member, once, true).await
 }
 
 /// `POST /api/v1/statuses/{id}/unfavourite`
@@ -237,8 +241,9 @@ pub async fn unfavourite(
     id: Path<String>,
     from: ClientAddr,
     member: Member,
-) -> Result<Json<Status>> {
-    like(app, id, from, member, false).await
+    Post(once, Nothing {}): Post<Nothing>,
+) -> Result<Response> {
+    like(app, id, from, member, once, false).await
 }
 
 async fn like(
@@ -246,10 +251,12 @@ async fn like(
     Path(id): Path<String>,
     ClientAddr(from): ClientAddr,
     member: Member,
+    once: Once,
     likes: bool,
-) -> Result<Json<Status>> {
+) -> Result<Response> {
     let id = from_path(&id)?;
     app.limits.post(from, member.id())?;
-    let peep = app.db.write(move |tx| member.like(tx, id, likes)).await?;
-    Ok(status(&app, peep))
+    let base = app.config.base_url.clone();
+    let like = move |tx: &mut Tx<'_>| told(member.like(tx, id, likes)?, base.as_str());
+    once.answer(&app, like).await
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use axum::{
     Json,
     extract::{Path, State},
-    http::{StatusCode, header},
-    response::{IntoResponse, Response},
+    http::StatusCode,
+    response::Response,
 };
 use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -23,6 +23,7 @@ use crate::{
     store::{self, rooms::Link},
     web::{
         input::{Input, from_path},
+        once::{Post, answer, created},
         session::{ClientAddr, place, rule},
     },
 };
@@ -127,19 +128,16 @@ pub async fn create(
     State(app): State<Arc<App>>,
     ClientAddr(from): ClientAddr,
     account: store::accounts::Account,
-    Input(new): Input<New>,
+    Post(once, new): Post<New>,
 ) -> Result<Response> {
     let name = RoomName::parse(&new.name)?;
     let allowance = app.limits.room(from, &account)?;
-    let place = place(&app, from);
-    let inside = app.db.write(move |tx| rooms::create(tx, &account, &name, &place)).await?;
-    let room = Room::new(&inside, app.config.base_url.as_str());
-    let location = format!("/api/v1/rooms/{}", room.key);
-    let mut response = (StatusCode::CREATED, [(header::LOCATION, location)], Json(room)).into_response();
-    if let Some(allowance) = allowance {
-        allowance.tell(response.headers_mut());
-    }
-    Ok(response)
+    let (place, base) = (place(&app, from), app.config.base_url.clone());
+    let create = move |tx: &mut Tx<'_>| {
+        let room = Room::new(&rooms::create(tx, &account, &name, &place)?, base.as_str());
+        created(format!("/api/v1/rooms/{}", room.key), &room)
+    };
+    once.telling(allowance).answer(&app, create).await
 }
 
 /// `GET /api/v1/rooms`: one's own, the one where something was said last first.
@@ -230,15 +228,15 @@ pub async fn renew_link(
     State(app): State<Arc<App>>,
     from: ClientAddr,
     visitor: Visitor,
-    Input(new): Input<NewLink>,
-) -> Result<(StatusCode, Json<Room>)> {
-    let again = visitor.clone();
-    let renew = move |owner: &Owner, tx: &mut Tx<'_>| {
-        owner.renew_link(tx, !new.everyone_leaves)?;
-        again.enter(tx)
+    Post(once, new): Post<NewLink>,
+) -> Result<Response> {
+    app.limits.say(from.0, visitor.account.id)?;
+    let base = app.config.base_url.clone();
+    let renew = move |tx: &mut Tx<'_>| {
+        visitor.enter(tx)?.owner()?.renew_link(tx, !new.everyone_leaves)?;
+        answer(StatusCode::CREATED, &Room::new(&visitor.enter(tx)?, base.as_str()))
     };
-    let inside = rule(&app, from, &visitor, renew).await?;
-    Ok((StatusCode::CREATED, Json(Room::new(&inside, app.config.base_url.as_str()))))
+    once.answer(&app, renew).await
 }
 
 /// Someone in a room.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::{Json, extract::State, http::StatusCode};
+use axum::{extract::State, http::StatusCode, response::Response};
 use serde::{Deserialize, Serialize};
 
 use super::messages::Account;
@@ -10,8 +10,9 @@ use crate::{
     Result,
     app::App,
     domain::{names::Name, sessions},
+    events::Tx,
     web::{
-        input::Input,
+        once::{Post, answer},
         session::{ClientAddr, Viewer, welcome},
     },
 };
@@ -33,12 +34,17 @@ pub struct Session {
 /// `POST /api/v1/sessions`: a guest session, for `Authorization: Bearer`.
 pub async fn create(
     State(app): State<Arc<App>>,
-    from: ClientAddr,
-    Input(new): Input<New>,
-) -> Result<(StatusCode, Json<Session>)> {
-    let (guest, token) = welcome(&app, from, Name::parse(&new.name)?).await?;
-    let account = Account::new(guest.id, guest.kind, None, &guest.name);
-    Ok((StatusCode::CREATED, Json(Session { account, token: token.as_str().into() })))
+    ClientAddr(from): ClientAddr,
+    Post(once, new): Post<New>,
+) -> Result<Response> {
+    let name = Name::parse(&new.name)?;
+    app.limits.guest(from)?;
+    let come = move |tx: &mut Tx<'_>| {
+        let (guest, token) = welcome(tx, &name)?;
+        let session = Session { account: Account::from(&guest), token: token.as_str().into() };
+        answer(StatusCode::CREATED, &session)
+    };
+    once.with_secret().answer(&app, come).await
 }
 
 /// `DELETE /api/v1/sessions/current`: the token opens nothing any more.

@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use axum::{
     Json,
     extract::{Path, State},
-    http::{StatusCode, header},
+    http::StatusCode,
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
@@ -17,9 +17,10 @@ use crate::{
     Error, Result,
     app::App,
     clock::Time,
+    db::Read,
     domain::threads::{self, Changes, History, MOST, Metadata, Names, Thread as Permission, ThreadName},
     domain::tokens::Grant,
-    events::{Altered, Receipt},
+    events::{Altered, Receipt, Tx},
     ids::{AccountId, ConversationId},
     store::{
         self,
@@ -28,6 +29,7 @@ use crate::{
     },
     web::{
         input::{Input, Query},
+        once::{Post, answer, created},
         session::{ClientAddr, Viewer},
     },
 };
@@ -71,12 +73,9 @@ impl Thread {
         }
     }
 
-    async fn seen(app: &App, permission: &Permission) -> Result<Self> {
+    fn seen(read: &Read<'_>, permission: &Permission, base: &str) -> Result<Self> {
         let participant = permission.participant();
-        let id = participant.conversation.id;
-        let people =
-            app.db.read(move |read| store::conversations::participants(read, id, MOST as i64)).await?;
-        let base = app.config.base_url.as_str();
+        let people = store::conversations::participants(read, participant.conversation.id, MOST as i64)?;
         Ok(Thread::new(&participant.conversation, &participant.seat, &people, base))
     }
 }
@@ -116,7 +115,7 @@ pub async fn create(
     ClientAddr(from): ClientAddr,
     account: store::accounts::Account,
     viewer: Viewer,
-    Input(new): Input<New>,
+    Post(once, new): Post<New>,
 ) -> Result<Response> {
     let beginning = threads::beginning(
         Names::parse(new.users.iter().map(String::as_str)),
@@ -125,14 +124,13 @@ pub async fn create(
         viewer.grant.as_ref().and_then(Grant::speaks_for),
     )?;
     let allowance = app.limits.room(from, &account)?;
-    let begun = app.db.write(move |tx| threads::begin(tx, &account, &beginning)).await?;
-    let thread = Thread::seen(&app, &begun).await?;
-    let location = format!("/api/v1/threads/{}", thread.id);
-    let mut response = (StatusCode::CREATED, [(header::LOCATION, location)], Json(thread)).into_response();
-    if let Some(allowance) = allowance {
-        allowance.tell(response.headers_mut());
-    }
-    Ok(response)
+    let base = app.config.base_url.clone();
+    let begin = move |tx: &mut Tx<'_>| {
+        let begun = threads::begin(tx, &account, &beginning)?;
+        let thread = Thread::seen(tx, &begun, base.as_str())?;
+        created(format!("/api/v1/threads/{}", thread.id), &thread)
+    };
+    once.telling(allowance).answer(&app, begin).await
 }
 
 /// Which stretch of one's own threads.
@@ -184,7 +182,8 @@ fn parse_cursor(raw: &str) -> Result<(Time, ConversationId)> {
 
 /// `GET /api/v1/threads/{thread}`
 pub async fn get(State(app): State<Arc<App>>, permission: Permission) -> Result<Json<Thread>> {
-    Thread::seen(&app, &permission).await.map(Json)
+    let base = app.config.base_url.clone();
+    app.db.read(move |read| Thread::seen(read, &permission, base.as_str())).await.map(Json)
 }
 
 /// What is to be changed. What is missing stays.
@@ -212,8 +211,12 @@ pub async fn change(
     if changes.name.is_none() && changes.metadata.is_none() && changes.muted.is_none() {
         return Err(Error::invalid("", "Say what is to be changed: name, metadata or muted."));
     }
-    let changed = app.db.write(move |tx| permission.change(tx, &changes)).await?;
-    Thread::seen(&app, &changed).await.map(Json)
+    let base = app.config.base_url.clone();
+    let change = move |tx: &mut Tx<'_>| {
+        let changed = permission.change(tx, &changes)?;
+        Thread::seen(tx, &changed, base.as_str())
+    };
+    app.db.write(change).await.map(Json)
 }
 
 /// `DELETE /api/v1/threads/{thread}`: for whoever began it, and then for everyone.
@@ -248,16 +251,20 @@ pub async fn add(
     State(app): State<Arc<App>>,
     ClientAddr(from): ClientAddr,
     permission: Permission,
-    Input(more): Input<More>,
-) -> Result<Json<Thread>> {
+    Post(once, more): Post<More>,
+) -> Result<Response> {
     app.limits.say(from, permission.participant().id())?;
     let names = Names::parse(more.users.iter().map(String::as_str))?;
     let history = match more.history {
         Past::All => History::All,
         Past::FromNow => History::FromNow,
     };
-    let now = app.db.write(move |tx| permission.add(tx, &names, history)).await?;
-    Thread::seen(&app, &now).await.map(Json)
+    let base = app.config.base_url.clone();
+    let add = move |tx: &mut Tx<'_>| {
+        let now = permission.add(tx, &names, history)?;
+        answer(StatusCode::OK, &Thread::seen(tx, &now, base.as_str())?)
+    };
+    once.answer(&app, add).await
 }
 
 /// `DELETE /api/v1/threads/{thread}/users/{id}`: takes somebody out; `me` leaves.

@@ -191,6 +191,7 @@ pub async fn error_page(
         Error::NotFound => "Nothing here",
         Error::Unauthenticated => "Log in first",
         Error::Forbidden(_) => "Not yours to do",
+        Error::KeyReused => "That did not work",
         Error::Invalid(_)
         | Error::Conflict(_)
         | Error::Malformed(_)

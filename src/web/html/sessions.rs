@@ -106,7 +106,11 @@ pub async fn come_in(
     if viewer.account.is_some() {
         return Ok(Redirect::to(&next).into_response());
     }
-    let welcome = async { session::welcome(&app, from, Name::parse(&form.name)?).await };
+    let welcome = async {
+        let name = Name::parse(&form.name)?;
+        app.limits.guest(from.0)?;
+        app.db.write(move |tx| session::welcome(tx, &name)).await
+    };
     match welcome.await {
         Ok((_, token)) => Ok(([set_cookie(&app.config, Some(&token))], Redirect::to(&next)).into_response()),
         Err(error) if is_note(&error) => {

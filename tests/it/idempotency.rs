@@ -1,0 +1,141 @@
+//! What is sent more than once is done once.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::common::{Answer, Guest, Room, Talks, World, text, until};
+
+/// Sends JSON with a key.
+async fn sends(who: &Guest, key: &str, path: &str, body: &Value) -> Answer {
+    who.hears(who.asks(Method::POST, path).header("idempotency-key", key).json(body)).await
+}
+
+fn is_replayed(answer: &Answer) -> bool {
+    match answer.header("idempotency-replayed") {
+        "true" => true,
+        "" => false,
+        other => panic!("{other}"),
+    }
+}
+
+/// A program of Nell's.
+async fn program(world: &World) -> Guest {
+    let [nell, _ify] = world.members(["nell", "ify"]).await;
+    let made = nell.posts("/settings/tokens", &[("name", "Script"), ("read", "on"), ("write", "on")]).await;
+    world.program(&made.is(200).page().value("secret"))
+}
+
+on_both! {
+    async fn the_second_time_gets_the_bytes_of_the_first(world: World) {
+        let program = program(&world).await;
+        let begin = json!({ "users": ["ify"], "name": "Cake day" });
+        let first = sends(&program, "k1", "/api/v1/threads", &begin).await.is(201);
+        assert!(!is_replayed(&first));
+        world.pass(Duration::from_secs(60));
+        let again = sends(&program, "k1", "/api/v1/threads", &begin).await.is(201);
+        assert!(is_replayed(&again));
+        assert_eq!((&again.bytes, again.header("location")), (&first.bytes, first.header("location")));
+        let path = format!("/api/v1/threads/{}", text(&first.json()["id"]));
+        // Also after what was made has changed.
+        program.calls(Method::PATCH, &path, &json!({ "name": "Pie day" })).await.is(200);
+        assert_eq!(sends(&program, "k1", "/api/v1/threads", &begin).await.is(201).bytes, first.bytes);
+        assert_eq!(world.counts("SELECT COUNT(*) FROM conversations").await, 1);
+
+        // Another body, another address or another method is another request.
+        for (path, body) in [
+            ("/api/v1/threads".to_owned(), json!({ "users": ["ify"] })),
+            (format!("{path}/messages"), json!({ "body": "Hello" })),
+        ] {
+            let refused = sends(&program, "k1", &path, &body).await.is(422);
+            assert!(refused.problem().contains("Something else was asked for with that idempotency key."));
+            assert!(text(&refused.json()["type"]).ends_with("#key-reused"));
+        }
+        // What was refused can be tried again, and others have keys of their own.
+        sends(&program, "k2", &format!("{path}/messages"), &json!({ "body": "" })).await.is(422);
+        sends(&program, "k2", &format!("{path}/messages"), &json!({ "body": "Hello" })).await.is(201);
+        let teo = world.guest("Teo").await;
+        assert!(!is_replayed(&sends(&teo, "k1", "/api/v1/rooms", &json!({ "name": "Café" })).await.is(201)));
+        for key in ["", &"k".repeat(256), "ä"] {
+            sends(&program, key, "/api/v1/threads", &begin).await.is(422).problem();
+        }
+    }
+
+    async fn a_hundred_at_once_make_one_message(world: World) {
+        let program = program(&world).await;
+        let thread = program.calls(Method::POST, "/api/v1/threads", &json!({ "users": ["ify"] })).await.is(201).json();
+        let path = format!("/api/v1/threads/{}/messages", text(&thread["id"]));
+        let body = json!({ "body": "Once" });
+        let answers = join_all((0..100).map(|_| sends(&program, "k1", &path, &body))).await;
+        let first = answers.iter().filter(|answer| answer.status == 201 && !is_replayed(answer));
+        assert_eq!(first.count(), 1);
+        for answer in &answers {
+            match answer.status {
+                201 => assert_eq!(answer.bytes, answers.iter().find(|one| one.status == 201).expect("one").bytes),
+                429 => assert!(!answer.header("retry-after").is_empty(), "nobody says a hundred things at once"),
+                other => panic!("{other}: {answer:?}"),
+            }
+        }
+        assert_eq!(world.counts("SELECT COUNT(*) FROM messages").await, 1);
+    }
+
+    async fn every_post_may_have_a_key(world: World) {
+        let program = program(&world).await;
+        let room = sends(&program, "room", "/api/v1/rooms", &json!({ "name": "Repair café" })).await.is(201).json();
+        let api = format!("/api/v1/rooms/{}", text(&room["key"]));
+        let said = sends(&program, "say", &format!("{api}/messages"), &json!({ "body": "Hello" })).await.is(201).json();
+        assert_eq!(said["seq"], 1);
+        let status = sends(&program, "peep", "/api/v1/statuses", &json!({ "status": "Hello" })).await.is(200).json();
+        let like = format!("/api/v1/statuses/{}/favourite", text(&status["id"]));
+        for (key, path, body) in [
+            ("say", format!("{api}/messages"), json!({ "body": "Hello" })),
+            ("like", like.clone(), json!({})),
+            ("like", like, json!({})),
+            ("peep", "/api/v1/statuses".into(), json!({ "status": "Hello" })),
+            ("link", format!("{api}/link"), json!({})),
+            ("link", format!("{api}/link"), json!({})),
+            ("seek", "/api/v1/matches".into(), json!({ "adult": true })),
+            ("seek", "/api/v1/matches".into(), json!({ "adult": true })),
+            ("next", "/api/v1/matches/current/next".into(), json!({})),
+            ("next", "/api/v1/matches/current/next".into(), json!({})),
+        ] {
+            let answer = sends(&program, key, &path, &body).await;
+            assert!(matches!(answer.status, 200 | 201), "{path}: {answer:?}");
+        }
+        assert_eq!(world.counts("SELECT COUNT(*) FROM messages").await, 1);
+        assert_eq!(world.counts("SELECT COUNT(*) FROM peeps").await, 1);
+        assert_eq!(world.counts("SELECT COUNT(*) FROM links").await, 2, "the room's first, and one new");
+        let room = Room::of(&room);
+        let file = || program.upload(&room, "file", "rota.txt", b"nine, ten").header("idempotency-key", "file");
+        let first = program.hears(file()).await.is(201);
+        let again = program.hears(file()).await.is(201);
+        assert!(is_replayed(&again) && again.bytes == first.bytes);
+    }
+
+    async fn a_secret_is_told_once_and_kept_nowhere(world: World) {
+        let come = || {
+            let request = world.stranger().request(Method::POST, "/api/v1/sessions");
+            request.header("idempotency-key", "k1").json(&json!({ "name": "Teo" }))
+        };
+        world.stranger().sends(come()).await.is(201);
+        world.stranger().sends(come()).await.is(409).problem();
+        assert_eq!(world.counts("SELECT COUNT(*) FROM accounts").await, 1);
+        assert_eq!(world.counts("SELECT COUNT(*) FROM idempotency WHERE body <> ''").await, 0);
+    }
+
+    async fn after_a_day_a_key_is_free_again(world: World) {
+        let program = program(&world).await;
+        let begin = json!({ "users": ["ify"] });
+        let first = sends(&program, "k1", "/api/v1/threads", &begin).await.is(201);
+        world.pass(Duration::from_secs(25 * 3600));
+        until("the sweep", async || {
+            (world.counts("SELECT COUNT(*) FROM idempotency").await == 0).then_some(())
+        })
+        .await;
+        let later = sends(&program, "k1", "/api/v1/threads", &begin).await.is(201);
+        assert!(!is_replayed(&later));
+        assert_ne!(later.json()["id"], first.json()["id"]);
+    }
+}
