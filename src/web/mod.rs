@@ -2,6 +2,7 @@
 
 pub mod api;
 pub mod assets;
+pub mod cors;
 pub mod drain;
 pub mod html;
 pub mod input;

@@ -17,7 +17,7 @@ use tower_http::{
     timeout::{RequestBodyDeadlineLayer, TimeoutLayer},
 };
 
-use super::{api, assets, html, respond, socket};
+use super::{api, assets, cors, html, respond, socket};
 use crate::{Error, app::App, domain, store};
 
 /// The largest body that is taken: a peep of 280 towering emoji, percent-encoded, with room to spare.
@@ -199,6 +199,7 @@ pub fn router(app: Arc<App>) -> Router {
         .layer(cross_site(&app))
         .layer(CatchPanicLayer::custom(respond::panicked))
         .layer(CompressionLayer::new())
+        .layer(middleware::from_fn(cors::open))
         .layer(middleware::from_fn_with_state(Arc::clone(&app), respond::edge))
         .with_state(app)
 }

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use reqwest::Method;
+use reqwest::{Method, RequestBuilder};
 
-use crate::common::{Answer, Person, World, head_of, raw};
+use crate::common::{Answer, Person, Talks, World, head_of, raw};
 
 on_both! {
     async fn an_address_that_is_none_has_two_faces(world: World) {
@@ -145,6 +145,37 @@ on_both! {
         for path in ["/", "/feed.atom", "/api/v1/timelines/public"] {
             send(&Method::GET, path, "origin", "https://evil.example").await.is(200);
         }
+    }
+
+    async fn pages_of_other_sites_may_call_the_api_with_a_token_and_never_with_a_cookie(world: World) {
+        let [nell] = world.members(["nell"]).await;
+        let made = nell.posts("/settings/tokens", &[("name", "App"), ("read", "on"), ("write", "on")]).await;
+        let token = made.is(200).page().value("secret");
+        let elsewhere = |request: RequestBuilder| {
+            request.header("origin", "https://elsewhere.example").header("sec-fetch-site", "cross-site")
+        };
+        let stranger = world.stranger();
+        let preflight = elsewhere(stranger.request(Method::OPTIONS, "/api/v1/rooms"))
+            .header("access-control-request-method", "POST")
+            .header("access-control-request-headers", "authorization,content-type,idempotency-key");
+        let allowed = stranger.sends(preflight).await.is(200);
+        assert_eq!(allowed.header("access-control-allow-origin"), "*");
+        assert!(allowed.whole_header("access-control-allow-headers").contains("idempotency-key"));
+        let post = |who: &Person| elsewhere(who.request(Method::POST, "/api/v1/rooms")).form(&[("name", "Café")]);
+        let made = stranger.sends(post(&stranger).bearer_auth(&token)).await.is(201);
+        assert_eq!(made.header("access-control-allow-origin"), "*");
+        assert_eq!(made.header("access-control-allow-credentials"), "");
+        let exposed = made.whole_header("access-control-expose-headers");
+        for name in ["link", "ratelimit", "ratelimit-policy", "idempotency-replayed", "x-request-id"] {
+            assert!(exposed.contains(name), "{name}: {exposed}");
+        }
+        let refused = stranger.sends(post(&stranger)).await.is(401);
+        assert_eq!(refused.header("access-control-allow-origin"), "*", "what is wrong can be read, too");
+        stranger.sends(elsewhere(stranger.request(Method::GET, "/api/v1/nowhere"))).await.is(404).problem();
+        // Her cookie, from another site's page: as before.
+        nell.sends(post(&nell)).await.is(403);
+        assert_eq!(nell.fetches("/api/v1/rooms").await.json().as_array().map(Vec::len), Some(1));
+        assert_eq!(nell.gets("/").await.header("access-control-allow-origin"), "", "pages are not open");
     }
 
     async fn every_answer_protects_whoever_reads_it(world: World) {
