@@ -63,7 +63,7 @@ pub enum Event {
     Closed,
     /// Who has the conversation open. Unnumbered: the next one tells it all again.
     Here(Arc<Told<Here>>),
-    /// Someone in a thread has read further. Unnumbered.
+    /// Something has reached someone in a thread, or was read. Unnumbered.
     Receipt(Arc<Told<Receipt>>),
     /// Someone is typing. Unnumbered.
     Typing(Arc<Told<Typing>>),
@@ -128,14 +128,16 @@ pub struct Somebody {
     pub guest: bool,
 }
 
-/// How far someone has read.
+/// How far someone in a thread has come.
 #[derive(Clone, Debug)]
 pub struct Receipt {
     /// Where.
     pub conversation: ConversationId,
     /// Who.
     pub who: Somebody,
-    /// Everything up to this message.
+    /// Everything up to this message has reached one of its devices.
+    pub delivered_seq: i64,
+    /// Everything up to this message has been read.
     pub read_seq: i64,
 }
 

@@ -12,7 +12,7 @@ use crate::{
     Error, Result,
     db::Read,
     events::{Event, Said, Tx},
-    ids::{AttachmentId, IdempotencyKey, MessageId},
+    ids::{AccountId, AttachmentId, IdempotencyKey, MessageId},
     store::{
         self,
         accounts::Account,
@@ -218,7 +218,7 @@ impl Participant {
         let files = store::attachments::delete_of(tx, id)?;
         forget_files(tx, files)?;
         store::messages::delete(tx, id, change)?;
-        store::idempotency::blank(tx, id.0)?;
+        store::idempotency::blank(tx, id.0, Some(self.conversation.id))?;
         self.tell(tx, id)
     }
 
@@ -328,7 +328,7 @@ impl Query {
     pub fn parse(raw: &str) -> Result<Self> {
         let folded = text::folded(raw.trim());
         if folded.chars().count() < 2 || folded.len() > 200 || folded.contains('\0') {
-            return Err(Error::invalid("q", "Look for two letters or more."));
+            return Err(Error::invalid_query("q", "Look for two letters or more."));
         }
         let mut patterns: [String; TERMS] = std::array::from_fn(|_| "%".to_owned());
         for (pattern, word) in patterns.iter_mut().zip(folded.split_whitespace()) {
@@ -336,6 +336,18 @@ impl Query {
             *pattern = format!("%{literal}%");
         }
         Ok(Query(patterns))
+    }
+
+    /// What matches in all rooms and threads that the account is in, newest first; before this message.
+    pub fn run_everywhere(
+        &self,
+        read: &Read<'_>,
+        account: AccountId,
+        before: Option<MessageId>,
+        limit: i64,
+    ) -> Result<Vec<Message>> {
+        let before = before.unwrap_or(MessageId(i64::MAX));
+        store::messages::search_all(read, account, &self.0, before, limit)
     }
 
     /// What matches, newest first, of what was said before number `before`.

@@ -151,7 +151,7 @@ impl Member {
         }
         let seq = store::peeps::next_seq(tx)?;
         store::peeps::delete(tx, id, seq)?;
-        store::idempotency::blank(tx, id.0)?;
+        store::idempotency::blank(tx, id.0, None)?;
         self.tell(tx, id)?;
         Ok(peep)
     }

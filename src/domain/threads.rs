@@ -382,12 +382,31 @@ impl Participant {
         Ok(())
     }
 
+    /// Everything up to this message has reached one of its devices: the others of a thread are told.
+    pub fn receive(&self, tx: &mut Tx<'_>, seq: i64) -> Result<()> {
+        let id = self.conversation.id;
+        if self.has_receipts() && store::conversations::set_delivered(tx, id, self.id(), seq)? {
+            self.tell_receipt(tx, seq, self.seat.read_seq);
+        }
+        Ok(())
+    }
+
+    /// Whether others are told how far it has come.
+    pub fn has_receipts(&self) -> bool {
+        self.conversation.kind == store::conversations::Kind::Thread && !self.seat.hidden
+    }
+
     /// Tells the others of a thread how far it has read.
     pub(super) fn tell_read(&self, tx: &mut Tx<'_>, seq: i64) {
-        if self.conversation.kind == store::conversations::Kind::Thread {
-            let receipt = Receipt { conversation: self.conversation.id, who: self.somebody(), read_seq: seq };
-            tell(tx, self.conversation.id, receipt, Event::Receipt);
+        if self.has_receipts() {
+            self.tell_receipt(tx, seq.max(self.seat.delivered_seq), seq);
         }
+    }
+
+    fn tell_receipt(&self, tx: &mut Tx<'_>, delivered_seq: i64, read_seq: i64) {
+        let conversation = self.conversation.id;
+        let receipt = Receipt { conversation, who: self.somebody(), delivered_seq, read_seq };
+        tell(tx, conversation, receipt, Event::Receipt);
     }
 }
 

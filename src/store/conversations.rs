@@ -439,6 +439,19 @@ pub fn set_read(tx: &mut Tx<'_>, id: ConversationId, account: AccountId, seq: i6
     Ok(set == 1)
 }
 
+/// Everything up to this message has reached one of its devices. Never goes back. False where it was so
+/// already, or the account is not in the conversation any more.
+pub fn set_delivered(tx: &mut Tx<'_>, id: ConversationId, account: AccountId, seq: i64) -> Result<bool> {
+    let set = tx.execute(
+        sql!(
+            "UPDATE participants SET delivered_seq = $1
+             WHERE conversation_id = $2 AND account_id = $3 AND delivered_seq < $1 AND left_at IS NULL"
+        ),
+        params![seq, id, account],
+    )?;
+    Ok(set == 1)
+}
+
 /// Whether someone else who is or was in the conversation is called so, to the eye.
 pub fn is_called(read: &Read<'_>, id: ConversationId, skeleton: &str, except: AccountId) -> Result<bool> {
     read.one(

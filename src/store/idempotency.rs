@@ -11,7 +11,7 @@ pub struct Answer {
     pub location: Option<String>,
     /// JSON, or nothing.
     pub body: String,
-    /// What was said, where that is in it, by its id; and in which conversation.
+    /// What was said, where that is in it, by its id, or 0 where it is several; and in which conversation.
     pub said: Option<(i64, Option<ConversationId>)>,
 }
 
@@ -60,12 +60,22 @@ pub fn answer(read: &Read<'_>, owner: &str, key: &str) -> Result<Option<(String,
     )
 }
 
-/// Something that was said is gone: so are the answers that hold it. Their keys stay taken.
-pub fn blank(tx: &mut Tx<'_>, said: i64) -> Result<()> {
+/// Something that was said is gone: so are the answers that hold it, and those that hold several things said
+/// in its conversation. Their keys stay taken.
+pub fn blank(tx: &mut Tx<'_>, said: i64, conversation: Option<ConversationId>) -> Result<()> {
     tx.execute(
         sql!("UPDATE idempotency SET status = 0, location = NULL, body = '' WHERE said_id = $1"),
         params![said],
     )?;
+    if let Some(conversation) = conversation {
+        tx.execute(
+            sql!(
+                "UPDATE idempotency SET status = 0, location = NULL, body = ''
+                 WHERE conversation_id = $1 AND said_id = 0"
+            ),
+            params![conversation],
+        )?;
+    }
     Ok(())
 }
 

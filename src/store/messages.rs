@@ -232,6 +232,30 @@ pub fn search(
     )
 }
 
+/// The same in all rooms and threads that the account is in, of messages with ids before this one.
+pub fn search_all(
+    read: &Read<'_>,
+    account: AccountId,
+    patterns: &[String; 4],
+    before: MessageId,
+    limit: i64,
+) -> Result<Vec<Message>> {
+    let [first, second, third, fourth] = patterns;
+    read.all(
+        sql!(
+            MESSAGE,
+            r"JOIN participants me ON me.conversation_id = m.conversation_id AND me.left_at IS NULL
+              JOIN conversations c ON c.id = m.conversation_id AND c.deleted_at IS NULL
+              WHERE me.account_id = $1 AND m.seq > me.sees_after AND m.folded LIKE $2 ESCAPE '\'
+                AND m.folded LIKE $3 ESCAPE '\' AND m.folded LIKE $4 ESCAPE '\' AND m.folded LIKE $5 ESCAPE '\'
+                AND m.id < $6
+              ORDER BY m.id DESC LIMIT $7"
+        ),
+        params![account, first, second, third, fourth, before, limit],
+        from_row,
+    )
+}
+
 /// What a new message's row needs.
 #[derive(Debug)]
 pub struct NewMessage<'a> {

@@ -146,6 +146,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/api/v1/rooms/{key}/hooks", get(api::hooks::list).post(api::hooks::create))
         .route("/api/v1/rooms/{key}/hooks/{id}", delete(api::hooks::delete))
         .route("/hooks/{token}", post(api::hooks::call).layer(DefaultBodyLimit::max(MESSAGE)))
+        .route("/api/v1/search", get(api::messages::search_all))
         .route("/api/v1/accounts/search", get(api::accounts::search))
         .route("/api/v1/threads", get(api::threads::list).post(api::threads::create))
         .route(
@@ -223,6 +224,8 @@ fn messages(door: &str) -> Router<Arc<App>> {
             &at("/messages/{id}/reactions/{emoji}"),
             put(api::messages::react).delete(api::messages::unreact),
         )
+        .route(&at("/messages/batch"), post(api::messages::say_all).layer(DefaultBodyLimit::max(MESSAGE)))
+        .route(&at("/typing"), post(api::messages::type_on))
         .route(&at("/read"), put(api::messages::read))
         .route(&at("/search"), get(api::messages::search))
 }

@@ -210,6 +210,97 @@ on_both! {
         assert_eq!((of("nell"), of("ify")), ((json!(3), json!(3)), (json!(2), json!(2))));
     }
 
+    async fn what_reaches_a_device_is_delivered_before_it_is_read(world: World) {
+        let [nell, ify] = world.members(["nell", "ify"]).await;
+        let thread = begins(&nell, &["ify"]).await.is(201).json();
+        for words in ["one", "two"] {
+            says(&nell, &thread, words).await.is(201);
+        }
+        let ifys = async || {
+            let all = nell.fetches(&format!("{}/receipts", at(&thread))).await.is(200).json();
+            (all["data"][1]["delivered_seq"].clone(), all["data"][1]["read_seq"].clone())
+        };
+        assert_eq!(ifys().await, (json!(0), json!(0)));
+        assert_eq!(sees(&ify, &thread).await, ["one", "two"]);
+        assert_eq!(ifys().await, (json!(2), json!(0)), "fetched, and not read");
+        says(&nell, &thread, "three").await.is(201);
+        let mut listener = Listener::with_cookie(&world.url(), "", &ify.cookies()).await;
+        listener
+            .says(&json!({
+                "type": "subscribe", "stream": "conversation", "conversation": thread["id"], "since": 2,
+            }))
+            .await;
+        crate::common::until("it to be delivered", async || {
+            (ifys().await == (json!(3), json!(0))).then_some(())
+        })
+        .await;
+    }
+
+    async fn many_are_said_at_once_or_none(world: World) {
+        let [nell, ify] = world.members(["nell", "ify"]).await;
+        let thread = begins(&nell, &["ify"]).await.is(201).json();
+        let batch = format!("{}/messages/batch", at(&thread));
+        let all = |words: &[&str]| {
+            let messages: Vec<_> = words.iter().map(|words| json!({ "body": words })).collect();
+            json!({ "messages": messages })
+        };
+        let said = nell.calls(Method::POST, &batch, &all(&["one", "two", "three"])).await.is(201).json();
+        assert_eq!(each(&said["data"], "body"), ["one", "two", "three"]);
+        assert_eq!(said["data"][2]["seq"], 3);
+        let refused = nell.calls(Method::POST, &batch, &all(&["four", " ", "six"])).await.is(422);
+        assert_eq!(wrong(&refused), [("#/messages/1/body".into(), "Write something first.".into())]);
+        let long = "x".repeat(281);
+        let refused = nell.calls(Method::POST, &batch, &all(&["four", &long])).await.is(422);
+        assert_eq!(wrong(&refused)[0].0, "#/messages/1/body");
+        assert_eq!(sees(&ify, &thread).await.len(), 3, "none of them");
+        for none in [json!({ "messages": [] }), all(&["x"; 101]), json!({ "messages": [{ "words": "x" }] })] {
+            nell.calls(Method::POST, &batch, &none).await.is(422).problem();
+        }
+    }
+
+    async fn a_program_says_that_somebody_types(world: World) {
+        let [nell, ify, mallory] = world.members(["nell", "ify", "mallory"]).await;
+        let thread = begins(&nell, &["ify"]).await.is(201).json();
+        let mut listener = Listener::with_cookie(&world.url(), "", &nell.cookies()).await;
+        listener
+            .says(&json!({ "type": "subscribe", "stream": "conversation", "conversation": thread["id"] }))
+            .await;
+        assert_eq!(listener.hears().await["event"], "subscribed");
+        let typing = format!("{}/typing", at(&thread));
+        mallory.does(Method::POST, &typing).await.is(404);
+        ify.does(Method::POST, &typing).await.is(204);
+        let heard = loop {
+            let frame = listener.hears().await;
+            if frame["event"] == "typing" {
+                break frame;
+            }
+        };
+        assert_eq!(heard["account"]["name"], "Ifeoma Okafor");
+    }
+
+    async fn what_was_said_is_found_wherever_one_is(world: World) {
+        let [nell, ify, mallory] = world.members(["nell", "ify", "mallory"]).await;
+        let thread = begins(&nell, &["ify"]).await.is(201).json();
+        let room = nell.makes_room("Repair café").await;
+        says(&nell, &thread, "The cake is in the oven").await.is(201);
+        nell.says(&room, "Cake at nine").await;
+        says(&ify, &thread, "Which cake?").await.is(201);
+        let find = async |who: &Person, query: &str| who.fetches(&format!("/api/v1/search?{query}")).await.is(200).json();
+        let first = find(&nell, "q=cake&limit=2").await;
+        assert_eq!(each(&first["data"], "body"), ["Which cake?", "Cake at nine"]);
+        let next = text(&first["next"]);
+        let second = nell.fetches(next.trim_start_matches(&world.url())).await.is(200).json();
+        assert_eq!((each(&second["data"], "body"), &second["next"]), (vec!["The cake is in the oven".into()], &json!(null)));
+        assert_eq!(find(&ify, "q=cake").await["data"].as_array().map(Vec::len), Some(2), "not the room");
+        assert_eq!(find(&mallory, "q=cake").await["data"], json!([]));
+        let refused = nell.fetches("/api/v1/search?q=a").await.is(422);
+        assert_eq!(refused.json()["errors"][0]["parameter"], "q");
+        world.stranger().gets("/api/v1/search?q=cake").await.is(401);
+        // What was said before one was added is not found either.
+        nell.calls(Method::POST, &format!("{}/users", at(&thread)), &json!({ "users": ["mallory"] })).await.is(200);
+        assert_eq!(find(&mallory, "q=cake").await["data"], json!([]));
+    }
+
     async fn whoever_blocked_the_other_is_not_called_into_a_thread(world: World) {
         let [nell, mallory, _ify] = world.members(["nell", "mallory", "ify"]).await;
         let before = begins(&mallory, &["nell"]).await.is(201).json();

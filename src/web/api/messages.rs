@@ -12,16 +12,16 @@ use axum::{
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::attachments::File;
+use super::{attachments::File, list::List};
 use crate::{
-    Result,
+    Error, Result,
     app::App,
     clock::Time,
     domain::{
         conversations::{Door, Participant},
         messages::{Body, Draft, Emoji, Query as Words},
     },
-    events::{Said, Tx},
+    events::{Event, Said, Told, Topic, Tx, Typing},
     ids::{AccountId, AttachmentId, ConversationId, IdempotencyKey, MessageId},
     store::{
         self,
@@ -42,6 +42,9 @@ const PAGE: i64 = 50;
 
 /// The most that can be asked for.
 const MOST: i64 = 200;
+
+/// Messages that are said at once.
+const BATCH: usize = 100;
 
 /// A message as programs see it.
 #[derive(Serialize)]
@@ -183,6 +186,12 @@ pub async fn list(
             None => store::messages::before(read, sight, before, limit),
         })
         .await?;
+    if let Some(last) = found.last().map(|last| last.seq)
+        && participant.has_receipts()
+        && last > participant.seat.delivered_seq
+    {
+        app.db.write(move |tx| participant.receive(tx, last)).await?;
+    }
     let base = app.config.base_url.as_str();
     let list = format!("{base}{}?limit={limit}", uri.path());
     let older = found.first().filter(|first| first.seq > sight.after + 1);
@@ -214,6 +223,37 @@ pub struct Posted {
     r#as: Option<String>,
 }
 
+impl Posted {
+    /// What is to be said, and the door of whoever says it.
+    async fn draft(self, app: &App, door: &Door, viewer: &Viewer) -> Result<(Door, Draft)> {
+        let door = match self.r#as {
+            Some(name) => door.clone().of(viewer.speak_for(app, name).await.map_err(in_body)?),
+            None => door.clone(),
+        };
+        app.config.refused_words.check(&self.body)?;
+        let key = self.idempotency_key.map(|key| IdempotencyKey::parse(&key)).transpose()?;
+        let only_files = self.body.trim().is_empty() && !self.attachments.is_empty();
+        let draft = Draft {
+            body: if only_files { Body::empty() } else { Body::parse(&self.body)? },
+            reply_to: self.reply_to,
+            attachments: self.attachments,
+            idempotency_key: key,
+        };
+        Ok((door, draft))
+    }
+}
+
+/// Whoever speaks was named in the body, and not in the query.
+fn in_body(error: Error) -> Error {
+    match error {
+        Error::Invalid(mut faults) => {
+            faults.iter_mut().for_each(|fault| fault.in_query = false);
+            Error::Invalid(faults)
+        }
+        other => other,
+    }
+}
+
 /// `POST …/messages`
 pub async fn say(
     State(app): State<Arc<App>>,
@@ -222,20 +262,8 @@ pub async fn say(
     viewer: Viewer,
     Post(once, posted): Post<Posted>,
 ) -> Result<Response> {
-    let door = match posted.r#as {
-        Some(name) => door.of(viewer.speak_for(&app, name).await?),
-        None => door,
-    };
     let allowance = app.limits.say(from, door.account().id)?;
-    app.config.refused_words.check(&posted.body)?;
-    let key = posted.idempotency_key.map(|key| IdempotencyKey::parse(&key)).transpose()?;
-    let only_files = posted.body.trim().is_empty() && !posted.attachments.is_empty();
-    let draft = Draft {
-        body: if only_files { Body::empty() } else { Body::parse(&posted.body)? },
-        reply_to: posted.reply_to,
-        attachments: posted.attachments,
-        idempotency_key: key,
-    };
+    let (door, draft) = posted.draft(&app, &door, &viewer).await?;
     let (thread_limit, base) = (app.config.thread_limit, app.config.base_url.clone());
     let say = move |tx: &mut Tx<'_>| {
         let said = door.say(tx, &draft, thread_limit)?;
@@ -243,6 +271,73 @@ pub async fn say(
         Ok(Answer { said: Some((said.id.0, Some(said.conversation))), ..told })
     };
     once.telling(allowance).answer(&app, say).await
+}
+
+/// Messages to be said at once, each as it would be said alone.
+#[derive(Deserialize, Default)]
+#[serde(default, deny_unknown_fields)]
+pub struct Batch {
+    messages: Vec<Posted>,
+}
+
+/// `POST …/messages/batch`: up to a hundred, all of them or none.
+pub async fn say_all(
+    State(app): State<Arc<App>>,
+    ClientAddr(from): ClientAddr,
+    door: Door,
+    viewer: Viewer,
+    Post(once, batch): Post<Batch>,
+) -> Result<Response> {
+    if !(1..=BATCH).contains(&batch.messages.len()) {
+        return Err(Error::invalid("messages", "Send between 1 and 100 messages at once."));
+    }
+    let mut all = Vec::new();
+    for (at, posted) in batch.messages.into_iter().enumerate() {
+        app.limits.say(from, door.account().id)?;
+        let (door, draft) = posted.draft(&app, &door, &viewer).await.map_err(|error| within(at, error))?;
+        all.push((door, draft));
+    }
+    let (thread_limit, base) = (app.config.thread_limit, app.config.base_url.clone());
+    let say = move |tx: &mut Tx<'_>| {
+        let mut told = Vec::new();
+        for (at, (door, draft)) in all.iter().enumerate() {
+            let said = door.say(tx, draft, thread_limit).map_err(|error| within(at, error))?;
+            told.push(Message::new(&said, base.as_str()));
+        }
+        let conversation = told.first().map(|first| first.conversation_id);
+        let answer = answer(StatusCode::CREATED, &List::whole(told))?;
+        Ok(Answer { said: Some((0, conversation)), ..answer })
+    };
+    once.answer(&app, say).await
+}
+
+/// What is wrong with one of several messages.
+fn within(at: usize, error: Error) -> Error {
+    match error {
+        Error::Invalid(mut faults) => {
+            for fault in faults.iter_mut().filter(|fault| !fault.in_query) {
+                fault.field = format!("messages/{at}/{}", fault.field).into();
+            }
+            Error::Invalid(faults)
+        }
+        other => other,
+    }
+}
+
+/// `POST …/typing`: tells the others that one types; it is believed for a few seconds.
+pub async fn type_on(
+    State(app): State<Arc<App>>,
+    ClientAddr(from): ClientAddr,
+    participant: Participant,
+) -> Result<StatusCode> {
+    app.limits.write(from)?;
+    if !participant.may_write() || participant.seat.hidden {
+        return Err(Error::Forbidden("You can only read here."));
+    }
+    let conversation = participant.conversation.id;
+    let typing = Typing { conversation, who: participant.somebody() };
+    app.hub.publish(&Topic::Conversation(conversation), &Event::Typing(Arc::new(Told::new(typing))));
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// `GET …/messages/{id}`
@@ -370,4 +465,31 @@ pub async fn search(
     let limit = limit.unwrap_or(PAGE).clamp(1, MOST);
     let found = app.db.read_long(move |read| words.run(read, &participant, before, limit)).await?;
     Ok(Json(all(&found, app.config.base_url.as_str())))
+}
+
+/// What is looked for everywhere, and behind which message one goes on.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub struct SearchAll {
+    q: String,
+    cursor: Option<MessageId>,
+    limit: Option<i64>,
+}
+
+/// `GET /api/v1/search`: in all rooms and threads that one is in, newest first.
+pub async fn search_all(
+    State(app): State<Arc<App>>,
+    ClientAddr(from): ClientAddr,
+    account: accounts::Account,
+    Query(SearchAll { q, cursor, limit }): Query<SearchAll>,
+) -> Result<List<Message>> {
+    app.limits.write(from)?;
+    let words = Words::parse(&q)?;
+    let limit = limit.unwrap_or(PAGE).clamp(1, MOST);
+    let found = app.db.read_long(move |read| words.run_everywhere(read, account.id, cursor, limit)).await?;
+    let base = app.config.base_url.as_str();
+    let q = percent_encoding::utf8_percent_encode(&q, percent_encoding::NON_ALPHANUMERIC);
+    let next = found.last().filter(|_| found.len() as i64 == limit);
+    let next = next.map(|last| format!("q={q}&cursor={}&limit={limit}", last.id));
+    Ok(List::new(all(&found, base), next, &format!("{base}/api/v1/search")))
 }

@@ -94,7 +94,7 @@ pub fn receipt_frame(receipt: &Receipt) -> Bytes {
     let who = json!({ "id": receipt.who.id, "name": receipt.who.name });
     json!({
         "event": "receipt", "conversation_id": receipt.conversation, "account": who,
-        "read_seq": receipt.read_seq,
+        "delivered_seq": receipt.delivered_seq, "read_seq": receipt.read_seq,
     })
     .to_string()
     .into()

@@ -70,6 +70,8 @@ pub(super) struct ConversationStream {
     cursor: Cursor,
     shortcut: Arc<Shortcut<Telling>>,
     typed: Option<Instant>,
+    /// Up to where it was noted that everything has come to its listener.
+    delivered: i64,
     _window: Window,
 }
 
@@ -209,7 +211,16 @@ impl ConversationStream {
         outlet.feed(here_frame(outlet.format, &here)).await?;
         let key = wanted.room.clone();
         let cursor = Cursor { seq, change };
-        Ok(Ok(ConversationStream { participant, link, key, cursor, shortcut, typed: None, _window: window }))
+        Ok(Ok(ConversationStream {
+            participant,
+            link,
+            key,
+            cursor,
+            shortcut,
+            typed: None,
+            delivered: 0,
+            _window: window,
+        }))
     }
 
     pub(super) fn lend(&self) {
@@ -218,6 +229,18 @@ impl ConversationStream {
 
     pub(super) fn take_back(&mut self) {
         self.cursor = self.shortcut.take_back().unwrap_or(self.cursor);
+    }
+
+    /// Notes how far it has come to its listener, where others are told of that.
+    pub(super) async fn note_delivered(&mut self, app: &App) {
+        let (participant, seq) = (self.participant.clone(), self.cursor.seq);
+        if !participant.has_receipts() || seq <= self.delivered.max(participant.seat.delivered_seq) {
+            return;
+        }
+        self.delivered = seq;
+        if let Err(error) = app.db.write(move |tx| participant.receive(tx, seq)).await {
+            tracing::warn!(%error, "Can't note what was delivered");
+        }
     }
 
     pub(super) fn id(&self) -> ConversationId {
@@ -344,6 +367,7 @@ impl ConversationStream {
             self.send(outlet, missed, true, last_change).await?;
             self.cursor.seq = latest;
         }
+        self.note_delivered(&Arc::clone(&outlet.app)).await;
         Ok(Flow::GoesOn)
     }
 

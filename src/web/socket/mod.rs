@@ -292,9 +292,11 @@ impl Connection {
                 Woken::Message(Some(Err(_)) | None) => return Err(Gone),
                 Woken::Ping if heard.elapsed() > SILENCE => return Err(Gone),
                 Woken::Ping => {
-                    for stream in &self.streams {
-                        if let Stream::Match(one) = stream {
-                            one.is_here().await;
+                    for stream in &mut self.streams {
+                        match stream {
+                            Stream::Match(one) => one.is_here().await,
+                            Stream::Conversation(one) => one.note_delivered(&self.outlet.app).await,
+                            Stream::Public(_) => {}
                         }
                     }
                     self.outlet.socket.send(Message::Ping(Bytes::new())).await?;
