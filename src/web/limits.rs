@@ -34,7 +34,8 @@ pub struct Limits {
     log_in_as: Limit<String>,
     post_as: Limit<AccountId>,
     post_from: Limit<IpAddr>,
-    post_with: Limit<TokenId>,
+    request_from: Limit<IpAddr>,
+    request_with: Limit<TokenId>,
     mail_to: Limit<AccountId>,
     guest: Limit<IpAddr>,
     guest_room: Limit<AccountId>,
@@ -96,8 +97,10 @@ impl Limits {
             post_as: Limit::new("post", 40, Duration::from_secs(5), clock),
             // Many accounts in one place, but not a farm of them.
             post_from: Limit::new("post", 600, Duration::from_millis(500), clock),
+            // A school whose pages are all open: each asks for little, and all of them at once.
+            request_from: Limit::new("request", 6000, Duration::from_millis(5), clock),
             // A product whose people are all here: a hundred a second, and a thousand at once.
-            post_with: Limit::new("token", 1000, Duration::from_millis(10), clock),
+            request_with: Limit::new("request", 1000, Duration::from_millis(10), clock),
             // A lively evening; beyond it the mails wait.
             mail_to: Limit::new("mail", 30, Duration::from_secs(120), clock),
             // Several classes open the link on the board in the same minute.
@@ -193,10 +196,18 @@ impl Limits {
         if self.on { self.uploads.hold(&[(account, UPLOADS_EACH)]).map(Some) } else { Ok(None) }
     }
 
-    /// Whoever writes, by its token, or else by its address.
+    /// A program asks the API for anything. Says how much is left.
+    pub fn request(&self, from: Origin) -> Result<Option<Allowance>> {
+        match from.token {
+            Some(token) => self.check(&self.request_with, &token),
+            None => self.check(&self.request_from, &place(from.ip)),
+        }
+    }
+
+    /// Whoever writes from an address; one with a token is counted by that, with each request.
     fn from(&self, from: Origin) -> Result<()> {
         match from.token {
-            Some(token) => self.check(&self.post_with, &token).map(drop),
+            Some(_) => Ok(()),
             None => self.check(&self.post_from, &place(from.ip)).map(drop),
         }
     }
@@ -322,7 +333,7 @@ pub struct Allowance {
 }
 
 impl Allowance {
-    /// Tells it in the IETF's `RateLimit` header fields (draft-ietf-httpapi-ratelimit-headers).
+    /// Tells it in the IETF's `RateLimit` header fields (draft-ietf-httpapi-ratelimit-headers), beside others.
     pub fn tell(&self, headers: &mut HeaderMap) {
         let window = (self.every * self.burst).as_secs();
         let used = self.every * (self.burst - self.remaining);
@@ -330,7 +341,7 @@ impl Allowance {
         let state = format!("\"{}\";r={};t={}", self.name, self.remaining, used.as_secs());
         for (name, value) in [("ratelimit-policy", policy), ("ratelimit", state)] {
             if let Ok(value) = HeaderValue::try_from(value) {
-                headers.insert(name, value);
+                headers.append(name, value);
             }
         }
     }

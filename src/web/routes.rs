@@ -17,7 +17,7 @@ use tower_http::{
     timeout::{RequestBodyDeadlineLayer, TimeoutLayer},
 };
 
-use super::{api, assets, cors, html, respond, socket};
+use super::{api, assets, cors, html, respond, session, socket};
 use crate::{Error, app::App, domain, store};
 
 /// The largest body that is taken: a peep of 280 towering emoji, percent-encoded, with room to spare.
@@ -145,7 +145,6 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/api/v1/rooms/{key}/participants/{id}", delete(api::rooms::remove))
         .route("/api/v1/rooms/{key}/hooks", get(api::hooks::list).post(api::hooks::create))
         .route("/api/v1/rooms/{key}/hooks/{id}", delete(api::hooks::delete))
-        .route("/hooks/{token}", post(api::hooks::call).layer(DefaultBodyLimit::max(MESSAGE)))
         .route("/api/v1/search", get(api::messages::search_all))
         .route("/api/v1/accounts/search", get(api::accounts::search))
         .route("/api/v1/threads", get(api::threads::list).post(api::threads::create))
@@ -185,18 +184,19 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/favicon.ico", get(assets::favicon))
         .route("/robots.txt", get(|| async { ROBOTS }))
         .route("/.well-known/change-password", get(|| async { Redirect::to("/settings") }))
+        .route("/hooks/{token}", post(api::hooks::call).layer(DefaultBodyLimit::max(MESSAGE)))
         .route("/livez", get(|| async { "alive\n" }))
         .route("/readyz", get(ready));
 
+    let counted = || middleware::from_fn_with_state(Arc::clone(&app), session::count);
     pages
-        .merge(programs)
-        .merge(rooms)
+        .merge(programs.merge(rooms).layer(counted()))
         .merge(machines)
         .fallback(|| async { Error::NotFound })
         .layer(DefaultBodyLimit::max(BODY))
         .layer(RequestBodyDeadlineLayer::new(SENDING))
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, ANSWERING))
-        .merge(uploads)
+        .merge(uploads.layer(counted()))
         .layer(cross_site(&app))
         .layer(CatchPanicLayer::custom(respond::panicked))
         .layer(CompressionLayer::new())

@@ -4,8 +4,10 @@
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use axum::{
-    extract::{FromRequestParts, RawPathParams},
+    extract::{FromRequestParts, RawPathParams, Request, State},
     http::{HeaderMap, HeaderValue, Method, Uri, header, request::Parts},
+    middleware::Next,
+    response::Response,
 };
 use cookie::{Cookie, SameSite};
 
@@ -74,6 +76,18 @@ fn client(peer: IpAddr, headers: &HeaderMap, config: &Config) -> IpAddr {
         }
     }
     client
+}
+
+/// Counts a request to the API, and tells with its answer how much is left.
+pub async fn count(State(app): State<Arc<App>>, request: Request, next: Next) -> Result<Response> {
+    let (mut parts, body) = request.into_parts();
+    let ClientAddr(from) = ClientAddr::from_request_parts(&mut parts, &app).await?;
+    let allowance = app.limits.request(from)?;
+    let mut response = next.run(Request::from_parts(parts, body)).await;
+    if let Some(allowance) = allowance {
+        allowance.tell(response.headers_mut());
+    }
+    Ok(response)
 }
 
 /// Whoever looks: an account, by its session, or a stranger.

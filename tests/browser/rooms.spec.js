@@ -150,6 +150,7 @@ test('who was offline or met a restart has missed nothing and says nothing twice
   await teos.context().setOffline(true);
   await say(nells, 'two');
   await say(nells, 'three');
+  await expectSaid(nells, ['one', 'two', 'three']);
   await say(teos, 'from the tunnel');
   await expect(saying(teos, 'from the tunnel')).toHaveClass(/failed/);
   await teos.context().setOffline(false);

@@ -20,6 +20,24 @@ async fn posts_from(person: &Person, address: &str, path: &str, form: &[(&str, &
 }
 
 on_both! {
+    async fn every_answer_of_the_api_tells_how_much_is_left(home: Home) {
+        let world = home.with_limits().open().await;
+        let [nell] = world.members(["nell"]).await;
+        let made = nell.posts("/settings/tokens", &[("name", "App"), ("read", "on")]).await;
+        let program = world.program(&made.is(200).page().value("secret"));
+        let answer = program.fetches("/api/v1/rooms").await.is(200);
+        assert_eq!(answer.header("ratelimit-policy"), "\"request\";q=1000;w=10");
+        assert_eq!(answer.header("ratelimit"), "\"request\";r=999;t=0");
+        let answer = nell.fetches("/api/v1/rooms").await.is(200);
+        assert_eq!(answer.header("ratelimit-policy"), "\"request\";q=6000;w=30");
+        while world.app().limits.request(Origin::at([127, 0, 0, 1])).is_ok() {}
+        let refused = nell.fetches("/api/v1/rooms").await.is(429);
+        assert!(refused.problem().contains("Try again in a second."));
+        assert_eq!(refused.header("retry-after"), "1");
+        program.fetches("/api/v1/rooms").await.is(200);
+        nell.opens("/rooms").await;
+    }
+
     async fn a_guesser_is_stopped_and_the_form_keeps_the_login(home: Home) {
         let world = home.with_limits().open().await;
         world.members(["nell", "ify"]).await;
