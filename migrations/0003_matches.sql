@@ -99,7 +99,7 @@ CREATE TABLE weekly (
 CREATE TABLE pairings (
     one_id          BIGINT NOT NULL REFERENCES accounts (id),
     other_id        BIGINT NOT NULL REFERENCES accounts (id), -- the higher of the two
-    conversation_id BIGINT NOT NULL REFERENCES conversations (id),
+    conversation_id BIGINT NOT NULL,                          -- it may be gone, and is remembered
     paired_at       BIGINT NOT NULL,                          -- the last time
     PRIMARY KEY (one_id, other_id)
 );

@@ -8,6 +8,7 @@ CREATE TABLE apps (
     created_at BIGINT NOT NULL,
     deleted_at BIGINT
 );
+CREATE INDEX apps_by_account ON apps (account_id);
 CREATE INDEX apps_by_owner ON apps (owner_id) WHERE deleted_at IS NULL;
 
 CREATE TABLE tokens (

@@ -59,8 +59,11 @@ impl Body {
         &self.0
     }
 
-    /// The members that it mentions outside of code.
-    fn mentions(&self, read: &Read<'_>) -> Result<Vec<Mention>> {
+    /// The members that it mentions outside of code; an app's people mean others by the same names.
+    fn mentions(&self, read: &Read<'_>, conversation: &Conversation) -> Result<Vec<Mention>> {
+        if conversation.app.is_some() {
+            return Ok(Vec::new());
+        }
         let plain = text::pieces(&self.0).into_iter().filter_map(|piece| match piece {
             Piece::Plain(plain) => Some(plain),
             Piece::Code(_) | Piece::Block(_) => None,
@@ -195,12 +198,13 @@ impl Participant {
         if message.body == body.0 {
             return Ok(message);
         }
+        self.may_write_to_the_other(tx)?;
         let change = self.next_writing(tx)?;
         existing(tx, self, id)?; // still, now that nobody else can delete it
         if body.0.is_empty() && message.attachments.is_empty() {
             return Err(Error::invalid("body", "Write something first."));
         }
-        let (folded, mentions) = (text::folded(&body.0), body.mentions(tx)?);
+        let (folded, mentions) = (text::folded(&body.0), body.mentions(tx, &self.conversation)?);
         let words = Words { body: &body.0, folded: &folded, mentions: &mentions };
         store::messages::edit(tx, id, words, change)?;
         self.tell(tx, id)
@@ -228,6 +232,10 @@ impl Participant {
         if store::messages::has_reacted(tx, id, self.id(), &emoji.0)? == on {
             return Ok(message);
         }
+        if self.seat.hidden {
+            return Err(Error::invalid_query("as", "Say who of the app’s people it is."));
+        }
+        self.may_write_to_the_other(tx)?;
         let change = self.next_writing(tx)?;
         let message = existing(tx, self, id)?; // as it is now that nobody else can change it
         let known = message.reactions.iter().any(|reaction| reaction.emoji == emoji.0);
@@ -279,7 +287,7 @@ pub(super) fn insert(
     even_if_locked: bool,
 ) -> Result<Message> {
     let id = conversation.id;
-    let (folded, mentions) = (text::folded(draft.body.as_str()), draft.body.mentions(tx)?);
+    let (folded, mentions) = (text::folded(draft.body.as_str()), draft.body.mentions(tx, conversation)?);
     let numbers = store::conversations::next_message(tx, id)?.ok_or(Error::NotFound)?;
     if numbers.locked && !even_if_locked {
         return Err(LOCKED);

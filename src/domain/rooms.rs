@@ -40,6 +40,10 @@ pub const SILENCE: Duration = Duration::from_secs(30 * 24 * 3600);
 /// What someone is told whose link lets nobody in any more.
 const RUN_OUT: Error = Error::Forbidden("This link has run out. Ask someone inside for a new one.");
 
+/// What an app's people are told: they are called as the app likes, also like somebody who lives here.
+pub(super) const NOT_FROM_HERE: Error =
+    Error::Forbidden("An app’s people talk in its threads, and not with the people of this place.");
+
 /// Guests, rooms or rows swept in one transaction, so that nobody waits for the broom.
 const BATCH: i64 = 200;
 
@@ -144,6 +148,9 @@ impl Visitor {
     }
 
     fn come_in(&self, tx: &mut Tx<'_>, room: ConversationId) -> Result<()> {
+        if self.account.kind == Kind::Managed {
+            return Err(NOT_FROM_HERE);
+        }
         let now = tx.now();
         // The room's row first: what is looked at after that is true until the commit.
         let size = store::conversations::resize(tx, room, 1)?;

@@ -79,10 +79,10 @@ impl Names {
     pub fn parse<'a>(raw: impl IntoIterator<Item = &'a str>) -> Result<Self> {
         let (mut names, mut seen, mut faults) = (Vec::new(), BTreeSet::new(), Vec::new());
         for (at, raw) in raw.into_iter().enumerate() {
-            let name = raw.trim().trim_start_matches('@').to_owned();
+            let name = raw.trim().to_owned();
             let why = if name.is_empty() {
                 Some("Name somebody.".to_owned())
-            } else if !seen.insert(name.to_lowercase()) {
+            } else if !seen.insert(name.trim_start_matches('@').to_lowercase()) {
                 Some(format!("{name} is named twice."))
             } else {
                 None
@@ -139,12 +139,12 @@ impl Names {
         }
         let read: &Read<'_> = tx;
         let people = self.find(read)?;
+        let namers = in_its_name(read, namer)?;
         let mut faults = Vec::new();
-        for one in &people {
-            let called = |name: &String| one.username.as_deref() == Some(&*name.to_lowercase());
-            if let Some(at) = self.0.iter().position(called)
-                && are_apart(read, namer.id, one.id)?
-            {
+        for (at, one) in people.iter().enumerate() {
+            if people[..at].iter().any(|other| other.id == one.id) {
+                faults.push(fault(at, format!("{} is named twice.", self.0[at])));
+            } else if are_apart(read, &namers, one.id)? {
                 // Not which of the two it was that wants nothing to do with the other.
                 faults.push(fault(at, format!("You and {} can’t be in a thread of yours.", self.0[at])));
             }
@@ -157,10 +157,25 @@ fn fault(at: usize, message: String) -> Fault {
     Fault::of(format!("users/{at}"), message)
 }
 
-/// Whether one of the two has blocked the other.
-fn are_apart(read: &Read<'_>, one: AccountId, other: AccountId) -> Result<bool> {
+/// Whether one of these has blocked the other, or the other one of them.
+fn are_apart(read: &Read<'_>, ones: &[AccountId], other: AccountId) -> Result<bool> {
     let somebody = |account| blocks::Somebody::new(account, None);
-    blocks::stand_between(read, &somebody(one), &somebody(other))
+    for one in ones {
+        if blocks::stand_between(read, &somebody(*one), &somebody(other))? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// The account, and of an app's bot the member who registered it: whoever is blocked does not come back as
+/// a program.
+fn in_its_name(read: &Read<'_>, account: &Account) -> Result<Vec<AccountId>> {
+    let owner = match account.kind {
+        Kind::Bot => store::apps::owner_of_bot(read, account.id)?,
+        _ => None,
+    };
+    Ok([Some(account.id), owner].into_iter().flatten().collect())
 }
 
 /// Somebody who is in a thread. To have one is the permission to act in it.
@@ -284,7 +299,8 @@ impl Thread {
     pub fn change(&self, tx: &mut Tx<'_>, changes: &Changes) -> Result<Thread> {
         let id = self.id();
         if changes.name.is_some() || changes.metadata.is_some() {
-            let (change, _) = self.0.next_change(tx)?;
+            let (change, now) = self.0.next_change(tx)?;
+            now.may_write_to_the_other(tx)?;
             if let Some(name) = &changes.name {
                 store::conversations::rename(tx, id, &name.0)?;
             }
@@ -302,6 +318,7 @@ impl Thread {
     /// Adds people. Those see everything, or what is said from then on.
     pub fn add(&self, tx: &mut Tx<'_>, names: &Names, history: History) -> Result<Thread> {
         let (change, now) = self.0.next_change(tx)?;
+        now.may_write_to_the_other(tx)?;
         let (id, mut faults) = (self.id(), Vec::new());
         let people = names.find_for(tx, &self.0.account, now.conversation.app)?;
         if now.conversation.size as usize + people.len() > MOST {
@@ -317,7 +334,7 @@ impl Thread {
             }
             let last = now.conversation.last_seq;
             let (read_seq, sees_after) = match history {
-                History::All => (0, self.0.seat.sees_after),
+                History::All => (now.seat.sees_after, now.seat.sees_after),
                 History::FromNow => (last, last),
             };
             seat(tx, id, one, read_seq, sees_after)?;
@@ -332,6 +349,11 @@ impl Thread {
     /// Takes somebody out: its owner anyone, and everyone themselves.
     pub fn remove(&self, tx: &mut Tx<'_>, account: AccountId) -> Result<()> {
         let looks_after = self.0.is_owner() || self.0.seat.hidden;
+        let hidden =
+            store::conversations::seen_by(tx, self.id(), account)?.is_some_and(|(_, seat)| seat.hidden);
+        if hidden {
+            return Err(Error::Forbidden("The app looks after this thread. Delete the thread instead."));
+        }
         if account != self.0.id() && !looks_after {
             return Err(Error::Forbidden("Only whoever began the thread can take others out."));
         }
@@ -375,7 +397,9 @@ impl Participant {
             return Ok(());
         }
         for one in store::conversations::participants(read, self.conversation.id, 2)? {
-            if one.account.id != self.id() && are_apart(read, self.id(), one.account.id)? {
+            if one.account.id != self.id()
+                && are_apart(read, &in_its_name(read, &self.account)?, one.account.id)?
+            {
                 return Err(Error::Forbidden("You two can’t write to each other any more."));
             }
         }
@@ -394,6 +418,14 @@ impl Participant {
     /// Whether others are told how far it has come.
     pub fn has_receipts(&self) -> bool {
         self.conversation.kind == store::conversations::Kind::Thread && !self.seat.hidden
+    }
+
+    /// Refuses whoever can't say anything here to say that it types.
+    pub fn may_type(&self, read: &Read<'_>) -> Result<()> {
+        if !self.may_write() || self.seat.hidden {
+            return Err(Error::Forbidden("You can only read here."));
+        }
+        self.may_write_to_the_other(read)
     }
 
     /// Tells the others of a thread how far it has read.
@@ -469,8 +501,8 @@ mod tests {
 
     #[test]
     fn whoever_is_named_twice_is_refused_by_name() {
-        assert_eq!(said(&["Alma", "@bob"]), ["Alma", "bob"]);
-        assert_eq!(said(&["alma", "bob", " @ALMA "]), ["users/2: ALMA is named twice."]);
+        assert_eq!(said(&["Alma", "@bob"]), ["Alma", "@bob"]);
+        assert_eq!(said(&["alma", "bob", " @ALMA "]), ["users/2: @ALMA is named twice."]);
         assert_eq!(said(&[]), ["users: Name at least one other."]);
         assert_eq!(said(&[" "]), ["users/0: Name somebody."]);
     }

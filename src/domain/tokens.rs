@@ -98,6 +98,11 @@ pub fn find(read: &Read<'_>, secret: &Secret) -> Result<Option<(Grant, Account, 
     Ok(Some((grant, account, to_be_noted)))
 }
 
+/// Whether a token still opens something.
+pub fn holds(read: &Read<'_>, id: TokenId) -> Result<bool> {
+    store::tokens::holds(read, id)
+}
+
 /// Notes that a token is in use.
 pub fn touch(tx: &mut Tx<'_>, id: TokenId) -> Result<()> {
     store::tokens::touch(tx, id)

@@ -67,7 +67,7 @@ pub fn pair(tx: &mut Tx<'_>, one: AccountId, other: AccountId, id: ConversationI
     Ok(())
 }
 
-/// Those with whom the account was paired since, and where they talk.
+/// Those with whom the account was paired since, and where they talk; unless it has left.
 pub fn of(
     read: &Read<'_>,
     account: AccountId,
@@ -75,8 +75,13 @@ pub fn of(
 ) -> Result<Option<(ConversationId, Vec<AccountId>)>> {
     let found: Vec<(ConversationId, AccountId)> = read.all(
         sql!(
-            "SELECT conversation_id, CASE WHEN one_id = $1 THEN other_id ELSE one_id END FROM pairings
-             WHERE (one_id = $1 OR other_id = $1) AND paired_at >= $2 ORDER BY paired_at, one_id, other_id"
+            "SELECT x.conversation_id, CASE WHEN x.one_id = $1 THEN x.other_id ELSE x.one_id END
+             FROM pairings x
+             JOIN participants p ON p.conversation_id = x.conversation_id AND p.account_id = $1
+                                AND p.left_at IS NULL
+             JOIN conversations c ON c.id = x.conversation_id AND c.deleted_at IS NULL
+             WHERE (x.one_id = $1 OR x.other_id = $1) AND x.paired_at >= $2
+             ORDER BY x.paired_at, x.one_id, x.other_id"
         ),
         params![account, since],
         |row| Ok((row.get(0)?, row.get(1)?)),

@@ -88,11 +88,23 @@ pub fn by_hash(read: &Read<'_>, token_hash: &str) -> Result<Option<(Token, Accou
             accounts::COLUMNS,
             ", ",
             COLUMNS,
-            " FROM tokens t JOIN accounts a ON a.id = t.account_id
-             WHERE t.token_hash = $1 AND (t.expires_at IS NULL OR t.expires_at > $2)"
+            " FROM tokens t JOIN accounts a ON a.id = t.account_id LEFT JOIN apps x ON x.id = t.app_id
+             WHERE t.token_hash = $1 AND (t.expires_at IS NULL OR t.expires_at > $2) AND x.deleted_at IS NULL"
         ),
         params![token_hash, now],
         |row| Ok((from_row(row, accounts::WIDTH)?, accounts::from_row(row)?)),
+    )
+}
+
+/// Whether the token is there, and has not run out.
+pub fn holds(read: &Read<'_>, id: TokenId) -> Result<bool> {
+    let now = read.now();
+    read.one(
+        sql!(
+            "SELECT EXISTS (SELECT 1 FROM tokens WHERE id = $1 AND (expires_at IS NULL OR expires_at > $2))"
+        ),
+        params![id, now],
+        |row| row.get(0),
     )
 }
 

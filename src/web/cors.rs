@@ -1,5 +1,5 @@
-//! The API is open to pages of any site (the Fetch standard's CORS), because nothing is done there for who
-//! does not show a token. Cookies are never taken from another site.
+//! The API is open to pages of any site (the Fetch standard's CORS): what is done there without a token, anyone
+//! may do who reaches the place. Cookies are never taken from another site.
 
 use std::time::Duration;
 

@@ -42,6 +42,8 @@ pub struct Limits {
     member_room: Limit<AccountId>,
     seek: Limit<IpAddr>,
     say: Limit<AccountId>,
+    say_at_once: Limit<AccountId>,
+    type_on: Limit<AccountId>,
     hook: Limit<AccountId>,
     connect: Limit<IpAddr>,
     sockets: Tally<Holder>,
@@ -112,6 +114,10 @@ impl Limits {
             seek: Limit::new("match", 120, Duration::from_secs(1), clock),
             // Sixty messages a minute, and a burst of thirty: nobody reads faster.
             say: Limit::new("message", 30, Duration::from_secs(1), clock),
+            // A program takes over what was said elsewhere: a few batches, and then five a second.
+            say_at_once: Limit::new("batch", 500, Duration::from_millis(200), clock),
+            // People look at who types every few seconds.
+            type_on: Limit::new("typing", 5, Duration::from_secs(2), clock),
             // Programs are patient; a build that breaks in fifty places is told at once.
             hook: Limit::new("hook", 60, Duration::from_secs(1), clock),
             // A school comes back after the server was restarted.
@@ -171,6 +177,18 @@ impl Limits {
     pub fn say(&self, from: Origin, account: AccountId) -> Result<Option<Allowance>> {
         self.from(from)?;
         self.check(&self.say, &account)
+    }
+
+    /// The same of one among many that are said at once.
+    pub fn say_at_once(&self, from: Origin, account: AccountId) -> Result<()> {
+        self.from(from)?;
+        self.check(&self.say_at_once, &account).map(drop)
+    }
+
+    /// A program says that this account types.
+    pub fn type_on(&self, from: Origin, account: AccountId) -> Result<()> {
+        self.from(from)?;
+        self.check(&self.type_on, &account).map(drop)
     }
 
     /// A program posts through a hook as this bot.

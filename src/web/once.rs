@@ -139,7 +139,16 @@ impl<T: DeserializeOwned> FromRequest<Arc<App>> for Post<T> {
     }
 }
 
-/// The body of a POST that says everything by its address.
-#[derive(serde::Deserialize, Default)]
-#[serde(default)]
-pub struct Nothing {}
+/// How a POST is done once that says everything by its address. What else is in it does not matter.
+pub struct Bare(pub Once);
+
+impl FromRequest<Arc<App>> for Bare {
+    type Rejection = Error;
+
+    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self> {
+        let (mut parts, body) = request.into_parts();
+        let once = Once::from_request_parts(&mut parts, app).await?;
+        let (_, bytes) = input::read(Request::from_parts(parts, body), app).await?;
+        Ok(Bare(once.of(&bytes)))
+    }
+}

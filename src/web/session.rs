@@ -10,6 +10,7 @@ use axum::{
     response::Response,
 };
 use cookie::{Cookie, SameSite};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::{
     input::{Query, from_path},
@@ -81,8 +82,12 @@ fn client(peer: IpAddr, headers: &HeaderMap, config: &Config) -> IpAddr {
 /// Counts a request to the API, and tells with its answer how much is left.
 pub async fn count(State(app): State<Arc<App>>, request: Request, next: Next) -> Result<Response> {
     let (mut parts, body) = request.into_parts();
-    let ClientAddr(from) = ClientAddr::from_request_parts(&mut parts, &app).await?;
-    let allowance = app.limits.request(from)?;
+    let from = ClientAddr::from_request_parts(&mut parts, &app).await;
+    if let (Err(_), Some(line)) = (&from, parts.extensions.get::<Arc<Line>>()) {
+        // Guessing costs us a look, too.
+        app.limits.request(Origin::at(client(line.peer.ip(), &parts.headers, &app.config)))?;
+    }
+    let allowance = app.limits.request(from?.0)?;
     let mut response = next.run(Request::from_parts(parts, body)).await;
     if let Some(allowance) = allowance {
         allowance.tell(response.headers_mut());
@@ -99,6 +104,8 @@ pub struct Viewer {
     pub token: Option<Token>,
     /// How far it may go, where it came with a token and not with a session.
     pub grant: Option<Grant>,
+    /// For whom of its people an app asks, as the query says.
+    pub speaks_for: Option<String>,
 }
 
 impl From<&Member> for Viewer {
@@ -145,7 +152,7 @@ impl Viewer {
     async fn by_grant(app: &App, secret: Token, method: &Method, uri: &Uri) -> Result<Self> {
         let found = app.db.read(move |read| tokens::find(read, &secret)).await?;
         let (grant, account, to_be_noted) = found.ok_or(Error::Unauthenticated)?;
-        if !uri.path().starts_with("/api/") {
+        if !uri.path().starts_with("/api/") && !uri.path().starts_with("/files/") {
             return Err(Error::Forbidden("A token is for the API, and opens no page."));
         }
         match (method.is_safe(), grant.scopes) {
@@ -161,12 +168,18 @@ impl Viewer {
         if to_be_noted && let Err(error) = app.db.write(move |tx| tokens::touch(tx, id)).await {
             tracing::warn!(%error, "Can't note that a token is in use");
         }
-        let viewer = Viewer { account: Some(account), token: None, grant: Some(grant) };
         let Query(Acting { name }) = Query::of(uri)?;
-        match name {
+        let viewer = Viewer { account: Some(account), token: None, grant: Some(grant), speaks_for: name };
+        match viewer.speaks_for.clone() {
             Some(name) => Ok(Viewer { account: Some(viewer.speak_for(app, name).await?), ..viewer }),
             None => Ok(viewer),
         }
+    }
+
+    /// What the query of a next page has to begin with, so that it is asked for as this one was.
+    pub fn again(&self) -> String {
+        let name = self.speaks_for.as_deref().map(|name| utf8_percent_encode(name, NON_ALPHANUMERIC));
+        name.map(|name| format!("as={name}&")).unwrap_or_default()
     }
 
     /// The person of the app's product for whom it speaks.
@@ -190,7 +203,7 @@ impl Viewer {
                 tracing::warn!(%error, "Can't note that a session is in use");
             }
         }
-        Ok(Viewer { account: Some(account), token: Some(token), grant: None })
+        Ok(Viewer { account: Some(account), token: Some(token), ..Viewer::default() })
     }
 
     /// The guest who looks, if it is one.

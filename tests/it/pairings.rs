@@ -88,6 +88,30 @@ on_both! {
         assert_eq!(nell.fetches(WEEKLY).await.json()["takes_part"], false);
     }
 
+    async fn when_both_have_left_nothing_is_left_and_the_broom_goes_on(world: World) {
+        let members = world.members(["nell", "ify"]).await;
+        for member in &members {
+            member.posts("/match/weekly", &[]).await.is(303);
+        }
+        world.pass(3 * A_DAY);
+        until("the pair", async || (world.counts("SELECT COUNT(*) FROM pairings").await == 1).then_some(())).await;
+        let talk = members[0].fetches("/api/v1/threads").await.json()["data"][0].clone();
+        let path = format!("/api/v1/threads/{}", text(&talk["id"]));
+        members[0].calls(Method::POST, &format!("{path}/messages"), &json!({ "body": "Hello" })).await.is(201);
+        for member in &members {
+            member.does(Method::DELETE, &format!("{path}/users/me")).await.is(204);
+        }
+        let room = members[0].makes_room("Repair café").await;
+        members[0].does(Method::DELETE, &room.api("")).await.is(204);
+        until("the broom", async || {
+            (world.counts("SELECT COUNT(*) FROM conversations").await == 0).then_some(())
+        })
+        .await;
+        assert_eq!(world.counts("SELECT COUNT(*) FROM messages").await, 0);
+        assert!(!members[0].opens("/match/weekly").await.says("Say hello"));
+        assert_eq!(world.counts("SELECT COUNT(*) FROM pairings").await, 1, "that they have met is remembered");
+    }
+
     async fn words_said_by_the_plain_form_lead_back_to_the_thread(world: World) {
         let members = world.members(["nell", "ify"]).await;
         for member in &members {

@@ -83,6 +83,8 @@ on_both! {
             let answer = nell.calls(Method::POST, THREADS, &json!({ "users": nobody })).await.is(422);
             assert_eq!(wrong(&answer), [("#/users".into(), "Name at least one other.".into())]);
         }
+        let twice = begins(&nell, &["ify", "@ ify"]).await.is(422);
+        assert_eq!(wrong(&twice)[0].0, "#/users/1");
         let crowd: Vec<String> = (0..101).map(|n| format!("user{n}")).collect();
         nell.calls(Method::POST, THREADS, &json!({ "users": crowd })).await.is(422).problem();
         for body in [
@@ -304,6 +306,7 @@ on_both! {
     async fn whoever_blocked_the_other_is_not_called_into_a_thread(world: World) {
         let [nell, mallory, _ify] = world.members(["nell", "mallory", "ify"]).await;
         let before = begins(&mallory, &["nell"]).await.is(201).json();
+        let said = says(&mallory, &before, "Hello").await.is(201).json();
         for who in [&nell, &mallory] {
             who.calls(Method::POST, "/api/v1/matches", &json!({ "adult": true })).await.is(201);
         }
@@ -319,6 +322,18 @@ on_both! {
         let users = format!("{}/users", at(&other));
         mallory.calls(Method::POST, &users, &json!({ "users": ["nell"] })).await.is(422);
         says(&mallory, &before, "Hey").await.is(403).problem();
+        // Nor by another way of writing her name, a third person, an old message, a name, or a program.
+        begins(&mallory, &["@ nell", "ify"]).await.is(422);
+        let users = format!("{}/users", at(&before));
+        mallory.calls(Method::POST, &users, &json!({ "users": ["ify"] })).await.is(403);
+        let old = format!("{}/messages/{}", at(&before), text(&said["id"]));
+        mallory.calls(Method::PATCH, &old, &json!({ "body": "Hey" })).await.is(403);
+        mallory.does(Method::PUT, &format!("{old}/reactions/👀")).await.is(403);
+        mallory.calls(Method::PATCH, &at(&before), &json!({ "name": "Hey" })).await.is(403);
+        mallory.does(Method::POST, &format!("{}/typing", at(&before))).await.is(403);
+        let (_, key) = crate::tokens::registers(&mallory, &["read", "write"]).await;
+        let bot = world.program(&key);
+        bot.calls(Method::POST, THREADS, &json!({ "users": ["nell"] })).await.is(422);
     }
 
     async fn the_list_goes_on_page_by_page(world: World) {

@@ -156,6 +156,56 @@ on_both! {
         app.fetches(&path).await.is(404);
     }
 
+    async fn an_app_s_people_stay_among_themselves(world: World) {
+        let [nell, _ify] = world.members(["nell", "ify"]).await;
+        let (_, key) = registers(&nell, &["read", "write", "act_as"]).await;
+        let app = world.program(&key);
+        let begin = json!({ "users": ["ify", "bob", "carl"] });
+        let thread = app.calls(Method::POST, "/api/v1/threads", &begin).await.is(201).json();
+        let path = format!("/api/v1/threads/{}", text(&thread["id"]));
+        // This Ify is nobody here: not in a room, and not among strangers.
+        let room = nell.makes_room("Repair café").await;
+        app.fetches(&format!("{}?as=ify", room.api(""))).await.is(403).problem();
+        app.calls(Method::POST, "/api/v1/rooms?as=ify", &json!({ "name": "Mine" })).await.is(403);
+        app.calls(Method::POST, &room.api("/messages"), &json!({ "as": "ify", "body": "Hello" })).await.is(403);
+        let seek = json!({ "adult": true, "shows_name": true });
+        app.calls(Method::POST, "/api/v1/matches?as=ify", &seek).await.is(403);
+        // And who they name is not the site's.
+        let say = async |name: &str, words: &str| {
+            let body = json!({ "as": name, "body": words });
+            app.calls(Method::POST, &format!("{path}/messages"), &body).await.is(201).json()
+        };
+        assert!(!text(&say("bob", "@nell and @ify").await["html"]).contains("href"));
+
+        // Whoever was added later sees no more by going on to the next page.
+        let add = json!({ "users": ["dora"] });
+        app.calls(Method::POST, &format!("{path}/users"), &add).await.is(200);
+        for words in ["one", "two", "three"] {
+            say("carl", words).await;
+        }
+        let mut next = format!("{path}/messages?as=dora&limit=2");
+        let mut seen = Vec::new();
+        for _ in 0..3 {
+            let answer = app.fetches(&next).await.is(200);
+            seen.extend(crate::common::each(&answer.json(), "body"));
+            let links = answer.header("link").to_owned();
+            let Some(older) = links.split(", ").find(|link| link.ends_with("rel=\"prev\"")) else { break };
+            let url = older.trim_start_matches('<').split('>').next().expect("an address").to_owned();
+            next = url.trim_start_matches(&world.url()).to_owned();
+        }
+        seen.sort();
+        assert_eq!(seen, ["one", "three", "two"]);
+        let list = app.fetches("/api/v1/threads?as=bob&limit=1").await.is(200).json();
+        assert!(text(&list["next"]).contains("as=bob"));
+
+        // The app can't be taken out of its own thread, and says and likes nothing itself.
+        app.does(Method::DELETE, &format!("{path}/users/me")).await.is(403).problem();
+        let one = format!("{path}/messages/{}", text(&say("bob", "four").await["id"]));
+        app.does(Method::PUT, &format!("{one}/reactions/👍")).await.is(422);
+        app.does(Method::PUT, &format!("{one}/reactions/👍?as=carl")).await.is(200);
+        app.does(Method::POST, &format!("{path}/typing")).await.is(403);
+    }
+
     async fn two_who_name_somebody_at_once_mean_the_same(world: World) {
         let [nell] = world.members(["nell"]).await;
         let (_, key) = registers(&nell, &["read", "write", "act_as"]).await;
@@ -202,7 +252,7 @@ on_both! {
 }
 
 /// Registers an app and makes a key for it, by the forms: its page, and the key.
-async fn registers(who: &Person, scopes: &[&str]) -> (String, String) {
+pub async fn registers(who: &Person, scopes: &[&str]) -> (String, String) {
     let page = who.posts("/settings/apps", &[("name", "Tide bot")]).await.is(303).location();
     let mut form = vec![("name", "Production")];
     form.extend(scopes.iter().map(|scope| (*scope, "on")));

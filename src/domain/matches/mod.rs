@@ -18,7 +18,7 @@ pub use self::{
     search::{Interests, Language, Search, tags},
     talk::{Complaint, REASONS, allow_pictures, block, leave, next, others, report, reveal},
 };
-use super::conversations;
+use super::{conversations, rooms::NOT_FROM_HERE};
 use crate::{
     Error, Result,
     clock::Time,
@@ -51,6 +51,9 @@ const LOOKED_FOR_ANEW: i64 = 100;
 
 /// Begins to wait. `adult` is what the account says now; it has to be said once.
 pub fn seek(tx: &mut Tx<'_>, account: &Account, place: &str, search: &Search, adult: bool) -> Result<()> {
+    if account.kind == Kind::Managed {
+        return Err(NOT_FROM_HERE);
+    }
     if !store::accounts::is_adult(tx, account.id)? {
         if !adult {
             return Err(Error::invalid("adult", "Please confirm your age first."));

@@ -17,7 +17,7 @@ use crate::{
         matches::{Pool, State as Stage},
     },
     web::{
-        once::{Nothing, Post, answer, nothing},
+        once::{Bare, Post, answer, nothing},
         session::{ClientAddr, place},
     },
 };
@@ -180,7 +180,7 @@ pub async fn next(
     State(app): State<Arc<App>>,
     ClientAddr(from): ClientAddr,
     account: store::accounts::Account,
-    Post(once, Nothing {}): Post<Nothing>,
+    Bare(once): Bare,
 ) -> Result<Response> {
     is_on(&app)?;
     app.limits.seek(from)?;
@@ -270,7 +270,7 @@ pub async fn reveal(
     State(app): State<Arc<App>>,
     ClientAddr(from): ClientAddr,
     account: store::accounts::Account,
-    Post(once, Nothing {}): Post<Nothing>,
+    Bare(once): Bare,
 ) -> Result<Response> {
     app.limits.write(from)?;
     once.answer(&app, move |tx| matches::reveal(tx, account.id).map(|()| nothing())).await
@@ -281,7 +281,7 @@ pub async fn allow_pictures(
     State(app): State<Arc<App>>,
     ClientAddr(from): ClientAddr,
     account: store::accounts::Account,
-    Post(once, Nothing {}): Post<Nothing>,
+    Bare(once): Bare,
 ) -> Result<Response> {
     app.limits.write(from)?;
     once.answer(&app, move |tx| matches::allow_pictures(tx, account.id).map(|()| nothing())).await

@@ -13,6 +13,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::{attachments::File, list::List};
+
 use crate::{
     Error, Result,
     app::App,
@@ -34,6 +35,7 @@ use crate::{
         input::{Input, Query, from_path},
         once::{Post, answer},
         session::{ClientAddr, Viewer, come_in},
+        socket,
     },
 };
 
@@ -174,6 +176,7 @@ pub async fn list(
     State(app): State<Arc<App>>,
     uri: Uri,
     participant: Participant,
+    viewer: Viewer,
     Query(paging): Query<Paging>,
 ) -> Result<Response> {
     let sight = participant.sight();
@@ -193,7 +196,7 @@ pub async fn list(
         app.db.write(move |tx| participant.receive(tx, last)).await?;
     }
     let base = app.config.base_url.as_str();
-    let list = format!("{base}{}?limit={limit}", uri.path());
+    let list = format!("{base}{}?{}limit={limit}", uri.path(), viewer.again());
     let older = found.first().filter(|first| first.seq > sight.after + 1);
     let older = older.map(|first| format!("<{list}&before={}>; rel=\"prev\"", first.seq));
     let newer = found.last().map(|last| format!("<{list}&since={}>; rel=\"next\"", last.seq));
@@ -262,8 +265,8 @@ pub async fn say(
     viewer: Viewer,
     Post(once, posted): Post<Posted>,
 ) -> Result<Response> {
-    let allowance = app.limits.say(from, door.account().id)?;
     let (door, draft) = posted.draft(&app, &door, &viewer).await?;
+    let allowance = app.limits.say(from, door.account().id)?;
     let (thread_limit, base) = (app.config.thread_limit, app.config.base_url.clone());
     let say = move |tx: &mut Tx<'_>| {
         let said = door.say(tx, &draft, thread_limit)?;
@@ -293,8 +296,8 @@ pub async fn say_all(
     }
     let mut all = Vec::new();
     for (at, posted) in batch.messages.into_iter().enumerate() {
-        app.limits.say(from, door.account().id)?;
         let (door, draft) = posted.draft(&app, &door, &viewer).await.map_err(|error| within(at, error))?;
+        app.limits.say_at_once(from, door.account().id)?;
         all.push((door, draft));
     }
     let (thread_limit, base) = (app.config.thread_limit, app.config.base_url.clone());
@@ -330,11 +333,13 @@ pub async fn type_on(
     ClientAddr(from): ClientAddr,
     participant: Participant,
 ) -> Result<StatusCode> {
-    app.limits.write(from)?;
-    if !participant.may_write() || participant.seat.hidden {
-        return Err(Error::Forbidden("You can only read here."));
-    }
+    app.limits.type_on(from, participant.id())?;
     let conversation = participant.conversation.id;
+    let asked = participant.clone();
+    app.db.read(move |read| asked.may_type(read)).await?;
+    if app.hub.subscribers(&Topic::Conversation(conversation)) > socket::CROWD {
+        return Ok(StatusCode::NO_CONTENT); // it would be a flicker, and a flood
+    }
     let typing = Typing { conversation, who: participant.somebody() };
     app.hub.publish(&Topic::Conversation(conversation), &Event::Typing(Arc::new(Told::new(typing))));
     Ok(StatusCode::NO_CONTENT)
@@ -481,6 +486,7 @@ pub async fn search_all(
     State(app): State<Arc<App>>,
     ClientAddr(from): ClientAddr,
     account: accounts::Account,
+    viewer: Viewer,
     Query(SearchAll { q, cursor, limit }): Query<SearchAll>,
 ) -> Result<List<Message>> {
     app.limits.write(from)?;
@@ -490,6 +496,6 @@ pub async fn search_all(
     let base = app.config.base_url.as_str();
     let q = percent_encoding::utf8_percent_encode(&q, percent_encoding::NON_ALPHANUMERIC);
     let next = found.last().filter(|_| found.len() as i64 == limit);
-    let next = next.map(|last| format!("q={q}&cursor={}&limit={limit}", last.id));
+    let next = next.map(|last| format!("{}q={q}&cursor={}&limit={limit}", viewer.again(), last.id));
     Ok(List::new(all(&found, base), next, &format!("{base}/api/v1/search")))
 }

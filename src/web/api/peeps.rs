@@ -28,7 +28,7 @@ use crate::{
     },
     web::{
         input::{Input, Query, from_path},
-        once::{Nothing, Once, Post, answer},
+        once::{Bare, Once, Post, answer},
         public::{Made, Public},
         session::{ClientAddr, Viewer, has_session},
     },
@@ -230,7 +230,7 @@ pub async fn favourite(
     id: Path<String>,
     from: ClientAddr,
     member: Member,
-    Post(once, Nothing {}): Post<Nothing>,
+    Bare(once): Bare,
 ) -> Result<Response> {
     like(app, id, from, member, once, true).await
 }
@@ -241,7 +241,7 @@ pub async fn unfavourite(
     id: Path<String>,
     from: ClientAddr,
     member: Member,
-    Post(once, Nothing {}): Post<Nothing>,
+    Bare(once): Bare,
 ) -> Result<Response> {
     like(app, id, from, member, once, false).await
 }

@@ -25,6 +25,7 @@ use crate::{
     store::{
         self,
         conversations::{Conversation, Participant, Seat},
+        idempotency::Answer,
         threads::Stretch,
     },
     web::{
@@ -128,7 +129,8 @@ pub async fn create(
     let begin = move |tx: &mut Tx<'_>| {
         let begun = threads::begin(tx, &account, &beginning)?;
         let thread = Thread::seen(tx, &begun, base.as_str())?;
-        created(format!("/api/v1/threads/{}", thread.id), &thread)
+        let told = created(format!("/api/v1/threads/{}", thread.id), &thread)?;
+        Ok(Answer { said: Some((0, Some(thread.id))), ..told })
     };
     once.telling(allowance).answer(&app, begin).await
 }
@@ -145,6 +147,7 @@ pub struct Paging {
 pub async fn list(
     State(app): State<Arc<App>>,
     account: store::accounts::Account,
+    viewer: Viewer,
     Query(paging): Query<Paging>,
 ) -> Result<Response> {
     let limit = paging.limit.unwrap_or(PAGE).clamp(1, LONGEST);
@@ -165,7 +168,8 @@ pub async fn list(
     }
     let base = app.config.base_url.as_str();
     let next = mine.last().filter(|_| mine.len() as i64 == limit).map(|last| &last.thread);
-    let next = next.map(|last| format!("cursor={}.{}&limit={limit}", last.active_at.ms(), last.id));
+    let next = next
+        .map(|last| format!("{}cursor={}.{}&limit={limit}", viewer.again(), last.active_at.ms(), last.id));
     let nobody = Vec::new();
     let threads = mine.iter().map(|mine| {
         let people = people_of.get(&mine.thread.id).unwrap_or(&nobody);

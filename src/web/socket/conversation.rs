@@ -58,7 +58,7 @@ const CHANGED: i64 = 1000;
 const BETWEEN_TYPING: Duration = Duration::from_secs(2);
 
 /// With so many listening, who types is told to nobody: it would be a flicker, and a flood.
-const CROWD: usize = 300;
+pub const CROWD: usize = 300;
 
 /// A subscription to a conversation.
 pub(super) struct ConversationStream {
@@ -72,7 +72,8 @@ pub(super) struct ConversationStream {
     typed: Option<Instant>,
     /// Up to where it was noted that everything has come to its listener.
     delivered: i64,
-    _window: Window,
+    /// Nobody sees an app that looks after a thread.
+    _window: Option<Window>,
 }
 
 /// Up to where a listener has heard everything.
@@ -205,7 +206,7 @@ impl ConversationStream {
             subscribed["room"] = json!(api::rooms::Room::new(&inside, app.config.base_url.as_str()));
         }
         outlet.say(&subscribed).await?;
-        let window = Window::open(&app, &participant);
+        let window = (!participant.seat.hidden).then(|| Window::open(&app, &participant));
         // Whoever comes is told who is here at once; the others hear of it when it is told next.
         let here = presence::here(id, app.presence.people(&id));
         outlet.feed(here_frame(outlet.format, &here)).await?;
@@ -258,7 +259,11 @@ impl ConversationStream {
     pub(super) fn type_on(&mut self, app: &App) {
         let topic = Topic::Conversation(self.id());
         let soon = self.typed.is_some_and(|typed| typed.elapsed() < BETWEEN_TYPING);
-        if soon || !self.participant.may_write() || app.hub.subscribers(&topic) > CROWD {
+        if soon
+            || !self.participant.may_write()
+            || self.participant.seat.hidden
+            || app.hub.subscribers(&topic) > CROWD
+        {
             return;
         }
         self.typed = Some(Instant::now());
@@ -334,6 +339,9 @@ impl ConversationStream {
         // The numbers first, both of one moment: what is said after it comes live, by the next number.
         let (last_seq, last_change) =
             (participant.conversation.last_seq, participant.conversation.last_change);
+        if participant.seat.sees_after != self.participant.seat.sees_after {
+            return self.end(outlet).await; // it left and came back: it may see something else now
+        }
         let before = (std::mem::replace(&mut self.participant, participant), self.link.clone());
         self.link = link;
         if !self.is_as(&before.0.conversation, &before.1) {

@@ -33,6 +33,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::{Instant, interval_at};
 
+pub use self::conversation::CROWD;
 use self::{
     conversation::ConversationStream,
     matching::MatchStream,
@@ -47,7 +48,9 @@ use super::{
 use crate::{
     Error, Result,
     app::App,
+    domain::tokens,
     events::{Event, Format, Topic},
+    ids::TokenId,
     realtime::hub::{Delivery, Mailbox},
     store::accounts::Account,
     web::input::Query,
@@ -114,6 +117,7 @@ pub async fn open(
                 place: place(&app, from),
                 outlet: Outlet { app, line, socket, format },
                 account: viewer.account,
+                token: viewer.grant.map(|grant| grant.id),
                 streams: Vec::new(),
                 replays: Replays { left: REPLAYS, at: Instant::now() },
                 _held: held,
@@ -149,6 +153,8 @@ struct Connection {
     outlet: Outlet,
     mailbox: Mailbox<Topic, Event>,
     account: Option<Account>,
+    /// The token that it came with: when that ends, so does this.
+    token: Option<TokenId>,
     /// Where it comes from, as a keyed hash: rooms want to know.
     place: String,
     replays: Replays,
@@ -292,6 +298,17 @@ impl Connection {
                 Woken::Message(Some(Err(_)) | None) => return Err(Gone),
                 Woken::Ping if heard.elapsed() > SILENCE => return Err(Gone),
                 Woken::Ping => {
+                    if let Some(token) = self.token
+                        && !self
+                            .outlet
+                            .app
+                            .db
+                            .read(move |read| tokens::holds(read, token))
+                            .await
+                            .unwrap_or(true)
+                    {
+                        return self.outlet.close(close_code::POLICY, "The token has ended.").await;
+                    }
                     for stream in &mut self.streams {
                         match stream {
                             Stream::Match(one) => one.is_here().await,
