@@ -3,6 +3,7 @@
 
 use chitter::{
     domain::{attachments::FileName, rooms::Key},
+    ids::ConversationId,
     web::{api::hooks, socket::protocol::Said},
 };
 use libfuzzer_sys::fuzz_target;
@@ -12,8 +13,8 @@ fuzz_target!(|said: &str| {
         Some(Said::Subscribe(wanted) | Said::Unsubscribe(wanted)) => {
             let _ = Key::parse(&wanted.room);
         }
-        Some(Said::Typing { room }) => {
-            let _ = Key::parse(&room);
+        Some(Said::Typing { room, conversation }) => {
+            let _ = (Key::parse(&room), conversation.parse::<ConversationId>());
         }
         Some(Said::Ping) | None => {}
     }
