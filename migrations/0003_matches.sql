@@ -7,9 +7,6 @@ CREATE INDEX accounts_by_mask_of ON accounts (mask_of) WHERE mask_of IS NOT NULL
 -- When someone said that they are of age.
 ALTER TABLE accounts ADD COLUMN adult_at BIGINT;
 
--- A participant sees what was said after this message: whoever comes later, nothing from before.
-ALTER TABLE participants ADD COLUMN sees_after BIGINT NOT NULL DEFAULT 0;
-
 -- What may be sent along: in a match nothing, until everyone in it has agreed to pictures.
 ALTER TABLE conversations ADD COLUMN files BOOLEAN NOT NULL DEFAULT TRUE;
 
@@ -40,8 +37,7 @@ CREATE TABLE seekers (
 CREATE INDEX seekers_by_line ON seekers (pool, since, account_id) WHERE state = 'waiting';
 CREATE INDEX seekers_by_place ON seekers (pool, place) WHERE state = 'waiting';
 CREATE INDEX seekers_by_look_at ON seekers (look_at, account_id) WHERE state = 'waiting';
-CREATE INDEX seekers_held ON seekers (pool, since, account_id) WHERE held;
-CREATE INDEX seekers_in_groups ON seekers (conversation_id) WHERE pool = 'group' AND state = 'matched';
+CREATE INDEX seekers_held ON seekers (pool, since) WHERE held;
 CREATE INDEX seekers_by_alive_until ON seekers (alive_until) WHERE state <> 'ended';
 CREATE INDEX seekers_by_conversation ON seekers (conversation_id);
 
@@ -90,18 +86,3 @@ CREATE TABLE reports (
     created_at      BIGINT NOT NULL
 );
 CREATE INDEX reports_by_reported ON reports (reported_id);
-
--- Weekly pairs: members who are paired each Monday, and who was paired with whom when.
-CREATE TABLE weekly (
-    account_id BIGINT PRIMARY KEY REFERENCES accounts (id),
-    joined_at  BIGINT NOT NULL
-);
-CREATE TABLE pairings (
-    one_id          BIGINT NOT NULL REFERENCES accounts (id),
-    other_id        BIGINT NOT NULL REFERENCES accounts (id), -- the higher of the two
-    conversation_id BIGINT NOT NULL,                          -- it may be gone, and is remembered
-    paired_at       BIGINT NOT NULL,                          -- the last time
-    PRIMARY KEY (one_id, other_id)
-);
-CREATE INDEX pairings_by_other ON pairings (other_id);
-CREATE INDEX pairings_by_conversation ON pairings (conversation_id);

@@ -6,6 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use sha2::{Digest, Sha256};
 use syn::{
     File, Ident, LitStr, Macro, UseTree,
     spanned::Spanned,
@@ -283,6 +284,28 @@ fn every_migration_is_listed_in_order() {
         assert!(list.contains(&format!("(\"{name}\",")), "{file} is listed under its own name");
         assert!(at > last, "{file} is listed in its place");
         last = at;
+    }
+}
+
+/// Databases remember the migrations that they have been through by their numbers: what one of them does must
+/// never change once somebody may have run it. A change is a new file, and a new line here.
+#[test]
+fn a_migration_is_never_edited() {
+    let known = [
+        ("migrations/0001_accounts_and_peeps.sql", "920be85c589f621b"),
+        ("migrations/0002_rooms.sql", "92a5e2f188b90959"),
+        ("migrations/0003_matches.sql", "ad76ee5c22c7a7ae"),
+        ("migrations/0004_pairings.sql", "94c99bb866f6536f"),
+        ("migrations/0005_threads.sql", "f42ccb833680bfd9"),
+        ("migrations/0006_apps.sql", "ff668c9e97f85c35"),
+        ("migrations/0007_idempotency.sql", "df6660aaf78744a1"),
+    ];
+    let migrations = files("migrations", &["sql"]);
+    assert_eq!(migrations, known.map(|(file, _)| file), "each has a line here");
+    for (file, hash) in known {
+        let now = Sha256::digest(text(file).as_bytes());
+        let now: String = now[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(now, hash, "{file} was edited: put back what it was, and make a new one");
     }
 }
 

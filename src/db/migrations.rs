@@ -11,9 +11,10 @@ const ALL: &[(&str, &str)] = &[
     ("0001_accounts_and_peeps", include_str!("../../migrations/0001_accounts_and_peeps.sql")),
     ("0002_rooms", include_str!("../../migrations/0002_rooms.sql")),
     ("0003_matches", include_str!("../../migrations/0003_matches.sql")),
-    ("0004_threads", include_str!("../../migrations/0004_threads.sql")),
-    ("0005_apps", include_str!("../../migrations/0005_apps.sql")),
-    ("0006_idempotency", include_str!("../../migrations/0006_idempotency.sql")),
+    ("0004_pairings", include_str!("../../migrations/0004_pairings.sql")),
+    ("0005_threads", include_str!("../../migrations/0005_threads.sql")),
+    ("0006_apps", include_str!("../../migrations/0006_apps.sql")),
+    ("0007_idempotency", include_str!("../../migrations/0007_idempotency.sql")),
 ];
 
 /// In SQLite only `INTEGER PRIMARY KEY` is the rowid itself; `BIGINT` would be a second index.
