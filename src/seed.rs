@@ -156,7 +156,8 @@ fn say(tx: &mut Tx<'_>, key: &str, line: &Said, reply_to: Option<MessageId>) -> 
         (Some(member), _) => domain::accounts::member(tx, member)?.account,
         (None, guest) => domain::accounts::welcome(tx, &Name::parse(guest.as_deref().unwrap_or("Guest"))?)?,
     };
-    let visitor = |account| Ok(Visitor { account, key: Key::parse(key)?, place: String::new() });
+    let visitor =
+        |account| Ok(Visitor { account, key: Key::parse(key)?, place: String::new(), may_come_in: true });
     let draft = messages::Draft { reply_to, ..messages::Draft::of(messages::Body::parse(&line.body)?) };
     let said = visitor(account)?.enter(tx)?.participant.say(tx, &draft, messages::LIMIT)?;
     for (emoji, fan) in &line.reactions {

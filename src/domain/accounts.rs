@@ -192,11 +192,19 @@ impl Applicant {
 /// Lets somebody in as a guest: a display name and nothing else. Refuses the names of members and of
 /// the house, and what looks like them.
 pub fn welcome(tx: &mut Tx<'_>, name: &Name) -> Result<Account> {
-    let skeleton = skeleton(name.as_str());
+    check_name(tx, name, None)?;
+    let id = store::accounts::insert_nameless(tx, Kind::Guest, name.as_str(), &skeleton(name.as_str()))?;
+    store::accounts::by_id(tx, id)
+}
+
+/// Refuses the name of somebody without a username that would pose as the house or as a member; but for
+/// `except`, whose name it may be.
+pub(super) fn check_name(read: &Read<'_>, name: &Name, except: Option<AccountId>) -> Result<()> {
     if names::is_reserved(name) {
         return Err(Error::invalid("name", "That name is kept for the house. Choose another."));
     }
-    if let Some(member) = store::accounts::member_who_looks_like(tx, &skeleton)? {
+    let alike = store::accounts::member_who_looks_like(read, &skeleton(name.as_str()))?;
+    if let Some(member) = alike.filter(|member| Some(member.id) != except) {
         return Err(Error::invalid(
             "name",
             format!("{} is a member here. If that’s you, log in; if not, choose another name.", member.name),
@@ -205,8 +213,7 @@ pub fn welcome(tx: &mut Tx<'_>, name: &Name) -> Result<Account> {
     if name.as_str().nfkc().any(|c| c == '@') {
         return Err(Error::invalid("name", "Only members have an @ in front of a name. Leave it out."));
     }
-    let id = store::accounts::insert_nameless(tx, Kind::Guest, name.as_str(), &skeleton)?;
-    store::accounts::by_id(tx, id)
+    Ok(())
 }
 
 /// Works out how those look who came before that was noted. Says how many; the next call does more.

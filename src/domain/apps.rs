@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::{
-    accounts::Member,
+    accounts::{self, Member},
     names::{Name, skeleton},
     sessions::Token as Secret,
     text::{self, Rules},
@@ -26,6 +26,9 @@ use crate::{
 /// Apps of one member.
 const MOST: usize = 20;
 
+/// People of one app's product: a community and its neighbours. Beyond it one runs a place of one's own.
+const PEOPLE: i64 = 20_000;
+
 /// How long the old keys still hold after there is a new one: until every server has it.
 pub const OVERLAP: Duration = Duration::from_secs(24 * 3600);
 
@@ -44,6 +47,9 @@ pub(super) fn person(tx: &mut Tx<'_>, app: AppId, handle: &str) -> Result<Accoun
     if let Some(known) = store::apps::person(tx, app, handle)? {
         return Ok(known);
     }
+    if store::apps::count_people(tx, app)? >= PEOPLE {
+        return Err(Error::invalid("users", "An app has 20,000 people at the most, and this one has them."));
+    }
     store::apps::insert_person(tx, app, handle)?;
     store::apps::person(tx, app, handle)?.ok_or(Error::NotFound)
 }
@@ -60,6 +66,7 @@ pub fn known_person(read: &Read<'_>, app: AppId, raw: &str) -> Result<Account> {
 impl Member {
     /// Registers an app.
     pub fn register_app(&self, tx: &mut Tx<'_>, name: &Name) -> Result<App> {
+        accounts::check_name(tx, name, Some(self.id()))?;
         if store::apps::of(tx, self.id())?.len() >= MOST {
             return Err(Error::invalid(
                 "name",

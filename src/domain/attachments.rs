@@ -10,7 +10,7 @@ use crate::{
     Error, Result,
     events::Tx,
     ids::AttachmentId,
-    store::{self, attachments::Attachment, conversations::Kind},
+    store::{self, accounts::Counted, attachments::Attachment, conversations::Kind},
 };
 
 /// The largest file: a phone's photo or a short recording.
@@ -20,6 +20,9 @@ pub const LARGEST: usize = 20 * 1024 * 1024;
 const A_DAY: Duration = Duration::from_secs(24 * 3600);
 const FILES_A_DAY: i64 = 200;
 const BYTES_A_DAY: i64 = 1024 * 1024 * 1024;
+
+/// All of an app's people may send as much as so many accounts.
+const APP: i64 = 10;
 
 /// How long a file may wait to be said.
 const UNSAID: Duration = Duration::from_secs(24 * 3600);
@@ -66,8 +69,13 @@ impl Participant {
         if !self.conversation.files {
             return Err(Error::Forbidden("No pictures yet: both of you have to agree to them first."));
         }
-        let (files, bytes) = store::attachments::sent_since(read, self.id(), read.now() - A_DAY)?;
-        if files >= FILES_A_DAY || bytes >= BYTES_A_DAY {
+        if self.seat.hidden {
+            return Err(Error::invalid_query("as", "Say who of the app’s people sends it."));
+        }
+        let who = self.account.counted();
+        let times = if matches!(who, Counted::App(_)) { APP } else { 1 };
+        let (files, bytes) = store::attachments::sent_since(read, who, read.now() - A_DAY)?;
+        if files >= FILES_A_DAY * times || bytes >= BYTES_A_DAY * times {
             return Err(Error::TooMany { retry_after: Duration::from_secs(3600) });
         }
         Ok(())

@@ -222,7 +222,7 @@ impl Participant {
         let files = store::attachments::delete_of(tx, id)?;
         forget_files(tx, files)?;
         store::messages::delete(tx, id, change)?;
-        store::idempotency::blank(tx, id.0, Some(self.conversation.id))?;
+        store::idempotency::blank_message(tx, id, self.conversation.id)?;
         self.tell(tx, id)
     }
 

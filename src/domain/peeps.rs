@@ -151,7 +151,7 @@ impl Member {
         }
         let seq = store::peeps::next_seq(tx)?;
         store::peeps::delete(tx, id, seq)?;
-        store::idempotency::blank(tx, id.0, None)?;
+        store::idempotency::blank_peep(tx, id)?;
         self.tell(tx, id)?;
         Ok(peep)
     }

@@ -102,6 +102,8 @@ pub struct Visitor {
     pub key: Key,
     /// Where from, as a keyed hash of the address.
     pub place: String,
+    /// Whether it may come in where it isn't yet: a program with leave to read alone may not.
+    pub may_come_in: bool,
 }
 
 /// A visitor who is in the room.
@@ -150,6 +152,9 @@ impl Visitor {
     fn come_in(&self, tx: &mut Tx<'_>, room: ConversationId) -> Result<()> {
         if self.account.kind == Kind::Managed {
             return Err(NOT_FROM_HERE);
+        }
+        if !self.may_come_in {
+            return Err(Error::Forbidden("The token lacks the scope write: with it one comes in."));
         }
         let now = tx.now();
         // The room's row first: what is looked at after that is true until the commit.
@@ -218,7 +223,7 @@ pub fn create(tx: &mut Tx<'_>, account: &Account, name: &RoomName, place: &str) 
         store::conversations::insert(tx, store::conversations::Kind::Room, name.as_str(), Some(account.id))?;
     let key = Key::random()?;
     store::rooms::insert_link(tx, id, key.as_str(), &key.hash())?;
-    Visitor { account: account.clone(), key, place: place.into() }.enter(tx)
+    Visitor { account: account.clone(), key, place: place.into(), may_come_in: true }.enter(tx)
 }
 
 /// What someone who is not in a room may know of it by its key: its name, and how many are in it.

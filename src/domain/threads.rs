@@ -121,14 +121,24 @@ impl Names {
 
     /// The people whom an app calls so; new ones where it is the first time.
     fn find_or_make(&self, tx: &mut Tx<'_>, app: AppId) -> Result<Vec<Account>> {
-        let (mut people, mut faults) = (Vec::new(), Vec::new());
+        let (mut handles, mut faults) = (Vec::new(), Vec::new());
         for (at, name) in self.0.iter().enumerate() {
             match apps::handle(name) {
-                Ok(handle) => people.push(apps::person(tx, app, &handle)?),
+                Ok(handle) => handles.push((handle, at)),
                 Err(error) => faults.push(fault(at, error.sentence())),
             }
         }
-        if faults.is_empty() { Ok(people) } else { Err(Error::Invalid(faults)) }
+        if !faults.is_empty() {
+            return Err(Error::Invalid(faults));
+        }
+        // Always in the same order: two who name the same people would wait for each other.
+        handles.sort();
+        let mut people = Vec::new();
+        for (handle, at) in handles {
+            people.push((at, apps::person(tx, app, &handle)?));
+        }
+        people.sort_by_key(|(at, _)| *at);
+        Ok(people.into_iter().map(|(_, one)| one).collect())
     }
 
     /// Members who are called so, where nothing keeps them apart from whoever names them; of a thread that is
@@ -295,6 +305,14 @@ impl Thread {
         self.0.conversation.id
     }
 
+    /// Takes the thread until the commit: what is so now stays so. Whoever has been taken out meanwhile is out.
+    fn now(&self, tx: &mut Tx<'_>) -> Result<Thread> {
+        if !store::conversations::hold(tx, self.id())? {
+            return Err(Error::NotFound);
+        }
+        Thread::of(tx, &self.0.account, self.id()).map_err(|_| conversations::OUT)
+    }
+
     /// Gives it another name, keeps something with it, or makes it quiet for oneself. How it is then.
     pub fn change(&self, tx: &mut Tx<'_>, changes: &Changes) -> Result<Thread> {
         let id = self.id();
@@ -316,9 +334,19 @@ impl Thread {
     }
 
     /// Adds people. Those see everything, or what is said from then on.
-    pub fn add(&self, tx: &mut Tx<'_>, names: &Names, history: History) -> Result<Thread> {
+    /// Of a thread in an app's care, those whom the app names: only for whom it `speaks_for`.
+    pub fn add(
+        &self,
+        tx: &mut Tx<'_>,
+        names: &Names,
+        history: History,
+        speaks_for: Option<AppId>,
+    ) -> Result<Thread> {
         let (change, now) = self.0.next_change(tx)?;
         now.may_write_to_the_other(tx)?;
+        if now.conversation.app.is_some() && now.conversation.app != speaks_for {
+            return Err(Error::Forbidden("Only a key with the scope act_as names the app’s people."));
+        }
         let (id, mut faults) = (self.id(), Vec::new());
         let people = names.find_for(tx, &self.0.account, now.conversation.app)?;
         if now.conversation.size as usize + people.len() > MOST {
@@ -348,7 +376,8 @@ impl Thread {
 
     /// Takes somebody out: its owner anyone, and everyone themselves.
     pub fn remove(&self, tx: &mut Tx<'_>, account: AccountId) -> Result<()> {
-        let looks_after = self.0.is_owner() || self.0.seat.hidden;
+        let now = self.now(tx)?;
+        let looks_after = now.0.is_owner() || now.0.seat.hidden;
         let hidden =
             store::conversations::seen_by(tx, self.id(), account)?.is_some_and(|(_, seat)| seat.hidden);
         if hidden {
@@ -371,7 +400,8 @@ impl Thread {
 
     /// Deletes it, for everyone: its owner can.
     pub fn delete(&self, tx: &mut Tx<'_>) -> Result<()> {
-        if !self.0.is_owner() && !self.0.seat.hidden {
+        let now = self.now(tx)?;
+        if !now.0.is_owner() && !now.0.seat.hidden {
             return Err(Error::Forbidden("Only whoever began the thread can delete it. You can leave it."));
         }
         conversations::delete(tx, self.id())

@@ -5,7 +5,7 @@ use crate::{
     clock::Time,
     db::{Column, Read, Row},
     events::Tx,
-    ids::AccountId,
+    ids::{AccountId, AppId},
     params, sql,
 };
 
@@ -68,11 +68,29 @@ pub struct Account {
     pub mention_mail: bool,
     /// When it was made.
     pub created_at: Time,
+    /// The app whose product it is a person of.
+    pub app: Option<AppId>,
+}
+
+/// Whom a limit counts: an app's people are counted together.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Counted {
+    /// An account of this place.
+    Account(AccountId),
+    /// The people of an app's product.
+    App(AppId),
+}
+
+impl Account {
+    /// Whom a limit counts when this account does something.
+    pub fn counted(&self) -> Counted {
+        self.app.map_or(Counted::Account(self.id), Counted::App)
+    }
 }
 
 /// The columns of an [`Account`] `a`, in the order in which [`from_row`] takes them.
 pub(super) const COLUMNS: &str =
-    sql!("a.id, ", KIND, ", ", USERNAME, ", a.name, a.admin, a.mention_mail, a.created_at");
+    sql!("a.id, ", KIND, ", ", USERNAME, ", a.name, a.admin, a.mention_mail, a.created_at, a.app_id");
 
 /// What account `a` is called by: a member by everyone, a managed account by its app.
 pub(super) const USERNAME: &str = "COALESCE(a.username, a.handle)";
@@ -81,7 +99,7 @@ pub(super) const USERNAME: &str = "COALESCE(a.username, a.handle)";
 pub(super) const KIND: &str = "CASE WHEN a.mask_of IS NULL THEN a.kind ELSE 'stranger' END";
 
 /// How many they are.
-pub(super) const WIDTH: usize = 7;
+pub(super) const WIDTH: usize = 8;
 
 pub(super) fn from_row(row: &Row<'_>) -> Result<Account> {
     Ok(Account {
@@ -92,6 +110,7 @@ pub(super) fn from_row(row: &Row<'_>) -> Result<Account> {
         admin: row.get(4)?,
         mention_mail: row.get(5)?,
         created_at: row.get(6)?,
+        app: row.get(7)?,
     })
 }
 

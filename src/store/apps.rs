@@ -90,6 +90,11 @@ pub fn person(read: &Read<'_>, app: AppId, handle: &str) -> Result<Option<Accoun
     )
 }
 
+/// How many people the app has named.
+pub fn count_people(read: &Read<'_>, app: AppId) -> Result<i64> {
+    read.one(sql!("SELECT COUNT(*) FROM accounts WHERE app_id = $1"), params![app], |row| row.get(0))
+}
+
 /// Adds a person whom the app calls so. `None` where another call has just done it.
 pub fn insert_person(tx: &mut Tx<'_>, app: AppId, handle: &str) -> Result<Option<AccountId>> {
     let id = AccountId(tx.new_id());

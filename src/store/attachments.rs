@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::messages::Sight;
+use super::{accounts::Counted, messages::Sight};
 use crate::{
     Result,
     clock::Time,
@@ -128,16 +128,28 @@ pub fn unsaid(
     )
 }
 
-/// How many files and bytes the account has sent since.
-pub fn sent_since(read: &Read<'_>, account: AccountId, since: Time) -> Result<(i64, i64)> {
-    read.one(
-        sql!(
-            "SELECT COUNT(*), CAST(COALESCE(SUM(bytes), 0) AS BIGINT) FROM attachments
-             WHERE account_id = $1 AND created_at > $2"
+/// How many files and bytes the account, or all of an app's people, have sent since.
+pub fn sent_since(read: &Read<'_>, who: Counted, since: Time) -> Result<(i64, i64)> {
+    let sum = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
+    match who {
+        Counted::Account(account) => read.one(
+            sql!(
+                "SELECT COUNT(*), CAST(COALESCE(SUM(bytes), 0) AS BIGINT) FROM attachments
+                 WHERE account_id = $1 AND created_at > $2"
+            ),
+            params![account, since],
+            sum,
         ),
-        params![account, since],
-        |row| Ok((row.get(0)?, row.get(1)?)),
-    )
+        Counted::App(app) => read.one(
+            sql!(
+                "SELECT COUNT(*), CAST(COALESCE(SUM(f.bytes), 0) AS BIGINT)
+                 FROM accounts a JOIN attachments f ON f.account_id = a.id
+                 WHERE a.app_id = $1 AND f.created_at > $2"
+            ),
+            params![app, since],
+            sum,
+        ),
+    }
 }
 
 /// Forgets the files of a message; gives them, so that the bytes can go.

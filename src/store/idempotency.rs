@@ -1,6 +1,13 @@
 //! What was answered to requests that may come again.
 
-use crate::{Result, clock::Time, db::Read, events::Tx, ids::ConversationId, params, sql};
+use crate::{
+    Result,
+    clock::Time,
+    db::Read,
+    events::Tx,
+    ids::{ConversationId, MessageId, PeepId},
+    params, sql,
+};
 
 /// An answer as it was given.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,8 +18,36 @@ pub struct Answer {
     pub location: Option<String>,
     /// JSON, or nothing.
     pub body: String,
-    /// What was said, where that is in it, by its id, or 0 where it is several; and in which conversation.
-    pub said: Option<(i64, Option<ConversationId>)>,
+    /// What it tells of: it goes with that.
+    pub about: About,
+}
+
+/// What an answer tells of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum About {
+    /// Nothing that can be deleted.
+    Nothing,
+    /// A peep.
+    Peep(PeepId),
+    /// Something said in a conversation.
+    Message(MessageId, ConversationId),
+    /// Several things said in a conversation.
+    Messages(ConversationId),
+    /// A conversation, or something in it that is not said.
+    Conversation(ConversationId),
+}
+
+impl About {
+    /// As it is kept: what was said by its id, or 0 where it is several, and in which conversation.
+    fn columns(self) -> (Option<i64>, Option<ConversationId>) {
+        match self {
+            About::Nothing => (None, None),
+            About::Peep(id) => (Some(id.0), None),
+            About::Message(id, conversation) => (Some(id.0), Some(conversation)),
+            About::Messages(conversation) => (Some(0), Some(conversation)),
+            About::Conversation(conversation) => (None, Some(conversation)),
+        }
+    }
 }
 
 /// Takes a key for a request. False where it is taken already; whoever is just taking it is waited for.
@@ -30,6 +65,7 @@ pub fn take(tx: &mut Tx<'_>, owner: &str, key: &str, fingerprint: &str) -> Resul
 
 /// Notes the answer to the request that took the key.
 pub fn note(tx: &mut Tx<'_>, owner: &str, key: &str, answer: &Answer) -> Result<()> {
+    let (said, conversation) = answer.about.columns();
     tx.execute(
         sql!(
             "UPDATE idempotency SET status = $1, location = $2, body = $3, said_id = $4, conversation_id = $5
@@ -39,8 +75,8 @@ pub fn note(tx: &mut Tx<'_>, owner: &str, key: &str, answer: &Answer) -> Result<
             i64::from(answer.status),
             answer.location.as_deref(),
             &answer.body,
-            answer.said.map(|(id, _)| id),
-            answer.said.and_then(|(_, conversation)| conversation),
+            said,
+            conversation,
             owner,
             key,
         ],
@@ -55,27 +91,34 @@ pub fn answer(read: &Read<'_>, owner: &str, key: &str) -> Result<Option<(String,
         params![owner, key],
         |row| {
             let status = u16::try_from(row.get::<i64>(1)?).unwrap_or_default();
-            Ok((row.get(0)?, Answer { status, location: row.get(2)?, body: row.get(3)?, said: None }))
+            Ok((
+                row.get(0)?,
+                Answer { status, location: row.get(2)?, body: row.get(3)?, about: About::Nothing },
+            ))
         },
     )
 }
 
-/// Something that was said is gone: so are the answers that hold it, and those that hold several things said
-/// in its conversation. Their keys stay taken.
-pub fn blank(tx: &mut Tx<'_>, said: i64, conversation: Option<ConversationId>) -> Result<()> {
+/// A peep is gone: so is the answer that holds it. Its key stays taken.
+pub fn blank_peep(tx: &mut Tx<'_>, id: PeepId) -> Result<()> {
     tx.execute(
         sql!("UPDATE idempotency SET status = 0, location = NULL, body = '' WHERE said_id = $1"),
-        params![said],
+        params![id],
     )?;
-    if let Some(conversation) = conversation {
-        tx.execute(
-            sql!(
-                "UPDATE idempotency SET status = 0, location = NULL, body = ''
-                 WHERE conversation_id = $1 AND said_id = 0"
-            ),
-            params![conversation],
-        )?;
-    }
+    Ok(())
+}
+
+/// A message is gone: so are the answers that hold it, or answer it and quote it, and those that hold several
+/// of its conversation.
+pub fn blank_message(tx: &mut Tx<'_>, id: MessageId, conversation: ConversationId) -> Result<()> {
+    tx.execute(
+        sql!(
+            "UPDATE idempotency SET status = 0, location = NULL, body = ''
+             WHERE conversation_id = $1 AND (said_id = 0 OR said_id = $2 OR EXISTS
+                 (SELECT 1 FROM messages m WHERE m.id = idempotency.said_id AND m.reply_to = $2))"
+        ),
+        params![conversation, id],
+    )?;
     Ok(())
 }
 

@@ -63,6 +63,14 @@ pub struct Message {
     pub deleted_at: Option<Time>,
 }
 
+impl Message {
+    /// As someone sees it who sees nothing up to message `after`: without a quote of that.
+    pub fn seen_after(mut self, after: i64) -> Self {
+        self.reply_to = self.reply_to.filter(|quote| quote.seq > after);
+        self
+    }
+}
+
 /// Who says something, as it is called where it says it.
 #[derive(Clone, Debug)]
 pub struct Speaker {
@@ -103,22 +111,26 @@ pub struct Reaction {
 }
 
 /// A message `m`, in the order in which [`from_row`] takes it.
-const MESSAGE: &str = sql!(
-    "SELECT m.id, m.conversation_id, m.seq, m.change,
+const MESSAGE: &str = sql!("SELECT ", COLUMNS, FROM);
+
+const COLUMNS: &str = sql!(
+    "m.id, m.conversation_id, m.seq, m.change,
            m.account_id, ",
     accounts::KIND,
     ", ",
     accounts::USERNAME,
     ", COALESCE(m.alias, p.alias, a.name),
            m.body, m.mentions, m.reactions, m.attachments, m.created_at, m.edited_at, m.deleted_at,
-           q.id, q.seq, q.account_id, COALESCE(q.alias, qp.alias, qa.name), q.body
-    FROM messages m JOIN accounts a ON a.id = m.account_id
-    LEFT JOIN participants p ON p.conversation_id = m.conversation_id AND p.account_id = m.account_id
-    LEFT JOIN messages q ON q.id = m.reply_to LEFT JOIN accounts qa ON qa.id = q.account_id
-    LEFT JOIN participants qp ON qp.conversation_id = q.conversation_id AND qp.account_id = q.account_id "
+           q.id, q.seq, q.account_id, COALESCE(q.alias, qp.alias, qa.name), q.body"
 );
 
-fn from_row(row: &Row<'_>) -> Result<Message> {
+const FROM: &str = " FROM messages m JOIN accounts a ON a.id = m.account_id
+    LEFT JOIN participants p ON p.conversation_id = m.conversation_id AND p.account_id = m.account_id
+    LEFT JOIN messages q ON q.id = m.reply_to LEFT JOIN accounts qa ON qa.id = q.account_id
+    LEFT JOIN participants qp ON qp.conversation_id = q.conversation_id AND qp.account_id = q.account_id ";
+
+/// Reads a message as someone sees it who sees nothing up to message `after`.
+fn from_row(row: &Row<'_>, after: i64) -> Result<Message> {
     let reply_to = match row.get::<Option<MessageId>>(15)? {
         Some(id) => Some(Quote {
             id,
@@ -143,7 +155,8 @@ fn from_row(row: &Row<'_>) -> Result<Message> {
         edited_at: row.get(13)?,
         deleted_at: row.get(14)?,
         reply_to,
-    })
+    }
+    .seen_after(after))
 }
 
 /// Reads a list that is kept as JSON; an empty one as nothing.
@@ -161,7 +174,7 @@ pub fn by_id(read: &Read<'_>, sight: Sight, id: MessageId) -> Result<Message> {
     read.first(
         sql!(MESSAGE, "WHERE m.id = $1 AND m.conversation_id = $2 AND m.seq > $3"),
         params![id, sight.conversation, sight.after],
-        from_row,
+        |row| from_row(row, sight.after),
     )?
     .ok_or(Error::NotFound)
 }
@@ -174,7 +187,7 @@ pub fn before(read: &Read<'_>, sight: Sight, before: i64, limit: i64) -> Result<
             "WHERE m.conversation_id = $1 AND m.seq > $2 AND m.seq < $3 ORDER BY m.seq DESC LIMIT $4"
         ),
         params![sight.conversation, sight.after, before, limit],
-        from_row,
+        |row| from_row(row, sight.after),
     )?;
     messages.reverse();
     Ok(messages)
@@ -185,7 +198,7 @@ pub fn since(read: &Read<'_>, sight: Sight, seq: i64, limit: i64) -> Result<Vec<
     read.all(
         sql!(MESSAGE, "WHERE m.conversation_id = $1 AND m.seq > $2 ORDER BY m.seq LIMIT $3"),
         params![sight.conversation, seq.max(sight.after), limit],
-        from_row,
+        |row| from_row(row, sight.after),
     )
 }
 
@@ -205,7 +218,7 @@ pub fn changed_since(
              ORDER BY m.change LIMIT $5"
         ),
         params![sight.conversation, sight.after, change, seq, limit],
-        from_row,
+        |row| from_row(row, sight.after),
     )
 }
 
@@ -228,7 +241,7 @@ pub fn search(
               ORDER BY m.seq DESC LIMIT $8"
         ),
         params![sight.conversation, sight.after, first, second, third, fourth, before, limit],
-        from_row,
+        |row| from_row(row, sight.after),
     )
 }
 
@@ -243,7 +256,10 @@ pub fn search_all(
     let [first, second, third, fourth] = patterns;
     read.all(
         sql!(
-            MESSAGE,
+            "SELECT ",
+            COLUMNS,
+            ", me.sees_after",
+            FROM,
             r"JOIN participants me ON me.conversation_id = m.conversation_id AND me.left_at IS NULL
               JOIN conversations c ON c.id = m.conversation_id AND c.deleted_at IS NULL
               WHERE me.account_id = $1 AND m.seq > me.sees_after AND m.folded LIKE $2 ESCAPE '\'
@@ -252,7 +268,7 @@ pub fn search_all(
               ORDER BY m.id DESC LIMIT $7"
         ),
         params![account, first, second, third, fourth, before, limit],
-        from_row,
+        |row| from_row(row, row.get(20)?),
     )
 }
 
@@ -336,7 +352,7 @@ pub fn by_idempotency_key(
     read.first(
         sql!(MESSAGE, "WHERE m.account_id = $1 AND m.conversation_id = $2 AND m.idempotency_key = $3"),
         params![author, conversation, key],
-        from_row,
+        |row| from_row(row, 0),
     )
 }
 

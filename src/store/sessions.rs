@@ -24,7 +24,7 @@ pub fn account(read: &Read<'_>, token_hash: &str, since: Time) -> Result<Option<
              WHERE s.token_hash = $1 AND s.seen_at >= $2"
         ),
         params![token_hash, since],
-        |row| Ok((accounts::from_row(row)?, row.get(7)?)),
+        |row| Ok((accounts::from_row(row)?, row.get(accounts::WIDTH)?)),
     )
 }
 

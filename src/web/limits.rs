@@ -21,7 +21,7 @@ use crate::{
     clock::Clock,
     domain::accounts,
     ids::{AccountId, TokenId},
-    store::accounts::{Account, Kind},
+    store::accounts::{Account, Counted, Kind},
 };
 
 type Keyed<K> = RateLimiter<K, DashMapStateStore<K>, Clock, StateInformationMiddleware>;
@@ -38,16 +38,17 @@ pub struct Limits {
     request_with: Limit<TokenId>,
     mail_to: Limit<AccountId>,
     guest: Limit<IpAddr>,
-    guest_room: Limit<AccountId>,
-    member_room: Limit<AccountId>,
+    guest_room: Limit<Counted>,
+    member_room: Limit<Counted>,
+    app_room: Limit<Counted>,
     seek: Limit<IpAddr>,
     say: Limit<AccountId>,
-    say_at_once: Limit<AccountId>,
+    say_at_once: Limit<Counted>,
     type_on: Limit<AccountId>,
     hook: Limit<AccountId>,
     connect: Limit<IpAddr>,
     sockets: Tally<Holder>,
-    uploads: Tally<AccountId>,
+    uploads: Tally<Counted>,
 }
 
 /// Where a request came from.
@@ -110,6 +111,8 @@ impl Limits {
             // A guest has a reason for a room or two, a member for one on each day of a busy month.
             guest_room: Limit::new("room", 10, Duration::from_secs(360), clock),
             member_room: Limit::new("room", 60, Duration::from_secs(60), clock),
+            // A product takes its conversations over, and begins new ones all day.
+            app_room: Limit::new("room", 1_000, Duration::from_secs(1), clock),
             // A class that is curious; nobody meets someone new every second.
             seek: Limit::new("match", 120, Duration::from_secs(1), clock),
             // Sixty messages a minute, and a burst of thirty: nobody reads faster.
@@ -166,11 +169,15 @@ impl Limits {
         self.check(&self.seek, &place(from.ip))
     }
 
-    /// An account makes a room.
+    /// An account makes a room, or begins a thread.
     pub fn room(&self, from: Origin, account: &Account) -> Result<Option<Allowance>> {
         self.from(from)?;
-        let limit = if account.kind == Kind::Guest { &self.guest_room } else { &self.member_room };
-        self.check(limit, &account.id)
+        let limit = match account.kind {
+            Kind::Guest | Kind::Stranger => &self.guest_room,
+            Kind::Member => &self.member_room,
+            Kind::Bot | Kind::Managed => &self.app_room,
+        };
+        self.check(limit, &account.counted())
     }
 
     /// An account says something, changes it or reacts. Says how much is left.
@@ -180,9 +187,9 @@ impl Limits {
     }
 
     /// The same of one among many that are said at once.
-    pub fn say_at_once(&self, from: Origin, account: AccountId) -> Result<()> {
+    pub fn say_at_once(&self, from: Origin, account: &Account) -> Result<()> {
         self.from(from)?;
-        self.check(&self.say_at_once, &account).map(drop)
+        self.check(&self.say_at_once, &account.counted()).map(drop)
     }
 
     /// A program says that this account types.
@@ -210,8 +217,8 @@ impl Limits {
     }
 
     /// An account begins to send a file. It counts until what this gives is dropped.
-    pub fn upload(&self, account: AccountId) -> Result<Option<Held<AccountId>>> {
-        if self.on { self.uploads.hold(&[(account, UPLOADS_EACH)]).map(Some) } else { Ok(None) }
+    pub fn upload(&self, account: &Account) -> Result<Option<Held<Counted>>> {
+        if self.on { self.uploads.hold(&[(account.counted(), UPLOADS_EACH)]).map(Some) } else { Ok(None) }
     }
 
     /// A program asks the API for anything. Says how much is left.

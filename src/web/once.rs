@@ -22,7 +22,7 @@ use crate::{
     domain::idempotency::Keyed,
     events::Tx,
     ids::{IdempotencyKey, hex},
-    store::idempotency::Answer,
+    store::idempotency::{About, Answer},
 };
 
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
@@ -92,7 +92,7 @@ impl Once {
 /// An answer with something in it.
 pub fn answer(status: StatusCode, what: &impl Serialize) -> Result<Answer> {
     let body = serde_json::to_string(what).map_err(Error::internal)?;
-    Ok(Answer { status: status.as_u16(), location: None, body, said: None })
+    Ok(Answer { status: status.as_u16(), location: None, body, about: About::Nothing })
 }
 
 /// An answer about something that was made, and where it is.
@@ -102,7 +102,12 @@ pub fn created(location: String, what: &impl Serialize) -> Result<Answer> {
 
 /// An answer without anything in it.
 pub fn nothing() -> Answer {
-    Answer { status: StatusCode::NO_CONTENT.as_u16(), location: None, body: String::new(), said: None }
+    Answer {
+        status: StatusCode::NO_CONTENT.as_u16(),
+        location: None,
+        body: String::new(),
+        about: About::Nothing,
+    }
 }
 
 /// Handlers of POSTs whose body is not JSON ask for this, and say by [`Once::of`] what it was.

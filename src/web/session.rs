@@ -206,6 +206,11 @@ impl Viewer {
         Ok(Viewer { account: Some(account), token: Some(token), ..Viewer::default() })
     }
 
+    /// Whether it may change anything: with a token only as far as that goes.
+    pub fn may_write(&self) -> bool {
+        self.grant.as_ref().is_none_or(|grant| grant.scopes.write)
+    }
+
     /// The guest who looks, if it is one.
     pub fn guest(&self) -> Option<&Account> {
         self.account.as_ref().filter(|account| account.kind == Kind::Guest)
@@ -259,12 +264,13 @@ impl FromRequestParts<Arc<App>> for Visitor {
         let key = params.iter().find(|(name, _)| *name == "key").ok_or(Error::NotFound)?;
         let key = Key::parse(key.1)?;
         let viewer = Viewer::from_request_parts(parts, app).await?;
+        let may_come_in = viewer.may_write();
         let Some(account) = viewer.account else {
             app.db.read(move |read| rooms::invites(read, &key)).await?;
             return Err(Error::Unauthenticated);
         };
         let ClientAddr(from) = ClientAddr::from_request_parts(parts, app).await?;
-        Ok(Visitor { account, key, place: place(app, from) })
+        Ok(Visitor { account, key, place: place(app, from), may_come_in })
     }
 }
 

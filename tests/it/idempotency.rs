@@ -125,6 +125,26 @@ on_both! {
         assert_eq!(world.counts("SELECT COUNT(*) FROM idempotency WHERE body <> ''").await, 0);
     }
 
+    async fn what_is_deleted_is_in_no_kept_answer(world: World) {
+        let program = program(&world).await;
+        let begun = sends(&program, "t", "/api/v1/threads", &json!({ "users": ["ify"] })).await.is(201).json();
+        let path = format!("/api/v1/threads/{}/messages", text(&begun["id"]));
+        let first = sends(&program, "m1", &path, &json!({ "body": "The safe is 1234" })).await.is(201).json();
+        let reply = json!({ "body": "Thanks", "reply_to": first["id"] });
+        sends(&program, "m2", &path, &reply).await.is(201);
+        sends(&program, "m3", &path, &json!({ "body": "Bye" })).await.is(201);
+        program.does(Method::DELETE, &format!("{path}/{}", text(&first["id"]))).await.is(204);
+        assert_eq!(world.counts("SELECT COUNT(*) FROM idempotency WHERE body LIKE '%1234%'").await, 0);
+        sends(&program, "m1", &path, &json!({ "body": "The safe is 1234" })).await.is(409);
+        sends(&program, "m2", &path, &reply).await.is(409);
+        assert!(is_replayed(&sends(&program, "m3", &path, &json!({ "body": "Bye" })).await.is(201)));
+        assert!(is_replayed(&sends(&program, "t", "/api/v1/threads", &json!({ "users": ["ify"] })).await.is(201)));
+        // With the thread everything goes that was answered about it.
+        sends(&program, "u", &path.replace("messages", "users"), &json!({ "users": ["nobody"] })).await.is(422);
+        program.does(Method::DELETE, path.trim_end_matches("/messages")).await.is(204);
+        assert_eq!(world.counts("SELECT COUNT(*) FROM idempotency WHERE body <> ''").await, 0);
+    }
+
     async fn after_a_day_a_key_is_free_again(world: World) {
         let program = program(&world).await;
         let begin = json!({ "users": ["ify"] });

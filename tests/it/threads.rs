@@ -153,6 +153,44 @@ on_both! {
         assert_eq!(sees(&layla, &thread).await, ["After"]);
     }
 
+    async fn a_quote_tells_nobody_what_was_said_before_they_came(world: World) {
+        let [nell, ify, joerg] = world.members(["nell", "ify", "joerg"]).await;
+        let thread = begins(&nell, &["ify"]).await.is(201).json();
+        let secret = says(&nell, &thread, "The safe is 1234").await.is(201).json();
+        nell.calls(Method::POST, &format!("{}/users", at(&thread)), &json!({ "users": ["joerg"] })).await.is(200);
+        let id = text(&thread["id"]);
+        let listen = async |who: &crate::common::Person| {
+            let mut listener = Listener::with_cookie(&world.url(), "", &who.cookies()).await;
+            listener.says(&json!({ "type": "subscribe", "stream": "conversation", "conversation": id })).await;
+            loop {
+                if listener.hears().await["event"] == "here" {
+                    return listener;
+                }
+            }
+        };
+        let (mut at_joerg, mut at_ify) = (listen(&joerg).await, listen(&ify).await);
+        let messages = format!("{}/messages", at(&thread));
+        let reply = json!({ "body": "Changed it", "reply_to": secret["id"] });
+        let reply = nell.calls(Method::POST, &messages, &reply).await.is(201).json();
+        let heard = async |listener: &mut Listener| loop {
+            let frame = listener.hears().await;
+            if frame["event"] == "message" {
+                return frame["message"].clone();
+            }
+        };
+        assert_eq!(heard(&mut at_ify).await["reply_to"]["excerpt"], "The safe is 1234");
+        let quiet = heard(&mut at_joerg).await;
+        assert_eq!((&quiet["body"], &quiet["reply_to"]), (&json!("Changed it"), &json!(null)));
+        says(&nell, &thread, "Next").await.is(201);
+        assert_eq!(heard(&mut at_joerg).await["body"], "Next", "and what comes after it comes once");
+        for path in [messages.clone(), format!("{messages}/{}", text(&reply["id"])), "/api/v1/search?q=changed".into(),
+                     format!("{}/search?q=changed", at(&thread))] {
+            assert!(!joerg.fetches(&path).await.is(200).text().contains("1234"), "{path}");
+            assert!(ify.fetches(&path).await.is(200).text().contains("1234"), "{path}");
+        }
+        assert!(!joerg.gets(&format!("/threads/{id}")).await.is(200).text().contains("1234"));
+    }
+
     async fn people_leave_and_are_taken_out_and_hear_nothing_more(world: World) {
         let [nell, ify, joerg] = world.members(["nell", "ify", "joerg"]).await;
         let thread = begins(&nell, &["ify", "joerg"]).await.is(201).json();

@@ -206,6 +206,54 @@ on_both! {
         app.does(Method::POST, &format!("{path}/typing")).await.is(403);
     }
 
+    async fn with_leave_to_read_alone_one_comes_in_nowhere(world: World) {
+        let [nell, ify] = world.members(["nell", "ify"]).await;
+        let room = nell.makes_room("Repair café").await;
+        let reads = makes_program(&world, &ify, &["read"]).await;
+        reads.fetches(&room.api("")).await.is(403).problem();
+        reads.fetches(&room.api("/messages")).await.is(403).problem();
+        let mut listener = Listener::with_token(&world.url(), &reads.token).await;
+        listener.says(&json!({ "type": "subscribe", "stream": "room", "room": room.key })).await;
+        assert_eq!(listener.hears().await["error"], "The token lacks the scope write: with it one comes in.");
+        assert_eq!(nell.names(&room).await.len(), 1);
+        // Where its member is, it may look; and types nothing.
+        ify.opens_link(&room).await.is(200);
+        reads.fetches(&room.api("/messages")).await.is(200);
+        let mut nells = Listener::with_cookie(&world.url(), "", &nell.cookies()).await;
+        nells.says(&json!({ "type": "subscribe", "stream": "room", "room": room.key })).await;
+        listener.says(&json!({ "type": "subscribe", "stream": "room", "room": room.key })).await;
+        listener.says(&json!({ "type": "typing", "room": room.key })).await;
+        listener.hears_until_pong().await;
+        nell.says(&room, "Anyone?").await;
+        loop {
+            let frame = nells.hears().await;
+            assert_ne!(frame["event"], "typing");
+            if frame["event"] == "message" {
+                break;
+            }
+        }
+    }
+
+    async fn an_app_is_not_called_like_a_member(world: World) {
+        let [nell, _ify] = world.members(["nell", "ify"]).await;
+        for name in ["Ify", "1FY", "Admin", "@tide"] {
+            assert!(nell.posts("/settings/apps", &[("name", name)]).await.is(422).page().complaint("name").is_some());
+        }
+        nell.posts("/settings/apps", &[("name", "Nell")]).await.is(303);
+    }
+
+    async fn only_a_key_that_speaks_for_the_app_s_people_names_more_of_them(world: World) {
+        let [nell] = world.members(["nell"]).await;
+        let (page, key) = registers(&nell, &["read", "write", "act_as"]).await;
+        let begin = json!({ "users": ["alma", "bob"] });
+        let thread = world.program(&key).calls(Method::POST, "/api/v1/threads", &begin).await.is(201).json();
+        let form = [("name", "Less"), ("read", "on"), ("write", "on")];
+        let less = nell.posts(&format!("{page}/keys"), &form).await.is(200).page().value("secret");
+        let users = format!("/api/v1/threads/{}/users", text(&thread["id"]));
+        world.program(&less).calls(Method::POST, &users, &json!({ "users": ["carl"] })).await.is(403).problem();
+        assert_eq!(world.counts("SELECT COUNT(*) FROM accounts WHERE app_id IS NOT NULL").await, 2);
+    }
+
     async fn two_who_name_somebody_at_once_mean_the_same(world: World) {
         let [nell] = world.members(["nell"]).await;
         let (_, key) = registers(&nell, &["read", "write", "act_as"]).await;
@@ -213,7 +261,15 @@ on_both! {
         let begin = || async {
             app.calls(Method::POST, "/api/v1/threads", &json!({ "users": ["alma", "bob"] })).await.is(201).json()
         };
-        let begun = tokio::join!(begin(), begin(), begin(), begin());
+        let other_way_round = async || {
+            let users = json!({ "users": ["zoe", "carl", "bob", "alma"] });
+            app.calls(Method::POST, "/api/v1/threads", &users).await.is(201)
+        };
+        let (begun, ..) = tokio::join!(
+            async { tokio::join!(begin(), begin(), begin(), begin()) },
+            other_way_round(),
+            other_way_round()
+        );
         for one in [&begun.1, &begun.2, &begun.3] {
             assert_eq!(one["users"], begun.0["users"]);
         }

@@ -24,7 +24,11 @@ use crate::{
     },
     files::Incoming,
     ids::{AttachmentId, ConversationId},
-    store::{self, attachments::Attachment},
+    store::{
+        self,
+        attachments::Attachment,
+        idempotency::{About, Answer},
+    },
     web::{
         input::from_path,
         once::{Once, answer},
@@ -77,12 +81,13 @@ pub async fn send(
     let participant = come_in(&app, &door).await?;
     let conversation = participant.conversation.id;
     app.db.read(move |read| participant.may_send(read)).await?;
-    let _turn = app.limits.upload(door.account().id)?;
+    let _turn = app.limits.upload(door.account())?;
     while let Some(field) = form.next_field().await.map_err(|error| refused(&error))? {
         if field.name() == Some("file") {
             let (file, hash) = receive(&app, &door, field).await?;
             // It is there already: whoever sends it again is told of the first one, and this one is swept.
-            let told = answer(StatusCode::CREATED, &File::new(&file, conversation))?;
+            let about = About::Conversation(conversation);
+            let told = Answer { about, ..answer(StatusCode::CREATED, &File::new(&file, conversation))? };
             return once.of(&hash).answer(&app, move |_| Ok(told.clone())).await;
         }
     }

@@ -27,7 +27,7 @@ use crate::{
     store::{
         self,
         accounts::{self, Kind},
-        idempotency::Answer,
+        idempotency::{About, Answer},
         messages::{self, Reaction, Speaker},
     },
     web::{
@@ -271,7 +271,7 @@ pub async fn say(
     let say = move |tx: &mut Tx<'_>| {
         let said = door.say(tx, &draft, thread_limit)?;
         let told = answer(StatusCode::CREATED, &Message::new(&said, base.as_str()))?;
-        Ok(Answer { said: Some((said.id.0, Some(said.conversation))), ..told })
+        Ok(Answer { about: About::Message(said.id, said.conversation), ..told })
     };
     once.telling(allowance).answer(&app, say).await
 }
@@ -297,7 +297,7 @@ pub async fn say_all(
     let mut all = Vec::new();
     for (at, posted) in batch.messages.into_iter().enumerate() {
         let (door, draft) = posted.draft(&app, &door, &viewer).await.map_err(|error| within(at, error))?;
-        app.limits.say_at_once(from, door.account().id)?;
+        app.limits.say_at_once(from, door.account())?;
         all.push((door, draft));
     }
     let (thread_limit, base) = (app.config.thread_limit, app.config.base_url.clone());
@@ -307,9 +307,8 @@ pub async fn say_all(
             let said = door.say(tx, draft, thread_limit).map_err(|error| within(at, error))?;
             told.push(Message::new(&said, base.as_str()));
         }
-        let conversation = told.first().map(|first| first.conversation_id);
-        let answer = answer(StatusCode::CREATED, &List::whole(told))?;
-        Ok(Answer { said: Some((0, conversation)), ..answer })
+        let about = told.first().map_or(About::Nothing, |first| About::Messages(first.conversation_id));
+        Ok(Answer { about, ..answer(StatusCode::CREATED, &List::whole(told))? })
     };
     once.answer(&app, say).await
 }

@@ -23,7 +23,7 @@ use crate::{
     ids::PeepId,
     store::{
         self,
-        idempotency::Answer,
+        idempotency::{About, Answer},
         peeps::{Peep, Scope, Span},
     },
     web::{
@@ -103,8 +103,8 @@ fn statuses(app: &App, peeps: Vec<Peep>) -> Vec<Status> {
 
 /// The answer about a peep, which goes with it.
 fn told(peep: Peep, base: &str) -> Result<Answer> {
-    let said = Some((peep.id.0, None));
-    Ok(Answer { said, ..answer(StatusCode::OK, &Status::new(peep, base))? })
+    let about = About::Peep(peep.id);
+    Ok(Answer { about, ..answer(StatusCode::OK, &Status::new(peep, base))? })
 }
 
 fn status(app: &App, peep: Peep) -> Json<Status> {

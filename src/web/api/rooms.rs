@@ -20,7 +20,11 @@ use crate::{
     domain::rooms::{self, Changes, Inside, Owner, RoomName, Visitor},
     events::{Altered, Here, Tx, Typing},
     ids::{AccountId, ConversationId},
-    store::{self, rooms::Link},
+    store::{
+        self,
+        idempotency::{About, Answer},
+        rooms::Link,
+    },
     web::{
         input::{Input, from_path},
         once::{Post, answer, created},
@@ -135,7 +139,8 @@ pub async fn create(
     let (place, base) = (place(&app, from), app.config.base_url.clone());
     let create = move |tx: &mut Tx<'_>| {
         let room = Room::new(&rooms::create(tx, &account, &name, &place)?, base.as_str());
-        created(format!("/api/v1/rooms/{}", room.key), &room)
+        let told = created(format!("/api/v1/rooms/{}", room.key), &room)?;
+        Ok(Answer { about: About::Conversation(room.id), ..told })
     };
     once.telling(allowance).answer(&app, create).await
 }
@@ -234,7 +239,8 @@ pub async fn renew_link(
     let base = app.config.base_url.clone();
     let renew = move |tx: &mut Tx<'_>| {
         visitor.enter(tx)?.owner()?.renew_link(tx, !new.everyone_leaves)?;
-        answer(StatusCode::CREATED, &Room::new(&visitor.enter(tx)?, base.as_str()))
+        let room = Room::new(&visitor.enter(tx)?, base.as_str());
+        Ok(Answer { about: About::Conversation(room.id), ..answer(StatusCode::CREATED, &room)? })
     };
     once.answer(&app, renew).await
 }

@@ -25,7 +25,7 @@ use crate::{
     store::{
         self,
         conversations::{Conversation, Participant, Seat},
-        idempotency::Answer,
+        idempotency::{About, Answer},
         threads::Stretch,
     },
     web::{
@@ -130,7 +130,7 @@ pub async fn create(
         let begun = threads::begin(tx, &account, &beginning)?;
         let thread = Thread::seen(tx, &begun, base.as_str())?;
         let told = created(format!("/api/v1/threads/{}", thread.id), &thread)?;
-        Ok(Answer { said: Some((0, Some(thread.id))), ..told })
+        Ok(Answer { about: About::Conversation(thread.id), ..told })
     };
     once.telling(allowance).answer(&app, begin).await
 }
@@ -255,8 +255,10 @@ pub async fn add(
     State(app): State<Arc<App>>,
     ClientAddr(from): ClientAddr,
     permission: Permission,
+    viewer: Viewer,
     Post(once, more): Post<More>,
 ) -> Result<Response> {
+    let speaks_for = viewer.grant.as_ref().and_then(Grant::speaks_for);
     app.limits.say(from, permission.participant().id())?;
     let names = Names::parse(more.users.iter().map(String::as_str))?;
     let history = match more.history {
@@ -265,8 +267,9 @@ pub async fn add(
     };
     let base = app.config.base_url.clone();
     let add = move |tx: &mut Tx<'_>| {
-        let now = permission.add(tx, &names, history)?;
-        answer(StatusCode::OK, &Thread::seen(tx, &now, base.as_str())?)
+        let now = permission.add(tx, &names, history, speaks_for)?;
+        let thread = Thread::seen(tx, &now, base.as_str())?;
+        Ok(Answer { about: About::Conversation(thread.id), ..answer(StatusCode::OK, &thread)? })
     };
     once.answer(&app, add).await
 }

@@ -441,7 +441,7 @@ pub async fn add(
         let names = named(&form.users)?;
         let history = if form.history.is_some() { History::All } else { History::FromNow };
         let thread = thread.clone();
-        app.db.write(move |tx| thread.add(tx, &names, history).map(drop)).await
+        app.db.write(move |tx| thread.add(tx, &names, history, None).map(drop)).await
     };
     let done = add.await;
     back(&app, &thread, done, |about| AboutPage { users: form.users, ..about }).await

@@ -60,6 +60,15 @@ const BETWEEN_TYPING: Duration = Duration::from_secs(2);
 /// With so many listening, who types is told to nobody: it would be a flicker, and a flood.
 pub const CROWD: usize = 300;
 
+/// Who wants to listen.
+#[derive(Clone, Copy)]
+pub(super) struct Knock<'a> {
+    pub(super) account: &'a Account,
+    /// Where from, as a keyed hash of the address.
+    pub(super) place: &'a str,
+    pub(super) may_come_in: bool,
+}
+
 /// A subscription to a conversation.
 pub(super) struct ConversationStream {
     participant: Participant,
@@ -118,6 +127,9 @@ impl Tells for Telling {
         match event {
             Event::Said(said) => {
                 let Message { seq, change, .. } = said.what.message;
+                if quotes(&said.what.message, self.after) {
+                    return Heard::Itself;
+                }
                 match cursor.order(change) {
                     Order::Old => return Heard::Nothing,
                     Order::Gap => return Heard::Gap,
@@ -147,15 +159,15 @@ impl ConversationStream {
     pub(super) async fn begin(
         outlet: &mut Outlet,
         mailbox: &mut Mailbox<Topic, Event>,
-        account: Account,
-        place: &str,
+        knock: Knock<'_>,
         wanted: &Wanted,
     ) -> Result<Result<Self, Error>, Gone> {
         let app = Arc::clone(&outlet.app);
         let subscribe = async {
+            let Knock { account, place, may_come_in } = knock;
             let door = if wanted.stream == "room" {
                 let key = Key::parse(&wanted.room)?;
-                Door::Room(Visitor { account: account.clone(), key, place: place.into() })
+                Door::Room(Visitor { account: account.clone(), key, place: place.into(), may_come_in })
             } else {
                 let id = wanted.conversation.parse().map_err(|_| Error::NotFound)?;
                 Door::Conversation { account: account.clone(), id, kind: None }
@@ -283,6 +295,7 @@ impl ConversationStream {
     /// Something happened to the room, or to who is in it.
     async fn look(&mut self, outlet: &mut Outlet, event: &Event) -> Result<Flow, Gone> {
         let change = match event {
+            Event::Said(said) => said.what.message.change,
             Event::Altered(altered) => altered.what.change,
             Event::Left { change, .. } => *change,
             Event::Closed => return self.end(outlet).await,
@@ -294,6 +307,7 @@ impl ConversationStream {
             Order::Next => self.cursor.change = change,
         }
         match event {
+            Event::Said(said) => return self.without_quote(outlet, &said.what).await,
             Event::Altered(altered) => {
                 self.link.clone_from(&altered.what.link);
                 self.participant.conversation.name.clone_from(&altered.what.name);
@@ -312,6 +326,18 @@ impl ConversationStream {
             _ => {}
         }
         Ok(Flow::GoesOn)
+    }
+
+    /// Something was said in answer to what this listener never sees: it is told without that.
+    async fn without_quote(&mut self, outlet: &mut Outlet, said: &Said) -> Result<Flow, Gone> {
+        let (seq, change) = (said.message.seq, said.message.change);
+        if (said.new && seq <= self.cursor.seq) || seq <= self.participant.seat.sees_after {
+            return Ok(Flow::GoesOn);
+        }
+        let message = said.message.clone().seen_after(self.participant.seat.sees_after);
+        self.cursor.seq = self.cursor.seq.max(seq);
+        let frame = encode(&outlet.app, outlet.format, &Said { message, new: said.new }, change);
+        outlet.feed(frame).await.map(|()| Flow::GoesOn)
     }
 
     /// It is not for this listener any more.
@@ -434,6 +460,11 @@ impl ConversationStream {
         outlet.say(&json!({ "event": "reset", "conversation_id": id, "seq": seq, "change": change })).await?;
         Ok(Flow::GoesOn)
     }
+}
+
+/// Whether the message quotes one of those up to `after`.
+fn quotes(message: &Message, after: i64) -> bool {
+    message.reply_to.as_ref().is_some_and(|quote| quote.seq <= after)
 }
 
 /// The link of a room that holds now; other conversations have none.

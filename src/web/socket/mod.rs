@@ -35,7 +35,7 @@ use tokio::time::{Instant, interval_at};
 
 pub use self::conversation::CROWD;
 use self::{
-    conversation::ConversationStream,
+    conversation::{ConversationStream, Knock},
     matching::MatchStream,
     protocol::{Said, Wanted},
     public::PublicStream,
@@ -116,6 +116,7 @@ pub async fn open(
                 mailbox: app.hub.mailbox(MAILBOX),
                 place: place(&app, from),
                 outlet: Outlet { app, line, socket, format },
+                may_write: viewer.may_write(),
                 account: viewer.account,
                 token: viewer.grant.map(|grant| grant.id),
                 streams: Vec::new(),
@@ -155,6 +156,8 @@ struct Connection {
     account: Option<Account>,
     /// The token that it came with: when that ends, so does this.
     token: Option<TokenId>,
+    /// Whether that goes further than looking.
+    may_write: bool,
     /// Where it comes from, as a keyed hash: rooms want to know.
     place: String,
     replays: Replays,
@@ -344,6 +347,7 @@ impl Connection {
             Some(Said::Typing { room, conversation }) => {
                 for stream in &mut self.streams {
                     if let Stream::Conversation(stream) = stream
+                        && self.may_write
                         && stream.is(&room, &conversation)
                     {
                         stream.type_on(&self.outlet.app);
@@ -399,12 +403,13 @@ impl Connection {
             let Some(account) = self.account.clone() else {
                 return self.refuse(wanted, "Log in first, or come in with a name.").await;
             };
+            let knock = Knock { account: &account, place: &self.place, may_come_in: self.may_write };
             let (outlet, mailbox) = (&mut self.outlet, &mut self.mailbox);
             if wanted.stream == "match" {
                 let stream = MatchStream::begin(outlet, mailbox, account.id).await?;
                 self.streams.push(Stream::Match(Box::new(stream)));
             } else {
-                match ConversationStream::begin(outlet, mailbox, account, &self.place, wanted).await? {
+                match ConversationStream::begin(outlet, mailbox, knock, wanted).await? {
                     Ok(stream) => self.streams.push(Stream::Conversation(Box::new(stream))),
                     Err(error) => return self.refuse(wanted, &error.sentence()).await,
                 }
