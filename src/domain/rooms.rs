@@ -20,7 +20,7 @@ use crate::{
     store::{
         self,
         accounts::{Account, Kind},
-        conversations::{Conversation, Entrance},
+        conversations::{Conversation, Entrance, Stretch},
         rooms::{Found, Link, Mine},
     },
 };
@@ -28,7 +28,7 @@ use crate::{
 /// People in a room. Beyond it nobody would hear anyone, and the list of who is here has no end.
 pub const SIZE: i64 = 10_000;
 
-/// Rooms in a list of one's own; nobody looks further.
+/// Rooms on a page of one's own; nobody looks further.
 const MINE: i64 = 200;
 
 /// How long a removed guest, and new ones from the same address, are kept out.
@@ -242,7 +242,7 @@ pub fn invites(read: &Read<'_>, key: &Key) -> Result<()> {
 
 /// The rooms that the account is in, the one where something was said last first.
 pub fn of(read: &Read<'_>, account: AccountId) -> Result<Vec<Mine>> {
-    store::rooms::of(read, account, MINE)
+    store::rooms::of(read, &Stretch::first(account, MINE))
 }
 
 /// One of an account's own rooms, with its place in it.

@@ -1,6 +1,6 @@
 //! Rooms: their links, whom they keep out, and what goes when one goes.
 
-use super::conversations::{self, Conversation, Seat, WIDTH};
+use super::conversations::{self, Conversation, Seat, Stretch, WIDTH};
 use crate::{
     Result,
     clock::Time,
@@ -165,7 +165,7 @@ pub struct Mine {
 }
 
 /// The rooms that the account is in, the one where something was said last first; at most `limit`.
-pub fn of(read: &Read<'_>, account: AccountId, limit: i64) -> Result<Vec<Mine>> {
+pub fn of(read: &Read<'_>, stretch: &Stretch) -> Result<Vec<Mine>> {
     let mine = read.all(
         sql!(
             "SELECT ",
@@ -177,9 +177,10 @@ pub fn of(read: &Read<'_>, account: AccountId, limit: i64) -> Result<Vec<Mine>> 
             " FROM participants p JOIN conversations c ON c.id = p.conversation_id
              JOIN links l ON l.conversation_id = c.id AND l.revoked_at IS NULL
              WHERE p.account_id = $1 AND p.left_at IS NULL AND c.kind = 'room' AND c.deleted_at IS NULL
-             ORDER BY c.active_at DESC, c.id DESC LIMIT $2"
+               AND (c.active_at, c.id) < ($2, $3)
+             ORDER BY c.active_at DESC, c.id DESC LIMIT $4"
         ),
-        params![account, limit],
+        params![stretch.account, stretch.after.0, stretch.after.1, stretch.limit],
         |row| {
             let seat = conversations::seat(row, WIDTH + 3)?;
             Ok(seat.map(|seat| -> Result<Mine> {

@@ -2,11 +2,10 @@
 
 use super::{
     accounts,
-    conversations::{self, Conversation, Participant, Seat},
+    conversations::{self, Conversation, Participant, Seat, Stretch},
 };
 use crate::{
     Result,
-    clock::Time,
     db::{Read, Row},
     events::Tx,
     ids::{AccountId, AppId, ConversationId},
@@ -20,17 +19,6 @@ pub struct Mine {
     pub thread: Conversation,
     /// One's own place.
     pub seat: Seat,
-}
-
-/// Whose threads, and which stretch of them: the one where something was said last first.
-#[derive(Clone, Copy, Debug)]
-pub struct Stretch {
-    /// Whose.
-    pub account: AccountId,
-    /// Only those behind this one: when something was last said in it, and its id.
-    pub after: (Time, ConversationId),
-    /// So many at most.
-    pub limit: i64,
 }
 
 /// Threads `c` of a [`Stretch`], beside one's own place `p` in them.

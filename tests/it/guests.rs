@@ -253,7 +253,7 @@ on_both! {
         let now = teo.messages(&room).await[0]["account"].clone();
         let expected = json!({ "id": before["id"], "kind": "member", "username": "teo", "name": "Teo Lind" });
         assert_eq!(now, expected, "the same account under its new name");
-        let rooms = teo.fetches("/api/v1/rooms").await.json();
+        let rooms = teo.fetches("/api/v1/rooms").await.list();
         let mut names = each(&rooms, "name");
         names.sort();
         assert_eq!(names, ["Repair café", "Teo’s corner"]);
@@ -272,7 +272,7 @@ on_both! {
         thief.sends(request).await.is(401);
         let elsewhere = teo.at_another_device();
         elsewhere.logs_in("teo", PASSWORD).await.is(303);
-        assert_eq!(each(&elsewhere.fetches("/api/v1/rooms").await.json(), "name").len(), 2);
+        assert_eq!(each(&elsewhere.fetches("/api/v1/rooms").await.list(), "name").len(), 2);
     }
 
     async fn two_guests_of_one_name_are_told_apart(world: World) {

@@ -31,7 +31,7 @@ on_both! {
         let token = text(&hook["url"]);
         let token = token.strip_prefix(&format!("{base}/hooks/")).expect("an address of this site");
         assert!(token.len() >= 43, "256 bits of randomness");
-        let listed = nell.fetches(&room.api("/hooks")).await.is(200).json();
+        let listed = nell.fetches(&room.api("/hooks")).await.is(200).list();
         let expected =
             json!({ "id": hook["id"], "name": "CI bot", "created_at": "2026-11-20T12:00:00.000Z" });
         assert_eq!(listed, json!([expected]), "the address is told once");
@@ -47,7 +47,7 @@ on_both! {
             opens_door(&nell, &room, &format!("CI {n}")).await;
         }
         nell.calls(Method::POST, &room.api("/hooks"), &json!({ "name": "CI 21" })).await.is(422);
-        assert_eq!(nell.fetches(&room.api("/hooks")).await.json().as_array().map(Vec::len), Some(20));
+        assert_eq!(nell.fetches(&room.api("/hooks")).await.list().as_array().map(Vec::len), Some(20));
     }
 
     async fn a_program_posts_json_or_a_form(world: World) {

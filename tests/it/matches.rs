@@ -89,7 +89,7 @@ on_both! {
         let path = format!("/api/v1/conversations/{}", text(&talk["conversation_id"]));
         let said = says(&teo, &path, "Crust or middle?").await.is(201).json();
         assert_eq!(said["account"]["id"], talk["talk"]["account_id"], "said by the mask");
-        assert_eq!(each(&ada.fetches(&format!("{path}/messages")).await.is(200).json(), "body"), ["Crust or middle?"]);
+        assert_eq!(each(&ada.fetches(&format!("{path}/messages")).await.is(200).list(), "body"), ["Crust or middle?"]);
         seeks(&teo, &json!({})).await.is(409);
         world.guest("Mallory").await.fetches(&format!("{path}/messages")).await.is(404);
         ada.does(Method::DELETE, CURRENT).await.is(204);
@@ -336,12 +336,12 @@ on_both! {
         let messages = format!("{path}/messages");
         for query in ["", "?since=0", "?before=3", "?limit=1"] {
             let answer = dee.fetches(&format!("{messages}{query}")).await.is(200);
-            assert_eq!(answer.json(), json!([]), "{query}");
+            assert_eq!(answer.list(), json!([]), "{query}");
         }
         let at = |message: &Value| format!("{messages}/{}", text(&message["id"]));
         dee.fetches(&at(&secret)).await.is(404);
         dee.does(Method::PUT, &format!("{}/reactions/👀", at(&secret))).await.is(404);
-        assert_eq!(dee.fetches(&format!("{path}/search?q=slip")).await.is(200).json(), json!([]));
+        assert_eq!(dee.fetches(&format!("{path}/search?q=slip")).await.is(200).list(), json!([]));
         let reply = json!({ "body": "What?", "reply_to": secret["id"] });
         dee.calls(Method::POST, &messages, &reply).await.is(422);
         guests[0].calls(Method::PATCH, &at(&secret), &json!({ "body": "The slip is open at nine" })).await.is(200);
@@ -358,8 +358,8 @@ on_both! {
         assert_eq!((&heard["event"], &heard["message"]["body"]), (&json!("message"), &json!("Hello")));
         let seen = dee.fetches(&messages).await.is(200);
         assert!(!seen.header("link").contains("prev"), "there is nothing older for Dee");
-        assert_eq!(each(&seen.json(), "body"), ["Hello"]);
-        assert_eq!(guests[0].fetches(&messages).await.json().as_array().map(Vec::len), Some(3));
+        assert_eq!(each(&seen.list(), "body"), ["Hello"]);
+        assert_eq!(guests[0].fetches(&messages).await.list().as_array().map(Vec::len), Some(3));
 
         // Not after a lost connection either.
         listener
@@ -446,7 +446,7 @@ on_both! {
         world.restart().await;
         assert_eq!(current(&ada).await["state"], "matched");
         says(&ada, &path, "after").await.is(201);
-        assert_eq!(each(&teo.fetches(&format!("{path}/messages")).await.json(), "body"), ["before", "after"]);
+        assert_eq!(each(&teo.fetches(&format!("{path}/messages")).await.list(), "body"), ["before", "after"]);
     }
 
     async fn who_is_out_of_a_talk_hears_nothing_more(world: World) {

@@ -114,7 +114,7 @@ on_both! {
         let nell = world.member("nell").await;
         let room = nell.makes_room("Repair café").await;
         let empty = nell.fetches(&room.api("/messages")).await.is(200);
-        assert_eq!((empty.json(), empty.header("link")), (json!([]), ""));
+        assert_eq!((empty.list(), empty.header("link")), (json!([]), ""));
         for n in 1..=120 {
             nell.says(&room, &n.to_string()).await;
         }
@@ -135,10 +135,10 @@ on_both! {
             ("?limit=-3", 120, 120),
             ("?before=99999&limit=1", 120, 120),
         ] {
-            assert_eq!(seqs(&get(query).await.json()), (from..=to).collect::<Vec<_>>(), "{query}");
+            assert_eq!(seqs(&get(query).await.list()), (from..=to).collect::<Vec<_>>(), "{query}");
         }
         for query in ["?since=120", "?before=1", "?before=-9", "?since=9223372036854775807"] {
-            assert_eq!(get(query).await.json(), json!([]), "{query}");
+            assert_eq!(get(query).await.list(), json!([]), "{query}");
         }
         for query in ["?since=x", "?before=1.5", "?limit=9223372036854775808"] {
             let answer = nell.fetches(&room.api(&format!("/messages{query}"))).await;
@@ -148,7 +148,7 @@ on_both! {
         let mut backwards = Vec::new();
         let mut page = get("?limit=50").await;
         loop {
-            backwards.splice(0..0, seqs(&page.json()));
+            backwards.splice(0..0, seqs(&page.list()));
             match link(&page, "prev") {
                 Some(older) => page = nell.fetches(&older).await.is(200),
                 None => break,
@@ -157,7 +157,7 @@ on_both! {
         assert_eq!(backwards, (1..=120).collect::<Vec<_>>());
         let page = get("?since=0&limit=100").await;
         let newer = link(&page, "next").expect("there is more");
-        assert_eq!(seqs(&nell.fetches(&newer).await.is(200).json()), (101..=120).collect::<Vec<_>>());
+        assert_eq!(seqs(&nell.fetches(&newer).await.is(200).list()), (101..=120).collect::<Vec<_>>());
     }
 
     async fn an_answer_quotes_what_it_answers(world: World) {
@@ -299,7 +299,7 @@ on_both! {
             ify.calls(Method::PATCH, &room.api(&format!("/messages/{id}")), &never).await.is(404).problem();
         }
         assert_eq!(nell.bodies(&room).await, ["On Wednesday <b>"]);
-        let found = nell.fetches(&room.api("/search?q=wensday")).await.json();
+        let found = nell.fetches(&room.api("/search?q=wensday")).await.list();
         assert_eq!(found, json!([]), "the words of before are not found");
     }
 

@@ -19,7 +19,7 @@ fn encoded(text: &str) -> String {
 }
 
 async fn searches(who: &impl Talks, room: &Room, q: &str) -> Vec<String> {
-    each(&who.fetches(&search(room, q)).await.is(200).json(), "body")
+    each(&who.fetches(&search(room, q)).await.is(200).list(), "body")
 }
 
 async fn sends_text(who: &Person, method: Method, path: &str, body: &'static str) -> Answer {
@@ -146,9 +146,12 @@ on_both! {
         }
         nell.fetches(&room.api("/search")).await.is(422);
         let few = nell.fetches(&room.api("/search?q=stool&limit=1")).await.is(200).json();
-        assert_eq!(each(&few, "body"), ["Jörg’s CAFÉ stool"]);
-        let older = nell.fetches(&room.api("/search?q=stool&before=2")).await.is(200).json();
-        assert_eq!(each(&older, "body"), ["A Stool with three legs"]);
+        assert_eq!(each(&few["data"], "body"), ["Jörg’s CAFÉ stool"]);
+        let next = text(&few["next"]);
+        let older = nell.fetches(world.path_of(&next)).await.is(200).json();
+        assert_eq!(each(&older["data"], "body"), ["A Stool with three legs"]);
+        assert!(nell.fetches(world.path_of(&text(&older["next"]))).await.is(200).json()["next"].is_null());
+        nell.fetches(&room.api("/search?q=stool&cursor=first")).await.is(422).problem();
         let teo = world.guest("Teo").await;
         assert_eq!(searches(&teo, &room, "stool").await.len(), 2);
     }

@@ -174,7 +174,7 @@ on_both! {
         stranger.sends(elsewhere(stranger.request(Method::GET, "/api/v1/nowhere"))).await.is(404).problem();
         // Her cookie, from another site's page: as before.
         nell.sends(post(&nell)).await.is(403);
-        assert_eq!(nell.fetches("/api/v1/rooms").await.json().as_array().map(Vec::len), Some(1));
+        assert_eq!(nell.fetches("/api/v1/rooms").await.list().as_array().map(Vec::len), Some(1));
         assert_eq!(nell.gets("/").await.header("access-control-allow-origin"), "", "pages are not open");
     }
 

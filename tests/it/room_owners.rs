@@ -151,7 +151,7 @@ on_both! {
             ify.opens_link(outside).await.is(404);
             teo.tries_to_say(outside, "Hello?").await.is(404);
         }
-        assert_eq!(ify.fetches("/api/v1/rooms").await.json(), json!([]));
+        assert_eq!(ify.fetches("/api/v1/rooms").await.list(), json!([]));
         assert_eq!(nell.names(&old).await, ["Nell Ashby"], "the owner stays");
         teo.says(&new, "three").await;
         ify.opens_link(&new).await.is(200);
@@ -306,7 +306,7 @@ on_both! {
         nell.posts(&room.page(&format!("/people/{id}/remove")), &[]).await.is(303);
         assert_eq!(mallory.opens_link(&room).await.is(403).problem(), REMOVED);
         assert!(mallory.gets(&room.page("")).await.is(403).page().says(REMOVED));
-        assert_eq!(mallory.fetches("/api/v1/rooms").await.json(), json!([]));
+        assert_eq!(mallory.fetches("/api/v1/rooms").await.list(), json!([]));
         let people = nell.people(&room).await;
         assert_eq!((&people[1]["account"]["id"], &people[1]["removed"]), (&json!(id), &json!(true)));
         assert!(nell.opens(&room.page("/about")).await.says("Let back in"));

@@ -334,7 +334,7 @@ on_both! {
         let mut expected = BTreeMap::new();
         while (expected.len() as i64) < MESSAGES {
             let path = room.api(&format!("/messages?limit=200&since={}", expected.len()));
-            for message in owner.fetches(&path).await.is(200).json().as_array().expect("a list") {
+            for message in owner.fetches(&path).await.is(200).list().as_array().expect("a list") {
                 expected.insert(number(message, "seq"), message["body"].clone());
             }
         }

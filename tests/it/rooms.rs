@@ -23,7 +23,7 @@ const ROWS: [&str; 8] = [
 
 /// How many messages this one has not read, in each of its rooms from the top.
 async fn unread(who: &impl Talks) -> Vec<(String, i64)> {
-    let rooms = who.fetches("/api/v1/rooms").await.is(200).json();
+    let rooms = who.fetches("/api/v1/rooms").await.is(200).list();
     let rooms = rooms.as_array().expect("a list of rooms");
     rooms.iter().map(|room| (text(&room["name"]), room["unread"].as_i64().expect("a number"))).collect()
 }
@@ -52,7 +52,7 @@ on_both! {
         });
         assert_eq!(told, expected);
         assert_eq!(nell.opens_link(&room).await.is(200).json(), expected);
-        assert_eq!(nell.fetches("/api/v1/rooms").await.is(200).json(), json!([expected]));
+        assert_eq!(nell.fetches("/api/v1/rooms").await.is(200).list(), json!([expected]));
         let another = nell.makes_room("Repair café").await;
         assert_ne!(another.key, room.key, "each has a key of its own");
         let teo = world.guest("Teo").await;
@@ -85,7 +85,7 @@ on_both! {
             .await
             .is(401)
             .problem();
-        assert_eq!(nell.fetches("/api/v1/rooms").await.json(), json!([]));
+        assert_eq!(nell.fetches("/api/v1/rooms").await.list(), json!([]));
         nell.makes_room(&"é".repeat(80)).await;
     }
 
@@ -189,7 +189,7 @@ on_both! {
         ify.says(&room, "Hello").await;
         ify.leaves(&room).await.is(204);
         assert_eq!(nell.names(&room).await, ["Nell Ashby"]);
-        assert_eq!(ify.fetches("/api/v1/rooms").await.json(), json!([]));
+        assert_eq!(ify.fetches("/api/v1/rooms").await.list(), json!([]));
         nell.says(&room, "She left.").await;
         assert_eq!(ify.opens_link(&room).await.is(200).json()["participants"], 2);
         assert_eq!(nell.names(&room).await, ["Nell Ashby", "Ifeoma Okafor"]);
@@ -236,7 +236,7 @@ on_both! {
         let room = nell.makes_room("Repair café").await;
         nell.says(&room, "Alone").await;
         nell.leaves(&room).await.is(204);
-        assert_eq!(nell.fetches("/api/v1/rooms").await.json(), json!([]));
+        assert_eq!(nell.fetches("/api/v1/rooms").await.list(), json!([]));
         let told = nell.opens_link(&room).await.is(200).json();
         assert_eq!((&told["participants"], &told["last_seq"]), (&json!(1), &json!(1)));
         nell.alters(&room, &json!({ "name": "Mine again" })).await.is(200);
@@ -276,7 +276,7 @@ on_both! {
         ify.gets(&room.page("")).await.is(404);
         ify.gets(&format!("/files/{}/{file}/b.txt", room.id)).await.is(404);
         world.rings(&text(&hook["url"]), &json!({ "text": "x" })).await.is(404);
-        assert_eq!(each(&nell.fetches("/api/v1/rooms").await.json(), "name"), ["Tide"]);
+        assert_eq!(each(&nell.fetches("/api/v1/rooms").await.list(), "name"), ["Tide"]);
         world.outbox_empties().await;
         assert_eq!(counted(&world).await, before, "only the other room is left");
         assert!(!path.exists(), "and no file");
@@ -317,7 +317,7 @@ on_both! {
         world.pass(20 * DAY);
         nell.says(&lively, "Still here").await;
         let names = || async {
-            let mut names = each(&nell.fetches("/api/v1/rooms").await.json(), "name");
+            let mut names = each(&nell.fetches("/api/v1/rooms").await.list(), "name");
             names.sort();
             names
         };

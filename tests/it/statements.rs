@@ -46,8 +46,11 @@ fn sources() -> Vec<PathBuf> {
     found
 }
 
+/// A noun's module: its file, or its folder.
 fn module(path: &Path) -> String {
-    path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default()
+    let store = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store");
+    let name = path.strip_prefix(store).ok().and_then(|path| path.iter().next()).unwrap_or_default();
+    name.to_string_lossy().trim_end_matches(".rs").to_owned()
 }
 
 fn parts(tokens: &Macro) -> Vec<Expr> {

@@ -27,7 +27,7 @@ fn usernames(thread: &Value) -> Vec<String> {
 
 /// The words that somebody sees there.
 async fn sees(who: &Person, thread: &Value) -> Vec<String> {
-    each(&who.fetches(&format!("{}/messages", at(thread))).await.is(200).json(), "body")
+    each(&who.fetches(&format!("{}/messages", at(thread))).await.is(200).list(), "body")
 }
 
 /// What is wrong with whom.

@@ -187,7 +187,7 @@ on_both! {
         let mut seen = Vec::new();
         for _ in 0..3 {
             let answer = app.fetches(&next).await.is(200);
-            seen.extend(crate::common::each(&answer.json(), "body"));
+            seen.extend(crate::common::each(&answer.list(), "body"));
             let links = answer.header("link").to_owned();
             let Some(older) = links.split(", ").find(|link| link.ends_with("rel=\"prev\"")) else { break };
             let url = older.trim_start_matches('<').split('>').next().expect("an address").to_owned();

@@ -2,10 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::{
-    extract::State,
-    response::{IntoResponse, Response},
-};
+use axum::extract::State;
 use serde::Deserialize;
 
 use super::{list::List, messages::Account};
@@ -32,8 +29,8 @@ pub async fn search(
     ClientAddr(from): ClientAddr,
     member: Member,
     Query(Search { q }): Query<Search>,
-) -> Result<Response> {
+) -> Result<List<Account>> {
     app.limits.write(from)?;
     let found = app.db.read(move |read| accounts::search(read, &q, member.id(), FOUND)).await?;
-    Ok(List::whole(found.iter().map(Account::from).collect()).into_response())
+    Ok(List::whole(found.iter().map(Account::from).collect()))
 }

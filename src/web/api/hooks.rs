@@ -4,13 +4,13 @@
 use std::sync::Arc;
 
 use axum::{
-    Json,
     extract::{Path, State},
     http::StatusCode,
     response::Response,
 };
 use serde::{Deserialize, Serialize};
 
+use super::list::List;
 use crate::{
     Error, Result,
     app::App,
@@ -53,10 +53,10 @@ pub fn url(base: &str, token: &Token) -> String {
 }
 
 /// `GET /api/v1/rooms/{key}/hooks`: for its owner.
-pub async fn list(State(app): State<Arc<App>>, inside: Inside) -> Result<Json<Vec<Hook>>> {
+pub async fn list(State(app): State<Arc<App>>, inside: Inside) -> Result<List<Hook>> {
     let room = inside.owner()?.inside().participant.conversation.id;
     let hooks = app.db.read(move |read| store::hooks::of(read, room)).await?;
-    Ok(Json(hooks.into_iter().map(|hook| Hook::new(hook, None)).collect()))
+    Ok(List::whole(hooks.into_iter().map(|hook| Hook::new(hook, None)).collect()))
 }
 
 /// A hook to be made.

@@ -5,34 +5,108 @@ use axum::{
     http::{HeaderValue, header},
     response::{IntoResponse, Response},
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-/// A page of a list: what is on it, and where the next one is, in the body and as a `Link` (RFC 8288).
+use crate::{
+    Error, Result,
+    clock::Time,
+    ids::{AccountId, ConversationId},
+    store::conversations::Stretch,
+    web::session::Viewer,
+};
+
+/// Things in an answer, unless another number is asked for.
+const USUAL: i64 = 50;
+
+/// The most that can be asked for.
+const MOST: i64 = 200;
+
+/// Which page of a list.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub struct Paging {
+    /// Where to go on: from the `next` of the page before.
+    pub cursor: Option<String>,
+    /// How many at most.
+    pub limit: Option<i64>,
+}
+
+impl Paging {
+    /// How many at most.
+    pub fn limit(&self) -> i64 {
+        limit(self.limit)
+    }
+
+    /// Behind which number, or numbers with dots between them, it goes on.
+    pub fn after<const N: usize>(&self) -> Result<Option<[i64; N]>> {
+        let Some(raw) = &self.cursor else { return Ok(None) };
+        let numbers: Option<Vec<i64>> = raw.split('.').map(|number| number.parse().ok()).collect();
+        let numbers = numbers.and_then(|numbers| numbers.try_into().ok());
+        numbers.map(Some).ok_or_else(|| {
+            Error::invalid_query("cursor", "Take the cursor from the next of the page before.")
+        })
+    }
+
+    /// The stretch of an account's conversations.
+    pub fn stretch(&self, account: AccountId) -> Result<Stretch> {
+        let first = Stretch::first(account, self.limit());
+        Ok(match self.after()? {
+            Some([at, id]) => Stretch { after: (Time::from_ms(at), ConversationId(id)), ..first },
+            None => first,
+        })
+    }
+}
+
+/// How many at most, where so many are asked for.
+pub fn limit(asked: Option<i64>) -> i64 {
+    asked.unwrap_or(USUAL).clamp(1, MOST)
+}
+
+/// A page of a list: what is on it, and where its neighbours are, in the body and as a `Link` (RFC 8288).
 #[derive(Serialize)]
 pub struct List<T> {
     data: Vec<T>,
+    /// The address of the next page; null on the last one.
     next: Option<String>,
+    /// The address of the page before, in lists that are read both ways.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    prev: Option<String>,
 }
 
 impl<T> List<T> {
-    /// A page. `next` is the query of the one after it, `path` the address of the list.
-    pub fn new(data: Vec<T>, next: Option<String>, path: &str) -> Self {
-        List { data, next: next.map(|query| format!("{path}?{query}")) }
-    }
-
     /// A list that fits on one page.
     pub fn whole(data: Vec<T>) -> Self {
-        List { data, next: None }
+        List { data, next: None, prev: None }
     }
+
+    /// The page after it is at this address.
+    pub fn with_next(mut self, next: Option<String>) -> Self {
+        self.next = next;
+        self
+    }
+
+    /// The page before it is at this address.
+    pub fn with_prev(mut self, prev: Option<String>) -> Self {
+        self.prev = prev;
+        self
+    }
+}
+
+/// The address of a page of the list at `path`, for whoever asked for this one.
+pub fn page(path: &str, viewer: &Viewer, query: &str, limit: i64) -> String {
+    format!("{path}?{}{query}&limit={limit}", viewer.again())
 }
 
 impl<T: Serialize> IntoResponse for List<T> {
     fn into_response(self) -> Response {
-        let link =
-            self.next.as_ref().and_then(|next| HeaderValue::try_from(format!("<{next}>; rel=\"next\"")).ok());
+        let next = self.next.as_ref().map(|next| format!("<{next}>; rel=\"next\""));
+        let prev = self.prev.as_ref().map(|prev| format!("<{prev}>; rel=\"prev\""));
+        let links: Vec<_> = [next, prev].into_iter().flatten().collect();
         let mut response = Json(self).into_response();
-        if let Some(link) = link {
-            response.headers_mut().insert(header::LINK, link);
+        if let Ok(links) = HeaderValue::try_from(links.join(", "))
+            && !links.is_empty()
+        {
+            response.headers_mut().insert(header::LINK, links);
         }
         response
     }

@@ -6,14 +6,16 @@ use std::sync::Arc;
 use axum::{
     Json,
     extract::{Path, State},
-    http::{HeaderValue, StatusCode, Uri, header},
-    response::{IntoResponse, Response},
+    http::{StatusCode, Uri},
+    response::Response,
 };
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::{attachments::File, list::List};
-
+use super::{
+    attachments::File,
+    list::{List, Paging, limit, page},
+};
 use crate::{
     Error, Result,
     app::App,
@@ -38,12 +40,6 @@ use crate::{
         socket,
     },
 };
-
-/// Messages in an answer, unless another number is asked for.
-const PAGE: i64 = 50;
-
-/// The most that can be asked for.
-const MOST: i64 = 200;
 
 /// Messages that are said at once.
 const BATCH: usize = 100;
@@ -163,11 +159,14 @@ pub fn frame(said: &Said, change: i64, base: &str) -> Bytes {
     serde_json::to_vec(&frame).unwrap_or_default().into()
 }
 
-/// Which stretch of a room's messages.
+/// Which stretch of a conversation's messages.
 #[derive(Deserialize, Default)]
-pub struct Paging {
+pub struct Span {
+    /// Those after this number.
     since: Option<i64>,
+    /// Those before this number.
     before: Option<i64>,
+    /// How many at most.
     limit: Option<i64>,
 }
 
@@ -177,10 +176,10 @@ pub async fn list(
     uri: Uri,
     participant: Participant,
     viewer: Viewer,
-    Query(paging): Query<Paging>,
-) -> Result<Response> {
-    let sight = participant.sight();
-    let limit = paging.limit.unwrap_or(PAGE).clamp(1, MOST);
+    Query(paging): Query<Span>,
+) -> Result<List<Message>> {
+    let (sight, last_seq) = (participant.sight(), participant.conversation.last_seq);
+    let limit = limit(paging.limit);
     let (since, before) = (paging.since, paging.before.unwrap_or(i64::MAX));
     let found = app
         .db
@@ -196,18 +195,12 @@ pub async fn list(
         app.db.write(move |tx| participant.receive(tx, last)).await?;
     }
     let base = app.config.base_url.as_str();
-    let list = format!("{base}{}?{}limit={limit}", uri.path(), viewer.again());
+    let at = |query: String| page(&format!("{base}{}", uri.path()), &viewer, &query, limit);
     let older = found.first().filter(|first| first.seq > sight.after + 1);
-    let older = older.map(|first| format!("<{list}&before={}>; rel=\"prev\"", first.seq));
-    let newer = found.last().map(|last| format!("<{list}&since={}>; rel=\"next\"", last.seq));
-    let links: Vec<_> = [newer, older].into_iter().flatten().collect();
-    let mut response = Json(all(&found, base)).into_response();
-    if let Ok(links) = HeaderValue::try_from(links.join(", "))
-        && !links.is_empty()
-    {
-        response.headers_mut().insert(header::LINK, links);
-    }
-    Ok(response)
+    let newer = found.last().filter(|last| last.seq < last_seq);
+    Ok(List::whole(all(&found, base))
+        .with_next(newer.map(|last| at(format!("since={}", last.seq))))
+        .with_prev(older.map(|first| at(format!("before={}", first.seq)))))
 }
 
 fn all(messages: &[messages::Message], base: &str) -> Vec<Message> {
@@ -447,13 +440,39 @@ pub async fn read(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// What is looked for.
-#[derive(Deserialize)]
+/// What is looked for, and where to go on.
+#[derive(Deserialize, Default)]
+#[serde(default)]
 pub struct Search {
-    #[serde(default)]
+    /// Up to four words.
     q: String,
-    before: Option<i64>,
+    /// From the `next` of the page before.
+    cursor: Option<String>,
+    /// How many at most.
     limit: Option<i64>,
+}
+
+impl Search {
+    fn after(&self) -> Result<Option<i64>> {
+        let paging = Paging { cursor: self.cursor.clone(), limit: None };
+        Ok(paging.after()?.map(|[after]| after))
+    }
+
+    /// The page of what was found. It goes on behind number `last`, where it goes on.
+    fn found(
+        &self,
+        found: &[messages::Message],
+        last: Option<i64>,
+        path: &str,
+        viewer: &Viewer,
+        base: &str,
+    ) -> List<Message> {
+        let limit = limit(self.limit);
+        let q = percent_encoding::utf8_percent_encode(&self.q, percent_encoding::NON_ALPHANUMERIC);
+        let next = last.filter(|_| found.len() as i64 == limit);
+        let next = next.map(|last| page(path, viewer, &format!("q={q}&cursor={last}"), limit));
+        List::whole(all(found, base)).with_next(next)
+    }
 }
 
 /// `GET …/search`: newest first.
@@ -461,23 +480,18 @@ pub async fn search(
     State(app): State<Arc<App>>,
     ClientAddr(from): ClientAddr,
     participant: Participant,
-    Query(Search { q, before, limit }): Query<Search>,
-) -> Result<Json<Vec<Message>>> {
+    viewer: Viewer,
+    uri: Uri,
+    Query(search): Query<Search>,
+) -> Result<List<Message>> {
     // It reads many rows: as dear as a write.
     app.limits.write(from)?;
-    let words = Words::parse(&q)?;
-    let limit = limit.unwrap_or(PAGE).clamp(1, MOST);
+    let words = Words::parse(&search.q)?;
+    let (limit, before) = (limit(search.limit), search.after()?);
     let found = app.db.read_long(move |read| words.run(read, &participant, before, limit)).await?;
-    Ok(Json(all(&found, app.config.base_url.as_str())))
-}
-
-/// What is looked for everywhere, and behind which message one goes on.
-#[derive(Deserialize, Default)]
-#[serde(default)]
-pub struct SearchAll {
-    q: String,
-    cursor: Option<MessageId>,
-    limit: Option<i64>,
+    let path = format!("{}{}", app.config.base_url.as_str(), uri.path());
+    let last = found.last().map(|last| last.seq);
+    Ok(search.found(&found, last, &path, &viewer, app.config.base_url.as_str()))
 }
 
 /// `GET /api/v1/search`: in all rooms and threads that one is in, newest first.
@@ -486,15 +500,13 @@ pub async fn search_all(
     ClientAddr(from): ClientAddr,
     account: accounts::Account,
     viewer: Viewer,
-    Query(SearchAll { q, cursor, limit }): Query<SearchAll>,
+    Query(search): Query<Search>,
 ) -> Result<List<Message>> {
     app.limits.write(from)?;
-    let words = Words::parse(&q)?;
-    let limit = limit.unwrap_or(PAGE).clamp(1, MOST);
-    let found = app.db.read_long(move |read| words.run_everywhere(read, account.id, cursor, limit)).await?;
+    let words = Words::parse(&search.q)?;
+    let (limit, before) = (limit(search.limit), search.after()?.map(MessageId));
+    let found = app.db.read_long(move |read| words.run_everywhere(read, account.id, before, limit)).await?;
     let base = app.config.base_url.as_str();
-    let q = percent_encoding::utf8_percent_encode(&q, percent_encoding::NON_ALPHANUMERIC);
-    let next = found.last().filter(|_| found.len() as i64 == limit);
-    let next = next.map(|last| format!("{}q={q}&cursor={}&limit={limit}", viewer.again(), last.id));
-    Ok(List::new(all(&found, base), next, &format!("{base}/api/v1/search")))
+    let last = found.last().map(|last| last.id.0);
+    Ok(search.found(&found, last, &format!("{base}/api/v1/search"), &viewer, base))
 }

@@ -5,14 +5,17 @@ use std::sync::Arc;
 use axum::{
     Json,
     extract::{Path, State},
-    http::StatusCode,
+    http::{StatusCode, Uri},
     response::Response,
 };
 use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::json;
 
-use super::messages::Account;
+use super::{
+    list::{List, Paging, page},
+    messages::Account,
+};
 use crate::{
     Error, Result,
     app::App,
@@ -26,14 +29,11 @@ use crate::{
         rooms::Link,
     },
     web::{
-        input::{Input, from_path},
+        input::{Input, Query, from_path},
         once::{Post, answer, created},
-        session::{ClientAddr, place, rule},
+        session::{ClientAddr, Viewer, place, rule},
     },
 };
-
-/// Participants in an answer.
-const PARTICIPANTS: i64 = 1000;
 
 /// A room as someone inside sees it.
 #[derive(Serialize)]
@@ -146,11 +146,21 @@ pub async fn create(
 }
 
 /// `GET /api/v1/rooms`: one's own, the one where something was said last first.
-pub async fn list(State(app): State<Arc<App>>, account: store::accounts::Account) -> Result<Json<Vec<Room>>> {
-    let id = account.id;
-    let mine = app.db.read(move |read| rooms::of(read, id)).await?;
-    let base = app.config.base_url.as_str();
-    Ok(Json(mine.into_iter().map(|mine| Room::new(&rooms::as_seen(&account, mine), base)).collect()))
+pub async fn list(
+    State(app): State<Arc<App>>,
+    account: store::accounts::Account,
+    viewer: Viewer,
+    Query(paging): Query<Paging>,
+) -> Result<List<Room>> {
+    let stretch = paging.stretch(account.id)?;
+    let mine = app.db.read(move |read| store::rooms::of(read, &stretch)).await?;
+    let (base, limit) = (app.config.base_url.as_str(), stretch.limit);
+    let path = format!("{base}/api/v1/rooms");
+    let next = mine.last().filter(|_| mine.len() as i64 == limit).map(|last| &last.room);
+    let next = next.map(|last| format!("cursor={}.{}", last.active_at.ms(), last.id));
+    let next = next.map(|cursor| page(&path, &viewer, &cursor, limit));
+    let rooms = mine.into_iter().map(|mine| Room::new(&rooms::as_seen(&account, mine), base));
+    Ok(List::whole(rooms.collect()).with_next(next))
 }
 
 /// `GET /api/v1/rooms/{key}`: whoever asks comes in.
@@ -257,9 +267,23 @@ pub struct Participant {
 }
 
 /// `GET /api/v1/rooms/{key}/participants`
-pub async fn participants(State(app): State<Arc<App>>, inside: Inside) -> Result<Json<Vec<Participant>>> {
+pub async fn participants(
+    State(app): State<Arc<App>>,
+    inside: Inside,
+    viewer: Viewer,
+    uri: Uri,
+    Query(paging): Query<Paging>,
+) -> Result<List<Participant>> {
     let (id, owner) = (inside.participant.conversation.id, inside.participant.conversation.owner);
-    let all = app.db.read(move |read| store::conversations::participants(read, id, PARTICIPANTS)).await?;
+    let (limit, [removed, at, who]) = (paging.limit(), paging.after()?.unwrap_or_default());
+    let after = (removed != 0, Time::from_ms(at), AccountId(who));
+    let all =
+        app.db.read(move |read| store::conversations::participants_after(read, id, after, limit)).await?;
+    let next = all.last().filter(|_| all.len() as i64 == limit).map(|last| {
+        let removed = i64::from(last.seat.left_at.is_some());
+        let cursor = format!("cursor={removed}.{}.{}", last.seat.joined_at.ms(), last.account.id);
+        page(&format!("{}{}", app.config.base_url.as_str(), uri.path()), &viewer, &cursor, limit)
+    });
     let here: Vec<_> = app.presence.people(&id).into_iter().map(|one| one.id).collect();
     let mine = inside.participant.is_owner();
     let seen = all.into_iter().filter(|one| mine || one.seat.left_at.is_none()).map(|one| Participant {
@@ -270,7 +294,7 @@ pub async fn participants(State(app): State<Arc<App>>, inside: Inside) -> Result
         removed: one.seat.left_at.is_some(),
         account: Account::from(&one.account),
     });
-    Ok(Json(seen.collect()))
+    Ok(List::whole(seen.collect()).with_next(next))
 }
 
 /// `DELETE /api/v1/rooms/{key}/participants/{id}`: removes someone, or leaves where it is oneself.

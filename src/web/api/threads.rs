@@ -6,17 +6,19 @@ use axum::{
     Json,
     extract::{Path, State},
     http::StatusCode,
-    response::{IntoResponse, Response},
+    response::Response,
 };
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::{list::List, messages::Account};
+use super::{
+    list::{List, Paging, page},
+    messages::Account,
+};
 use crate::{
     Error, Result,
     app::App,
-    clock::Time,
     db::Read,
     domain::threads::{self, Changes, History, MOST, Metadata, Names, Thread as Permission, ThreadName},
     domain::tokens::Grant,
@@ -26,7 +28,6 @@ use crate::{
         self,
         conversations::{Conversation, Participant, Seat},
         idempotency::{About, Answer},
-        threads::Stretch,
     },
     web::{
         input::{Input, Query},
@@ -34,10 +35,6 @@ use crate::{
         session::{ClientAddr, Viewer},
     },
 };
-
-/// Threads in an answer, unless another number is asked for; and the most.
-const PAGE: i64 = 50;
-const LONGEST: i64 = 100;
 
 /// A thread as someone in it sees it.
 #[derive(Serialize)]
@@ -135,27 +132,14 @@ pub async fn create(
     once.telling(allowance).answer(&app, begin).await
 }
 
-/// Which stretch of one's own threads.
-#[derive(Deserialize, Default)]
-#[serde(default)]
-pub struct Paging {
-    cursor: Option<String>,
-    limit: Option<i64>,
-}
-
 /// `GET /api/v1/threads`: one's own, the one where something was said last first.
 pub async fn list(
     State(app): State<Arc<App>>,
     account: store::accounts::Account,
     viewer: Viewer,
     Query(paging): Query<Paging>,
-) -> Result<Response> {
-    let limit = paging.limit.unwrap_or(PAGE).clamp(1, LONGEST);
-    let after = match &paging.cursor {
-        Some(cursor) => parse_cursor(cursor)?,
-        None => (Time::from_ms(i64::MAX), ConversationId(i64::MAX)),
-    };
-    let stretch = Stretch { account: account.id, after, limit };
+) -> Result<List<Thread>> {
+    let stretch = paging.stretch(account.id)?;
     let (mine, people) = app
         .db
         .read(move |read| {
@@ -166,22 +150,17 @@ pub async fn list(
     for (id, one) in people {
         people_of.entry(id).or_default().push(one);
     }
-    let base = app.config.base_url.as_str();
+    let (base, limit) = (app.config.base_url.as_str(), stretch.limit);
+    let path = format!("{base}/api/v1/threads");
     let next = mine.last().filter(|_| mine.len() as i64 == limit).map(|last| &last.thread);
-    let next = next
-        .map(|last| format!("{}cursor={}.{}&limit={limit}", viewer.again(), last.active_at.ms(), last.id));
+    let next = next.map(|last| format!("cursor={}.{}", last.active_at.ms(), last.id));
+    let next = next.map(|cursor| page(&path, &viewer, &cursor, limit));
     let nobody = Vec::new();
     let threads = mine.iter().map(|mine| {
         let people = people_of.get(&mine.thread.id).unwrap_or(&nobody);
         Thread::new(&mine.thread, &mine.seat, people, base)
     });
-    Ok(List::new(threads.collect(), next, &format!("{base}/api/v1/threads")).into_response())
-}
-
-fn parse_cursor(raw: &str) -> Result<(Time, ConversationId)> {
-    let parsed =
-        raw.split_once('.').and_then(|(at, id)| Some((Time::from_ms(at.parse().ok()?), id.parse().ok()?)));
-    parsed.ok_or_else(|| Error::invalid_query("cursor", "Take the cursor from the next of the page before."))
+    Ok(List::whole(threads.collect()).with_next(next))
 }
 
 /// `GET /api/v1/threads/{thread}`
@@ -298,7 +277,7 @@ pub struct Progress {
 }
 
 /// `GET /api/v1/threads/{thread}/receipts`: what has been delivered to whom, and read by whom.
-pub async fn receipts(State(app): State<Arc<App>>, permission: Permission) -> Result<Response> {
+pub async fn receipts(State(app): State<Arc<App>>, permission: Permission) -> Result<List<Progress>> {
     let id = permission.participant().conversation.id;
     let people = app.db.read(move |read| store::conversations::participants(read, id, MOST as i64)).await?;
     let all = people.iter().map(|one| Progress {
@@ -306,5 +285,5 @@ pub async fn receipts(State(app): State<Arc<App>>, permission: Permission) -> Re
         delivered_seq: one.seat.delivered_seq,
         read_seq: one.seat.read_seq,
     });
-    Ok(List::whole(all.collect()).into_response())
+    Ok(List::whole(all.collect()))
 }

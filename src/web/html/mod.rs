@@ -42,7 +42,7 @@ use crate::{
     db::Read,
     domain::accounts::Member,
     ids::AccountId,
-    store::{self, accounts::Account, rooms::Mine},
+    store::{self, accounts::Account, conversations::Stretch, rooms::Mine},
 };
 
 /// Where in the site a page is, for the rail.
@@ -93,7 +93,7 @@ impl Shell {
         let read = move |read: &Read<'_>| {
             let (members, keeper) = (store::accounts::count_members(read)?, store::accounts::admin(read)?);
             let Some(id) = id else { return Ok((members, keeper, Vec::new(), 0, 0)) };
-            let rooms = store::rooms::of(read, id, RAIL as i64)?;
+            let rooms = store::rooms::of(read, &Stretch::first(id, RAIL as i64))?;
             let unread = if rooms.is_empty() { 0 } else { store::rooms::count_unread(read, id)? };
             Ok((members, keeper, rooms, unread, store::threads::count_unread(read, id)?))
         };

@@ -31,8 +31,8 @@ use crate::{
     ids::ConversationId,
     store::{
         self,
-        conversations::{Kind, Participant as One},
-        threads::{Mine, Stretch},
+        conversations::{Kind, Participant as One, Stretch},
+        threads::Mine,
     },
     web::{
         input::{Input, Query, from_path},
@@ -57,11 +57,7 @@ struct ThreadsPage {
 
 impl ThreadsPage {
     async fn new(app: &App, member: &Member) -> Result<Self> {
-        let stretch = Stretch {
-            account: member.id(),
-            after: (Time::from_ms(i64::MAX), ConversationId(i64::MAX)),
-            limit: PAGE,
-        };
+        let stretch = Stretch::first(member.id(), PAGE);
         let (mine, people) = app
             .db
             .read(move |read| {

@@ -254,6 +254,14 @@ impl Answer {
         serde_json::from_slice(&self.bytes).unwrap_or_else(|e| panic!("JSON was expected ({e}): {self:?}"))
     }
 
+    /// What is on a page of a list.
+    #[track_caller]
+    pub fn list(&self) -> Value {
+        let mut page = self.json();
+        assert!(page["data"].is_array() && page.get("next").is_some(), "{page}");
+        page["data"].take()
+    }
+
     /// The body as problem JSON (RFC 9457) that agrees with the status; its sentence.
     #[track_caller]
     pub fn problem(&self) -> String {

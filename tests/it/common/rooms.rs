@@ -108,7 +108,7 @@ pub trait Talks {
 
     /// The latest messages of a room.
     async fn messages(&self, room: &Room) -> Value {
-        self.fetches(&room.api("/messages?limit=200")).await.is(200).json()
+        self.fetches(&room.api("/messages?limit=200")).await.is(200).list()
     }
 
     /// What the latest messages say.
@@ -118,7 +118,7 @@ pub trait Talks {
 
     /// Who is in the room, as it is told.
     async fn people(&self, room: &Room) -> Value {
-        self.fetches(&room.api("/participants")).await.is(200).json()
+        self.fetches(&room.api("/participants")).await.is(200).list()
     }
 
     /// What those are called who are in the room.
