@@ -52,7 +52,7 @@ pub enum Error {
 pub struct Fault {
     /// The name of the form field, or the way to the JSON value: `users/2`.
     pub field: Cow<'static, str>,
-    /// Whether it is a part of the address, and not of the body.
+    /// Whether it is a part of the address (of its path, or behind the question mark), and not of the body.
     pub in_query: bool,
     /// A plain sentence for the person who filled it in.
     pub message: String,
@@ -71,7 +71,7 @@ impl Error {
         Error::Invalid(vec![Fault::of(field, message)])
     }
 
-    /// The same of a part of the address, behind the question mark.
+    /// The same of a part of the address.
     pub fn invalid_query(field: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
         Error::Invalid(vec![Fault { in_query: true, ..Fault::of(field, message) }])
     }

@@ -131,6 +131,18 @@ macro_rules! id_types {
             }
         }
 
+        impl utoipa::PartialSchema for $name {
+            fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+                utoipa::openapi::ObjectBuilder::new()
+                    .schema_type(utoipa::openapi::schema::Type::String)
+                    .pattern(Some("^[0-9]{1,19}$"))
+                    .examples(["117648912451780310"])
+                    .into()
+            }
+        }
+
+        impl utoipa::ToSchema for $name {}
+
         impl From<$name> for $crate::db::Value<'_> {
             fn from(id: $name) -> Self {
                 $crate::db::Value::Int(id.0)

@@ -97,7 +97,7 @@ impl Emoji {
         if one && raw.chars().all(is_emoji) && raw.chars().any(shows_as_picture) {
             Ok(Emoji(raw.into()))
         } else {
-            Err(Error::invalid("emoji", "A reaction is one emoji."))
+            Err(Error::invalid_query("emoji", "A reaction is one emoji."))
         }
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod api;
 pub mod assets;
+pub mod conditional;
 pub mod cors;
 pub mod drain;
 pub mod html;
@@ -9,6 +10,7 @@ pub mod input;
 pub mod limits;
 pub mod line;
 pub mod once;
+pub mod openapi;
 pub mod passwords;
 pub mod pictures;
 pub mod pool;

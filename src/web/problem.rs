@@ -7,6 +7,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::{Error, error::Fault};
 
@@ -100,8 +101,8 @@ pub fn kind(error: &Error) -> &'static Kind {
 }
 
 /// A problem (RFC 9457), with the member `error` that Mastodon's clients look for.
-#[derive(Serialize)]
-struct Problem<'a> {
+#[derive(Serialize, ToSchema)]
+pub struct Problem<'a> {
     /// Where the type is explained.
     r#type: String,
     /// What it is, in the same few words each time.
@@ -120,8 +121,8 @@ struct Problem<'a> {
 }
 
 /// A value that can't be taken.
-#[derive(Serialize)]
-struct Wrong<'a> {
+#[derive(Serialize, ToSchema)]
+pub struct Wrong<'a> {
     /// Where it stands in the body: a JSON pointer (RFC 6901), as a fragment.
     #[serde(skip_serializing_if = "Option::is_none")]
     pointer: Option<String>,

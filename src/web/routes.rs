@@ -17,7 +17,7 @@ use tower_http::{
     timeout::{RequestBodyDeadlineLayer, TimeoutLayer},
 };
 
-use super::{api, assets, cors, html, respond, session, socket};
+use super::{api, assets, conditional, cors, html, respond, session, socket};
 use crate::{Error, app::App, domain, store};
 
 /// The largest body that is taken: a peep of 280 towering emoji, percent-encoded, with room to spare.
@@ -47,7 +47,10 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/", get(html::stream::stream))
         .route("/tags/{tag}", get(html::stream::tag))
         .route("/feed.atom", get(html::feeds::everyone))
+        .route("/docs/api", get(html::docs::reference))
         .route("/docs/problems", get(html::docs::problems))
+        .route("/openapi.json", get(api::document))
+        .route("/docs/chitter.postman_collection.json", get(api::postman))
         .route("/session/new", get(html::sessions::name_form).post(html::sessions::come_in))
         .route("/signup", get(html::accounts::sign_up_form).post(html::accounts::sign_up))
         .route("/login", get(html::accounts::log_in_form).post(html::accounts::log_in))
@@ -145,7 +148,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/api/v1/rooms/{key}/participants/{id}", delete(api::rooms::remove))
         .route("/api/v1/rooms/{key}/hooks", get(api::hooks::list).post(api::hooks::create))
         .route("/api/v1/rooms/{key}/hooks/{id}", delete(api::hooks::delete))
-        .route("/api/v1/search", get(api::messages::search_all))
+        .route("/api/v1/search", get(api::search::everywhere))
         .route("/api/v1/accounts/search", get(api::accounts::search))
         .route("/api/v1/threads", get(api::threads::list).post(api::threads::create))
         .route(
@@ -190,7 +193,7 @@ pub fn router(app: Arc<App>) -> Router {
 
     let counted = || middleware::from_fn_with_state(Arc::clone(&app), session::count);
     pages
-        .merge(programs.merge(rooms).layer(counted()))
+        .merge(programs.merge(rooms).layer(middleware::from_fn(conditional::answer)).layer(counted()))
         .merge(machines)
         .fallback(|| async { Error::NotFound })
         .layer(DefaultBodyLimit::max(BODY))
@@ -227,7 +230,7 @@ fn messages(door: &str) -> Router<Arc<App>> {
         .route(&at("/messages/batch"), post(api::messages::say_all).layer(DefaultBodyLimit::max(MESSAGE)))
         .route(&at("/typing"), post(api::messages::type_on))
         .route(&at("/read"), put(api::messages::read))
-        .route(&at("/search"), get(api::messages::search))
+        .route(&at("/search"), get(api::search::here))
 }
 
 /// Refuses writes that another site makes a browser send. Behind a proxy the `Host` that we see may

@@ -261,10 +261,12 @@ impl FromRequestParts<Arc<App>> for Visitor {
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self> {
         let params = RawPathParams::from_request_parts(parts, app).await.map_err(|_| Error::NotFound)?;
-        let key = params.iter().find(|(name, _)| *name == "key").ok_or(Error::NotFound)?;
-        let key = Key::parse(key.1)?;
+        let key = params.iter().find(|(name, _)| *name == "key").ok_or(Error::NotFound)?.1;
         let viewer = Viewer::from_request_parts(parts, app).await?;
-        let may_come_in = viewer.may_write();
+        if viewer.account.is_none() && parts.uri.path().starts_with("/api/") {
+            return Err(Error::Unauthenticated); // a program is asked for its token, whatever key it has
+        }
+        let (key, may_come_in) = (Key::parse(key)?, viewer.may_write());
         let Some(account) = viewer.account else {
             app.db.read(move |read| rooms::invites(read, &key)).await?;
             return Err(Error::Unauthenticated);
@@ -284,8 +286,8 @@ impl FromRequestParts<Arc<App>> for Door {
         let Some((name, id)) = any else {
             return Visitor::from_request_parts(parts, app).await.map(Door::Room);
         };
-        let (id, kind) = (from_path(id)?, (name == "thread").then_some(Conversation::Thread));
         let account = Account::from_request_parts(parts, app).await?;
+        let (id, kind) = (from_path(id)?, (name == "thread").then_some(Conversation::Thread));
         Ok(Door::Conversation { account, id, kind })
     }
 }

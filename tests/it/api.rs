@@ -147,7 +147,7 @@ on_both! {
             ),
             (
                 json!({ "status": "x", "in_reply_to_id": "17" }),
-                "reply_to",
+                "in_reply_to_id",
                 "The peep you answer has been deleted.",
             ),
         ] {

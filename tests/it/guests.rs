@@ -200,11 +200,11 @@ on_both! {
             for path in ["", "/messages", "/participants", "/search?q=hello"] {
                 nell.fetches(&wrong.api(path)).await.is(404).problem();
                 teo.fetches(&wrong.api(path)).await.is(404).problem();
-                stranger.fetches(&wrong.api(path)).await.is(404).problem();
+                stranger.fetches(&wrong.api(path)).await.is(401).problem();
             }
             teo.tries_to_say(&wrong, "Hello").await.is(404);
             nell.tries_to_say(&wrong, "Hello").await.is(404);
-            stranger.tries_to_say(&wrong, "Hello").await.is(404);
+            stranger.tries_to_say(&wrong, "Hello").await.is(401);
         }
         stranger.fetches(&room.api("")).await.is(401);
         stranger.tries_to_say(&room, "Hello").await.is(401);

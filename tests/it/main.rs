@@ -32,6 +32,7 @@ mod pages;
 mod pairings;
 mod peeps;
 mod reactions;
+mod reference;
 mod requests;
 mod room_owners;
 mod room_pages;

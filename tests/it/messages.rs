@@ -129,18 +129,18 @@ on_both! {
             ("?before=3", 1, 2),
             ("?since=0&limit=2", 1, 2),
             ("?since=100", 101, 120),
-            ("?since=-5&limit=1", 1, 1),
-            ("?limit=1000", 1, 120),
-            ("?limit=0", 120, 120),
-            ("?limit=-3", 120, 120),
+            ("?limit=200", 1, 120),
             ("?before=99999&limit=1", 120, 120),
         ] {
             assert_eq!(seqs(&get(query).await.list()), (from..=to).collect::<Vec<_>>(), "{query}");
         }
-        for query in ["?since=120", "?before=1", "?before=-9", "?since=9223372036854775807"] {
+        for query in ["?since=120", "?before=1", "?since=9223372036854775807"] {
             assert_eq!(get(query).await.list(), json!([]), "{query}");
         }
-        for query in ["?since=x", "?before=1.5", "?limit=9223372036854775808"] {
+        for query in [
+            "?since=x", "?since=-1", "?before=1.5", "?before=-9", "?limit=9223372036854775808", "?limit=0", "?limit=-3",
+            "?limit=201",
+        ] {
             let answer = nell.fetches(&room.api(&format!("/messages{query}"))).await;
             assert!(matches!(answer.status, 400 | 422), "{query}: {answer:?}");
             answer.problem();

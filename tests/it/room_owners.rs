@@ -126,7 +126,7 @@ on_both! {
         ha.gets(&old.page("")).await.is(404);
         ha.tries_to_say(&old, "Hello?").await.is(404);
         world.stranger().gets(&old.page("")).await.is(404);
-        world.stranger().opens_link(&old).await.is(404);
+        world.stranger().opens_link(&old).await.is(401);
         ify.says(&old, "With the old key").await;
         ify.says(&new, "and with the new one").await;
         assert_eq!(ify.gets(&old.page("")).await.is(303).location(), new.page(""), "the page moves on");

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use serde::Deserialize;
+use utoipa::IntoParams;
 
 use super::{list::List, messages::Account};
 use crate::{
@@ -17,13 +18,19 @@ use crate::{
 const FOUND: i64 = 8;
 
 /// What somebody's username or name begins with.
-#[derive(Deserialize, Default)]
-#[serde(default)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct Search {
+    /// How it begins.
+    #[param(required, example = "if")]
     q: String,
 }
 
-/// `GET /api/v1/accounts/search?q=`: members whose username or name begins so. For members.
+/// Members whose username or name begins so. For members.
+#[utoipa::path(
+    get, path = "/api/v1/accounts/search", params(Search),
+    responses((status = 200, description = "The first eight.", body = List<Account>)),
+)]
 pub async fn search(
     State(app): State<Arc<App>>,
     ClientAddr(from): ClientAddr,

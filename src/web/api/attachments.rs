@@ -14,6 +14,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use tokio_util::io::ReaderStream;
+use utoipa::ToSchema;
 
 use crate::{
     Error, Result,
@@ -37,14 +38,20 @@ use crate::{
 };
 
 /// A file as programs see it.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct File {
     id: AttachmentId,
     name: String,
+    /// Of a picture its type; of anything else `application/octet-stream`.
     media_type: String,
     bytes: i64,
+    /// In pixels, of pictures.
+    #[schema(required)]
     width: Option<i64>,
+    /// In pixels, of pictures.
+    #[schema(required)]
     height: Option<i64>,
+    /// Where it is fetched, by those who are in the conversation.
     url: String,
 }
 
@@ -64,12 +71,30 @@ impl File {
     }
 }
 
+/// A file on its way here.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "it is here for the document alone")]
+struct Upload {
+    /// The file's bytes, and in `filename` what it is called.
+    #[schema(value_type = String, format = Binary)]
+    file: Vec<u8>,
+}
+
 /// Where a file is fetched, by those who are in its room. The name at the end is for people.
 pub fn path(file: &Attachment, room: ConversationId) -> String {
     format!("/files/{room}/{}/{}", file.id, utf8_percent_encode(&file.name, NON_ALPHANUMERIC))
 }
 
-/// `POST …/attachments`: one file as `multipart/form-data`, in the field `file`.
+/// Sends a file, to be said with a message.
+///
+/// Up to 20 MB. JPEG, PNG, WebP and GIF are made anew, without what else was in them; anything else is only ever
+/// downloaded.
+#[utoipa::path(
+    post, path = "/attachments", request_body(content = Upload, content_type = "multipart/form-data"),
+    responses(
+        (status = 201, description = "The file; its id goes into a message’s `attachments`.", body = File),
+    ),
+)]
 pub async fn send(
     State(app): State<Arc<App>>,
     ClientAddr(from): ClientAddr,

@@ -3,6 +3,7 @@
 
 use serde::Serialize;
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use crate::{
     clock::Time,
@@ -16,16 +17,21 @@ use crate::{
 };
 
 /// A peep.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct Status {
     id: PeepId,
+    #[schema(format = DateTime)]
     created_at: String,
+    #[schema(format = DateTime, required)]
     edited_at: Option<String>,
+    #[schema(required)]
     in_reply_to_id: Option<PeepId>,
+    #[schema(required)]
     in_reply_to_account_id: Option<AccountId>,
     sensitive: bool,
     spoiler_text: &'static str,
     visibility: &'static str,
+    #[schema(required)]
     language: Option<&'static str>,
     uri: String,
     url: String,
@@ -39,19 +45,27 @@ pub struct Status {
     pinned: bool,
     content: String,
     text: String,
+    #[schema(value_type = Option<Object>, required)]
     reblog: Option<Value>,
+    #[schema(value_type = Option<Object>, required)]
     application: Option<Value>,
     account: Account,
+    #[schema(value_type = Vec<Object>)]
     media_attachments: [Value; 0],
     mentions: Vec<Mention>,
     tags: Vec<Tag>,
+    #[schema(value_type = Vec<Object>)]
     emojis: [Value; 0],
+    #[schema(value_type = Vec<Object>)]
     filtered: [Value; 0],
+    #[schema(value_type = Option<Object>, required)]
     card: Option<Value>,
+    #[schema(value_type = Option<Object>, required)]
     poll: Option<Value>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Mention)]
 struct Mention {
     id: AccountId,
     username: String,
@@ -59,14 +73,15 @@ struct Mention {
     url: String,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Tag {
     name: String,
     url: String,
 }
 
 /// Who wrote it.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Author)]
 pub struct Account {
     id: AccountId,
     username: String,
@@ -76,6 +91,7 @@ pub struct Account {
     bot: bool,
     group: bool,
     discoverable: bool,
+    #[schema(format = DateTime)]
     created_at: String,
     note: &'static str,
     url: String,
@@ -87,8 +103,11 @@ pub struct Account {
     followers_count: i64,
     following_count: i64,
     statuses_count: i64,
+    #[schema(required)]
     last_status_at: Option<String>,
+    #[schema(value_type = Vec<Object>)]
     emojis: [Value; 0],
+    #[schema(value_type = Vec<Object>)]
     fields: [Value; 0],
 }
 
@@ -178,7 +197,7 @@ impl Status {
 }
 
 /// What stands above and below a peep.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct Context {
     /// What it answers, the first at the top.
     pub ancestors: Vec<Status>,
@@ -187,14 +206,17 @@ pub struct Context {
 }
 
 /// What a peep said at some time.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct StatusEdit {
     content: String,
     spoiler_text: &'static str,
     sensitive: bool,
+    #[schema(format = DateTime)]
     created_at: String,
     account: Account,
+    #[schema(value_type = Vec<Object>)]
     media_attachments: [Value; 0],
+    #[schema(value_type = Vec<Object>)]
     emojis: [Value; 0],
 }
 

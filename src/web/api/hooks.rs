@@ -9,6 +9,7 @@ use axum::{
     response::Response,
 };
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::list::List;
 use crate::{
@@ -32,11 +33,13 @@ use crate::{
 };
 
 /// A hook as its room's owner sees it. The address is told once, when it is made.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct Hook {
     id: HookId,
     name: String,
+    #[schema(format = DateTime)]
     created_at: String,
+    /// Where the program posts to, told once.
     #[serde(skip_serializing_if = "Option::is_none")]
     url: Option<String>,
 }
@@ -52,7 +55,12 @@ pub fn url(base: &str, token: &Token) -> String {
     format!("{base}/hooks/{}", token.as_str())
 }
 
-/// `GET /api/v1/rooms/{key}/hooks`: for its owner.
+/// A room’s hooks. For its owner.
+#[utoipa::path(
+    get, path = "/api/v1/rooms/{key}/hooks",
+    params(("key" = String, Path, description = "The key in the room’s link.")),
+    responses((status = 200, description = "All of them.", body = List<Hook>)),
+)]
 pub async fn list(State(app): State<Arc<App>>, inside: Inside) -> Result<List<Hook>> {
     let room = inside.owner()?.inside().participant.conversation.id;
     let hooks = app.db.read(move |read| store::hooks::of(read, room)).await?;
@@ -60,13 +68,24 @@ pub async fn list(State(app): State<Arc<App>>, inside: Inside) -> Result<List<Ho
 }
 
 /// A hook to be made.
-#[derive(Deserialize, Default)]
+#[derive(Deserialize, Default, ToSchema)]
+#[schema(as = NewHook, example = json!({ "name": "Builds" }))]
 #[serde(default, deny_unknown_fields)]
 pub struct New {
+    /// What its messages are called by: 1 to 50 characters.
+    #[schema(required, min_length = 1)]
     name: String,
 }
 
-/// `POST /api/v1/rooms/{key}/hooks`: for its owner. The answer has the address, this once.
+/// Opens a door for a program.
+///
+/// For the room’s owner. The answer has the address that the program posts to, this once.
+#[utoipa::path(
+    post, path = "/api/v1/rooms/{key}/hooks",
+    params(("key" = String, Path, description = "The key in the room’s link.")),
+    request_body = New,
+    responses((status = 201, description = "The hook, with its `url`.", body = Hook)),
+)]
 pub async fn create(
     State(app): State<Arc<App>>,
     from: ClientAddr,
@@ -83,7 +102,15 @@ pub async fn create(
     once.with_secret().answer(&app, open).await
 }
 
-/// `DELETE /api/v1/rooms/{key}/hooks/{id}`: for its owner.
+/// Closes a hook. For the room’s owner.
+#[utoipa::path(
+    delete, path = "/api/v1/rooms/{key}/hooks/{id}",
+    params(
+        ("key" = String, Path, description = "The key in the room’s link."),
+        ("id" = HookId, Path, description = "The hook’s id."),
+    ),
+    responses((status = 204, description = "It opens nothing any more.")),
+)]
 pub async fn delete(
     State(app): State<Arc<App>>,
     from: ClientAddr,

@@ -6,6 +6,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use crate::{
     Error, Result,
@@ -22,24 +23,24 @@ const USUAL: i64 = 50;
 const MOST: i64 = 200;
 
 /// Which page of a list.
-#[derive(Deserialize, Default)]
+#[derive(Deserialize, Default, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(default)]
 pub struct Paging {
     /// Where to go on: from the `next` of the page before.
     pub cursor: Option<String>,
-    /// How many at most.
+    /// How many at most: 50 unless given.
+    #[param(minimum = 1, maximum = 200)]
     pub limit: Option<i64>,
 }
 
 impl Paging {
-    /// How many at most.
-    pub fn limit(&self) -> i64 {
-        limit(self.limit)
-    }
-
     /// Behind which number, or numbers with dots between them, it goes on.
     pub fn after<const N: usize>(&self) -> Result<Option<[i64; N]>> {
         let Some(raw) = &self.cursor else { return Ok(None) };
+        if raw.is_empty() {
+            return Ok(None);
+        }
         let numbers: Option<Vec<i64>> = raw.split('.').map(|number| number.parse().ok()).collect();
         let numbers = numbers.and_then(|numbers| numbers.try_into().ok());
         numbers.map(Some).ok_or_else(|| {
@@ -49,7 +50,7 @@ impl Paging {
 
     /// The stretch of an account's conversations.
     pub fn stretch(&self, account: AccountId) -> Result<Stretch> {
-        let first = Stretch::first(account, self.limit());
+        let first = Stretch::first(account, limit(self.limit)?);
         Ok(match self.after()? {
             Some([at, id]) => Stretch { after: (Time::from_ms(at), ConversationId(id)), ..first },
             None => first,
@@ -58,15 +59,20 @@ impl Paging {
 }
 
 /// How many at most, where so many are asked for.
-pub fn limit(asked: Option<i64>) -> i64 {
-    asked.unwrap_or(USUAL).clamp(1, MOST)
+pub fn limit(asked: Option<i64>) -> Result<i64> {
+    match asked.unwrap_or(USUAL) {
+        limit @ 1..=MOST => Ok(limit),
+        _ => Err(Error::invalid_query("limit", "Ask for 1 to 200 at once.")),
+    }
 }
 
 /// A page of a list: what is on it, and where its neighbours are, in the body and as a `Link` (RFC 8288).
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct List<T> {
+    /// What is on this page.
     data: Vec<T>,
     /// The address of the next page; null on the last one.
+    #[schema(required)]
     next: Option<String>,
     /// The address of the page before, in lists that are read both ways.
     #[serde(skip_serializing_if = "Option::is_none")]

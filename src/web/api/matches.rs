@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::{Json, extract::State, http::StatusCode, response::Response};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::messages::Account;
 use crate::{
@@ -23,10 +24,12 @@ use crate::{
 };
 
 /// How far one is in the matching.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct Match {
+    #[schema(pattern = "^(waiting|matched|ended)$")]
     state: &'static str,
     group: bool,
+    #[schema(required)]
     language: Option<String>,
     interests: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -36,20 +39,28 @@ pub struct Match {
     #[serde(skip_serializing_if = "Option::is_none")]
     talk: Option<Talk>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(pattern = "^(you|partner)$")]
     ended_by: Option<&'static str>,
 }
 
-#[derive(Serialize)]
+/// A place in the line.
+#[derive(Serialize, ToSchema)]
 struct Waiting {
+    /// One’s place in the line.
     place: i64,
+    /// How many wait.
     count: i64,
+    #[schema(format = DateTime)]
     since: String,
+    #[schema(pattern = "^(all_interests|any_interest|anyone)$")]
     looks_for: &'static str,
 }
 
 /// Who is in a talk, and what they have agreed to.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Talk {
+    /// One’s own mask.
+    #[schema(required)]
     account_id: Option<AccountId>,
     partners: Vec<Other>,
     reveals: bool,
@@ -59,7 +70,8 @@ struct Talk {
 }
 
 /// Another one in the talk.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Partner)]
 struct Other {
     account: Account,
     here: bool,
@@ -115,13 +127,19 @@ impl Match {
 }
 
 /// What is looked for.
-#[derive(Deserialize, Default)]
+#[derive(Deserialize, Default, ToSchema)]
+#[schema(as = Wishes, example = json!({ "adult": true, "interests": ["bread"] }))]
 #[serde(default, deny_unknown_fields)]
 pub struct New {
+    /// One is 18 or older: has to be said once.
     adult: bool,
+    /// Up to five, of 1 to 24 characters.
     interests: Vec<String>,
+    /// A code such as `de`.
     language: Option<String>,
+    /// Three to eight are brought together.
     group: bool,
+    /// A member’s username is shown from the beginning.
     shows_name: bool,
 }
 
@@ -130,7 +148,13 @@ pub fn is_on(app: &App) -> Result<()> {
     if app.config.matching { Ok(()) } else { Err(Error::Forbidden("Strangers are not matched here.")) }
 }
 
-/// `POST /api/v1/matches`: begins to wait, or thinks again while one waits.
+/// Begins to wait for a stranger; while one waits, thinks again.
+///
+/// `adult` has to be `true` once.
+#[utoipa::path(
+    post, path = "/api/v1/matches", request_body = Option<New>,
+    responses((status = 201, description = "How far one is.", body = Match)),
+)]
 pub async fn seek(
     State(app): State<Arc<App>>,
     ClientAddr(from): ClientAddr,
@@ -153,7 +177,13 @@ pub async fn seek(
     once.telling(allowance).answer(&app, seek).await
 }
 
-/// `GET /api/v1/matches/current`. To ask is a sign of life.
+/// How far one is.
+///
+/// To ask is a sign of life: without one for 30 seconds, or an open socket, a place is given up.
+#[utoipa::path(
+    get, path = "/api/v1/matches/current",
+    responses((status = 200, description = "How far one is.", body = Match)),
+)]
 pub async fn get(State(app): State<Arc<App>>, account: store::accounts::Account) -> Result<Json<Match>> {
     is_on(&app)?;
     let id = account.id;
@@ -164,7 +194,11 @@ pub async fn get(State(app): State<Arc<App>>, account: store::accounts::Account)
     Ok(Json(Match::new(&current)))
 }
 
-/// `DELETE /api/v1/matches/current`: leaves the line, or the talk.
+/// Leaves the line, or the talk, which is then gone for both.
+#[utoipa::path(
+    delete, path = "/api/v1/matches/current",
+    responses((status = 204, description = "One has no part in it any more.")),
+)]
 pub async fn leave(
     State(app): State<Arc<App>>,
     ClientAddr(from): ClientAddr,
@@ -175,7 +209,11 @@ pub async fn leave(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// `POST /api/v1/matches/current/next`: leaves the talk, and waits for the next.
+/// Leaves the talk, and waits again with the same wishes.
+#[utoipa::path(
+    post, path = "/api/v1/matches/current/next",
+    responses((status = 200, description = "How far one is.", body = Match)),
+)]
 pub async fn next(
     State(app): State<Arc<App>>,
     ClientAddr(from): ClientAddr,
@@ -193,13 +231,21 @@ pub async fn next(
 }
 
 /// Whom it is about, where there are several; and what one reports.
-#[derive(Deserialize, Default)]
+#[derive(Deserialize, Default, ToSchema)]
+#[schema(as = Block)]
 #[serde(default, deny_unknown_fields)]
 pub struct About {
+    /// Whose mask, in a group.
     account_id: Option<AccountId>,
 }
 
-/// `POST /api/v1/matches/current/block`: for good, in both directions. Leaves the talk.
+/// Is never matched with this one again, and leaves the talk.
+///
+/// `account_id` is a mask, and needed in a group.
+#[utoipa::path(
+    post, path = "/api/v1/matches/current/block", request_body = Option<About>,
+    responses((status = 204, description = "They are kept apart.")),
+)]
 pub async fn block(
     State(app): State<Arc<App>>,
     ClientAddr(from): ClientAddr,
@@ -212,15 +258,24 @@ pub async fn block(
 }
 
 /// What is reported of whom.
-#[derive(Deserialize, Default)]
+#[derive(Deserialize, Default, ToSchema)]
+#[schema(as = Report, example = json!({ "reason": "spam", "words": "Sells watches" }))]
 #[serde(default, deny_unknown_fields)]
 pub struct Reported {
+    /// Whose mask, in a group.
     account_id: Option<AccountId>,
+    #[schema(required, pattern = "^(harassment|sexual|minor|harm|spam|other)$")]
     reason: String,
     words: String,
 }
 
-/// `POST /api/v1/matches/current/report`: keeps a sealed copy of what was said.
+/// Reports somebody: what was said is kept, sealed, for those who look after the place.
+///
+/// Up to an hour after the end too.
+#[utoipa::path(
+    post, path = "/api/v1/matches/current/report", request_body = Reported,
+    responses((status = 204, description = "It is kept.")),
+)]
 pub async fn report(
     State(app): State<Arc<App>>,
     ClientAddr(from): ClientAddr,
@@ -265,7 +320,11 @@ pub async fn file_report(
     Ok(())
 }
 
-/// `POST /api/v1/matches/current/reveal`: offers to say who one is.
+/// Offers to say who one is: when everyone in the talk does, everyone is told.
+#[utoipa::path(
+    post, path = "/api/v1/matches/current/reveal",
+    responses((status = 204, description = "It is offered.")),
+)]
 pub async fn reveal(
     State(app): State<Arc<App>>,
     ClientAddr(from): ClientAddr,
@@ -276,7 +335,11 @@ pub async fn reveal(
     once.answer(&app, move |tx| matches::reveal(tx, account.id).map(|()| nothing())).await
 }
 
-/// `POST /api/v1/matches/current/pictures`: agrees to pictures.
+/// Agrees to pictures: when everyone in the talk does, they can be sent.
+#[utoipa::path(
+    post, path = "/api/v1/matches/current/pictures",
+    responses((status = 204, description = "One agrees.")),
+)]
 pub async fn allow_pictures(
     State(app): State<Arc<App>>,
     ClientAddr(from): ClientAddr,

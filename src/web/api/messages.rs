@@ -11,10 +11,11 @@ use axum::{
 };
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use super::{
     attachments::File,
-    list::{List, Paging, limit, page},
+    list::{List, limit, page},
 };
 use crate::{
     Error, Result,
@@ -22,7 +23,7 @@ use crate::{
     clock::Time,
     domain::{
         conversations::{Door, Participant},
-        messages::{Body, Draft, Emoji, Query as Words},
+        messages::{Body, Draft, Emoji},
     },
     events::{Event, Said, Told, Topic, Tx, Typing},
     ids::{AccountId, AttachmentId, ConversationId, IdempotencyKey, MessageId},
@@ -30,12 +31,12 @@ use crate::{
         self,
         accounts::{self, Kind},
         idempotency::{About, Answer},
-        messages::{self, Reaction, Speaker},
+        messages::{self, Speaker},
     },
     web::{
         html::{excerpt, words},
         input::{Input, Query, from_path},
-        once::{Post, answer},
+        once::{Bare, Post, answer, nothing},
         session::{ClientAddr, Viewer, come_in},
         socket,
     },
@@ -45,38 +46,69 @@ use crate::{
 const BATCH: usize = 100;
 
 /// A message as programs see it.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct Message {
     id: MessageId,
     conversation_id: ConversationId,
+    /// Its number in the conversation: 1, 2, 3 … without gaps.
     seq: i64,
+    /// The conversation’s number of its last change.
     change: i64,
+    /// What was typed; empty once deleted, or where only files were sent.
     body: String,
+    /// The same as HTML that is safe to show.
     html: String,
     account: Account,
+    /// What it answers.
+    #[schema(required)]
     reply_to: Option<Quote>,
     reactions: Vec<Reaction>,
     attachments: Vec<File>,
+    #[schema(format = DateTime)]
     created_at: String,
+    #[schema(format = DateTime, required)]
     edited_at: Option<String>,
+    #[schema(format = DateTime, required)]
     deleted_at: Option<String>,
 }
 
+/// One emoji under a message.
+#[derive(Serialize, ToSchema)]
+struct Reaction {
+    emoji: String,
+    /// How many reacted so.
+    count: i64,
+    /// The first fifty of them.
+    accounts: Vec<AccountId>,
+}
+
+impl From<&messages::Reaction> for Reaction {
+    fn from(reaction: &messages::Reaction) -> Self {
+        let messages::Reaction { emoji, count, accounts } = reaction;
+        Reaction { emoji: emoji.clone(), count: *count, accounts: accounts.clone() }
+    }
+}
+
 /// Who said it, as it is called where it said it.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct Account {
     id: AccountId,
+    #[schema(pattern = "^(member|guest|bot|managed|stranger)$")]
     kind: &'static str,
+    /// Of members, without the `@`; of an app’s people what the app calls them.
+    #[schema(required)]
     username: Option<String>,
     name: String,
 }
 
-#[derive(Serialize)]
+/// The message that another one answers.
+#[derive(Serialize, ToSchema)]
 struct Quote {
     id: MessageId,
     seq: i64,
     account_id: AccountId,
     name: String,
+    /// How it begins; empty once it is deleted.
     excerpt: String,
 }
 
@@ -116,7 +148,7 @@ impl Message {
             html: words::message(&message.body, &message.mentions, base),
             account: Account::of(&message.author),
             reply_to: quote,
-            reactions: message.reactions.clone(),
+            reactions: message.reactions.iter().map(Reaction::from).collect(),
             attachments: message
                 .attachments
                 .iter()
@@ -160,17 +192,28 @@ pub fn frame(said: &Said, change: i64, base: &str) -> Bytes {
 }
 
 /// Which stretch of a conversation's messages.
-#[derive(Deserialize, Default)]
+#[derive(Deserialize, Default, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct Span {
     /// Those after this number.
+    #[param(minimum = 0)]
     since: Option<i64>,
     /// Those before this number.
+    #[param(minimum = 0)]
     before: Option<i64>,
-    /// How many at most.
+    /// How many at most: 50 unless given.
+    #[param(minimum = 1, maximum = 200)]
     limit: Option<i64>,
 }
 
-/// `GET …/messages`: oldest first. Without `since` and `before` the latest.
+/// What was said, oldest first.
+///
+/// The latest messages; or with `since` those after a number, with `before` those before one. `next` leads to newer
+/// ones, and is null where there are none yet; `prev` leads to older ones.
+#[utoipa::path(
+    get, path = "/messages", params(Span),
+    responses((status = 200, description = "A page of messages.", body = List<Message>)),
+)]
 pub async fn list(
     State(app): State<Arc<App>>,
     uri: Uri,
@@ -179,7 +222,12 @@ pub async fn list(
     Query(paging): Query<Span>,
 ) -> Result<List<Message>> {
     let (sight, last_seq) = (participant.sight(), participant.conversation.last_seq);
-    let limit = limit(paging.limit);
+    let limit = limit(paging.limit)?;
+    for (name, number) in [("since", paging.since), ("before", paging.before)] {
+        if number.is_some_and(|number| number < 0) {
+            return Err(Error::invalid_query(name, "That is a message’s number, or 0."));
+        }
+    }
     let (since, before) = (paging.since, paging.before.unwrap_or(i64::MAX));
     let found = app
         .db
@@ -203,19 +251,27 @@ pub async fn list(
         .with_prev(older.map(|first| at(format!("before={}", first.seq)))))
 }
 
-fn all(messages: &[messages::Message], base: &str) -> Vec<Message> {
+/// Each as everyone sees it.
+pub(super) fn all(messages: &[messages::Message], base: &str) -> Vec<Message> {
     messages.iter().map(|message| Message::new(message, base)).collect()
 }
 
 /// What a program says. Fields that nobody knows are refused, not lost in silence.
-#[derive(Deserialize, Default)]
+#[derive(Serialize, Deserialize, Default, ToSchema)]
+#[schema(as = NewMessage, example = json!({ "body": "Saturday at nine?" }))]
 #[serde(default, deny_unknown_fields)]
 pub struct Posted {
+    /// 1 to 280 characters in a thread, unless the place has room for more, and up to 4,000 elsewhere. What stands
+    /// between backticks is code. Empty only where files go along.
     body: String,
+    /// The message that it answers.
     reply_to: Option<MessageId>,
+    /// The files that go along: up to ten.
+    #[schema(max_items = 10)]
     attachments: Vec<AttachmentId>,
+    /// The same key gets the same message: for forms, which send no headers.
     idempotency_key: Option<String>,
-    /// Which of the app's people says it.
+    /// Which of the app’s people says it, where the key may speak for them.
     r#as: Option<String>,
 }
 
@@ -250,7 +306,11 @@ fn in_body(error: Error) -> Error {
     }
 }
 
-/// `POST …/messages`
+/// Says something.
+#[utoipa::path(
+    post, path = "/messages", request_body = Posted,
+    responses((status = 201, description = "The message.", body = Message)),
+)]
 pub async fn say(
     State(app): State<Arc<App>>,
     ClientAddr(from): ClientAddr,
@@ -270,13 +330,19 @@ pub async fn say(
 }
 
 /// Messages to be said at once, each as it would be said alone.
-#[derive(Deserialize, Default)]
+#[derive(Deserialize, Default, ToSchema)]
+#[schema(example = json!({ "messages": [{ "body": "One" }, { "body": "Two" }] }))]
 #[serde(default, deny_unknown_fields)]
 pub struct Batch {
+    #[schema(required, min_items = 1, max_items = 100)]
     messages: Vec<Posted>,
 }
 
-/// `POST …/messages/batch`: up to a hundred, all of them or none.
+/// Says up to a hundred messages at once: all of them or none.
+#[utoipa::path(
+    post, path = "/messages/batch", request_body = Batch,
+    responses((status = 201, description = "The messages.", body = List<Message>)),
+)]
 pub async fn say_all(
     State(app): State<Arc<App>>,
     ClientAddr(from): ClientAddr,
@@ -319,25 +385,31 @@ fn within(at: usize, error: Error) -> Error {
     }
 }
 
-/// `POST …/typing`: tells the others that one types; it is believed for a few seconds.
+/// Tells the others that one types; it is believed for a few seconds.
+#[utoipa::path(post, path = "/typing", responses((status = 204, description = "They are told.")))]
 pub async fn type_on(
     State(app): State<Arc<App>>,
     ClientAddr(from): ClientAddr,
     participant: Participant,
-) -> Result<StatusCode> {
+    Bare(once): Bare,
+) -> Result<Response> {
     app.limits.type_on(from, participant.id())?;
     let conversation = participant.conversation.id;
     let asked = participant.clone();
     app.db.read(move |read| asked.may_type(read)).await?;
-    if app.hub.subscribers(&Topic::Conversation(conversation)) > socket::CROWD {
-        return Ok(StatusCode::NO_CONTENT); // it would be a flicker, and a flood
+    // Among more it would be a flicker, and a flood.
+    if app.hub.subscribers(&Topic::Conversation(conversation)) <= socket::CROWD {
+        let typing = Typing { conversation, who: participant.somebody() };
+        app.hub.publish(&Topic::Conversation(conversation), &Event::Typing(Arc::new(Told::new(typing))));
     }
-    let typing = Typing { conversation, who: participant.somebody() };
-    app.hub.publish(&Topic::Conversation(conversation), &Event::Typing(Arc::new(Told::new(typing))));
-    Ok(StatusCode::NO_CONTENT)
+    once.answer(&app, |_| Ok(nothing())).await
 }
 
-/// `GET …/messages/{id}`
+/// A message.
+#[utoipa::path(
+    get, path = "/messages/{id}", params(("id" = MessageId, Path, description = "The message’s id.")),
+    responses((status = 200, description = "The message.", body = Message)),
+)]
 pub async fn get(
     State(app): State<Arc<App>>,
     participant: Participant,
@@ -349,13 +421,20 @@ pub async fn get(
 }
 
 /// What a message is to say instead.
-#[derive(Deserialize, Default)]
+#[derive(Deserialize, Default, ToSchema)]
+#[schema(as = MessagePatch, example = json!({ "body": "Saturday at ten?" }))]
 #[serde(default, deny_unknown_fields)]
 pub struct Edited {
+    #[schema(required, min_length = 1)]
     body: String,
 }
 
-/// `PATCH …/messages/{id}`
+/// Edits one’s own message.
+#[utoipa::path(
+    patch, path = "/messages/{id}", params(("id" = MessageId, Path, description = "The message’s id.")),
+    request_body = Edited,
+    responses((status = 200, description = "The message as it is now.", body = Message)),
+)]
 pub async fn edit(
     State(app): State<Arc<App>>,
     ClientAddr(from): ClientAddr,
@@ -371,7 +450,13 @@ pub async fn edit(
     Ok(Json(Message::new(&changed, app.config.base_url.as_str())))
 }
 
-/// `DELETE …/messages/{id}`
+/// Deletes one’s own message, or as a room’s owner anyone’s.
+///
+/// It stays as a gap, with `deleted_at`.
+#[utoipa::path(
+    delete, path = "/messages/{id}", params(("id" = MessageId, Path, description = "The message’s id.")),
+    responses((status = 204, description = "Its words are gone.")),
+)]
 pub async fn delete(
     State(app): State<Arc<App>>,
     ClientAddr(from): ClientAddr,
@@ -384,7 +469,15 @@ pub async fn delete(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// `PUT …/messages/{id}/reactions/{emoji}`
+/// Puts an emoji under a message.
+#[utoipa::path(
+    put, path = "/messages/{id}/reactions/{emoji}",
+    params(
+        ("id" = MessageId, Path, description = "The message’s id."),
+        ("emoji" = String, Path, description = "One emoji, percent-encoded."),
+    ),
+    responses((status = 200, description = "The message with it.", body = Message)),
+)]
 pub async fn react(
     app: State<Arc<App>>,
     from: ClientAddr,
@@ -394,7 +487,15 @@ pub async fn react(
     set_reaction(app, from, door, &id, &emoji, true).await
 }
 
-/// `DELETE …/messages/{id}/reactions/{emoji}`
+/// Takes one’s emoji away.
+#[utoipa::path(
+    delete, path = "/messages/{id}/reactions/{emoji}",
+    params(
+        ("id" = MessageId, Path, description = "The message’s id."),
+        ("emoji" = String, Path, description = "One emoji, percent-encoded."),
+    ),
+    responses((status = 200, description = "The message without it.", body = Message)),
+)]
 pub async fn unreact(
     app: State<Arc<App>>,
     from: ClientAddr,
@@ -419,12 +520,21 @@ async fn set_reaction(
 }
 
 /// Up to where one has read.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = ReadPosition, example = json!({ "seq": 1 }))]
+#[serde(deny_unknown_fields)]
 pub struct Read {
+    /// A message’s number.
     seq: i64,
 }
 
-/// `PUT …/read`
+/// One has read up to here.
+///
+/// Never goes back, and never beyond the last message.
+#[utoipa::path(
+    put, path = "/read", request_body = Read,
+    responses((status = 204, description = "It is noted.")),
+)]
 pub async fn read(
     State(app): State<Arc<App>>,
     ClientAddr(from): ClientAddr,
@@ -438,75 +548,4 @@ pub async fn read(
         app.db.write(move |tx| participant.read(tx, seq)).await?;
     }
     Ok(StatusCode::NO_CONTENT)
-}
-
-/// What is looked for, and where to go on.
-#[derive(Deserialize, Default)]
-#[serde(default)]
-pub struct Search {
-    /// Up to four words.
-    q: String,
-    /// From the `next` of the page before.
-    cursor: Option<String>,
-    /// How many at most.
-    limit: Option<i64>,
-}
-
-impl Search {
-    fn after(&self) -> Result<Option<i64>> {
-        let paging = Paging { cursor: self.cursor.clone(), limit: None };
-        Ok(paging.after()?.map(|[after]| after))
-    }
-
-    /// The page of what was found. It goes on behind number `last`, where it goes on.
-    fn found(
-        &self,
-        found: &[messages::Message],
-        last: Option<i64>,
-        path: &str,
-        viewer: &Viewer,
-        base: &str,
-    ) -> List<Message> {
-        let limit = limit(self.limit);
-        let q = percent_encoding::utf8_percent_encode(&self.q, percent_encoding::NON_ALPHANUMERIC);
-        let next = last.filter(|_| found.len() as i64 == limit);
-        let next = next.map(|last| page(path, viewer, &format!("q={q}&cursor={last}"), limit));
-        List::whole(all(found, base)).with_next(next)
-    }
-}
-
-/// `GET …/search`: newest first.
-pub async fn search(
-    State(app): State<Arc<App>>,
-    ClientAddr(from): ClientAddr,
-    participant: Participant,
-    viewer: Viewer,
-    uri: Uri,
-    Query(search): Query<Search>,
-) -> Result<List<Message>> {
-    // It reads many rows: as dear as a write.
-    app.limits.write(from)?;
-    let words = Words::parse(&search.q)?;
-    let (limit, before) = (limit(search.limit), search.after()?);
-    let found = app.db.read_long(move |read| words.run(read, &participant, before, limit)).await?;
-    let path = format!("{}{}", app.config.base_url.as_str(), uri.path());
-    let last = found.last().map(|last| last.seq);
-    Ok(search.found(&found, last, &path, &viewer, app.config.base_url.as_str()))
-}
-
-/// `GET /api/v1/search`: in all rooms and threads that one is in, newest first.
-pub async fn search_all(
-    State(app): State<Arc<App>>,
-    ClientAddr(from): ClientAddr,
-    account: accounts::Account,
-    viewer: Viewer,
-    Query(search): Query<Search>,
-) -> Result<List<Message>> {
-    app.limits.write(from)?;
-    let words = Words::parse(&search.q)?;
-    let (limit, before) = (limit(search.limit), search.after()?.map(MessageId));
-    let found = app.db.read_long(move |read| words.run_everywhere(read, account.id, before, limit)).await?;
-    let base = app.config.base_url.as_str();
-    let last = found.last().map(|last| last.id.0);
-    Ok(search.found(&found, last, &format!("{base}/api/v1/search"), &viewer, base))
 }

@@ -10,7 +10,24 @@ pub mod messages;
 pub mod pairings;
 pub mod peeps;
 pub mod rooms;
+pub mod search;
 pub mod sessions;
 pub mod threads;
 
 pub use entities::status_frame;
+
+use std::sync::Arc;
+
+use axum::{Json, extract::State, http::header, response::IntoResponse};
+
+use crate::app::App;
+
+/// `GET /openapi.json`: what all of this is, for programs.
+pub async fn document() -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "application/json")], super::openapi::json())
+}
+
+/// `GET /docs/chitter.postman_collection.json`: the same for Postman, and for newman.
+pub async fn postman(State(app): State<Arc<App>>) -> impl IntoResponse {
+    Json(super::openapi::collection(app.config.base_url.as_str()))
+}

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::{Json, extract::State, http::StatusCode};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::{matches::is_on, messages::Account};
 use crate::{
@@ -15,16 +16,23 @@ use crate::{
 };
 
 /// How one stands with the weekly pairs.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct Weekly {
     takes_part: bool,
     members: i64,
+    /// When pairs are made next.
+    #[schema(format = DateTime)]
     next_at: String,
+    #[schema(required)]
     conversation_id: Option<ConversationId>,
     partners: Vec<Account>,
 }
 
-/// `GET /api/v1/matches/weekly`
+/// How one stands with the weekly pairs. For members.
+#[utoipa::path(
+    get, path = "/api/v1/matches/weekly",
+    responses((status = 200, description = "How one stands.", body = Weekly)),
+)]
 pub async fn get(State(app): State<Arc<App>>, member: Member) -> Result<Json<Weekly>> {
     is_on(&app)?;
     let id = member.id();
@@ -42,7 +50,11 @@ pub async fn get(State(app): State<Arc<App>>, member: Member) -> Result<Json<Wee
     }))
 }
 
-/// `PUT /api/v1/matches/weekly`: takes part from the next Monday on.
+/// Takes part from the next Monday on.
+#[utoipa::path(
+    put, path = "/api/v1/matches/weekly",
+    responses((status = 204, description = "One takes part.")),
+)]
 pub async fn join(
     State(app): State<Arc<App>>,
     ClientAddr(from): ClientAddr,
@@ -54,7 +66,11 @@ pub async fn join(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// `DELETE /api/v1/matches/weekly`: takes part no more.
+/// Takes part no more.
+#[utoipa::path(
+    delete, path = "/api/v1/matches/weekly",
+    responses((status = 204, description = "One takes no part.")),
+)]
 pub async fn leave(
     State(app): State<Arc<App>>,
     ClientAddr(from): ClientAddr,

@@ -9,6 +9,10 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde::Deserialize;
+use utoipa::{
+    IntoParams, ToSchema,
+    openapi::schema::{Object, ObjectBuilder, SchemaType, Type},
+};
 
 use super::entities::{Context, Status, StatusEdit};
 use crate::{
@@ -41,7 +45,8 @@ const PAGE: i64 = 20;
 const MOST: i64 = 40;
 
 /// Which stretch of a timeline: <https://docs.joinmastodon.org/api/guidelines/#pagination>.
-#[derive(Deserialize, Default)]
+#[derive(Deserialize, Default, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct Paging {
     limit: Option<i64>,
     max_id: Option<PeepId>,
@@ -67,7 +72,14 @@ impl Paging {
     }
 }
 
-/// `GET /api/v1/timelines/public`
+/// Everyone’s peeps, newest first.
+///
+/// `Link` has `next`, older, and `prev`, newer.
+#[utoipa::path(
+    get, path = "/api/v1/timelines/public", params(Paging),
+    security((), ("token" = [])),
+    responses((status = 200, description = "A page of them.", body = Vec<Status>)),
+)]
 pub async fn public_timeline(
     State(app): State<Arc<App>>,
     Query(paging): Query<Paging>,
@@ -119,14 +131,27 @@ fn links(app: &App, peeps: &[Peep], limit: i64) -> Option<String> {
 }
 
 /// What a program posts. What we do not have yet (pictures, polls) is refused, not lost in silence.
-#[derive(Deserialize, Default)]
+#[derive(Deserialize, Default, ToSchema)]
+#[schema(as = NewStatus, example = json!({ "status": "Good morning" }))]
 #[serde(default)]
 pub struct Posted {
+    /// 1 to 280 characters.
+    #[schema(required, min_length = 1)]
     status: String,
+    /// The peep that it answers. Mastodon’s clients may send a number.
+    #[schema(schema_with = id_or_number)]
     in_reply_to_id: Option<PeepId>,
+    /// Peeps are public.
+    #[schema(pattern = "^public$")]
     visibility: Option<String>,
+    #[schema(ignore)]
     media_ids: Option<Vec<String>>,
+    #[schema(ignore)]
     poll: Option<serde_json::Value>,
+}
+
+fn id_or_number() -> Object {
+    ObjectBuilder::new().schema_type(SchemaType::from_iter([Type::String, Type::Integer, Type::Null])).build()
 }
 
 impl Posted {
@@ -137,18 +162,28 @@ impl Posted {
         if self.visibility.as_ref().is_some_and(|v| v != "public") {
             return Err(Error::invalid("visibility", "Peeps are public. Nothing was posted."));
         }
-        Body::parse(&self.status).map_err(|error| match error {
-            // The field has another name in this API.
-            Error::Invalid(mut faults) => {
-                faults.iter_mut().for_each(|fault| fault.field = "status".into());
-                Error::Invalid(faults)
-            }
-            other => other,
-        })
+        Body::parse(&self.status).map_err(renamed)
     }
 }
 
-/// `POST /api/v1/statuses`
+/// The fields have other names in this API.
+fn renamed(error: Error) -> Error {
+    let Error::Invalid(mut faults) = error else { return error };
+    for fault in &mut faults {
+        match &*fault.field {
+            "body" => fault.field = "status".into(),
+            "reply_to" => fault.field = "in_reply_to_id".into(),
+            _ => {}
+        }
+    }
+    Error::Invalid(faults)
+}
+
+/// Posts a peep. For members.
+#[utoipa::path(
+    post, path = "/api/v1/statuses", request_body = Posted,
+    responses((status = 200, description = "The peep.", body = Status)),
+)]
 pub async fn post(
     State(app): State<Arc<App>>,
     ClientAddr(from): ClientAddr,
@@ -158,11 +193,16 @@ pub async fn post(
     let allowance = app.limits.post(from, member.id())?;
     let draft = Draft { body: posted.body()?, reply_to: posted.in_reply_to_id, idempotency_key: None };
     let base = app.config.base_url.clone();
-    let post = move |tx: &mut Tx<'_>| told(member.post(tx, &draft)?, base.as_str());
+    let post = move |tx: &mut Tx<'_>| told(member.post(tx, &draft).map_err(renamed)?, base.as_str());
     once.telling(allowance).answer(&app, post).await
 }
 
-/// `GET /api/v1/statuses/{id}`
+/// A peep.
+#[utoipa::path(
+    get, path = "/api/v1/statuses/{id}", params(("id" = PeepId, Path, description = "The peep’s id.")),
+    security((), ("token" = [])),
+    responses((status = 200, description = "The peep.", body = Status)),
+)]
 pub async fn get(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
@@ -173,7 +213,12 @@ pub async fn get(
     Ok(status(&app, peep))
 }
 
-/// `PUT /api/v1/statuses/{id}`
+/// Edits one’s own peep.
+#[utoipa::path(
+    put, path = "/api/v1/statuses/{id}", params(("id" = PeepId, Path, description = "The peep’s id.")),
+    request_body = Posted,
+    responses((status = 200, description = "The peep as it is now.", body = Status)),
+)]
 pub async fn edit(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
@@ -188,7 +233,13 @@ pub async fn edit(
     Ok(status(&app, peep))
 }
 
-/// `DELETE /api/v1/statuses/{id}`: answers with the status as it was, so that it can be drafted anew.
+/// Deletes one’s own peep.
+#[utoipa::path(
+    delete, path = "/api/v1/statuses/{id}", params(("id" = PeepId, Path, description = "The peep’s id.")),
+    responses(
+        (status = 200, description = "The peep as it was, so that it can be drafted anew.", body = Status),
+    ),
+)]
 pub async fn delete(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
@@ -201,7 +252,13 @@ pub async fn delete(
     Ok(status(&app, peep))
 }
 
-/// `GET /api/v1/statuses/{id}/context`
+/// What a peep answers, and what answers it.
+#[utoipa::path(
+    get, path = "/api/v1/statuses/{id}/context",
+    params(("id" = PeepId, Path, description = "The peep’s id.")),
+    security((), ("token" = [])),
+    responses((status = 200, description = "What stands above and below it.", body = Context)),
+)]
 pub async fn context(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
@@ -216,7 +273,13 @@ pub async fn context(
     Ok(Json(Context { ancestors: present(found.above), descendants: present(found.below) }))
 }
 
-/// `GET /api/v1/statuses/{id}/history`
+/// All versions of a peep, oldest first.
+#[utoipa::path(
+    get, path = "/api/v1/statuses/{id}/history",
+    params(("id" = PeepId, Path, description = "The peep’s id.")),
+    security((), ("token" = [])),
+    responses((status = 200, description = "All of them.", body = Vec<StatusEdit>)),
+)]
 pub async fn history(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Json<Vec<StatusEdit>>> {
     let id = from_path(&id)?;
     let (peep, versions) = app.db.read(move |read| domain::peeps::history(read, id)).await?;
@@ -224,7 +287,12 @@ pub async fn history(State(app): State<Arc<App>>, Path(id): Path<String>) -> Res
     Ok(Json(versions.iter().map(|version| StatusEdit::new(version, &peep, base)).collect()))
 }
 
-/// `POST /api/v1/statuses/{id}/favourite`
+/// Likes a peep.
+#[utoipa::path(
+    post, path = "/api/v1/statuses/{id}/favourite",
+    params(("id" = PeepId, Path, description = "The peep’s id.")),
+    responses((status = 200, description = "The peep, liked.", body = Status)),
+)]
 pub async fn favourite(
     app: State<Arc<App>>,
     id: Path<String>,
@@ -235,7 +303,12 @@ pub async fn favourite(
     like(app, id, from, member, once, true).await
 }
 
-/// `POST /api/v1/statuses/{id}/unfavourite`
+/// Likes a peep no longer.
+#[utoipa::path(
+    post, path = "/api/v1/statuses/{id}/unfavourite",
+    params(("id" = PeepId, Path, description = "The peep’s id.")),
+    responses((status = 200, description = "The peep, no longer liked.", body = Status)),
+)]
 pub async fn unfavourite(
     app: State<Arc<App>>,
     id: Path<String>,

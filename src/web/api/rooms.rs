@@ -11,9 +11,10 @@ use axum::{
 use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::json;
+use utoipa::ToSchema;
 
 use super::{
-    list::{List, Paging, page},
+    list::{List, Paging, limit, page},
     messages::Account,
 };
 use crate::{
@@ -36,26 +37,39 @@ use crate::{
 };
 
 /// A room as someone inside sees it.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct Room {
     id: ConversationId,
+    /// The room’s only secret: whoever has it is in.
     key: String,
+    /// Its page, and the link to share.
     url: String,
     name: String,
+    /// Whether only its owner writes.
     locked: bool,
+    #[schema(required)]
     owner_id: Option<AccountId>,
     participants: i64,
+    /// The number of its last message.
     last_seq: i64,
+    /// Up to which message one has read.
     read_seq: i64,
     unread: i64,
+    #[schema(format = DateTime)]
     active_at: String,
+    #[schema(format = DateTime)]
     created_at: String,
     link: LinkLimits,
 }
 
-#[derive(Serialize)]
+/// How far a room’s link goes.
+#[derive(Serialize, ToSchema)]
 struct LinkLimits {
+    /// From when on it lets nobody in any more.
+    #[schema(format = DateTime, required)]
     expires_at: Option<String>,
+    /// How many more it lets in.
+    #[schema(required)]
     uses_left: Option<i64>,
 }
 
@@ -121,13 +135,22 @@ pub fn typing_frame(typing: &Typing) -> Bytes {
 }
 
 /// A room to be made.
-#[derive(Deserialize, Default)]
+#[derive(Deserialize, Default, ToSchema)]
+#[schema(as = NewRoom, example = json!({ "name": "Repair café" }))]
 #[serde(default, deny_unknown_fields)]
 pub struct New {
+    /// 1 to 80 characters.
+    #[schema(required, min_length = 1)]
     name: String,
 }
 
-/// `POST /api/v1/rooms`
+/// Makes a room.
+///
+/// Whoever makes it owns it.
+#[utoipa::path(
+    post, path = "/api/v1/rooms", request_body = New,
+    responses((status = 201, description = "The room.", body = Room)),
+)]
 pub async fn create(
     State(app): State<Arc<App>>,
     ClientAddr(from): ClientAddr,
@@ -145,7 +168,11 @@ pub async fn create(
     once.telling(allowance).answer(&app, create).await
 }
 
-/// `GET /api/v1/rooms`: one's own, the one where something was said last first.
+/// One’s rooms, the one where something was said last first.
+#[utoipa::path(
+    get, path = "/api/v1/rooms", params(Paging),
+    responses((status = 200, description = "A page of them.", body = List<Room>)),
+)]
 pub async fn list(
     State(app): State<Arc<App>>,
     account: store::accounts::Account,
@@ -163,19 +190,29 @@ pub async fn list(
     Ok(List::whole(rooms.collect()).with_next(next))
 }
 
-/// `GET /api/v1/rooms/{key}`: whoever asks comes in.
+/// A room. Whoever has its key comes in by asking.
+#[utoipa::path(
+    get, path = "/api/v1/rooms/{key}",
+    params(("key" = String, Path, description = "The key in the room’s link.")),
+    responses((status = 200, description = "The room.", body = Room)),
+)]
 pub async fn get(State(app): State<Arc<App>>, inside: Inside) -> Json<Room> {
     Json(Room::new(&inside, app.config.base_url.as_str()))
 }
 
 /// What is to be changed. What is missing stays; a limit that is `null` goes.
-#[derive(Deserialize, Default)]
+#[derive(Deserialize, Default, ToSchema)]
+#[schema(as = RoomPatch, example = json!({ "locked": true, "uses_left": 30 }))]
 #[serde(default, deny_unknown_fields)]
 pub struct Patch {
     name: Option<String>,
+    /// Whether only the owner may write.
     locked: Option<bool>,
+    /// From when on the link lets nobody in any more.
+    #[schema(format = DateTime)]
     #[serde(deserialize_with = "present")]
     expires_at: Option<Option<String>>,
+    /// How many more the link lets in.
     #[serde(deserialize_with = "present")]
     uses_left: Option<Option<i64>>,
 }
@@ -209,7 +246,16 @@ impl Patch {
     }
 }
 
-/// `PATCH /api/v1/rooms/{key}`: for its owner.
+/// Renames or locks a room, or limits its link.
+///
+/// For its owner. In a locked room only the owner writes. `expires_at` and `uses_left` limit whom the link lets in
+/// anew; `null` takes the limit away, and what is missing stays.
+#[utoipa::path(
+    patch, path = "/api/v1/rooms/{key}",
+    params(("key" = String, Path, description = "The key in the room’s link.")),
+    request_body = Patch,
+    responses((status = 200, description = "The room as it is now.", body = Room)),
+)]
 pub async fn change(
     State(app): State<Arc<App>>,
     from: ClientAddr,
@@ -225,20 +271,36 @@ pub async fn change(
     Ok(Json(Room::new(&inside, app.config.base_url.as_str())))
 }
 
-/// `DELETE /api/v1/rooms/{key}`: for its owner.
+/// Deletes a room, for everyone.
+///
+/// For its owner.
+#[utoipa::path(
+    delete, path = "/api/v1/rooms/{key}",
+    params(("key" = String, Path, description = "The key in the room’s link.")),
+    responses((status = 204, description = "It is gone.")),
+)]
 pub async fn delete(State(app): State<Arc<App>>, from: ClientAddr, visitor: Visitor) -> Result<StatusCode> {
     rule(&app, from, &visitor, Owner::delete).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// Whether those inside stay when there is a new link.
-#[derive(Deserialize, Default)]
+#[derive(Deserialize, Default, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct NewLink {
+    /// Whether those inside have to come in anew.
     everyone_leaves: bool,
 }
 
-/// `POST /api/v1/rooms/{key}/link`: a new link, for its owner. The old one stops at once.
+/// Makes a new link.
+///
+/// For its owner. The old one lets nobody in any more; those inside may go on with it, unless everyone leaves.
+#[utoipa::path(
+    post, path = "/api/v1/rooms/{key}/link",
+    params(("key" = String, Path, description = "The key in the room’s link.")),
+    request_body = Option<NewLink>,
+    responses((status = 201, description = "The room with its new key.", body = Room)),
+)]
 pub async fn renew_link(
     State(app): State<Arc<App>>,
     from: ClientAddr,
@@ -256,17 +318,34 @@ pub async fn renew_link(
 }
 
 /// Someone in a room.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct Participant {
     account: Account,
     owner: bool,
+    /// Whether it has the room open.
     here: bool,
+    /// Up to which message it has read.
     read_seq: i64,
+    #[schema(format = DateTime)]
     joined_at: String,
+    /// Whether the owner removed it.
     removed: bool,
 }
 
-/// `GET /api/v1/rooms/{key}/participants`
+/// Who is in a room, who of them is here, and up to where they have read.
+///
+/// Its owner also sees whom it removed.
+#[utoipa::path(
+    get, path = "/api/v1/rooms/{key}/participants",
+    params(("key" = String, Path, description = "The key in the room’s link."), Paging),
+    responses(
+        (
+            status = 200,
+            description = "A page of them, in the order in which they came.",
+            body = List<Participant>,
+        ),
+    ),
+)]
 pub async fn participants(
     State(app): State<Arc<App>>,
     inside: Inside,
@@ -275,7 +354,7 @@ pub async fn participants(
     Query(paging): Query<Paging>,
 ) -> Result<List<Participant>> {
     let (id, owner) = (inside.participant.conversation.id, inside.participant.conversation.owner);
-    let (limit, [removed, at, who]) = (paging.limit(), paging.after()?.unwrap_or_default());
+    let (limit, [removed, at, who]) = (limit(paging.limit)?, paging.after()?.unwrap_or_default());
     let after = (removed != 0, Time::from_ms(at), AccountId(who));
     let all =
         app.db.read(move |read| store::conversations::participants_after(read, id, after, limit)).await?;
@@ -297,7 +376,17 @@ pub async fn participants(
     Ok(List::whole(seen.collect()).with_next(next))
 }
 
-/// `DELETE /api/v1/rooms/{key}/participants/{id}`: removes someone, or leaves where it is oneself.
+/// Removes somebody, or leaves.
+///
+/// For its owner: a guest for an hour, with new guests from its address; a member until let back in. `me` leaves.
+#[utoipa::path(
+    delete, path = "/api/v1/rooms/{key}/participants/{id}",
+    params(
+        ("key" = String, Path, description = "The key in the room’s link."),
+        ("id" = String, Path, description = "An account’s id, or `me`."),
+    ),
+    responses((status = 204, description = "It is not in the room any more.")),
+)]
 pub async fn remove(
     State(app): State<Arc<App>>,
     ClientAddr(from): ClientAddr,

@@ -11,6 +11,7 @@ use axum::{
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
 
 use super::{
     list::{List, Paging, page},
@@ -37,19 +38,30 @@ use crate::{
 };
 
 /// A thread as someone in it sees it.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct Thread {
     id: ConversationId,
+    /// Its page.
     url: String,
+    /// Without one it is called by its people.
+    #[schema(required)]
     name: Option<String>,
+    #[schema(required)]
     owner_id: Option<AccountId>,
     users: Vec<Account>,
+    /// What a program keeps with it.
+    #[schema(value_type = Object)]
     metadata: Map<String, Value>,
     muted: bool,
+    /// The number of its last message.
     last_seq: i64,
+    /// Up to which message one has read.
     read_seq: i64,
     unread: i64,
+    /// When something was last said.
+    #[schema(format = DateTime)]
     active_at: String,
+    #[schema(format = DateTime)]
     created_at: String,
 }
 
@@ -99,15 +111,28 @@ pub fn receipt_frame(receipt: &Receipt) -> Bytes {
 }
 
 /// A thread to be begun. Fields that nobody knows are refused, not lost in silence.
-#[derive(Deserialize, Default)]
+#[derive(Deserialize, Default, ToSchema)]
+#[schema(as = NewThread, example = json!({ "users": ["ify"], "name": "Cake day", "metadata": { "order": 17 } }))]
 #[serde(default, deny_unknown_fields)]
 pub struct New {
+    /// Usernames, each once, with or without an `@`; or what the app calls its people.
+    #[schema(required, min_items = 1, max_items = 100)]
     users: Vec<String>,
+    /// Up to 80 characters.
     name: Option<String>,
+    /// A JSON object of up to 4 KiB that is kept with it.
+    #[schema(value_type = Object)]
     metadata: Map<String, Value>,
 }
 
-/// `POST /api/v1/threads`
+/// Begins a thread.
+///
+/// One is in it oneself, and owns it. A server that speaks for the people of its own product names at least two; those
+/// it has not named before are made.
+#[utoipa::path(
+    post, path = "/api/v1/threads", request_body = New,
+    responses((status = 201, description = "The thread.", body = Thread)),
+)]
 pub async fn create(
     State(app): State<Arc<App>>,
     ClientAddr(from): ClientAddr,
@@ -132,7 +157,11 @@ pub async fn create(
     once.telling(allowance).answer(&app, begin).await
 }
 
-/// `GET /api/v1/threads`: one's own, the one where something was said last first.
+/// One’s threads, the one where something was said last first.
+#[utoipa::path(
+    get, path = "/api/v1/threads", params(Paging),
+    responses((status = 200, description = "A page of them.", body = List<Thread>)),
+)]
 pub async fn list(
     State(app): State<Arc<App>>,
     account: store::accounts::Account,
@@ -163,22 +192,40 @@ pub async fn list(
     Ok(List::whole(threads.collect()).with_next(next))
 }
 
-/// `GET /api/v1/threads/{thread}`
+/// A thread.
+#[utoipa::path(
+    get, path = "/api/v1/threads/{thread}",
+    params(("thread" = ConversationId, Path, description = "The thread’s id.")),
+    responses((status = 200, description = "The thread.", body = Thread)),
+)]
 pub async fn get(State(app): State<Arc<App>>, permission: Permission) -> Result<Json<Thread>> {
     let base = app.config.base_url.clone();
     app.db.read(move |read| Thread::seen(read, &permission, base.as_str())).await.map(Json)
 }
 
 /// What is to be changed. What is missing stays.
-#[derive(Deserialize, Default)]
+#[derive(Deserialize, Default, ToSchema)]
+#[schema(as = ThreadPatch, example = json!({ "name": "Pie day" }))]
 #[serde(default, deny_unknown_fields)]
 pub struct Patch {
+    /// Up to 80 characters; empty for none.
     name: Option<String>,
+    /// In place of what was kept before.
+    #[schema(value_type = Option<Object>)]
     metadata: Option<Map<String, Value>>,
+    /// Whether it is to be quiet, for oneself.
     muted: Option<bool>,
 }
 
-/// `PATCH /api/v1/threads/{thread}`: the name and the metadata for everyone, `muted` for oneself.
+/// Renames a thread, keeps something with it, or makes it quiet.
+///
+/// The name and the metadata are everyone’s, `muted` is one’s own. What is missing stays.
+#[utoipa::path(
+    patch, path = "/api/v1/threads/{thread}",
+    params(("thread" = ConversationId, Path, description = "The thread’s id.")),
+    request_body = Patch,
+    responses((status = 200, description = "The thread as it is now.", body = Thread)),
+)]
 pub async fn change(
     State(app): State<Arc<App>>,
     ClientAddr(from): ClientAddr,
@@ -202,7 +249,14 @@ pub async fn change(
     app.db.write(change).await.map(Json)
 }
 
-/// `DELETE /api/v1/threads/{thread}`: for whoever began it, and then for everyone.
+/// Deletes a thread, for everyone.
+///
+/// For whoever began it.
+#[utoipa::path(
+    delete, path = "/api/v1/threads/{thread}",
+    params(("thread" = ConversationId, Path, description = "The thread’s id.")),
+    responses((status = 204, description = "It is gone.")),
+)]
 pub async fn delete(
     State(app): State<Arc<App>>,
     ClientAddr(from): ClientAddr,
@@ -214,14 +268,18 @@ pub async fn delete(
 }
 
 /// Who is to be added, and what they see.
-#[derive(Deserialize, Default)]
+#[derive(Deserialize, Default, ToSchema)]
+#[schema(as = MorePeople, example = json!({ "users": ["ha"], "history": "all" }))]
 #[serde(default, deny_unknown_fields)]
 pub struct More {
+    #[schema(required, min_items = 1, max_items = 100)]
     users: Vec<String>,
     history: Past,
 }
 
-#[derive(Deserialize, Default, Clone, Copy)]
+/// What those see who are added.
+#[derive(Serialize, Deserialize, Default, Clone, Copy, ToSchema)]
+#[schema(as = History)]
 #[serde(rename_all = "snake_case")]
 enum Past {
     All,
@@ -229,7 +287,15 @@ enum Past {
     FromNow,
 }
 
-/// `POST /api/v1/threads/{thread}/users`
+/// Adds people.
+///
+/// They see what is said from then on (`from_now`), or `all` that whoever adds them sees.
+#[utoipa::path(
+    post, path = "/api/v1/threads/{thread}/users",
+    params(("thread" = ConversationId, Path, description = "The thread’s id.")),
+    request_body = More,
+    responses((status = 200, description = "The thread with them in it.", body = Thread)),
+)]
 pub async fn add(
     State(app): State<Arc<App>>,
     ClientAddr(from): ClientAddr,
@@ -253,7 +319,17 @@ pub async fn add(
     once.answer(&app, add).await
 }
 
-/// `DELETE /api/v1/threads/{thread}/users/{id}`: takes somebody out; `me` leaves.
+/// Takes somebody out, or leaves.
+///
+/// Its owner takes out anyone; everyone leaves by `me`. With the last one the thread goes.
+#[utoipa::path(
+    delete, path = "/api/v1/threads/{thread}/users/{id}",
+    params(
+        ("thread" = ConversationId, Path, description = "The thread’s id."),
+        ("id" = String, Path, description = "An account’s id, or `me`."),
+    ),
+    responses((status = 204, description = "It is not in the thread any more.")),
+)]
 pub async fn remove(
     State(app): State<Arc<App>>,
     ClientAddr(from): ClientAddr,
@@ -267,7 +343,7 @@ pub async fn remove(
 }
 
 /// How far one of the people has come.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct Progress {
     account: Account,
     /// Everything up to this message has reached one of its devices.
@@ -276,7 +352,18 @@ pub struct Progress {
     read_seq: i64,
 }
 
-/// `GET /api/v1/threads/{thread}/receipts`: what has been delivered to whom, and read by whom.
+/// What has been delivered to whom, and read by whom.
+#[utoipa::path(
+    get, path = "/api/v1/threads/{thread}/receipts",
+    params(("thread" = ConversationId, Path, description = "The thread’s id.")),
+    responses(
+        (
+            status = 200,
+            description = "Everyone in the thread, in the order in which they came.",
+            body = List<Progress>,
+        ),
+    ),
+)]
 pub async fn receipts(State(app): State<Arc<App>>, permission: Permission) -> Result<List<Progress>> {
     let id = permission.participant().conversation.id;
     let people = app.db.read(move |read| store::conversations::participants(read, id, MOST as i64)).await?;

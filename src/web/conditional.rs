@@ -1,0 +1,69 @@
+//! Conditional requests (RFC 9110, section 13): whoever has an answer already is told that it still holds.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use axum::{
+    body::{Body, to_bytes},
+    extract::Request,
+    http::{HeaderValue, Method, StatusCode, header},
+    middleware::Next,
+    response::Response,
+};
+
+use crate::{Error, Result};
+
+/// The largest answer that is looked at: two hundred long messages and what stands around them.
+const LARGEST: usize = 16 * 1024 * 1024;
+
+/// Names the state that a JSON answer tells of, and leaves the answer away where it is known.
+pub async fn answer(request: Request, next: Next) -> Result<Response> {
+    let reads = request.method() == Method::GET;
+    let known = request.headers().get(header::IF_NONE_MATCH).cloned();
+    let response = next.run(request).await;
+    let json = response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind == "application/json");
+    if !reads || !json || response.status() != StatusCode::OK || response.headers().contains_key(header::ETAG)
+    {
+        return Ok(response);
+    }
+    let (mut parts, body) = response.into_parts();
+    let bytes = to_bytes(body, LARGEST).await.map_err(Error::internal)?;
+    let mut hasher = DefaultHasher::new();
+    bytes.hash(&mut hasher);
+    // Weak: it may be compressed on its way.
+    let etag = format!("W/\"{:016x}\"", hasher.finish());
+    let holds = known.as_ref().is_some_and(|known| names(known, &etag));
+    if let Ok(etag) = HeaderValue::try_from(etag) {
+        parts.headers.insert(header::ETAG, etag);
+    }
+    parts.headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+    if holds {
+        parts.status = StatusCode::NOT_MODIFIED;
+        parts.headers.remove(header::CONTENT_TYPE);
+        parts.headers.remove(header::CONTENT_LENGTH);
+        return Ok(Response::from_parts(parts, Body::empty()));
+    }
+    Ok(Response::from_parts(parts, bytes.into()))
+}
+
+/// Whether `If-None-Match` names this state, by the weak comparison.
+fn names(known: &HeaderValue, etag: &str) -> bool {
+    let weak = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
+    let known = known.to_str().unwrap_or_default();
+    known.trim() == "*" || known.split(',').any(|one| weak(one) == weak(etag))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_state_is_known_by_any_of_the_names() {
+        let known = |value: &'static str| names(&HeaderValue::from_static(value), "W/\"1f\"");
+        for value in ["W/\"1f\"", "\"1f\"", "\"0\", W/\"1f\"", "*"] {
+            assert!(known(value), "{value}");
+        }
+        for value in ["", "\"1\"", "1f"] {
+            assert!(!known(value), "{value}");
+        }
+    }
+}

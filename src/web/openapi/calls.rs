@@ -1,0 +1,283 @@
+//! The document as people read it, and as tests and other programs walk it: call by call.
+
+use std::{fmt::Write, sync::LazyLock};
+
+use serde_json::Value;
+
+use super::DOCUMENT;
+
+/// One thing that can be done.
+#[derive(Debug)]
+pub struct Call {
+    /// Its name, and its place on the page.
+    pub id: String,
+    /// The noun that it belongs to.
+    pub tag: String,
+    /// `GET`, `POST` …
+    pub method: String,
+    /// Where, with parameters in braces.
+    pub path: String,
+    /// What it does, in one line.
+    pub summary: String,
+    /// What else there is to say, or nothing.
+    pub words: String,
+    /// Whether it can be done without a token.
+    pub is_open: bool,
+    /// What goes into the path, the query and the headers.
+    pub parameters: Vec<Field>,
+    /// The name of what goes into the body, or nothing.
+    pub body: String,
+    /// What goes into the body.
+    pub fields: Vec<Field>,
+    /// A body as it may be sent.
+    pub example: Option<Value>,
+    /// Whether a file is sent.
+    pub sends_file: bool,
+    /// The status when it is done.
+    pub status: u16,
+    /// What is answered then: a schema's name, or nothing.
+    pub answer: String,
+    /// What that is.
+    pub answered: String,
+}
+
+/// A value that is sent or answered.
+#[derive(Debug)]
+pub struct Field {
+    /// What it is called.
+    pub name: String,
+    /// Where it stands: `path`, `query`, `header` or `body`.
+    pub place: String,
+    /// Its type, for people.
+    pub kind: String,
+    /// Whether it has to be there.
+    pub required: bool,
+    /// What it is.
+    pub about: String,
+    /// A value as it may be sent.
+    pub example: Option<String>,
+}
+
+/// Something that is answered.
+#[derive(Debug)]
+pub struct Shape {
+    /// What it is called.
+    pub name: String,
+    /// What it is.
+    pub about: String,
+    /// Its members.
+    pub fields: Vec<Field>,
+}
+
+/// What is answered, in alphabetical order.
+pub fn shapes() -> &'static [Shape] {
+    static SHAPES: LazyLock<Vec<Shape>> = LazyLock::new(|| {
+        let json = serde_json::to_value(&*DOCUMENT).unwrap_or_default();
+        let asked: Vec<&str> = calls().iter().map(|call| call.body.as_str()).collect();
+        let all = json["components"]["schemas"].as_object().into_iter().flatten();
+        let shown = all.filter(|(name, schema)| {
+            schema["type"] == "object" && !name.starts_with("List_") && !asked.contains(&name.as_str())
+        });
+        let shape = |(name, schema): (&String, &Value)| Shape {
+            name: name.clone(),
+            about: text(&schema["description"]),
+            fields: fields(schema),
+        };
+        shown.map(shape).collect()
+    });
+    &SHAPES
+}
+
+/// All calls, in the order of the document.
+pub fn calls() -> &'static [Call] {
+    static CALLS: LazyLock<Vec<Call>> = LazyLock::new(|| {
+        let json = serde_json::to_value(&*DOCUMENT).unwrap_or_default();
+        let tags = json["tags"].as_array().into_iter().flatten();
+        let order: Vec<String> = tags.map(|tag| text(&tag["name"])).collect();
+        let mut calls = Vec::new();
+        // JSON objects are in no order: the document's own is in its paths.
+        for path in DOCUMENT.paths.paths.keys() {
+            for method in ["post", "get", "put", "patch", "delete"] {
+                let operation = &json["paths"][path][method];
+                if operation.is_object() {
+                    calls.push(call(&json, path, method, operation));
+                }
+            }
+        }
+        calls.sort_by_key(|call| order.iter().position(|tag| *tag == call.tag));
+        calls
+    });
+    &CALLS
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}
+
+/// What a reference leads to, or the value itself.
+fn resolved<'a>(json: &'a Value, value: &'a Value) -> &'a Value {
+    match value["$ref"].as_str() {
+        Some(to) => json.pointer(to.trim_start_matches('#')).unwrap_or(value),
+        None => value,
+    }
+}
+
+fn call(json: &Value, path: &str, method: &str, operation: &Value) -> Call {
+    let parameters = operation["parameters"].as_array().into_iter().flatten();
+    let parameters = parameters.map(|one| resolved(json, one)).map(|one| Field {
+        name: text(&one["name"]),
+        place: text(&one["in"]),
+        kind: kind(&one["schema"]),
+        required: one["required"] == true,
+        about: text(&one["description"]),
+        example: one["example"].as_str().or(one["schema"]["example"].as_str()).map(Into::into),
+    });
+    let content = &operation["requestBody"]["content"];
+    let body = match content.as_object().and_then(|content| content.values().next()) {
+        Some(content) => &content["schema"],
+        None => &Value::Null,
+    };
+    // One that may be left away is one or nothing.
+    let body = body["oneOf"]
+        .as_array()
+        .and_then(|all| all.iter().find(|one| one["$ref"].is_string()))
+        .unwrap_or(body);
+    let schema = resolved(json, body);
+    let done = ["200", "201", "204"].into_iter().find(|status| operation["responses"][status].is_object());
+    let status = done.unwrap_or("200");
+    let response = &operation["responses"][status];
+    Call {
+        id: text(&operation["operationId"]),
+        tag: text(&operation["tags"][0]),
+        method: method.to_uppercase(),
+        path: path.into(),
+        summary: text(&operation["summary"]),
+        words: text(&operation["description"]),
+        is_open: operation["security"]
+            .as_array()
+            .is_some_and(|all| all.iter().any(|one| *one == serde_json::json!({}))),
+        parameters: parameters.collect(),
+        body: body["$ref"].as_str().and_then(|to| to.rsplit('/').next()).unwrap_or_default().into(),
+        fields: fields(schema),
+        example: Some(schema["example"].clone()).filter(|example| !example.is_null()),
+        sends_file: content["multipart/form-data"].is_object(),
+        status: status.parse().unwrap_or_default(),
+        answer: kind(&response["content"]["application/json"]["schema"]),
+        answered: text(&response["description"]),
+    }
+}
+
+/// The members of an object.
+fn fields(schema: &Value) -> Vec<Field> {
+    let required: Vec<String> = schema["required"].as_array().into_iter().flatten().map(text).collect();
+    let members = schema["properties"].as_object().into_iter().flatten();
+    let fields = members.map(|(name, member)| Field {
+        name: name.clone(),
+        place: "body".into(),
+        kind: kind(member),
+        required: required.contains(name),
+        about: text(&member["description"]),
+        example: None,
+    });
+    let mut fields: Vec<Field> = fields.collect();
+    fields.sort_by_key(|field| !field.required);
+    fields
+}
+
+/// The type of a value, for people: `text`, `number`, `[text]`, `Thread or null`.
+fn kind(schema: &Value) -> String {
+    if let Some(to) = schema["$ref"].as_str() {
+        let name = to.rsplit('/').next().unwrap_or_default();
+        return match name.strip_prefix("List_") {
+            Some(of) => format!("a page of {of}"),
+            None if name.ends_with("Id") => "id".into(),
+            None => name.into(),
+        };
+    }
+    for several in ["oneOf", "anyOf"] {
+        if let Some(all) = schema[several].as_array() {
+            let kinds: Vec<String> = all.iter().map(kind).collect();
+            return kinds.join(" or ");
+        }
+    }
+    match &schema["type"] {
+        Value::Array(all) => {
+            let all: Vec<_> = all.iter().filter_map(Value::as_str).map(plain).collect();
+            all.join(" or ")
+        }
+        Value::String(one) if one == "array" => format!("list of {}", kind(&schema["items"])),
+        Value::String(one) => plain(one).into(),
+        _ => String::new(),
+    }
+}
+
+fn plain(kind: &str) -> &str {
+    match kind {
+        "string" => "text",
+        "integer" | "number" => "number",
+        "boolean" => "true or false",
+        other => other,
+    }
+}
+
+impl Call {
+    /// The parameters that are told with each call: those of the path and the query.
+    pub fn told(&self) -> Vec<&Field> {
+        self.parameters.iter().filter(|one| one.place != "header" && one.name != "as").collect()
+    }
+
+    /// The shape that is answered, or of which a page is.
+    pub fn shape(&self) -> Option<&str> {
+        let name = self.answer.rsplit(' ').next().unwrap_or_default();
+        shapes().iter().find(|shape| shape.name == name).map(|shape| shape.name.as_str())
+    }
+
+    /// What stands for a parameter of the path in an example: `$THREAD`, `$MESSAGE`.
+    pub fn variable(&self, name: &str) -> String {
+        let of = match name {
+            "id" => {
+                let before = self.path.split("/{id}").next().and_then(|path| path.rsplit('/').next());
+                match before {
+                    Some("users") => "account",
+                    Some("participants") => return "me".into(),
+                    Some("statuses") => "peep",
+                    Some(noun) => noun.trim_end_matches('s'),
+                    None => name,
+                }
+            }
+            "emoji" => return "%E2%98%95".into(),
+            other => other,
+        };
+        format!("${}", of.to_uppercase())
+    }
+
+    /// The path with its parameters filled in, and what the query has to have.
+    pub fn target(&self) -> String {
+        let mut target = self.path.clone();
+        for one in self.parameters.iter().filter(|one| one.place == "path") {
+            target = target.replace(&format!("{{{}}}", one.name), &self.variable(&one.name));
+        }
+        let query = self.parameters.iter().filter(|one| one.place == "query" && one.required);
+        let query: Vec<_> =
+            query.map(|one| format!("{}={}", one.name, one.example.as_deref().unwrap_or_default())).collect();
+        if query.is_empty() { target } else { format!("{target}?{}", query.join("&")) }
+    }
+
+    /// An example of the call by curl. `base` is the site's address.
+    pub fn curl(&self, base: &str) -> String {
+        let mut curl = String::from("curl");
+        if self.method != "GET" && !(self.method == "POST" && (self.example.is_some() || self.sends_file)) {
+            let _ = write!(curl, " -X {}", self.method);
+        }
+        if !self.is_open {
+            curl.push_str(" -H \"Authorization: Bearer $TOKEN\"");
+        }
+        if let Some(example) = &self.example {
+            let _ = write!(curl, " \\\n  --json '{example}'");
+        } else if self.sends_file {
+            curl.push_str(" -F file=@photo.jpg");
+        }
+        let _ = write!(curl, " \\\n  \"{base}{}\"", self.target());
+        curl
+    }
+}

@@ -1,0 +1,197 @@
+//! The document as a Postman collection (format 2.1): each noun is a story that plays on a fresh place, with
+//! nothing but an address, a token, and the username of somebody else.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use super::{Call, calls};
+
+/// What is made by which call, where it stands in the answer, and what it is called from then on.
+const MADE: [(&str, &str, &str); 10] = [
+    ("sessions_create", "json.token", "guest"),
+    ("threads_create", "json.id", "thread"),
+    ("threads_create", "json.users[1].id", "account"),
+    ("threads_create", "json.id", "conversation"),
+    ("rooms_create", "json.key", "key"),
+    ("messages_say", "json.id", "message"),
+    ("messages_of_a_room_say", "json.id", "message"),
+    ("messages_of_any_conversation_say", "json.id", "message"),
+    ("hooks_create", "json.id", "hook"),
+    ("peeps_post", "json.id", "peep"),
+];
+
+/// The collection. `base` is the site's address.
+pub fn collection(base: &str) -> Value {
+    let mut folders: Vec<(String, Vec<Value>)> = Vec::new();
+    let mut there = BTreeSet::new();
+    for call in calls() {
+        if folders.last().is_none_or(|(tag, _)| *tag != call.tag) {
+            there.clear(); // each story begins anew
+            folders.push((call.tag.clone(), Vec::new()));
+        }
+        let Some((_, items)) = folders.last_mut() else { continue };
+        for name in needs(call) {
+            prepare(items, &mut there, &name, call);
+        }
+        items.push(item(call, &call.summary));
+        there.extend(makes(call).map(|(.., name)| (*name).to_owned()));
+        if call.method == "DELETE" || ENDS_TALK.contains(&call.id.as_str()) {
+            needs(call).last().map(|gone| there.remove(gone));
+        }
+    }
+    let folders: Vec<_> =
+        folders.into_iter().map(|(name, item)| json!({ "name": name, "item": item })).collect();
+    json!({
+        "info": {
+            "name": "Chitter",
+            "description": "Set token to a token of yours with the scopes read and write, other to somebody’s \
+                            username, and third to somebody else’s.",
+            "schema": "https://schema.getpostman.com/json/collection/v2.1.0/collection.json",
+        },
+        "auth": bearer("token"),
+        "variable": [
+            { "key": "base", "value": base },
+            { "key": "token", "value": "" },
+            { "key": "other", "value": "" },
+            { "key": "third", "value": "" },
+        ],
+        "item": folders,
+    })
+}
+
+/// The calls that are about somebody whom one talks with; and those after which one does so no more.
+const IN_TALK: [&str; 4] = ["matches_reveal", "matches_allow_pictures", "matches_next", "matches_block"];
+const ENDS_TALK: [&str; 2] = ["matches_next", "matches_block"];
+
+/// What has to be there already: by the parameters of the path, and by what the call is about.
+fn needs(call: &Call) -> Vec<String> {
+    if IN_TALK.contains(&call.id.as_str()) {
+        return vec!["talk".into()];
+    }
+    if call.id == "sessions_end" {
+        return vec!["guest".into()];
+    }
+    let path = call.parameters.iter().filter(|one| one.place == "path");
+    let variables = path
+        .map(|one| call.variable(&one.name))
+        .filter_map(|name| Some(name.strip_prefix('$')?.to_lowercase()));
+    variables.collect()
+}
+
+fn makes(call: &Call) -> impl Iterator<Item = &'static (&'static str, &'static str, &'static str)> {
+    let id = call.id.clone();
+    MADE.iter().filter(move |(of, ..)| *of == id)
+}
+
+/// Makes what a story needs and does not have yet.
+fn prepare(items: &mut Vec<Value>, there: &mut BTreeSet<String>, name: &str, before: &Call) {
+    if there.contains(name) {
+        return;
+    }
+    let maker = match name {
+        "message" if before.path.contains("/rooms/") => "messages_of_a_room_say",
+        "message" if before.path.contains("/conversations/") => "messages_of_any_conversation_say",
+        "message" => "messages_say",
+        _ => MADE.iter().find(|(.., made)| *made == name).map_or("", |(of, ..)| of),
+    };
+    if name == "talk" {
+        items.extend(talk(before));
+        there.insert(name.into());
+        return;
+    }
+    let Some(call) = calls().iter().find(|call| call.id == maker) else { return };
+    for needed in needs(call) {
+        prepare(items, there, &needed, call);
+    }
+    items.push(item(call, &format!("First: {}", call.summary)));
+    there.extend(makes(call).map(|(.., name)| (*name).to_owned()));
+}
+
+/// A guest looks for a talk, and so does one oneself, until the two are brought together.
+fn talk(before: &Call) -> Vec<Value> {
+    let named = |id: &str| calls().iter().find(|call| call.id == id);
+    let (Some(come), Some(seek), Some(look)) =
+        (named("sessions_create"), named("matches_seek"), named("matches_get"))
+    else {
+        return Vec::new();
+    };
+    let mut looks = item(look, "First: until they are brought together");
+    let id = format!("talk_for_{}", before.id);
+    looks["id"] = json!(id);
+    looks["event"][0]["script"]["exec"] = json!([
+        "const tries = 1 + Number(pm.variables.get('tries') || 0);",
+        "const matched = pm.response.json().state === 'matched';",
+        "pm.variables.set('tries', matched ? 0 : tries);",
+        format!("if (!matched && tries < 500) pm.execution.setNextRequest('{id}');"),
+        "else pm.test('They are brought together', () => pm.expect(matched).to.be.true);",
+    ]);
+    let mut other = item(seek, "First: a guest looks for a talk");
+    other["request"]["auth"] = bearer("guest");
+    let mut mine = item(seek, "First: and so does one oneself");
+    // Whoever waited already may have been found at this very moment.
+    mine["event"][0]["script"]["exec"] =
+        json!(["pm.test('One looks', () => pm.expect(pm.response.code).to.be.oneOf([201, 409]));"]);
+    vec![item(come, "First: a guest comes in"), other, mine, looks]
+}
+
+fn bearer(variable: &str) -> Value {
+    let token = json!({ "key": "token", "value": format!("{{{{{variable}}}}}"), "type": "string" });
+    json!({ "type": "bearer", "bearer": [token] })
+}
+
+/// One request, and what is to be answered.
+fn item(call: &Call, name: &str) -> Value {
+    let mut path = call.target();
+    for needed in needs(call) {
+        path = path.replace(&format!("${}", needed.to_uppercase()), &format!("{{{{{needed}}}}}"));
+    }
+    let mut header = Vec::new();
+    let body = match &call.example {
+        Some(example) => {
+            header.push(json!({ "key": "Content-Type", "value": "application/json" }));
+            // Whoever is named in an example is called otherwise elsewhere.
+            let raw =
+                example.to_string().replace("\"ify\"", "\"{{other}}\"").replace("\"ha\"", "\"{{third}}\"");
+            json!({ "mode": "raw", "raw": raw })
+        }
+        None if call.sends_file => {
+            json!({ "mode": "formdata", "formdata": [{ "key": "file", "type": "file", "src": "photo.jpg" }] })
+        }
+        None => Value::Null,
+    };
+    let mut script = vec![format!(
+        "pm.test('It is done', () => pm.expect(pm.response.code, pm.response.text()).to.equal({}));",
+        call.status
+    )];
+    if makes(call).next().is_some() {
+        script.push("const json = pm.response.json();".into());
+    }
+    script.extend(makes(call).map(|(_, at, name)| format!("pm.collectionVariables.set('{name}', {at});")));
+    let mut item = json!({
+        "name": name,
+        "event": [{ "listen": "test", "script": { "type": "text/javascript", "exec": script } }],
+        "request": {
+            "method": call.method, "header": header, "body": body,
+            "description": call.words,
+            "url": {
+                "raw": format!("{{{{base}}}}{path}"), "host": ["{{base}}"],
+                "path": path_of(&path), "query": query_of(&path),
+            },
+        },
+    });
+    if call.id == "sessions_end" {
+        item["request"]["auth"] = bearer("guest");
+    }
+    item
+}
+
+fn path_of(path: &str) -> Vec<&str> {
+    path.split('?').next().unwrap_or_default().split('/').filter(|part| !part.is_empty()).collect()
+}
+
+fn query_of(path: &str) -> Vec<Value> {
+    let query = path.split_once('?').map(|(_, query)| query).unwrap_or_default();
+    let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+    pairs.map(|(key, value)| json!({ "key": key, "value": value })).collect()
+}

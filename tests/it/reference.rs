@@ -1,0 +1,192 @@
+//! The API's document: it tells of all that there is, and its examples do what they say.
+
+use std::{collections::BTreeSet, process::Command, time::Duration};
+
+use chitter::web::openapi::{self, Call};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::common::{Engine, Guest, Home, Person, Talks, World, text, until};
+
+/// What programs can ask for that is no call: the socket, which AsyncAPI tells of.
+const ELSEWHERE: [&str; 1] = ["get /api/v1/streaming"];
+
+/// `method /path`, of each call that the document tells of.
+fn told() -> BTreeSet<String> {
+    openapi::calls().iter().map(|call| format!("{} {}", call.method.to_lowercase(), call.path)).collect()
+}
+
+/// The same of each route, as the router's source has it.
+fn routes() -> BTreeSet<String> {
+    let source = include_str!("../../src/web/routes.rs").replace(char::is_whitespace, "");
+    let mut found = BTreeSet::new();
+    let mut take = |path: &str, handlers: &str| {
+        for method in ["get", "post", "put", "patch", "delete"] {
+            let call = format!("{method}(api::");
+            if handlers.contains(&call) || handlers.contains(&format!("{method}(socket::")) {
+                found.insert(format!("{method} {path}"));
+            }
+        }
+    };
+    for route in source.split(".route(").skip(1) {
+        let route = route.split(".merge(").next().unwrap_or(route);
+        if let Some(path) = route.strip_prefix("&at(\"") {
+            let (path, handlers) = path.split_once('"').expect("a path");
+            for door in ["/rooms/{key}", "/conversations/{conversation}", "/threads/{thread}"] {
+                take(&format!("/api/v1{door}{path}"), handlers);
+            }
+        } else {
+            let (path, handlers) = route.trim_start_matches('"').split_once('"').expect("a path");
+            if path.starts_with("/api/") {
+                take(path, handlers);
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn the_document_tells_of_every_route_and_of_none_that_is_not_there() {
+    let (told, routes) = (told(), routes());
+    assert!(routes.len() > 50, "routes were found: {routes:?}");
+    let missing: Vec<_> =
+        routes.iter().filter(|&one| !told.contains(one) && !ELSEWHERE.contains(&one.as_str())).collect();
+    assert!(missing.is_empty(), "the document does not tell of {missing:?}");
+    let invented: Vec<_> = told.difference(&routes).collect();
+    assert!(invented.is_empty(), "there is no {invented:?}");
+}
+
+#[test]
+fn every_call_says_what_it_does() {
+    let mut ids = BTreeSet::new();
+    for call in openapi::calls() {
+        assert!(ids.insert(&call.id), "{} is the name of two calls", call.id);
+        assert!(call.summary.ends_with('.') && !call.answered.is_empty(), "{call:?}");
+    }
+}
+
+/// Somebody who tries the examples, and what there is to try them with.
+struct Bench {
+    world: World,
+    nell: Person,
+    ify: Person,
+    ha: Person,
+    program: Guest,
+    folder: tempfile::TempDir,
+}
+
+impl Bench {
+    async fn new() -> Self {
+        let world = Home::new(Engine::Sqlite).open().await;
+        let [nell, ify, ha] = world.members(["nell", "ify", "ha"]).await;
+        let form = [("name", "Examples"), ("read", "on"), ("write", "on")];
+        let program =
+            world.program(&nell.posts("/settings/tokens", &form).await.is(200).page().value("secret"));
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::write(folder.path().join("photo.jpg"), b"no picture, but a file").expect("a file");
+        Bench { world, nell, ify, ha, program, folder }
+    }
+
+    async fn makes(&self, path: &str, body: Value) -> Value {
+        let made = self.program.calls(Method::POST, path, &body).await;
+        assert!(matches!(made.status, 200 | 201), "{path}: {made:?}");
+        made.json()
+    }
+
+    /// Fresh things for one call, by the names of their variables.
+    async fn variables(&self, call: &Call) -> Vec<(&'static str, String)> {
+        let thread = self.makes("/api/v1/threads", json!({ "users": ["ify"] })).await;
+        let room = self.makes("/api/v1/rooms", json!({ "name": "Repair café" })).await;
+        let (thread_id, key) = (text(&thread["id"]), text(&room["key"]));
+        let peep = self.makes("/api/v1/statuses", json!({ "status": "Good morning" })).await;
+        let hook = self.makes(&format!("/api/v1/rooms/{key}/hooks"), json!({ "name": "Builds" })).await;
+        let door = if call.path.contains("/rooms/") {
+            format!("rooms/{key}")
+        } else {
+            format!("threads/{thread_id}")
+        };
+        let message = self.makes(&format!("/api/v1/{door}/messages"), json!({ "body": "hello" })).await;
+        self.ify.fetches(&format!("/api/v1/rooms/{key}")).await.is(200);
+        vec![
+            ("THREAD", thread_id.clone()),
+            ("CONVERSATION", thread_id),
+            ("ACCOUNT", text(&thread["users"][1]["id"])),
+            ("KEY", key),
+            ("PEEP", text(&peep["id"])),
+            ("HOOK", text(&hook["id"])),
+            ("MESSAGE", text(&message["id"])),
+        ]
+    }
+
+    /// Nell and another one are brought together, also where they were before.
+    async fn talks(&self, other: &Person) {
+        for other in [&self.ify, &self.ha].into_iter().filter(|one| !std::ptr::eq(*one, other)) {
+            other.does(Method::DELETE, "/api/v1/matches/current").await;
+        }
+        let current = async |one: &Person| {
+            one.fetches("/api/v1/matches/current").await.json()["state"].as_str().map(ToOwned::to_owned)
+        };
+        for one in [&self.nell, other] {
+            if current(one).await.as_deref() != Some("matched") {
+                one.calls(Method::POST, "/api/v1/matches", &json!({ "adult": true })).await.is(201);
+            }
+        }
+        until("a talk", async || {
+            self.world.pass(Duration::from_secs(2));
+            let both = (current(&self.nell).await, current(other).await);
+            (both == (Some("matched".into()), Some("matched".into()))).then_some(())
+        })
+        .await;
+    }
+
+    /// Talks with somebody, where the call is about that; the token to act with.
+    async fn token(&self, call: &Call) -> String {
+        if call.id == "sessions_end" {
+            return self.world.guest("Teo").await.token;
+        }
+        if ["matches_reveal", "matches_next", "matches_block"].contains(&call.id.as_str()) {
+            // Whoever is blocked is so everywhere.
+            let other = if call.id == "matches_block" { &self.ha } else { &self.ify };
+            self.talks(other).await;
+        }
+        self.program.token.clone()
+    }
+}
+
+#[tokio::test]
+async fn every_example_does_what_it_says() {
+    let bench = Bench::new().await;
+    let mut wrong = Vec::new();
+    for call in openapi::calls() {
+        let token = bench.token(call).await;
+        let curl =
+            call.curl(&bench.world.url()).replacen("curl", "curl -sS -o answer.json -w %{http_code}", 1);
+        let mut command = Command::new("bash");
+        command
+            .args(["-c", &curl])
+            .current_dir(bench.folder.path())
+            .env("TOKEN", token)
+            .envs(bench.variables(call).await);
+        // The server runs in this very thread, and has to go on.
+        let done = tokio::task::spawn_blocking(move || command.output()).await.expect("it ends");
+        let done = done.expect("bash and curl are there");
+        let status = String::from_utf8_lossy(&done.stdout).into_owned();
+        if status != call.status.to_string() {
+            let answer = std::fs::read_to_string(bench.folder.path().join("answer.json")).unwrap_or_default();
+            wrong.push(format!("{status} in place of {}: {curl}\n{answer}", call.status));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+}
+
+on_both! {
+    async fn the_document_and_its_pages_are_there_for_everyone(world: World) {
+        let stranger = world.stranger();
+        let document = stranger.gets("/openapi.json").await.is(200).json();
+        assert_eq!(document["openapi"], "3.1.0");
+        let page = stranger.opens("/docs/api").await;
+        assert!(page.says("Begins a thread."));
+        let collection = stranger.gets("/docs/chitter.postman_collection.json").await.is(200).json();
+        assert_eq!(collection["info"]["name"], "Chitter");
+    }
+}
