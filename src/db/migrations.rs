@@ -15,6 +15,7 @@ const ALL: &[(&str, &str)] = &[
     ("0005_threads", include_str!("../../migrations/0005_threads.sql")),
     ("0006_apps", include_str!("../../migrations/0006_apps.sql")),
     ("0007_idempotency", include_str!("../../migrations/0007_idempotency.sql")),
+    ("0008_sync", include_str!("../../migrations/0008_sync.sql")),
 ];
 
 /// In SQLite only `INTEGER PRIMARY KEY` is the rowid itself; `BIGINT` would be a second index.

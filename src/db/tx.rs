@@ -94,6 +94,7 @@ pub struct Tx<'a, E> {
     read: Read<'a>,
     setup: &'a Setup<E>,
     emitted: Vec<E>,
+    number: Option<i64>,
 }
 
 impl<'a, E> Deref for Tx<'a, E> {
@@ -105,7 +106,7 @@ impl<'a, E> Deref for Tx<'a, E> {
 
 impl<'a, E> Tx<'a, E> {
     pub(super) fn new(conn: Conn<'a>, setup: &'a Setup<E>) -> Self {
-        Tx { read: Read::new(conn, setup.clock.now()), setup, emitted: Vec::new() }
+        Tx { read: Read::new(conn, setup.clock.now()), setup, emitted: Vec::new(), number: None }
     }
 
     pub(super) fn into_emitted(self) -> Vec<E> {
@@ -115,6 +116,17 @@ impl<'a, E> Tx<'a, E> {
     /// A fresh id, above all that this process made before.
     pub fn new_id(&self) -> i64 {
         self.setup.ids.next(self.read.now)
+    }
+
+    /// A number that the transaction has: `take` is asked for it once, and then it is remembered.
+    pub fn number(&mut self, take: impl FnOnce(&mut Self) -> Result<i64>) -> Result<i64> {
+        match self.number {
+            Some(number) => Ok(number),
+            None => {
+                let number = take(self)?;
+                Ok(*self.number.insert(number))
+            }
+        }
     }
 
     /// Promises to hand `event` out after the commit, in commit order. At most once: a crash

@@ -265,9 +265,10 @@ impl Participant {
     }
 
     fn tell(&self, tx: &mut Tx<'_>, id: MessageId) -> Result<Message> {
-        let message = store::messages::by_id(tx, self.sight(), id)?;
+        // Whole: others may see what it answers, also where this one does not.
+        let message = store::messages::by_id(tx, Sight::whole(self.conversation.id), id)?;
         tell(tx, self.conversation.id, Said { message: message.clone(), new: false }, Event::Said);
-        Ok(message)
+        Ok(message.seen_after(self.seat.sees_after))
     }
 }
 

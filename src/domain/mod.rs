@@ -14,6 +14,7 @@ pub mod pairings;
 pub mod peeps;
 pub mod rooms;
 pub mod sessions;
+pub mod sync;
 pub mod text;
 pub mod threads;
 pub mod tokens;

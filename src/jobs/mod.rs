@@ -112,6 +112,7 @@ async fn sweep(app: &App) -> Result<()> {
     app.db.write(domain::sessions::forget_stale).await?;
     app.db.write(domain::tokens::forget_expired).await?;
     while !app.stop.is_cancelled() && app.db.write(domain::idempotency::sweep).await? > 0 {}
+    while !app.stop.is_cancelled() && app.db.write(domain::sync::sweep).await? > 0 {}
     while !app.stop.is_cancelled() && app.db.write(domain::rooms::sweep_guests).await? > 0 {}
     while !app.stop.is_cancelled() && app.db.write(domain::rooms::sweep_rooms).await? > 0 {}
     while !app.stop.is_cancelled() && app.db.write(domain::attachments::sweep).await? > 0 {}

@@ -20,6 +20,40 @@ pub(super) fn claim_jobs(engine: Engine) -> &'static str {
     }
 }
 
+/// The tick of this transaction. PostgreSQL has several at once, and a number for each already.
+pub(super) fn tick(engine: Engine) -> &'static str {
+    match engine {
+        Engine::Sqlite => {
+            sql!("UPDATE streams SET last_seq = last_seq + 1 WHERE name = 'ticks' RETURNING last_seq")
+        }
+        Engine::Postgres => sql!(
+            "SELECT CAST(CAST(pg_current_xact_id() AS TEXT) AS BIGINT) + last_seq
+             FROM streams WHERE name = 'ticks'"
+        ),
+    }
+}
+
+/// The latest tick of which all is known. On PostgreSQL others of this database may still write under lower ones:
+/// what began after the statement's snapshot (`xmax`) is not counted, and of what began before, the lowest that is
+/// under way is the bound. (The snapshot's own `xmin` would wait for the other databases of the cluster, too.)
+/// `backend_xid` is the lower half of a transaction's id.
+pub(super) fn latest_tick(engine: Engine) -> &'static str {
+    match engine {
+        Engine::Sqlite => sql!("SELECT last_seq FROM streams WHERE name = 'ticks'"),
+        Engine::Postgres => sql!(
+            "SELECT s.xmax - 1 + t.last_seq - COALESCE(
+                 (SELECT MAX(w.behind) FROM
+                      (SELECT (s.xmax - CAST(CAST(a.backend_xid AS TEXT) AS BIGINT)) & 4294967295 AS behind
+                       FROM pg_stat_activity a
+                       WHERE a.datname = current_database() AND a.backend_xid IS NOT NULL) w
+                  WHERE w.behind < 2147483648), 0)
+             FROM (SELECT CAST(CAST(pg_snapshot_xmax(pg_current_snapshot()) AS TEXT) AS BIGINT) AS xmax) s,
+                  streams t
+             WHERE t.name = 'ticks'"
+        ),
+    }
+}
+
 /// Holds the peep `$1` until the transaction ends. SQLite has one writer, so there is nothing to hold.
 pub(super) fn lock_peep(engine: Engine) -> &'static str {
     match engine {

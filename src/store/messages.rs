@@ -6,6 +6,7 @@ use super::{
     accounts::{self, Kind},
     attachments::Attachment,
     peeps::Mention,
+    sync::{self, Span},
 };
 use crate::{
     Error, Result,
@@ -272,6 +273,25 @@ pub fn search_all(
     )
 }
 
+/// Of all rooms and threads that the account is in those that are new or changed, each with its tick.
+pub(super) fn changed_for(read: &Read<'_>, span: &Span) -> Result<Vec<(i64, Message)>> {
+    read.all(
+        sql!(
+            "SELECT ",
+            COLUMNS,
+            ", me.sees_after, m.tick",
+            FROM,
+            "JOIN participants me ON me.conversation_id = m.conversation_id AND me.left_at IS NULL
+             JOIN conversations c ON c.id = m.conversation_id AND c.deleted_at IS NULL
+             WHERE me.account_id = $1 AND c.kind <> 'match' AND c.tick > $2 AND m.seq > me.sees_after
+               AND m.tick > $2 AND m.tick <= $3
+             ORDER BY m.tick, m.conversation_id, m.change LIMIT $4"
+        ),
+        params![span.account, span.after, span.upto, span.limit],
+        |row| Ok((row.get(21)?, from_row(row, row.get(20)?)?)),
+    )
+}
+
 /// What a new message's row needs.
 #[derive(Debug)]
 pub struct NewMessage<'a> {
@@ -316,12 +336,12 @@ impl Words<'_> {
 /// Adds a message.
 pub fn insert(tx: &mut Tx<'_>, new: &NewMessage<'_>) -> Result<MessageId> {
     let id = MessageId(tx.new_id());
-    let (now, mentions) = (tx.now(), new.words.mentions());
+    let (now, mentions, tick) = (tx.now(), new.words.mentions(), sync::tick(tx)?);
     tx.execute(
         sql!(
             "INSERT INTO messages (id, conversation_id, seq, change, account_id, alias, body, folded, mentions,
-                                   reply_to, attachments, created_at, idempotency_key)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"
+                                   reply_to, attachments, created_at, idempotency_key, tick)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)"
         ),
         params![
             id,
@@ -337,6 +357,7 @@ pub fn insert(tx: &mut Tx<'_>, new: &NewMessage<'_>) -> Result<MessageId> {
             &kept(new.attachments)?,
             now,
             new.idempotency_key,
+            tick,
         ],
     )?;
     Ok(id)
@@ -358,28 +379,28 @@ pub fn by_idempotency_key(
 
 /// Sets what the message says.
 pub fn edit(tx: &mut Tx<'_>, id: MessageId, words: Words<'_>, change: i64) -> Result<()> {
-    let (now, mentions) = (tx.now(), words.mentions());
+    let (now, mentions, tick) = (tx.now(), words.mentions(), sync::tick(tx)?);
     tx.execute(
         sql!(
-            "UPDATE messages SET body = $1, folded = $2, mentions = $3, edited_at = $4, change = $5
-             WHERE id = $6"
+            "UPDATE messages SET body = $1, folded = $2, mentions = $3, edited_at = $4, change = $5, tick = $6
+             WHERE id = $7"
         ),
-        params![words.body, words.folded, &mentions, now, change, id],
+        params![words.body, words.folded, &mentions, now, change, tick, id],
     )?;
     Ok(())
 }
 
 /// Takes the message's words away, with everything that tells of them. The row stays as a gap.
 pub fn delete(tx: &mut Tx<'_>, id: MessageId, change: i64) -> Result<()> {
-    let now = tx.now();
+    let (now, tick) = (tx.now(), sync::tick(tx)?);
     tx.execute(sql!("DELETE FROM reactions WHERE message_id = $1"), params![id])?;
     tx.execute(
         sql!(
             "UPDATE messages SET body = '', folded = '', mentions = '', reactions = '', attachments = '',
-                                 reply_to = NULL, deleted_at = $1, change = $2
-             WHERE id = $3"
+                                 reply_to = NULL, deleted_at = $1, change = $2, tick = $3
+             WHERE id = $4"
         ),
-        params![now, change, id],
+        params![now, change, tick, id],
     )?;
     Ok(())
 }
@@ -440,9 +461,10 @@ pub fn sum_reactions(tx: &mut Tx<'_>, id: MessageId, named: i64, change: i64) ->
             _ => sum.push(Reaction { emoji, count, accounts: vec![account] }),
         }
     }
+    let tick = sync::tick(tx)?;
     tx.execute(
-        sql!("UPDATE messages SET reactions = $1, change = $2 WHERE id = $3"),
-        params![&kept(&sum)?, change, id],
+        sql!("UPDATE messages SET reactions = $1, change = $2, tick = $3 WHERE id = $4"),
+        params![&kept(&sum)?, change, tick, id],
     )?;
     Ok(())
 }

@@ -15,5 +15,6 @@ pub mod pairings;
 pub mod peeps;
 pub mod rooms;
 pub mod sessions;
+pub mod sync;
 pub mod threads;
 pub mod tokens;

@@ -3,6 +3,7 @@
 use super::{
     accounts,
     conversations::{self, Conversation, Participant, Seat, Stretch},
+    sync,
 };
 use crate::{
     Result,
@@ -100,23 +101,24 @@ pub fn set_metadata(tx: &mut Tx<'_>, id: ConversationId, metadata: &str) -> Resu
 
 /// Gives a thread into an app's care: the app sees everything, and nobody sees it.
 pub fn entrust(tx: &mut Tx<'_>, id: ConversationId, app: AppId, bot: AccountId) -> Result<()> {
-    let now = tx.now();
+    let (now, tick) = (tx.now(), sync::tick(tx)?);
     tx.execute(sql!("UPDATE conversations SET app_id = $1 WHERE id = $2"), params![app, id])?;
     tx.execute(
         sql!(
-            "INSERT INTO participants (conversation_id, account_id, skeleton, joined_at, hidden)
-             VALUES ($1, $2, '', $3, TRUE)"
+            "INSERT INTO participants (conversation_id, account_id, skeleton, joined_at, hidden, tick)
+             VALUES ($1, $2, '', $3, TRUE, $4)"
         ),
-        params![id, bot, now],
+        params![id, bot, now, tick],
     )?;
     Ok(())
 }
 
 /// Whether what is said there calls this participant.
 pub fn set_muted(tx: &mut Tx<'_>, id: ConversationId, account: AccountId, muted: bool) -> Result<()> {
+    let tick = sync::tick(tx)?;
     tx.execute(
-        sql!("UPDATE participants SET muted = $1 WHERE conversation_id = $2 AND account_id = $3"),
-        params![muted, id, account],
+        sql!("UPDATE participants SET muted = $1, tick = $2 WHERE conversation_id = $3 AND account_id = $4"),
+        params![muted, tick, id, account],
     )?;
     Ok(())
 }

@@ -148,6 +148,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/api/v1/rooms/{key}/participants/{id}", delete(api::rooms::remove))
         .route("/api/v1/rooms/{key}/hooks", get(api::hooks::list).post(api::hooks::create))
         .route("/api/v1/rooms/{key}/hooks/{id}", delete(api::hooks::delete))
+        .route("/api/v1/sync", get(api::sync::get))
         .route("/api/v1/search", get(api::search::everywhere))
         .route("/api/v1/accounts/search", get(api::accounts::search))
         .route("/api/v1/threads", get(api::threads::list).post(api::threads::create))

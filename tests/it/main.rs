@@ -42,5 +42,6 @@ mod rooms;
 mod socket;
 mod statements;
 mod store;
+mod sync;
 mod threads;
 mod tokens;

@@ -6,8 +6,11 @@ pub use self::seats::{
     Entrance, Participant, Seat, clear_aliases, heir, is_called, join, leave, leave_all_but, participants,
     participants_after, place, set_delivered, set_read, unbar,
 };
-pub(super) use self::seats::{SEAT, seat};
-use super::accounts::{self, Account};
+pub(super) use self::seats::{SEAT, SEAT_WIDTH, seat};
+use super::{
+    accounts::{self, Account},
+    sync,
+};
 use crate::{
     Result,
     clock::Time,
@@ -158,28 +161,32 @@ pub struct Numbers {
     pub locked: bool,
 }
 
-/// The numbers of the message that is being said. Others wait here until it is committed, so they
-/// become visible in order and without gaps. `None` where the conversation was just deleted.
+/// The numbers of the message that is being said. Others wait here until it is committed, so they become visible in
+/// order and without gaps. `None` where the conversation was just deleted. The tick of a conversation is the highest
+/// of all that was ever changed in it: on PostgreSQL whoever waited here may have a lower one.
 pub fn next_message(tx: &mut Tx<'_>, id: ConversationId) -> Result<Option<Numbers>> {
-    let now = tx.now();
+    let (now, tick) = (tx.now(), sync::tick(tx)?);
     tx.first(
         sql!(
-            "UPDATE conversations SET last_seq = last_seq + 1, last_change = last_change + 1, active_at = $1
-             WHERE id = $2 AND deleted_at IS NULL RETURNING last_seq, last_change, locked"
+            "UPDATE conversations SET last_seq = last_seq + 1, last_change = last_change + 1, active_at = $1,
+                 tick = CASE WHEN tick < $2 THEN $2 ELSE tick END
+             WHERE id = $3 AND deleted_at IS NULL RETURNING last_seq, last_change, locked"
         ),
-        params![now, id],
+        params![now, tick, id],
         |row| Ok(Numbers { seq: row.get(0)?, change: row.get(1)?, locked: row.get(2)? }),
     )
 }
 
 /// The number of the change that is being made, which is no new message. Others wait here, too.
 pub fn next_change(tx: &mut Tx<'_>, id: ConversationId) -> Result<Option<i64>> {
+    let tick = sync::tick(tx)?;
     tx.first(
         sql!(
-            "UPDATE conversations SET last_change = last_change + 1
-             WHERE id = $1 AND deleted_at IS NULL RETURNING last_change"
+            "UPDATE conversations SET last_change = last_change + 1,
+                                      tick = CASE WHEN tick < $1 THEN $1 ELSE tick END
+             WHERE id = $2 AND deleted_at IS NULL RETURNING last_change"
         ),
-        params![id],
+        params![tick, id],
         |row| row.get(0),
     )
 }
@@ -206,6 +213,7 @@ pub fn set_owner(tx: &mut Tx<'_>, id: ConversationId, owner: Option<AccountId>) 
 
 /// Takes it away from everyone; its rows go later, by [`clear`].
 pub fn delete(tx: &mut Tx<'_>, id: ConversationId) -> Result<()> {
+    sync::depart(tx, id)?;
     let now = tx.now();
     tx.execute(
         sql!("UPDATE conversations SET deleted_at = $1, last_change = last_change + 1 WHERE id = $2"),

@@ -8,7 +8,10 @@ use crate::{
     events::Tx,
     ids::{AccountId, ConversationId},
     params, sql,
-    store::accounts::{self, Account},
+    store::{
+        accounts::{self, Account},
+        sync,
+    },
 };
 
 /// A participant's place in a conversation, kept also after it left.
@@ -38,6 +41,9 @@ pub struct Seat {
 pub(in crate::store) const SEAT: &str =
     "p.alias, p.read_seq, p.sees_after, p.joined_at, p.left_at, p.barred_until, p.muted,
     p.delivered_seq, p.hidden";
+
+/// How many they are.
+pub(in crate::store) const SEAT_WIDTH: usize = 9;
 
 /// Reads a seat that may not be there.
 pub(in crate::store) fn seat(row: &Row<'_>, at: usize) -> Result<Option<Seat>> {
@@ -76,16 +82,16 @@ pub struct Entrance<'a> {
 
 /// Adds a participant, or lets it in again.
 pub fn join(tx: &mut Tx<'_>, new: &Entrance<'_>) -> Result<()> {
-    let now = tx.now();
+    let (now, tick) = (tx.now(), sync::tick(tx)?);
     tx.execute(
         sql!(
             "INSERT INTO participants (conversation_id, account_id, alias, skeleton, read_seq, sees_after, place,
-                                       joined_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+                                       joined_at, tick)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
              ON CONFLICT (conversation_id, account_id) DO UPDATE SET
                  alias = excluded.alias, skeleton = excluded.skeleton, place = excluded.place,
                  read_seq = excluded.read_seq, sees_after = excluded.sees_after, joined_at = excluded.joined_at,
-                 left_at = NULL, barred_until = NULL"
+                 left_at = NULL, barred_until = NULL, tick = excluded.tick"
         ),
         params![
             new.conversation,
@@ -96,6 +102,7 @@ pub fn join(tx: &mut Tx<'_>, new: &Entrance<'_>) -> Result<()> {
             new.sees_after,
             new.place,
             now,
+            tick,
         ],
     )?;
     Ok(())
@@ -108,13 +115,13 @@ pub fn leave(
     account: AccountId,
     barred_until: Option<Time>,
 ) -> Result<bool> {
-    let now = tx.now();
+    let (now, tick) = (tx.now(), sync::tick(tx)?);
     let left = tx.execute(
         sql!(
-            "UPDATE participants SET left_at = $1, barred_until = $2
-             WHERE conversation_id = $3 AND account_id = $4 AND left_at IS NULL"
+            "UPDATE participants SET left_at = $1, barred_until = $2, tick = $3
+             WHERE conversation_id = $4 AND account_id = $5 AND left_at IS NULL"
         ),
-        params![now, barred_until, id, account],
+        params![now, barred_until, tick, id, account],
     )?;
     if left > 0 {
         resize(tx, id, -1)?;
@@ -124,13 +131,13 @@ pub fn leave(
 
 /// Takes everyone out, but for one.
 pub fn leave_all_but(tx: &mut Tx<'_>, id: ConversationId, stays: Option<AccountId>) -> Result<()> {
-    let now = tx.now();
+    let (now, tick) = (tx.now(), sync::tick(tx)?);
     let left = tx.execute(
         sql!(
-            "UPDATE participants SET left_at = $1
-             WHERE conversation_id = $2 AND account_id <> $3 AND left_at IS NULL"
+            "UPDATE participants SET left_at = $1, tick = $2
+             WHERE conversation_id = $3 AND account_id <> $4 AND left_at IS NULL"
         ),
-        params![now, id, stays.unwrap_or(AccountId(0))],
+        params![now, tick, id, stays.unwrap_or(AccountId(0))],
     )?;
     resize(tx, id, -(left as i64)).map(drop)
 }
@@ -157,13 +164,14 @@ pub fn place(read: &Read<'_>, id: ConversationId, account: AccountId) -> Result<
 /// Everything up to this message has been read. Never goes back. False where it was so already, or the
 /// account is not in the conversation any more.
 pub fn set_read(tx: &mut Tx<'_>, id: ConversationId, account: AccountId, seq: i64) -> Result<bool> {
+    let tick = sync::tick(tx)?;
     let set = tx.execute(
         sql!(
-            "UPDATE participants SET read_seq = $1,
+            "UPDATE participants SET read_seq = $1, tick = $2, receipt_tick = $2,
                  delivered_seq = CASE WHEN delivered_seq < $1 THEN $1 ELSE delivered_seq END
-             WHERE conversation_id = $2 AND account_id = $3 AND read_seq < $1 AND left_at IS NULL"
+             WHERE conversation_id = $3 AND account_id = $4 AND read_seq < $1 AND left_at IS NULL"
         ),
-        params![seq, id, account],
+        params![seq, tick, id, account],
     )?;
     Ok(set == 1)
 }
@@ -171,12 +179,13 @@ pub fn set_read(tx: &mut Tx<'_>, id: ConversationId, account: AccountId, seq: i6
 /// Everything up to this message has reached one of its devices. Never goes back. False where it was so
 /// already, or the account is not in the conversation any more.
 pub fn set_delivered(tx: &mut Tx<'_>, id: ConversationId, account: AccountId, seq: i64) -> Result<bool> {
+    let tick = sync::tick(tx)?;
     let set = tx.execute(
         sql!(
-            "UPDATE participants SET delivered_seq = $1
-             WHERE conversation_id = $2 AND account_id = $3 AND delivered_seq < $1 AND left_at IS NULL"
+            "UPDATE participants SET delivered_seq = $1, tick = $2, receipt_tick = $2
+             WHERE conversation_id = $3 AND account_id = $4 AND delivered_seq < $1 AND left_at IS NULL"
         ),
-        params![seq, id, account],
+        params![seq, tick, id, account],
     )?;
     Ok(set == 1)
 }

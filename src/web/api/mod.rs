@@ -12,6 +12,7 @@ pub mod peeps;
 pub mod rooms;
 pub mod search;
 pub mod sessions;
+pub mod sync;
 pub mod threads;
 
 pub use entities::status_frame;

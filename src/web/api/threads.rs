@@ -66,7 +66,8 @@ pub struct Thread {
 }
 
 impl Thread {
-    fn new(thread: &Conversation, seat: &Seat, people: &[Participant], base: &str) -> Self {
+    /// The thread, as somebody in this place sees it.
+    pub(super) fn new(thread: &Conversation, seat: &Seat, people: &[Participant], base: &str) -> Self {
         Thread {
             id: thread.id,
             url: format!("{base}/threads/{}", thread.id),

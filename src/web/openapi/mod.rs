@@ -44,7 +44,7 @@ nouns! {
     Messages: api::messages::say, api::messages::say_all, api::messages::list, api::messages::get,
         api::messages::edit, api::messages::react, api::messages::unreact, api::messages::read,
         api::messages::type_on, api::search::here, api::attachments::send, api::messages::delete;
-    Everywhere: api::search::everywhere, api::accounts::search;
+    Everywhere: api::sync::get, api::search::everywhere, api::accounts::search;
     Rooms: api::rooms::create, api::rooms::list, api::rooms::get, api::rooms::change, api::rooms::participants,
         api::rooms::remove, api::rooms::renew_link, api::rooms::delete;
     Hooks: api::hooks::create, api::hooks::list, api::hooks::delete;
@@ -79,7 +79,12 @@ fn nouns() -> Vec<Noun> {
             "/api/v1/threads/{thread}",
             Messages::openapi(),
         ),
-        noun("Search", "Finding what was said, and who is there.", "", Everywhere::openapi()),
+        noun(
+            "Sync and search",
+            "Catching up, and finding what was said and who is there.",
+            "",
+            Everywhere::openapi(),
+        ),
         noun("Rooms", "Whoever has a room’s key is in.", "", Rooms::openapi()),
         noun("Messages of a room", "What is said in a room.", "/api/v1/rooms/{key}", Messages::openapi()),
         noun("Hooks", "Doors for programs that post as to Slack.", "", Hooks::openapi()),
@@ -172,7 +177,10 @@ fn complete(operation: &mut Operation, path: &str, method: &HttpMethod, tag: &st
     if matches!(method, HttpMethod::Post) {
         parameters.push(RefOr::Ref(Ref::new("#/components/parameters/IdempotencyKey")));
     }
-    if ["/api/v1/threads", "/api/v1/conversations", "/api/v1/search"].iter().any(|of| path.starts_with(of)) {
+    if ["/api/v1/threads", "/api/v1/conversations", "/api/v1/search", "/api/v1/sync"]
+        .iter()
+        .any(|of| path.starts_with(of))
+    {
         parameters.push(RefOr::Ref(Ref::new("#/components/parameters/As")));
     }
     if reads {
@@ -188,7 +196,7 @@ fn complete(operation: &mut Operation, path: &str, method: &HttpMethod, tag: &st
             headers.push("Idempotency-Replayed");
         }
         let list = serde_json::to_string(&response.content).is_ok_and(|content| content.contains("List_"));
-        if list || path == "/api/v1/timelines/public" {
+        if list || ["/api/v1/timelines/public", "/api/v1/sync"].contains(&path) {
             headers.push("Link");
         }
         for name in headers {

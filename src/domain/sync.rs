@@ -1,0 +1,121 @@
+//! Catching up: everything that changed for an account since it last asked, in one call and in order.
+
+use std::{fmt, str::FromStr, time::Duration};
+
+use crate::{
+    Error, Result,
+    clock::Time,
+    db::Read,
+    events::Tx,
+    ids::{AccountId, ConversationId},
+    store::{
+        self,
+        messages::Message,
+        sync::{Changed, Receipt, Span},
+    },
+};
+
+/// How long one may have been away. What was deleted before is not known any more.
+const AWAY: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// More than a page, so that what was done at once stays together: a hundred messages, and what comes with them.
+const TOGETHER: i64 = 300;
+
+/// Rows forgotten in one transaction.
+const BATCH: i64 = 500;
+
+/// What someone is told who has been away for too long, or asks another place.
+const TOO_LONG: Error =
+    Error::Conflict("That is too long ago. Fetch what you want to have, and begin anew without since.");
+
+/// Up to where somebody knows everything: a tick, and when it was told.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Mark {
+    tick: i64,
+    at: Time,
+}
+
+impl fmt::Display for Mark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.tick, self.at.ms())
+    }
+}
+
+impl FromStr for Mark {
+    type Err = Error;
+
+    fn from_str(raw: &str) -> Result<Self> {
+        let parsed = raw.split_once('.').and_then(|(tick, at)| {
+            Some(Mark { tick: tick.parse().ok()?, at: Time::from_ms(at.parse().ok()?) })
+        });
+        parsed.ok_or_else(|| Error::invalid_query("since", "Take since from the answer before."))
+    }
+}
+
+/// Something that changed.
+#[derive(Clone, Debug)]
+pub enum Change {
+    /// A room or a thread, or one's own place in it.
+    Conversation(Box<Changed>),
+    /// A message is new, or an earlier one is otherwise now.
+    Message(Box<Message>),
+    /// One is not in it any more, or it is gone.
+    Left(ConversationId),
+    /// Somebody else has come further in a thread.
+    Receipt(Box<Receipt>),
+}
+
+/// What changed, in order.
+#[derive(Clone, Debug)]
+pub struct Changes {
+    /// Each as it is now.
+    pub all: Vec<Change>,
+    /// Up to where one knows everything with them.
+    pub upto: Mark,
+    /// Whether there is more.
+    pub more: bool,
+}
+
+/// What changed for an account since. Without a mark nothing: it begins now.
+pub fn since(read: &Read<'_>, account: AccountId, mark: Option<Mark>, limit: i64) -> Result<Changes> {
+    // First, so that whatever is committed while we look is for the next time.
+    let (latest, now) = (store::sync::latest(read)?, read.now());
+    let upto = Mark { tick: latest, at: now };
+    let Some(mark) = mark else { return Ok(Changes { all: Vec::new(), upto, more: false }) };
+    if now.since(mark.at) > AWAY || mark.tick > latest {
+        return Err(TOO_LONG);
+    }
+    let span = Span { account, after: mark.tick, upto: latest, limit: limit + TOGETHER };
+    let mut all: Vec<(i64, Change)> = Vec::new();
+    all.extend(
+        store::sync::messages(read, &span)?.into_iter().map(|(t, m)| (t, Change::Message(Box::new(m)))),
+    );
+    all.extend(
+        store::sync::receipts(read, &span)?.into_iter().map(|r| (r.tick, Change::Receipt(Box::new(r)))),
+    );
+    let changed = store::sync::conversations(read, &span)?;
+    all.extend(changed.into_iter().map(|c| (c.tick, Change::Conversation(Box::new(c)))));
+    all.extend(store::sync::departures(read, &span)?.into_iter().map(|(t, id)| (t, Change::Left(id))));
+    all.sort_by_key(|(tick, _)| *tick);
+    // A page ends where a transaction ended.
+    let end = match all.get(limit as usize) {
+        Some((next, _)) => {
+            let begun_with = all.iter().position(|(tick, _)| tick == next).unwrap_or_default();
+            if begun_with == 0 { all.iter().take_while(|(tick, _)| tick == next).count() } else { begun_with }
+        }
+        None => all.len(),
+    };
+    let more = end < all.len();
+    let upto = match all.get(end.saturating_sub(1)) {
+        Some((tick, _)) if more => Mark { tick: *tick, at: mark.at },
+        _ => upto,
+    };
+    all.truncate(end);
+    Ok(Changes { all: all.into_iter().map(|(_, change)| change).collect(), upto, more })
+}
+
+/// Forgets some of what was deleted longer ago than one may be away; how many.
+pub fn sweep(tx: &mut Tx<'_>) -> Result<u64> {
+    let before = tx.now() - AWAY;
+    store::sync::forget(tx, before, BATCH)
+}

@@ -1,0 +1,232 @@
+//! Catching up: whoever was away hears of everything in one call, in order, and of nothing twice.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::common::{Person, Talks, World, text};
+
+const THREADS: &str = "/api/v1/threads";
+
+/// A client that keeps up to where it knows everything.
+struct Client<'a> {
+    who: &'a Person,
+    since: String,
+}
+
+impl<'a> Client<'a> {
+    async fn begins(who: &'a Person) -> Self {
+        let begun = who.fetches("/api/v1/sync").await.is(200).json();
+        assert_eq!((&begun["data"], &begun["next"]), (&json!([]), &json!(null)));
+        Client { who, since: text(&begun["since"]) }
+    }
+
+    /// One page of what changed, and whether there is more.
+    async fn asks(&mut self, limit: usize) -> (Vec<Value>, bool) {
+        let path = format!("/api/v1/sync?since={}&limit={limit}", self.since);
+        let answer = self.who.fetches(&path).await.is(200).json();
+        self.since = text(&answer["since"]);
+        (answer["data"].as_array().expect("a list").clone(), !answer["next"].is_null())
+    }
+
+    /// Everything that changed.
+    async fn catches_up(&mut self) -> Vec<Value> {
+        let mut all = Vec::new();
+        loop {
+            let (some, more) = self.asks(50).await;
+            all.extend(some);
+            if !more {
+                return all;
+            }
+        }
+    }
+
+    /// Everything that changed, which is so much: on PostgreSQL what was answered is told as soon as all that
+    /// began before it has ended, too.
+    async fn hears_changes<const N: usize>(&mut self) -> [Value; N] {
+        let mut all = Vec::new();
+        for _ in 0..1000 {
+            all.extend(self.catches_up().await);
+            if all.len() >= N {
+                break;
+            }
+        }
+        all.try_into().unwrap_or_else(|all| panic!("{N} changes were expected: {all:?}"))
+    }
+
+    /// The same, in a word each: `message Hello`, `thread`, `receipt ify 1/1`, `left`.
+    async fn hears<const N: usize>(&mut self, expected: [&str; N]) {
+        let words = |change: &Value| match change["type"].as_str().expect("a type") {
+            "message" => format!("message {}", change["message"]["body"].as_str().unwrap_or_default()),
+            "receipt" => format!(
+                "receipt {} {}/{}",
+                text(&change["account"]["username"]),
+                change["delivered_seq"],
+                change["read_seq"]
+            ),
+            other => other.to_owned(),
+        };
+        assert_eq!(self.hears_changes::<N>().await.each_ref().map(words), expected);
+    }
+}
+
+async fn begins_thread(who: &Person, users: &[&str]) -> String {
+    let thread = who.calls(Method::POST, THREADS, &json!({ "users": users })).await.is(201).json();
+    format!("{THREADS}/{}", text(&thread["id"]))
+}
+
+async fn says(who: &Person, thread: &str, words: &str) -> String {
+    let said =
+        who.calls(Method::POST, &format!("{thread}/messages"), &json!({ "body": words })).await.is(201);
+    format!("{thread}/messages/{}", text(&said.json()["id"]))
+}
+
+on_both! {
+    async fn every_kind_of_change_is_told_to_whoever_was_away(world: World) {
+        let [nell, ify, _ha] = world.members(["nell", "ify", "ha"]).await;
+        let mut ifys = Client::begins(&ify).await;
+        ifys.hears([]).await; // nothing has happened
+        let thread = begins_thread(&nell, &["ify"]).await;
+        ifys.hears(["thread"]).await;
+        let hello = says(&nell, &thread, "Hello").await;
+        ifys.hears(["message Hello", "receipt nell 1/1", "thread"]).await;
+        // That it was fetched is a change of one's own place.
+        ifys.hears(["thread"]).await;
+        ifys.hears([]).await; // and then it is quiet
+
+        nell.calls(Method::PATCH, &hello, &json!({ "body": "Hullo" })).await.is(200);
+        ifys.hears(["message Hullo", "thread"]).await;
+        nell.does(Method::PUT, &format!("{hello}/reactions/👍")).await.is(200);
+        let changes = ifys.hears_changes::<2>().await;
+        assert_eq!(changes[0]["message"]["reactions"][0]["emoji"], "👍");
+        nell.does(Method::DELETE, &hello).await.is(204);
+        let changes = ifys.hears_changes::<2>().await;
+        assert!(changes[0]["message"]["deleted_at"].is_string() && changes[0]["message"]["body"] == "");
+
+        nell.calls(Method::PATCH, &thread, &json!({ "name": "Cake day" })).await.is(200);
+        let [change] = ifys.hears_changes().await;
+        assert_eq!(change["thread"]["name"], "Cake day");
+        nell.calls(Method::PATCH, &thread, &json!({ "muted": true })).await.is(200);
+        ifys.hears([]).await; // what Nell does for herself is hers
+        nell.calls(Method::POST, &format!("{thread}/users"), &json!({ "users": ["ha"] })).await.is(200);
+        let [change] = ifys.hears_changes().await;
+        assert_eq!(change["thread"]["users"].as_array().map(Vec::len), Some(3));
+
+        // On another device one reads, and mutes.
+        says(&nell, &thread, "Once more").await;
+        ifys.hears(["message Once more", "receipt nell 2/2", "thread"]).await;
+        ifys.hears(["thread"]).await;
+        ify.calls(Method::PUT, &format!("{thread}/read"), &json!({ "seq": 2 })).await.is(204);
+        let [change] = ifys.hears_changes().await;
+        assert_eq!((&change["thread"]["read_seq"], &change["thread"]["unread"]), (&json!(2), &json!(0)));
+        ify.calls(Method::PATCH, &thread, &json!({ "muted": true })).await.is(200);
+        let [change] = ifys.hears_changes().await;
+        assert_eq!(change["thread"]["muted"], true);
+
+        let me = text(&ify.fetches(&thread).await.json()["users"][1]["id"]);
+        nell.does(Method::DELETE, &format!("{thread}/users/{me}")).await.is(204);
+        ifys.hears(["left"]).await;
+        says(&nell, &thread, "Behind your back").await;
+        ifys.hears([]).await;
+        let other = begins_thread(&nell, &["ify"]).await;
+        ifys.hears(["thread"]).await;
+        nell.does(Method::DELETE, &other).await.is(204);
+        world.outbox_empties().await;
+        let [change] = ifys.hears_changes().await;
+        assert_eq!(change, json!({ "type": "left", "conversation_id": other.rsplit('/').next() }));
+    }
+
+    async fn a_page_goes_on_where_the_last_one_ended(world: World) {
+        let [nell, ify, _ha] = world.members(["nell", "ify", "ha"]).await;
+        let mut client = Client::begins(&ify).await;
+        let mut threads = Vec::new();
+        for _ in 0..3 {
+            threads.push(begins_thread(&nell, &["ify"]).await);
+        }
+        // At once, so that their commits come in no order.
+        join_all((0..30).map(|n| {
+            let (nell, thread) = (nell.clone(), threads[n % 3].clone());
+            async move { says(&nell, &thread, &format!("word {n}")).await }
+        }))
+        .await;
+        let batch: Vec<_> = (0..60).map(|n| json!({ "body": format!("batch {n}") })).collect();
+        let (path, batch) = (format!("{}/messages/batch", threads[0]), json!({ "messages": batch }));
+        nell.calls(Method::POST, &path, &batch).await.is(201);
+        let (mut bodies, mut pages) = (Vec::new(), 0);
+        loop {
+            let (some, more) = client.asks(7).await;
+            bodies.extend(some.iter().filter_map(|one| Some(one["message"]["body"].as_str()?.to_owned())));
+            pages += 1;
+            if !more && bodies.len() >= 90 {
+                break;
+            }
+        }
+        let batched: Vec<_> = bodies.iter().filter(|body| body.starts_with("batch")).cloned().collect();
+        assert_eq!(batched, (0..60).map(|n| format!("batch {n}")).collect::<Vec<_>>(), "in order");
+        let mut once = bodies.clone();
+        once.sort();
+        once.dedup();
+        assert_eq!((bodies.len(), once.len()), (90, 90), "each once");
+        assert!(pages > 4, "{pages}");
+    }
+
+    async fn nothing_is_lost_while_others_write(world: World) {
+        let [nell, ify] = world.members(["nell", "ify"]).await;
+        let threads = [begins_thread(&nell, &["ify"]).await, begins_thread(&nell, &["ify"]).await];
+        let mut client = Client::begins(&ify).await;
+        let writes = join_all((0..8).map(|writer| {
+            let (nell, thread) = (nell.clone(), threads[writer % 2].clone());
+            async move {
+                for n in 0..10 {
+                    says(&nell, &thread, &format!("{writer}.{n}")).await;
+                }
+            }
+        }));
+        let mut heard = Vec::new();
+        let mut writes = std::pin::pin!(writes);
+        loop {
+            tokio::select! {
+                _ = &mut writes => break,
+                some = client.catches_up() => heard.extend(some),
+            }
+        }
+        while heard.iter().filter(|one| one["type"] == "message").count() < 80 {
+            heard.extend(client.catches_up().await);
+        }
+        let mut bodies: Vec<_> =
+            heard.iter().filter_map(|one| Some(one["message"]["body"].as_str()?.to_owned())).collect();
+        bodies.sort();
+        bodies.dedup();
+        assert_eq!(bodies.len(), 80, "all that was said");
+    }
+
+    async fn rooms_are_told_and_matches_are_not(world: World) {
+        let [nell, ify] = world.members(["nell", "ify"]).await;
+        let room = nell.makes_room("Repair café").await;
+        let mut client = Client::begins(&ify).await;
+        client.hears([]).await;
+        ify.opens_link(&room).await.is(200);
+        nell.says(&room, "Hello, Ify").await;
+        let changes = client.hears_changes::<2>().await;
+        assert_eq!(changes[0]["message"]["body"], "Hello, Ify");
+        assert_eq!(changes[1]["room"]["name"], "Repair café");
+        nell.does(Method::DELETE, &room.api("")).await.is(204);
+        client.hears(["left"]).await;
+    }
+
+    async fn who_asks_wrongly_or_too_late_is_told_so(world: World) {
+        let [nell] = world.members(["nell"]).await;
+        let client = Client::begins(&nell).await;
+        let asks = |since: String| {
+            let nell = nell.clone();
+            async move { nell.fetches(&format!("/api/v1/sync?since={since}")).await }
+        };
+        asks("yesterday".into()).await.is(422).problem();
+        asks("99999999999.1763640000000".into()).await.is(409).problem();
+        world.stranger().fetches("/api/v1/sync").await.is(401);
+        world.pass(Duration::from_secs(31 * 24 * 3600));
+        asks(client.since.clone()).await.is(409).problem();
+    }
+}
