@@ -12,19 +12,23 @@ use std::{
 };
 
 use hmac::{Hmac, KeyInit, Mac};
+use serde_json::Value;
 use sha2::Sha256;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
+    Error,
     clock::Clock,
     config::Config,
-    db::Setup,
+    db::{self, Setup},
     events::{Db, Emission, Event, Topic},
     files::Files,
-    ids::{AccountId, Ids, hex, random},
-    jobs::mail::Mailer,
+    ids::{AccountId, Ids, WebhookId, hex, random},
+    jobs::{mail::Mailer, outside::Outside},
     realtime::hub::Hub,
+    store::webhooks::{Delivery, Webhook},
     web::{
+        api,
         limits::{Limits, Tally},
         passwords::Passwords,
         pictures::Pictures,
@@ -35,6 +39,9 @@ use crate::{
 
 /// The hub with our topics and events.
 pub type Events = Hub<Topic, Event>;
+
+/// What a webhook is told.
+pub type Told = fn(&db::Read<'_>, &Delivery, &Webhook, &str) -> Result<Option<Value>, Error>;
 
 /// Everything that a request or a job may need.
 pub struct App {
@@ -50,6 +57,12 @@ pub struct App {
     pub data: DataDir,
     /// How mail leaves.
     pub mailer: Mailer,
+    /// What calls other people's servers.
+    pub outside: Outside,
+    /// What a webhook is told of something, as it is now; `None` where that is gone. The last is the base URL.
+    pub told: Told,
+    /// The calls to each webhook that are under way.
+    pub calls: Tally<WebhookId>,
     /// The bounded pool that hashes passwords.
     pub passwords: Passwords,
     /// The bounded pool that makes pictures anew.
@@ -93,6 +106,9 @@ impl App {
         let db = open_db(&config, &data.path, setup)?;
         let files = data.path.join("files");
         Ok(Arc::new(App {
+            outside: Outside::new(&config.webhook_hosts)?,
+            told: api::webhooks::told,
+            calls: Tally::default(),
             mailer: Mailer::new(&config, &data.path.join("outbox"))?,
             passwords: Passwords::new(),
             pictures: Pictures::new(),

@@ -93,6 +93,10 @@ pub struct Settings {
     #[arg(long, env = "CHITTER_THREAD_LIMIT", value_name = "NUMBER", global = true)]
     pub thread_limit: Option<usize>,
 
+    /// Hosts that webhooks may call although they are private, as 10.0.0.7,jobs.internal
+    #[arg(long, env = "CHITTER_WEBHOOK_HOSTS", value_name = "LIST", global = true)]
+    pub webhook_hosts: Option<String>,
+
     /// What to log: error, warn, info, debug, or per module as info,chitter::db=debug
     /// [default: info]
     #[arg(long, env = "CHITTER_LOG", value_name = "LEVEL", global = true)]
@@ -156,6 +160,8 @@ pub struct Config {
     pub refused_words: RefusedWords,
     /// Characters of a message in a thread.
     pub thread_limit: usize,
+    /// Hosts that webhooks may call although they are private.
+    pub webhook_hosts: Vec<String>,
     /// What to log.
     pub log: String,
     /// How to log on the terminal.
@@ -233,6 +239,7 @@ impl Settings {
             rules: self.rules.or(other.rules),
             refused_words: self.refused_words.or(other.refused_words),
             thread_limit: self.thread_limit.or(other.thread_limit),
+            webhook_hosts: self.webhook_hosts.or(other.webhook_hosts),
             log: self.log.or(other.log),
             log_format: self.log_format.or(other.log_format),
         }
@@ -305,11 +312,17 @@ impl Settings {
             age_text,
             rules: rules.lines().map(|rule| rule.trim().to_owned()).filter(|rule| !rule.is_empty()).collect(),
             thread_limit,
+            webhook_hosts: list(self.webhook_hosts.as_deref().unwrap_or_default()),
             refused_words: RefusedWords::new(self.refused_words.as_deref().unwrap_or_default()),
             log,
             log_format: self.log_format.unwrap_or(LogFormat::Text),
         })
     }
+}
+
+/// What stands between commas.
+fn list(raw: &str) -> Vec<String> {
+    raw.split(',').map(|one| one.trim().to_owned()).filter(|one| !one.is_empty()).collect()
 }
 
 /// Whether each part is a level, or a module with its level. The library's own parser takes a word

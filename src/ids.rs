@@ -175,6 +175,10 @@ id_types! {
     TokenId,
     /// The id of a hook.
     HookId,
+    /// The id of a webhook.
+    WebhookId,
+    /// The id of something that a webhook is told.
+    DeliveryId,
     /// The id of a report.
     ReportId,
     /// The id of a job in the outbox.

@@ -16,6 +16,7 @@ const ALL: &[(&str, &str)] = &[
     ("0006_apps", include_str!("../../migrations/0006_apps.sql")),
     ("0007_idempotency", include_str!("../../migrations/0007_idempotency.sql")),
     ("0008_sync", include_str!("../../migrations/0008_sync.sql")),
+    ("0009_webhooks", include_str!("../../migrations/0009_webhooks.sql")),
 ];
 
 /// In SQLite only `INTEGER PRIMARY KEY` is the rowid itself; `BIGINT` would be a second index.

@@ -157,7 +157,7 @@ impl Participant {
     pub fn read(&self, tx: &mut Tx<'_>, seq: i64) -> Result<()> {
         let seq = seq.clamp(0, self.conversation.last_seq);
         if store::conversations::set_read(tx, self.conversation.id, self.id(), seq)? {
-            self.tell_read(tx, seq);
+            self.tell_read(tx, seq)?;
         }
         Ok(())
     }

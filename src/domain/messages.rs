@@ -7,6 +7,7 @@ use unicode_segmentation::UnicodeSegmentation;
 use super::{
     conversations::{LOCKED, OUT, Participant, forget_files, tell},
     text::{self, Piece, REFERENCES, Rules, Segment},
+    webhooks::{self, Happened},
 };
 use crate::{
     Error, Result,
@@ -184,7 +185,7 @@ impl Participant {
         if !store::conversations::set_read(tx, id, self.id(), message.seq)? {
             return Err(OUT);
         }
-        self.tell_read(tx, message.seq);
+        self.tell_read(tx, message.seq)?;
         Ok(message)
     }
 
@@ -267,6 +268,7 @@ impl Participant {
     fn tell(&self, tx: &mut Tx<'_>, id: MessageId) -> Result<Message> {
         // Whole: others may see what it answers, also where this one does not.
         let message = store::messages::by_id(tx, Sight::whole(self.conversation.id), id)?;
+        webhooks::note(tx, Happened::Changed, self.conversation.id, id.0)?;
         tell(tx, self.conversation.id, Said { message: message.clone(), new: false }, Event::Said);
         Ok(message.seen_after(self.seat.sees_after))
     }
@@ -306,6 +308,7 @@ pub(super) fn insert(
     };
     let said = store::messages::insert(tx, &new)?;
     let message = store::messages::by_id(tx, Sight::whole(id), said)?;
+    webhooks::note(tx, Happened::Said, id, said.0)?;
     tell(tx, id, Said { message: message.clone(), new: true }, Event::Said);
     Ok(message)
 }

@@ -18,3 +18,4 @@ pub mod sync;
 pub mod text;
 pub mod threads;
 pub mod tokens;
+pub mod webhooks;

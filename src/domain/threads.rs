@@ -7,6 +7,7 @@ use super::{
     conversations::{self, Participant, take_out, tell},
     names::{Username, skeleton},
     text::{self, Rules},
+    webhooks::{self, Happened},
 };
 use crate::{
     Error, Result,
@@ -440,7 +441,7 @@ impl Participant {
     pub fn receive(&self, tx: &mut Tx<'_>, seq: i64) -> Result<()> {
         let id = self.conversation.id;
         if self.has_receipts() && store::conversations::set_delivered(tx, id, self.id(), seq)? {
-            self.tell_receipt(tx, seq, self.seat.read_seq);
+            self.tell_receipt(tx, seq, self.seat.read_seq)?;
         }
         Ok(())
     }
@@ -459,16 +460,19 @@ impl Participant {
     }
 
     /// Tells the others of a thread how far it has read.
-    pub(super) fn tell_read(&self, tx: &mut Tx<'_>, seq: i64) {
-        if self.has_receipts() {
-            self.tell_receipt(tx, seq.max(self.seat.delivered_seq), seq);
+    pub(super) fn tell_read(&self, tx: &mut Tx<'_>, seq: i64) -> Result<()> {
+        match self.has_receipts() {
+            true => self.tell_receipt(tx, seq.max(self.seat.delivered_seq), seq),
+            false => Ok(()),
         }
     }
 
-    fn tell_receipt(&self, tx: &mut Tx<'_>, delivered_seq: i64, read_seq: i64) {
+    fn tell_receipt(&self, tx: &mut Tx<'_>, delivered_seq: i64, read_seq: i64) -> Result<()> {
         let conversation = self.conversation.id;
+        webhooks::note(tx, Happened::Received, conversation, self.id().0)?;
         let receipt = Receipt { conversation, who: self.somebody(), delivered_seq, read_seq };
         tell(tx, conversation, receipt, Event::Receipt);
+        Ok(())
     }
 }
 
@@ -496,6 +500,7 @@ fn altered(tx: &mut Tx<'_>, id: ConversationId, change: i64) -> Result<()> {
         link: None,
         people,
     };
+    webhooks::note(tx, Happened::Altered, id, 0)?;
     tell(tx, id, altered, Event::Altered);
     Ok(())
 }

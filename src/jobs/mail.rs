@@ -22,7 +22,7 @@ use crate::{
     app::App,
     config::Config,
     domain::{self, text},
-    ids::{AccountId, ConversationId, JobId, PeepId},
+    ids::{AccountId, ConversationId, JobId, PeepId, WebhookId},
     store::{self, accounts::Account, peeps::Peep},
 };
 
@@ -132,6 +132,45 @@ pub async fn pair(app: &App, job: JobId, conversation: ConversationId, to: Accou
     let mail = Mail { job, kind: "pair", account: &account, address: &address, subject };
     let message = build(app, &mail, text.render(), html.render())?;
     app.mailer.send(job, message).await
+}
+
+/// Tells a member that a webhook of its app was given up; unless it is tried again, or gone.
+pub async fn webhook(app: &App, job: JobId, id: WebhookId) -> Result<Outcome> {
+    let found = app
+        .db
+        .read(move |read| {
+            let Some((owner, of, name)) = store::webhooks::keeper(read, id)? else { return Ok(None) };
+            let account = store::accounts::by_id(read, owner)?;
+            Ok(store::accounts::email(read, owner)?.map(|address| (account, address, of, name)))
+        })
+        .await?;
+    let Some((account, address, of, name)) = found else { return Ok(Outcome::Moot) };
+    let (base, place) = (app.config.base_url.as_str(), app.config.name.as_str());
+    let url = format!("{base}/settings/apps/{of}/webhooks");
+    let text = WebhookText { place, account: &account, name: &name, url: &url };
+    let html = WebhookHtml { place, account: &account, name: &name, url: &url };
+    let subject = format!("A webhook of {name} is off");
+    let mail = Mail { job, kind: "webhook", account: &account, address: &address, subject };
+    let message = build(app, &mail, text.render(), html.render())?;
+    app.mailer.send(job, message).await
+}
+
+#[derive(Template)]
+#[template(path = "mail/webhook.txt")]
+struct WebhookText<'a> {
+    place: &'a str,
+    account: &'a Account,
+    name: &'a str,
+    url: &'a str,
+}
+
+#[derive(Template)]
+#[template(path = "mail/webhook.html")]
+struct WebhookHtml<'a> {
+    place: &'a str,
+    account: &'a Account,
+    name: &'a str,
+    url: &'a str,
 }
 
 #[derive(Template)]

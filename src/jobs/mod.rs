@@ -6,6 +6,8 @@
 
 pub mod mail;
 pub mod matching;
+pub mod outside;
+mod webhooks;
 
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
@@ -18,6 +20,7 @@ use crate::{
     clock::Time,
     domain,
     events::Topic,
+    ids::JobId,
     store::{
         self,
         jobs::{Job, Work},
@@ -54,6 +57,8 @@ pub enum Outcome {
     Done,
     /// It is not to be done any more: what it was about is gone, or nobody wants it.
     Moot,
+    /// It is to be tried again after this long, for as long as it says so itself.
+    Later(Duration),
     /// It failed. The words are for the log: no address, no text, no secret.
     Failed(String),
 }
@@ -112,6 +117,7 @@ async fn sweep(app: &App) -> Result<()> {
     app.db.write(domain::sessions::forget_stale).await?;
     app.db.write(domain::tokens::forget_expired).await?;
     while !app.stop.is_cancelled() && app.db.write(domain::idempotency::sweep).await? > 0 {}
+    while !app.stop.is_cancelled() && app.db.write(domain::webhooks::sweep).await? > 0 {}
     while !app.stop.is_cancelled() && app.db.write(domain::sync::sweep).await? > 0 {}
     while !app.stop.is_cancelled() && app.db.write(domain::rooms::sweep_guests).await? > 0 {}
     while !app.stop.is_cancelled() && app.db.write(domain::rooms::sweep_rooms).await? > 0 {}
@@ -162,6 +168,7 @@ async fn attempt(app: Arc<App>, job: Job) {
             tracing::info!(job = %id, "A job is no longer needed");
             app.db.write(move |tx| store::jobs::finish(tx, id)).await
         }
+        Outcome::Later(pause) => put_off(&app, id, pause).await,
         Outcome::Failed(why) if app.clock.now().since(job.created_at) >= PATIENCE => {
             tracing::error!(job = %id, work = ?job.work, attempts = job.attempts, %why, "Giving up a job after a day");
             app.db.write(move |tx| store::jobs::finish(tx, id)).await
@@ -169,18 +176,22 @@ async fn attempt(app: Arc<App>, job: Job) {
         Outcome::Failed(why) => {
             let pause = pause_after(job.attempts);
             tracing::warn!(job = %id, attempts = job.attempts, %why, again_in = ?pause, "A job failed");
-            app.db
-                .write(move |tx| {
-                    let again = tx.now() + pause;
-                    store::jobs::put_off(tx, id, again)
-                })
-                .await
+            put_off(&app, id, pause).await
         }
     };
     if let Err(error) = settled {
         // Its lease runs out, and then it is tried again: at least once, not exactly once.
         tracing::error!(job = %id, %error, "Can't note what became of a job");
     }
+}
+
+async fn put_off(app: &App, id: JobId, pause: Duration) -> Result<()> {
+    app.db
+        .write(move |tx| {
+            let again = tx.now() + pause;
+            store::jobs::put_off(tx, id, again)
+        })
+        .await
 }
 
 fn pause_after(attempts: i64) -> Duration {
@@ -196,6 +207,8 @@ async fn perform(app: &App, job: &Job) -> Result<Outcome> {
             Ok(Outcome::Done)
         }
         Work::PairMail { conversation, to } => mail::pair(app, job.id, *conversation, *to).await,
+        Work::CallWebhook { delivery } => webhooks::call(app, *delivery).await,
+        Work::WebhookMail { webhook } => mail::webhook(app, job.id, *webhook).await,
         Work::ForgetMatch { conversation } => {
             let id = *conversation;
             app.db.write(move |tx| domain::matches::forget(tx, id)).await?;

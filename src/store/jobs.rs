@@ -8,7 +8,7 @@ use crate::{
     clock::Time,
     db::{Read, Row},
     events::{Emission, Event, Topic, Tx},
-    ids::{AccountId, AttachmentId, ConversationId, JobId, PeepId},
+    ids::{AccountId, AttachmentId, ConversationId, DeliveryId, JobId, PeepId, WebhookId},
     params, sql,
 };
 
@@ -37,6 +37,16 @@ pub enum Work {
     ForgetMatch {
         /// The talk.
         conversation: ConversationId,
+    },
+    /// Tell an app what happened.
+    CallWebhook {
+        /// What.
+        delivery: DeliveryId,
+    },
+    /// Tell a member by email that a webhook was given up.
+    WebhookMail {
+        /// Which.
+        webhook: WebhookId,
     },
     /// Delete the bytes of files that nobody can see any more.
     DeleteFiles {

@@ -18,3 +18,4 @@ pub mod sessions;
 pub mod sync;
 pub mod threads;
 pub mod tokens;
+pub mod webhooks;

@@ -45,3 +45,4 @@ mod store;
 mod sync;
 mod threads;
 mod tokens;
+mod webhooks;

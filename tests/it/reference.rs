@@ -6,7 +6,7 @@ use chitter::web::openapi::{self, Call};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::common::{Engine, Guest, Home, Person, Talks, World, text, until};
+use crate::common::{Engine, Guest, Home, Listener, Person, Talks, World, text, until};
 
 /// What programs can ask for that is no call: the socket, which AsyncAPI tells of.
 const ELSEWHERE: [&str; 1] = ["get /api/v1/streaming"];
@@ -188,5 +188,64 @@ on_both! {
         assert!(page.says("Begins a thread."));
         let collection = stranger.gets("/docs/chitter.postman_collection.json").await.is(200).json();
         assert_eq!(collection["info"]["name"], "Chitter");
+    }
+
+    async fn what_is_said_on_the_socket_is_in_its_document(world: World) {
+        let document = world.stranger().gets("/asyncapi.json").await.is(200).json();
+        assert_eq!(document["asyncapi"], "3.0.0");
+        let told = |frame: &Value| {
+            let messages = document["channels"]["streaming"]["messages"].as_object().expect("messages");
+            let payloads = messages.iter().filter(|(key, _)| key.starts_with("tell_")).map(|(_, one)| &one["payload"]);
+            let mut fits = payloads.filter(|payload| {
+                let names = |list: &Value| -> BTreeSet<String> {
+                    list.as_array().into_iter().flatten().filter_map(|one| one.as_str().map(Into::into)).collect()
+                };
+                let known = payload["properties"].as_object().expect("members");
+                let members: BTreeSet<String> = frame.as_object().expect("an object").keys().cloned().collect();
+                names(&known["event"]["enum"]).contains(frame["event"].as_str().expect("an event"))
+                    && names(&payload["required"]).is_subset(&members)
+                    && members.iter().all(|member| known.contains_key(member))
+            });
+            assert!(fits.next().is_some(), "not in the document: {frame}");
+        };
+        let [nell, ify] = world.members(["nell", "ify"]).await;
+        let room = nell.makes_room("Repair café").await;
+        let thread = nell.calls(Method::POST, "/api/v1/threads", &json!({ "users": ["ify"] })).await.is(201).json();
+        let mut listener = Listener::with_cookie(&world.url(), "", &ify.cookies()).await;
+        for wanted in [
+            json!({ "type": "subscribe", "stream": "public" }),
+            json!({ "type": "subscribe", "stream": "room", "room": room.key }),
+            json!({ "type": "subscribe", "stream": "room", "room": "nonsense" }),
+            json!({ "type": "subscribe", "stream": "conversation", "conversation": thread["id"] }),
+            json!({ "type": "subscribe", "stream": "match" }),
+            json!({ "type": "nonsense" }),
+        ] {
+            listener.says(&wanted).await;
+        }
+        let mut heard: Vec<Value> = listener.hears_until_pong().await;
+        let peep = nell.peeps("Good morning").await;
+        nell.likes(&peep).await;
+        nell.edits(&peep, "Good evening").await;
+        nell.deletes(&peep).await;
+        let said = nell.says(&room, "Hello").await;
+        let one = room.api(&format!("/messages/{}", text(&said["id"])));
+        nell.calls(Method::PATCH, &one, &json!({ "body": "Hullo" })).await.is(200);
+        nell.calls(Method::PATCH, &room.api(""), &json!({ "name": "Café" })).await.is(200);
+        nell.does(Method::POST, &room.api("/typing")).await.is(204);
+        let path = format!("/api/v1/threads/{}", text(&thread["id"]));
+        nell.calls(Method::POST, &format!("{path}/messages"), &json!({ "body": "Hello" })).await.is(201);
+        nell.calls(Method::PATCH, &path, &json!({ "name": "Cake day" })).await.is(200);
+        ify.calls(Method::POST, "/api/v1/matches", &json!({ "adult": true })).await.is(201);
+        nell.does(Method::DELETE, &room.api("")).await.is(204);
+        nell.does(Method::DELETE, &path).await.is(204);
+        while heard.iter().filter(|frame| frame["event"] == "left").count() < 2 {
+            heard.push(listener.hears().await);
+        }
+        heard.iter().for_each(told);
+        let events: BTreeSet<_> = heard.iter().map(|frame| text(&frame["event"])).collect();
+        for event in ["subscribed", "update", "status.update", "delete", "message", "change", "room", "thread", "receipt", "here",
+                      "typing", "left", "error"] {
+            assert!(events.contains(event), "{event} was heard: {events:?}");
+        }
     }
 }

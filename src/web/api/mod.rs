@@ -14,6 +14,7 @@ pub mod search;
 pub mod sessions;
 pub mod sync;
 pub mod threads;
+pub mod webhooks;
 
 pub use entities::status_frame;
 
@@ -31,4 +32,11 @@ pub async fn document() -> impl IntoResponse {
 /// `GET /docs/chitter.postman_collection.json`: the same for Postman, and for newman.
 pub async fn postman(State(app): State<Arc<App>>) -> impl IntoResponse {
     Json(super::openapi::collection(app.config.base_url.as_str()))
+}
+
+/// `GET /asyncapi.json`: what is said on the socket.
+pub async fn live(State(app): State<Arc<App>>) -> impl IntoResponse {
+    let base = &app.config.base_url;
+    let host = base.as_str().split_once("://").map_or("", |(_, host)| host);
+    Json(super::openapi::asyncapi(host, base.is_https()))
 }

@@ -21,6 +21,7 @@ use crate::{
     Error, Result,
     app::App,
     db::Read,
+    domain::conversations::Participant as Someone,
     domain::threads::{self, Changes, History, MOST, Metadata, Names, Thread as Permission, ThreadName},
     domain::tokens::Grant,
     events::{Altered, Receipt, Tx},
@@ -85,7 +86,11 @@ impl Thread {
     }
 
     fn seen(read: &Read<'_>, permission: &Permission, base: &str) -> Result<Self> {
-        let participant = permission.participant();
+        Thread::seen_by(read, permission.participant(), base)
+    }
+
+    /// The thread, as this one in it sees it. `base` is the base URL.
+    pub fn seen_by(read: &Read<'_>, participant: &Someone, base: &str) -> Result<Self> {
         let people = store::conversations::participants(read, participant.conversation.id, MOST as i64)?;
         Ok(Thread::new(&participant.conversation, &participant.seat, &people, base))
     }

@@ -125,7 +125,7 @@ impl AppPage {
     }
 }
 
-async fn mine(app: &App, member: &Member, id: &str) -> Result<Mine> {
+pub(super) async fn mine(app: &App, member: &Member, id: &str) -> Result<Mine> {
     let (owner, id): (Member, AppId) = (member.clone(), from_path(id)?);
     app.db.read(move |read| owner.app(read, id)).await
 }

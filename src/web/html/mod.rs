@@ -22,6 +22,7 @@ pub mod settings;
 pub mod stream;
 pub mod threads;
 pub mod tokens;
+pub mod webhooks;
 pub mod words;
 
 pub use card::{excerpt, fragment};

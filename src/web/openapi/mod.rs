@@ -1,6 +1,7 @@
 //! The API's document: OpenAPI 3.1, made from what stands at the handlers, and completed by what is the same for
 //! all of them: who may call, what goes wrong, and which headers come along.
 
+mod asyncapi;
 mod calls;
 mod postman;
 
@@ -20,6 +21,7 @@ use utoipa::{
 };
 
 pub use self::{
+    asyncapi::asyncapi,
     calls::{Call, Field, Shape, calls, shapes},
     postman::collection,
 };

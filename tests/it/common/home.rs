@@ -67,6 +67,12 @@ impl Home {
         self
     }
 
+    /// The same place whose webhooks may call these hosts.
+    pub fn with_webhook_hosts(mut self, hosts: &str) -> Self {
+        self.settings.webhook_hosts = Some(hosts.into());
+        self
+    }
+
     /// Serves it in this process.
     pub async fn open(self) -> World {
         World::open(self).await

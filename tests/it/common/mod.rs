@@ -4,6 +4,7 @@
 
 mod desk;
 mod dice;
+mod endpoint;
 mod home;
 mod listener;
 mod page;
@@ -19,6 +20,7 @@ mod xml;
 pub use self::{
     desk::{Desk, open},
     dice::Dice,
+    endpoint::Endpoint,
     home::{Engine, Home},
     listener::{Change, Heard, Listener, change},
     page::{Element, Page},

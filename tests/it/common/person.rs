@@ -198,6 +198,8 @@ impl Person {
 
 fn browser() -> (Client, Arc<Jar>) {
     let jar = Arc::new(Jar::default());
+    // One of the libraries wants to know who encrypts, though nothing is encrypted here.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let client = Client::builder().cookie_provider(Arc::clone(&jar)).redirect(Policy::none()).no_proxy();
     (client.build().expect("a browser"), jar)
 }

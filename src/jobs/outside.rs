@@ -1,0 +1,224 @@
+//! Calls to other people's servers. No call ever reaches a private address, whatever a name resolves to and
+//! wherever a redirect leads, unless the operator allows that host: what is inside our network is not for those
+//! who may write an address down here.
+
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
+
+use ipnet::IpNet;
+use reqwest::{
+    Client, Url,
+    dns::{Addrs, Name, Resolve, Resolving},
+    redirect,
+};
+
+/// How long a call may take.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// Redirects that are followed.
+const REDIRECTS: usize = 3;
+
+/// Addresses that are nobody's on the internet (the registries of RFC 6890 and after it), or lead to such.
+static PRIVATE: LazyLock<Vec<IpNet>> = LazyLock::new(|| {
+    let networks = [
+        "0.0.0.0/8",
+        "10.0.0.0/8",
+        "100.64.0.0/10",
+        "127.0.0.0/8",
+        "169.254.0.0/16",
+        "172.16.0.0/12",
+        "192.0.0.0/24",
+        "192.0.2.0/24",
+        "192.88.99.0/24",
+        "192.168.0.0/16",
+        "198.18.0.0/15",
+        "198.51.100.0/24",
+        "203.0.113.0/24",
+        "224.0.0.0/4",
+        "240.0.0.0/4",
+        "2001::/23",
+        "2001:db8::/32",
+        "2002::/16",
+        "3fff::/20",
+    ];
+    networks.iter().filter_map(|network| network.parse().ok()).collect()
+});
+
+/// Whether an address is somebody's on the internet.
+fn is_public(ip: IpAddr) -> bool {
+    let ip = ip.to_canonical();
+    let given_out = match ip {
+        IpAddr::V4(_) => true,
+        // Of IPv6 only this part is: loopback, local and translated addresses are outside of it.
+        IpAddr::V6(v6) => v6.segments()[0] & 0xE000 == 0x2000,
+    };
+    given_out && !PRIVATE.iter().any(|network| network.contains(&ip))
+}
+
+/// Who may be called.
+#[derive(Clone, Debug)]
+struct Allowed(Arc<[String]>);
+
+impl Allowed {
+    fn by_name(&self, host: &str) -> bool {
+        self.0.iter().any(|allowed| allowed.eq_ignore_ascii_case(host))
+    }
+
+    /// Whether an address may be called; names are looked at when they are resolved.
+    fn url(&self, url: &Url) -> bool {
+        let host = url.host_str().unwrap_or_default();
+        let ip = host.trim_matches(['[', ']']).parse::<IpAddr>();
+        self.by_name(host.trim_matches(['[', ']'])) || ip.map_or(!host.is_empty(), is_public)
+    }
+}
+
+impl Resolve for Allowed {
+    fn resolve(&self, name: Name) -> Resolving {
+        let allowed = self.clone();
+        Box::pin(async move {
+            let found: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
+            if !allowed.by_name(name.as_str()) && !found.iter().all(|at| is_public(at.ip())) {
+                return Err(io::Error::other(INSIDE).into());
+            }
+            Ok(Box::new(found.into_iter()) as Addrs)
+        })
+    }
+}
+
+const INSIDE: &str = "that is a private address";
+
+/// What calls others.
+pub struct Outside {
+    client: Client,
+    allowed: Allowed,
+}
+
+/// Why a call came to nothing, in words for the log.
+pub type Refused = String;
+
+impl Outside {
+    /// `hosts` may be called even if they are private.
+    pub fn new(hosts: &[String]) -> Result<Self, String> {
+        let allowed = Allowed(hosts.into());
+        let checked = allowed.clone();
+        let follow = redirect::Policy::custom(move |attempt| {
+            // Others would make a GET of it, and what was to be told would be lost.
+            let keeps = matches!(attempt.status().as_u16(), 307 | 308);
+            if !keeps || attempt.previous().len() > REDIRECTS {
+                attempt.stop()
+            } else if checked.url(attempt.url()) {
+                attempt.follow()
+            } else {
+                attempt.error(INSIDE)
+            }
+        });
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let tls = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(|e| e.to_string())?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let client = Client::builder()
+            .user_agent(concat!("Chitter/", env!("CARGO_PKG_VERSION")))
+            .timeout(PATIENCE)
+            .redirect(follow)
+            .dns_resolver(Arc::new(allowed.clone()))
+            .no_proxy()
+            .tls_backend_preconfigured(tls)
+            .build()
+            .map_err(|e| format!("can't make a client for webhooks: {e}"))?;
+        Ok(Outside { client, allowed })
+    }
+
+    /// Posts JSON; the status that was answered.
+    pub async fn post(
+        &self,
+        url: &str,
+        headers: &[(&'static str, String)],
+        body: Vec<u8>,
+    ) -> Result<u16, Refused> {
+        let url = Url::parse(url).map_err(|_| "that is no address".to_owned())?;
+        if !self.allowed.url(&url) {
+            return Err(INSIDE.into());
+        }
+        let mut request = self.client.post(url).header("content-type", "application/json").body(body);
+        for (name, value) in headers {
+            request = request.header(*name, value);
+        }
+        let response = request.send().await.map_err(|error| words(&error))?;
+        Ok(response.status().as_u16())
+    }
+}
+
+/// What went wrong, without the address, which may hold a secret.
+fn words(error: &reqwest::Error) -> String {
+    let mut source: Option<&dyn std::error::Error> = Some(error);
+    while let Some(one) = source {
+        if one.to_string() == INSIDE {
+            return INSIDE.into();
+        }
+        source = one.source();
+    }
+    match error {
+        error if error.is_timeout() => "it did not answer within 15 seconds".into(),
+        error if error.is_connect() => "it can’t be reached".into(),
+        _ => "the connection broke".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn private_addresses_are_known_in_every_guise() {
+        for ip in [
+            "127.0.0.1",
+            "10.1.2.3",
+            "172.31.0.1",
+            "192.168.1.1",
+            "169.254.169.254",
+            "100.64.0.1",
+            "0.0.0.0",
+            "255.255.255.255",
+            "224.0.0.1",
+            "::1",
+            "::",
+            "fe80::1",
+            "fd00::1",
+            "::ffff:127.0.0.1",
+            "::127.0.0.1",
+            "64:ff9b::7f00:1",
+            "2002:7f00:1::",
+            "2001:db8::1",
+            "ff02::1",
+        ] {
+            assert!(!is_public(ip.parse().expect("an address")), "{ip}");
+        }
+        for ip in ["1.1.1.1", "93.184.215.14", "172.32.0.1", "2606:4700::1111"] {
+            assert!(is_public(ip.parse().expect("an address")), "{ip}");
+        }
+    }
+
+    #[test]
+    fn an_address_is_looked_at_however_it_is_written() {
+        let allowed = Allowed(["127.0.0.2".to_owned()].as_slice().into());
+        let may = |url: &str| allowed.url(&Url::parse(url).expect("an address"));
+        for url in [
+            "http://127.0.0.1/",
+            "http://2130706433/",
+            "http://0x7f.1/",
+            "http://[::1]/",
+            "http://017700000001/",
+        ] {
+            assert!(!may(url), "{url}");
+        }
+        assert!(may("http://127.0.0.2:9000/") && may("https://app.example/"));
+    }
+}

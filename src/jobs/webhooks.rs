@@ -1,0 +1,70 @@
+//! Telling apps what happened: a delivery is tried for a day, and an endpoint that fails is left alone for longer
+//! and longer.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use super::Outcome;
+use crate::{
+    Result,
+    app::App,
+    domain::webhooks::{Tried, settle, sign},
+    ids::DeliveryId,
+    store,
+};
+
+/// How long a call waits for its turn where too many are under way.
+const TURN: Duration = Duration::from_secs(2);
+
+/// Calls to one endpoint at the same time: others are not to wait for one that is slow.
+const AT_ONCE: usize = 4;
+
+/// Tells a webhook, unless it is gone, or what it would be told of.
+pub async fn call(app: &App, id: DeliveryId) -> Result<Outcome> {
+    let (base, told) = (app.config.base_url.clone(), app.told);
+    let found = app
+        .db
+        .read(move |read| {
+            let Some(delivery) = store::webhooks::delivery_by_id(read, id)? else { return Ok(None) };
+            let Some(webhook) = store::webhooks::by_id(read, delivery.webhook)? else { return Ok(None) };
+            let data = told(read, &delivery, &webhook, base.as_str())?;
+            Ok(Some((delivery, webhook, data)))
+        })
+        .await?;
+    let Some((delivery, webhook, data)) = found else { return Ok(Outcome::Moot) };
+    let now = app.clock.now();
+    let Some(data) = data.filter(|_| webhook.disabled_at.is_none() && delivery.state == "waiting") else {
+        app.db.write(move |tx| store::webhooks::set_state(tx, id, "failed")).await?;
+        return Ok(Outcome::Moot);
+    };
+    if webhook.retry_at > now {
+        return Ok(Outcome::Later(webhook.retry_at.since(now).max(TURN)));
+    }
+    if app.calls.count(&webhook.id) >= AT_ONCE {
+        return Ok(Outcome::Later(TURN));
+    }
+    let _turn = app.calls.hold_one(webhook.id);
+    let said = json!({ "type": delivery.event, "timestamp": delivery.created_at.rfc3339(), "data": data });
+    let body = said.to_string().into_bytes();
+    let (name, seconds) = (format!("msg_{id}"), now.ms().div_euclid(1000));
+    let headers = [
+        ("webhook-signature", sign(&webhook.secret, &name, seconds, &body)?),
+        ("webhook-id", name),
+        ("webhook-timestamp", seconds.to_string()),
+    ];
+    let began = Instant::now();
+    let answered = app.outside.post(&webhook.url, &headers, body).await;
+    let tried = Tried {
+        took: began.elapsed(),
+        status: answered.as_ref().ok().copied(),
+        problem: match answered {
+            Ok(200..300) => None,
+            Ok(status) => Some(format!("it answered {status}")),
+            Err(why) => Some(why),
+        },
+    };
+    let (webhook, promised) = (webhook.id, delivery.created_at);
+    let again = app.db.write(move |tx| settle(tx, id, webhook, promised, &tried)).await?;
+    Ok(again.map_or(Outcome::Done, Outcome::Later))
+}

@@ -1,0 +1,47 @@
+//! What webhooks are told, in the same words as the API's answers.
+
+use serde_json::{Value, json};
+
+use super::{
+    messages::{Account, Message},
+    threads::Thread,
+};
+use crate::{
+    Error, Result,
+    db::Read,
+    domain::conversations::still_in,
+    ids::{AccountId, MessageId},
+    store::{
+        self,
+        webhooks::{Delivery, Webhook},
+    },
+};
+
+/// What is told, as it is now; `None` where it is gone, or the app is not there any more.
+pub fn told(read: &Read<'_>, delivery: &Delivery, webhook: &Webhook, base: &str) -> Result<Option<Value>> {
+    let Some(app) = store::apps::by_id(read, webhook.app)? else { return Ok(None) };
+    let bot = store::accounts::by_id(read, app.bot)?;
+    let Some(participant) = still_in(read, &bot, delivery.conversation)? else { return Ok(None) };
+    let told = match delivery.event.as_str() {
+        "message.created" | "message.changed" => {
+            match store::messages::by_id(read, participant.sight(), MessageId(delivery.subject)) {
+                Ok(message) => serde_json::to_value(Message::new(&message, base)),
+                Err(Error::NotFound) => return Ok(None),
+                Err(other) => return Err(other),
+            }
+        }
+        "thread.changed" => serde_json::to_value(Thread::seen_by(read, &participant, base)?),
+        _ => {
+            let who = AccountId(delivery.subject);
+            let Some((_, seat)) = store::conversations::seen_by(read, delivery.conversation, who)? else {
+                return Ok(None);
+            };
+            let account = Account::from(&store::accounts::by_id(read, who)?);
+            Ok(json!({
+                "conversation_id": delivery.conversation, "account": account,
+                "delivered_seq": seat.delivered_seq, "read_seq": seat.read_seq,
+            }))
+        }
+    };
+    told.map(Some).map_err(Error::internal)
+}

@@ -1,0 +1,172 @@
+//! The webhooks of an app of one's own, and the log of what they were told.
+
+use std::{collections::HashMap, sync::Arc};
+
+use askama::Template;
+use axum::{
+    extract::{Path, State},
+    response::{IntoResponse, Redirect, Response},
+};
+
+use super::{
+    Place, Shell,
+    apps::mine,
+    card::{ago, date_and_time},
+    fault, note, page, page_refused,
+};
+use crate::{
+    Error, Result,
+    app::App,
+    clock::Time,
+    domain::{
+        accounts::Member,
+        apps::Mine,
+        webhooks::{EVENTS, Log, Wanted},
+    },
+    ids::{DeliveryId, WebhookId},
+    store::{apps::App as Registered, webhooks::Delivery},
+    web::{
+        input::{Input, from_path},
+        respond::head,
+        session::{ClientAddr, Viewer},
+    },
+};
+
+#[derive(Template)]
+#[template(path = "webhooks.html")]
+struct WebhooksPage {
+    shell: Shell,
+    app: Registered,
+    logs: Vec<Log>,
+    events: &'static [(&'static str, &'static str)],
+    form: HashMap<String, String>,
+    error: Option<Error>,
+    now: Time,
+}
+
+impl WebhooksPage {
+    async fn new(app: &App, member: &Member, mine: &Mine) -> Result<Self> {
+        let again = mine.clone();
+        Ok(WebhooksPage {
+            shell: Shell::new(app, &Viewer::from(member), Place::Settings).await?,
+            app: mine.app().clone(),
+            logs: app.db.read(move |read| again.webhooks(read)).await?,
+            events: EVENTS,
+            form: HashMap::new(),
+            error: None,
+            now: app.clock.now(),
+        })
+    }
+
+    fn fault(&self, field: &str) -> Option<&str> {
+        fault(self.error.as_ref(), field)
+    }
+
+    fn note(&self) -> Option<String> {
+        note(self.error.as_ref(), &["url", "events"])
+    }
+
+    fn url(&self) -> &str {
+        self.form.get("url").map_or("", String::as_str)
+    }
+
+    /// Ticked are those that were, or else what most want.
+    fn is_on(&self, event: &str) -> bool {
+        if self.form.is_empty() { event == "message.created" } else { self.form.contains_key(event) }
+    }
+
+    fn ago(&self, at: &Time) -> String {
+        ago(self.now, *at)
+    }
+
+    fn when(at: &Time) -> String {
+        date_and_time(*at)
+    }
+
+    /// How a delivery stands, in a word.
+    fn state(delivery: &Delivery) -> &'static str {
+        match delivery.state.as_str() {
+            "done" => "delivered",
+            "failed" => "given up",
+            _ => "waiting",
+        }
+    }
+}
+
+/// `GET /settings/apps/{id}/webhooks`
+pub async fn list(State(app): State<Arc<App>>, member: Member, Path(id): Path<String>) -> Result<Response> {
+    let mine = mine(&app, &member, &id).await?;
+    page(&WebhooksPage::new(&app, &member, &mine).await?)
+}
+
+/// `POST /settings/apps/{id}/webhooks`: `url`, and a field for each event.
+pub async fn open(
+    State(app): State<Arc<App>>,
+    ClientAddr(from): ClientAddr,
+    member: Member,
+    Path(id): Path<String>,
+    Input(form): Input<HashMap<String, String>>,
+) -> Result<Response> {
+    let mine = mine(&app, &member, &id).await?;
+    let open = async {
+        app.limits.write(from)?;
+        let events = form.keys().map(String::as_str).filter(|name| *name != "url");
+        let wanted = Wanted::parse(form.get("url").map_or("", String::as_str), events)?;
+        let mine = mine.clone();
+        app.db.write(move |tx| mine.open_webhook(tx, &wanted)).await
+    };
+    match open.await {
+        Ok(()) => Ok(back(&mine)),
+        Err(error) if super::accounts::is_note(&error) => {
+            let about = WebhooksPage::new(&app, &member, &mine).await?;
+            page_refused(head(&error), &WebhooksPage { form, error: Some(error), ..about })
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn back(mine: &Mine) -> Response {
+    Redirect::to(&format!("/settings/apps/{}/webhooks", mine.app().id)).into_response()
+}
+
+/// `POST /settings/apps/{id}/webhooks/{webhook}/delete`
+pub async fn close(
+    State(app): State<Arc<App>>,
+    ClientAddr(from): ClientAddr,
+    member: Member,
+    Path((id, webhook)): Path<(String, String)>,
+) -> Result<Response> {
+    app.limits.write(from)?;
+    let (mine, webhook): (Mine, WebhookId) = (mine(&app, &member, &id).await?, from_path(&webhook)?);
+    let closes = mine.clone();
+    app.db.write(move |tx| closes.close_webhook(tx, webhook)).await?;
+    Ok(back(&mine))
+}
+
+/// `POST /settings/apps/{id}/webhooks/{webhook}/enable`
+pub async fn enable(
+    State(app): State<Arc<App>>,
+    ClientAddr(from): ClientAddr,
+    member: Member,
+    Path((id, webhook)): Path<(String, String)>,
+) -> Result<Response> {
+    app.limits.write(from)?;
+    let (mine, webhook): (Mine, WebhookId) = (mine(&app, &member, &id).await?, from_path(&webhook)?);
+    let enables = mine.clone();
+    app.db.write(move |tx| enables.enable_webhook(tx, webhook)).await?;
+    Ok(back(&mine))
+}
+
+/// `POST /settings/apps/{id}/deliveries/{delivery}/replay`
+pub async fn replay(
+    State(app): State<Arc<App>>,
+    ClientAddr(from): ClientAddr,
+    member: Member,
+    Path((id, delivery)): Path<(String, String)>,
+) -> Result<Response> {
+    app.limits.write(from)?;
+    let (mine, delivery): (Mine, DeliveryId) = (mine(&app, &member, &id).await?, from_path(&delivery)?);
+    let replays = mine.clone();
+    app.db.write(move |tx| replays.replay(tx, delivery)).await?;
+    Ok(back(&mine))
+}

@@ -1,0 +1,99 @@
+//! Somebody else's server, which webhooks call: a real one on loopback.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::{
+    Router,
+    body::Bytes,
+    extract::State,
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use chitter::domain::webhooks::sign;
+use serde_json::Value;
+use tokio::{
+    net::TcpListener,
+    sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
+};
+
+use super::within;
+
+/// What it answers: a status, and where it sends its callers.
+type Manner = Arc<Mutex<(u16, Option<String>)>>;
+
+/// A server that takes webhooks.
+pub struct Endpoint {
+    /// As `http://127.0.0.1:4000/hook`.
+    pub url: String,
+    manner: Manner,
+    calls: UnboundedReceiver<Call>,
+}
+
+/// What it was called with.
+#[derive(Debug)]
+pub struct Call {
+    headers: HeaderMap,
+    body: Bytes,
+}
+
+impl Call {
+    /// One of its headers.
+    #[track_caller]
+    pub fn header(&self, name: &str) -> &str {
+        self.headers
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_else(|| panic!("no {name}: {self:?}"))
+    }
+
+    /// What it says, where it was signed with this secret.
+    #[track_caller]
+    pub fn signed_with(&self, secret: &str) -> Value {
+        let seconds = self.header("webhook-timestamp").parse().expect("a number");
+        let signature = sign(secret, self.header("webhook-id"), seconds, &self.body).expect("a secret");
+        assert_eq!(self.header("webhook-signature"), signature);
+        serde_json::from_slice(&self.body).expect("JSON")
+    }
+}
+
+impl Endpoint {
+    /// Opens it. It answers 204.
+    pub async fn open() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let url = format!("http://{}/hook", listener.local_addr().expect("an address"));
+        let manner: Manner = Arc::new(Mutex::new((204, None)));
+        let (tell, calls) = unbounded_channel();
+        let router = Router::new().fallback(take).with_state((Arc::clone(&manner), tell));
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        Endpoint { url, manner, calls }
+    }
+
+    /// From now on it answers so.
+    pub fn answers(&self, status: u16, location: Option<&str>) {
+        *self.manner.lock().unwrap_or_else(PoisonError::into_inner) = (status, location.map(Into::into));
+    }
+
+    /// The next call.
+    pub async fn is_called(&mut self) -> Call {
+        within("a call", self.calls.recv()).await.expect("the server is open")
+    }
+
+    /// Whether nobody has called since.
+    pub fn is_left_alone(&mut self) -> bool {
+        self.calls.try_recv().is_err()
+    }
+}
+
+async fn take(
+    State((manner, tell)): State<(Manner, UnboundedSender<Call>)>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let _ = tell.send(Call { headers, body });
+    let (status, location) = manner.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let status = StatusCode::from_u16(status).expect("a status");
+    match location {
+        Some(location) => (status, [(header::LOCATION, location)]).into_response(),
+        None => status.into_response(),
+    }
+}
