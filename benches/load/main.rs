@@ -4,6 +4,7 @@
 //! cores, as raw as it can be, so quote the ratios. `bin/bench` says how to run it.
 #![expect(clippy::expect_used, reason = "a benchmark that can't go on should say why and stop")]
 
+mod api;
 mod fanout;
 mod matching;
 mod posts_and_pages;
@@ -15,6 +16,7 @@ fn main() {
         // The bare limits run as processes of their own.
         Some("bare-server") => posts_and_pages::bare_server(&args[1]),
         Some("bare-loop") => fanout::bare_loop(&args[1]),
+        Some("api") => api::run(&args[1..]),
         Some("fanout") => fanout::run(&args[1..]),
         Some("matching") => matching::run(&args[1..]),
         _ => posts_and_pages::run(&args),

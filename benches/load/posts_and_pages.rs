@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// Connections that post or read at the same time.
-const CONNECTIONS: usize = 64;
+pub const CONNECTIONS: usize = 64;
 
 /// Threads that drive them: the load should not need more than it leaves.
 const DRIVERS: usize = 2;
@@ -47,16 +47,16 @@ fn posts(time: Duration, rounds: usize) {
     let mut batches = Vec::new();
     for _ in 0..rounds {
         let chitter = Process::chitter();
-        let requests: Vec<Vec<u8>> = (0..CONNECTIONS)
+        let requests: Vec<Vec<Vec<u8>>> = (0..CONNECTIONS)
             .map(|n| {
                 let cookie = sign_up(chitter.addr, n);
                 let body = format!("{{\"status\":\"{WORDS}\"}}");
-                format!(
+                let request = format!(
                     "POST /api/v1/statuses HTTP/1.1\r\nHost: x\r\nCookie: {cookie}\r\n\
                      Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
                     body.len()
-                )
-                .into_bytes()
+                );
+                vec![request.into_bytes()]
             })
             .collect();
         ours.push(drive(chitter.addr, &requests, time));
@@ -67,7 +67,9 @@ fn posts(time: Duration, rounds: usize) {
     row(&format!("durable posts (SQLite, {:.0} a commit)", median(batches)), ours, bare);
 }
 
-const WORDS: &str = "The press is warm and so is the kettle. Open workshop until nine, bring paper you like.";
+/// What is said.
+pub const WORDS: &str =
+    "The press is warm and so is the kettle. Open workshop until nine, bring paper you like.";
 
 /// A page from memory, against a bare hyper server with the same bytes.
 fn pages(time: Duration, rounds: usize, path: &str, name: &str) {
@@ -92,7 +94,7 @@ fn pages(time: Duration, rounds: usize, path: &str, name: &str) {
     std::fs::write(file.path(), body).expect("written");
     let addr = free_address();
     let bare_server = Process::ourselves("bare-server", &format!("{addr},{}", file.path().display()), addr);
-    let requests = vec![request; CONNECTIONS];
+    let requests = vec![vec![request]; CONNECTIONS];
     let mut ours = Vec::new();
     let mut bare = Vec::new();
     for _ in 0..rounds {
@@ -103,13 +105,14 @@ fn pages(time: Duration, rounds: usize, path: &str, name: &str) {
     row(&format!("{name} ({} KiB)", body.len() / 1024), ours, bare);
 }
 
-fn row(name: &str, ours: Vec<f64>, bare: Vec<f64>) {
+/// Prints a row: ours, the bare limit, and what part of it that is.
+pub fn row(name: &str, ours: Vec<f64>, bare: Vec<f64>) {
     let ratio = median(ours.iter().zip(&bare).map(|(ours, bare)| ours / bare).collect());
     println!("{name:44} {:>12.0} {:>12.0} {:>7.0}%", median(ours), median(bare), ratio * 100.0);
 }
 
 /// Signs somebody up; the cookie.
-fn sign_up(addr: SocketAddr, n: usize) -> String {
+pub fn sign_up(addr: SocketAddr, n: usize) -> String {
     let body = format!("email=p{n}%40x.example&username=p{n}&name=P{n}&password=a+heron+on+the+slip");
     let answer = ask(
         addr,
@@ -192,8 +195,8 @@ fn bare_sqlite(batch: usize, time: Duration) -> f64 {
     rows as f64 / began.elapsed().as_secs_f64()
 }
 
-/// Drives the server with one request per connection, again and again. Answers per second.
-fn drive(addr: SocketAddr, requests: &[Vec<u8>], time: Duration) -> f64 {
+/// Drives the server with the requests of each connection, in turn and again and again. Answers per second.
+pub fn drive(addr: SocketAddr, requests: &[Vec<Vec<u8>>], time: Duration) -> f64 {
     let answers = Arc::new(AtomicU64::new(0));
     let began = Instant::now();
     let until = began + time;
@@ -203,7 +206,7 @@ fn drive(addr: SocketAddr, requests: &[Vec<u8>], time: Duration) -> f64 {
             scope.spawn(move || {
                 let runtime =
                     tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-                let all = share.iter().map(|request| connection(addr, request, until, &answers));
+                let all = share.iter().map(|requests| connection(addr, requests, until, &answers));
                 runtime.block_on(futures_util::future::join_all(all));
             });
         }
@@ -211,12 +214,15 @@ fn drive(addr: SocketAddr, requests: &[Vec<u8>], time: Duration) -> f64 {
     answers.load(Ordering::Relaxed) as f64 / began.elapsed().as_secs_f64()
 }
 
-async fn connection(addr: SocketAddr, request: &[u8], until: Instant, answers: &AtomicU64) {
+async fn connection(addr: SocketAddr, requests: &[Vec<u8>], until: Instant, answers: &AtomicU64) {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let mut stream = tokio::net::TcpStream::connect(addr).await.expect("connected");
     stream.set_nodelay(true).expect("set");
     let mut buffer = vec![0; 256 * 1024];
-    while Instant::now() < until {
+    for request in requests.iter().cycle() {
+        if Instant::now() >= until {
+            break;
+        }
         stream.write_all(request).await.expect("written");
         let mut read = 0;
         let mut whole = None;
@@ -226,13 +232,13 @@ async fn connection(addr: SocketAddr, request: &[u8], until: Instant, answers: &
             read += n;
             whole = whole.or_else(|| length(&buffer[..read]));
         }
-        assert!(buffer.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&buffer[..read.min(400)]));
+        assert!(buffer.starts_with(b"HTTP/1.1 20"), "{}", String::from_utf8_lossy(&buffer[..read.min(400)]));
         answers.fetch_add(1, Ordering::Relaxed);
     }
 }
 
 /// The length of an answer with its head, as soon as its head is there.
-fn length(answer: &[u8]) -> Option<usize> {
+pub fn length(answer: &[u8]) -> Option<usize> {
     let head = answer.windows(4).position(|window| window == b"\r\n\r\n")? + 4;
     let text = std::str::from_utf8(&answer[..head]).ok()?;
     let length = text.lines().find_map(|line| {

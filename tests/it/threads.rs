@@ -250,6 +250,39 @@ on_both! {
         assert_eq!((of("nell"), of("ify")), ((json!(3), json!(3)), (json!(2), json!(2))));
     }
 
+    async fn a_hundred_people_see_how_far_each_has_come(world: World) {
+        let [nell] = world.members(["nell"]).await;
+        let (_, key) = crate::tokens::registers(&nell, &["read", "write", "act_as"]).await;
+        let app = world.program(&key);
+        let users: Vec<String> = (0..100).map(|n| format!("p{n:02}")).collect();
+        let thread = app.calls(Method::POST, THREADS, &json!({ "users": users })).await.is(201).json();
+        let path = at(&thread);
+        for n in 0..3 {
+            let body = json!({ "as": users[0], "body": format!("word {n}") });
+            app.calls(Method::POST, &format!("{path}/messages"), &body).await.is(201);
+        }
+        for (n, user) in users.iter().enumerate().skip(1) {
+            match n % 3 {
+                1 => app.calls(Method::PUT, &format!("{path}/read?as={user}"), &json!({ "seq": 2 })).await.is(204),
+                2 => app.fetches(&format!("{path}/messages?as={user}&since=0&limit=1")).await.is(200),
+                _ => continue,
+            };
+        }
+        let receipts = app.fetches(&format!("{path}/receipts")).await.is(200).list();
+        let receipts = receipts.as_array().expect("receipts");
+        assert_eq!(receipts.len(), 100);
+        for (n, one) in receipts.iter().enumerate() {
+            let come = (&one["account"]["username"], one["delivered_seq"].as_i64(), one["read_seq"].as_i64());
+            let (delivered, read) = match n {
+                0 => (3, 3),
+                _ => [(0, 0), (2, 2), (1, 0)][n % 3],
+            };
+            assert_eq!(come, (&json!(users[n]), Some(delivered), Some(read)));
+        }
+        let more = app.calls(Method::POST, &format!("{path}/users"), &json!({ "users": ["one-more"] })).await;
+        assert!(more.is(422).problem().contains("100 people at the most"));
+    }
+
     async fn what_reaches_a_device_is_delivered_before_it_is_read(world: World) {
         let [nell, ify] = world.members(["nell", "ify"]).await;
         let thread = begins(&nell, &["ify"]).await.is(201).json();

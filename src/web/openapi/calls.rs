@@ -80,7 +80,7 @@ pub fn shapes() -> &'static [Shape] {
         });
         let shape = |(name, schema): (&String, &Value)| Shape {
             name: name.clone(),
-            about: text(&schema["description"]),
+            about: words(&schema["description"]),
             fields: fields(schema),
         };
         shown.map(shape).collect()
@@ -114,6 +114,11 @@ fn text(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
 }
 
+/// The same, without the marks that Markdown has for code.
+fn words(value: &Value) -> String {
+    text(value).replace('`', "")
+}
+
 /// What a reference leads to, or the value itself.
 fn resolved<'a>(json: &'a Value, value: &'a Value) -> &'a Value {
     match value["$ref"].as_str() {
@@ -129,7 +134,7 @@ fn call(json: &Value, path: &str, method: &str, operation: &Value) -> Call {
         place: text(&one["in"]),
         kind: kind(&one["schema"]),
         required: one["required"] == true,
-        about: text(&one["description"]),
+        about: words(&one["description"]),
         example: one["example"].as_str().or(one["schema"]["example"].as_str()).map(Into::into),
     });
     let content = &operation["requestBody"]["content"];
@@ -152,7 +157,7 @@ fn call(json: &Value, path: &str, method: &str, operation: &Value) -> Call {
         method: method.to_uppercase(),
         path: path.into(),
         summary: text(&operation["summary"]),
-        words: text(&operation["description"]),
+        words: words(&operation["description"]),
         is_open: operation["security"]
             .as_array()
             .is_some_and(|all| all.iter().any(|one| *one == serde_json::json!({}))),
@@ -163,7 +168,7 @@ fn call(json: &Value, path: &str, method: &str, operation: &Value) -> Call {
         sends_file: content["multipart/form-data"].is_object(),
         status: status.parse().unwrap_or_default(),
         answer: kind(&response["content"]["application/json"]["schema"]),
-        answered: text(&response["description"]),
+        answered: words(&response["description"]),
     }
 }
 
@@ -176,7 +181,7 @@ fn fields(schema: &Value) -> Vec<Field> {
         place: "body".into(),
         kind: kind(member),
         required: required.contains(name),
-        about: text(&member["description"]),
+        about: words(&member["description"]),
         example: None,
     });
     let mut fields: Vec<Field> = fields.collect();
