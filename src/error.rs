@@ -34,6 +34,8 @@ pub enum Error {
     TooMany {
         /// How long until the next try can succeed.
         retry_after: Duration,
+        /// Of which limit, where it is one that is told of.
+        limit: Option<Limit>,
     },
     /// The body is larger than anything we take.
     TooLarge,
@@ -45,6 +47,17 @@ pub enum Error {
     Full,
     /// Our fault. The source is for the log alone.
     Internal(Box<dyn StdError + Send + Sync>),
+}
+
+/// A limit that was reached: so many in so long.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Limit {
+    /// What it is called.
+    pub name: &'static str,
+    /// How many at once.
+    pub burst: u32,
+    /// Until all of them come back.
+    pub window: Duration,
 }
 
 /// One field and what is wrong with it.
@@ -98,7 +111,7 @@ impl Error {
                     .into()
             }
             Error::Method => "That can’t be done at this address.".into(),
-            Error::TooMany { retry_after } => {
+            Error::TooMany { retry_after, .. } => {
                 format!("You’re quick. Try again in {}.", in_words(*retry_after))
             }
             Error::TooLarge => "That is more than fits here. Send less at once.".into(),

@@ -76,7 +76,7 @@ impl Participant {
         let times = if matches!(who, Counted::App(_)) { APP } else { 1 };
         let (files, bytes) = store::attachments::sent_since(read, who, read.now() - A_DAY)?;
         if files >= FILES_A_DAY * times || bytes >= BYTES_A_DAY * times {
-            return Err(Error::TooMany { retry_after: Duration::from_secs(3600) });
+            return Err(Error::TooMany { retry_after: Duration::from_secs(3600), limit: None });
         }
         Ok(())
     }

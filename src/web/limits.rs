@@ -20,6 +20,7 @@ use crate::{
     Error, Result,
     clock::Clock,
     domain::accounts,
+    error,
     ids::{AccountId, TokenId},
     store::accounts::{Account, Counted, Kind},
 };
@@ -256,7 +257,7 @@ impl<K: Copy + Eq + Hash> Tally<K> {
     fn hold(&self, keys: &[(K, usize)]) -> Result<Held<K>> {
         let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if keys.iter().any(|(key, most)| open.get(key).is_some_and(|count| count >= most)) {
-            return Err(Error::TooMany { retry_after: Duration::from_secs(60) });
+            return Err(Error::TooMany { retry_after: Duration::from_secs(60), limit: None });
         }
         let keys: Vec<K> = keys.iter().map(|(key, _)| *key).collect();
         for key in &keys {
@@ -342,7 +343,9 @@ impl<K: Hash + Eq + Clone> Limit<K> {
             }),
             Err(until) => {
                 let now = governor::clock::Clock::now(&self.clock);
-                Err(Error::TooMany { retry_after: until.wait_time_from(now) })
+                let limit =
+                    error::Limit { name: self.name, burst: self.burst, window: self.every * self.burst };
+                Err(Error::TooMany { retry_after: until.wait_time_from(now), limit: Some(limit) })
             }
         }
     }
@@ -360,14 +363,20 @@ pub struct Allowance {
 impl Allowance {
     /// Tells it in the IETF's `RateLimit` header fields (draft-ietf-httpapi-ratelimit-headers), beside others.
     pub fn tell(&self, headers: &mut HeaderMap) {
-        let window = (self.every * self.burst).as_secs();
+        let limit = error::Limit { name: self.name, burst: self.burst, window: self.every * self.burst };
         let used = self.every * (self.burst - self.remaining);
-        let policy = format!("\"{}\";q={};w={window}", self.name, self.burst);
-        let state = format!("\"{}\";r={};t={}", self.name, self.remaining, used.as_secs());
-        for (name, value) in [("ratelimit-policy", policy), ("ratelimit", state)] {
-            if let Ok(value) = HeaderValue::try_from(value) {
-                headers.append(name, value);
-            }
+        tell(headers, limit, self.remaining, used.as_secs());
+    }
+}
+
+/// How a limit stands: so much is left, and all of it after so many seconds.
+pub fn tell(headers: &mut HeaderMap, limit: error::Limit, remaining: u32, seconds: u64) {
+    let error::Limit { name, burst, window } = limit;
+    let policy = format!("\"{name}\";q={burst};w={}", window.as_secs());
+    let state = format!("\"{name}\";r={remaining};t={seconds}");
+    for (header, value) in [("ratelimit-policy", policy), ("ratelimit", state)] {
+        if let Ok(value) = HeaderValue::try_from(value) {
+            headers.append(header, value);
         }
     }
 }
@@ -408,7 +417,7 @@ mod tests {
         for _ in 0..12 {
             limits.log_in(from, "nell").expect("a person's tries");
         }
-        let Err(Error::TooMany { retry_after }) = limits.log_in(from, " NELL ") else {
+        let Err(Error::TooMany { retry_after, .. }) = limits.log_in(from, " NELL ") else {
             panic!("the thirteenth try is too many");
         };
         limits.log_in(from, "ify").expect("others are not locked out");

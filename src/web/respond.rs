@@ -18,7 +18,7 @@ use axum::{
 };
 use tracing::Instrument;
 
-use super::{html, problem};
+use super::{html, limits::tell, problem};
 use crate::{Error, app::App, config::one_line};
 
 /// A refusal on its way out: what the face is made of.
@@ -37,9 +37,12 @@ impl IntoResponse for Error {
 /// What an error says whatever its face: the status, and when to come back.
 pub fn head(error: &Error) -> (StatusCode, HeaderMap) {
     let mut headers = HeaderMap::new();
-    if let Error::TooMany { retry_after } = error {
-        let seconds = retry_after.as_millis().div_ceil(1000).max(1);
-        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds as u64));
+    if let Error::TooMany { retry_after, limit } = error {
+        let seconds = retry_after.as_millis().div_ceil(1000).max(1) as u64;
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        if let Some(limit) = limit {
+            tell(&mut headers, *limit, 0, seconds);
+        }
     } else if matches!(error, Error::Busy) {
         headers.insert(header::RETRY_AFTER, HeaderValue::from(2));
     } else if matches!(error, Error::Unauthenticated) {
@@ -157,10 +160,14 @@ fn has_face(response: &Response) -> bool {
 
 /// What the refusal said in its headers goes along with its face.
 fn keep(from: &HeaderMap, to: &mut HeaderMap) {
-    for (name, value) in from {
-        // These are about the body that it no longer has.
-        if ![header::CONTENT_TYPE, header::CONTENT_LENGTH, header::CONTENT_ENCODING].contains(name) {
-            to.insert(name, value.clone());
+    // These are about the body that it no longer has.
+    let about_body = |name: &HeaderName| {
+        [header::CONTENT_TYPE, header::CONTENT_LENGTH, header::CONTENT_ENCODING].contains(name)
+    };
+    for name in from.keys().filter(|name| !about_body(name)) {
+        to.remove(name);
+        for value in from.get_all(name) {
+            to.append(name, value.clone());
         }
     }
 }

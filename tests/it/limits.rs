@@ -34,6 +34,8 @@ on_both! {
         let refused = nell.fetches("/api/v1/rooms").await.is(429);
         assert!(refused.problem().contains("Try again in a second."));
         assert_eq!(refused.header("retry-after"), "1");
+        assert_eq!(refused.header("ratelimit-policy"), "\"request\";q=6000;w=30");
+        assert_eq!(refused.header("ratelimit"), "\"request\";r=0;t=1");
         program.fetches("/api/v1/rooms").await.is(200);
         nell.opens("/rooms").await;
     }

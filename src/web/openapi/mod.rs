@@ -421,7 +421,7 @@ fn not_modified() -> Response {
 
 fn refusal(status: &str, about: &str) -> Response {
     let mut response = Response::new(about);
-    let mut headers = vec!["X-Request-Id"];
+    let mut headers = vec!["X-Request-Id", "RateLimit", "RateLimit-Policy"];
     match status {
         "429" | "503" => headers.push("Retry-After"),
         "401" => headers.push("WWW-Authenticate"),
