@@ -15,18 +15,20 @@ CREATE INDEX webhooks_by_app ON webhooks (app_id);
 -- What is told. The words are looked up when it is: what was deleted meanwhile is not told any more.
 CREATE TABLE deliveries (
     id              BIGINT PRIMARY KEY,
-    webhook_id      BIGINT NOT NULL REFERENCES webhooks (id),
+    webhook_id      BIGINT NOT NULL,             -- gone, where it was closed: what is left of it is swept
     event           TEXT   NOT NULL,
     conversation_id BIGINT NOT NULL,
     subject_id      BIGINT NOT NULL,             -- the message, or the account that has come further
     state           TEXT   NOT NULL,             -- waiting, done or failed
+    wanted_at       BIGINT NOT NULL,             -- it is tried for a day from then on
     created_at      BIGINT NOT NULL
 );
 CREATE INDEX deliveries_by_webhook ON deliveries (webhook_id, id);
+CREATE INDEX deliveries_waiting ON deliveries (subject_id, webhook_id) WHERE state = 'waiting';
 CREATE INDEX deliveries_by_created_at ON deliveries (created_at);
 
 CREATE TABLE attempts (
-    delivery_id BIGINT NOT NULL REFERENCES deliveries (id),
+    delivery_id BIGINT NOT NULL,
     created_at  BIGINT NOT NULL,
     status      BIGINT,                          -- what it was answered with, if it was
     problem     TEXT,                            -- what went wrong, if something did

@@ -125,6 +125,7 @@ impl Mine {
     /// Deletes the app: its keys end at once. What its people said stays.
     pub fn delete(&self, tx: &mut Tx<'_>) -> Result<()> {
         store::tokens::delete_of(tx, self.0.id)?;
+        store::webhooks::delete_of(tx, self.0.id)?;
         store::apps::delete(tx, self.0.id)
     }
 }

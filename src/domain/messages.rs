@@ -320,7 +320,7 @@ fn repeated(draft: &Draft, said: Message) -> Result<Message> {
         return Err(Error::Conflict("You have said that before, and it has been deleted since."));
     }
     if said.edited_at.is_none() && said.body != draft.body.as_str() {
-        return Err(Error::Conflict("Something else was said with that key. Send this once more."));
+        return Err(Error::Conflict("Something else was said with that key. Send this with a new one."));
     }
     Ok(said)
 }

@@ -112,7 +112,9 @@ impl Member {
         let first = store::peeps::versions(tx, id)?.into_iter().next();
         let body = first.map_or(posted.body, |version| version.body);
         if body != draft.body.as_str() || posted.reply_to.map(|parent| parent.id) != draft.reply_to {
-            return Err(Error::Conflict("Something else was posted with that key. Send this once more."));
+            return Err(Error::Conflict(
+                "Something else was posted with that key. Send this with a new one.",
+            ));
         }
         Ok(())
     }

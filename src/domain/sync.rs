@@ -1,6 +1,6 @@
 //! Catching up: everything that changed for an account since it last asked, in one call and in order.
 
-use std::{fmt, str::FromStr, time::Duration};
+use std::{fmt, str::FromStr};
 
 use crate::{
     Error, Result,
@@ -11,12 +11,9 @@ use crate::{
     store::{
         self,
         messages::Message,
-        sync::{Changed, Receipt, Span},
+        sync::{AWAY, Changed, Receipt, Span},
     },
 };
-
-/// How long one may have been away. What was deleted before is not known any more.
-const AWAY: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// More than a page, so that what was done at once stays together: a hundred messages, and what comes with them.
 const TOGETHER: i64 = 300;

@@ -10,7 +10,6 @@ use sha2::Sha256;
 use super::apps::Mine;
 use crate::{
     Error, Result,
-    clock::Time,
     db::Read,
     error::Faults,
     events::Tx,
@@ -36,13 +35,17 @@ const MOST: usize = 10;
 /// Deliveries in the log that is shown.
 const SHOWN: i64 = 50;
 
+/// Webhooks that one thing is told to: as many as a few apps have.
+const LISTENING: i64 = 50;
+
 /// How long a delivery is tried.
 pub const PATIENCE: Duration = Duration::from_secs(24 * 3600);
 
 /// After how long of failing a webhook is given up.
 const GIVE_UP: Duration = Duration::from_secs(7 * 24 * 3600);
 
-/// The first pause of an endpoint that fails, and the longest. It doubles with how long that has been so.
+/// The first pause after a failure, and the longest. It doubles with each try of a delivery, and for all of an
+/// endpoint with how long nothing has reached it.
 const PAUSE: Duration = Duration::from_secs(5);
 const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
 
@@ -83,8 +86,11 @@ pub(super) fn note(
     conversation: ConversationId,
     subject: i64,
 ) -> Result<()> {
-    for (webhook, events) in store::webhooks::listening(tx, conversation)? {
-        if events.split(' ').any(|event| event == what.name()) {
+    for (webhook, events) in store::webhooks::listening(tx, conversation, LISTENING)? {
+        // It is told as it is then: what is about to be told anyway need not be told twice.
+        let is_told = what != Happened::Said
+            && store::webhooks::is_waiting(tx, webhook, what.name(), conversation, subject)?;
+        if !is_told && events.split(' ').any(|event| event == what.name()) {
             let delivery = store::webhooks::insert_delivery(tx, webhook, what.name(), conversation, subject)?;
             tx.enqueue(&Work::CallWebhook { delivery })?;
         }
@@ -100,6 +106,11 @@ pub struct Wanted {
 }
 
 impl Wanted {
+    /// Where it is to be called.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
     /// Takes an address of http or https, and names of [`EVENTS`].
     pub fn parse<'a>(url: &str, events: impl IntoIterator<Item = &'a str>) -> Result<Self> {
         let mut faults = Faults::default();
@@ -180,8 +191,11 @@ impl Mine {
     pub fn replay(&self, tx: &mut Tx<'_>, id: DeliveryId) -> Result<()> {
         let delivery = store::webhooks::delivery_by_id(tx, id)?.ok_or(Error::NotFound)?;
         self.webhook(tx, delivery.webhook)?;
-        store::webhooks::set_state(tx, id, "waiting")?;
-        tx.enqueue(&Work::CallWebhook { delivery: id })
+        if store::webhooks::want_again(tx, id)? {
+            tx.enqueue(&Work::CallWebhook { delivery: id })
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -201,7 +215,6 @@ pub fn settle(
     tx: &mut Tx<'_>,
     delivery: DeliveryId,
     webhook: WebhookId,
-    promised: Time,
     tried: &Tried,
 ) -> Result<Option<Duration>> {
     let took = i64::try_from(tried.took.as_millis()).unwrap_or(i64::MAX);
@@ -216,16 +229,14 @@ pub fn settle(
     let known = store::webhooks::by_id(tx, webhook)?;
     let failing =
         known.and_then(|webhook| webhook.failing_since).map_or(Duration::ZERO, |since| now.since(since));
+    let doubled =
+        u32::try_from(store::webhooks::count_attempts(tx, delivery)? - 1).unwrap_or_default().min(16);
     let pause = failing.clamp(PAUSE, LONGEST_PAUSE);
     let since = store::webhooks::set_failing(tx, webhook, now + pause)?;
     if since.is_some_and(|since| now.since(since) >= GIVE_UP) && store::webhooks::disable(tx, webhook)? {
         tx.enqueue(&Work::WebhookMail { webhook })?;
     }
-    if now.since(promised) >= PATIENCE {
-        store::webhooks::set_state(tx, delivery, "failed")?;
-        return Ok(None);
-    }
-    Ok(Some(pause))
+    Ok(Some(pause.max(PAUSE.saturating_mul(1 << doubled).min(LONGEST_PAUSE))))
 }
 
 /// The signature of a call: `v1,` and base64 of HMAC-SHA256 over its id, its moment and its body.

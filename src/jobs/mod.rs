@@ -23,7 +23,7 @@ use crate::{
     ids::JobId,
     store::{
         self,
-        jobs::{Job, Work},
+        jobs::{Job, Queue, Work},
     },
 };
 
@@ -63,34 +63,41 @@ pub enum Outcome {
     Failed(String),
 }
 
-/// Works until the server stops.
+/// Works until the server stops: what is ours, and beside it what calls other people's servers.
 pub async fn work(app: Arc<App>) {
     let node = app.data.node.clone();
-    let mut mailbox = app.hub.mailbox(8);
-    mailbox.subscribe(Topic::Outbox);
     match app.db.write(move |tx| store::jobs::release(tx, &node)).await {
         Ok(0) => {}
         Ok(released) => tracing::info!(released, "Taking up the outbox where the last run left it"),
         Err(error) => tracing::error!(%error, "Can't look into the outbox"),
     }
+    tokio::join!(serve(&app, Queue::House), serve(&app, Queue::Outside));
+}
+
+/// Does the jobs of one queue.
+async fn serve(app: &Arc<App>, queue: Queue) {
+    let mut mailbox = app.hub.mailbox(8);
+    mailbox.subscribe(Topic::Outbox);
     let mut running = JoinSet::new();
     let mut sweep_at = app.clock.now();
     while !app.stop.is_cancelled() {
         if app.clock.now() >= sweep_at {
             sweep_at = app.clock.now() + SWEEP;
-            if let Err(error) = sweep(&app).await {
+            if queue == Queue::House
+                && let Err(error) = sweep(app).await
+            {
                 tracing::error!(%error, "Can't sweep");
             }
         }
         let room = AT_ONCE.saturating_sub(running.len());
-        let claimed = if room == 0 { Ok(Vec::new()) } else { claim(&app, room).await };
+        let claimed = if room == 0 { Ok(Vec::new()) } else { claim(app, queue, room).await };
         let wake_at = match claimed {
             Ok(jobs) => {
                 let more = jobs.len() == room;
                 for job in jobs {
-                    running.spawn(attempt(Arc::clone(&app), job));
+                    running.spawn(attempt(Arc::clone(app), job));
                 }
-                next_wake(&app, sweep_at, more && room > 0 && running.len() < AT_ONCE).await
+                next_wake(app, queue, sweep_at, more && room > 0 && running.len() < AT_ONCE).await
             }
             Err(error) => {
                 tracing::error!(%error, "Can't look into the outbox");
@@ -127,22 +134,22 @@ async fn sweep(app: &App) -> Result<()> {
     Ok(())
 }
 
-async fn claim(app: &App, room: usize) -> Result<Vec<Job>> {
+async fn claim(app: &App, queue: Queue, room: usize) -> Result<Vec<Job>> {
     let node = app.data.node.clone();
     app.db
         .write(move |tx| {
             let lease_ends = tx.now() + LEASE;
-            store::jobs::claim(tx, &node, lease_ends, room as i64)
+            store::jobs::claim(tx, queue, &node, lease_ends, room as i64)
         })
         .await
 }
 
 /// When to look again if nothing happens before.
-async fn next_wake(app: &App, sweep_at: Time, at_once: bool) -> Time {
+async fn next_wake(app: &App, queue: Queue, sweep_at: Time, at_once: bool) -> Time {
     if at_once {
         return app.clock.now();
     }
-    match app.db.read(store::jobs::next_due).await {
+    match app.db.read(move |read| store::jobs::next_due(read, queue)).await {
         Ok(Some(due)) => due.min(sweep_at),
         Ok(None) => sweep_at,
         Err(_) => app.clock.now() + PAUSE,

@@ -30,6 +30,7 @@ static PRIVATE: LazyLock<Vec<IpNet>> = LazyLock::new(|| {
         "100.64.0.0/10",
         "127.0.0.0/8",
         "169.254.0.0/16",
+        "168.63.129.16/32", // a cloud's own, though it looks public
         "172.16.0.0/12",
         "192.0.0.0/24",
         "192.0.2.0/24",
@@ -134,6 +135,11 @@ impl Outside {
             .build()
             .map_err(|e| format!("can't make a client for webhooks: {e}"))?;
         Ok(Outside { client, allowed })
+    }
+
+    /// Whether an address may be called, as far as that can be told without looking its name up.
+    pub fn may_call(&self, url: &str) -> bool {
+        Url::parse(url).is_ok_and(|url| self.allowed.url(&url))
     }
 
     /// Posts JSON; the status that was answered.

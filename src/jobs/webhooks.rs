@@ -9,16 +9,18 @@ use super::Outcome;
 use crate::{
     Result,
     app::App,
-    domain::webhooks::{Tried, settle, sign},
+    domain::webhooks::{PATIENCE, Tried, settle, sign},
     ids::DeliveryId,
     store,
 };
 
-/// How long a call waits for its turn where too many are under way.
-const TURN: Duration = Duration::from_secs(2);
+/// How long a call waits for its turn where too many are under way: not all of them for as long.
+fn spread(id: DeliveryId) -> Duration {
+    Duration::from_millis(2000 + id.0.unsigned_abs() % 4000)
+}
 
 /// Calls to one endpoint at the same time: others are not to wait for one that is slow.
-const AT_ONCE: usize = 4;
+const AT_ONCE: usize = 8;
 
 /// Tells a webhook, unless it is gone, or what it would be told of.
 pub async fn call(app: &App, id: DeliveryId) -> Result<Outcome> {
@@ -34,15 +36,19 @@ pub async fn call(app: &App, id: DeliveryId) -> Result<Outcome> {
         .await?;
     let Some((delivery, webhook, data)) = found else { return Ok(Outcome::Moot) };
     let now = app.clock.now();
-    let Some(data) = data.filter(|_| webhook.disabled_at.is_none() && delivery.state == "waiting") else {
+    if delivery.state != "waiting" {
+        return Ok(Outcome::Moot); // it was told meanwhile
+    }
+    let in_time = webhook.disabled_at.is_none() && now.since(delivery.wanted_at) < PATIENCE;
+    let Some(data) = data.filter(|_| in_time) else {
         app.db.write(move |tx| store::webhooks::set_state(tx, id, "failed")).await?;
         return Ok(Outcome::Moot);
     };
     if webhook.retry_at > now {
-        return Ok(Outcome::Later(webhook.retry_at.since(now).max(TURN)));
+        return Ok(Outcome::Later(webhook.retry_at.since(now).max(spread(id))));
     }
     if app.calls.count(&webhook.id) >= AT_ONCE {
-        return Ok(Outcome::Later(TURN));
+        return Ok(Outcome::Later(spread(id)));
     }
     let _turn = app.calls.hold_one(webhook.id);
     let said = json!({ "type": delivery.event, "timestamp": delivery.created_at.rfc3339(), "data": data });
@@ -64,7 +70,7 @@ pub async fn call(app: &App, id: DeliveryId) -> Result<Outcome> {
             Err(why) => Some(why),
         },
     };
-    let (webhook, promised) = (webhook.id, delivery.created_at);
-    let again = app.db.write(move |tx| settle(tx, id, webhook, promised, &tried)).await?;
+    let webhook = webhook.id;
+    let again = app.db.write(move |tx| settle(tx, id, webhook, &tried)).await?;
     Ok(again.map_or(Outcome::Done, Outcome::Later))
 }

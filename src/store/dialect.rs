@@ -2,19 +2,20 @@
 
 use crate::{db::Engine, sql};
 
-/// Claims due jobs: `$1` node, `$2` end of the lease, `$3` now, `$4` limit.
+/// Claims due jobs: `$1` node, `$2` end of the lease, `$3` now, `$4` how they begin, `$5` whether they do, `$6` limit.
 pub(super) fn claim_jobs(engine: Engine) -> &'static str {
     match engine {
         Engine::Sqlite => sql!(
             "UPDATE jobs SET attempts = attempts + 1, node = $1, run_at = $2
-             WHERE id IN (SELECT id FROM jobs WHERE run_at <= $3 ORDER BY run_at, id LIMIT $4)
+             WHERE id IN (SELECT id FROM jobs WHERE run_at <= $3 AND (work LIKE $4) = $5
+                          ORDER BY run_at, id LIMIT $6)
              RETURNING id, work, attempts, created_at"
         ),
         // Several nodes claim at once: each steps over what another is just taking.
         Engine::Postgres => sql!(
             "UPDATE jobs SET attempts = attempts + 1, node = $1, run_at = $2
-             WHERE id IN (SELECT id FROM jobs WHERE run_at <= $3 ORDER BY run_at, id LIMIT $4
-                          FOR UPDATE SKIP LOCKED)
+             WHERE id IN (SELECT id FROM jobs WHERE run_at <= $3 AND (work LIKE $4) = $5
+                          ORDER BY run_at, id LIMIT $6 FOR UPDATE SKIP LOCKED)
              RETURNING id, work, attempts, created_at"
         ),
     }
@@ -36,7 +37,8 @@ pub(super) fn tick(engine: Engine) -> &'static str {
 /// The latest tick of which all is known. On PostgreSQL others of this database may still write under lower ones:
 /// what began after the statement's snapshot (`xmax`) is not counted, and of what began before, the lowest that is
 /// under way is the bound. (The snapshot's own `xmin` would wait for the other databases of the cluster, too.)
-/// `backend_xid` is the lower half of a transaction's id.
+/// `backend_xid` is the lower half of a transaction's id. It holds where each statement has a snapshot of its own, as
+/// reads have: those who write are looked at after it was taken.
 pub(super) fn latest_tick(engine: Engine) -> &'static str {
     match engine {
         Engine::Sqlite => sql!("SELECT last_seq FROM streams WHERE name = 'ticks'"),
@@ -51,6 +53,14 @@ pub(super) fn latest_tick(engine: Engine) -> &'static str {
                   streams t
              WHERE t.name = 'ticks'"
         ),
+    }
+}
+
+/// A tick that no commit before this transaction has gone beyond.
+pub(super) fn tick_now(engine: Engine) -> &'static str {
+    match engine {
+        Engine::Sqlite => latest_tick(engine),
+        Engine::Postgres => tick(engine),
     }
 }
 

@@ -90,11 +90,24 @@ impl Tx<'_> {
     }
 }
 
+/// Whose turn a job waits for: calls to other people's servers may take long, and nothing of ours waits for them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Queue {
+    /// What is done here, and mail.
+    House,
+    /// Calls to other people's servers.
+    Outside,
+}
+
+/// How the calls begin, as they are kept.
+const CALLS: &str = r#"{"do":"call_webhook"%"#;
+
 /// Claims up to `limit` jobs that are due. Nobody else gets them until `lease_ends`; each is to be
 /// [`finish`]ed or [`put_off`] before then.
-pub fn claim(tx: &mut Tx<'_>, node: &str, lease_ends: Time, limit: i64) -> Result<Vec<Job>> {
+pub fn claim(tx: &mut Tx<'_>, queue: Queue, node: &str, lease_ends: Time, limit: i64) -> Result<Vec<Job>> {
     let sql = dialect::claim_jobs(tx.engine());
-    let claimed = tx.all(sql, params![node, lease_ends, tx.now(), limit], job)?;
+    let outside = queue == Queue::Outside;
+    let claimed = tx.all(sql, params![node, lease_ends, tx.now(), CALLS, outside, limit], job)?;
     Ok(claimed.into_iter().flatten().collect())
 }
 
@@ -127,7 +140,11 @@ pub fn release(tx: &mut Tx<'_>, node: &str) -> Result<u64> {
     tx.execute(sql!("UPDATE jobs SET node = NULL, run_at = $1 WHERE node = $2"), params![now, node])
 }
 
-/// When the next job is due, if there is one.
-pub fn next_due(read: &Read<'_>) -> Result<Option<Time>> {
-    read.one(sql!("SELECT MIN(run_at) FROM jobs"), params![], |row| row.get(0))
+/// When the next job of a queue is due, if there is one.
+pub fn next_due(read: &Read<'_>, queue: Queue) -> Result<Option<Time>> {
+    read.one(
+        sql!("SELECT MIN(run_at) FROM jobs WHERE (work LIKE $1) = $2"),
+        params![CALLS, queue == Queue::Outside],
+        |row| row.get(0),
+    )
 }

@@ -1,5 +1,7 @@
 //! Catching up: what changed for an account between two ticks.
 
+use std::time::Duration;
+
 use super::{
     accounts::{self, Account},
     conversations::{self, Conversation, Seat},
@@ -16,6 +18,9 @@ use crate::{
     params, sql,
 };
 
+/// How long one may have been away. What was deleted before is not known any more.
+pub const AWAY: Duration = Duration::from_secs(30 * 24 * 3600);
+
 /// The tick of this transaction: all that it changes bears it. A later commit may have a lower one on PostgreSQL,
 /// where several write at once; [`latest`] minds that.
 pub fn tick(tx: &mut Tx<'_>) -> Result<i64> {
@@ -26,6 +31,9 @@ pub fn tick(tx: &mut Tx<'_>) -> Result<i64> {
 pub fn latest(read: &Read<'_>) -> Result<i64> {
     read.one(dialect::latest_tick(read.engine()), params![], |row| row.get(0))
 }
+
+/// How far ticks go on above those of another cluster: more transactions than it can have had meanwhile.
+const GAP: i64 = 1 << 40;
 
 /// Sees to it that new ticks are above those of old, also in a database that came from elsewhere.
 pub fn align(tx: &mut Tx<'_>) -> Result<()> {
@@ -38,10 +46,12 @@ pub fn align(tx: &mut Tx<'_>) -> Result<()> {
         params![],
         |row| row.get(0),
     )?;
-    let behind = highest - latest(tx)?;
+    let now: i64 = tx.one(dialect::tick_now(tx.engine()), params![], |row| row.get(0))?;
+    let behind = highest - now;
     if behind > 0 {
         let sql = sql!("UPDATE streams SET last_seq = last_seq + $1 WHERE name = 'ticks'");
-        tx.execute(sql, params![behind])?;
+        // Far above: whoever kept a mark of the old database may have one above all that was ever kept.
+        tx.execute(sql, params![behind + GAP])?;
     }
     Ok(())
 }
@@ -172,18 +182,19 @@ pub fn receipts(read: &Read<'_>, span: &Span) -> Result<Vec<Receipt>> {
     )
 }
 
-/// Notes of everyone in a conversation that it is being deleted.
-pub fn depart(tx: &mut Tx<'_>, id: ConversationId) -> Result<()> {
+/// Notes of everyone in a conversation that it is being deleted; also of those who left after `since`, who may not
+/// have heard of that yet.
+pub fn depart(tx: &mut Tx<'_>, id: ConversationId, since: Time) -> Result<()> {
     let (now, tick) = (tx.now(), tick(tx)?);
     tx.execute(
         sql!(
             "INSERT INTO departures (account_id, conversation_id, tick, created_at)
              SELECT p.account_id, p.conversation_id, CAST($1 AS BIGINT), CAST($2 AS BIGINT)
              FROM participants p JOIN conversations c ON c.id = p.conversation_id
-             WHERE p.conversation_id = $3 AND p.left_at IS NULL AND c.kind <> 'match'
+             WHERE p.conversation_id = $3 AND (p.left_at IS NULL OR p.left_at > $4) AND c.kind <> 'match'
              ON CONFLICT DO NOTHING"
         ),
-        params![tick, now, id],
+        params![tick, now, id, since],
     )?;
     Ok(())
 }

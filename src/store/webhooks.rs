@@ -83,31 +83,32 @@ pub fn by_id(read: &Read<'_>, id: WebhookId) -> Result<Option<Webhook>> {
     )
 }
 
-/// Those that are to be told of what happens in a conversation: their apps are in it.
-pub fn listening(read: &Read<'_>, conversation: ConversationId) -> Result<Vec<(WebhookId, String)>> {
+/// Those that are to be told of what happens in a conversation: their apps are in it. At most `limit`.
+pub fn listening(
+    read: &Read<'_>,
+    conversation: ConversationId,
+    limit: i64,
+) -> Result<Vec<(WebhookId, String)>> {
     read.all(
         sql!(
             "SELECT w.id, w.events FROM webhooks w JOIN apps x ON x.id = w.app_id
              JOIN participants p ON p.conversation_id = $1 AND p.account_id = x.account_id
-             WHERE w.disabled_at IS NULL AND x.deleted_at IS NULL AND p.left_at IS NULL"
+             WHERE w.disabled_at IS NULL AND x.deleted_at IS NULL AND p.left_at IS NULL
+             ORDER BY w.id LIMIT $2"
         ),
-        params![conversation],
+        params![conversation, limit],
         |row| Ok((row.get(0)?, row.get(1)?)),
     )
 }
 
-/// Takes a webhook away, with what it was told.
+/// Takes a webhook away. What it was told is swept later.
 pub fn delete(tx: &mut Tx<'_>, id: WebhookId) -> Result<()> {
-    for sql in [
-        sql!(
-            "DELETE FROM attempts WHERE delivery_id IN (SELECT d.id FROM deliveries d WHERE d.webhook_id = $1)"
-        ),
-        sql!("DELETE FROM deliveries WHERE webhook_id = $1"),
-        sql!("DELETE FROM webhooks WHERE id = $1"),
-    ] {
-        tx.execute(sql, params![id])?;
-    }
-    Ok(())
+    tx.execute(sql!("DELETE FROM webhooks WHERE id = $1"), params![id]).map(drop)
+}
+
+/// The same of all of an app.
+pub fn delete_of(tx: &mut Tx<'_>, app: AppId) -> Result<()> {
+    tx.execute(sql!("DELETE FROM webhooks WHERE app_id = $1"), params![app]).map(drop)
 }
 
 /// Something has reached it.
@@ -169,11 +170,14 @@ pub struct Delivery {
     pub subject: i64,
     /// `waiting`, `done` or `failed`.
     pub state: String,
+    /// From when on it is tried.
+    pub wanted_at: Time,
     /// When it happened.
     pub created_at: Time,
 }
 
-const DELIVERY: &str = "d.id, d.webhook_id, d.event, d.conversation_id, d.subject_id, d.state, d.created_at";
+const DELIVERY: &str =
+    "d.id, d.webhook_id, d.event, d.conversation_id, d.subject_id, d.state, d.wanted_at, d.created_at";
 
 fn delivery(row: &Row<'_>) -> Result<Delivery> {
     Ok(Delivery {
@@ -183,7 +187,8 @@ fn delivery(row: &Row<'_>) -> Result<Delivery> {
         conversation: row.get(3)?,
         subject: row.get(4)?,
         state: row.get(5)?,
-        created_at: row.get(6)?,
+        wanted_at: row.get(6)?,
+        created_at: row.get(7)?,
     })
 }
 
@@ -198,12 +203,45 @@ pub fn insert_delivery(
     let (id, now) = (DeliveryId(tx.new_id()), tx.now());
     tx.execute(
         sql!(
-            "INSERT INTO deliveries (id, webhook_id, event, conversation_id, subject_id, state, created_at)
-             VALUES ($1, $2, $3, $4, $5, 'waiting', $6)"
+            "INSERT INTO deliveries (id, webhook_id, event, conversation_id, subject_id, state, wanted_at, created_at)
+             VALUES ($1, $2, $3, $4, $5, 'waiting', $6, $6)"
         ),
         params![id, webhook, event, conversation, subject, now],
     )?;
     Ok(id)
+}
+
+/// Whether a webhook is about to be told of this anyway.
+pub fn is_waiting(
+    read: &Read<'_>,
+    webhook: WebhookId,
+    event: &str,
+    conversation: ConversationId,
+    subject: i64,
+) -> Result<bool> {
+    read.one(
+        sql!(
+            "SELECT EXISTS (SELECT 1 FROM deliveries WHERE subject_id = $1 AND webhook_id = $2 AND event = $3
+                            AND conversation_id = $4 AND state = 'waiting')"
+        ),
+        params![subject, webhook, event, conversation],
+        |row| row.get(0),
+    )
+}
+
+/// It is to be told once more. False where it is about to be anyway.
+pub fn want_again(tx: &mut Tx<'_>, id: DeliveryId) -> Result<bool> {
+    let now = tx.now();
+    let wanted = tx.execute(
+        sql!("UPDATE deliveries SET state = 'waiting', wanted_at = $1 WHERE id = $2 AND state <> 'waiting'"),
+        params![now, id],
+    )?;
+    Ok(wanted == 1)
+}
+
+/// How often it was tried.
+pub fn count_attempts(read: &Read<'_>, id: DeliveryId) -> Result<i64> {
+    read.one(sql!("SELECT COUNT(*) FROM attempts WHERE delivery_id = $1"), params![id], |row| row.get(0))
 }
 
 /// Something that is or was told.
@@ -285,14 +323,14 @@ pub fn forget(tx: &mut Tx<'_>, before: Time, limit: i64) -> Result<u64> {
     tx.execute(
         sql!(
             "DELETE FROM attempts WHERE delivery_id IN
-                 (SELECT d.id FROM deliveries d WHERE d.created_at < $1 ORDER BY d.created_at LIMIT $2)"
+                 (SELECT d.id FROM deliveries d WHERE d.created_at < $1 ORDER BY d.created_at, d.id LIMIT $2)"
         ),
         params![before, limit],
     )?;
     tx.execute(
         sql!(
             "DELETE FROM deliveries WHERE id IN
-                 (SELECT d.id FROM deliveries d WHERE d.created_at < $1 ORDER BY d.created_at LIMIT $2)"
+                 (SELECT d.id FROM deliveries d WHERE d.created_at < $1 ORDER BY d.created_at, d.id LIMIT $2)"
         ),
         params![before, limit],
     )

@@ -13,12 +13,12 @@ use axum::{
 use crate::{Error, Result};
 
 /// The largest answer that is looked at: two hundred long messages and what stands around them.
-const LARGEST: usize = 16 * 1024 * 1024;
+const LARGEST: usize = 64 * 1024 * 1024;
 
 /// Names the state that a JSON answer tells of, and leaves the answer away where it is known.
 pub async fn answer(request: Request, next: Next) -> Result<Response> {
     let reads = request.method() == Method::GET;
-    let known = request.headers().get(header::IF_NONE_MATCH).cloned();
+    let known: Vec<_> = request.headers().get_all(header::IF_NONE_MATCH).iter().cloned().collect();
     let response = next.run(request).await;
     let json = response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind == "application/json");
     if !reads || !json || response.status() != StatusCode::OK || response.headers().contains_key(header::ETAG)
@@ -31,7 +31,7 @@ pub async fn answer(request: Request, next: Next) -> Result<Response> {
     bytes.hash(&mut hasher);
     // Weak: it may be compressed on its way.
     let etag = format!("W/\"{:016x}\"", hasher.finish());
-    let holds = known.as_ref().is_some_and(|known| names(known, &etag));
+    let holds = known.iter().any(|known| names(known, &etag));
     if let Ok(etag) = HeaderValue::try_from(etag) {
         parts.headers.insert(header::ETAG, etag);
     }

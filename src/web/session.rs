@@ -372,7 +372,11 @@ impl FromRequestParts<Arc<App>> for Member {
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self> {
         let viewer = Viewer::from_request_parts(parts, app).await?;
-        viewer.account.ok_or(Error::Unauthenticated)?.try_into()
+        let member = Member::try_from(viewer.account.ok_or(Error::Unauthenticated)?);
+        // A person may log in as somebody else; a program that is asked to would throw a good token away.
+        let is_program =
+            parts.uri.path().starts_with("/api/") && parts.headers.contains_key(header::AUTHORIZATION);
+        member.map_err(|error| if is_program { Error::Forbidden("That is for members.") } else { error })
     }
 }
 

@@ -224,8 +224,8 @@ on_both! {
         ] {
             browser.posts(&path, &[(field, "true")]).await.is(401);
         }
-        teo.calls(Method::POST, "/api/v1/statuses", &json!({ "status": "spam" })).await.is(401).problem();
-        teo.does(Method::POST, &format!("/api/v1/statuses/{peep}/favourite")).await.is(401).problem();
+        teo.calls(Method::POST, "/api/v1/statuses", &json!({ "status": "spam" })).await.is(403).problem();
+        teo.does(Method::POST, &format!("/api/v1/statuses/{peep}/favourite")).await.is(403).problem();
         let door = browser.gets("/settings").await.is(303).location();
         assert!(door.starts_with("/login?next="), "{door}");
         assert!(browser.opens("/login").await.says("Log in"), "a guest can still log in as a member");

@@ -204,7 +204,7 @@ on_both! {
         assert_eq!(posts(&nell, &room, &in_json).await.is(201).json(), second);
         let other = json!({ "body": "Something else", "idempotency_key": "j" });
         let other = posts(&nell, &room, &other).await.is(409);
-        assert_eq!(other.problem(), "Something else was said with that key. Send this once more.");
+        assert_eq!(other.problem(), "Something else was said with that key. Send this with a new one.");
         keyed(&ify, &room, "k", "Something else").await.is(201);
         keyed(&nell, &tide, "k2", "Something else").await.is(201);
         nell.calls(Method::PATCH, &path(&room, &first), &json!({ "body": "Hello, all" })).await.is(200);

@@ -73,7 +73,7 @@ on_both! {
 
     async fn only_members_take_part(world: World) {
         let teo = world.guest("Teo").await;
-        teo.does(Method::PUT, WEEKLY).await.is(401);
+        teo.does(Method::PUT, WEEKLY).await.is(403);
         world.stranger().gets(WEEKLY).await.is(401);
         // A guest has a name already: it is asked to log in, and not sent in a circle.
         let guest = world.guest_with_browser("Teo").await;

@@ -124,7 +124,7 @@ on_both! {
         assert_eq!(unread(&ify).await, [(name(), 4)]);
         reads(&ify, &room, 3).await;
         assert_eq!(unread(&ify).await, [(name(), 2)]);
-        for seq in [2, 0, -7, i64::MIN] {
+        for seq in [2, 0] {
             reads(&ify, &room, seq).await;
             assert_eq!(unread(&ify).await, [(name(), 2)], "it never goes back: {seq}");
         }
@@ -135,7 +135,7 @@ on_both! {
         assert_eq!(unread(&ify).await, [(name(), 1)], "nobody has read what was not said yet");
         ify.says(&room, "I answer, so I have read").await;
         assert_eq!((unread(&ify).await, unread(&nell).await), (vec![(name(), 0)], vec![(name(), 1)]));
-        for body in [json!({}), json!({ "seq": "x" }), json!({ "seq": null }), json!({ "seq": 1.5 })] {
+        for body in [json!({}), json!({ "seq": "x" }), json!({ "seq": null }), json!({ "seq": 1.5 }), json!({ "seq": -7 })] {
             ify.calls(Method::PUT, &room.api("/read"), &body).await.is(422).problem();
         }
         world.stranger().calls(Method::PUT, &room.api("/read"), &json!({ "seq": 1 })).await.is(401);

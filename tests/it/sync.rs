@@ -138,6 +138,19 @@ on_both! {
         assert_eq!(change, json!({ "type": "left", "conversation_id": other.rsplit('/').next() }));
     }
 
+    async fn whoever_left_before_it_was_deleted_hears_of_it_too(world: World) {
+        let [nell, ify] = world.members(["nell", "ify"]).await;
+        let thread = begins_thread(&nell, &["ify"]).await;
+        let mut client = Client::begins(&ify).await;
+        // The last one who leaves takes the thread along.
+        for who in [&ify, &nell] {
+            who.does(Method::DELETE, &format!("{thread}/users/me")).await.is(204);
+        }
+        nell.fetches(&thread).await.is(404);
+        world.outbox_empties().await;
+        client.hears(["left"]).await;
+    }
+
     async fn a_page_goes_on_where_the_last_one_ended(world: World) {
         let [nell, ify, _ha] = world.members(["nell", "ify", "ha"]).await;
         let mut client = Client::begins(&ify).await;

@@ -250,6 +250,17 @@ on_both! {
         assert_eq!((of("nell"), of("ify")), ((json!(3), json!(3)), (json!(2), json!(2))));
     }
 
+    async fn null_takes_the_name_and_what_was_kept_away(world: World) {
+        let [nell, _ify] = world.members(["nell", "ify"]).await;
+        let begin = json!({ "users": ["ify"], "name": "Cake day", "metadata": { "order": 17 } });
+        let thread = nell.calls(Method::POST, THREADS, &begin).await.is(201).json();
+        let patch = json!({ "name": null, "metadata": null });
+        let bare = nell.calls(Method::PATCH, &at(&thread), &patch).await.is(200).json();
+        assert_eq!((&bare["name"], &bare["metadata"]), (&json!(null), &json!({})));
+        let begin = json!({ "users": ["ify"], "name": null, "metadata": null });
+        nell.calls(Method::POST, THREADS, &begin).await.is(201);
+    }
+
     async fn a_hundred_people_see_how_far_each_has_come(world: World) {
         let [nell] = world.members(["nell"]).await;
         let (_, key) = crate::tokens::registers(&nell, &["read", "write", "act_as"]).await;

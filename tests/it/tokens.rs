@@ -234,6 +234,18 @@ on_both! {
         }
     }
 
+    async fn a_bot_is_told_what_is_for_members_and_keeps_its_key(world: World) {
+        let [nell] = world.members(["nell"]).await;
+        let (_, key) = registers(&nell, &["read", "write"]).await;
+        let (bot, teo) = (world.program(&key), world.guest("Teo").await);
+        for one in [&bot, &teo] {
+            let refused = one.calls(Method::POST, "/api/v1/statuses", &json!({ "status": "Hello" })).await.is(403);
+            assert_eq!(refused.problem(), "That is for members.");
+            one.fetches("/api/v1/accounts/search?q=ne").await.is(403);
+        }
+        world.program("chk_nonsense").fetches("/api/v1/threads").await.is(401);
+    }
+
     async fn an_app_is_not_called_like_a_member(world: World) {
         let [nell, _ify] = world.members(["nell", "ify"]).await;
         for name in ["Ify", "1FY", "Admin", "@tide"] {

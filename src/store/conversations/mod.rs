@@ -213,8 +213,8 @@ pub fn set_owner(tx: &mut Tx<'_>, id: ConversationId, owner: Option<AccountId>) 
 
 /// Takes it away from everyone; its rows go later, by [`clear`].
 pub fn delete(tx: &mut Tx<'_>, id: ConversationId) -> Result<()> {
-    sync::depart(tx, id)?;
     let now = tx.now();
+    sync::depart(tx, id, now - sync::AWAY)?;
     tx.execute(
         sql!("UPDATE conversations SET deleted_at = $1, last_change = last_change + 1 WHERE id = $2"),
         params![now, id],

@@ -525,6 +525,7 @@ async fn set_reaction(
 #[serde(deny_unknown_fields)]
 pub struct Read {
     /// A message’s number.
+    #[schema(minimum = 0)]
     seq: i64,
 }
 
@@ -542,6 +543,9 @@ pub async fn read(
     Input(Read { seq }): Input<Read>,
 ) -> Result<StatusCode> {
     app.limits.write(from)?;
+    if seq < 0 {
+        return Err(Error::invalid("seq", "That is a message’s number, or 0."));
+    }
     let participant = come_in(&app, &door).await?;
     // A second tab says the same: that needs no write.
     if seq > participant.seat.read_seq {

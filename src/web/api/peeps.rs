@@ -148,6 +148,10 @@ pub struct Posted {
     media_ids: Option<Vec<String>>,
     #[schema(ignore)]
     poll: Option<serde_json::Value>,
+    #[schema(ignore)]
+    scheduled_at: Option<String>,
+    #[schema(ignore)]
+    spoiler_text: Option<String>,
 }
 
 fn id_or_number() -> Object {
@@ -158,6 +162,15 @@ impl Posted {
     fn body(&self) -> Result<Body> {
         if self.media_ids.as_ref().is_some_and(|ids| !ids.is_empty()) || self.poll.is_some() {
             return Err(Error::invalid("media_ids", "There are no pictures and no polls here yet."));
+        }
+        if self.scheduled_at.is_some() {
+            return Err(Error::invalid("scheduled_at", "Peeps are posted at once. Nothing was posted."));
+        }
+        if self.spoiler_text.as_ref().is_some_and(|text| !text.is_empty()) {
+            return Err(Error::invalid(
+                "spoiler_text",
+                "There are no warnings before peeps yet. Nothing was posted.",
+            ));
         }
         if self.visibility.as_ref().is_some_and(|v| v != "public") {
             return Err(Error::invalid("visibility", "Peeps are public. Nothing was posted."));

@@ -1,6 +1,6 @@
 //! Catching up: <docs/api.md> describes it.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{
     Json,
@@ -28,7 +28,7 @@ use crate::{
         threads::MOST,
     },
     events::Tx,
-    ids::ConversationId,
+    ids::{AccountId, ConversationId},
     store::{self, sync::Changed},
     web::{
         input::Query,
@@ -53,6 +53,8 @@ pub struct Since {
 pub struct Sync {
     /// In the order in which it changed, each as it is now.
     data: Vec<Change>,
+    /// As whom one asks: one’s own messages are among them.
+    account_id: AccountId,
     /// Up to where one knows everything with this: keep it, and ask with it next time.
     since: String,
     /// The address of what there is beyond this page; null where there is nothing yet.
@@ -126,11 +128,12 @@ pub async fn get(
     Query(Since { since, limit: asked }): Query<Since>,
 ) -> Result<Response> {
     app.limits.write(from)?; // it reads many rows
+    let account_id = account.id;
     let (mark, limit) = (since.map(|since| since.parse()).transpose()?, limit(asked)?);
     let (base, asks) = (app.config.base_url.clone(), account.clone());
     let read = app.db.read(move |read| {
         let Changes { all, upto, more } = sync::since(read, asks.id, mark, limit)?;
-        let mut reached: HashMap<ConversationId, i64> = HashMap::new();
+        let mut reached: BTreeMap<ConversationId, i64> = BTreeMap::new();
         let mut data = Vec::new();
         for change in all {
             if let sync::Change::Message(message) = &change {
@@ -148,7 +151,7 @@ pub async fn get(
     let path = format!("{}/api/v1/sync", app.config.base_url.as_str());
     let next = more.then(|| page(&path, &viewer, &format!("since={upto}"), limit));
     let link = next.as_ref().and_then(|next| HeaderValue::try_from(format!("<{next}>; rel=\"next\"")).ok());
-    let mut response = Json(Sync { data, since: upto.to_string(), next }).into_response();
+    let mut response = Json(Sync { data, account_id, since: upto.to_string(), next }).into_response();
     if let Some(link) = link {
         response.headers_mut().insert(header::LINK, link);
     }
@@ -159,7 +162,7 @@ pub async fn get(
 fn deliver(
     tx: &mut Tx<'_>,
     account: &store::accounts::Account,
-    reached: &HashMap<ConversationId, i64>,
+    reached: &BTreeMap<ConversationId, i64>,
 ) -> Result<()> {
     for (id, seq) in reached {
         if let Some(participant) = still_in(tx, account, *id)?

@@ -16,6 +16,7 @@ use utoipa::ToSchema;
 use super::{
     list::{List, Paging, page},
     messages::Account,
+    rooms::present,
 };
 use crate::{
     Error, Result,
@@ -127,8 +128,8 @@ pub struct New {
     /// Up to 80 characters.
     name: Option<String>,
     /// A JSON object of up to 4 KiB that is kept with it.
-    #[schema(value_type = Object)]
-    metadata: Map<String, Value>,
+    #[schema(value_type = Option<Object>)]
+    metadata: Option<Map<String, Value>>,
 }
 
 /// Begins a thread.
@@ -149,7 +150,7 @@ pub async fn create(
     let beginning = threads::beginning(
         Names::parse(new.users.iter().map(String::as_str)),
         ThreadName::parse(new.name.as_deref().unwrap_or_default()),
-        Metadata::parse(&new.metadata),
+        Metadata::parse(&new.metadata.unwrap_or_default()),
         viewer.grant.as_ref().and_then(Grant::speaks_for),
     )?;
     let allowance = app.limits.room(from, &account)?;
@@ -214,11 +215,13 @@ pub async fn get(State(app): State<Arc<App>>, permission: Permission) -> Result<
 #[schema(as = ThreadPatch, example = json!({ "name": "Pie day" }))]
 #[serde(default, deny_unknown_fields)]
 pub struct Patch {
-    /// Up to 80 characters; empty for none.
-    name: Option<String>,
-    /// In place of what was kept before.
+    /// Up to 80 characters; null or empty for none.
+    #[serde(deserialize_with = "present")]
+    name: Option<Option<String>>,
+    /// In place of what was kept before; null for nothing.
     #[schema(value_type = Option<Object>)]
-    metadata: Option<Map<String, Value>>,
+    #[serde(deserialize_with = "present")]
+    metadata: Option<Option<Map<String, Value>>>,
     /// Whether it is to be quiet, for oneself.
     muted: Option<bool>,
 }
@@ -240,8 +243,8 @@ pub async fn change(
 ) -> Result<Json<Thread>> {
     app.limits.say(from, permission.participant().id())?;
     let changes = Changes {
-        name: patch.name.as_deref().map(ThreadName::parse).transpose()?,
-        metadata: patch.metadata.as_ref().map(Metadata::parse).transpose()?,
+        name: patch.name.map(|name| ThreadName::parse(&name.unwrap_or_default())).transpose()?,
+        metadata: patch.metadata.map(|kept| Metadata::parse(&kept.unwrap_or_default())).transpose()?,
         muted: patch.muted,
     };
     if changes.name.is_none() && changes.metadata.is_none() && changes.muted.is_none() {

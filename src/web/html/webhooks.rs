@@ -112,6 +112,12 @@ pub async fn open(
         app.limits.write(from)?;
         let events = form.keys().map(String::as_str).filter(|name| *name != "url");
         let wanted = Wanted::parse(form.get("url").map_or("", String::as_str), events)?;
+        if !app.outside.may_call(wanted.url()) {
+            return Err(Error::invalid(
+                "url",
+                "That is a private address. Whoever runs this place can allow its host: CHITTER_WEBHOOK_HOSTS.",
+            ));
+        }
         let mine = mine.clone();
         app.db.write(move |tx| mine.open_webhook(tx, &wanted)).await
     };
