@@ -7,6 +7,28 @@ use reqwest::{Method, RequestBuilder};
 use crate::common::{Answer, Person, Talks, World, head_of, raw};
 
 on_both! {
+    async fn whoever_has_an_answer_already_is_told_that_it_still_holds(world: World) {
+        let [nell] = world.members(["nell"]).await;
+        let room = nell.makes_room("Repair café").await;
+        nell.says(&room, "Hello").await;
+        let path = room.api("/messages");
+        let first = nell.fetches(&path).await.is(200);
+        let etag = first.header("etag").to_owned();
+        assert!(etag.starts_with("W/\"") && first.header("cache-control") == "private, no-cache", "{first:?}");
+        let again = |known: &str| nell.asks(Method::GET, &path).header("if-none-match", known.to_owned());
+        for known in [etag.as_str(), "*", &format!("\"other\", {etag}")] {
+            let same = nell.hears(again(known)).await.is(304);
+            assert_eq!((same.header("etag"), same.bytes.len()), (etag.as_str(), 0), "{known}");
+        }
+        nell.hears(again("W/\"other\"")).await.is(200);
+        nell.says(&room, "Something new").await;
+        let changed = nell.hears(again(&etag)).await.is(200);
+        assert_ne!(changed.header("etag"), etag);
+        // What is refused is no state of anything, and whoever may not see it learns nothing by asking so.
+        let refused = world.stranger().hears(world.stranger().asks(Method::GET, &path).header("if-none-match", etag)).await;
+        assert_eq!((refused.status, refused.header("etag")), (401, ""));
+    }
+
     async fn an_address_that_is_none_has_two_faces(world: World) {
         let [nell] = world.members(["nell"]).await;
         for person in [&world.stranger(), &nell] {
