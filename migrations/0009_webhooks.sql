@@ -19,7 +19,7 @@ CREATE TABLE deliveries (
     event           TEXT   NOT NULL,
     conversation_id BIGINT NOT NULL,
     subject_id      BIGINT NOT NULL,             -- the message, or the account that has come further
-    state           TEXT   NOT NULL,             -- waiting, done or failed
+    state           TEXT   NOT NULL,             -- waiting, calling, done or failed
     wanted_at       BIGINT NOT NULL,             -- it is tried for a day from then on
     created_at      BIGINT NOT NULL
 );

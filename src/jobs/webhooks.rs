@@ -24,26 +24,18 @@ const AT_ONCE: usize = 8;
 
 /// Tells a webhook, unless it is gone, or what it would be told of.
 pub async fn call(app: &App, id: DeliveryId) -> Result<Outcome> {
-    let (base, told) = (app.config.base_url.clone(), app.told);
     let found = app
         .db
         .read(move |read| {
             let Some(delivery) = store::webhooks::delivery_by_id(read, id)? else { return Ok(None) };
-            let Some(webhook) = store::webhooks::by_id(read, delivery.webhook)? else { return Ok(None) };
-            let data = told(read, &delivery, &webhook, base.as_str())?;
-            Ok(Some((delivery, webhook, data)))
+            Ok(store::webhooks::by_id(read, delivery.webhook)?.map(|webhook| (delivery, webhook)))
         })
         .await?;
-    let Some((delivery, webhook, data)) = found else { return Ok(Outcome::Moot) };
+    let Some((delivery, webhook)) = found else { return Ok(Outcome::Moot) };
     let now = app.clock.now();
-    if delivery.state != "waiting" {
-        return Ok(Outcome::Moot); // it was told meanwhile
+    if webhook.disabled_at.is_some() || now.since(delivery.wanted_at) >= PATIENCE {
+        return give_up(app, id).await;
     }
-    let in_time = webhook.disabled_at.is_none() && now.since(delivery.wanted_at) < PATIENCE;
-    let Some(data) = data.filter(|_| in_time) else {
-        app.db.write(move |tx| store::webhooks::set_state(tx, id, "failed")).await?;
-        return Ok(Outcome::Moot);
-    };
     if webhook.retry_at > now {
         return Ok(Outcome::Later(webhook.retry_at.since(now).max(spread(id))));
     }
@@ -51,6 +43,14 @@ pub async fn call(app: &App, id: DeliveryId) -> Result<Outcome> {
         return Ok(Outcome::Later(spread(id)));
     }
     let _turn = app.calls.hold_one(webhook.id);
+    // First it is begun, and then looked at: what changes after that look is told anew.
+    if !app.db.write(move |tx| store::webhooks::begin(tx, id)).await? {
+        return Ok(Outcome::Moot); // it was told meanwhile
+    }
+    let (base, told, of, to) = (app.config.base_url.clone(), app.told, delivery.clone(), webhook.clone());
+    let Some(data) = app.db.read(move |read| told(read, &of, &to, base.as_str())).await? else {
+        return give_up(app, id).await;
+    };
     let said = json!({ "type": delivery.event, "timestamp": delivery.created_at.rfc3339(), "data": data });
     let body = said.to_string().into_bytes();
     let (name, seconds) = (format!("msg_{id}"), now.ms().div_euclid(1000));
@@ -73,4 +73,10 @@ pub async fn call(app: &App, id: DeliveryId) -> Result<Outcome> {
     let webhook = webhook.id;
     let again = app.db.write(move |tx| settle(tx, id, webhook, &tried)).await?;
     Ok(again.map_or(Outcome::Done, Outcome::Later))
+}
+
+/// It is not told any more.
+async fn give_up(app: &App, id: DeliveryId) -> Result<Outcome> {
+    app.db.write(move |tx| store::webhooks::give_up(tx, id)).await?;
+    Ok(Outcome::Moot)
 }

@@ -168,7 +168,7 @@ pub struct Delivery {
     pub conversation: ConversationId,
     /// The message, or the account that has come further.
     pub subject: i64,
-    /// `waiting`, `done` or `failed`.
+    /// `waiting`, `calling`, `done` or `failed`.
     pub state: String,
     /// From when on it is tried.
     pub wanted_at: Time,
@@ -211,29 +211,48 @@ pub fn insert_delivery(
     Ok(id)
 }
 
-/// Whether a webhook is about to be told of this anyway.
-pub fn is_waiting(
-    read: &Read<'_>,
+/// Whether a webhook is about to be told of this anyway, as it is when this transaction is committed: until then
+/// nobody begins to tell it.
+pub fn hold_waiting(
+    tx: &mut Tx<'_>,
     webhook: WebhookId,
     event: &str,
     conversation: ConversationId,
     subject: i64,
 ) -> Result<bool> {
-    read.one(
+    let held = tx.execute(
         sql!(
-            "SELECT EXISTS (SELECT 1 FROM deliveries WHERE subject_id = $1 AND webhook_id = $2 AND event = $3
-                            AND conversation_id = $4 AND state = 'waiting')"
+            "UPDATE deliveries SET wanted_at = wanted_at WHERE subject_id = $1 AND webhook_id = $2 AND event = $3
+                 AND conversation_id = $4 AND state = 'waiting'"
         ),
         params![subject, webhook, event, conversation],
-        |row| row.get(0),
+    )?;
+    Ok(held > 0)
+}
+
+/// Begins to tell it: what changes from now on is told anew. False where it is not to be told any more.
+pub fn begin(tx: &mut Tx<'_>, id: DeliveryId) -> Result<bool> {
+    let begun = tx.execute(
+        sql!("UPDATE deliveries SET state = 'calling' WHERE id = $1 AND state IN ('waiting', 'calling')"),
+        params![id],
+    )?;
+    Ok(begun == 1)
+}
+
+/// It is not told any more, if it is not told yet.
+pub fn give_up(tx: &mut Tx<'_>, id: DeliveryId) -> Result<()> {
+    tx.execute(
+        sql!("UPDATE deliveries SET state = 'failed' WHERE id = $1 AND state IN ('waiting', 'calling')"),
+        params![id],
     )
+    .map(drop)
 }
 
 /// It is to be told once more. False where it is about to be anyway.
 pub fn want_again(tx: &mut Tx<'_>, id: DeliveryId) -> Result<bool> {
     let now = tx.now();
     let wanted = tx.execute(
-        sql!("UPDATE deliveries SET state = 'waiting', wanted_at = $1 WHERE id = $2 AND state <> 'waiting'"),
+        sql!("UPDATE deliveries SET state = 'waiting', wanted_at = $1 WHERE id = $2 AND state IN ('done', 'failed')"),
         params![now, id],
     )?;
     Ok(wanted == 1)

@@ -157,6 +157,23 @@ async fn what_fails_is_tried_for_a_day_and_can_be_sent_again_on(engine: Engine) 
     assert!(shop.log().await.contains("given up"));
 }
 
+async fn what_changes_while_it_is_told_is_told_again_on(engine: Engine) {
+    let shop = Shop::opens(at_home(engine)).await;
+    let mut endpoint = Endpoint::open().await;
+    let secret = shop.subscribes(&endpoint.url, &["message.changed"]).await;
+    let said = shop.says("alma", "Is it in stock?").await;
+    let path = format!("{}/messages/{}?as=alma", shop.thread, text(&said["id"]));
+    let edits = async |words: &str| {
+        shop.app.calls(Method::PATCH, &path, &json!({ "body": words })).await.is(200);
+    };
+    let held = endpoint.holds_its_answer().await;
+    edits("Is it in stock today?").await;
+    assert_eq!(endpoint.is_called().await.signed_with(&secret)["data"]["body"], "Is it in stock today?");
+    edits("Is it in stock tomorrow?").await;
+    drop(held);
+    assert_eq!(endpoint.is_called().await.signed_with(&secret)["data"]["body"], "Is it in stock tomorrow?");
+}
+
 async fn after_a_week_of_failure_it_is_off_and_its_keeper_told_on(engine: Engine) {
     let mut post = Post::that(Manner::Accepts);
     let shop = Shop::opens(at_home(engine).with_mail_by(&post.url)).await;
@@ -214,6 +231,7 @@ macro_rules! on_both_engines {
 on_both_engines! {
     every_event_is_told_and_signed every_event_is_told_and_signed_on
     what_fails_is_tried_for_a_day_and_can_be_sent_again what_fails_is_tried_for_a_day_and_can_be_sent_again_on
+    what_changes_while_it_is_told_is_told_again what_changes_while_it_is_told_is_told_again_on
     after_a_week_of_failure_it_is_off_and_its_keeper_told after_a_week_of_failure_it_is_off_and_its_keeper_told_on
 }
 

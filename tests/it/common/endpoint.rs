@@ -21,11 +21,15 @@ use super::within;
 /// What it answers: a status, and where it sends its callers.
 type Manner = Arc<Mutex<(u16, Option<String>)>>;
 
+/// Whoever has it keeps the answers back.
+type Gate = Arc<tokio::sync::Mutex<()>>;
+
 /// A server that takes webhooks.
 pub struct Endpoint {
     /// As `http://127.0.0.1:4000/hook`.
     pub url: String,
     manner: Manner,
+    gate: Gate,
     calls: UnboundedReceiver<Call>,
 }
 
@@ -63,14 +67,21 @@ impl Endpoint {
         let url = format!("http://{}/hook", listener.local_addr().expect("an address"));
         let manner: Manner = Arc::new(Mutex::new((204, None)));
         let (tell, calls) = unbounded_channel();
-        let router = Router::new().fallback(take).with_state((Arc::clone(&manner), tell));
+        let gate = Gate::default();
+        let state = (Arc::clone(&manner), Arc::clone(&gate), tell);
+        let router = Router::new().fallback(take).with_state(state);
         tokio::spawn(async move { axum::serve(listener, router).await });
-        Endpoint { url, manner, calls }
+        Endpoint { url, manner, gate, calls }
     }
 
     /// From now on it answers so.
     pub fn answers(&self, status: u16, location: Option<&str>) {
         *self.manner.lock().unwrap_or_else(PoisonError::into_inner) = (status, location.map(Into::into));
+    }
+
+    /// It takes calls, and answers none until what this gives is dropped.
+    pub async fn holds_its_answer(&self) -> tokio::sync::OwnedMutexGuard<()> {
+        Arc::clone(&self.gate).lock_owned().await
     }
 
     /// The next call.
@@ -85,11 +96,12 @@ impl Endpoint {
 }
 
 async fn take(
-    State((manner, tell)): State<(Manner, UnboundedSender<Call>)>,
+    State((manner, gate, tell)): State<(Manner, Gate, UnboundedSender<Call>)>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
     let _ = tell.send(Call { headers, body });
+    let _open = gate.lock().await;
     let (status, location) = manner.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let status = StatusCode::from_u16(status).expect("a status");
     match location {
