@@ -69,170 +69,146 @@ impl Shop {
 }
 
 /// A home whose operator lets webhooks call this machine.
-fn at_home(engine: Engine) -> Home {
-    Home::new(engine).with_webhook_hosts("127.0.0.1")
+fn at_home(home: Home) -> Home {
+    home.with_webhook_hosts("127.0.0.1")
 }
 
-async fn every_event_is_told_and_signed_on(engine: Engine) {
-    let shop = Shop::opens(at_home(engine)).await;
-    let mut endpoint = Endpoint::open().await;
-    let all = ["message.created", "message.changed", "thread.changed", "receipt.changed"];
-    let secret = shop.subscribes(&endpoint.url, &all).await;
-    let said = shop.says("alma", "Is it in stock?").await;
-    let mut told = Vec::new();
-    for _ in 0..2 {
-        told.push(endpoint.is_called().await.signed_with(&secret));
+on_both! {
+    async fn every_event_is_told_and_signed(home: Home) {
+        let shop = Shop::opens(at_home(home)).await;
+        let mut endpoint = Endpoint::open().await;
+        let all = ["message.created", "message.changed", "thread.changed", "receipt.changed"];
+        let secret = shop.subscribes(&endpoint.url, &all).await;
+        let said = shop.says("alma", "Is it in stock?").await;
+        let mut told = Vec::new();
+        for _ in 0..2 {
+            told.push(endpoint.is_called().await.signed_with(&secret));
+        }
+        told.sort_by_key(|one| text(&one["type"]));
+        assert_eq!((&told[0]["type"], &told[0]["data"]), (&json!("message.created"), &said));
+        let receipt = &told[1]["data"];
+        assert_eq!((&receipt["account"]["username"], &receipt["read_seq"]), (&json!("alma"), &json!(1)));
+
+        let path = format!("{}/messages/{}", shop.thread, text(&said["id"]));
+        let edit = json!({ "body": "Is it in stock today?" });
+        shop.app.calls(Method::PATCH, &format!("{path}?as=alma"), &edit).await.is(200);
+        let changed = endpoint.is_called().await.signed_with(&secret);
+        assert_eq!((&changed["type"], &changed["data"]["body"]), (&json!("message.changed"), &edit["body"]));
+        shop.app.calls(Method::PATCH, &shop.thread, &json!({ "name": "Order 17" })).await.is(200);
+        let changed = endpoint.is_called().await.signed_with(&secret);
+        assert_eq!((&changed["type"], &changed["data"]["name"]), (&json!("thread.changed"), &json!("Order 17")));
+        shop.logs("it answered 204").await;
+        assert!(shop.log().await.contains("delivered"));
+
+        // Where the app is not, it is told of nothing.
+        let [ify] = shop.world.members(["ify"]).await;
+        let other =
+            shop.nell.calls(Method::POST, "/api/v1/threads", &json!({ "users": ["ify"] })).await.is(201).json();
+        let path = format!("/api/v1/threads/{}/messages", text(&other["id"]));
+        ify.calls(Method::POST, &path, &json!({ "body": "Between us" })).await.is(201);
+        shop.world.outbox_empties().await;
+        assert!(endpoint.is_left_alone());
     }
-    told.sort_by_key(|one| text(&one["type"]));
-    assert_eq!((&told[0]["type"], &told[0]["data"]), (&json!("message.created"), &said));
-    let receipt = &told[1]["data"];
-    assert_eq!((&receipt["account"]["username"], &receipt["read_seq"]), (&json!("alma"), &json!(1)));
 
-    let path = format!("{}/messages/{}", shop.thread, text(&said["id"]));
-    let edit = json!({ "body": "Is it in stock today?" });
-    shop.app.calls(Method::PATCH, &format!("{path}?as=alma"), &edit).await.is(200);
-    let changed = endpoint.is_called().await.signed_with(&secret);
-    assert_eq!((&changed["type"], &changed["data"]["body"]), (&json!("message.changed"), &edit["body"]));
-    shop.app.calls(Method::PATCH, &shop.thread, &json!({ "name": "Order 17" })).await.is(200);
-    let changed = endpoint.is_called().await.signed_with(&secret);
-    assert_eq!((&changed["type"], &changed["data"]["name"]), (&json!("thread.changed"), &json!("Order 17")));
-    shop.logs("it answered 204").await;
-    assert!(shop.log().await.contains("delivered"));
+    async fn what_fails_is_tried_for_a_day_and_can_be_sent_again(home: Home) {
+        let shop = Shop::opens(at_home(home)).await;
+        let mut endpoint = Endpoint::open().await;
+        endpoint.answers(500, None);
+        let secret = shop.subscribes(&endpoint.url, &["message.created"]).await;
+        shop.says("alma", "Hello").await;
+        let first = endpoint.is_called().await;
+        let id = first.header("webhook-id").to_owned();
+        shop.logs("it answered 500").await;
+        assert!(shop.log().await.contains("waiting"));
+        shop.world.job_fails(1).await;
+        assert!(endpoint.is_left_alone(), "it waits a while");
+        shop.world.pass(Duration::from_secs(6));
+        let second = endpoint.is_called().await;
+        assert_eq!(
+            (second.header("webhook-id"), second.signed_with(&secret)),
+            (id.as_str(), first.signed_with(&secret))
+        );
+        assert_ne!(second.header("webhook-timestamp"), first.header("webhook-timestamp"));
 
-    // Where the app is not, it is told of nothing.
-    let [ify] = shop.world.members(["ify"]).await;
-    let other =
-        shop.nell.calls(Method::POST, "/api/v1/threads", &json!({ "users": ["ify"] })).await.is(201).json();
-    let path = format!("/api/v1/threads/{}/messages", text(&other["id"]));
-    ify.calls(Method::POST, &path, &json!({ "body": "Between us" })).await.is(201);
-    shop.world.outbox_empties().await;
-    assert!(endpoint.is_left_alone());
-}
-
-async fn what_fails_is_tried_for_a_day_and_can_be_sent_again_on(engine: Engine) {
-    let shop = Shop::opens(at_home(engine)).await;
-    let mut endpoint = Endpoint::open().await;
-    endpoint.answers(500, None);
-    let secret = shop.subscribes(&endpoint.url, &["message.created"]).await;
-    shop.says("alma", "Hello").await;
-    let first = endpoint.is_called().await;
-    let id = first.header("webhook-id").to_owned();
-    shop.logs("it answered 500").await;
-    assert!(shop.log().await.contains("waiting"));
-    shop.world.job_fails(1).await;
-    assert!(endpoint.is_left_alone(), "it waits a while");
-    shop.world.pass(Duration::from_secs(6));
-    let second = endpoint.is_called().await;
-    assert_eq!(
-        (second.header("webhook-id"), second.signed_with(&secret)),
-        (id.as_str(), first.signed_with(&secret))
-    );
-    assert_ne!(second.header("webhook-timestamp"), first.header("webhook-timestamp"));
-
-    endpoint.answers(200, None);
-    shop.world.job_fails(2).await;
-    shop.world.pass(Duration::from_secs(60));
-    endpoint.is_called().await;
-    shop.logs("delivered").await;
-    shop.world.outbox_empties().await;
-    shop.world.pass(DAY);
-    assert!(endpoint.is_left_alone(), "once is enough");
-
-    // It is sent again by a button, however often that is pressed, and then it is given up after a day.
-    endpoint.answers(410, None);
-    let page = shop.nell.opens(&format!("{}/webhooks", shop.page)).await;
-    let replay = page.all("form").into_iter().filter_map(|form| form.get("action").map(ToOwned::to_owned));
-    let replay: Vec<_> = replay.filter(|action| action.ends_with("/replay")).collect();
-    shop.world.member("mallory").await.posts(&replay[0], &[]).await.is(404);
-    for _ in 0..3 {
-        shop.nell.posts(&replay[0], &[]).await.is(303);
-    }
-    assert_eq!(endpoint.is_called().await.header("webhook-id"), id);
-    shop.logs("it answered 410").await;
-    until("its pause", async || shop.world.jobs().await.iter().all(|job| job.waits).then_some(())).await;
-    assert_eq!(shop.world.jobs().await.len(), 1);
-    shop.world.pass(DAY);
-    shop.world.outbox_empties().await;
-    assert!(endpoint.is_left_alone());
-    assert!(shop.log().await.contains("given up"));
-}
-
-async fn what_changes_while_it_is_told_is_told_again_on(engine: Engine) {
-    let shop = Shop::opens(at_home(engine)).await;
-    let mut endpoint = Endpoint::open().await;
-    let secret = shop.subscribes(&endpoint.url, &["message.changed"]).await;
-    let said = shop.says("alma", "Is it in stock?").await;
-    let path = format!("{}/messages/{}?as=alma", shop.thread, text(&said["id"]));
-    let edits = async |words: &str| {
-        shop.app.calls(Method::PATCH, &path, &json!({ "body": words })).await.is(200);
-    };
-    let held = endpoint.holds_its_answer().await;
-    edits("Is it in stock today?").await;
-    assert_eq!(endpoint.is_called().await.signed_with(&secret)["data"]["body"], "Is it in stock today?");
-    edits("Is it in stock tomorrow?").await;
-    drop(held);
-    assert_eq!(endpoint.is_called().await.signed_with(&secret)["data"]["body"], "Is it in stock tomorrow?");
-}
-
-async fn after_a_week_of_failure_it_is_off_and_its_keeper_told_on(engine: Engine) {
-    let mut post = Post::that(Manner::Accepts);
-    let shop = Shop::opens(at_home(engine).with_mail_by(&post.url)).await;
-    let mut endpoint = Endpoint::open().await;
-    endpoint.answers(503, None);
-    shop.subscribes(&endpoint.url, &["message.created"]).await;
-    for day in 0..8 {
-        shop.world.pass(Duration::from_secs(3601)); // by then it is tried again
-        shop.says("alma", &format!("Day {day}")).await;
+        endpoint.answers(200, None);
+        shop.world.job_fails(2).await;
+        shop.world.pass(Duration::from_secs(60));
         endpoint.is_called().await;
-        shop.logs("it answered 503").await;
+        shop.logs("delivered").await;
+        shop.world.outbox_empties().await;
+        shop.world.pass(DAY);
+        assert!(endpoint.is_left_alone(), "once is enough");
+
+        // It is sent again by a button, however often that is pressed, and then it is given up after a day.
+        endpoint.answers(410, None);
+        let page = shop.nell.opens(&format!("{}/webhooks", shop.page)).await;
+        let replay = page.all("form").into_iter().filter_map(|form| form.get("action").map(ToOwned::to_owned));
+        let replay: Vec<_> = replay.filter(|action| action.ends_with("/replay")).collect();
+        shop.world.member("mallory").await.posts(&replay[0], &[]).await.is(404);
+        for _ in 0..3 {
+            shop.nell.posts(&replay[0], &[]).await.is(303);
+        }
+        assert_eq!(endpoint.is_called().await.header("webhook-id"), id);
+        shop.logs("it answered 410").await;
         until("its pause", async || shop.world.jobs().await.iter().all(|job| job.waits).then_some(())).await;
+        assert_eq!(shop.world.jobs().await.len(), 1);
         shop.world.pass(DAY);
         shop.world.outbox_empties().await;
-        while !endpoint.is_left_alone() {}
+        assert!(endpoint.is_left_alone());
+        assert!(shop.log().await.contains("given up"));
     }
-    let mail = post.delivers().await;
-    assert_eq!(mail.header("subject"), "A webhook of Tide bot is off");
-    let path = format!("{}/webhooks", shop.page);
-    assert!(mail.text().contains(&path));
-    assert!(shop.nell.opens(&path).await.says("It failed for a week, so it is off."));
-    shop.says("alma", "Anyone?").await;
-    shop.world.outbox_empties().await;
-    assert!(endpoint.is_left_alone());
 
-    endpoint.answers(200, None);
-    let page = shop.nell.opens(&path).await;
-    let actions = page.all("form").into_iter().filter_map(|form| form.get("action").map(ToOwned::to_owned));
-    let enable: Vec<_> = actions.filter(|action| action.ends_with("/enable")).collect();
-    shop.nell.posts(&enable[0], &[]).await.is(303);
-    shop.says("alma", "Back again").await;
-    endpoint.is_called().await;
-    shop.logs("delivered").await;
-}
+    async fn what_changes_while_it_is_told_is_told_again(home: Home) {
+        let shop = Shop::opens(at_home(home)).await;
+        let mut endpoint = Endpoint::open().await;
+        let secret = shop.subscribes(&endpoint.url, &["message.changed"]).await;
+        let said = shop.says("alma", "Is it in stock?").await;
+        let path = format!("{}/messages/{}?as=alma", shop.thread, text(&said["id"]));
+        let edits = async |words: &str| {
+            shop.app.calls(Method::PATCH, &path, &json!({ "body": words })).await.is(200);
+        };
+        let held = endpoint.holds_its_answer().await;
+        edits("Is it in stock today?").await;
+        assert_eq!(endpoint.is_called().await.signed_with(&secret)["data"]["body"], "Is it in stock today?");
+        edits("Is it in stock tomorrow?").await;
+        drop(held);
+        assert_eq!(endpoint.is_called().await.signed_with(&secret)["data"]["body"], "Is it in stock tomorrow?");
+    }
 
-/// A test on both engines.
-macro_rules! on_both_engines {
-    ($($name:ident $on:ident)+) => {$(
-        mod $name {
-            use crate::common::Engine;
-
-            #[tokio::test]
-            async fn sqlite() {
-                super::$on(Engine::Sqlite).await;
-            }
-
-            #[tokio::test]
-            async fn postgres() {
-                super::$on(Engine::Postgres).await;
-            }
+    async fn after_a_week_of_failure_it_is_off_and_its_keeper_told(home: Home) {
+        let mut post = Post::that(Manner::Accepts);
+        let shop = Shop::opens(at_home(home).with_mail_by(&post.url)).await;
+        let mut endpoint = Endpoint::open().await;
+        endpoint.answers(503, None);
+        shop.subscribes(&endpoint.url, &["message.created"]).await;
+        for day in 0..8 {
+            shop.world.pass(Duration::from_secs(3601)); // by then it is tried again
+            shop.says("alma", &format!("Day {day}")).await;
+            endpoint.is_called().await;
+            shop.logs("it answered 503").await;
+            until("its pause", async || shop.world.jobs().await.iter().all(|job| job.waits).then_some(())).await;
+            shop.world.pass(DAY);
+            shop.world.outbox_empties().await;
+            while !endpoint.is_left_alone() {}
         }
-    )+};
-}
+        let mail = post.delivers().await;
+        assert_eq!(mail.header("subject"), "A webhook of Tide bot is off");
+        let path = format!("{}/webhooks", shop.page);
+        assert!(mail.text().contains(&path));
+        assert!(shop.nell.opens(&path).await.says("It failed for a week, so it is off."));
+        shop.says("alma", "Anyone?").await;
+        shop.world.outbox_empties().await;
+        assert!(endpoint.is_left_alone());
 
-on_both_engines! {
-    every_event_is_told_and_signed every_event_is_told_and_signed_on
-    what_fails_is_tried_for_a_day_and_can_be_sent_again what_fails_is_tried_for_a_day_and_can_be_sent_again_on
-    what_changes_while_it_is_told_is_told_again what_changes_while_it_is_told_is_told_again_on
-    after_a_week_of_failure_it_is_off_and_its_keeper_told after_a_week_of_failure_it_is_off_and_its_keeper_told_on
+        endpoint.answers(200, None);
+        let page = shop.nell.opens(&path).await;
+        let actions = page.all("form").into_iter().filter_map(|form| form.get("action").map(ToOwned::to_owned));
+        let enable: Vec<_> = actions.filter(|action| action.ends_with("/enable")).collect();
+        shop.nell.posts(&enable[0], &[]).await.is(303);
+        shop.says("alma", "Back again").await;
+        endpoint.is_called().await;
+        shop.logs("delivered").await;
+    }
 }
 
 #[tokio::test]
@@ -261,7 +237,7 @@ async fn a_redirect_leads_to_no_private_address_either() {
     let port = inner.url.rsplit(':').next().expect("a port").trim_end_matches("/hook").to_owned();
     let mut endpoint = Endpoint::open().await;
     for host in ["localhost", "[::1]", "169.254.169.254", "127.0.0.2"] {
-        let shop = Shop::opens(at_home(Engine::Sqlite)).await;
+        let shop = Shop::opens(at_home(Home::new(Engine::Sqlite))).await;
         endpoint.answers(307, Some(&format!("http://{host}:{port}/hook")));
         let log = shop.tries(&endpoint.url).await;
         assert!(log.contains("that is a private address"), "{host}: {log}");
@@ -269,13 +245,13 @@ async fn a_redirect_leads_to_no_private_address_either() {
     }
     assert!(inner.is_left_alone(), "nobody came");
     // Where it may go it goes, with all that it has to say.
-    let shop = Shop::opens(at_home(Engine::Sqlite)).await;
+    let shop = Shop::opens(at_home(Home::new(Engine::Sqlite))).await;
     endpoint.answers(308, Some(&inner.url));
     let secret = shop.subscribes(&endpoint.url, &["message.created"]).await;
     shop.says("alma", "Hello").await;
     assert_eq!(inner.is_called().await.signed_with(&secret)["data"]["body"], "Hello");
     // And what would make a GET of it is an answer like any other.
-    let shop = Shop::opens(at_home(Engine::Sqlite)).await;
+    let shop = Shop::opens(at_home(Home::new(Engine::Sqlite))).await;
     endpoint.answers(302, Some(&inner.url));
     assert!(shop.tries(&endpoint.url).await.contains("it answered 302"));
     assert!(inner.is_left_alone());
@@ -283,7 +259,7 @@ async fn a_redirect_leads_to_no_private_address_either() {
 
 #[tokio::test]
 async fn what_is_no_webhook_is_refused_and_stays_in_the_form() {
-    let shop = Shop::opens(at_home(Engine::Sqlite)).await;
+    let shop = Shop::opens(at_home(Home::new(Engine::Sqlite))).await;
     let path = format!("{}/webhooks", shop.page);
     let refused =
         shop.nell.posts(&path, &[("url", "app.example"), ("message.created", "on")]).await.is(422).page();

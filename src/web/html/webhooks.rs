@@ -1,6 +1,6 @@
 //! The webhooks of an app of one's own, and the log of what they were told.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, str::FromStr, sync::Arc};
 
 use askama::Template;
 use axum::{
@@ -23,7 +23,7 @@ use crate::{
         apps::Mine,
         webhooks::{EVENTS, Log, Wanted},
     },
-    ids::{DeliveryId, WebhookId},
+    events::Tx,
     store::{apps::App as Registered, webhooks::Delivery},
     web::{
         input::{Input, from_path},
@@ -135,44 +135,47 @@ fn back(mine: &Mine) -> Response {
     Redirect::to(&format!("/settings/apps/{}/webhooks", mine.app().id)).into_response()
 }
 
+/// Does something with one of the app's webhooks or deliveries, and leads back.
+async fn with<T: FromStr + Copy + Send + 'static>(
+    app: &App,
+    ClientAddr(from): ClientAddr,
+    member: &Member,
+    (id, what): (String, String),
+    verb: fn(&Mine, &mut Tx<'_>, T) -> Result<()>,
+) -> Result<Response> {
+    app.limits.write(from)?;
+    let (mine, what) = (mine(app, member, &id).await?, from_path(&what)?);
+    let does = mine.clone();
+    app.db.write(move |tx| verb(&does, tx, what)).await?;
+    Ok(back(&mine))
+}
+
 /// `POST /settings/apps/{id}/webhooks/{webhook}/delete`
 pub async fn close(
     State(app): State<Arc<App>>,
-    ClientAddr(from): ClientAddr,
+    from: ClientAddr,
     member: Member,
-    Path((id, webhook)): Path<(String, String)>,
+    Path(of): Path<(String, String)>,
 ) -> Result<Response> {
-    app.limits.write(from)?;
-    let (mine, webhook): (Mine, WebhookId) = (mine(&app, &member, &id).await?, from_path(&webhook)?);
-    let closes = mine.clone();
-    app.db.write(move |tx| closes.close_webhook(tx, webhook)).await?;
-    Ok(back(&mine))
+    with(&app, from, &member, of, Mine::close_webhook).await
 }
 
 /// `POST /settings/apps/{id}/webhooks/{webhook}/enable`
 pub async fn enable(
     State(app): State<Arc<App>>,
-    ClientAddr(from): ClientAddr,
+    from: ClientAddr,
     member: Member,
-    Path((id, webhook)): Path<(String, String)>,
+    Path(of): Path<(String, String)>,
 ) -> Result<Response> {
-    app.limits.write(from)?;
-    let (mine, webhook): (Mine, WebhookId) = (mine(&app, &member, &id).await?, from_path(&webhook)?);
-    let enables = mine.clone();
-    app.db.write(move |tx| enables.enable_webhook(tx, webhook)).await?;
-    Ok(back(&mine))
+    with(&app, from, &member, of, Mine::enable_webhook).await
 }
 
 /// `POST /settings/apps/{id}/deliveries/{delivery}/replay`
 pub async fn replay(
     State(app): State<Arc<App>>,
-    ClientAddr(from): ClientAddr,
+    from: ClientAddr,
     member: Member,
-    Path((id, delivery)): Path<(String, String)>,
+    Path(of): Path<(String, String)>,
 ) -> Result<Response> {
-    app.limits.write(from)?;
-    let (mine, delivery): (Mine, DeliveryId) = (mine(&app, &member, &id).await?, from_path(&delivery)?);
-    let replays = mine.clone();
-    app.db.write(move |tx| replays.replay(tx, delivery)).await?;
-    Ok(back(&mine))
+    with(&app, from, &member, of, Mine::replay).await
 }
