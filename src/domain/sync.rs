@@ -1,7 +1,12 @@
 //! Catching up: everything that changed for an account since it last asked, in one call and in order.
 
-use std::{fmt, str::FromStr};
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt,
+    str::FromStr,
+};
 
+use super::conversations::still_in;
 use crate::{
     Error, Result,
     clock::Time,
@@ -10,6 +15,8 @@ use crate::{
     ids::{AccountId, ConversationId},
     store::{
         self,
+        accounts::Account,
+        conversations::Kind,
         messages::Message,
         sync::{AWAY, Changed, Receipt, Span},
     },
@@ -108,7 +115,57 @@ pub fn since(read: &Read<'_>, account: AccountId, mark: Option<Mark>, limit: i64
         _ => upto,
     };
     all.truncate(end);
-    Ok(Changes { all: all.into_iter().map(|(_, change)| change).collect(), upto, more })
+    let mut all: Vec<Change> = all.into_iter().map(|(_, change)| change).collect();
+    fill_in(read, &span, &mut all)?;
+    Ok(Changes { all, upto, more })
+}
+
+/// Says of the threads who is in them.
+fn fill_in(read: &Read<'_>, span: &Span, all: &mut [Change]) -> Result<()> {
+    let mut threads: HashMap<ConversationId, &mut Changed> = HashMap::new();
+    for change in all {
+        match change {
+            Change::Conversation(changed) if changed.conversation.kind == Kind::Thread => {
+                threads.insert(changed.conversation.id, changed);
+            }
+            _ => {}
+        }
+    }
+    if threads.is_empty() {
+        return Ok(());
+    }
+    for (id, one) in store::sync::people(read, span)? {
+        if let Some(thread) = threads.get_mut(&id) {
+            thread.people.push(one);
+        }
+    }
+    Ok(())
+}
+
+impl Changes {
+    /// Up to which message everything has reached a device with this, in each conversation.
+    pub fn reached(&self) -> BTreeMap<ConversationId, i64> {
+        let mut reached = BTreeMap::new();
+        for change in &self.all {
+            if let Change::Message(message) = change {
+                let seq = reached.entry(message.conversation).or_insert(message.seq);
+                *seq = message.seq.max(*seq);
+            }
+        }
+        reached
+    }
+}
+
+/// Notes that everything up to these messages has reached a device of the account.
+pub fn deliver(tx: &mut Tx<'_>, account: &Account, reached: &BTreeMap<ConversationId, i64>) -> Result<()> {
+    for (id, seq) in reached {
+        if let Some(participant) = still_in(tx, account, *id)?
+            && *seq > participant.seat.delivered_seq
+        {
+            participant.receive(tx, *seq)?;
+        }
+    }
+    Ok(())
 }
 
 /// Forgets some of what was deleted longer ago than one may be away; how many.

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use super::{
     accounts::{self, Account},
-    conversations::{self, Conversation, Seat},
+    conversations::{self, Conversation, Participant, Seat},
     dialect,
     messages::Message,
     rooms::Link,
+    threads,
 };
 use crate::{
     Result,
@@ -80,7 +81,23 @@ pub struct Changed {
     pub seat: Seat,
     /// The link that holds now, of a room.
     pub link: Option<Link>,
+    /// Who is in it, of a thread: [`people`] knows.
+    pub people: Vec<Participant>,
 }
+
+/// When a conversation `c`, or one's own place `p` in it, has changed last.
+const TICK: &str = "CASE WHEN c.tick > p.tick THEN c.tick ELSE p.tick END";
+
+/// The conversations `c` of a [`Span`], beside one's own place `p` in them.
+const CHANGED: &str = sql!(
+    " FROM participants p JOIN conversations c ON c.id = p.conversation_id
+     LEFT JOIN links l ON l.conversation_id = c.id AND l.revoked_at IS NULL
+     WHERE p.account_id = $1 AND p.left_at IS NULL AND c.deleted_at IS NULL AND c.kind <> 'match'
+       AND (c.tick > $2 OR p.tick > $2) AND c.tick <= $3 AND p.tick <= $3
+     ORDER BY ",
+    TICK,
+    ", c.id LIMIT $4"
+);
 
 /// The rooms and threads that changed.
 pub fn conversations(read: &Read<'_>, span: &Span) -> Result<Vec<Changed>> {
@@ -90,12 +107,9 @@ pub fn conversations(read: &Read<'_>, span: &Span) -> Result<Vec<Changed>> {
             conversations::COLUMNS,
             ", ",
             conversations::SEAT,
-            ", l.key, l.expires_at, l.uses_left, CASE WHEN c.tick > p.tick THEN c.tick ELSE p.tick END AS t
-             FROM participants p JOIN conversations c ON c.id = p.conversation_id
-             LEFT JOIN links l ON l.conversation_id = c.id AND l.revoked_at IS NULL
-             WHERE p.account_id = $1 AND p.left_at IS NULL AND c.deleted_at IS NULL AND c.kind <> 'match'
-               AND (c.tick > $2 OR p.tick > $2) AND c.tick <= $3 AND p.tick <= $3
-             ORDER BY t LIMIT $4"
+            ", l.key, l.expires_at, l.uses_left, ",
+            TICK,
+            CHANGED
         ),
         params![span.account, span.after, span.upto, span.limit],
         |row| {
@@ -111,9 +125,28 @@ pub fn conversations(read: &Read<'_>, span: &Span) -> Result<Vec<Changed>> {
         },
     )?;
     let changed = changed.into_iter().filter_map(|(tick, conversation, seat, link)| {
-        Some(Changed { tick, conversation, seat: seat?, link })
+        Some(Changed { tick, conversation, seat: seat?, link, people: Vec::new() })
     });
     Ok(changed.collect())
+}
+
+/// Who is in each of the threads that changed, in the order in which they came.
+pub fn people(read: &Read<'_>, span: &Span) -> Result<Vec<(ConversationId, Participant)>> {
+    read.all(
+        sql!(
+            "SELECT ",
+            accounts::COLUMNS,
+            ", p.conversation_id, ",
+            conversations::SEAT,
+            " FROM participants p JOIN accounts a ON a.id = p.account_id
+             JOIN conversations t ON t.id = p.conversation_id AND t.kind = 'thread'
+             WHERE p.left_at IS NULL AND NOT p.hidden AND p.conversation_id IN (SELECT c.id",
+            CHANGED,
+            ") ORDER BY p.conversation_id, p.joined_at, p.account_id"
+        ),
+        params![span.account, span.after, span.upto, span.limit],
+        threads::person,
+    )
 }
 
 /// The messages that are new or changed, as they are now, each with its tick.

@@ -60,7 +60,8 @@ pub fn people_of(read: &Read<'_>, stretch: &Stretch) -> Result<Vec<(Conversation
     )
 }
 
-fn person(row: &Row<'_>) -> Result<(ConversationId, Participant)> {
+/// Somebody who is in a conversation, and which.
+pub(super) fn person(row: &Row<'_>) -> Result<(ConversationId, Participant)> {
     let seat = conversations::seat(row, accounts::WIDTH + 1)?.ok_or(crate::Error::NotFound)?;
     Ok((row.get(accounts::WIDTH)?, Participant { account: accounts::from_row(row)?, seat }))
 }

@@ -103,17 +103,19 @@ pub fn page(path: &str, viewer: &Viewer, query: &str, limit: i64) -> String {
     format!("{path}?{}{query}&limit={limit}", viewer.again())
 }
 
+/// The `Link` header of a page's neighbours, if it has any.
+pub fn links(next: Option<&str>, prev: Option<&str>) -> Option<HeaderValue> {
+    let named = [(next, "next"), (prev, "prev")].into_iter();
+    let links = named.filter_map(|(url, rel)| url.map(|url| format!("<{url}>; rel=\"{rel}\"")));
+    let links: Vec<_> = links.collect();
+    HeaderValue::try_from(links.join(", ")).ok().filter(|links| !links.is_empty())
+}
+
 impl<T: Serialize> IntoResponse for List<T> {
     fn into_response(self) -> Response {
-        let next = self.next.as_ref().map(|next| format!("<{next}>; rel=\"next\""));
-        let prev = self.prev.as_ref().map(|prev| format!("<{prev}>; rel=\"prev\""));
-        let links: Vec<_> = [next, prev].into_iter().flatten().collect();
+        let links = links(self.next.as_deref(), self.prev.as_deref());
         let mut response = Json(self).into_response();
-        if let Ok(links) = HeaderValue::try_from(links.join(", "))
-            && !links.is_empty()
-        {
-            response.headers_mut().insert(header::LINK, links);
-        }
+        response.headers_mut().extend(links.map(|links| (header::LINK, links)));
         response
     }
 }

@@ -1,18 +1,18 @@
 //! Catching up: <docs/api.md> describes it.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use axum::{
     Json,
     extract::State,
-    http::{HeaderValue, header},
+    http::header,
     response::{IntoResponse, Response},
 };
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
-    list::{limit, page},
+    list::{limit, links, page},
     messages::{Account, Message},
     rooms::Room,
     threads::Thread,
@@ -20,14 +20,11 @@ use super::{
 use crate::{
     Result,
     app::App,
-    db::Read,
     domain::{
-        conversations::{Participant, still_in},
+        conversations::Participant,
         rooms::Inside,
         sync::{self, Changes},
-        threads::MOST,
     },
-    events::Tx,
     ids::{AccountId, ConversationId},
     store::{self, sync::Changed},
     web::{
@@ -79,13 +76,8 @@ enum Change {
 }
 
 impl Change {
-    fn new(
-        read: &Read<'_>,
-        account: &store::accounts::Account,
-        change: sync::Change,
-        base: &str,
-    ) -> Result<Self> {
-        Ok(match change {
+    fn new(account: &store::accounts::Account, change: sync::Change, base: &str) -> Self {
+        match change {
             sync::Change::Message(message) => Change::Message { message: Message::new(&message, base) },
             sync::Change::Left(conversation_id) => Change::Left { conversation_id },
             sync::Change::Receipt(receipt) => Change::Receipt {
@@ -95,19 +87,14 @@ impl Change {
                 read_seq: receipt.read_seq,
             },
             sync::Change::Conversation(changed) => {
-                let Changed { conversation, seat, link, .. } = *changed;
-                match link {
-                    Some(link) => {
-                        let participant = Participant { account: account.clone(), conversation, seat };
-                        Change::Room { room: Room::new(&Inside { participant, link }, base) }
-                    }
-                    None => {
-                        let people = store::conversations::participants(read, conversation.id, MOST as i64)?;
-                        Change::Thread { thread: Thread::new(&conversation, &seat, &people, base) }
-                    }
-                }
+                let Changed { conversation, seat, link, people, .. } = *changed;
+                let Some(link) = link else {
+                    return Change::Thread { thread: Thread::new(&conversation, &seat, &people, base) };
+                };
+                let participant = Participant { account: account.clone(), conversation, seat };
+                Change::Room { room: Room::new(&Inside { participant, link }, base) }
             }
-        })
+        }
     }
 }
 
@@ -128,48 +115,21 @@ pub async fn get(
     Query(Since { since, limit: asked }): Query<Since>,
 ) -> Result<Response> {
     app.limits.write(from)?; // it reads many rows
-    let account_id = account.id;
     let (mark, limit) = (since.map(|since| since.parse()).transpose()?, limit(asked)?);
-    let (base, asks) = (app.config.base_url.clone(), account.clone());
-    let read = app.db.read(move |read| {
-        let Changes { all, upto, more } = sync::since(read, asks.id, mark, limit)?;
-        let mut reached: BTreeMap<ConversationId, i64> = BTreeMap::new();
-        let mut data = Vec::new();
-        for change in all {
-            if let sync::Change::Message(message) = &change {
-                let seq = reached.entry(message.conversation).or_default();
-                *seq = message.seq.max(*seq);
-            }
-            data.push(Change::new(read, &asks, change, base.as_str())?);
-        }
-        Ok((data, upto, more, reached))
-    });
-    let (data, upto, more, reached) = read.await?;
+    let id = account.id;
+    let changes = app.db.read(move |read| sync::since(read, id, mark, limit)).await?;
+    let reached = changes.reached();
     if !reached.is_empty() {
-        app.db.write(move |tx| deliver(tx, &account, &reached)).await?;
+        let to = account.clone();
+        app.db.write(move |tx| sync::deliver(tx, &to, &reached)).await?;
     }
-    let path = format!("{}/api/v1/sync", app.config.base_url.as_str());
+    let Changes { all, upto, more } = changes;
+    let base = app.config.base_url.as_str();
+    let data = all.into_iter().map(|change| Change::new(&account, change, base)).collect();
+    let path = format!("{base}/api/v1/sync");
     let next = more.then(|| page(&path, &viewer, &format!("since={upto}"), limit));
-    let link = next.as_ref().and_then(|next| HeaderValue::try_from(format!("<{next}>; rel=\"next\"")).ok());
-    let mut response = Json(Sync { data, account_id, since: upto.to_string(), next }).into_response();
-    if let Some(link) = link {
-        response.headers_mut().insert(header::LINK, link);
-    }
+    let links = links(next.as_deref(), None);
+    let mut response = Json(Sync { data, account_id: id, since: upto.to_string(), next }).into_response();
+    response.headers_mut().extend(links.map(|links| (header::LINK, links)));
     Ok(response)
-}
-
-/// Notes that everything up to these messages has reached a device.
-fn deliver(
-    tx: &mut Tx<'_>,
-    account: &store::accounts::Account,
-    reached: &BTreeMap<ConversationId, i64>,
-) -> Result<()> {
-    for (id, seq) in reached {
-        if let Some(participant) = still_in(tx, account, *id)?
-            && *seq > participant.seat.delivered_seq
-        {
-            participant.receive(tx, *seq)?;
-        }
-    }
-    Ok(())
 }
