@@ -42,16 +42,24 @@ pub fn handle(raw: &str) -> Result<String> {
     Ok(handle)
 }
 
-/// The person whom the app calls so; a new one where it is the first time.
-pub(super) fn person(tx: &mut Tx<'_>, app: AppId, handle: &str) -> Result<Account> {
-    if let Some(known) = store::apps::person(tx, app, handle)? {
-        return Ok(known);
+/// The people whom the app calls so, each in its place; new ones where it is the first time.
+pub(super) fn people(tx: &mut Tx<'_>, app: AppId, handles: &[String]) -> Result<Vec<Account>> {
+    let (mut people, mut are_new) = (Vec::new(), false);
+    for handle in handles {
+        let person = match store::apps::person(tx, app, handle)? {
+            Some(known) => known,
+            None => {
+                are_new = true;
+                store::apps::insert_person(tx, app, handle)?;
+                store::apps::person(tx, app, handle)?.ok_or(Error::NotFound)?
+            }
+        };
+        people.push(person);
     }
-    if store::apps::count_people(tx, app)? >= PEOPLE {
+    if are_new && store::apps::count_people(tx, app)? > PEOPLE {
         return Err(Error::invalid("users", "An app has 20,000 people at the most, and this one has them."));
     }
-    store::apps::insert_person(tx, app, handle)?;
-    store::apps::person(tx, app, handle)?.ok_or(Error::NotFound)
+    Ok(people)
 }
 
 /// The person whom the app calls so, if it has named it before.

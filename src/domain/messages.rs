@@ -7,7 +7,7 @@ use unicode_segmentation::UnicodeSegmentation;
 use super::{
     conversations::{LOCKED, OUT, Participant, forget_files, tell},
     text::{self, Piece, REFERENCES, Rules, Segment},
-    webhooks::{self, Happened},
+    webhooks,
 };
 use crate::{
     Error, Result,
@@ -21,6 +21,7 @@ use crate::{
         conversations::{Conversation, Kind},
         messages::{Message, NewMessage, Sight, Words},
         peeps::Mention,
+        webhooks::EventType,
     },
 };
 
@@ -268,7 +269,7 @@ impl Participant {
     fn tell(&self, tx: &mut Tx<'_>, id: MessageId) -> Result<Message> {
         // Whole: others may see what it answers, also where this one does not.
         let message = store::messages::by_id(tx, Sight::whole(self.conversation.id), id)?;
-        webhooks::note(tx, Happened::Changed, self.conversation.id, id.0)?;
+        webhooks::note(tx, EventType::MessageChanged, self.conversation.id, id.0)?;
         tell(tx, self.conversation.id, Said { message: message.clone(), new: false }, Event::Said);
         Ok(message.seen_after(self.seat.sees_after))
     }
@@ -308,7 +309,7 @@ pub(super) fn insert(
     };
     let said = store::messages::insert(tx, &new)?;
     let message = store::messages::by_id(tx, Sight::whole(id), said)?;
-    webhooks::note(tx, Happened::Said, id, said.0)?;
+    webhooks::note(tx, EventType::MessageCreated, id, said.0)?;
     tell(tx, id, Said { message: message.clone(), new: true }, Event::Said);
     Ok(message)
 }

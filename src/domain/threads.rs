@@ -7,7 +7,7 @@ use super::{
     conversations::{self, Participant, take_out, tell},
     names::{Username, skeleton},
     text::{self, Rules},
-    webhooks::{self, Happened},
+    webhooks,
 };
 use crate::{
     Error, Result,
@@ -20,6 +20,7 @@ use crate::{
         accounts::{Account, Kind},
         blocks,
         conversations::Entrance,
+        webhooks::EventType,
     },
 };
 
@@ -71,6 +72,10 @@ impl Metadata {
     }
 }
 
+fn full() -> Error {
+    Error::invalid("users", "A thread has 100 people at the most. Open a room for more.")
+}
+
 /// People who are named by their usernames, each once.
 #[derive(Clone, Debug)]
 pub struct Names(Vec<String>);
@@ -91,10 +96,7 @@ impl Names {
             faults.extend(why.map(|message| fault(at, message)));
             names.push(name);
             if names.len() > MOST {
-                return Err(Error::invalid(
-                    "users",
-                    "A thread has 100 people at the most. Open a room for more.",
-                ));
+                return Err(full());
             }
         }
         if names.is_empty() {
@@ -134,10 +136,8 @@ impl Names {
         }
         // Always in the same order: two who name the same people would wait for each other.
         handles.sort();
-        let mut people = Vec::new();
-        for (handle, at) in handles {
-            people.push((at, apps::person(tx, app, &handle)?));
-        }
+        let (handles, places): (Vec<_>, Vec<_>) = handles.into_iter().unzip();
+        let mut people: Vec<_> = places.into_iter().zip(apps::people(tx, app, &handles)?).collect();
         people.sort_by_key(|(at, _)| *at);
         Ok(people.into_iter().map(|(_, one)| one).collect())
     }
@@ -223,7 +223,7 @@ pub fn begin(tx: &mut Tx<'_>, maker: &Account, beginning: &Beginning) -> Result<
         people.insert(0, maker.clone());
     }
     if people.len() > MOST {
-        return Err(Error::invalid("users", "A thread has 100 people at the most. Open a room for more."));
+        return Err(full());
     }
     let id = found(tx, Some(maker.id), &beginning.name, &people)?;
     if let Some(app) = beginning.app {
@@ -351,10 +351,7 @@ impl Thread {
         let (id, mut faults) = (self.id(), Vec::new());
         let people = names.find_for(tx, &self.0.account, now.conversation.app)?;
         if now.conversation.size as usize + people.len() > MOST {
-            return Err(Error::invalid(
-                "users",
-                "A thread has 100 people at the most. Open a room for more.",
-            ));
+            return Err(full());
         }
         for (at, one) in people.iter().enumerate() {
             if conversations::still_in(tx, one, id)?.is_some() {
@@ -469,7 +466,7 @@ impl Participant {
 
     fn tell_receipt(&self, tx: &mut Tx<'_>, delivered_seq: i64, read_seq: i64) -> Result<()> {
         let conversation = self.conversation.id;
-        webhooks::note(tx, Happened::Received, conversation, self.id().0)?;
+        webhooks::note(tx, EventType::ReceiptChanged, conversation, self.id().0)?;
         let receipt = Receipt { conversation, who: self.somebody(), delivered_seq, read_seq };
         tell(tx, conversation, receipt, Event::Receipt);
         Ok(())
@@ -500,7 +497,7 @@ fn altered(tx: &mut Tx<'_>, id: ConversationId, change: i64) -> Result<()> {
         link: None,
         people,
     };
-    webhooks::note(tx, Happened::Altered, id, 0)?;
+    webhooks::note(tx, EventType::ThreadChanged, id, 0)?;
     tell(tx, id, altered, Event::Altered);
     Ok(())
 }

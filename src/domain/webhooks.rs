@@ -17,17 +17,9 @@ use crate::{
     store::{
         self,
         jobs::Work,
-        webhooks::{Attempt, Delivery, Webhook},
+        webhooks::{Attempt, Delivery, EventType, Webhook},
     },
 };
-
-/// What an app may be told of, and what that is.
-pub const EVENTS: &[(&str, &str)] = &[
-    ("message.created", "Something was said"),
-    ("message.changed", "A message was edited, deleted or reacted to"),
-    ("thread.changed", "A thread has another name or other people"),
-    ("receipt.changed", "Somebody in a thread has read further, or been delivered more"),
-];
 
 /// Webhooks of one app.
 const MOST: usize = 10;
@@ -55,46 +47,22 @@ const LOG: Duration = Duration::from_secs(14 * 24 * 3600);
 /// Rows forgotten in one transaction.
 const BATCH: i64 = 500;
 
-/// Something that happened, and of which an app may be told.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Happened {
-    /// Something was said.
-    Said,
-    /// A message is otherwise now.
-    Changed,
-    /// A thread is otherwise now.
-    Altered,
-    /// Somebody has come further in a thread.
-    Received,
-}
-
-impl Happened {
-    fn name(self) -> &'static str {
-        match self {
-            Happened::Said => "message.created",
-            Happened::Changed => "message.changed",
-            Happened::Altered => "thread.changed",
-            Happened::Received => "receipt.changed",
-        }
-    }
-}
-
 /// Promises to tell the apps that are there. `subject` is the message, or the account that has come further.
 pub(super) fn note(
     tx: &mut Tx<'_>,
-    what: Happened,
+    event: EventType,
     conversation: ConversationId,
     subject: i64,
 ) -> Result<()> {
     for (webhook, events) in store::webhooks::listening(tx, conversation, LISTENING)? {
-        if !events.split(' ').any(|event| event == what.name()) {
+        if !events.split(' ').any(|name| name == event.name()) {
             continue;
         }
         // It is told as it is then: what is about to be told anyway need not be told twice.
-        let is_told = what != Happened::Said
-            && store::webhooks::hold_waiting(tx, webhook, what.name(), conversation, subject)?;
+        let is_told = event != EventType::MessageCreated
+            && store::webhooks::hold_waiting(tx, webhook, event, conversation, subject)?;
         if !is_told {
-            let delivery = store::webhooks::insert_delivery(tx, webhook, what.name(), conversation, subject)?;
+            let delivery = store::webhooks::insert_delivery(tx, webhook, event, conversation, subject)?;
             tx.enqueue(&Work::CallWebhook { delivery })?;
         }
     }
@@ -114,27 +82,25 @@ impl Wanted {
         &self.url
     }
 
-    /// Takes an address of http or https, and names of [`EVENTS`].
+    /// Takes an address of http or https, and names of [`EventType`]s.
     pub fn parse<'a>(url: &str, events: impl IntoIterator<Item = &'a str>) -> Result<Self> {
         let mut faults = Faults::default();
         let url = faults.check(address(url))?;
-        let events: BTreeSet<&str> = events.into_iter().collect();
-        let known = |event: &&str| EVENTS.iter().any(|(name, _)| name == event);
-        let chosen = match events.iter().all(known) {
-            true if events.is_empty() => Err(Error::invalid("events", "Choose what it is to be told of.")),
-            true => Ok(events.into_iter().collect::<Vec<_>>().join(" ")),
-            false => Err(Error::invalid("events", "There is no such event.")),
-        };
-        let events = faults.check(chosen)?;
+        let chosen = events.into_iter().map(str::parse).collect::<Result<BTreeSet<EventType>>>();
+        let chosen = faults.check(chosen.and_then(|chosen| match chosen.is_empty() {
+            true => Err(Error::invalid("events", "Choose what it is to be told of.")),
+            false => Ok(chosen),
+        }))?;
         faults.done()?;
-        Ok(Wanted { url: url.unwrap_or_default(), events: events.unwrap_or_default() })
+        let names: Vec<_> = chosen.into_iter().flatten().map(EventType::name).collect();
+        Ok(Wanted { url: url.unwrap_or_default(), events: names.join(" ") })
     }
 }
 
 /// An address of http or https, without a user in it.
 fn address(raw: &str) -> Result<String> {
     let refuse = || Error::invalid("url", "Write an address as https://app.example/webhook.");
-    let url = reqwest::Url::parse(raw.trim()).map_err(|_| refuse())?;
+    let url = url::Url::parse(raw.trim()).map_err(|_| refuse())?;
     let fits = matches!(url.scheme(), "http" | "https") && url.has_host() && raw.len() <= 500;
     if fits && url.username().is_empty() && url.password().is_none() { Ok(url.into()) } else { Err(refuse()) }
 }
@@ -276,7 +242,7 @@ mod tests {
 
     #[test]
     fn a_webhook_has_an_address_and_something_to_be_told() {
-        let all = || EVENTS.iter().map(|(name, _)| *name);
+        let all = || EventType::ALL.into_iter().map(EventType::name);
         assert!(Wanted::parse("https://app.example/hook?x=1", all()).is_ok());
         for url in ["", "app.example", "ftp://app.example", "https://nell@app.example/", "https://"] {
             assert!(Wanted::parse(url, all()).is_err(), "{url}");

@@ -7,6 +7,7 @@
 pub mod mail;
 pub mod matching;
 pub mod outside;
+mod sweeps;
 mod webhooks;
 
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
@@ -47,9 +48,6 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
 /// How long jobs under way may take when the server stops.
 const FAREWELL: Duration = Duration::from_secs(10);
 
-/// How often what ran out is swept.
-const SWEEP: Duration = Duration::from_secs(3600);
-
 /// What became of a try.
 #[derive(Debug)]
 pub enum Outcome {
@@ -71,7 +69,7 @@ pub async fn work(app: Arc<App>) {
         Ok(released) => tracing::info!(released, "Taking up the outbox where the last run left it"),
         Err(error) => tracing::error!(%error, "Can't look into the outbox"),
     }
-    tokio::join!(serve(&app, Queue::House), serve(&app, Queue::Outside));
+    tokio::join!(serve(&app, Queue::House), serve(&app, Queue::Outside), sweeps::serve(&app));
 }
 
 /// Does the jobs of one queue.
@@ -79,16 +77,7 @@ async fn serve(app: &Arc<App>, queue: Queue) {
     let mut mailbox = app.hub.mailbox(8);
     mailbox.subscribe(Topic::Outbox);
     let mut running = JoinSet::new();
-    let mut sweep_at = app.clock.now();
     while !app.stop.is_cancelled() {
-        if app.clock.now() >= sweep_at {
-            sweep_at = app.clock.now() + SWEEP;
-            if queue == Queue::House
-                && let Err(error) = sweep(app).await
-            {
-                tracing::error!(%error, "Can't sweep");
-            }
-        }
         let room = AT_ONCE.saturating_sub(running.len());
         let claimed = if room == 0 { Ok(Vec::new()) } else { claim(app, queue, room).await };
         let wake_at = match claimed {
@@ -97,7 +86,7 @@ async fn serve(app: &Arc<App>, queue: Queue) {
                 for job in jobs {
                     running.spawn(attempt(Arc::clone(app), job));
                 }
-                next_wake(app, queue, sweep_at, more && room > 0 && running.len() < AT_ONCE).await
+                next_wake(app, queue, more && room > 0 && running.len() < AT_ONCE).await
             }
             Err(error) => {
                 tracing::error!(%error, "Can't look into the outbox");
@@ -118,22 +107,6 @@ async fn serve(app: &Arc<App>, queue: Queue) {
     }
 }
 
-/// Sweeps what ran out: sessions, guests, rooms, files that were never said. Each in small batches,
-/// so that nobody waits for the broom.
-async fn sweep(app: &App) -> Result<()> {
-    app.db.write(domain::sessions::forget_stale).await?;
-    app.db.write(domain::tokens::forget_expired).await?;
-    while !app.stop.is_cancelled() && app.db.write(domain::idempotency::sweep).await? > 0 {}
-    while !app.stop.is_cancelled() && app.db.write(domain::webhooks::sweep).await? > 0 {}
-    while !app.stop.is_cancelled() && app.db.write(domain::sync::sweep).await? > 0 {}
-    while !app.stop.is_cancelled() && app.db.write(domain::rooms::sweep_guests).await? > 0 {}
-    while !app.stop.is_cancelled() && app.db.write(domain::rooms::sweep_rooms).await? > 0 {}
-    while !app.stop.is_cancelled() && app.db.write(domain::attachments::sweep).await? > 0 {}
-    app.db.write(domain::matches::sweep).await?;
-    app.db.write(domain::pairings::pair).await?;
-    Ok(())
-}
-
 async fn claim(app: &App, queue: Queue, room: usize) -> Result<Vec<Job>> {
     let node = app.data.node.clone();
     app.db
@@ -145,13 +118,13 @@ async fn claim(app: &App, queue: Queue, room: usize) -> Result<Vec<Job>> {
 }
 
 /// When to look again if nothing happens before.
-async fn next_wake(app: &App, queue: Queue, sweep_at: Time, at_once: bool) -> Time {
+async fn next_wake(app: &App, queue: Queue, at_once: bool) -> Time {
     if at_once {
         return app.clock.now();
     }
     match app.db.read(move |read| store::jobs::next_due(read, queue)).await {
-        Ok(Some(due)) => due.min(sweep_at),
-        Ok(None) => sweep_at,
+        Ok(Some(due)) => due,
+        Ok(None) => app.clock.now() + LONGEST_PAUSE,
         Err(_) => app.clock.now() + PAUSE,
     }
 }

@@ -51,7 +51,8 @@ pub async fn call(app: &App, id: DeliveryId) -> Result<Outcome> {
     let Some(data) = app.db.read(move |read| told(read, &of, &to, base.as_str())).await? else {
         return give_up(app, id).await;
     };
-    let said = json!({ "type": delivery.event, "timestamp": delivery.created_at.rfc3339(), "data": data });
+    let said =
+        json!({ "type": delivery.event.name(), "timestamp": delivery.created_at.rfc3339(), "data": data });
     let body = said.to_string().into_bytes();
     let (name, seconds) = (format!("msg_{id}"), now.ms().div_euclid(1000));
     let headers = [

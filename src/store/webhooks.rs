@@ -1,7 +1,9 @@
 //! Webhooks: where apps are told what happens, what they are told, and what became of it.
 
+use std::str::FromStr;
+
 use crate::{
-    Result,
+    Error, Result,
     clock::Time,
     db::{Read, Row},
     events::Tx,
@@ -155,6 +157,48 @@ pub fn enable(tx: &mut Tx<'_>, id: WebhookId) -> Result<()> {
     Ok(())
 }
 
+/// What an app may be told of.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum EventType {
+    /// Something was said.
+    MessageCreated,
+    /// A message is otherwise now.
+    MessageChanged,
+    /// A thread is otherwise now.
+    ThreadChanged,
+    /// Somebody has come further in a thread.
+    ReceiptChanged,
+}
+
+impl EventType {
+    /// All there are.
+    pub const ALL: [EventType; 4] = [
+        EventType::MessageCreated,
+        EventType::MessageChanged,
+        EventType::ThreadChanged,
+        EventType::ReceiptChanged,
+    ];
+
+    /// How programs call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            EventType::MessageCreated => "message.created",
+            EventType::MessageChanged => "message.changed",
+            EventType::ThreadChanged => "thread.changed",
+            EventType::ReceiptChanged => "receipt.changed",
+        }
+    }
+}
+
+impl FromStr for EventType {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        let known = EventType::ALL.into_iter().find(|event| event.name() == name);
+        known.ok_or_else(|| Error::invalid("events", "There is no such event."))
+    }
+}
+
 /// Something that a webhook is told.
 #[derive(Clone, Debug)]
 pub struct Delivery {
@@ -162,8 +206,8 @@ pub struct Delivery {
     pub id: DeliveryId,
     /// Whom.
     pub webhook: WebhookId,
-    /// What happened: `message.created`.
-    pub event: String,
+    /// What happened.
+    pub event: EventType,
     /// Where.
     pub conversation: ConversationId,
     /// The message, or the account that has come further.
@@ -183,7 +227,7 @@ fn delivery(row: &Row<'_>) -> Result<Delivery> {
     Ok(Delivery {
         id: row.get(0)?,
         webhook: row.get(1)?,
-        event: row.get(2)?,
+        event: row.get::<String>(2)?.parse()?,
         conversation: row.get(3)?,
         subject: row.get(4)?,
         state: row.get(5)?,
@@ -196,7 +240,7 @@ fn delivery(row: &Row<'_>) -> Result<Delivery> {
 pub fn insert_delivery(
     tx: &mut Tx<'_>,
     webhook: WebhookId,
-    event: &str,
+    event: EventType,
     conversation: ConversationId,
     subject: i64,
 ) -> Result<DeliveryId> {
@@ -206,7 +250,7 @@ pub fn insert_delivery(
             "INSERT INTO deliveries (id, webhook_id, event, conversation_id, subject_id, state, wanted_at, created_at)
              VALUES ($1, $2, $3, $4, $5, 'waiting', $6, $6)"
         ),
-        params![id, webhook, event, conversation, subject, now],
+        params![id, webhook, event.name(), conversation, subject, now],
     )?;
     Ok(id)
 }
@@ -216,7 +260,7 @@ pub fn insert_delivery(
 pub fn hold_waiting(
     tx: &mut Tx<'_>,
     webhook: WebhookId,
-    event: &str,
+    event: EventType,
     conversation: ConversationId,
     subject: i64,
 ) -> Result<bool> {
@@ -225,7 +269,7 @@ pub fn hold_waiting(
             "UPDATE deliveries SET wanted_at = wanted_at WHERE subject_id = $1 AND webhook_id = $2 AND event = $3
                  AND conversation_id = $4 AND state = 'waiting'"
         ),
-        params![subject, webhook, event, conversation],
+        params![subject, webhook, event.name(), conversation],
     )?;
     Ok(held > 0)
 }

@@ -12,7 +12,7 @@ use std::{
 use axum::{
     body::Body,
     extract::{MatchedPath, Request, State},
-    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -143,10 +143,15 @@ fn log(method: &Method, status: StatusCode, began: Instant) {
     }
 }
 
+/// Whether a program is what asks: what is under this path is for them.
+pub fn is_api(uri: &Uri) -> bool {
+    uri.path().starts_with("/api/")
+}
+
 /// Programs get JSON: those at the API, and our own scripts.
 fn wants_json(request: &Request) -> bool {
-    let path = request.uri().path();
-    path.starts_with("/api/") || path.starts_with("/hooks/") || request.headers().contains_key(FRAGMENT)
+    let uri = request.uri();
+    is_api(uri) || uri.path().starts_with("/hooks/") || request.headers().contains_key(FRAGMENT)
 }
 
 /// Our own scripts send this header, to get the piece of a page that they show, or the problem as

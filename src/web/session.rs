@@ -16,6 +16,7 @@ use super::{
     input::{Query, from_path},
     limits::Origin,
     line::Line,
+    respond::is_api,
 };
 use crate::{
     Error, Result,
@@ -152,7 +153,7 @@ impl Viewer {
     async fn by_grant(app: &App, secret: Token, method: &Method, uri: &Uri) -> Result<Self> {
         let found = app.db.read(move |read| tokens::find(read, &secret)).await?;
         let (grant, account, to_be_noted) = found.ok_or(Error::Unauthenticated)?;
-        if !uri.path().starts_with("/api/") && !uri.path().starts_with("/files/") {
+        if !is_api(uri) && !uri.path().starts_with("/files/") {
             return Err(Error::Forbidden("A token is for the API, and opens no page."));
         }
         match (method.is_safe(), grant.scopes) {
@@ -263,7 +264,7 @@ impl FromRequestParts<Arc<App>> for Visitor {
         let params = RawPathParams::from_request_parts(parts, app).await.map_err(|_| Error::NotFound)?;
         let key = params.iter().find(|(name, _)| *name == "key").ok_or(Error::NotFound)?.1;
         let viewer = Viewer::from_request_parts(parts, app).await?;
-        if viewer.account.is_none() && parts.uri.path().starts_with("/api/") {
+        if viewer.account.is_none() && is_api(&parts.uri) {
             return Err(Error::Unauthenticated); // a program is asked for its token, whatever key it has
         }
         let (key, may_come_in) = (Key::parse(key)?, viewer.may_write());
@@ -374,8 +375,7 @@ impl FromRequestParts<Arc<App>> for Member {
         let viewer = Viewer::from_request_parts(parts, app).await?;
         let member = Member::try_from(viewer.account.ok_or(Error::Unauthenticated)?);
         // A person may log in as somebody else; a program that is asked to would throw a good token away.
-        let is_program =
-            parts.uri.path().starts_with("/api/") && parts.headers.contains_key(header::AUTHORIZATION);
+        let is_program = is_api(&parts.uri) && parts.headers.contains_key(header::AUTHORIZATION);
         member.map_err(|error| if is_program { Error::Forbidden("That is for members.") } else { error })
     }
 }

@@ -13,7 +13,7 @@ use crate::{
     ids::{AccountId, MessageId},
     store::{
         self,
-        webhooks::{Delivery, Webhook},
+        webhooks::{Delivery, EventType, Webhook},
     },
 };
 
@@ -22,16 +22,16 @@ pub fn told(read: &Read<'_>, delivery: &Delivery, webhook: &Webhook, base: &str)
     let Some(app) = store::apps::by_id(read, webhook.app)? else { return Ok(None) };
     let bot = store::accounts::by_id(read, app.bot)?;
     let Some(participant) = still_in(read, &bot, delivery.conversation)? else { return Ok(None) };
-    let told = match delivery.event.as_str() {
-        "message.created" | "message.changed" => {
+    let told = match delivery.event {
+        EventType::MessageCreated | EventType::MessageChanged => {
             match store::messages::by_id(read, participant.sight(), MessageId(delivery.subject)) {
                 Ok(message) => serde_json::to_value(Message::new(&message, base)),
                 Err(Error::NotFound) => return Ok(None),
                 Err(other) => return Err(other),
             }
         }
-        "thread.changed" => serde_json::to_value(Thread::seen_by(read, &participant, base)?),
-        _ => {
+        EventType::ThreadChanged => serde_json::to_value(Thread::seen_by(read, &participant, base)?),
+        EventType::ReceiptChanged => {
             let who = AccountId(delivery.subject);
             let Some((_, seat)) = store::conversations::seen_by(read, delivery.conversation, who)? else {
                 return Ok(None);

@@ -21,10 +21,13 @@ use crate::{
     domain::{
         accounts::Member,
         apps::Mine,
-        webhooks::{EVENTS, Log, Wanted},
+        webhooks::{Log, Wanted},
     },
     events::Tx,
-    store::{apps::App as Registered, webhooks::Delivery},
+    store::{
+        apps::App as Registered,
+        webhooks::{Delivery, EventType},
+    },
     web::{
         input::{Input, from_path},
         respond::head,
@@ -38,7 +41,6 @@ struct WebhooksPage {
     shell: Shell,
     app: Registered,
     logs: Vec<Log>,
-    events: &'static [(&'static str, &'static str)],
     form: HashMap<String, String>,
     error: Option<Error>,
     now: Time,
@@ -51,7 +53,6 @@ impl WebhooksPage {
             shell: Shell::new(app, &Viewer::from(member), Place::Settings).await?,
             app: mine.app().clone(),
             logs: app.db.read(move |read| again.webhooks(read)).await?,
-            events: EVENTS,
             form: HashMap::new(),
             error: None,
             now: app.clock.now(),
@@ -72,7 +73,11 @@ impl WebhooksPage {
 
     /// Ticked are those that were, or else what most want.
     fn is_on(&self, event: &str) -> bool {
-        if self.form.is_empty() { event == "message.created" } else { self.form.contains_key(event) }
+        if self.form.is_empty() {
+            event == EventType::MessageCreated.name()
+        } else {
+            self.form.contains_key(event)
+        }
     }
 
     fn ago(&self, at: &Time) -> String {
@@ -81,6 +86,16 @@ impl WebhooksPage {
 
     fn when(at: &Time) -> String {
         date_and_time(*at)
+    }
+
+    /// What an event is, in words.
+    fn words(event: &EventType) -> &'static str {
+        match event {
+            EventType::MessageCreated => "Something was said",
+            EventType::MessageChanged => "A message was edited, deleted or reacted to",
+            EventType::ThreadChanged => "A thread has another name or other people",
+            EventType::ReceiptChanged => "Somebody in a thread has read further, or been delivered more",
+        }
     }
 
     /// How a delivery stands, in a word.
