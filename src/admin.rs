@@ -1,15 +1,41 @@
 //! What whoever keeps the place does on the command line, also while it is being served.
 
-use std::sync::Arc;
+use std::{fs, path::Path, sync::Arc};
 
 use crate::{
-    app,
+    Error, app,
     clock::Clock,
     config::Config,
     db::Setup,
     domain::{accounts, names::Name, tokens::Scopes},
+    events::Db,
+    files::Files,
     ids::Ids,
+    web::html::pages::export::export,
 };
+
+/// The database as it is, also beside a running server.
+async fn open(config: &Config) -> Result<Db, String> {
+    if config.database_url.is_none() && !config.data.join("chitter.db").exists() {
+        return Err(format!("nobody lives in {} yet: start the server, and sign up", config.data.display()));
+    }
+    let setup = Setup { clock: Clock::System, ids: Arc::new(Ids::new()), on_commit: Arc::new(|_| {}) };
+    let config = config.clone();
+    let opening = tokio::task::spawn_blocking(move || app::open_db(&config, &config.data, setup));
+    opening.await.map_err(|e| e.to_string())?
+}
+
+async fn close(db: Db) {
+    let _ = tokio::task::spawn_blocking(move || db.close()).await;
+}
+
+/// What went wrong with something about this member, for the terminal.
+fn about(user: &str, error: &Error) -> String {
+    match error {
+        Error::NotFound => format!("there is no member called {user}"),
+        other => other.to_string(),
+    }
+}
 
 /// Makes a token for the member with this username; gives its secret. The error is one line for the terminal.
 pub async fn make_token(
@@ -18,21 +44,33 @@ pub async fn make_token(
     scopes: String,
     name: String,
 ) -> Result<String, String> {
-    let told = |e: crate::Error| e.to_string();
-    if config.database_url.is_none() && !config.data.join("chitter.db").exists() {
-        return Err(format!("nobody lives in {} yet: start the server, and sign up", config.data.display()));
-    }
+    let told = |e: Error| e.to_string();
     let (scopes, name) = (Scopes::parse(&scopes).map_err(told)?, Name::parse(&name).map_err(told)?);
-    let setup = Setup { clock: Clock::System, ids: Arc::new(Ids::new()), on_commit: Arc::new(|_| {}) };
-    let opening = tokio::task::spawn_blocking(move || app::open_db(&config, &config.data, setup));
-    let db = opening.await.map_err(|e| e.to_string())??;
+    let db = open(&config).await?;
     let asked = user.clone();
     let made = db.write(move |tx| accounts::member(tx, &asked)?.make_token(tx, &name, scopes)).await;
-    let closing = db.clone();
-    let _ = tokio::task::spawn_blocking(move || closing.close()).await;
-    match made {
-        Ok((_, secret)) => Ok(secret.as_str().to_owned()),
-        Err(crate::Error::NotFound) => Err(format!("there is no member called {user}")),
-        Err(other) => Err(other.to_string()),
+    close(db).await;
+    made.map(|(_, secret)| secret.as_str().to_owned()).map_err(|error| about(&user, &error))
+}
+
+/// Writes the page of the member with this username into a folder, as a website of its own; gives how many files
+/// there are. The error is one line for the terminal.
+pub async fn export_page(config: Config, user: String, folder: &Path) -> Result<usize, String> {
+    let db = open(&config).await?;
+    let files = Files::at(&config.data.join("files"));
+    let asked = user.clone();
+    let export = async {
+        let member = db.read(move |read| accounts::member(read, &asked)).await?;
+        export(&config, &db, &files, &member).await
+    };
+    let exported = export.await.map_err(|error| about(&user, &error));
+    close(db).await;
+    let exported = exported?;
+    for (path, bytes) in &exported {
+        let path = folder.join(path);
+        let at = |e: std::io::Error| format!("can't write {}: {e}", path.display());
+        fs::create_dir_all(path.parent().unwrap_or(folder)).map_err(at)?;
+        fs::write(&path, bytes).map_err(at)?;
     }
+    Ok(exported.len())
 }

@@ -21,6 +21,7 @@ use crate::{
     clock::Clock,
     config::Config,
     db::{self, Setup},
+    domain::pages::visits::Counter,
     events::{Db, Emission, Event, Topic},
     files::Files,
     ids::{AccountId, Ids, WebhookId, hex, random},
@@ -29,11 +30,12 @@ use crate::{
     store::webhooks::{Delivery, Webhook},
     web::{
         api,
+        hosts::Hosts,
         limits::{Limits, Tally},
         passwords::Passwords,
         pictures::Pictures,
         presence::{self, Presence},
-        public::PublicPages,
+        public::{PublicPages, Touched},
     },
 };
 
@@ -75,6 +77,10 @@ pub struct App {
     pub windows: Tally<AccountId>,
     /// How often is too often.
     pub limits: Limits,
+    /// Who came by at whose page, until it is written down.
+    pub visits: Counter,
+    /// Which host names lead to whose page.
+    pub hosts: Hosts,
     /// The pages that strangers see, ready in memory.
     pub public: PublicPages,
     /// Cancelled when the server is to stop.
@@ -88,9 +94,9 @@ impl App {
     pub fn open(config: Config, data: DataDir, clock: Clock, ids: Ids) -> Result<Arc<Self>, String> {
         // One for each core: whoever is told the same thing is told it by all of them.
         let hub = Arc::new(Events::new(std::thread::available_parallelism().map_or(1, usize::from)));
-        let changes = Arc::new(AtomicU64::new(0));
+        let (changes, touched) = (Arc::new(AtomicU64::new(0)), Arc::new(Touched::default()));
         let on_commit = {
-            let (hub, changes) = (Arc::clone(&hub), Arc::clone(&changes));
+            let (hub, changes, touched) = (Arc::clone(&hub), Arc::clone(&changes), Arc::clone(&touched));
             Arc::new(move |emitted: Vec<Emission>| {
                 // First the pages in memory grow old, then people hear, then the writer has its
                 // answer: nobody who knows of a change can be shown a page without it.
@@ -98,6 +104,11 @@ impl App {
                     changes.fetch_add(1, Ordering::Release);
                 }
                 for Emission { topic, event } in &emitted {
+                    match event {
+                        Event::Changed(peep) => touched.touch(peep.what.author.id),
+                        Event::PageChanged(account) => touched.touch(*account),
+                        _ => {}
+                    }
                     hub.publish(topic, event);
                 }
             })
@@ -116,7 +127,9 @@ impl App {
             presence: presence::nobody(),
             windows: Tally::default(),
             limits: Limits::new(config.limits, &clock),
-            public: PublicPages::new(changes),
+            visits: Counter::default(),
+            hosts: Hosts::default(),
+            public: PublicPages::new(changes, touched),
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
             config,

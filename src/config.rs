@@ -12,7 +12,7 @@ use ipnet::IpNet;
 use serde::Deserialize;
 use tracing::level_filters::LevelFilter;
 
-use crate::domain::{self, text::RefusedWords};
+use crate::domain::{self, names::Username, text::RefusedWords};
 
 /// Characters of a message in a thread, unless the instance has room for more: as many as a peep's.
 const THREAD_LIMIT: usize = 280;
@@ -62,6 +62,10 @@ pub struct Settings {
     /// Whom mail comes from, as "Chitter <post@chitter.example>"
     #[arg(long, env = "CHITTER_MAIL_FROM", value_name = "MAILBOX", global = true)]
     pub mail_from: Option<String>,
+
+    /// Whose page is the front page, as @alice; the stream is at /stream then
+    #[arg(long, env = "CHITTER_HOME", value_name = "@USERNAME", global = true)]
+    pub home: Option<String>,
 
     /// Reverse proxies whose X-Forwarded-For is believed, as 127.0.0.1,10.0.0.0/8
     /// [default: 127.0.0.1,::1]
@@ -162,6 +166,8 @@ pub struct Config {
     pub thread_limit: usize,
     /// Hosts that webhooks may call although they are private.
     pub webhook_hosts: Vec<String>,
+    /// The username of whose page is the front page.
+    pub home: Option<String>,
     /// What to log.
     pub log: String,
     /// How to log on the terminal.
@@ -207,6 +213,13 @@ impl BaseUrl {
     }
 }
 
+impl Config {
+    /// Where the public stream is.
+    pub fn stream_path(&self) -> &'static str {
+        if self.home.is_some() { "/stream" } else { "/" }
+    }
+}
+
 impl Settings {
     /// Reads `chitter.toml`, or another file, where one was named.
     pub fn from_file(file: &Path) -> Result<Self, String> {
@@ -239,6 +252,7 @@ impl Settings {
             rules: self.rules.or(other.rules),
             refused_words: self.refused_words.or(other.refused_words),
             thread_limit: self.thread_limit.or(other.thread_limit),
+            home: self.home.or(other.home),
             webhook_hosts: self.webhook_hosts.or(other.webhook_hosts),
             log: self.log.or(other.log),
             log_format: self.log_format.or(other.log_format),
@@ -312,6 +326,11 @@ impl Settings {
             age_text,
             rules: rules.lines().map(|rule| rule.trim().to_owned()).filter(|rule| !rule.is_empty()).collect(),
             thread_limit,
+            home: self
+                .home
+                .map(|home| Username::parse(&home).map(|home| home.as_str().to_owned()))
+                .transpose()
+                .map_err(|error| format!("CHITTER_HOME: {}", error.sentence()))?,
             webhook_hosts: list(self.webhook_hosts.as_deref().unwrap_or_default()),
             refused_words: RefusedWords::new(self.refused_words.as_deref().unwrap_or_default()),
             log,

@@ -94,6 +94,18 @@ impl Error {
         Error::Internal(source.into())
     }
 
+    /// The same, about this field where it was about none.
+    pub fn about(self, field: &str) -> Self {
+        match self {
+            Error::Invalid(mut faults) => {
+                let unnamed = faults.iter_mut().filter(|fault| fault.field.is_empty());
+                unnamed.for_each(|fault| fault.field = field.to_owned().into());
+                Error::Invalid(faults)
+            }
+            other => other,
+        }
+    }
+
     /// What to tell a person: one or two plain sentences.
     pub fn sentence(&self) -> String {
         match self {

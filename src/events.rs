@@ -25,6 +25,8 @@ pub enum Topic {
     Public,
     /// Everyone who has this conversation open.
     Conversation(ConversationId),
+    /// Whoever keeps this account's page ready.
+    Page(AccountId),
     /// The worker that does the outbox's jobs.
     Outbox,
     /// The worker that looks for matches.
@@ -67,6 +69,8 @@ pub enum Event {
     Receipt(Arc<Told<Receipt>>),
     /// Someone is typing. Unnumbered.
     Typing(Arc<Told<Typing>>),
+    /// The account's page is otherwise now. Unnumbered.
+    PageChanged(AccountId),
     /// A job was put into the outbox.
     JobDue,
     /// Who waits to be matched, in the order of the line: among whom, since when, and who. Unnumbered: the

@@ -35,6 +35,11 @@ impl Files {
         Ok(Files(folder.to_owned()))
     }
 
+    /// The folder as it is, to read from beside a running server.
+    pub fn at(folder: &Path) -> Self {
+        Files(folder.to_owned())
+    }
+
     /// A file to write into. Dropped before it is kept, it goes.
     pub async fn receive(&self) -> Result<Incoming> {
         let path = self.0.join(format!("{}.{PART}", hex(&random::<8>()?)));

@@ -169,6 +169,10 @@ id_types! {
     MessageId,
     /// The id of a file that was sent along.
     AttachmentId,
+    /// The id of a picture on a page.
+    PictureId,
+    /// The id of what somebody wrote by the form of a page.
+    LetterId,
     /// The id of an app.
     AppId,
     /// The id of a token.

@@ -1,6 +1,9 @@
 //! Arguments and configuration; then [`chitter::serve`].
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use chitter::{
     admin,
@@ -56,9 +59,23 @@ enum Command {
     },
     /// Ask a running server whether it is ready: exit code 0 if so
     Health,
+    /// Members’ pages
+    #[command(subcommand)]
+    Page(PageCommand),
     /// Tokens that programs act with
     #[command(subcommand)]
     Token(TokenCommand),
+}
+
+#[derive(Subcommand, Clone)]
+enum PageCommand {
+    /// Write a member's page into a folder, as a website of its own
+    Export {
+        /// The member's username, as @alice
+        user: String,
+        /// The folder; made where there is none
+        folder: PathBuf,
+    },
 }
 
 #[derive(Subcommand, Clone)]
@@ -95,6 +112,7 @@ fn main() -> ExitCode {
         Command::Serve => serve(config),
         Command::Seed { password } => seed(config, password),
         Command::Health => chitter::web::server::health(&config),
+        Command::Page(PageCommand::Export { user, folder }) => export_page(config, user, &folder),
         Command::Token(TokenCommand::Create { user, scopes, name }) => make_token(config, user, scopes, name),
     };
     match done {
@@ -187,6 +205,13 @@ impl StopSignals {
 /// Works beside a running server, too.
 fn make_token(config: Config, user: String, scopes: String, name: String) -> Result<(), String> {
     println!("{}", runtime()?.block_on(admin::make_token(config, user, scopes, name))?);
+    Ok(())
+}
+
+/// Works beside a running server, too.
+fn export_page(config: Config, user: String, folder: &Path) -> Result<(), String> {
+    let files = runtime()?.block_on(admin::export_page(config, user, folder))?;
+    println!("{files} files are in {}. Open index.html there.", folder.display());
     Ok(())
 }
 

@@ -1,6 +1,6 @@
 //! `chitter seed`: a small, believable community, for trying things out and for the pictures.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde::Deserialize;
@@ -12,15 +12,17 @@ use crate::{
     config::Config,
     domain::{
         self,
-        accounts::Application,
+        accounts::{Application, Member},
         messages::{self, Emoji},
         names::Name,
+        pages::{Audience, form::Fields, look::Look},
         peeps::{Body, Draft},
         rooms::{self, Key, RoomName, Visitor},
     },
     events::Tx,
-    ids::{Ids, MessageId, PeepId, random},
+    ids::{Ids, MessageId, PeepId, PictureId, random},
     store,
+    web::{drawing, html::pages::pictures},
 };
 
 /// What was put in.
@@ -41,6 +43,7 @@ struct Community {
     people: Vec<Person>,
     peeps: Vec<Line>,
     rooms: Vec<Room>,
+    pages: Vec<Page>,
 }
 
 #[derive(Deserialize)]
@@ -75,6 +78,29 @@ struct Said {
     answers: Option<usize>,
     #[serde(default)]
     reactions: Vec<(String, String)>,
+}
+
+/// A page of somebody's own.
+#[derive(Deserialize)]
+struct Page {
+    by: String,
+    theme: String,
+    accent: String,
+    sections: Vec<Section>,
+}
+
+/// A section, as its form says it.
+#[derive(Deserialize)]
+struct Section {
+    kind: String,
+    #[serde(default)]
+    fields: BTreeMap<String, String>,
+    /// Drawings, by the ending of the fields that they belong to.
+    #[serde(default)]
+    pictures: BTreeMap<String, String>,
+    /// Rooms, by their names.
+    #[serde(default)]
+    rooms: Vec<String>,
 }
 
 /// Fills an empty instance. Refuses one in which anybody lives, and one that is being served.
@@ -143,11 +169,71 @@ pub async fn seed(config: Config, password: Option<String>) -> Result<Seeded, St
             said.push(app.db.write(move |tx| say(tx, &key, &line, reply_to)).await.map_err(told)?);
         }
     }
+    for page in community.pages {
+        make_page(&app, page).await.map_err(told)?;
+    }
     let people = community.people.len();
     let db = app.db.clone();
     tokio::task::spawn_blocking(move || db.close()).await.map_err(|e| e.to_string())?;
     let admin = community.people.into_iter().next().map(|first| first.username).unwrap_or_default();
     Ok(Seeded { people, peeps: posted.len(), admin, password })
+}
+
+/// Makes a page and publishes it.
+async fn make_page(app: &App, page: Page) -> Result<()> {
+    let by = page.by.clone();
+    let (owner, rooms) = app
+        .db
+        .read(move |read| {
+            let owner = domain::accounts::member(read, &by)?;
+            let rooms = owner.open_rooms(read)?;
+            Ok((owner, rooms))
+        })
+        .await?;
+    let mut sections = Vec::new();
+    for section in page.sections {
+        let mut fields = Fields::new(section.fields);
+        for (ending, name) in section.pictures {
+            let picture = picture(app, &owner, &name).await?;
+            fields.set(format!("picture{ending}"), picture.to_string());
+        }
+        for room in rooms.iter().filter(|room| section.rooms.contains(&room.name)) {
+            fields.tick(format!("room.{}", room.id), true);
+        }
+        sections.push((section.kind, fields));
+    }
+    let look = Look::parse(&format!("{}-{}", page.theme, page.accent.trim_start_matches('#')))?;
+    let publish = move |tx: &mut Tx<'_>| {
+        for suggested in owner.page(tx)?.draft.sections {
+            owner.delete_section(tx, suggested.id)?;
+        }
+        for (kind, fields) in &sections {
+            let id = owner.add_section(tx, kind)?;
+            owner.set_section(tx, id, Audience::Everyone, fields)?;
+        }
+        owner.set_look(tx, &look)?;
+        owner.publish(tx)
+    };
+    app.db.write(publish).await
+}
+
+/// Draws a picture, and gives it to the owner of a page.
+async fn picture(app: &App, owner: &Member, name: &str) -> Result<PictureId> {
+    let svg = match name {
+        "row" => include_str!("seed/row.svg"),
+        "tides" => include_str!("seed/tides.svg"),
+        "oi" => include_str!("seed/oi.svg"),
+        "map" => include_str!("seed/map.svg"),
+        "rye" => include_str!("seed/rye.svg"),
+        "water" => include_str!("seed/water.svg"),
+        "bicycle" => include_str!("seed/bicycle.svg"),
+        "moth" => include_str!("seed/moth.svg"),
+        _ => return Err(crate::Error::internal(format!("there is no picture called {name}"))),
+    };
+    let mut file = app.files.receive().await?;
+    file.write(&drawing::png(svg, 1600)?).await?;
+    file.finish().await?;
+    pictures::keep(app, owner, file).await
 }
 
 /// Says a line in a room, and lets others react to it.

@@ -26,7 +26,7 @@ export async function call(method, path, json, options) {
     throw new Error("There is no connection. Try again.");
   }
   if (response.ok) return response.status === 204 ? null : response.json();
-  throw await refusal(response);
+  throw await refusalOf(response);
 }
 
 // A key to send something with, so that a second try of the same is the same.
@@ -34,7 +34,7 @@ export function newKey() {
   return crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`; // without https there is no UUID
 }
 
-async function refusal(response) {
+export async function refusalOf(response) {
   const problem = await response.json().catch(() => ({}));
   const error = new Error(problem.detail ?? "Something broke on our side. Try again.");
   const wait = Number(response.headers.get("retry-after"));
@@ -56,5 +56,5 @@ export async function send(form, submitter, data) {
   if (response.status === 401) {
     location.assign(`${form.dataset.door ?? "/login"}?next=${encodeURIComponent(location.pathname + location.search)}`);
   }
-  throw await refusal(response);
+  throw await refusalOf(response);
 }

@@ -17,6 +17,7 @@ const ALL: &[(&str, &str)] = &[
     ("0007_idempotency", include_str!("../../migrations/0007_idempotency.sql")),
     ("0008_sync", include_str!("../../migrations/0008_sync.sql")),
     ("0009_webhooks", include_str!("../../migrations/0009_webhooks.sql")),
+    ("0010_pages", include_str!("../../migrations/0010_pages.sql")),
 ];
 
 /// In SQLite only `INTEGER PRIMARY KEY` is the rowid itself; `BIGINT` would be a second index.

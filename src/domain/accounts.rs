@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// An email address, as it was typed.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Email(String);
 
 impl Email {

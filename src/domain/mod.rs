@@ -10,6 +10,7 @@ pub mod idempotency;
 pub mod matches;
 pub mod messages;
 pub mod names;
+pub mod pages;
 pub mod pairings;
 pub mod peeps;
 pub mod rooms;

@@ -9,8 +9,8 @@ use askama::Template;
 use lettre::{
     Address, AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor,
     message::{
-        Mailbox, MultiPart,
-        header::{HeaderName, HeaderValue},
+        Mailbox, Mailboxes, MultiPart,
+        header::{HeaderName, HeaderValue, ReplyTo},
     },
     transport::smtp,
 };
@@ -22,8 +22,8 @@ use crate::{
     app::App,
     config::Config,
     domain::{self, text},
-    ids::{AccountId, ConversationId, JobId, PeepId, WebhookId},
-    store::{self, accounts::Account, peeps::Peep},
+    ids::{AccountId, ConversationId, JobId, LetterId, PeepId, WebhookId},
+    store::{self, accounts::Account, pages::letters::Letter, peeps::Peep},
 };
 
 /// How long a mail server may take to answer one command.
@@ -153,6 +153,46 @@ pub async fn webhook(app: &App, job: JobId, id: WebhookId) -> Result<Outcome> {
     let mail = Mail { job, kind: "webhook", account: &account, address: &address, subject };
     let message = build(app, &mail, text.render(), html.render())?;
     app.mailer.send(job, message).await
+}
+
+/// Passes a letter on to the owner of a page, and forgets what it says.
+pub async fn letter(app: &App, job: JobId, id: LetterId) -> Result<Outcome> {
+    let found = app
+        .db
+        .read(move |read| {
+            let Some(letter) = store::pages::letters::by_id(read, id)? else { return Ok(None) };
+            let account = store::accounts::by_id(read, letter.to)?;
+            Ok(store::accounts::email(read, letter.to)?.map(|address| (letter, account, address)))
+        })
+        .await?;
+    let Some((letter, account, address)) = found else { return Ok(Outcome::Moot) };
+    let url = format!("{}/settings/page", app.config.base_url.as_str());
+    let text = LetterText { letter: &letter, url: &url };
+    let html = LetterHtml { letter: &letter, url: &url };
+    let subject = format!("{} wrote to you", letter.name);
+    let mail = Mail { job, kind: "letter", account: &account, address: &address, subject };
+    let mut message = build(app, &mail, text.render(), html.render())?;
+    let back = Mailbox::new(Some(letter.name.clone()), letter.email.parse().map_err(Error::internal)?);
+    message.headers_mut().set(ReplyTo::from(Mailboxes::from(back)));
+    let outcome = app.mailer.send(job, message).await?;
+    if matches!(outcome, Outcome::Done) {
+        app.db.write(move |tx| store::pages::letters::clear(tx, id)).await?;
+    }
+    Ok(outcome)
+}
+
+#[derive(Template)]
+#[template(path = "mail/letter.txt")]
+struct LetterText<'a> {
+    letter: &'a Letter,
+    url: &'a str,
+}
+
+#[derive(Template)]
+#[template(path = "mail/letter.html")]
+struct LetterHtml<'a> {
+    letter: &'a Letter,
+    url: &'a str,
 }
 
 #[derive(Template)]

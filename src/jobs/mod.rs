@@ -8,6 +8,7 @@ pub mod mail;
 pub mod matching;
 pub mod outside;
 mod sweeps;
+mod visits;
 mod webhooks;
 
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
@@ -69,7 +70,12 @@ pub async fn work(app: Arc<App>) {
         Ok(released) => tracing::info!(released, "Taking up the outbox where the last run left it"),
         Err(error) => tracing::error!(%error, "Can't look into the outbox"),
     }
-    tokio::join!(serve(&app, Queue::House), serve(&app, Queue::Outside), sweeps::serve(&app));
+    tokio::join!(
+        serve(&app, Queue::House),
+        serve(&app, Queue::Outside),
+        sweeps::serve(&app),
+        visits::serve(&app)
+    );
 }
 
 /// Does the jobs of one queue.
@@ -189,6 +195,7 @@ async fn perform(app: &App, job: &Job) -> Result<Outcome> {
         Work::PairMail { conversation, to } => mail::pair(app, job.id, *conversation, *to).await,
         Work::CallWebhook { delivery } => webhooks::call(app, *delivery).await,
         Work::WebhookMail { webhook } => mail::webhook(app, job.id, *webhook).await,
+        Work::LetterMail { letter } => mail::letter(app, job.id, *letter).await,
         Work::ForgetMatch { conversation } => {
             let id = *conversation;
             app.db.write(move |tx| domain::matches::forget(tx, id)).await?;

@@ -20,6 +20,8 @@ const BROOMS: &[(&str, Broom)] = &[
     ("guests", |tx| Ok(domain::rooms::sweep_guests(tx)? > 0)),
     ("rooms", |tx| Ok(domain::rooms::sweep_rooms(tx)? > 0)),
     ("files", |tx| Ok(domain::attachments::sweep(tx)? > 0)),
+    ("letters", |tx| domain::pages::letters::sweep(tx).map(|_| false)),
+    ("visits", |tx| domain::pages::visits::sweep(tx).map(|_| false)),
     ("matches", |tx| domain::matches::sweep(tx).map(|()| false)),
     ("weekly pairs", |tx| domain::pairings::pair(tx).map(|_| false)),
 ];

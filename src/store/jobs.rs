@@ -8,7 +8,7 @@ use crate::{
     clock::Time,
     db::{Read, Row},
     events::{Emission, Event, Topic, Tx},
-    ids::{AccountId, AttachmentId, ConversationId, DeliveryId, JobId, PeepId, WebhookId},
+    ids::{AccountId, AttachmentId, ConversationId, DeliveryId, JobId, LetterId, PeepId, WebhookId},
     params, sql,
 };
 
@@ -47,6 +47,11 @@ pub enum Work {
     WebhookMail {
         /// Which.
         webhook: WebhookId,
+    },
+    /// Pass on a letter to the owner of a page.
+    LetterMail {
+        /// Which.
+        letter: LetterId,
     },
     /// Delete the bytes of files that nobody can see any more.
     DeleteFiles {

@@ -11,6 +11,7 @@ pub mod idempotency;
 pub mod jobs;
 pub mod matches;
 pub mod messages;
+pub mod pages;
 pub mod pairings;
 pub mod peeps;
 pub mod rooms;

@@ -164,6 +164,36 @@ pub struct Mine {
     pub seat: Seat,
 }
 
+/// A room that anyone may walk into.
+#[derive(Clone, Debug)]
+pub struct Open {
+    /// Which.
+    pub id: ConversationId,
+    /// Its name.
+    pub name: String,
+    /// The secret in its address.
+    pub key: String,
+    /// How many are in it.
+    pub size: i64,
+}
+
+/// The account's own rooms whose links let in at `now`, the one where something was said last first; at most `limit`.
+pub fn open_of(read: &Read<'_>, owner: AccountId, now: Time, limit: i64) -> Result<Vec<Open>> {
+    read.all(
+        sql!(
+            "SELECT c.id, c.name, l.key, c.size
+             FROM participants p JOIN conversations c ON c.id = p.conversation_id
+             JOIN links l ON l.conversation_id = c.id AND l.revoked_at IS NULL
+             WHERE p.account_id = $1 AND p.left_at IS NULL AND c.owner_id = $1 AND c.kind = 'room'
+               AND c.deleted_at IS NULL AND (l.expires_at IS NULL OR l.expires_at > $2)
+               AND (l.uses_left IS NULL OR l.uses_left > 0)
+             ORDER BY c.active_at DESC, c.id DESC LIMIT $3"
+        ),
+        params![owner, now, limit],
+        |row| Ok(Open { id: row.get(0)?, name: row.get(1)?, key: row.get(2)?, size: row.get(3)? }),
+    )
+}
+
 /// The rooms that the account is in, the one where something was said last first; at most `limit`.
 pub fn of(read: &Read<'_>, stretch: &Stretch) -> Result<Vec<Mine>> {
     let mine = read.all(

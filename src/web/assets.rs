@@ -31,6 +31,11 @@ pub static VERSION: LazyLock<String> = LazyLock::new(|| {
     crate::ids::hex(&hash.finalize()[..6])
 });
 
+/// One of them, as text.
+pub fn text(path: &str) -> Option<String> {
+    String::from_utf8(Assets::get(path)?.data.into_owned()).ok()
+}
+
 /// `GET /assets/{version}/{*path}`: any version is answered, but only the current one may be kept.
 pub async fn get(Path((version, path)): Path<(String, String)>) -> Result<Response, Error> {
     let file = Assets::get(&path).ok_or(Error::NotFound)?;

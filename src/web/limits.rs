@@ -38,6 +38,7 @@ pub struct Limits {
     request_from: Limit<IpAddr>,
     request_with: Limit<TokenId>,
     mail_to: Limit<AccountId>,
+    letter: Limit<IpAddr>,
     guest: Limit<IpAddr>,
     guest_room: Limit<Counted>,
     member_room: Limit<Counted>,
@@ -107,6 +108,8 @@ impl Limits {
             request_with: Limit::new("request", 1000, Duration::from_millis(10), clock),
             // A lively evening; beyond it the mails wait.
             mail_to: Limit::new("mail", 30, Duration::from_secs(120), clock),
+            // A class writes to its teacher; nobody writes to many people they do not know.
+            letter: Limit::new("letter", 30, Duration::from_secs(60), clock),
             // Several classes open the link on the board in the same minute.
             guest: Limit::new("guest", 300, Duration::from_secs(10), clock),
             // A guest has a reason for a room or two, a member for one on each day of a busy month.
@@ -158,6 +161,11 @@ impl Limits {
     /// A member is about to get an email. However many people call, nobody's mailbox is flooded.
     pub fn mail(&self, to: AccountId) -> Result<()> {
         self.check(&self.mail_to, &to).map(drop)
+    }
+
+    /// Somebody writes to the owner of a page, or asks for the address.
+    pub fn letter(&self, from: Origin) -> Result<()> {
+        self.check(&self.letter, &place(from.ip)).map(drop)
     }
 
     /// Somebody comes in with just a name from here.

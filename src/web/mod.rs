@@ -5,6 +5,8 @@ pub mod assets;
 pub mod conditional;
 pub mod cors;
 pub mod drain;
+pub mod drawing;
+pub mod hosts;
 pub mod html;
 pub mod input;
 pub mod limits;

@@ -39,6 +39,12 @@ const LOSSLESS: usize = 3 * 1024 * 1024;
 /// The quality of photographs, of 100.
 const QUALITY: u8 = 86;
 
+/// The widths in which pictures of pages are kept: a phone's, a laptop's, and a large screen's.
+const WIDTHS: [u32; 3] = [480, 960, 1920];
+
+/// The quality of those, of 100.
+const WEBP_QUALITY: f32 = 80.0;
+
 /// The bounded pool that decodes pictures.
 pub struct Pictures(Pool);
 
@@ -49,6 +55,14 @@ pub struct Picture {
     pub media_type: &'static str,
     /// Width and height in pixels.
     pub size: (i64, i64),
+}
+
+/// A picture in one width.
+pub struct Sized {
+    /// Width and height in pixels.
+    pub size: (i64, i64),
+    /// As WebP.
+    pub bytes: Vec<u8>,
 }
 
 impl Pictures {
@@ -64,13 +78,30 @@ impl Pictures {
         let file = file.to_owned();
         self.0.run(move || remake(&file)).await
     }
+
+    /// Draws a picture when its turn comes.
+    pub async fn draw(&self, draw: impl FnOnce() -> Result<Vec<u8>> + Send + 'static) -> Result<Vec<u8>> {
+        self.0.run(draw).await
+    }
+
+    /// Makes the picture of a page of a file: in several widths, without anything else that was in it.
+    pub async fn sizes(&self, file: &Path) -> Result<Vec<Sized>> {
+        let file = file.to_owned();
+        self.0.run(move || sizes(&file)).await
+    }
 }
 
-fn remake(file: &Path) -> Result<Option<Picture>> {
+/// Opens a picture, if it is one of a kind that browsers show.
+fn open(file: &Path) -> Result<Option<(ImageReader<BufReader<File>>, ImageFormat)>> {
     let reader =
         ImageReader::open(file).and_then(ImageReader::with_guessed_format).map_err(Error::internal)?;
     let shown = [ImageFormat::Gif, ImageFormat::Jpeg, ImageFormat::Png, ImageFormat::WebP];
-    let Some(format) = reader.format().filter(|format| shown.contains(format)) else { return Ok(None) };
+    let format = reader.format().filter(|format| shown.contains(format));
+    Ok(format.map(|format| (reader, format)))
+}
+
+fn remake(file: &Path) -> Result<Option<Picture>> {
+    let Some((reader, format)) = open(file)? else { return Ok(None) };
     let fresh = file.with_extension("fresh.part");
     let made = match format {
         ImageFormat::Gif => animation(file, &fresh),
@@ -92,7 +123,8 @@ fn broken() -> Error {
     Error::invalid("file", "That picture is damaged, or larger than we can show. Try another copy of it.")
 }
 
-fn still(mut reader: ImageReader<BufReader<File>>, format: ImageFormat, to: &PathBuf) -> Result<Picture> {
+/// The pixels of a picture, upright and as large as is kept.
+fn decode(mut reader: ImageReader<BufReader<File>>) -> Result<DynamicImage> {
     let mut limits = Limits::default();
     limits.max_image_width = Some(WIDEST);
     limits.max_image_height = Some(WIDEST);
@@ -105,8 +137,39 @@ fn still(mut reader: ImageReader<BufReader<File>>, format: ImageFormat, to: &Pat
         image = image.resize(LONGEST, LONGEST, FilterType::CatmullRom);
     }
     image.apply_orientation(orientation);
+    Ok(image)
+}
+
+fn is_transparent(image: &DynamicImage) -> bool {
+    image.color().has_alpha() && image.to_rgba8().pixels().any(|pixel| pixel.0[3] < 255)
+}
+
+/// The picture in the widths that pages want, as WebP, the narrowest first; the first frame of one that moves.
+fn sizes(file: &Path) -> Result<Vec<Sized>> {
+    let (reader, _) = open(file)?.ok_or_else(|| {
+        Error::invalid("file", "That is no picture that we can show. Send a JPEG, PNG, WebP or GIF.")
+    })?;
+    let image = decode(reader)?;
+    let image =
+        if is_transparent(&image) { image.to_rgba8().into() } else { DynamicImage::from(image.to_rgb8()) };
+    let own = image.width();
+    // Those that are enough narrower than it is, and itself.
+    let widths = WIDTHS.iter().copied().filter(|width| width * 5 / 4 < own).chain([own.min(WIDTHS[2])]);
+    let mut made = Vec::new();
+    for width in widths {
+        let height = (u64::from(image.height()) * u64::from(width)).div_ceil(u64::from(own)).max(1) as u32;
+        let scaled = image.resize_exact(width, height, FilterType::CatmullRom);
+        let encoder = webp::Encoder::from_image(&scaled).map_err(|_| broken())?;
+        let bytes = encoder.encode_simple(false, WEBP_QUALITY).map_err(|_| broken())?.to_vec();
+        made.push(Sized { size: (i64::from(width), i64::from(height)), bytes });
+    }
+    Ok(made)
+}
+
+fn still(reader: ImageReader<BufReader<File>>, format: ImageFormat, to: &PathBuf) -> Result<Picture> {
+    let image = decode(reader)?;
     let size = (i64::from(image.width()), i64::from(image.height()));
-    let transparent = image.color().has_alpha() && image.to_rgba8().pixels().any(|pixel| pixel.0[3] < 255);
+    let transparent = is_transparent(&image);
     if transparent || format == ImageFormat::Png {
         let mut bytes = Vec::new();
         let rgb = if transparent { image.to_rgba8().into() } else { DynamicImage::from(image.to_rgb8()) };

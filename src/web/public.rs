@@ -1,6 +1,7 @@
 //! The pages that strangers see: bytes in memory, made anew when something changed.
 
 use std::{
+    collections::HashMap,
     future::Future,
     io::Write,
     sync::{
@@ -16,8 +17,14 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use flate2::{Compression, write::GzEncoder};
+use sha2::{Digest, Sha256};
 
-use crate::{Result, app::App, clock::Time};
+use crate::{
+    Result,
+    app::App,
+    clock::Time,
+    ids::{AccountId, hex},
+};
 
 /// A page says "3m", so it can't be kept for ever; and with several nodes on one database this is
 /// how old a page of another node's can be.
@@ -34,10 +41,31 @@ pub enum Public {
     Feed,
 }
 
+/// Members' pages that are kept: twenty or thirty kilobytes each, so that they are fifty megabytes at the most.
+const MEMBERS: usize = 2000;
+
+/// How often each account changed something that its page shows. Accounts share a count with those of the same
+/// remainder: a change then makes their pages anew, too, which does no harm.
+#[derive(Default)]
+pub struct Touched([AtomicU64; 32]);
+
+impl Touched {
+    fn of(&self, account: AccountId) -> &AtomicU64 {
+        &self.0[(account.0.unsigned_abs() >> 16) as usize % self.0.len()]
+    }
+
+    /// The account changed something. Whoever says so does before anyone hears of the change.
+    pub fn touch(&self, account: AccountId) {
+        self.of(account).fetch_add(1, Ordering::Release);
+    }
+}
+
 /// The pages, and the number of the latest change.
 pub struct PublicPages {
     changes: Arc<AtomicU64>,
     slots: [RwLock<Option<Arc<Page>>>; 3],
+    touched: Arc<Touched>,
+    members: RwLock<HashMap<String, (AccountId, Arc<Page>)>>,
 }
 
 struct Page {
@@ -62,8 +90,8 @@ pub struct Made {
 
 impl PublicPages {
     /// No page yet. `changes` counts what changed; whoever counts does so before anyone hears of it.
-    pub fn new(changes: Arc<AtomicU64>) -> Self {
-        PublicPages { changes, slots: Default::default() }
+    pub fn new(changes: Arc<AtomicU64>, touched: Arc<Touched>) -> Self {
+        PublicPages { changes, slots: Default::default(), touched, members: RwLock::default() }
     }
 
     /// Something changed that the pages tell of and that no listener hears, such as who lives here.
@@ -92,12 +120,45 @@ impl PublicPages {
         };
         Ok(page.answer(request))
     }
+
+    /// Answers with a member's page where the one in memory is the latest, and tells whose it is.
+    pub fn member(&self, app: &App, username: &str, request: &HeaderMap) -> Option<(AccountId, Response)> {
+        let members = self.members.read().unwrap_or_else(PoisonError::into_inner);
+        let (account, page) = members.get(username)?;
+        let latest = self.touched.of(*account).load(Ordering::Acquire);
+        let is_latest = page.made_of == latest && app.clock.now().since(page.made_at) < KEEPS;
+        is_latest.then(|| (*account, page.answer(request)))
+    }
+
+    /// Makes a member's page, keeps it, and answers with it.
+    pub async fn make_member<F>(
+        &self,
+        app: &App,
+        (username, account): (&str, AccountId),
+        request: &HeaderMap,
+        make: F,
+    ) -> Result<Response>
+    where
+        F: Future<Output = Result<Made>>,
+    {
+        // Counted before the database is read: a change in between makes this page old.
+        let (latest, now) = (self.touched.of(account).load(Ordering::Acquire), app.clock.now());
+        let page = Arc::new(Page::new(make.await?, latest, now));
+        let mut members = self.members.write().unwrap_or_else(PoisonError::into_inner);
+        if members.len() >= MEMBERS {
+            members.clear();
+        }
+        members.insert(username.to_owned(), (account, Arc::clone(&page)));
+        drop(members);
+        Ok(page.answer(request))
+    }
 }
 
 impl Page {
     fn new(made: Made, made_of: u64, made_at: Time) -> Self {
         let body = Bytes::from(made.body);
-        let etag = format!("W/\"{:x}-{made_of:x}-{:x}\"", made_at.ms(), body.len());
+        // Of what it says alone: a page that was made anew and is the same need not be sent again.
+        let etag = format!("W/\"{}\"", hex(&Sha256::digest(&body)[..12]));
         Page {
             made_of,
             made_at,

@@ -86,6 +86,22 @@ const SECURITY: [(HeaderName, HeaderValue); 6] = [
     ),
 ];
 
+/// An answer that our own pages may show in a frame.
+#[derive(Clone, Copy, Debug)]
+pub struct Framed;
+
+/// What such an answer says in place of what the others do.
+const FRAMED: [(HeaderName, HeaderValue); 2] = [
+    (
+        header::CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static(
+            "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; \
+             form-action 'self'; frame-ancestors 'self'",
+        ),
+    ),
+    (header::X_FRAME_OPTIONS, HeaderValue::from_static("SAMEORIGIN")),
+];
+
 /// The outermost layer.
 pub async fn edge(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let id = request_id();
@@ -121,12 +137,18 @@ pub async fn edge(State(app): State<Arc<App>>, request: Request, next: Next) -> 
             keep(&headers, response.headers_mut());
         }
     }
+    let framed = response.extensions().get::<Framed>().is_some();
     let headers = response.headers_mut();
     for (name, value) in &SECURITY {
         headers.insert(name, value.clone());
     }
     if let Ok(id) = HeaderValue::from_str(&id) {
         headers.insert("x-request-id", id);
+    }
+    if framed {
+        for (name, value) in &FRAMED {
+            headers.insert(name, value.clone());
+        }
     }
     span.in_scope(|| log(&method, response.status(), began));
     response

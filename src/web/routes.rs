@@ -10,6 +10,7 @@ use axum::{
     response::Redirect,
     routing::{delete, get, post, put},
 };
+use tower::ServiceBuilder;
 use tower_http::{
     catch_panic::CatchPanicLayer,
     compression::CompressionLayer,
@@ -17,7 +18,7 @@ use tower_http::{
     timeout::{RequestBodyDeadlineLayer, TimeoutLayer},
 };
 
-use super::{api, assets, conditional, cors, html, respond, session, socket};
+use super::{api, assets, conditional, cors, hosts, html, respond, session, socket};
 use crate::{Error, app::App, domain, store};
 
 /// The largest body that is taken: a peep of 280 towering emoji, percent-encoded, with room to spare.
@@ -38,13 +39,17 @@ const ANSWERING: Duration = Duration::from_secs(30);
 
 /// What is nothing to be found by a search engine.
 const ROBOTS: &str = "User-agent: *\nDisallow: /login\nDisallow: /signup\nDisallow: /session/\n\
-                      Disallow: /rooms\nDisallow: /match\nDisallow: /files/\nDisallow: /hooks/\n";
+                      Disallow: /rooms\nDisallow: /match\nDisallow: /files/\nDisallow: /hooks/\nDisallow: /settings\n";
 
 /// The whole site.
 pub fn router(app: Arc<App>) -> Router {
     let pages = Router::new()
         // for everyone
-        .route("/", get(html::stream::stream))
+        .route("/", get(html::stream::front))
+        .route("/stream", get(html::stream::stream))
+        .route("/looks/{version}/{name}", get(html::pages::show::look))
+        .route("/pictures/{name}", get(html::pages::pictures::get))
+        .route("/sitemap.xml", get(html::pages::show::sitemap))
         .route("/tags/{tag}", get(html::stream::tag))
         .route("/feed.atom", get(html::feeds::everyone))
         .route("/docs/api", get(html::docs::reference))
@@ -60,7 +65,12 @@ pub fn router(app: Arc<App>) -> Router {
             get(html::settings::unsubscribe_form).post(html::settings::unsubscribe),
         )
         // /@nell, /@nell.atom, /@nell/17 and what can be done there
-        .route("/@{username}", get(html::stream::person))
+        .route("/@{username}", get(html::pages::show::person))
+        .route("/@{username}/peeps", get(html::pages::show::peeps))
+        .route("/@{username}/card.png", get(html::pages::show::card))
+        .route("/@{username}/visits", post(html::pages::show::follow))
+        .route("/@{username}/contact", get(html::pages::contact::form).post(html::pages::contact::send))
+        .route("/@{username}/address", post(html::pages::contact::address))
         .route("/@{username}/{id}", get(html::peeps::permalink))
         .route("/@{username}/{id}/history", get(html::peeps::history))
         // for whoever has a name
@@ -114,6 +124,18 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/peeps/{id}/like", post(html::peeps::like))
         .route("/threads", get(html::threads::list).post(html::threads::begin))
         .route("/settings", get(html::settings::form).post(html::settings::save))
+        .route("/settings/page", get(html::pages::editor::show))
+        .route("/settings/page/preview", get(html::pages::editor::preview))
+        .route("/settings/page/sections", post(html::pages::editor::add))
+        .route("/settings/page/sections/{id}/move", post(html::pages::editor::shift))
+        .route("/settings/page/sections/{id}/delete", post(html::pages::editor::delete))
+        .route("/settings/page/look", post(html::pages::editor::dress))
+        .route("/settings/page/publish", post(html::pages::editor::publish))
+        .route("/settings/page/unpublish", post(html::pages::editor::unpublish))
+        .route("/settings/page/discard", post(html::pages::editor::discard))
+        .route("/settings/page/host", post(html::pages::editor::map))
+        .route("/settings/page/visits", get(html::pages::visits::show))
+        .route("/settings/page/export.zip", get(html::pages::export::download))
         .route("/settings/tokens", get(html::tokens::list).post(html::tokens::make))
         .route("/settings/tokens/{id}/end", post(html::tokens::end))
         .route("/settings/apps", get(html::apps::list).post(html::apps::register))
@@ -181,6 +203,7 @@ pub fn router(app: Arc<App>) -> Router {
 
     // A photo takes a while on a train: longer than anything else that is sent.
     let uploads = Router::new()
+        .route("/settings/page/sections/{id}", post(html::pages::editor::fill))
         .route("/api/v1/rooms/{key}/attachments", post(api::attachments::send))
         .route("/api/v1/conversations/{conversation}/attachments", post(api::attachments::send))
         .route("/api/v1/threads/{thread}/attachments", post(api::attachments::send))
@@ -191,14 +214,14 @@ pub fn router(app: Arc<App>) -> Router {
     let machines = Router::new()
         .route("/assets/{version}/{*path}", get(assets::get))
         .route("/favicon.ico", get(assets::favicon))
-        .route("/robots.txt", get(|| async { ROBOTS }))
+        .route("/robots.txt", get(robots))
         .route("/.well-known/change-password", get(|| async { Redirect::to("/settings") }))
         .route("/hooks/{token}", post(api::hooks::call).layer(DefaultBodyLimit::max(MESSAGE)))
         .route("/livez", get(|| async { "alive\n" }))
         .route("/readyz", get(ready));
 
     let counted = || middleware::from_fn_with_state(Arc::clone(&app), session::count);
-    pages
+    let site = pages
         .merge(programs.merge(rooms).layer(middleware::from_fn(conditional::answer)).layer(counted()))
         .merge(machines)
         .fallback(|| async { Error::NotFound })
@@ -211,7 +234,10 @@ pub fn router(app: Arc<App>) -> Router {
         .layer(CompressionLayer::new())
         .layer(middleware::from_fn(cors::open))
         .layer(middleware::from_fn_with_state(Arc::clone(&app), respond::edge))
-        .with_state(app)
+        .with_state(Arc::clone(&app));
+    // Before a route is looked for: a member's own host name leads to another path.
+    let led = middleware::from_fn_with_state(app, hosts::lead);
+    Router::new().fallback_service(ServiceBuilder::new().layer(led).service(site))
 }
 
 /// What can be done in any conversation, by whatever door one comes to it.
@@ -244,6 +270,11 @@ fn messages(door: &str) -> Router<Arc<App>> {
 fn cross_site(app: &App) -> CsrfLayer {
     let layer = CsrfLayer::new();
     layer.clone().add_trusted_origin(app.config.base_url.as_str()).unwrap_or(layer)
+}
+
+/// What search engines may look at, and where the list of it is.
+async fn robots(State(app): State<Arc<App>>) -> String {
+    format!("{ROBOTS}\nSitemap: {}/sitemap.xml\n", app.config.base_url.as_str())
 }
 
 /// Whether a request would be answered: the database is there, and we are not about to stop.

@@ -11,6 +11,7 @@ mod match_line;
 mod match_talk;
 pub mod matches;
 pub mod messages;
+pub mod pages;
 pub mod pairings;
 pub mod peeps;
 pub mod room_about;
@@ -41,7 +42,7 @@ use crate::{
     Error, Result,
     app::App,
     db::Read,
-    domain::accounts::Member,
+    domain::{self, accounts::Member},
     ids::AccountId,
     store::{self, accounts::Account, conversations::Stretch, rooms::Mine},
 };
@@ -83,6 +84,8 @@ pub struct Shell {
     unread_threads: i64,
     /// Whether strangers are matched here.
     matching: bool,
+    /// Where the stream is.
+    stream: &'static str,
 }
 
 /// Rooms that the rail shows; the others are a click away.
@@ -115,6 +118,7 @@ impl Shell {
             unread: 0,
             unread_threads: 0,
             matching: app.config.matching,
+            stream: app.config.stream_path(),
         }
     }
 
@@ -167,6 +171,9 @@ struct ErrorPage<'a> {
     heading: &'a str,
     sentence: String,
     log_in: bool,
+    /// Whom somebody may have meant who is not there.
+    meant: Vec<Account>,
+    stream: &'static str,
     request: &'a str,
 }
 
@@ -205,7 +212,13 @@ pub async fn error_page(
         Error::Full => "The disk is full",
         Error::Internal(_) => "Something broke",
     };
+    let meant = match (error, path) {
+        (Error::NotFound, Some(path)) => meant(app, path).await,
+        _ => Vec::new(),
+    };
     let template = ErrorPage {
+        meant,
+        stream: app.config.stream_path(),
         shell: Shell::bare(app, &viewer),
         heading,
         sentence: error.sentence(),
@@ -213,6 +226,27 @@ pub async fn error_page(
         request,
     };
     page_with(status, &template).unwrap_or_else(|_| status.into_response())
+}
+
+/// Members whose usernames begin like the one in a path that leads to nobody.
+async fn meant(app: &App, path: &str) -> Vec<Account> {
+    let Some(rest) = path.strip_prefix("/@") else { return Vec::new() };
+    let name = rest.split(['/', '?', '.']).next().unwrap_or_default().to_owned();
+    let search = app.db.read(move |read| {
+        if domain::accounts::member(read, &name).is_ok() {
+            return Ok(Vec::new()); // the member is there, and something of theirs is not
+        }
+        // The whole name first, and then less and less of it: most slips are near the end.
+        for length in (2..=name.chars().count()).rev() {
+            let begun: String = name.chars().take(length).collect();
+            let found = domain::accounts::search(read, &begun, AccountId(0), 3)?;
+            if !found.is_empty() {
+                return Ok(found);
+            }
+        }
+        Ok(Vec::new())
+    });
+    search.await.unwrap_or_default()
 }
 
 /// A path as the value of a query.

@@ -14,7 +14,9 @@ use super::{
     Place, Shell,
     card::{Card, initials},
     composer::Composer,
-    feeds, page, words,
+    page,
+    pages::show,
+    words,
 };
 use crate::{
     Error, Result,
@@ -52,8 +54,18 @@ impl Paging {
 /// What a list of peeps is about.
 pub(super) enum Heading {
     Stream,
-    Person { name: String, username: String, initials: String, tone: u64, joined: String, you: bool },
-    Tag { tag: String },
+    Person {
+        name: String,
+        username: String,
+        initials: String,
+        tone: u64,
+        joined: String,
+        you: bool,
+        page: bool,
+    },
+    Tag {
+        tag: String,
+    },
 }
 
 #[derive(Template)]
@@ -130,7 +142,24 @@ fn live(scope: &Scope) -> String {
     }
 }
 
-/// `GET /`
+/// `GET /`: the stream, unless the front page is somebody's own.
+pub async fn front(
+    State(app): State<Arc<App>>,
+    Query(paging): Query<Paging>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response> {
+    if let Some(username) = &app.config.home {
+        let asked = show::Asked { method, uri: uri.clone(), headers: headers.clone() };
+        if let Some(page) = show::front(&app, username, &asked).await? {
+            return Ok(page);
+        }
+    }
+    stream(State(app), Query(paging), uri, headers).await
+}
+
+/// `GET /stream`
 pub async fn stream(
     State(app): State<Arc<App>>,
     Query(paging): Query<Paging>,
@@ -156,7 +185,8 @@ pub(super) async fn stream_page(
     paging: &Paging,
     composer: Option<Composer>,
 ) -> Result<ListPage> {
-    let asked = Asked { viewer, scope: Scope::Public, heading: Heading::Stream, path: "/".into(), paging };
+    let path = app.config.stream_path().into();
+    let asked = Asked { viewer, scope: Scope::Public, heading: Heading::Stream, path, paging };
     list_page(app, asked, composer).await
 }
 
@@ -177,21 +207,14 @@ pub async fn tag(
     page(&list_page(&app, asked, None).await?)
 }
 
-/// `GET /@{username}`, and `GET /@{username}.atom`
-pub async fn person(
-    State(app): State<Arc<App>>,
-    Path(username): Path<String>,
-    Query(paging): Query<Paging>,
-    viewer: Viewer,
+/// The list of a member's peeps, at this path.
+pub(super) async fn peeps_of(
+    app: &App,
+    person: &Member,
+    viewer: &Viewer,
+    paging: &Paging,
+    path: String,
 ) -> Result<Response> {
-    if let Some(username) = username.strip_suffix(".atom") {
-        return feeds::person(&app, username).await;
-    }
-    let asked = username.clone();
-    let person = app.db.read(move |read| domain::accounts::member(read, &asked)).await?;
-    if person.username != username {
-        return Ok(Redirect::permanent(&format!("/@{}", person.username)).into_response());
-    }
     let heading = Heading::Person {
         name: person.account.name.clone(),
         username: person.username.clone(),
@@ -199,8 +222,8 @@ pub async fn person(
         tone: person.id().tone(),
         joined: person.account.created_at.utc().strftime("%B %Y").to_string(),
         you: viewer.account.as_ref().is_some_and(|viewer| viewer.id == person.id()),
+        page: path.ends_with("/peeps"),
     };
-    let path = format!("/@{username}");
-    let asked = Asked { viewer: &viewer, scope: Scope::Account(person.id()), heading, path, paging: &paging };
-    page(&list_page(&app, asked, None).await?)
+    let asked = Asked { viewer, scope: Scope::Account(person.id()), heading, path, paging };
+    page(&list_page(app, asked, None).await?)
 }

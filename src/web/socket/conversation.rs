@@ -146,9 +146,12 @@ impl Tells for Telling {
             Event::Typing(typing) if typing.what.who.id == self.listener => Heard::Nothing,
             Event::Typing(typing) => Heard::Frame(typing.frame(Format::Json, api::rooms::typing_frame)),
             Event::Altered(_) | Event::Left { .. } | Event::Closed => Heard::Itself,
-            Event::Changed(_) | Event::Counted(_) | Event::JobDue | Event::Matching | Event::Line(_) => {
-                Heard::Nothing
-            }
+            Event::Changed(_)
+            | Event::Counted(_)
+            | Event::PageChanged(_)
+            | Event::JobDue
+            | Event::Matching
+            | Event::Line(_) => Heard::Nothing,
         }
     }
 }

@@ -156,7 +156,10 @@ impl Person {
 
     /// The id of this member's latest peep.
     pub async fn latest(&self) -> String {
-        let peeps = self.opens(&format!("/@{}", self.username)).await.peeps();
+        let list = self.gets(&format!("/@{}/peeps", self.username)).await;
+        // Whoever has no page of their own has the list in its place.
+        let list = if list.status == 200 { list.page() } else { self.opens(&list.location()).await };
+        let peeps = list.peeps();
         peeps.first().unwrap_or_else(|| panic!("@{} has a peep", self.username)).id.clone()
     }
 

@@ -1,0 +1,152 @@
+//! What a section holds: a variant for each kind, and a file for each variant.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    banner::Banner, blurb::Blurb, contact::Contact, form::Fields, hero::Hero, interests::Interests,
+    latest::Latest, links::Links, projects::Projects, rooms::Rooms,
+};
+use crate::{Result, ids::PictureId};
+
+/// What a section holds.
+#[derive(Serialize, Deserialize, Clone, PartialEq, Eq, Debug)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Content {
+    /// Who one is.
+    Hero(Hero),
+    /// A short statement.
+    Banner(Banner),
+    /// Text.
+    Blurb(Blurb),
+    /// What one has made.
+    Projects(Projects),
+    /// What one likes.
+    Interests(Interests),
+    /// Where else one is.
+    Links(Links),
+    /// What one said last.
+    Latest(Latest),
+    /// Rooms that one keeps open.
+    Rooms(Rooms),
+    /// How one is reached.
+    Contact(Contact),
+}
+
+impl Content {
+    /// Every kind there is, empty, in the order in which they are offered.
+    pub fn kinds() -> [Content; 9] {
+        [
+            Content::Hero(Hero::default()),
+            Content::Banner(Banner::default()),
+            Content::Blurb(Blurb::default()),
+            Content::Projects(Projects::default()),
+            Content::Interests(Interests::default()),
+            Content::Links(Links::default()),
+            Content::Latest(Latest::default()),
+            Content::Rooms(Rooms::default()),
+            Content::Contact(Contact::default()),
+        ]
+    }
+
+    /// What its kind is called in forms.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Content::Hero(_) => "hero",
+            Content::Banner(_) => "banner",
+            Content::Blurb(_) => "blurb",
+            Content::Projects(_) => "projects",
+            Content::Interests(_) => "interests",
+            Content::Links(_) => "links",
+            Content::Latest(_) => "latest",
+            Content::Rooms(_) => "rooms",
+            Content::Contact(_) => "contact",
+        }
+    }
+
+    /// What its kind is called by people.
+    pub fn label(&self) -> &'static str {
+        match self {
+            Content::Hero(_) => "Hero",
+            Content::Banner(_) => "Banner",
+            Content::Blurb(_) => "Text",
+            Content::Projects(_) => "Projects",
+            Content::Interests(_) => "Interests",
+            Content::Links(_) => "Links",
+            Content::Latest(_) => "Latest peeps",
+            Content::Rooms(_) => "Open rooms",
+            Content::Contact(_) => "Contact",
+        }
+    }
+
+    /// What it is good for, in a few words.
+    pub fn purpose(&self) -> &'static str {
+        match self {
+            Content::Hero(_) => "Your name, a line, a picture",
+            Content::Banner(_) => "One statement, large",
+            Content::Blurb(_) => "Paragraphs, headings, lists, pictures",
+            Content::Projects(_) => "What you have made, as cards",
+            Content::Interests(_) => "What you like, as tiles",
+            Content::Links(_) => "Where else you are",
+            Content::Latest(_) => "What you said last",
+            Content::Rooms(_) => "Rooms that anyone may walk into",
+            Content::Contact(_) => "How people reach you",
+        }
+    }
+
+    /// The same kind with what a form says. Tells of all that is wrong with it.
+    pub fn filled(&self, fields: &Fields) -> Result<Content> {
+        Ok(match self {
+            Content::Hero(_) => Content::Hero(Hero::of(fields)?),
+            Content::Banner(_) => Content::Banner(Banner::of(fields)?),
+            Content::Blurb(_) => Content::Blurb(Blurb::of(fields)?),
+            Content::Projects(_) => Content::Projects(Projects::of(fields)?),
+            Content::Interests(_) => Content::Interests(Interests::of(fields)?),
+            Content::Links(_) => Content::Links(Links::of(fields)?),
+            Content::Latest(_) => Content::Latest(Latest::of(fields)?),
+            Content::Rooms(_) => Content::Rooms(Rooms::of(fields)?),
+            Content::Contact(_) => Content::Contact(Contact::of(fields)?),
+        })
+    }
+
+    /// What a form says of it now.
+    pub fn fields(&self) -> Fields {
+        match self {
+            Content::Hero(hero) => hero.fields(),
+            Content::Banner(banner) => banner.fields(),
+            Content::Blurb(blurb) => blurb.fields(),
+            Content::Projects(projects) => projects.fields(),
+            Content::Interests(interests) => interests.fields(),
+            Content::Links(links) => links.fields(),
+            Content::Latest(latest) => latest.fields(),
+            Content::Rooms(rooms) => rooms.fields(),
+            Content::Contact(contact) => contact.fields(),
+        }
+    }
+
+    /// The pictures that it shows.
+    pub fn pictures(&self) -> Vec<PictureId> {
+        match self {
+            Content::Hero(hero) => hero.picture.iter().map(|picture| picture.id).collect(),
+            Content::Blurb(blurb) => blurb.pictures(),
+            Content::Projects(projects) => {
+                projects.items.iter().filter_map(|item| Some(item.picture.as_ref()?.id)).collect()
+            }
+            Content::Interests(interests) => {
+                interests.items.iter().filter_map(|item| Some(item.picture.as_ref()?.id)).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// Where its links lead.
+    pub fn links(&self) -> Vec<&str> {
+        match self {
+            Content::Hero(hero) => hero.call.iter().map(|call| call.url.as_str()).collect(),
+            Content::Projects(projects) => {
+                projects.items.iter().map(|item| item.link.as_str()).filter(|link| !link.is_empty()).collect()
+            }
+            Content::Links(links) => links.items.iter().map(|item| item.url.as_str()).collect(),
+            _ => Vec::new(),
+        }
+    }
+}

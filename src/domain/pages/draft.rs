@@ -1,0 +1,169 @@
+//! The draft: what the owner of a page works on, until it is published.
+
+use super::{
+    Audience, Page, Section, contact::Contact, content::Content, form::Fields, hero::Hero, latest::Latest,
+    look::Look,
+};
+use crate::{
+    Error, Result,
+    clock::Time,
+    db::Read,
+    domain::accounts::Member,
+    events::{Emission, Event, Topic, Tx},
+    store,
+};
+
+/// Sections of one page: more is a site, and wants software of its own.
+const MOST: usize = 30;
+
+/// A page as its owner has it.
+#[derive(Clone, Debug)]
+pub struct Mine {
+    /// What its owner works on.
+    pub draft: Page,
+    /// When others saw it first as it is now; `None` where they see nothing.
+    pub published_at: Option<Time>,
+    /// Whether the draft is what others see.
+    pub is_out: bool,
+    /// The host name under which it is the front page.
+    pub host: Option<String>,
+}
+
+/// What is offered to whoever begins.
+fn suggested(member: &Member) -> Page {
+    let name = member.account.name.clone();
+    let hero = Content::Hero(Hero { name, ..Hero::default() });
+    let contents = [hero, Content::Latest(Latest::default()), Content::Contact(Contact::default())];
+    let sections = contents.into_iter().zip(1..);
+    let sections = sections.map(|(content, id)| Section { id, audience: Audience::Everyone, content });
+    Page { look: Look::default(), sections: sections.collect() }
+}
+
+impl Member {
+    /// One's own page: what one has begun, or else what one could begin with.
+    pub fn page(&self, read: &Read<'_>) -> Result<Mine> {
+        let Some(kept) = store::pages::by_account(read, self.id())? else {
+            let draft = suggested(self);
+            return Ok(Mine { draft, published_at: None, is_out: false, host: None });
+        };
+        let draft = Page::from_json(&kept.draft)?;
+        let published = kept.published.as_deref().map(Page::from_json).transpose()?;
+        Ok(Mine {
+            is_out: published.is_some_and(|published| published == draft),
+            draft,
+            published_at: kept.published_at,
+            host: kept.host,
+        })
+    }
+
+    /// Changes the draft. Nobody else does at the same time.
+    pub(super) fn change_page<T>(
+        &self,
+        tx: &mut Tx<'_>,
+        change: impl FnOnce(&mut Tx<'_>, &mut Page) -> Result<T>,
+    ) -> Result<T> {
+        let begun = suggested(self).to_json()?;
+        let mut draft = Page::from_json(&store::pages::lock(tx, self.id(), &begun)?)?;
+        let done = change(tx, &mut draft)?;
+        store::pages::set_draft(tx, self.id(), &draft.to_json()?)?;
+        Ok(done)
+    }
+
+    /// Adds an empty section of this kind: a hero at the top, a contact at the end, anything else above the contact.
+    pub fn add_section(&self, tx: &mut Tx<'_>, kind: &str) -> Result<u32> {
+        let known = Content::kinds().into_iter().find(|content| content.kind() == kind);
+        let content = known.ok_or_else(|| Error::invalid("kind", "There is no such section."))?;
+        self.change_page(tx, |_, page| {
+            if page.sections.len() >= MOST {
+                return Err(Error::invalid("kind", "A page has 30 sections at the most. Take one out."));
+            }
+            let id = page.sections.iter().map(|section| section.id).max().unwrap_or(0) + 1;
+            let last_is_contact =
+                page.sections.last().is_some_and(|last| matches!(last.content, Content::Contact(_)));
+            let at = match content {
+                Content::Hero(_) => 0,
+                Content::Contact(_) => page.sections.len(),
+                _ => page.sections.len() - usize::from(last_is_contact),
+            };
+            page.sections.insert(at, Section { id, audience: Audience::Everyone, content });
+            Ok(id)
+        })
+    }
+
+    /// Fills a section. Refuses pictures and rooms that are not one's own.
+    pub fn set_section(&self, tx: &mut Tx<'_>, id: u32, audience: Audience, fields: &Fields) -> Result<()> {
+        self.change_page(tx, |tx, page| {
+            let at = page.place(id)?;
+            let content = page.sections[at].content.filled(fields)?;
+            for picture in content.pictures() {
+                if store::pages::pictures::by_id(tx, picture)?.is_none_or(|one| one.account != self.id()) {
+                    return Err(Error::invalid("picture", "That picture is none of yours. Send it anew."));
+                }
+            }
+            page.sections[at] = Section { id, audience, content };
+            Ok(())
+        })
+    }
+
+    /// Moves a section to this place, counted from 0; beyond the last one is the end.
+    pub fn move_section(&self, tx: &mut Tx<'_>, id: u32, to: usize) -> Result<()> {
+        self.change_page(tx, |_, page| {
+            let from = page.place(id)?;
+            let section = page.sections.remove(from);
+            page.sections.insert(to.min(page.sections.len()), section);
+            Ok(())
+        })
+    }
+
+    /// Takes a section out.
+    pub fn delete_section(&self, tx: &mut Tx<'_>, id: u32) -> Result<()> {
+        self.change_page(tx, |_, page| {
+            let at = page.place(id)?;
+            page.sections.remove(at);
+            Ok(())
+        })
+    }
+
+    /// Dresses the page.
+    pub fn set_look(&self, tx: &mut Tx<'_>, look: &Look) -> Result<()> {
+        self.change_page(tx, |_, page| {
+            page.look = look.clone();
+            Ok(())
+        })
+    }
+
+    /// Shows the draft to others.
+    pub fn publish(&self, tx: &mut Tx<'_>) -> Result<()> {
+        let draft = self.change_page(tx, |_, page| Ok(page.clone()))?;
+        store::pages::publish(tx, self.id(), &draft.to_json()?)?;
+        store::pages::pictures::hide_all(tx, self.id())?;
+        for (picture, audience) in draft.pictures() {
+            store::pages::pictures::show(tx, picture, self.id(), audience.name())?;
+        }
+        self.page_changed(tx);
+        Ok(())
+    }
+
+    /// Shows others nothing of it any more.
+    pub fn unpublish(&self, tx: &mut Tx<'_>) -> Result<()> {
+        store::pages::unpublish(tx, self.id())?;
+        store::pages::pictures::hide_all(tx, self.id())?;
+        self.page_changed(tx);
+        Ok(())
+    }
+
+    /// Goes back to what others see.
+    pub fn discard_draft(&self, tx: &mut Tx<'_>) -> Result<()> {
+        let published = store::pages::by_account(tx, self.id())?.and_then(|kept| kept.published);
+        let published = published.ok_or(Error::Conflict("There is nothing published to go back to."))?;
+        self.change_page(tx, |_, page| {
+            *page = Page::from_json(&published)?;
+            Ok(())
+        })
+    }
+
+    /// Tells whoever keeps pages ready that this one is otherwise now.
+    pub(super) fn page_changed(&self, tx: &mut Tx<'_>) {
+        tx.emit(Emission { topic: Topic::Page(self.id()), event: Event::PageChanged(self.id()) });
+    }
+}

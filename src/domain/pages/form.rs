@@ -1,0 +1,222 @@
+//! What a section's form says: fields by name, and lists of items as `title.0`, `title.1` and so on.
+
+use std::{collections::BTreeMap, str::FromStr};
+
+use url::Url;
+
+use super::pictures::Picture;
+use crate::{
+    Error, Result,
+    domain::text::{self, Rules},
+    error::Faults,
+};
+
+/// The most that an address may have.
+const ADDRESS: usize = 500;
+
+/// The fields of a form.
+#[derive(Clone, Debug, Default)]
+pub struct Fields(BTreeMap<String, String>);
+
+impl Fields {
+    /// Those of a form.
+    pub fn new(fields: impl IntoIterator<Item = (String, String)>) -> Self {
+        Fields(fields.into_iter().collect())
+    }
+
+    /// What a field says; nothing where it is not there.
+    pub fn get(&self, name: &str) -> &str {
+        self.0.get(name).map_or("", String::as_str)
+    }
+
+    /// Puts something into a field.
+    pub fn set(&mut self, name: impl Into<String>, value: impl Into<String>) {
+        self.0.insert(name.into(), value.into());
+    }
+
+    /// Puts a picture into the fields that end like this.
+    pub fn set_picture(&mut self, picture: Option<&Picture>, ending: &str) {
+        if let Some(picture) = picture {
+            self.set(format!("picture{ending}"), picture.id.to_string());
+            self.set(format!("alt{ending}"), picture.alt.clone());
+        }
+    }
+
+    /// Ticks a box, or not.
+    pub fn tick(&mut self, name: impl Into<String>, is_on: bool) {
+        if is_on {
+            self.set(name, "on");
+        }
+    }
+
+    /// Takes an item out of a list.
+    pub fn remove_item(&mut self, at: usize) {
+        let ending = format!(".{at}");
+        self.0.retain(|name, _| !name.ends_with(&ending));
+    }
+
+    /// Changes the places of two items of a list.
+    pub fn swap_items(&mut self, one: usize, other: usize) {
+        let (one, other) = (format!(".{one}"), format!(".{other}"));
+        let swapped = |name: String| match (name.strip_suffix(&one), name.strip_suffix(&other)) {
+            (Some(name), _) => format!("{name}{other}"),
+            (_, Some(name)) => format!("{name}{one}"),
+            _ => name,
+        };
+        self.0 =
+            std::mem::take(&mut self.0).into_iter().map(|(name, value)| (swapped(name), value)).collect();
+    }
+
+    /// Whether a box is ticked.
+    pub fn is_on(&self, name: &str) -> bool {
+        !self.get(name).is_empty()
+    }
+
+    /// The ids of the boxes that are ticked, where they are called like `room.17`.
+    pub fn ticked<T: FromStr>(&self, name: &str) -> Vec<T> {
+        self.0.keys().filter_map(|key| key.strip_prefix(name)?.strip_prefix('.')?.parse().ok()).collect()
+    }
+
+    /// How many items there are, by the highest number of a field called like this.
+    pub fn count(&self, name: &str) -> usize {
+        let numbers = self.0.keys().filter_map(|key| key.strip_prefix(name)?.strip_prefix('.')?.parse().ok());
+        numbers.max().map_or(0, |highest: usize| highest.saturating_add(1).min(1000))
+    }
+
+    /// One line, or nothing.
+    pub fn line(&self, name: &str, limit: usize) -> Result<String> {
+        self.words(name, limit, false)
+    }
+
+    /// Text with lines, or nothing.
+    pub fn text(&self, name: &str, limit: usize) -> Result<String> {
+        self.words(name, limit, true)
+    }
+
+    fn words(&self, name: &str, limit: usize, lines: bool) -> Result<String> {
+        let raw = self.get(name);
+        if raw.trim().is_empty() {
+            return Ok(String::new());
+        }
+        let rules = Rules { field: "", limit, lines, empty: "There is nothing to be seen in it." };
+        text::clean(raw, rules).map_err(|error| error.about(name))
+    }
+
+    /// An address of the web or of a mailbox, or nothing.
+    pub fn address(&self, name: &str) -> Result<String> {
+        let raw = self.get(name).trim();
+        if raw.is_empty() { Ok(String::new()) } else { address(raw).map_err(|error| error.about(name)) }
+    }
+
+    /// A picture: `picture` names it, `alt` says what is on it, and `no_picture` takes it away. All three end alike.
+    pub fn picture(&self, ending: &str) -> Result<Option<Picture>> {
+        let field = |name: &str| format!("{name}{ending}");
+        let raw = self.get(&field("picture"));
+        if raw.is_empty() || self.is_on(&field("no_picture")) {
+            return Ok(None);
+        }
+        let id = raw.parse().map_err(|_| Error::invalid(field("picture"), "There is no such picture."))?;
+        Ok(Some(Picture { id, alt: self.line(&field("alt"), 200)? }))
+    }
+
+    /// The items of a list, in order: each is read by `read`, which is told how the names of its fields end, and
+    /// gives none where there is nothing in it.
+    pub fn items<T>(
+        &self,
+        name: &str,
+        most: usize,
+        read: impl Fn(&str) -> Result<Option<T>>,
+    ) -> Result<Vec<T>> {
+        let (mut items, mut faults) = (Vec::new(), Faults::default());
+        for at in 0..self.count(name) {
+            items.extend(faults.check(read(&format!(".{at}")))?.flatten());
+        }
+        faults.done()?;
+        if items.len() > most {
+            let why = format!("There is room for {most}. Take {} out.", items.len() - most);
+            return Err(Error::invalid(format!("{name}.{most}"), why));
+        }
+        Ok(items)
+    }
+}
+
+/// An address that a link may have: `https`, `http` or `mailto`. Without one of them it is taken for `https`.
+pub fn address(raw: &str) -> Result<String> {
+    let refuse = || Error::invalid("", "Write an address as https://example.org.");
+    let raw = raw.trim();
+    let has_scheme = raw.split_once(':').is_some_and(|(scheme, rest)| {
+        scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c))
+            && !rest.starts_with(|c: char| c.is_ascii_digit())
+    });
+    let whole = if has_scheme { raw.to_owned() } else { format!("https://{raw}") };
+    let url = Url::parse(&whole).map_err(|_| refuse())?;
+    let fits = match url.scheme() {
+        "http" | "https" => {
+            url.host_str().is_some_and(|host| host.contains('.') || host == "localhost")
+                && url.username().is_empty()
+                && url.password().is_none()
+        }
+        "mailto" => url.path().contains('@'),
+        _ => false,
+    };
+    let url = String::from(url);
+    if fits && url.len() <= ADDRESS { Ok(url) } else { Err(refuse()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn an_address_leads_to_the_web_or_to_a_mailbox() {
+        for (raw, taken) in [
+            ("https://doris.press", "https://doris.press/"),
+            ("doris.press/diary", "https://doris.press/diary"),
+            ("HTTP://Doris.Press/A", "http://doris.press/A"),
+            ("localhost:3000", "https://localhost:3000/"),
+            ("mailto:ify@doris.press", "mailto:ify@doris.press"),
+        ] {
+            assert_eq!(address(raw).expect(raw), taken);
+        }
+        for raw in [
+            "javascript:alert(1)",
+            "JaVaScRiPt:alert(1)",
+            "java\tscript:alert(1)",
+            " javascript:alert(1)",
+            "data:text/html,x",
+            "vbscript:x",
+            "file:///etc/passwd",
+            "https://",
+            "https://me:secret@x.example",
+            "just words",
+            "mailto:nobody",
+        ] {
+            assert!(address(raw).is_err(), "{raw:?}");
+        }
+    }
+
+    #[test]
+    fn items_without_anything_in_them_are_left_out() {
+        let mut fields = Fields::default();
+        for (name, value) in [("label.0", "a"), ("label.1", ""), ("label.3", "b")] {
+            fields.set(name, value);
+        }
+        let read =
+            |end: &str| Ok(Some(fields.line(&format!("label{end}"), 10)?).filter(|label| !label.is_empty()));
+        assert_eq!(fields.items("label", 5, read).expect("fine"), ["a", "b"]);
+        assert!(fields.items("label", 1, read).is_err(), "too many");
+    }
+
+    proptest! {
+        #[test]
+        fn no_address_runs_anything(raw in "\\PC{0,40}|(javascript|data):\\PC{0,20}|[\\x00-\\x20a-z:/.@]{0,30}") {
+            if let Ok(taken) = address(&raw) {
+                let schemes = ["http://", "https://", "mailto:"];
+                prop_assert!(schemes.iter().any(|scheme| taken.starts_with(scheme)), "{taken}");
+                prop_assert!(!taken.contains(['"', '<', '>', '\n']), "{taken}");
+            }
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! A host name of one's own, under which one's page is the front page.
+
+use crate::{Error, Result, domain::accounts::Member, events::Tx, store};
+
+/// A host name.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Host(String);
+
+impl Host {
+    /// Takes a name as `alice.example`, without a port. Not the place's own, and no address.
+    pub fn parse(raw: &str, own: &str) -> Result<Self> {
+        let refuse = |why: &str| Err(Error::invalid("host", why));
+        let host = raw.trim().trim_end_matches('.').to_ascii_lowercase();
+        let label = |label: &str| {
+            (1..=63).contains(&label.len())
+                && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+                && !label.starts_with('-')
+                && !label.ends_with('-')
+        };
+        let has_letters =
+            host.rsplit('.').next().is_some_and(|last| last.bytes().any(|b| b.is_ascii_alphabetic()));
+        if host.len() > 253 || !host.contains('.') || !has_letters || !host.split('.').all(label) {
+            return refuse("Write a name as alice.example, without https:// and without a path.");
+        }
+        if host == own || own.ends_with(&format!(".{host}")) || host.ends_with(&format!(".{own}")) {
+            return refuse("That name is this place’s own. Take one that is yours.");
+        }
+        Ok(Host(host))
+    }
+
+    /// In lower case.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Member {
+    /// Maps a host name to one's page, or none any more.
+    pub fn set_host(&self, tx: &mut Tx<'_>, host: Option<&Host>) -> Result<()> {
+        if let Some(host) = host
+            && store::pages::by_host(tx, host.as_str())?.is_some_and(|owner| owner != self.id())
+        {
+            return Err(Error::invalid("host", "That name leads to somebody else’s page already."));
+        }
+        self.change_page(tx, |_, _| Ok(()))?; // there is a row from now on
+        store::pages::set_host(tx, self.id(), host.map(Host::as_str))?;
+        self.page_changed(tx);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_is_a_name_of_ones_own() {
+        for host in ["alice.example", "WWW.Alice.Example.", "xn--bcher-kva.example", "a-b.c.example"] {
+            assert!(Host::parse(host, "chitter.example").is_ok(), "{host}");
+        }
+        for host in [
+            "",
+            "alice",
+            "https://alice.example",
+            "alice.example/x",
+            "alice.example:8080",
+            "127.0.0.1",
+            "-a.example",
+            "a..example",
+            "chitter.example",
+            "www.chitter.example",
+            "example",
+        ] {
+            assert!(Host::parse(host, "chitter.example").is_err(), "{host}");
+        }
+    }
+}

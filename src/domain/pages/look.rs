@@ -1,0 +1,393 @@
+//! How a page looks: one of six themes, and an accent of one's own. All colours are worked out here from a hue and
+//! how strong it is, so that words can always be read: what WCAG 2.2 asks for at level AA (4.5:1 for text, 3:1 for
+//! lines that mean something) holds by day and by night, whatever accent is chosen.
+
+use std::fmt::{self, Write};
+
+use palette::{FromColor, IsWithinBounds, LinSrgb, Oklch, Srgb, color_difference::Wcag21RelativeContrast};
+use serde::{Deserialize, Serialize};
+
+use super::form::Fields;
+use crate::{Error, Result};
+
+/// What text needs against what is behind it, and what a line does. A little more than the rule, so that rounding to
+/// eight bits loses nothing.
+const TEXT: f32 = 4.55;
+const LINE: f32 = 3.05;
+
+/// A look.
+#[derive(Serialize, Deserialize, Clone, PartialEq, Eq, Debug, Default)]
+pub struct Look {
+    /// Which of the six.
+    pub theme: Theme,
+    /// The colour that stands out; without one it is the theme's own.
+    pub accent: Option<Accent>,
+}
+
+/// One of six.
+#[derive(Serialize, Deserialize, Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+#[serde(rename_all = "snake_case")]
+pub enum Theme {
+    /// Warm paper and the reader's own face.
+    #[default]
+    Paper,
+    /// Cool and square.
+    Harbour,
+    /// Green and round.
+    Meadow,
+    /// Rosy, in a book's face.
+    Rose,
+    /// Violet, round.
+    Dusk,
+    /// White, black, and a typewriter.
+    Press,
+}
+
+/// What a theme is made of.
+struct Cloth {
+    /// The hue of paper and ink, in degrees.
+    hue: f32,
+    /// How strong it is on paper by day, and by night.
+    chroma: (f32, f32),
+    accent: Accent,
+    face: &'static str,
+    head: &'static str,
+    radii: [&'static str; 3],
+}
+
+const SANS: &str = "-apple-system,\"Segoe UI Variable Text\",\"Segoe UI\",Roboto,Cantarell,Ubuntu,\"Noto Sans\",\
+                    \"Liberation Sans\",system-ui,sans-serif";
+const ROUND: &str = "ui-rounded,\"SF Pro Rounded\",Quicksand,Nunito,\"Arial Rounded MT Bold\",Cantarell,Ubuntu,\
+                     \"Noto Sans\",system-ui,sans-serif";
+const SERIF: &str = "\"Iowan Old Style\",\"Palatino Linotype\",Palatino,\"Source Serif Pro\",\"Noto Serif\",\
+                     \"Liberation Serif\",ui-serif,Georgia,serif";
+const MONO: &str =
+    "ui-monospace,\"Cascadia Code\",\"Source Code Pro\",Menlo,Consolas,\"DejaVu Sans Mono\",monospace";
+
+impl Theme {
+    /// All there are, with what people call them.
+    pub const ALL: [(Theme, &'static str, &'static str); 6] = [
+        (Theme::Paper, "paper", "Paper"),
+        (Theme::Harbour, "harbour", "Harbour"),
+        (Theme::Meadow, "meadow", "Meadow"),
+        (Theme::Rose, "rose", "Rose"),
+        (Theme::Dusk, "dusk", "Dusk"),
+        (Theme::Press, "press", "Press"),
+    ];
+
+    /// How it stands in forms and addresses.
+    pub fn name(self) -> &'static str {
+        Theme::ALL[self as usize].1
+    }
+
+    fn cloth(self) -> Cloth {
+        match self {
+            Theme::Paper => Cloth {
+                hue: 92.0,
+                chroma: (0.008, 0.009),
+                accent: Accent([0xA6, 0x5E, 0x00]),
+                face: SANS,
+                head: SANS,
+                radii: [".375rem", ".75rem", "1.25rem"],
+            },
+            Theme::Harbour => Cloth {
+                hue: 225.0,
+                chroma: (0.014, 0.022),
+                accent: Accent([0x00, 0x6B, 0x8F]),
+                face: SANS,
+                head: SANS,
+                radii: ["0", "0", "0"],
+            },
+            Theme::Meadow => Cloth {
+                hue: 140.0,
+                chroma: (0.020, 0.016),
+                accent: Accent([0x2F, 0x7D, 0x32]),
+                face: ROUND,
+                head: ROUND,
+                radii: [".5rem", "1rem", "2rem"],
+            },
+            Theme::Rose => Cloth {
+                hue: 25.0,
+                chroma: (0.016, 0.014),
+                accent: Accent([0xB0, 0x30, 0x4A]),
+                face: SERIF,
+                head: SERIF,
+                radii: [".25rem", ".5rem", ".75rem"],
+            },
+            Theme::Dusk => Cloth {
+                hue: 295.0,
+                chroma: (0.020, 0.030),
+                accent: Accent([0x7A, 0x4B, 0xC8]),
+                face: ROUND,
+                head: SERIF,
+                radii: [".5rem", "1rem", "1.5rem"],
+            },
+            Theme::Press => Cloth {
+                hue: 0.0,
+                chroma: (0.0, 0.0),
+                accent: Accent([0xC6, 0x28, 0x28]),
+                face: SERIF,
+                head: MONO,
+                radii: ["0", ".125rem", ".25rem"],
+            },
+        }
+    }
+}
+
+/// A colour, as red, green and blue.
+#[derive(Serialize, Deserialize, Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[serde(try_from = "String", into = "String")]
+pub struct Accent([u8; 3]);
+
+impl Accent {
+    /// Takes `#2e7079`, with or without the `#`.
+    pub fn parse(raw: &str) -> Result<Self> {
+        let refuse = || Error::invalid("accent", "Write a colour as #2e7079.");
+        let digits = raw.trim().trim_start_matches('#');
+        if digits.len() != 6 || !digits.is_ascii() {
+            return Err(refuse());
+        }
+        let number = u32::from_str_radix(digits, 16).map_err(|_| refuse())?;
+        let [_, red, green, blue] = number.to_be_bytes();
+        Ok(Accent([red, green, blue]))
+    }
+}
+
+impl fmt::Display for Accent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [red, green, blue] = self.0;
+        write!(f, "#{red:02x}{green:02x}{blue:02x}")
+    }
+}
+
+impl From<Accent> for String {
+    fn from(accent: Accent) -> Self {
+        accent.to_string()
+    }
+}
+
+impl TryFrom<String> for Accent {
+    type Error = Error;
+
+    fn try_from(raw: String) -> Result<Self> {
+        Accent::parse(&raw)
+    }
+}
+
+/// Colours by day or by night.
+#[derive(Clone, Copy, Debug)]
+pub struct Colours {
+    /// The sheet, and two shades above it.
+    pub paper: [Accent; 3],
+    /// A line that divides.
+    pub wire: Accent,
+    /// The edge of a control.
+    pub edge: Accent,
+    /// Words: plain, soft and faint.
+    pub ink: [Accent; 3],
+    /// The accent as a line on paper.
+    pub tone: Accent,
+    /// As words on paper.
+    pub tone_ink: Accent,
+    /// As a field under light words, and the other end of the gradient that begins with it.
+    pub tone_deep: [Accent; 2],
+    /// The light words on it.
+    pub chalk: Accent,
+}
+
+impl Look {
+    /// What a form says: `theme`, and `accent` where `own_accent` is ticked.
+    pub fn of(fields: &Fields) -> Result<Self> {
+        let chosen = Theme::ALL.into_iter().find(|(_, name, _)| *name == fields.get("theme"));
+        let theme = chosen.ok_or_else(|| Error::invalid("theme", "There is no such theme."))?.0;
+        let accent = match fields.is_on("own_accent") {
+            true => Some(Accent::parse(fields.get("accent"))?),
+            false => None,
+        };
+        Ok(Look { theme, accent })
+    }
+
+    /// As it stands in an address: `harbour`, or `harbour-2e7079`.
+    pub fn name(&self) -> String {
+        let theme = self.theme.name();
+        self.accent.map_or_else(|| theme.to_owned(), |accent| format!("{theme}-{}", &accent.to_string()[1..]))
+    }
+
+    /// Takes a [`Look::name`].
+    pub fn parse(name: &str) -> Result<Self> {
+        let (theme, accent) =
+            name.split_once('-').map_or((name, None), |(theme, accent)| (theme, Some(accent)));
+        let known = Theme::ALL.into_iter().find(|(_, known, _)| *known == theme).ok_or(Error::NotFound)?;
+        let accent = accent.map(Accent::parse).transpose().map_err(|_| Error::NotFound)?;
+        Ok(Look { theme: known.0, accent })
+    }
+
+    /// The accent, as it was chosen.
+    pub fn accent(&self) -> Accent {
+        self.accent.unwrap_or_else(|| self.theme.cloth().accent)
+    }
+
+    /// The colours by day, or by night.
+    pub fn colours(&self, night: bool) -> Colours {
+        let cloth = self.theme.cloth();
+        let chroma = if night { cloth.chroma.1 } else { cloth.chroma.0 };
+        let grey = |lightness: f32, strength: f32| shade(lightness, chroma * strength, cloth.hue);
+        let (paper, wire, edge, ink) = if night {
+            (
+                [grey(0.195, 1.0), grey(0.245, 1.1), grey(0.30, 1.2)],
+                grey(0.33, 1.2),
+                grey(0.60, 1.0),
+                [grey(0.935, 0.7), grey(0.80, 0.8), grey(0.725, 0.8)],
+            )
+        } else {
+            (
+                [grey(0.985, 0.7), grey(0.957, 1.0), grey(0.924, 1.3)],
+                grey(0.89, 1.3),
+                grey(0.60, 1.3),
+                [grey(0.24, 1.3), grey(0.40, 1.3), grey(0.475, 1.3)],
+            )
+        };
+        let chalk = grey(if night { 0.965 } else { 0.975 }, 0.4);
+        let own = perceived(self.accent());
+        let strength = if night { own.chroma.min(0.13) } else { own.chroma };
+        let tone = |from: f32, to: f32, ground: &[Accent], ratio: f32| {
+            nearest(from, to, strength, own.hue.into_degrees(), ground, ratio)
+        };
+        // Where it stands on paper it may stand on the shade above, too; darker by day, lighter by night.
+        let ground = [paper[0], paper[1]];
+        let far = if night { 1.0 } else { 0.0 };
+        let deep = tone(own.l.min(0.5), 0.0, &[chalk], TEXT);
+        Colours {
+            tone: tone(own.l, far, &ground, LINE),
+            tone_ink: tone(own.l, far, &ground, TEXT),
+            tone_deep: [deep, deeper(deep)],
+            paper,
+            wire,
+            edge,
+            ink,
+            chalk,
+        }
+    }
+
+    /// The theme's tokens as CSS.
+    pub fn css(&self) -> String {
+        let (day, night, cloth) = (self.colours(false), self.colours(true), self.theme.cloth());
+        let mut css = String::from("@layer tokens{:root{");
+        let mut pair = |name: &str, day: Accent, night: Accent| {
+            let _ = write!(css, "--{name}:light-dark({day},{night});");
+        };
+        for at in 0..3 {
+            pair(&format!("paper-{at}"), day.paper[at], night.paper[at]);
+            pair(&format!("ink-{}", at + 1), day.ink[at], night.ink[at]);
+        }
+        pair("line-1", day.wire, night.wire);
+        pair("line-2", day.edge, night.edge);
+        pair("tone", day.tone, night.tone);
+        pair("tone-ink", day.tone_ink, night.tone_ink);
+        pair("tone-deep", day.tone_deep[0], night.tone_deep[0]);
+        pair("tone-deeper", day.tone_deep[1], night.tone_deep[1]);
+        pair("chalk", day.chalk, night.chalk);
+        let [small, middle, large] = cloth.radii;
+        let (face, head) = (cloth.face, cloth.head);
+        let _ = write!(css, "--face:{face};--face-head:{head};--r-1:{small};--r-2:{middle};--r-3:{large}");
+        css.push_str("}}");
+        css
+    }
+}
+
+/// A colour of this lightness and hue, as strong as screens can show it.
+fn shade(lightness: f32, chroma: f32, hue: f32) -> Accent {
+    let mut chroma = chroma;
+    loop {
+        let colour = LinSrgb::from_color(Oklch::new(lightness, chroma, hue));
+        if colour.is_within_bounds() || chroma < 0.001 {
+            return Accent(Srgb::from_linear(colour).into_components().into());
+        }
+        chroma *= 0.96;
+    }
+}
+
+/// A colour as one sees it.
+fn perceived(colour: Accent) -> Oklch {
+    Oklch::from_color(Srgb::from(colour.0).into_linear::<f32>())
+}
+
+/// How well one is seen on the other, from 1 to 21 (WCAG 2.2).
+pub fn contrast(one: Accent, other: Accent) -> f32 {
+    let [one, other] = [one, other].map(|colour| Srgb::from(colour.0).into_format::<f32>());
+    one.relative_contrast(other)
+}
+
+/// The lightness next to `from`, on the way to `to`, with which the colour can be told from all of `ground`.
+fn nearest(from: f32, to: f32, chroma: f32, hue: f32, ground: &[Accent], ratio: f32) -> Accent {
+    const STEPS: u16 = 200;
+    let fits = |colour: &Accent| ground.iter().all(|ground| contrast(*colour, *ground) >= ratio);
+    let mut way = (0..=STEPS).map(|step| {
+        let part = f32::from(step) / f32::from(STEPS);
+        shade(from + (to - from) * part, chroma, hue)
+    });
+    way.find(fits).unwrap_or_else(|| shade(to, 0.0, hue))
+}
+
+/// The same, a good deal darker.
+fn deeper(colour: Accent) -> Accent {
+    let colour = perceived(colour);
+    shade(colour.l * 0.72, colour.chroma * 0.9, colour.hue.into_degrees() + 14.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn check(look: &Look) {
+        for night in [false, true] {
+            let c = look.colours(night);
+            let at_least = |ratio: f32, one: Accent, other: Accent, what: &str| {
+                let found = contrast(one, other);
+                assert!(found >= ratio, "{} night {night}: {what} {found:.2}", look.name());
+            };
+            for (at, paper) in c.paper[..2].iter().enumerate() {
+                for (which, ink) in c.ink.iter().enumerate() {
+                    at_least(4.5, *ink, *paper, &format!("ink {which} on paper {at}"));
+                }
+                at_least(4.5, c.tone_ink, *paper, "accent as words");
+                at_least(3.0, c.tone, *paper, "accent as a line");
+                at_least(3.0, c.edge, *paper, "edge");
+            }
+            for deep in c.tone_deep {
+                at_least(4.5, c.chalk, deep, "chalk on the accent");
+            }
+        }
+    }
+
+    #[test]
+    fn every_theme_can_be_read_by_day_and_by_night() {
+        for (theme, ..) in Theme::ALL {
+            check(&Look { theme, accent: None });
+            for accent in ["#000000", "#ffffff", "#ffff00", "#0000ff", "#00ff00", "#ff0000", "#808080"] {
+                check(&Look { theme, accent: Some(Accent::parse(accent).expect("a colour")) });
+            }
+        }
+    }
+
+    #[test]
+    fn a_look_has_a_name_that_leads_back_to_it() {
+        for look in ["paper", "harbour-2e7079"] {
+            assert_eq!(Look::parse(look).expect("known").name(), look);
+        }
+        for wrong in ["", "velvet", "paper-", "paper-12345", "paper-gggggg", "paper-2e7079-1", "paper-€€"]
+        {
+            assert!(Look::parse(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(200))]
+        #[test]
+        fn every_accent_can_be_read(rgb: [u8; 3], theme in 0..6usize) {
+            check(&Look { theme: Theme::ALL[theme].0, accent: Some(Accent(rgb)) });
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! Pictures on pages, and the files in which they are kept.
+
+use crate::{
+    Result,
+    clock::Time,
+    db::{Read, Row},
+    events::Tx,
+    ids::{AccountId, AttachmentId, PictureId},
+    params, sql,
+};
+
+/// A picture.
+#[derive(Clone, Debug)]
+pub struct Picture {
+    /// Its id.
+    pub id: PictureId,
+    /// Whose it is.
+    pub account: AccountId,
+    /// Width and height of the largest file, in pixels.
+    pub size: (i64, i64),
+    /// Who sees it on what is published: `everyone`, `members` or `nobody`.
+    pub audience: String,
+    /// When it was sent.
+    pub created_at: Time,
+}
+
+const COLUMNS: &str = "q.id, q.account_id, q.width, q.height, q.audience, q.created_at";
+
+fn from_row(row: &Row<'_>) -> Result<Picture> {
+    Ok(Picture {
+        id: row.get(0)?,
+        account: row.get(1)?,
+        size: (row.get(2)?, row.get(3)?),
+        audience: row.get(4)?,
+        created_at: row.get(5)?,
+    })
+}
+
+/// A file of a picture.
+#[derive(Clone, Copy, Debug)]
+pub struct File {
+    /// Its id.
+    pub id: AttachmentId,
+    /// Of which picture.
+    pub picture: PictureId,
+    /// Width and height, in pixels.
+    pub size: (i64, i64),
+}
+
+/// Notes a picture.
+pub fn insert(tx: &mut Tx<'_>, account: AccountId, size: (i64, i64)) -> Result<PictureId> {
+    let (id, now) = (PictureId(tx.new_id()), tx.now());
+    tx.execute(
+        sql!("INSERT INTO pictures (id, account_id, width, height, created_at) VALUES ($1, $2, $3, $4, $5)"),
+        params![id, account, size.0, size.1, now],
+    )?;
+    Ok(id)
+}
+
+/// Notes a file of a picture.
+pub fn insert_file(
+    tx: &mut Tx<'_>,
+    picture: PictureId,
+    size: (i64, i64),
+    bytes: i64,
+) -> Result<AttachmentId> {
+    let id = AttachmentId(tx.new_id());
+    tx.execute(
+        sql!("INSERT INTO picture_files (id, picture_id, width, height, bytes) VALUES ($1, $2, $3, $4, $5)"),
+        params![id, picture, size.0, size.1, bytes],
+    )?;
+    Ok(id)
+}
+
+/// A picture.
+pub fn by_id(read: &Read<'_>, id: PictureId) -> Result<Option<Picture>> {
+    read.first(sql!("SELECT ", COLUMNS, " FROM pictures q WHERE q.id = $1"), params![id], from_row)
+}
+
+/// The picture that a file is of.
+pub fn by_file(read: &Read<'_>, file: AttachmentId) -> Result<Option<Picture>> {
+    read.first(
+        sql!(
+            "SELECT ",
+            COLUMNS,
+            " FROM pictures q JOIN picture_files f ON f.picture_id = q.id WHERE f.id = $1"
+        ),
+        params![file],
+        from_row,
+    )
+}
+
+/// An account's pictures, the oldest first.
+pub fn of(read: &Read<'_>, account: AccountId) -> Result<Vec<Picture>> {
+    read.all(
+        sql!("SELECT ", COLUMNS, " FROM pictures q WHERE q.account_id = $1 ORDER BY q.id"),
+        params![account],
+        from_row,
+    )
+}
+
+/// How many pictures an account has.
+pub fn count(read: &Read<'_>, account: AccountId) -> Result<i64> {
+    read.one(sql!("SELECT COUNT(*) FROM pictures WHERE account_id = $1"), params![account], |row| row.get(0))
+}
+
+/// The files of all pictures of an account, the narrowest of each first.
+pub fn files_of(read: &Read<'_>, account: AccountId) -> Result<Vec<File>> {
+    read.all(
+        sql!(
+            "SELECT f.id, f.picture_id, f.width, f.height FROM pictures q
+             JOIN picture_files f ON f.picture_id = q.id WHERE q.account_id = $1 ORDER BY f.picture_id, f.width"
+        ),
+        params![account],
+        |row| Ok(File { id: row.get(0)?, picture: row.get(1)?, size: (row.get(2)?, row.get(3)?) }),
+    )
+}
+
+/// Nobody sees the account's pictures any more.
+pub fn hide_all(tx: &mut Tx<'_>, account: AccountId) -> Result<()> {
+    tx.execute(
+        sql!("UPDATE pictures SET audience = 'nobody' WHERE account_id = $1 AND audience <> 'nobody'"),
+        params![account],
+    )
+    .map(drop)
+}
+
+/// So many see a picture of the account from now on.
+pub fn show(tx: &mut Tx<'_>, id: PictureId, account: AccountId, audience: &str) -> Result<()> {
+    tx.execute(
+        sql!("UPDATE pictures SET audience = $1 WHERE id = $2 AND account_id = $3"),
+        params![audience, id, account],
+    )
+    .map(drop)
+}
+
+/// Forgets a picture; gives its files, so that the bytes can go.
+pub fn delete(tx: &mut Tx<'_>, id: PictureId) -> Result<Vec<AttachmentId>> {
+    let files =
+        tx.all(sql!("DELETE FROM picture_files WHERE picture_id = $1 RETURNING id"), params![id], |row| {
+            row.get(0)
+        })?;
+    tx.execute(sql!("DELETE FROM pictures WHERE id = $1"), params![id])?;
+    Ok(files)
+}

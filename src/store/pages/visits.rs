@@ -1,0 +1,29 @@
+//! How often pages were opened and links on them followed, by day.
+
+use crate::{Result, db::Read, events::Tx, ids::AccountId, params, sql};
+
+/// Counts so many more. An empty `link` is the page itself.
+pub fn add(tx: &mut Tx<'_>, account: AccountId, day: i64, link: &str, count: i64) -> Result<()> {
+    tx.execute(
+        sql!(
+            "INSERT INTO visits (account_id, day, link, count) VALUES ($1, $2, $3, $4)
+             ON CONFLICT (account_id, day, link) DO UPDATE SET count = visits.count + excluded.count"
+        ),
+        params![account, day, link, count],
+    )
+    .map(drop)
+}
+
+/// What was counted for the account from that day on: day, link, how often.
+pub fn since(read: &Read<'_>, account: AccountId, day: i64) -> Result<Vec<(i64, String, i64)>> {
+    read.all(
+        sql!("SELECT day, link, count FROM visits WHERE account_id = $1 AND day >= $2 ORDER BY day"),
+        params![account, day],
+        |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+    )
+}
+
+/// Forgets what was counted before that day.
+pub fn forget(tx: &mut Tx<'_>, day: i64) -> Result<u64> {
+    tx.execute(sql!("DELETE FROM visits WHERE day < $1"), params![day])
+}
