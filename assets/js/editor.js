@@ -17,6 +17,12 @@ async function post(action, body) {
   if (!response.ok) throw await refusalOf(response);
 }
 
+// What a form holds, in the way in which it is sent.
+function content(form) {
+  const fields = new FormData(form);
+  return form.enctype === "multipart/form-data" ? fields : new URLSearchParams(fields);
+}
+
 const say = (words) => { status.textContent = words; };
 
 // --- the page beside
@@ -67,9 +73,8 @@ for (const form of document.querySelectorAll("form[data-fills]")) {
     waiting.delete(form);
     const files = [...form.querySelectorAll("input[type=file]")].some((input) => input.files.length);
     if (files) return form.requestSubmit(); // the form comes back with the picture in it
-    const body = form.enctype === "multipart/form-data" ? new FormData(form) : new URLSearchParams(new FormData(form));
     try {
-      await post(form.action, body);
+      await post(form.action, content(form));
       trouble.hidden = true;
       say("Kept in your draft. Publish it when you like it.");
       refresh(section);
@@ -83,22 +88,23 @@ for (const form of document.querySelectorAll("form[data-fills]")) {
     waiting.set(form, setTimeout(keep, pause));
   };
   form.addEventListener("input", (event) => later(event.target.matches("input[type=text], input:not([type]), textarea") ? 500 : 0));
-  form.addEventListener("submit", () => clearTimeout(waiting.get(form)));
   form.addEventListener("focusin", () => section && point(section));
 }
 
 addEventListener("beforeunload", (event) => { if (waiting.size) event.preventDefault(); });
-for (const form of document.querySelectorAll("form:not([data-fills])")) {
-  // What was typed last goes first.
+
+// A form that is sent takes what it holds along; what waits in the others goes first.
+for (const form of document.querySelectorAll("form")) {
   form.addEventListener("submit", async (event) => {
+    clearTimeout(waiting.get(form));
+    waiting.delete(form);
     if (!waiting.size) return;
     event.preventDefault();
-    const submitter = event.submitter;
-    const forms = [...waiting.keys()];
-    forms.forEach((one) => clearTimeout(waiting.get(one)));
+    const others = [...waiting.keys()];
+    others.forEach((other) => clearTimeout(waiting.get(other)));
     waiting.clear();
-    await Promise.allSettled(forms.map((one) => post(one.action, one.enctype === "multipart/form-data" ? new FormData(one) : new URLSearchParams(new FormData(one)))));
-    form.requestSubmit(submitter);
+    await Promise.allSettled(others.map((other) => post(other.action, content(other))));
+    form.requestSubmit(event.submitter);
   });
 }
 

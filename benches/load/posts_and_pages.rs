@@ -37,6 +37,7 @@ pub fn run(args: &[String]) {
     println!("{:44} {:>12} {:>12} {:>8}", "", "chitter/s", "bare/s", "ratio");
     posts(time, rounds);
     pages(time, rounds, "/", "stream page, anonymous, HTML");
+    pages(time, rounds, "/@p0", "a member's own page, anonymous");
     pages(time, rounds, "/api/v1/timelines/public", "stream page, anonymous, JSON");
 }
 
@@ -87,6 +88,14 @@ fn pages(time: Duration, rounds: usize, path: &str, name: &str) {
         );
         assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     }
+    let published = ask(
+        chitter.addr,
+        &format!(
+            "POST /settings/page/publish HTTP/1.1\r\nHost: x\r\nConnection: close\r\nCookie: {cookie}\r\n\
+             Content-Length: 0\r\n\r\n"
+        ),
+    );
+    assert!(published.starts_with("HTTP/1.1 303"), "{published}");
     let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").into_bytes();
     let page = ask(chitter.addr, &format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"));
     let body = page.split_once("\r\n\r\n").expect("a head and a body").1;

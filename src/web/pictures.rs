@@ -120,7 +120,7 @@ fn remake(file: &Path) -> Result<Option<Picture>> {
 }
 
 fn broken() -> Error {
-    Error::invalid("file", "That picture is damaged, or larger than we can show. Try another copy of it.")
+    Error::invalid("", "That picture is damaged, or larger than we can show. Try another copy of it.")
 }
 
 /// The pixels of a picture, upright and as large as is kept.
@@ -147,7 +147,7 @@ fn is_transparent(image: &DynamicImage) -> bool {
 /// The picture in the widths that pages want, as WebP, the narrowest first; the first frame of one that moves.
 fn sizes(file: &Path) -> Result<Vec<Sized>> {
     let (reader, _) = open(file)?.ok_or_else(|| {
-        Error::invalid("file", "That is no picture that we can show. Send a JPEG, PNG, WebP or GIF.")
+        Error::invalid("", "That is no picture that we can show. Send a JPEG, PNG, WebP or GIF.")
     })?;
     let image = decode(reader)?;
     let image =

@@ -1,9 +1,7 @@
 // axe finds nothing wrong with any page, in light and dark, on a phone and wide.
-import AxeBuilder from '@axe-core/playwright';
+import { expectNothingWrong, expectNoSidewaysScroll } from './checks.js';
 import { expect, test } from './server.js';
 import { fillSignUp, ify, joerg, layla, nell, program } from './people.js';
-
-const RULES = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'];
 
 /** A small conversation, and the addresses of the pages that show it; `page` is Nell’s. */
 async function harbour(page, visit) {
@@ -58,19 +56,6 @@ async function liveRoom(page, visit) {
   await guests.goto(`/rooms/${room.key}`);
   await expect(guests.getByRole('heading', { name: 'What should we call you?' })).toBeVisible();
   return { guests, link: `/rooms/${room.key}` };
-}
-
-async function expectNothingWrong(page, where) {
-  const { violations } = await new AxeBuilder({ page }).withTags(RULES).analyze();
-  const found = violations.flatMap(({ id, help, nodes }) =>
-    nodes.map((node) => `${id}: ${help}: ${node.target.join(' ')}: ${node.failureSummary}`),
-  );
-  expect.soft(found, `on ${where}`).toEqual([]);
-}
-
-async function expectNoSidewaysScroll(page, where) {
-  const excess = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
-  expect.soft(excess, `${where} is wider than the window`).toBeLessThanOrEqual(0);
 }
 
 for (const colorScheme of ['light', 'dark']) {

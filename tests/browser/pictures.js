@@ -61,11 +61,22 @@ async function talk(page) {
   await page.locator('.words', { hasText: 'Then we can go on' }).waitFor();
 }
 
+async function site(page) {
+  await page.goto('/@ify');
+  await page.locator('nav.mine').evaluateAll((all) => all.forEach((one) => one.remove()));
+  await page.evaluate(async () => {
+    for (const image of document.images) image.loading = 'eager';
+    await Promise.all([...document.images].map((image) => image.decode()));
+  });
+}
+
 const pictures = [
   { name: 'stream-wide', viewport: wide },
   { name: 'stream-phone', viewport: phone },
   { name: 'room-wide', viewport: wide, prepare: room },
   { name: 'room-phone', viewport: phone, prepare: room },
+  { name: 'page-wide', viewport: { width: 1280, height: 1400 }, prepare: site },
+  { name: 'page-phone-dark', viewport: { width: 390, height: 1400 }, colorScheme: 'dark', prepare: site },
   { name: 'match-line-phone', viewport: phone, prepare: line },
   { name: 'match-talk-phone-dark', viewport: phone, colorScheme: 'dark', prepare: talk },
 ];

@@ -6,7 +6,7 @@
 // Every test also fails if any of its pages threw an error or broke the
 // content security policy.
 import { test as base, expect } from '@playwright/test';
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
@@ -14,9 +14,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { signUp } from './people.js';
 
-const BINARY =
+export const BINARY =
   process.env.CHITTER_BIN || fileURLToPath(new URL('../../target/debug/chitter', import.meta.url));
 
 // How long a start or a stop may take before it counts as stuck, in ms.
@@ -69,6 +70,15 @@ export class Chitter {
       }
       await pause(20);
     }
+  }
+
+  /** Fills the place, in which nobody lives yet, with the people of Harbour Row. */
+  async seed(password) {
+    await this.stop();
+    await promisify(execFile)(BINARY, ['seed', '--password', password], {
+      env: { PATH: process.env.PATH, CHITTER_DATA: join(this.home, 'data') },
+    });
+    await this.start();
   }
 
   /** Asks the server to end, waits until it has, and expects a clean exit. */

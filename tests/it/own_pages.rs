@@ -176,7 +176,8 @@ on_both! {
         let page = nell.fills(&hero, &[("name", &"n".repeat(61)), ("label", "Go")]).await.is(422).page();
         assert!(page.says("there is room for 60") && page.says("Say where the button leads."));
         let blurb = nell.adds("blurb").await;
-        nell.fills_with(&blurb, &[("text", "x")], ("file", b"no picture")).await.is(422);
+        let page = nell.fills_with(&blurb, &[("text", "Typed")], ("file", b"no picture")).await.is(422).page();
+        assert!(page.says("That is no picture") && page.value("text").contains("Typed"), "the words are kept");
         nell.fills("999", &[("text", "x")]).await.is(404);
         nell.posts(SECTIONS, &[("kind", "carousel")]).await.is(422);
         nell.posts("/settings/page/look", &[("theme", "velvet")]).await.is(422);

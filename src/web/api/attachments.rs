@@ -140,7 +140,7 @@ async fn receive(app: &App, door: &Door, mut field: Field<'_>) -> Result<(Attach
 
 /// Makes it anew if it is a picture, notes it, and keeps it.
 async fn keep(app: &App, door: &Door, name: FileName, incoming: Incoming) -> Result<Attachment> {
-    let picture = app.pictures.remake(incoming.path()).await?;
+    let picture = app.pictures.remake(incoming.path()).await.map_err(|error| error.about("file"))?;
     let bytes = tokio::fs::metadata(incoming.path()).await.map_err(Error::internal)?.len();
     let door = door.clone();
     let keep = move |tx: &mut crate::events::Tx<'_>| {

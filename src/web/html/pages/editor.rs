@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::{
-    extract::{Multipart, Path, State},
+    extract::{Multipart, Path, State, multipart::Field},
     http::{HeaderMap, StatusCode},
     response::{IntoResponse, Redirect, Response},
 };
@@ -34,6 +34,7 @@ use crate::{
             projects::Projects,
         },
     },
+    error::Faults,
     events::Tx,
     ids::PictureId,
     store::rooms::Open,
@@ -88,6 +89,10 @@ impl SectionForm {
 
     fn is_on(&self, name: &str) -> bool {
         self.fields.is_on(name)
+    }
+
+    fn fault_end(&self, name: &str, ending: &str) -> Option<&str> {
+        fault(self.error.as_ref(), &format!("{name}{ending}"))
     }
 
     /// Whether it is the room for one more.
@@ -309,7 +314,8 @@ pub async fn add(change: Change, Input(NewSection { kind }): Input<NewSection>) 
 /// `POST /settings/page/sections/{id}`: the fields of its kind, `audience`, pictures as `file` and `file.0`; and a
 /// button that moves an item `up` or leaves it out: `without`.
 pub async fn fill(change: Change, Path(id): Path<u32>, form: Multipart) -> Result<Response> {
-    let mut fields = receive(&change, form).await?;
+    let mut fields = Fields::default();
+    let received = receive(&change, form, &mut fields).await;
     let audience = fields.get("audience").to_owned();
     if let Ok(at) = fields.get("without").parse() {
         fields.remove_item(at);
@@ -318,41 +324,57 @@ pub async fn fill(change: Change, Path(id): Path<u32>, form: Multipart) -> Resul
         fields.swap_items(at, at - 1);
     }
     let typed = fields.clone();
-    change
-        .done(&id.to_string(), Some(typed), async move |app, member| {
-            let (member, audience) = (member.clone(), Audience::parse(&audience)?);
-            app.db.write(move |tx| member.set_section(tx, id, audience, &fields).map(|()| Some(id))).await
-        })
-        .await
+    let set = async move |app: &App, member: &Member| {
+        received?;
+        let (member, audience) = (member.clone(), Audience::parse(&audience)?);
+        app.db.write(move |tx| member.set_section(tx, id, audience, &fields).map(|()| Some(id))).await
+    };
+    change.done(&id.to_string(), Some(typed), set).await
 }
 
-/// The fields of a form; the pictures in it are kept, and stand in the fields by their ids.
-async fn receive(change: &Change, mut form: Multipart) -> Result<Fields> {
+/// Takes the fields of a form. The pictures in it are kept, and stand in the fields by their ids; where one can’t be,
+/// the words around it are taken all the same.
+async fn receive(change: &Change, mut form: Multipart, fields: &mut Fields) -> Result<()> {
     let broken = |_| Error::Malformed("That is no form that we can read.".into());
-    let mut fields = Fields::default();
     let _turn = change.app.limits.upload(&change.member.account)?;
-    while let Some(mut field) = form.next_field().await.map_err(broken)? {
+    let mut faults = Faults::default();
+    while let Some(field) = form.next_field().await.map_err(broken)? {
         let name = field.name().unwrap_or_default().to_owned();
         let Some(ending) = name.strip_prefix("file") else {
             fields.set(name, field.text().await.map_err(broken)?);
             continue;
         };
-        let mut incoming = change.app.files.receive().await?;
-        while let Some(chunk) = field.chunk().await.map_err(broken)? {
-            if incoming.bytes() + chunk.len() > LARGEST {
-                return Err(Error::invalid("file", "That picture is larger than 20 MB. Send a smaller one."));
-            }
-            incoming.write(&chunk).await?;
-        }
-        if incoming.bytes() > 0 {
-            incoming.finish().await?;
-            change.app.limits.post(change.from.0, change.member.id())?;
-            let id = pictures::keep(&change.app, &change.member, incoming).await?;
+        let kept = picture(change, field).await.map_err(|error| error.about(&name));
+        if let Some(id) = faults.check(kept)?.flatten() {
             fields.set(format!("picture{ending}"), id.to_string());
             fields.set(format!("no_picture{ending}"), "");
         }
     }
-    Ok(fields)
+    faults.done()
+}
+
+/// A picture of a form; nothing where none was chosen.
+async fn picture(change: &Change, mut field: Field<'_>) -> Result<Option<PictureId>> {
+    let refuse = |why: &str| Err(Error::invalid("", why));
+    let mut incoming = change.app.files.receive().await?;
+    let mut is_large = false;
+    while let Some(chunk) =
+        field.chunk().await.map_err(|_| Error::Malformed("The form ends too early.".into()))?
+    {
+        is_large |= incoming.bytes() + chunk.len() > LARGEST;
+        if !is_large {
+            incoming.write(&chunk).await?;
+        }
+    }
+    if is_large {
+        return refuse("That picture is larger than 20 MB. Send a smaller one.");
+    }
+    if incoming.bytes() == 0 {
+        return Ok(None);
+    }
+    incoming.finish().await?;
+    change.app.limits.post(change.from.0, change.member.id())?;
+    pictures::keep(&change.app, &change.member, incoming).await.map(Some)
 }
 
 /// Where a section goes.

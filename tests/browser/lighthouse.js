@@ -1,0 +1,36 @@
+// Asks Lighthouse about a page: node lighthouse.js URL. Ends with 1 where anything is below 100. `bin/lighthouse` runs it.
+import { createServer } from 'node:net';
+import { once } from 'node:events';
+import { chromium } from '@playwright/test';
+import lighthouse from 'lighthouse';
+import { launchOptions } from './playwright.config.js';
+
+const WIDE = {
+  formFactor: 'desktop',
+  screenEmulation: { mobile: false, width: 1280, height: 900, deviceScaleFactor: 1, disabled: false },
+  throttling: { rttMs: 40, throughputKbps: 10_240, cpuSlowdownMultiplier: 1 },
+};
+
+const probe = createServer().listen(0, '127.0.0.1');
+await once(probe, 'listening');
+const { port } = probe.address();
+probe.close();
+const browser = await chromium.launch({
+  ...launchOptions,
+  args: [...launchOptions.args, `--remote-debugging-port=${port}`],
+});
+let fine = true;
+for (const [name, settings] of [['on a phone', {}], ['wide', WIDE]]) {
+  const { lhr } = await lighthouse(process.argv[2], { port, logLevel: 'error', output: 'json', ...settings });
+  for (const { title, score, auditRefs } of Object.values(lhr.categories)) {
+    console.log(`${name}: ${title} ${Math.round(score * 100)}`);
+    if (score === 1) continue;
+    fine = false;
+    for (const { id, weight } of auditRefs) {
+      const audit = lhr.audits[id];
+      if (weight > 0 && audit.score !== null && audit.score < 1) console.log(`  ${audit.title} ${audit.displayValue ?? ''}`);
+    }
+  }
+}
+await browser.close();
+process.exitCode = fine ? 0 : 1;
