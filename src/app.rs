@@ -31,6 +31,7 @@ use crate::{
     web::{
         api,
         hosts::Hosts,
+        html::pages::card::Cards,
         limits::{Limits, Tally},
         passwords::Passwords,
         pictures::Pictures,
@@ -79,6 +80,8 @@ pub struct App {
     pub limits: Limits,
     /// Who came by at whose page, until it is written down.
     pub visits: Counter,
+    /// The pictures that are shown of links to pages.
+    pub cards: Cards,
     /// Which host names lead to whose page.
     pub hosts: Hosts,
     /// The pages that strangers see, ready in memory.
@@ -107,6 +110,10 @@ impl App {
                     match event {
                         Event::Changed(peep) => touched.touch(peep.what.author.id),
                         Event::PageChanged(account) => touched.touch(*account),
+                        // A page may lead to its owner's rooms.
+                        Event::Altered(room) => {
+                            room.what.owner.iter().for_each(|owner| touched.touch(*owner));
+                        }
                         _ => {}
                     }
                     hub.publish(topic, event);
@@ -128,6 +135,7 @@ impl App {
             windows: Tally::default(),
             limits: Limits::new(config.limits, &clock),
             visits: Counter::default(),
+            cards: Cards::default(),
             hosts: Hosts::default(),
             public: PublicPages::new(changes, touched),
             stop: CancellationToken::new(),

@@ -67,6 +67,11 @@ pub struct Settings {
     #[arg(long, env = "CHITTER_HOME", value_name = "@USERNAME", global = true)]
     pub home: Option<String>,
 
+    /// Host names that members may lead to their pages, as alice.example,bob.example; off for none
+    /// [default: any but this place's own]
+    #[arg(long, env = "CHITTER_PAGE_HOSTS", value_name = "LIST", global = true)]
+    pub page_hosts: Option<String>,
+
     /// Reverse proxies whose X-Forwarded-For is believed, as 127.0.0.1,10.0.0.0/8
     /// [default: 127.0.0.1,::1]
     #[arg(long, env = "CHITTER_PROXIES", value_name = "LIST", global = true)]
@@ -166,6 +171,8 @@ pub struct Config {
     pub thread_limit: usize,
     /// Hosts that webhooks may call although they are private.
     pub webhook_hosts: Vec<String>,
+    /// The host names that members may map; any where it is not set.
+    pub page_hosts: Option<Vec<String>>,
     /// The username of whose page is the front page.
     pub home: Option<String>,
     /// What to log.
@@ -253,6 +260,7 @@ impl Settings {
             refused_words: self.refused_words.or(other.refused_words),
             thread_limit: self.thread_limit.or(other.thread_limit),
             home: self.home.or(other.home),
+            page_hosts: self.page_hosts.or(other.page_hosts),
             webhook_hosts: self.webhook_hosts.or(other.webhook_hosts),
             log: self.log.or(other.log),
             log_format: self.log_format.or(other.log_format),
@@ -326,6 +334,13 @@ impl Settings {
             age_text,
             rules: rules.lines().map(|rule| rule.trim().to_owned()).filter(|rule| !rule.is_empty()).collect(),
             thread_limit,
+            page_hosts: self.page_hosts.as_deref().map(|hosts| {
+                list(hosts)
+                    .into_iter()
+                    .map(|host| host.to_ascii_lowercase())
+                    .filter(|host| host != "off")
+                    .collect()
+            }),
             home: self
                 .home
                 .map(|home| Username::parse(&home).map(|home| home.as_str().to_owned()))

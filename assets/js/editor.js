@@ -64,46 +64,118 @@ preview?.addEventListener("load", () => {
 
 // --- what one types is kept
 
-const waiting = new Map();
+// How long one pauses before it is, and before it is tried again, in ms.
+const PAUSE = 500;
+const AGAIN = 5000;
 
-for (const form of document.querySelectorAll("form[data-fills]")) {
-  const trouble = form.querySelector("[data-trouble]");
-  const section = form.closest("[data-section]")?.dataset.section;
-  const keep = async () => {
-    waiting.delete(form);
-    const files = [...form.querySelectorAll("input[type=file]")].some((input) => input.files.length);
-    if (files) return form.requestSubmit(); // the form comes back with the picture in it
+// The largest picture that is taken, in bytes.
+const LARGEST = 20 * 1024 * 1024;
+
+// A form whose fields are kept while one types: one save at a time, and the last one is of what stands there last.
+class Kept {
+  #timer = 0;
+  #saving = Promise.resolve();
+  #underway = 0;
+  dirty = false;
+
+  constructor(form) {
+    this.form = form;
+    this.trouble = form.querySelector("[data-trouble]");
+    this.section = form.closest("[data-section]")?.dataset.section;
+    form.addEventListener("input", (event) => {
+      this.dirty = true;
+      this.#later(event.target.matches("textarea, input:not([type]), input[type=text]") ? PAUSE : 0);
+    });
+    form.addEventListener("focusin", () => this.section && point(this.section));
+  }
+
+  #later(pause) {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => {
+      const files = [...this.form.querySelectorAll("input[type=file]")].filter((input) => input.files.length);
+      const large = files.find((input) => input.files[0].size > LARGEST);
+      if (large) {
+        large.value = "";
+        this.#tell("That picture is larger than 20 MB. Send a smaller one.");
+      } else if (files.length) this.form.requestSubmit(); // it comes back with the picture in it
+      else this.save();
+    }, pause);
+  }
+
+  // Whether all that was typed is kept.
+  get settled() {
+    return !this.dirty && !this.#underway;
+  }
+
+  // Keeps what stands there now; says whether that is done.
+  save() {
+    clearTimeout(this.#timer);
+    this.#underway += 1;
+    this.#saving = this.#saving.then(() => this.#save()).finally(() => { this.#underway -= 1; });
+    return this.#saving;
+  }
+
+  async #save() {
+    if (!this.dirty) return true;
+    this.dirty = false;
     try {
-      await post(form.action, content(form));
-      trouble.hidden = true;
-      say("Kept in your draft. Publish it when you like it.");
-      refresh(section);
+      await post(this.form.action, content(this.form));
     } catch (error) {
-      trouble.textContent = error.message;
-      trouble.hidden = false;
+      this.dirty = true;
+      this.#tell(error.status === 422 ? `${error.message} Until then nothing new is kept here.` : error.message);
+      // What is wrong is for whoever types; what is not there now may be later.
+      if (error.status === undefined || error.status >= 500 || error.status === 429) this.#later(AGAIN);
+      return false;
     }
-  };
-  const later = (pause) => {
-    clearTimeout(waiting.get(form));
-    waiting.set(form, setTimeout(keep, pause));
-  };
-  form.addEventListener("input", (event) => later(event.target.matches("input[type=text], input:not([type]), textarea") ? 500 : 0));
-  form.addEventListener("focusin", () => section && point(section));
+    this.trouble.hidden = true;
+    say("Kept in your draft. Publish it when you like it.");
+    document.querySelector("[data-discard]")?.removeAttribute("hidden");
+    this.#tag();
+    refresh(this.section);
+    return true;
+  }
+
+  #tell(words) {
+    this.trouble.textContent = words;
+    this.trouble.hidden = false;
+    say(words);
+  }
+
+  // Who sees the section stands at its head.
+  #tag() {
+    const tag = this.form.closest("details").querySelector("[data-audience]");
+    const audience = this.form.elements.audience?.value;
+    if (!tag || !audience) return;
+    tag.hidden = audience === "everyone";
+    tag.textContent = audience === "nobody" ? "hidden" : audience;
+  }
+
+  // The form itself is on its way.
+  sent() {
+    clearTimeout(this.#timer);
+    this.dirty = false;
+  }
 }
 
-addEventListener("beforeunload", (event) => { if (waiting.size) event.preventDefault(); });
+const forms = new Map([...document.querySelectorAll("form[data-fills]")].map((form) => [form, new Kept(form)]));
+const isSettled = () => [...forms.values()].every((kept) => kept.settled);
 
-// A form that is sent takes what it holds along; what waits in the others goes first.
+addEventListener("beforeunload", (event) => { if (!isSettled()) event.preventDefault(); });
+
+// Before a form leads away, what was typed in the others is kept; where it can't be, one stays.
 for (const form of document.querySelectorAll("form")) {
   form.addEventListener("submit", async (event) => {
-    clearTimeout(waiting.get(form));
-    waiting.delete(form);
-    if (!waiting.size) return;
+    forms.get(form)?.sent();
+    if (isSettled()) return;
     event.preventDefault();
-    const others = [...waiting.keys()];
-    others.forEach((other) => clearTimeout(waiting.get(other)));
-    waiting.clear();
-    await Promise.allSettled(others.map((other) => post(other.action, content(other))));
+    const done = await Promise.all([...forms.values()].map((kept) => kept.save()));
+    const failed = [...forms.values()].filter((_, at) => !done[at]);
+    if (failed.length) {
+      if (forms.has(form)) forms.get(form).dirty = true;
+      failed[0].form.closest("details").open = true;
+      failed[0].trouble.scrollIntoView({ block: "center" });
+      return;
+    }
     form.requestSubmit(event.submitter);
   });
 }
@@ -163,17 +235,28 @@ for (const part of parts?.children ?? []) {
       const others = all().filter((one) => one !== part);
       target = others.indexOf(over) + (behind ? 1 : 0);
     };
+    const dragging = new AbortController();
     const end = (event) => {
-      grip.removeEventListener("pointermove", drag);
+      dragging.abort();
       part.classList.remove("dragged");
       clear();
       if (event.type === "pointerup" && target !== null) move(part, target);
     };
-    grip.addEventListener("pointermove", drag);
-    grip.addEventListener("pointerup", end, { once: true });
-    grip.addEventListener("pointercancel", end, { once: true });
+    grip.addEventListener("pointermove", drag, { signal: dragging.signal });
+    grip.addEventListener("pointerup", end, { signal: dragging.signal });
+    grip.addEventListener("pointercancel", end, { signal: dragging.signal });
   });
 }
+
+// Its buttons say where to from where it was when the page was made.
+parts?.addEventListener("submit", (event) => {
+  const way = { up: -1, down: 1 }[event.submitter?.dataset.move];
+  if (!way) return;
+  event.preventDefault();
+  event.stopImmediatePropagation();
+  const part = event.target.closest("[data-section]");
+  move(part, all().indexOf(part) + way);
+}, true);
 
 // A section that is opened is shown beside.
 parts?.addEventListener("toggle", (event) => {

@@ -46,7 +46,7 @@ pub async fn answer(request: Request, next: Next) -> Result<Response> {
 }
 
 /// Whether `If-None-Match` names this state, by the weak comparison.
-fn names(known: &HeaderValue, etag: &str) -> bool {
+pub fn names(known: &HeaderValue, etag: &str) -> bool {
     let weak = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
     let known = known.to_str().unwrap_or_default();
     known.trim() == "*" || known.split(',').any(|one| weak(one) == weak(etag))

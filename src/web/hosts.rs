@@ -2,7 +2,10 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -13,41 +16,55 @@ use axum::{
     response::{IntoResponse, Redirect, Response},
 };
 
-use crate::{Result, app::App, clock::Time, store};
+use crate::{app::App, clock::Time, store};
 
 /// What another node mapped is known after this long.
 const KEEPS: Duration = Duration::from_secs(20);
 
+/// What there is under a member's page that its own host name leads to, too.
+const PARTS: [&str; 4] = ["/contact", "/address", "/card.png", "/visits"];
+
 /// The host names, and whose page each leads to.
 #[derive(Default)]
-pub struct Hosts(RwLock<Option<Known>>);
+pub struct Hosts {
+    known: RwLock<Option<Known>>,
+    changes: AtomicU64,
+}
 
 #[derive(Clone)]
 struct Known {
     read_at: Time,
+    /// How many changes there had been when it was begun to be read.
+    made_of: u64,
     users: Arc<HashMap<String, String>>,
 }
 
 impl Hosts {
     /// One of them changed.
     pub fn forget(&self) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = None;
+        self.changes.fetch_add(1, Ordering::Release);
     }
 
     /// Whose page the host name leads to.
-    async fn user(&self, app: &App, host: &str) -> Result<Option<String>> {
-        let kept = self.0.read().unwrap_or_else(PoisonError::into_inner).clone();
-        let now = app.clock.now();
+    async fn user(&self, app: &App, host: &str) -> Option<String> {
+        let kept = self.known.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let (now, latest) = (app.clock.now(), self.changes.load(Ordering::Acquire));
         let known = match kept {
-            Some(known) if now.since(known.read_at) < KEEPS => known,
-            _ => {
-                let users = app.db.read(store::pages::hosts).await?.into_iter().collect();
-                let known = Known { read_at: now, users: Arc::new(users) };
-                *self.0.write().unwrap_or_else(PoisonError::into_inner) = Some(known.clone());
-                known
-            }
+            Some(known) if known.made_of == latest && now.since(known.read_at) < KEEPS => known,
+            kept => match app.db.read(store::pages::hosts).await {
+                Ok(users) => {
+                    let allowed = app.config.page_hosts.as_ref();
+                    let may = |host: &String| allowed.is_none_or(|allowed| allowed.contains(host));
+                    let users = Arc::new(users.into_iter().filter(|(host, _)| may(host)).collect());
+                    let known = Known { read_at: now, made_of: latest, users };
+                    *self.known.write().unwrap_or_else(PoisonError::into_inner) = Some(known.clone());
+                    known
+                }
+                // With the database gone what was known last is the best there is.
+                Err(_) => kept?,
+            },
         };
-        Ok(known.users.get(host).cloned())
+        known.users.get(host).cloned()
     }
 }
 
@@ -64,13 +81,13 @@ fn named(headers: &HeaderMap) -> Option<&str> {
 
 /// Leads whoever comes in under a member's host name to its page.
 pub async fn lead(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
-    let host = asked(&request).filter(|host| host != app.config.base_url.host());
-    let Some(host) = host else { return next.run(request).await };
-    let user = match app.hosts.user(&app, &host).await {
-        Ok(Some(user)) => user,
-        Ok(None) => return next.run(request).await,
-        Err(error) => return error.into_response(),
+    let is_probe = matches!(request.uri().path(), "/livez" | "/readyz");
+    let host = asked(&request).filter(|host| !is_probe && host != app.config.base_url.host());
+    let user = match host {
+        Some(host) => app.hosts.user(&app, &host).await,
+        None => None,
     };
+    let Some(user) = user else { return next.run(request).await };
     let uri = request.uri();
     match inside(&user, uri.path()) {
         Some(path) => {
@@ -92,7 +109,7 @@ fn inside(user: &str, path: &str) -> Option<String> {
     let own = format!("/@{user}");
     match path {
         "/" => Some(own),
-        "/contact" | "/card.png" | "/visits" => Some(format!("{own}{path}")),
+        _ if PARTS.contains(&path) => Some(format!("{own}{path}")),
         "/sitemap.xml" | "/robots.txt" | "/favicon.ico" => Some(path.to_owned()),
         _ if path.starts_with("/assets/")
             || path.starts_with("/looks/")
@@ -102,10 +119,7 @@ fn inside(user: &str, path: &str) -> Option<String> {
         }
         _ if path == own => None,
         // What the page itself refers to, so that it need not know where it is.
-        _ => ["/contact", "/card.png", "/visits"]
-            .iter()
-            .any(|end| path.strip_prefix(own.as_str()) == Some(end))
-            .then(|| path.to_owned()),
+        _ => PARTS.iter().any(|end| path.strip_prefix(own.as_str()) == Some(end)).then(|| path.to_owned()),
     }
 }
 
@@ -118,6 +132,7 @@ mod tests {
         for (path, found) in [
             ("/", Some("/@nell")),
             ("/contact", Some("/@nell/contact")),
+            ("/@nell/address", Some("/@nell/address")),
             ("/@nell/contact", Some("/@nell/contact")),
             ("/assets/1/img/mark.svg", Some("/assets/1/img/mark.svg")),
             ("/login", None),

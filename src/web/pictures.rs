@@ -46,7 +46,11 @@ const WIDTHS: [u32; 3] = [480, 960, 1920];
 const WEBP_QUALITY: f32 = 80.0;
 
 /// The bounded pool that decodes pictures.
-pub struct Pictures(Pool);
+pub struct Pictures {
+    pool: Pool,
+    /// What is drawn waits for nobody’s photos.
+    drawing: Pool,
+}
 
 /// A picture that we made.
 #[derive(Debug)]
@@ -69,25 +73,25 @@ impl Pictures {
     /// Ready to work.
     #[expect(clippy::new_without_default, reason = "what makes threads should be asked to")]
     pub fn new() -> Self {
-        Pictures(Pool::new(WAITING))
+        Pictures { pool: Pool::new(WAITING), drawing: Pool::new(WAITING) }
     }
 
     /// Makes the file anew, if it is a picture of a kind that browsers show. Any other file stays as
     /// it is, to be downloaded and never shown: `None`. Refuses pictures that would take all memory.
     pub async fn remake(&self, file: &Path) -> Result<Option<Picture>> {
         let file = file.to_owned();
-        self.0.run(move || remake(&file)).await
+        self.pool.run(move || remake(&file)).await
     }
 
     /// Draws a picture when its turn comes.
     pub async fn draw(&self, draw: impl FnOnce() -> Result<Vec<u8>> + Send + 'static) -> Result<Vec<u8>> {
-        self.0.run(draw).await
+        self.drawing.run(draw).await
     }
 
     /// Makes the picture of a page of a file: in several widths, without anything else that was in it.
     pub async fn sizes(&self, file: &Path) -> Result<Vec<Sized>> {
         let file = file.to_owned();
-        self.0.run(move || sizes(&file)).await
+        self.pool.run(move || sizes(&file)).await
     }
 }
 

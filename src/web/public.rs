@@ -19,6 +19,7 @@ use axum::{
 use flate2::{Compression, write::GzEncoder};
 use sha2::{Digest, Sha256};
 
+use super::conditional::names;
 use crate::{
     Result,
     app::App,
@@ -172,7 +173,8 @@ impl Page {
 
     fn answer(&self, request: &HeaderMap) -> Response {
         let zip = request.get(header::ACCEPT_ENCODING).is_some_and(accepts_gzip);
-        let known = request.get(header::IF_NONE_MATCH).is_some_and(|known| *known == self.etag);
+        let etag = self.etag.to_str().unwrap_or_default();
+        let known = request.get_all(header::IF_NONE_MATCH).iter().any(|known| names(known, etag));
         let mut response = if known {
             StatusCode::NOT_MODIFIED.into_response()
         } else if zip {

@@ -382,7 +382,11 @@ impl FromRequestParts<Arc<App>> for Member {
 
 /// Whether the request brings a session along, valid or not.
 pub fn has_session(config: &Config, headers: &HeaderMap) -> bool {
-    headers.contains_key(header::AUTHORIZATION) || token(config, headers.get(header::COOKIE)).is_some()
+    // Another scheme is between the browser and a proxy.
+    let bears =
+        |value: &HeaderValue| value.as_bytes().get(..7).is_some_and(|s| s.eq_ignore_ascii_case(b"bearer "));
+    headers.get(header::AUTHORIZATION).is_some_and(bears)
+        || token(config, headers.get(header::COOKIE)).is_some()
 }
 
 fn token(config: &Config, cookies: Option<&HeaderValue>) -> Option<Token> {

@@ -8,6 +8,7 @@ use std::{
 
 use image::{DynamicImage, ImageFormat, RgbImage};
 use reqwest::Method;
+use serde_json::json;
 use zip::ZipArchive;
 
 use crate::common::{Answer, Home, Manner, Page, Person, Post, Talks, World, chitter};
@@ -176,6 +177,17 @@ on_both! {
         let page = nell.fills(&hero, &[("name", &"n".repeat(61)), ("label", "Go")]).await.is(422).page();
         assert!(page.says("there is room for 60") && page.says("Say where the button leads."));
         let blurb = nell.adds("blurb").await;
+        let hidden = [("title", "t".repeat(61)), ("text", "For me".into()), ("audience", "nobody".into())];
+        let hidden: Vec<_> = hidden.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let page = nell.fills(&blurb, &hidden).await.is(422).page();
+        let chosen = page.all("option").into_iter().filter(|option| option.get("selected").is_some());
+        assert!(chosen.map(|option| option.text()).any(|text| text == "Nobody"), "what is hidden stays hidden");
+        let long = "x".repeat(20_000);
+        let with_picture = [("text", long.as_str()), ("alt", "A net")];
+        nell.fills_with(&blurb, &with_picture, ("file", &photo())).await.is(422);
+        let alt = "n".repeat(201);
+        let page = nell.fills_with(&blurb, &[("alt", alt.as_str())], ("file", &photo())).await.is(422).page();
+        assert!(page.says("there is room for 200"));
         let page = nell.fills_with(&blurb, &[("text", "Typed")], ("file", b"no picture")).await.is(422).page();
         assert!(page.says("That is no picture") && page.value("text").contains("Typed"), "the words are kept");
         nell.fills("999", &[("text", "x")]).await.is(404);
@@ -193,10 +205,10 @@ on_both! {
             let parts = nell.editor().await.all("li");
             parts.iter().filter_map(|li| li.get("data-section").map(str::to_owned)).collect::<Vec<_>>()
         };
-        assert_eq!(order().await, ["1", "2", &one, &two, "3"], "above the contact");
+        assert_eq!(order().await, ["1", &one, &two, "2", "3"], "above the latest peeps");
         nell.posts(&format!("{SECTIONS}/{two}/move"), &[("to", "0")]).await.is(303);
         nell.posts(&format!("{SECTIONS}/1/move"), &[("to", "99")]).await.is(303);
-        assert_eq!(order().await, [&two, "2", &one, "3", "1"]);
+        assert_eq!(order().await, [&two, &one, "2", "3", "1"]);
         nell.posts(&format!("{SECTIONS}/{one}/delete"), &[]).await.is(303);
         assert_eq!(order().await, [&two, "2", "3", "1"]);
         let links = nell.adds("links").await;
@@ -231,6 +243,7 @@ on_both! {
             stranger.sends(request)
         };
         again(first.header("etag").to_owned()).await.is(304);
+        again(format!("\"other\", {}", first.header("etag").trim_start_matches("W/"))).await.is(304);
         world.pass(Duration::from_secs(60));
         again(first.header("etag").to_owned()).await.is(304); // made anew, and the same
         ify.peeps("Somebody else says something").await;
@@ -256,6 +269,8 @@ on_both! {
         nell.publishes().await;
         let page = world.stranger().opens("/@nell").await;
         assert!(page.says("Repair café") && !page.says("Not hers"));
+        nell.calls(Method::PATCH, &open.api(""), &json!({ "name": "Repair café, evenings" })).await.is(200);
+        assert!(world.stranger().opens("/@nell").await.says("Repair café, evenings"), "at once");
         nell.does(Method::DELETE, &open.api("")).await.is(204);
         world.pass(Duration::from_secs(21));
         assert!(!world.stranger().opens("/@nell").await.says("Repair café"));
@@ -279,14 +294,15 @@ on_both! {
         let stamped = [&letter("Do you mend nets?")[..], &[("stamp", stamp.as_str())]].concat();
         assert!(sends(&stamped).await.is(422).page().says("very quick"));
         world.pass(Duration::from_secs(5));
-        assert!(sends(&[&stamped[..], &[("website", "spam")]].concat()).await.is(200).page().says("on its way"));
+        assert!(sends(&[&stamped[..], &[("website", "spam")]].concat()).await.is(303).location().ends_with("?sent=1"));
         sends(&[&letter("x")[..], &[("stamp", "1-0")]].concat()).await.is(422);
         assert!(sends(&letter("x")).await.is(422).page().says("open for too long"));
         let wrong = [("name", ""), ("email", "nowhere"), ("body", "Kept"), ("stamp", stamp.as_str())];
         let refused = sends(&wrong).await.is(422).page();
         assert!(refused.complaint("name").is_some() && refused.complaint("email").is_some());
         assert!(refused.0.contains("Kept"));
-        assert!(sends(&stamped).await.is(200).page().says("on its way"));
+        let sent = sends(&stamped).await.is(303).location();
+        assert!(stranger.opens(&sent).await.says("on its way"));
         let mail = post.delivers().await;
         assert_eq!(mail.to, ["nell@harbour.example"]);
         assert!(mail.header("reply-to").contains("oskar@elsewhere.example"), "{mail:?}");
@@ -302,7 +318,7 @@ on_both! {
         let fresh = stranger.opens("/@nell/contact").await.value("stamp");
         world.pass(Duration::from_secs(5));
         for _ in 0..20 {
-            sends(&[&letter("Again")[..], &[("stamp", fresh.as_str())]].concat()).await.is(200);
+            sends(&[&letter("Again")[..], &[("stamp", fresh.as_str())]].concat()).await.is(303);
         }
         sends(&[&letter("Again")[..], &[("stamp", fresh.as_str())]].concat()).await.is(429);
         nell.fills("3", &[("title", "Write")]).await.is(303);
@@ -353,7 +369,8 @@ on_both! {
         let page = asks("/", "NELL.example:8080").await.is(200);
         assert_eq!(page.page().heading(), "Nell Ashby");
         let canonical = page.page().all("link").into_iter().find(|link| link.get("rel") == Some("canonical"));
-        assert_eq!(canonical.expect("one").get("href"), Some("http://nell.example/"));
+        let url = world.url().replace("127.0.0.1", "nell.example");
+        assert_eq!(canonical.expect("one").get("href"), Some(format!("{url}/").as_str()));
         let linked: Vec<_> =
             page.page().all("link").iter().filter_map(|link| link.get("href").map(str::to_owned)).collect();
         let css = linked.iter().find(|href| href.ends_with(".css")).expect("a stylesheet");
@@ -363,6 +380,19 @@ on_both! {
         assert!(asks("/", "other.example").await.is(200).page().says("Quiet so far"));
         nell.posts("/settings/page/host", &[("host", "")]).await.is(303);
         assert!(asks("/", "nell.example").await.is(200).page().says("Quiet so far"));
+    }
+
+    async fn whoever_runs_the_place_says_which_names_are_let_in(home: Home) {
+        let mut home = home;
+        home.settings.page_hosts = Some("Nell.example, other.example".into());
+        let world = home.open().await;
+        let [nell] = world.members(["nell"]).await;
+        nell.publishes().await;
+        let refused = nell.posts("/settings/page/host", &[("host", "mine.example")]).await.is(422).page();
+        assert!(refused.says("has to let that name in first"));
+        nell.posts("/settings/page/host", &[("host", "nell.example")]).await.is(303);
+        let request = world.stranger().request(Method::GET, "/").header("host", "nell.example");
+        assert_eq!(world.stranger().sends(request).await.is(200).page().heading(), "Nell Ashby");
     }
 
     async fn the_front_page_can_be_somebodys_own(home: Home) {
@@ -395,7 +425,7 @@ on_both! {
         let data: serde_json::Value =
             serde_json::from_str(data.split("</script>").next().expect("its end")).expect("JSON");
         assert_eq!(data["mainEntity"]["name"], "Nell </script>&");
-        assert_eq!(data["mainEntity"]["sameAs"], serde_json::json!(["https://harbour.social/@nell"]));
+        assert_eq!(data["mainEntity"]["sameAs"], json!(["https://harbour.social/@nell"]));
         assert!(page.contains("rel=\"me noopener\"") && page.contains("h-card") && page.contains("twitter:card"));
         let card = stranger.gets("/@nell/card.png").await.is(200);
         let picture = image::load_from_memory_with_format(&card.bytes, ImageFormat::Png).expect("PNG");

@@ -4,10 +4,13 @@ use pulldown_cmark::{Event, Parser, Tag};
 use serde::{Deserialize, Serialize};
 
 use super::form::Fields;
-use crate::{Result, error::Faults, ids::PictureId};
+use crate::{Result, domain::text, error::Faults, ids::PictureId};
 
 /// How the address of a picture begins, in the text.
 const PICTURE: &str = "picture:";
+
+/// Characters: a long read, and not a book.
+const LONGEST: usize = 20_000;
 
 /// Text.
 #[derive(Serialize, Deserialize, Clone, PartialEq, Eq, Debug)]
@@ -37,7 +40,7 @@ impl Blurb {
     pub(super) fn of(fields: &Fields) -> Result<Self> {
         let mut faults = Faults::default();
         let title = faults.check(fields.line("title", 60))?;
-        let text = faults.check(fields.text("text", 20_000))?;
+        let text = faults.check(fields.text("text", LONGEST))?;
         let picture = faults.check(fields.picture(""))?.flatten();
         faults.done()?;
         let mut text = text.unwrap_or_default();
@@ -45,6 +48,7 @@ impl Blurb {
             let alt: String = picture.alt.chars().filter(|c| !"[]\\".contains(*c)).collect();
             text = format!("{text}\n\n![{alt}]({PICTURE}{})", picture.id);
         }
+        text::fits(&text, "text", LONGEST)?;
         Ok(Blurb { title: title.unwrap_or_default(), text: text.trim_start().to_owned() })
     }
 

@@ -3,8 +3,16 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    banner::Banner, blurb::Blurb, contact::Contact, form::Fields, hero::Hero, interests::Interests,
-    latest::Latest, links::Links, projects::Projects, rooms::Rooms,
+    banner::Banner,
+    blurb::Blurb,
+    contact::Contact,
+    form::Fields,
+    hero::{Backdrop, Hero},
+    interests::Interests,
+    latest::Latest,
+    links::Links,
+    projects::Projects,
+    rooms::Rooms,
 };
 use crate::{Result, ids::PictureId};
 
@@ -123,7 +131,15 @@ impl Content {
         }
     }
 
-    /// The pictures that it shows.
+    /// The pictures that it shows to whom it is for.
+    pub fn shown_pictures(&self) -> Vec<PictureId> {
+        match self {
+            Content::Hero(hero) if hero.backdrop != Backdrop::Picture => Vec::new(),
+            _ => self.pictures(),
+        }
+    }
+
+    /// The pictures that it holds, also those that it does not show now.
     pub fn pictures(&self) -> Vec<PictureId> {
         match self {
             Content::Hero(hero) => hero.picture.iter().map(|picture| picture.id).collect(),

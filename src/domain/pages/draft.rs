@@ -2,7 +2,7 @@
 
 use super::{
     Audience, Page, Section, contact::Contact, content::Content, form::Fields, hero::Hero, latest::Latest,
-    look::Look,
+    look::Look, published,
 };
 use crate::{
     Error, Result,
@@ -36,7 +36,7 @@ fn suggested(member: &Member) -> Page {
     let contents = [hero, Content::Latest(Latest::default()), Content::Contact(Contact::default())];
     let sections = contents.into_iter().zip(1..);
     let sections = sections.map(|(content, id)| Section { id, audience: Audience::Everyone, content });
-    Page { look: Look::default(), sections: sections.collect() }
+    Page { look: Look::default(), sections: sections.collect(), last_id: 3 }
 }
 
 impl Member {
@@ -49,7 +49,7 @@ impl Member {
         let draft = Page::from_json(&kept.draft)?;
         let published = kept.published.as_deref().map(Page::from_json).transpose()?;
         Ok(Mine {
-            is_out: published.is_some_and(|published| published == draft),
+            is_out: published.is_some_and(|published| published.is_like(&draft)),
             draft,
             published_at: kept.published_at,
             host: kept.host,
@@ -69,7 +69,8 @@ impl Member {
         Ok(done)
     }
 
-    /// Adds an empty section of this kind: a hero at the top, a contact at the end, anything else above the contact.
+    /// Adds an empty section of this kind: a hero at the top, a contact at the end, anything else above the latest
+    /// peeps.
     pub fn add_section(&self, tx: &mut Tx<'_>, kind: &str) -> Result<u32> {
         let known = Content::kinds().into_iter().find(|content| content.kind() == kind);
         let content = known.ok_or_else(|| Error::invalid("kind", "There is no such section."))?;
@@ -77,13 +78,14 @@ impl Member {
             if page.sections.len() >= MOST {
                 return Err(Error::invalid("kind", "A page has 30 sections at the most. Take one out."));
             }
-            let id = page.sections.iter().map(|section| section.id).max().unwrap_or(0) + 1;
-            let last_is_contact =
-                page.sections.last().is_some_and(|last| matches!(last.content, Content::Contact(_)));
+            let id = page.new_id();
+            // What was said last and how one is reached stay at the end.
+            let is_tail = |one: &Section| matches!(one.content, Content::Latest(_) | Content::Contact(_));
+            let tail = page.sections.iter().rev().take_while(|one| is_tail(one)).count();
             let at = match content {
                 Content::Hero(_) => 0,
                 Content::Contact(_) => page.sections.len(),
-                _ => page.sections.len() - usize::from(last_is_contact),
+                _ => page.sections.len() - tail,
             };
             page.sections.insert(at, Section { id, audience: Audience::Everyone, content });
             Ok(id)
@@ -154,10 +156,12 @@ impl Member {
 
     /// Goes back to what others see.
     pub fn discard_draft(&self, tx: &mut Tx<'_>) -> Result<()> {
-        let published = store::pages::by_account(tx, self.id())?.and_then(|kept| kept.published);
-        let published = published.ok_or(Error::Conflict("There is nothing published to go back to."))?;
-        self.change_page(tx, |_, page| {
-            *page = Page::from_json(&published)?;
+        self.change_page(tx, |tx, page| {
+            let published = published(tx, self)?;
+            let published = published.ok_or(Error::Conflict("There is nothing published to go back to."))?;
+            // Numbers of sections are not used again, those of dropped ones neither.
+            let last_id = page.last_id.max(published.page.last_id);
+            *page = Page { last_id, ..published.page };
             Ok(())
         })
     }

@@ -67,6 +67,19 @@ impl Fields {
             std::mem::take(&mut self.0).into_iter().map(|(name, value)| (swapped(name), value)).collect();
     }
 
+    /// These, and those of a form of before that are not among them; but for boxes, which are not there when they are
+    /// not ticked.
+    #[must_use]
+    pub fn over(mut self, before: &Fields) -> Self {
+        let boxes = ["form", "email"];
+        for (name, value) in &before.0 {
+            if !boxes.contains(&name.as_str()) && !name.contains('.') {
+                self.0.entry(name.clone()).or_insert_with(|| value.clone());
+            }
+        }
+        self
+    }
+
     /// Whether a box is ticked.
     pub fn is_on(&self, name: &str) -> bool {
         !self.get(name).is_empty()
@@ -152,15 +165,19 @@ pub fn address(raw: &str) -> Result<String> {
     let url = Url::parse(&whole).map_err(|_| refuse())?;
     let fits = match url.scheme() {
         "http" | "https" => {
-            url.host_str().is_some_and(|host| host.contains('.') || host == "localhost")
-                && url.username().is_empty()
-                && url.password().is_none()
+            url.host_str().is_some_and(is_host) && url.username().is_empty() && url.password().is_none()
         }
         "mailto" => url.path().contains('@'),
         _ => false,
     };
     let url = String::from(url);
     if fits && url.len() <= ADDRESS { Ok(url) } else { Err(refuse()) }
+}
+
+/// A host that other programs take for one, too: the URL Standard allows more.
+fn is_host(host: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._:[]".contains(&b);
+    host.bytes().all(plain) && (host.contains(['.', ':']) || host == "localhost")
 }
 
 #[cfg(test)]
@@ -192,6 +209,8 @@ mod tests {
             "https://me:secret@x.example",
             "just words",
             "mailto:nobody",
+            "https://\".a",
+            "https://a'b.example",
         ] {
             assert!(address(raw).is_err(), "{raw:?}");
         }

@@ -22,6 +22,13 @@ impl Host {
         if host.len() > 253 || !host.contains('.') || !has_letters || !host.split('.').all(label) {
             return refuse("Write a name as alice.example, without https:// and without a path.");
         }
+        // Names that have no owner, and by which a machine in the same house is called.
+        let is_local = ["local", "localhost", "lan", "internal", "home.arpa", "test"]
+            .iter()
+            .any(|end| host == *end || host.ends_with(&format!(".{end}")));
+        if is_local {
+            return refuse("That name is one of a local network. Take one that is yours.");
+        }
         if host == own || own.ends_with(&format!(".{host}")) || host.ends_with(&format!(".{own}")) {
             return refuse("That name is this place’s own. Take one that is yours.");
         }
@@ -70,6 +77,8 @@ mod tests {
             "chitter.example",
             "www.chitter.example",
             "example",
+            "pi.local",
+            "nas.home.arpa",
         ] {
             assert!(Host::parse(host, "chitter.example").is_err(), "{host}");
         }

@@ -39,7 +39,11 @@ impl Letter {
         let mut faults = Faults::default();
         let line = Rules { field: "name", limit: 60, lines: false, empty: "Say who you are." };
         let text = Rules { field: "body", limit: 4000, lines: true, empty: "Write something first." };
-        let (name, email) = (faults.check(text::clean(name, line))?, faults.check(Email::parse(email))?);
+        let name = faults.check(text::clean(name, line))?;
+        let email = match email.trim() {
+            "" => faults.check(Err(Error::invalid("email", "Leave an address for the answer.")))?,
+            email => faults.check(Email::parse(email))?,
+        };
         let body = faults.check(text::clean(body, text))?;
         faults.done()?;
         match (name, email, body) {

@@ -175,7 +175,7 @@ impl TryFrom<String> for Accent {
 }
 
 /// Colours by day or by night.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Colours {
     /// The sheet, and two shades above it.
     pub paper: [Accent; 3],

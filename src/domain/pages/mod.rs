@@ -78,6 +78,9 @@ pub struct Page {
     pub look: Look,
     /// What is on it, from top to bottom.
     pub sections: Vec<Section>,
+    /// The highest number that a section ever had.
+    #[serde(default)]
+    pub last_id: u32,
 }
 
 /// A part of a page.
@@ -116,11 +119,18 @@ impl Page {
         self.sections.iter().filter(move |section| section.audience >= audience)
     }
 
+    /// A number that no section of the page has had.
+    fn new_id(&mut self) -> u32 {
+        let highest = self.sections.iter().map(|section| section.id).max().unwrap_or(0);
+        self.last_id = self.last_id.max(highest) + 1;
+        self.last_id
+    }
+
     /// Who sees each picture, once this is what others see.
     fn pictures(&self) -> BTreeMap<PictureId, Audience> {
         let mut seen = BTreeMap::new();
         for section in &self.sections {
-            for picture in section.content.pictures() {
+            for picture in section.content.shown_pictures() {
                 let widest = seen.entry(picture).or_insert(section.audience);
                 *widest = section.audience.max(*widest);
             }
@@ -131,6 +141,11 @@ impl Page {
     /// Whether a link leads there, from what strangers see.
     pub fn leads_to(&self, url: &str) -> bool {
         self.seen_by(Audience::Members).any(|section| section.content.links().contains(&url))
+    }
+
+    /// Whether others would see the same.
+    fn is_like(&self, other: &Page) -> bool {
+        self.look == other.look && self.sections == other.sections
     }
 
     /// A section.

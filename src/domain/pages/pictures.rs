@@ -17,7 +17,7 @@ use crate::{
 /// Pictures of one member, those on the page and those that were.
 const MOST: i64 = 200;
 
-/// How long a picture that stands nowhere may wait to be used.
+/// How old a picture that stands nowhere may become before the next one takes its place.
 const UNUSED: Duration = Duration::from_secs(24 * 3600);
 
 /// A picture as it stands in a section.
@@ -45,7 +45,10 @@ impl Member {
     pub fn add_picture(&self, tx: &mut Tx<'_>, sizes: &[Size]) -> Result<(PictureId, Vec<AttachmentId>)> {
         self.drop_unused_pictures(tx)?;
         if store::pages::pictures::count(tx, self.id())? >= MOST {
-            return Err(Error::invalid("picture", "There is room for 200 pictures. Take one out first."));
+            return Err(Error::invalid(
+                "picture",
+                "You have sent 200 pictures. Those that stand nowhere go after a day.",
+            ));
         }
         let largest = sizes.iter().max_by_key(|size| size.width);
         let largest = largest.ok_or_else(|| Error::internal("a picture without a file"))?;
@@ -57,13 +60,14 @@ impl Member {
         Ok((id, files))
     }
 
-    /// Forgets pictures that stand neither on the draft nor on what others see, and have not for a day.
+    /// Forgets pictures of more than a day ago that stand neither on the draft nor on what others see.
     fn drop_unused_pictures(&self, tx: &mut Tx<'_>) -> Result<()> {
-        let mine = self.page(tx)?;
+        // Held, so that no section takes one of them in the meantime.
+        let draft = self.change_page(tx, |_, page| Ok(page.clone()))?;
         let published = super::published(tx, self)?;
-        let pages = [Some(mine.draft), published.map(|published| published.page)];
-        let used: Vec<PictureId> =
-            pages.iter().flatten().flat_map(|page| page.pictures().into_keys()).collect();
+        let pages = [Some(draft), published.map(|published| published.page)];
+        let sections = pages.iter().flatten().flat_map(|page| &page.sections);
+        let used: Vec<PictureId> = sections.flat_map(|section| section.content.pictures()).collect();
         let before = tx.now() - UNUSED;
         let mut files = Vec::new();
         for picture in store::pages::pictures::of(tx, self.id())? {

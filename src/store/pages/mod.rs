@@ -102,12 +102,12 @@ pub fn hosts(read: &Read<'_>) -> Result<Vec<(String, String)>> {
     )
 }
 
-/// Whose pages others see, and since when, the latest first; at most `limit`.
+/// Whose pages others see without a host name of their own, and since when, the latest first; at most `limit`.
 pub fn published(read: &Read<'_>, limit: i64) -> Result<Vec<(String, Time)>> {
     read.all(
         sql!(
             "SELECT a.username, g.published_at FROM pages g JOIN accounts a ON a.id = g.account_id
-             WHERE g.published_at IS NOT NULL ORDER BY g.published_at DESC LIMIT $1"
+             WHERE g.published_at IS NOT NULL AND g.host IS NULL ORDER BY g.published_at DESC LIMIT $1"
         ),
         params![limit],
         |row| Ok((row.get(0)?, row.get(1)?)),

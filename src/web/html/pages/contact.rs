@@ -7,7 +7,7 @@ use askama::Template;
 use axum::{
     extract::{Path, State},
     http::{HeaderValue, header},
-    response::{IntoResponse, Response},
+    response::{IntoResponse, Redirect, Response},
 };
 use serde::Deserialize;
 use subtle::ConstantTimeEq;
@@ -30,7 +30,7 @@ use crate::{
     web::{
         assets,
         html::{accounts::is_note, fault, note, page, page_refused},
-        input::Input,
+        input::{Input, Query},
         respond::head,
         session::{ClientAddr, Viewer},
     },
@@ -119,10 +119,23 @@ fn check_stamp(app: &App, owner: &Member, stamp: &str) -> Result<()> {
 pub async fn form(
     State(app): State<Arc<App>>,
     Path(username): Path<String>,
+    Query(Sent { sent }): Query<Sent>,
     viewer: Viewer,
 ) -> Result<Response> {
     let (owner, published, contact) = reached(&app, &username, &viewer).await?;
-    page(&write_page(&app, &owner, &published, contact))
+    page(&WritePage { sent: sent.is_some(), ..write_page(&app, &owner, &published, contact) })
+}
+
+/// Leads on, so that loading the page again does not send the letter again.
+fn sent(told: &WritePage) -> Response {
+    Redirect::to(&format!("/@{}/contact?sent=1", told.username)).into_response()
+}
+
+/// Whether a letter was just sent.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub struct Sent {
+    sent: Option<String>,
 }
 
 /// A letter as a browser sends it.
@@ -152,7 +165,7 @@ pub async fn send(
     }
     if !form.website.is_empty() {
         // Who fills in what nobody sees is told what it wants to hear.
-        return page(&WritePage { sent: true, ..told });
+        return Ok(sent(&told));
     }
     let send = async {
         let letter = Letter::parse(&form.name, &form.email, &form.body)?;
@@ -161,7 +174,7 @@ pub async fn send(
         app.db.write(move |tx| letters::send(tx, &owner, &letter)).await
     };
     match send.await {
-        Ok(()) => page(&WritePage { sent: true, ..told }),
+        Ok(()) => Ok(sent(&told)),
         Err(error) if is_note(&error) => {
             page_refused(head(&error), &WritePage { form, error: Some(error), ..told })
         }
@@ -222,7 +235,7 @@ pub(super) async fn vcard(app: &App, username: &str) -> Result<Response> {
     for section in published.page.seen_by(Audience::Everyone) {
         if let Content::Links(links) = &section.content {
             links.items.iter().for_each(|link| match link.url.strip_prefix("mailto:") {
-                Some(address) => add("EMAIL", &escaped(address)),
+                Some(address) => add("EMAIL", &escaped(address.split('?').next().unwrap_or_default())),
                 None => add("URL", &link.url),
             });
         }

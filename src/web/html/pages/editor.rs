@@ -5,7 +5,10 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::{
-    extract::{Multipart, Path, State, multipart::Field},
+    extract::{
+        Multipart, Path, State,
+        multipart::{Field, MultipartError},
+    },
     http::{HeaderMap, StatusCode},
     response::{IntoResponse, Redirect, Response},
 };
@@ -128,7 +131,7 @@ impl SectionForm {
             _ => ("item_title", Interests::MOST),
         };
         let count = self.fields.count(name);
-        0..if count < most { count + 1 } else { count }
+        0..(count + 1).min(most)
     }
 }
 
@@ -267,7 +270,10 @@ impl Change {
                 let head: (StatusCode, HeaderMap) = head(&error);
                 match editor.sections.iter_mut().find(|section| section.id.to_string() == form) {
                     Some(section) => {
-                        section.fields = typed.unwrap_or_default();
+                        // What did not come, because the form broke off, is as it was.
+                        section.fields = typed.unwrap_or_default().over(&section.fields);
+                        section.audience =
+                            Audience::parse(section.fields.get("audience")).unwrap_or(section.audience);
                         section.error = Some(error);
                     }
                     None => {
@@ -335,39 +341,49 @@ pub async fn fill(change: Change, Path(id): Path<u32>, form: Multipart) -> Resul
 /// Takes the fields of a form. The pictures in it are kept, and stand in the fields by their ids; where one can’t be,
 /// the words around it are taken all the same.
 async fn receive(change: &Change, mut form: Multipart, fields: &mut Fields) -> Result<()> {
-    let broken = |_| Error::Malformed("That is no form that we can read.".into());
     let _turn = change.app.limits.upload(&change.member.account)?;
     let mut faults = Faults::default();
-    while let Some(field) = form.next_field().await.map_err(broken)? {
+    while let Some(field) = form.next_field().await.map_err(|error| unread(&error))? {
         let name = field.name().unwrap_or_default().to_owned();
         let Some(ending) = name.strip_prefix("file") else {
-            fields.set(name, field.text().await.map_err(broken)?);
+            fields.set(name, field.text().await.map_err(|error| unread(&error))?);
             continue;
         };
         let kept = picture(change, field).await.map_err(|error| error.about(&name));
         if let Some(id) = faults.check(kept)?.flatten() {
             fields.set(format!("picture{ending}"), id.to_string());
             fields.set(format!("no_picture{ending}"), "");
+            if ending.is_empty() {
+                fields.set("backdrop", "picture"); // whoever sends one wants it to be seen
+            }
         }
     }
     faults.done()
 }
 
+/// What is wrong with a form that can't be read to its end.
+fn unread(error: &MultipartError) -> Error {
+    match error.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => Error::invalid("", TOO_LARGE),
+        _ => Error::Malformed("That is no form that we can read.".into()),
+    }
+}
+
+/// What is said of a picture that is too large.
+const TOO_LARGE: &str = "That picture is larger than 20 MB. Send a smaller one.";
+
 /// A picture of a form; nothing where none was chosen.
 async fn picture(change: &Change, mut field: Field<'_>) -> Result<Option<PictureId>> {
-    let refuse = |why: &str| Err(Error::invalid("", why));
     let mut incoming = change.app.files.receive().await?;
     let mut is_large = false;
-    while let Some(chunk) =
-        field.chunk().await.map_err(|_| Error::Malformed("The form ends too early.".into()))?
-    {
+    while let Some(chunk) = field.chunk().await.map_err(|error| unread(&error))? {
         is_large |= incoming.bytes() + chunk.len() > LARGEST;
         if !is_large {
             incoming.write(&chunk).await?;
         }
     }
     if is_large {
-        return refuse("That picture is larger than 20 MB. Send a smaller one.");
+        return Err(Error::invalid("", TOO_LARGE));
     }
     if incoming.bytes() == 0 {
         return Ok(None);
@@ -444,6 +460,15 @@ pub async fn map(change: Change, Input(HostForm { host }): Input<HostForm>) -> R
         .done("host", Some(typed), async move |app, member| {
             let own = app.config.base_url.host();
             let host = if host.trim().is_empty() { None } else { Some(Host::parse(&host, own)?) };
+            let allowed = app.config.page_hosts.as_ref();
+            if let (Some(host), Some(allowed)) = (&host, allowed)
+                && !allowed.iter().any(|one| one == host.as_str())
+            {
+                return Err(Error::invalid(
+                    "host",
+                    "Whoever runs this place has to let that name in first: CHITTER_PAGE_HOSTS.",
+                ));
+            }
             let member = member.clone();
             app.db.write(move |tx| member.set_host(tx, host.as_ref())).await?;
             app.hosts.forget();

@@ -66,7 +66,8 @@ pub async fn export(config: &Config, db: &Db, files: &Files, member: &Member) ->
 
 /// The files of the pictures that everyone sees.
 fn shown(page: &Page, material: &Material) -> Vec<AttachmentId> {
-    let pictures: Vec<_> = page.seen_by(Audience::Everyone).flat_map(|one| one.content.pictures()).collect();
+    let pictures: Vec<_> =
+        page.seen_by(Audience::Everyone).flat_map(|one| one.content.shown_pictures()).collect();
     material.files().filter(|file| pictures.contains(&file.picture)).map(|file| file.id).collect()
 }
 

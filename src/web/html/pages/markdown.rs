@@ -12,6 +12,7 @@ use crate::{
 /// Renders a text. `find` knows the pictures.
 pub(super) fn html(text: &str, find: impl Fn(PictureId, &str) -> Option<Image>) -> String {
     let mut events = Vec::new();
+    let top = top_heading(text);
     let mut parser = Parser::new(text);
     // Links that are none lose their tags, and what ends them.
     let mut open_links = Vec::new();
@@ -21,12 +22,12 @@ pub(super) fn html(text: &str, find: impl Fn(PictureId, &str) -> Option<Image>) 
             Event::Start(Tag::HtmlBlock) => events.push(Event::Start(Tag::Paragraph)),
             Event::End(TagEnd::HtmlBlock) => events.push(Event::End(TagEnd::Paragraph)),
             Event::Start(Tag::Heading { level, .. }) => events.push(Event::Start(Tag::Heading {
-                level: below(level),
+                level: below(level, top),
                 id: None,
                 classes: Vec::new(),
                 attrs: Vec::new(),
             })),
-            Event::End(TagEnd::Heading(level)) => events.push(Event::End(TagEnd::Heading(below(level)))),
+            Event::End(TagEnd::Heading(level)) => events.push(Event::End(TagEnd::Heading(below(level, top)))),
             Event::Start(Tag::Link { link_type, dest_url, .. }) => {
                 let address = match link_type {
                     LinkType::Email => format!("mailto:{dest_url}"),
@@ -59,11 +60,20 @@ pub(super) fn html(text: &str, find: impl Fn(PictureId, &str) -> Option<Image>) 
     out
 }
 
-/// The section has the page's second heading; those in its text are below it.
-fn below(level: HeadingLevel) -> HeadingLevel {
-    match level {
-        HeadingLevel::H1 => HeadingLevel::H3,
-        HeadingLevel::H2 => HeadingLevel::H4,
+/// The largest heading in a text.
+fn top_heading(text: &str) -> HeadingLevel {
+    let levels = Parser::new(text).filter_map(|event| match event {
+        Event::Start(Tag::Heading { level, .. }) => Some(level),
+        _ => None,
+    });
+    levels.min().unwrap_or(HeadingLevel::H1)
+}
+
+/// The section has the page’s second heading; those in its text are below it, the largest right below.
+fn below(level: HeadingLevel, top: HeadingLevel) -> HeadingLevel {
+    match level as usize - top as usize {
+        0 => HeadingLevel::H3,
+        1 => HeadingLevel::H4,
         _ => HeadingLevel::H5,
     }
 }
@@ -138,6 +148,7 @@ mod tests {
     fn what_markdown_has_is_shown() {
         for (text, shown) in [
             ("# A\n\n## B\n\n### C", "<h3>A</h3>\n<h4>B</h4>\n<h5>C</h5>\n"),
+            ("## B\n\n### C", "<h3>B</h3>\n<h4>C</h4>\n"),
             ("*a* **b** `c`", "<p><em>a</em> <strong>b</strong> <code>c</code></p>\n"),
             ("- a\n- b", "<ul>\n<li>a</li>\n<li>b</li>\n</ul>\n"),
             ("[a](https://x.example)", "<p><a rel=\"noopener\" href=\"https://x.example/\">a</a></p>\n"),

@@ -1,6 +1,6 @@
 //! Pages of one's own: what others see of them, the editor, and all that goes with them.
 
-mod card;
+pub mod card;
 pub mod contact;
 pub mod editor;
 pub mod export;

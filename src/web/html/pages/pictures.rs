@@ -33,7 +33,8 @@ pub async fn keep(app: &App, member: &Member, incoming: Incoming) -> Result<Pict
         .map(|one| pages::Size { width: one.size.0, height: one.size.1, bytes: one.bytes.len() as i64 })
         .collect();
     let owner = member.clone();
-    // The rows first: what a crash leaves then are rows of a picture that stands nowhere, which is swept.
+    // The rows first: what a crash leaves then are rows of a picture that stands nowhere, and the next one sweeps
+    // them away.
     let (id, files) = app.db.write(move |tx| owner.add_picture(tx, &sizes)).await?;
     for (file, id) in written.into_iter().zip(files) {
         app.files.keep(file, id).await?;

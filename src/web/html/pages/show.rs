@@ -225,7 +225,7 @@ pub async fn card(State(app): State<Arc<App>>, Path(username): Path<String>) -> 
     let address = address.split_once("://").map_or("", |(_, rest)| rest).trim_end_matches('/').to_owned();
     let colours = published.page.look.colours(false);
     let card = card::Card { name, line, address, colours };
-    let png = app.pictures.draw(move || card::png(&card)).await?;
+    let png = app.cards.png(&app, card).await?;
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static("image/png")),
         (header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=3600")),
@@ -245,7 +245,8 @@ const SITEMAP: i64 = 49_000;
 
 /// `GET /sitemap.xml`: the front page, and every page that is published (<https://www.sitemaps.org/protocol.html>).
 pub async fn sitemap(State(app): State<Arc<App>>) -> Result<Response> {
-    let pages = app.db.read(|read| store::pages::published(read, SITEMAP)).await?;
+    let mut pages = app.db.read(|read| store::pages::published(read, SITEMAP)).await?;
+    pages.retain(|(username, _)| app.config.home.as_ref() != Some(username)); // that is the front page
     let sitemap = Sitemap { base: app.config.base_url.as_str(), pages };
     let body = sitemap.render().map_err(Error::internal)?;
     let kind = HeaderValue::from_static("application/xml; charset=utf-8");

@@ -331,6 +331,10 @@ impl Showing<'_> {
                     })
                     .collect(),
             },
+            // Nobody is shown that there is nothing yet, but whoever makes the page.
+            Content::Latest(_) if material.peeps.is_empty() && self.audience != Audience::Nobody => {
+                return None;
+            }
             Content::Latest(latest) => Body::Latest {
                 title: latest.title.clone(),
                 peeps: material
@@ -387,7 +391,12 @@ impl Showing<'_> {
 pub(super) fn url(config: &Config, owner: &Member, host: Option<&str>) -> String {
     let base = config.base_url.as_str();
     match host {
-        Some(host) => format!("{}://{host}/", base.split_once("://").map_or("https", |(scheme, _)| scheme)),
+        Some(host) => {
+            let (scheme, own) = base.split_once("://").unwrap_or(("https", ""));
+            // A place at a port of its own is there under every name.
+            let port = own.rsplit_once(':').filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()));
+            format!("{scheme}://{host}{}/", port.map(|(_, port)| format!(":{port}")).unwrap_or_default())
+        }
         None if config.home.as_deref() == Some(owner.username.as_str()) => format!("{base}/"),
         None => format!("{base}/@{}", owner.username),
     }
