@@ -118,8 +118,10 @@ impl SectionForm {
     /// What is wrong with no field in particular.
     fn note(&self) -> Option<String> {
         match &self.error {
-            Some(Error::Invalid(_)) | None => None,
-            Some(other) => Some(other.sentence()),
+            Some(Error::Invalid(faults)) => {
+                faults.iter().find(|fault| fault.field.is_empty()).map(|fault| fault.message.clone())
+            }
+            other => other.as_ref().map(Error::sentence),
         }
     }
 
