@@ -92,7 +92,7 @@ impl Member {
         })
     }
 
-    /// Fills a section. Refuses pictures and rooms that are not one's own.
+    /// Fills a section. Refuses pictures that are not one's own; rooms that are not are never shown.
     pub fn set_section(&self, tx: &mut Tx<'_>, id: u32, audience: Audience, fields: &Fields) -> Result<()> {
         self.change_page(tx, |tx, page| {
             let at = page.place(id)?;

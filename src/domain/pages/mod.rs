@@ -138,7 +138,7 @@ impl Page {
         seen
     }
 
-    /// Whether a link leads there, from what strangers see.
+    /// Whether a link leads there, from what members see.
     pub fn leads_to(&self, url: &str) -> bool {
         self.seen_by(Audience::Members).any(|section| section.content.links().contains(&url))
     }
@@ -146,11 +146,6 @@ impl Page {
     /// Whether others would see the same.
     fn is_like(&self, other: &Page) -> bool {
         self.look == other.look && self.sections == other.sections
-    }
-
-    /// A section.
-    pub fn section(&self, id: u32) -> Result<&Section> {
-        self.sections.iter().find(|section| section.id == id).ok_or(Error::NotFound)
     }
 
     fn place(&self, id: u32) -> Result<usize> {

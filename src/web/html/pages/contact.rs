@@ -12,7 +12,7 @@ use axum::{
 use serde::Deserialize;
 use subtle::ConstantTimeEq;
 
-use super::{show::published, view::url};
+use super::{about::url, show::published, style::stylesheet};
 use crate::{
     Error, Result,
     app::App,
@@ -79,7 +79,7 @@ async fn reached(app: &App, username: &str, viewer: &Viewer) -> Result<(Member, 
 
 fn write_page(app: &App, owner: &Member, published: &Published, contact: Contact) -> WritePage {
     WritePage {
-        css: format!("/looks/{}/{}.css", *assets::VERSION, published.page.look.name()),
+        css: stylesheet(&published.page.look),
         assets: &assets::VERSION,
         username: owner.username.clone(),
         name: published.page.name().unwrap_or(&owner.account.name).to_owned(),

@@ -428,18 +428,12 @@ pub async fn dress(
 
 /// `POST /settings/page/publish`
 pub async fn publish(change: Change) -> Result<Response> {
-    let done = change.app.clone();
-    let published = change.write("", |member, tx| member.publish(tx).map(|()| None)).await;
-    done.hosts.forget();
-    published
+    change.write("", |member, tx| member.publish(tx).map(|()| None)).await
 }
 
 /// `POST /settings/page/unpublish`
 pub async fn unpublish(change: Change) -> Result<Response> {
-    let done = change.app.clone();
-    let unpublished = change.write("", |member, tx| member.unpublish(tx).map(|()| None)).await;
-    done.hosts.forget();
-    unpublished
+    change.write("", |member, tx| member.unpublish(tx).map(|()| None)).await
 }
 
 /// `POST /settings/page/discard`
@@ -472,9 +466,7 @@ pub async fn map(change: Change, Input(HostForm { host }): Input<HostForm>) -> R
                 ));
             }
             let member = member.clone();
-            app.db.write(move |tx| member.set_host(tx, host.as_ref())).await?;
-            app.hosts.forget();
-            Ok(None)
+            app.db.write(move |tx| member.set_host(tx, host.as_ref())).await.map(|()| None)
         })
         .await
 }

@@ -13,7 +13,10 @@ use axum::{
 };
 use zip::{ZipWriter, write::SimpleFileOptions};
 
-use super::view::{Home, Material, Showing, css};
+use super::{
+    style::css,
+    view::{Home, Material, Showing},
+};
 use crate::{
     Error, Result,
     app::App,

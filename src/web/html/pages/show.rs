@@ -11,8 +11,10 @@ use axum::{
 use serde::Deserialize;
 
 use super::{
+    about::url,
     card, contact,
-    view::{Home, Material, Showing, View, css, url},
+    style::css,
+    view::{Home, Material, Showing, View},
 };
 use crate::{
     Error, Result,

@@ -4,18 +4,22 @@ use std::collections::HashMap;
 
 use askama::Template;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use serde_json::json;
 
-use super::markdown;
+use super::{
+    about::{describe, json_ld, url},
+    markdown,
+    places::{icon, in_short},
+    style::stylesheet,
+};
 use crate::{
-    Error, Result,
+    Result,
     config::Config,
     db::Read,
     domain::{
         accounts::Member,
         pages::{
             Audience, Page, Section, contact::Contact, content::Content, hero::Backdrop, latest::Latest,
-            look::Look, pictures::Picture,
+            pictures::Picture,
         },
     },
     ids::PictureId,
@@ -46,10 +50,8 @@ impl Material {
     /// Reads what the page shows.
     pub(super) fn of(read: &Read<'_>, owner: &Member, page: &Page) -> Result<Self> {
         let mut material = Material::default();
-        if page.sections.iter().any(|section| !section.content.pictures().is_empty()) {
-            for file in store::pages::pictures::files_of(read, owner.id())? {
-                material.files.entry(file.picture).or_default().push(file);
-            }
+        for file in store::pages::pictures::files_of(read, owner.id())? {
+            material.files.entry(file.picture).or_default().push(file);
         }
         for section in &page.sections {
             match &section.content {
@@ -212,10 +214,10 @@ impl Showing<'_> {
         let name = page.name().unwrap_or(&owner.account.name).to_owned();
         let line = page.hero().map_or("", |hero| hero.line.as_str());
         let sections: Vec<&Section> = page.seen_by(self.audience).collect();
+        let first_hero = sections.iter().find(|one| matches!(one.content, Content::Hero(_)));
         let parts: Vec<Part> = sections
             .iter()
             .filter_map(|section| {
-                let first_hero = sections.iter().find(|one| matches!(one.content, Content::Hero(_)));
                 let lead = first_hero.is_some_and(|first| first.id == section.id);
                 Some(Part { id: section.id, body: self.body(config, material, section, &name, lead)? })
             })
@@ -234,7 +236,7 @@ impl Showing<'_> {
                 Home::Folder => "mark.svg".into(),
             },
             css: match home {
-                Home::Site => format!("/looks/{}/{}.css", *assets::VERSION, page.look.name()),
+                Home::Site => stylesheet(&page.look),
                 Home::Folder => "page.css".into(),
             },
             home: match home {
@@ -384,191 +386,5 @@ impl Showing<'_> {
             at: peep.created_at.rfc3339(),
             when: date_and_time(peep.created_at),
         }
-    }
-}
-
-/// Where a page is found, for good.
-pub(super) fn url(config: &Config, owner: &Member, host: Option<&str>) -> String {
-    let base = config.base_url.as_str();
-    match host {
-        Some(host) => {
-            let (scheme, own) = base.split_once("://").unwrap_or(("https", ""));
-            // A place at a port of its own is there under every name.
-            let port = own.rsplit_once(':').filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()));
-            format!("{scheme}://{host}{}/", port.map(|(_, port)| format!(":{port}")).unwrap_or_default())
-        }
-        None if config.home.as_deref() == Some(owner.username.as_str()) => format!("{base}/"),
-        None => format!("{base}/@{}", owner.username),
-    }
-}
-
-/// What a search engine and a link's card say of the page.
-fn describe(sections: &[&Section], name: &str, place: &str) -> String {
-    let words = sections.iter().find_map(|section| match &section.content {
-        Content::Hero(hero) if !hero.line.is_empty() => Some(hero.line.clone()),
-        _ => None,
-    });
-    let more = sections.iter().find_map(|section| match &section.content {
-        Content::Blurb(blurb) if !blurb.text.is_empty() => Some(plain(&blurb.text)),
-        Content::Banner(banner) if !banner.text.is_empty() => Some(banner.text.clone()),
-        _ => None,
-    });
-    match [words, more].into_iter().flatten().collect::<Vec<_>>().join(" ") {
-        said if said.is_empty() => format!("{name} on {place}."),
-        said => excerpt(&said, 160),
-    }
-}
-
-/// A text without its marks.
-fn plain(text: &str) -> String {
-    use pulldown_cmark::{Event, Parser, Tag, TagEnd};
-    let (mut out, mut in_image) = (String::new(), false);
-    for event in Parser::new(text) {
-        match event {
-            Event::Start(Tag::Image { .. }) => in_image = true,
-            Event::End(TagEnd::Image) => in_image = false,
-            Event::Text(words) | Event::Code(words) if !in_image => out.push_str(&words),
-            Event::SoftBreak | Event::HardBreak | Event::End(_) => out.push(' '),
-            _ => {}
-        }
-    }
-    out
-}
-
-/// The page for machines: a Person of <https://schema.org>, in a profile.
-fn json_ld(name: &str, line: &str, url: &str, page: &Page) -> String {
-    let also: Vec<&str> = page
-        .seen_by(Audience::Everyone)
-        .filter(|section| matches!(section.content, Content::Links(_)))
-        .flat_map(|section| section.content.links())
-        .filter(|link| link.starts_with("http"))
-        .collect();
-    let mut person = json!({ "@type": "Person", "name": name, "url": url });
-    if !line.is_empty() {
-        person["description"] = line.into();
-    }
-    if !also.is_empty() {
-        person["sameAs"] = also.into();
-    }
-    let profile = json!({ "@context": "https://schema.org", "@type": "ProfilePage", "mainEntity": person });
-    // Within a script element nothing may look like its end.
-    profile.to_string().replace('<', "\\u003c")
-}
-
-/// An address as a person says it: `doris.press/diary`.
-fn in_short(url: &str) -> String {
-    let bare = url.split_once("://").map_or_else(|| url.trim_start_matches("mailto:"), |(_, rest)| rest);
-    excerpt(bare.trim_start_matches("www.").trim_end_matches('/'), 40)
-}
-
-/// Which sort of place an address is.
-fn icon(url: &str) -> &'static str {
-    if url.starts_with("mailto:") {
-        return "mail";
-    }
-    let host =
-        url::Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default();
-    let is = |names: &[&str]| names.iter().any(|name| host == *name || host.ends_with(&format!(".{name}")));
-    match () {
-        () if is(&[
-            "github.com",
-            "gitlab.com",
-            "codeberg.org",
-            "bitbucket.org",
-            "sr.ht",
-            "stackoverflow.com",
-            "crates.io",
-        ]) =>
-        {
-            "code"
-        }
-        () if is(&["linkedin.com", "xing.com", "indeed.com"]) => "work",
-        () if is(&["youtube.com", "youtu.be", "vimeo.com", "twitch.tv", "tiktok.com"]) => "film",
-        () if is(&[
-            "instagram.com",
-            "flickr.com",
-            "pixelfed.social",
-            "unsplash.com",
-            "behance.net",
-            "dribbble.com",
-            "500px.com",
-        ]) =>
-        {
-            "photo"
-        }
-        () if is(&["spotify.com", "soundcloud.com", "bandcamp.com", "music.apple.com", "last.fm"]) => "music",
-        () if is(&[
-            "medium.com",
-            "substack.com",
-            "dev.to",
-            "wordpress.com",
-            "ghost.io",
-            "goodreads.com",
-            "orcid.org",
-        ]) =>
-        {
-            "text"
-        }
-        () if is(&["etsy.com", "ko-fi.com", "patreon.com", "gumroad.com"]) => "shop",
-        () if is(&[
-            "bsky.app",
-            "x.com",
-            "twitter.com",
-            "facebook.com",
-            "threads.net",
-            "reddit.com",
-            "discord.gg",
-            "t.me",
-            "signal.me",
-        ]) =>
-        {
-            "talk"
-        }
-        // Mastodon and its neighbours live at many hosts; their people live under an @.
-        () if url.splitn(4, '/').nth(3).is_some_and(|path| path.starts_with('@')) => "talk",
-        () => "web",
-    }
-}
-
-/// The stylesheet of a page, by itself.
-pub(super) fn css(look: &Look) -> Result<String> {
-    let file = |name: &str| assets::text(name).ok_or_else(|| Error::internal("a stylesheet is missing"));
-    Ok(format!("{}{}{}\n", bare(&file("css/tokens.css")?), bare(&file("css/page.css")?), look.css()))
-}
-
-/// A stylesheet of ours without comments and indentation.
-fn bare(css: &str) -> String {
-    let mut out = String::with_capacity(css.len());
-    let mut rest = css;
-    while let Some((before, after)) = rest.split_once("/*") {
-        out.push_str(before);
-        rest = after.split_once("*/").map_or("", |(_, after)| after);
-    }
-    out.push_str(rest);
-    out.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("\n")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_address_has_the_icon_of_its_sort() {
-        for (url, sort) in [
-            ("https://github.com/x", "code"),
-            ("https://www.linkedin.com/in/x", "work"),
-            ("https://notgithub.com/x", "web"),
-            ("https://harbour.social/@ify", "talk"),
-            ("mailto:ify@doris.press", "mail"),
-            ("https://doris.press/", "web"),
-        ] {
-            assert_eq!(icon(url), sort, "{url}");
-        }
-    }
-
-    #[test]
-    fn an_address_is_said_in_short() {
-        assert_eq!(in_short("https://www.doris.press/diary/"), "doris.press/diary");
-        assert_eq!(in_short("mailto:ify@doris.press"), "ify@doris.press");
     }
 }
