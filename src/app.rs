@@ -83,7 +83,7 @@ pub struct App {
     /// The pictures that are shown of links to pages.
     pub cards: Cards,
     /// Which host names lead to whose page.
-    pub hosts: Hosts,
+    pub hosts: Arc<Hosts>,
     /// The pages that strangers see, ready in memory.
     pub public: PublicPages,
     /// Cancelled when the server is to stop.
@@ -98,7 +98,9 @@ impl App {
         // One for each core: whoever is told the same thing is told it by all of them.
         let hub = Arc::new(Events::new(std::thread::available_parallelism().map_or(1, usize::from)));
         let (changes, touched) = (Arc::new(AtomicU64::new(0)), Arc::new(Touched::default()));
+        let hosts = Arc::new(Hosts::default());
         let on_commit = {
+            let hosts = Arc::clone(&hosts);
             let (hub, changes, touched) = (Arc::clone(&hub), Arc::clone(&changes), Arc::clone(&touched));
             Arc::new(move |emitted: Vec<Emission>| {
                 // First the pages in memory grow old, then people hear, then the writer has its
@@ -109,7 +111,10 @@ impl App {
                 for Emission { topic, event } in &emitted {
                     match event {
                         Event::Changed(peep) => touched.touch(peep.what.author.id),
-                        Event::PageChanged(account) => touched.touch(*account),
+                        Event::PageChanged(account) => {
+                            touched.touch(*account);
+                            hosts.forget();
+                        }
                         // A page may lead to its owner's rooms.
                         Event::Altered(room) => {
                             room.what.owner.iter().for_each(|owner| touched.touch(*owner));
@@ -136,7 +141,7 @@ impl App {
             limits: Limits::new(config.limits, &clock),
             visits: Counter::default(),
             cards: Cards::default(),
-            hosts: Hosts::default(),
+            hosts,
             public: PublicPages::new(changes, touched),
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),

@@ -40,7 +40,7 @@ struct Known {
 }
 
 impl Hosts {
-    /// One of them changed.
+    /// One of them changed. Whoever says so does before anyone hears of the change.
     pub fn forget(&self) {
         self.changes.fetch_add(1, Ordering::Release);
     }
