@@ -407,8 +407,13 @@ on_both! {
         assert!(stranger.opens("/stream").await.says("Quiet so far"));
         let page = stranger.gets("/@nell").await.text();
         assert!(page.contains(&format!("<link rel=\"canonical\" href=\"{}/\">", world.app().config.base_url.as_str())));
-        nell.peeps("Still a stream").await;
+        let posted = nell.posts("/peeps", &[("body", "Still a stream")]).await.is(303);
+        assert_eq!(posted.location(), "/stream");
+        let id = nell.latest().await;
+        let back = nell.opens(&nell.path_of(&id)).await.link("Back to the stream");
+        assert_eq!(back, Some("/stream".into()));
         assert!(stranger.opens("/stream").await.says("Still a stream"));
+        assert_eq!(nell.deletes(&id).await.is(303).location(), "/stream");
     }
 
     async fn machines_find_what_they_look_for(world: World) {

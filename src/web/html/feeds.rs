@@ -95,7 +95,7 @@ fn entry(peep: &Peep, base: &str) -> Entry {
 pub async fn everyone(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Response> {
     let make = async {
         let peeps = app.db.read(|read| store::peeps::list(read, None, &Scope::Public, LATEST)).await?;
-        let feed = feed(&app, app.config.name.clone(), "/", "/feed.atom", &peeps);
+        let feed = feed(&app, app.config.name.clone(), app.config.stream_path(), "/feed.atom", &peeps);
         let body = feed.render().map_err(Error::internal)?;
         Ok(Made { kind: KIND, link: None, body })
     };

@@ -158,7 +158,7 @@ pub async fn post(
             let fragment = card::fragment(peep, Some(&member), app.clock.now());
             Ok((StatusCode::CREATED, Html(fragment)).into_response())
         }
-        Ok(Peep { reply_to: None, .. }) => Ok(Redirect::to("/").into_response()),
+        Ok(Peep { reply_to: None, .. }) => Ok(Redirect::to(app.config.stream_path()).into_response()),
         Ok(peep) => Ok(Redirect::to(&format!("/@{}/{}", peep.author.username, peep.id)).into_response()),
         Err(error) if by_script => Err(error),
         Err(error) => refused_post(&app, member, form, error).await,
@@ -279,7 +279,7 @@ pub async fn delete(
     let id = from_path(&id)?;
     app.limits.post(from, member.id())?;
     app.db.write(move |tx| member.delete(tx, id)).await?;
-    Ok(Redirect::to("/").into_response())
+    Ok(Redirect::to(app.config.stream_path()).into_response())
 }
 
 /// The form that a peep is liked with.
