@@ -16,6 +16,7 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
+use const_format::concatcp;
 use tracing::Instrument;
 
 use super::{html, limits::tell, problem};
@@ -66,16 +67,13 @@ fn named(status: StatusCode) -> Error {
     }
 }
 
-/// Sent with every answer. The policy allows nothing but our own files: there is no inline script
-/// or style anywhere, and nobody may frame us.
+/// It allows nothing but our own files: there is no inline script or style anywhere.
+const POLICY: &str = "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; \
+                      form-action 'self'; ";
+
+/// Sent with every answer. Nobody may frame us.
 const SECURITY: [(HeaderName, HeaderValue); 6] = [
-    (
-        header::CONTENT_SECURITY_POLICY,
-        HeaderValue::from_static(
-            "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; \
-             form-action 'self'; frame-ancestors 'none'",
-        ),
-    ),
+    (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(concatcp!(POLICY, "frame-ancestors 'none'"))),
     (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
     (header::REFERRER_POLICY, HeaderValue::from_static("same-origin")),
     (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
@@ -92,13 +90,7 @@ pub struct Framed;
 
 /// What such an answer says in place of what the others do.
 const FRAMED: [(HeaderName, HeaderValue); 2] = [
-    (
-        header::CONTENT_SECURITY_POLICY,
-        HeaderValue::from_static(
-            "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; \
-             form-action 'self'; frame-ancestors 'self'",
-        ),
-    ),
+    (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(concatcp!(POLICY, "frame-ancestors 'self'"))),
     (header::X_FRAME_OPTIONS, HeaderValue::from_static("SAMEORIGIN")),
 ];
 
