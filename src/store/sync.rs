@@ -134,12 +134,8 @@ pub fn conversations(read: &Read<'_>, span: &Span) -> Result<Vec<Changed>> {
 pub fn people(read: &Read<'_>, span: &Span) -> Result<Vec<(ConversationId, Participant)>> {
     read.all(
         sql!(
-            "SELECT ",
-            accounts::COLUMNS,
-            ", p.conversation_id, ",
-            conversations::SEAT,
-            " FROM participants p JOIN accounts a ON a.id = p.account_id
-             JOIN conversations t ON t.id = p.conversation_id AND t.kind = 'thread'
+            threads::PEOPLE,
+            " JOIN conversations t ON t.id = p.conversation_id AND t.kind = 'thread'
              WHERE p.left_at IS NULL AND NOT p.hidden AND p.conversation_id IN (SELECT c.id",
             CHANGED,
             ") ORDER BY p.conversation_id, p.joined_at, p.account_id"

@@ -42,16 +42,21 @@ pub fn of(read: &Read<'_>, stretch: &Stretch) -> Result<Vec<Mine>> {
     Ok(mine.into_iter().flatten().collect())
 }
 
+/// Participants with their accounts, as [`person`] takes them.
+pub(super) const PEOPLE: &str = sql!(
+    "SELECT ",
+    accounts::COLUMNS,
+    ", p.conversation_id, ",
+    conversations::SEAT,
+    " FROM participants p JOIN accounts a ON a.id = p.account_id"
+);
+
 /// Who is in each of these threads, in the order in which they came.
 pub fn people_of(read: &Read<'_>, stretch: &Stretch) -> Result<Vec<(ConversationId, Participant)>> {
     read.all(
         sql!(
-            "SELECT ",
-            accounts::COLUMNS,
-            ", p.conversation_id, ",
-            conversations::SEAT,
-            " FROM participants p JOIN accounts a ON a.id = p.account_id
-             WHERE p.left_at IS NULL AND NOT p.hidden AND p.conversation_id IN (SELECT c.id",
+            PEOPLE,
+            " WHERE p.left_at IS NULL AND NOT p.hidden AND p.conversation_id IN (SELECT c.id",
             STRETCH,
             ") ORDER BY p.conversation_id, p.joined_at, p.account_id"
         ),
