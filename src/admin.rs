@@ -9,9 +9,9 @@ use crate::{
     db::Setup,
     domain::{accounts, names::Name, tokens::Scopes},
     events::Db,
-    files::Files,
+    html::pages::export::export,
     ids::Ids,
-    web::html::pages::export::export,
+    services::files::Files,
 };
 
 /// The database as it is, also beside a running server.

@@ -225,6 +225,11 @@ impl Config {
     pub fn stream_path(&self) -> &'static str {
         if self.home.is_some() { "/stream" } else { "/" }
     }
+
+    /// Refuses what belongs to matches where they are switched off.
+    pub fn require_matching(&self) -> crate::Result<()> {
+        if self.matching { Ok(()) } else { Err(crate::Error::Forbidden("Strangers are not matched here.")) }
+    }
 }
 
 impl Settings {

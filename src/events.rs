@@ -8,7 +8,10 @@ use crate::{
     clock::Time,
     db,
     ids::{AccountId, ConversationId, PeepId},
-    realtime::frame::Frame,
+    realtime::{
+        frame::Frame,
+        hub::{Hub, Mailbox},
+    },
     store::{matches::Pool, messages::Message, peeps::Peep, rooms::Link},
 };
 
@@ -78,6 +81,20 @@ pub enum Event {
     Line(Arc<Vec<(Pool, Time, AccountId)>>),
     /// Something about matches is otherwise than before. Unnumbered: what it is now is in the database.
     Matching,
+}
+
+impl Event {
+    /// The event's number in its topic. Numbers have no gaps, so a subscriber that misses one reads it from the
+    /// database; `None` for events that the next one of their kind replaces.
+    pub fn number(&self) -> Option<i64> {
+        match self {
+            Event::Changed(peep) => Some(peep.what.seq),
+            Event::Said(said) => Some(said.what.message.change),
+            Event::Altered(altered) => Some(altered.what.change),
+            Event::Left { change, .. } => Some(*change),
+            _ => None,
+        }
+    }
 }
 
 /// Something said in a conversation.
@@ -203,8 +220,68 @@ impl<T> Told<T> {
 /// An event on its way out of a transaction.
 #[derive(Clone, Debug)]
 pub struct Emission {
-    /// To whom.
     pub topic: Topic,
-    /// What.
     pub event: Event,
+}
+
+/// Called with each event before anyone receives it. Invalidates what this process keeps in memory.
+pub type Invalidation = Box<dyn Fn(&Topic, &Event) + Send + Sync>;
+
+/// The one door through which events leave: every event of this process, from a transaction or not, is published here.
+///
+/// A bus between servers would carry `(topic, number)` ([`Event::number`]) from here to the same door of the others:
+/// a subscriber reads what it missed from the database, so the bus may lose, repeat and reorder.
+pub struct Events {
+    hub: Arc<Hub<Topic, Event>>,
+    invalidations: Vec<Invalidation>,
+}
+
+impl Events {
+    /// Creates the door with one dispatcher for each core, so that subscribers to a topic are served in parallel.
+    pub fn new(invalidations: Vec<Invalidation>) -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Events { hub: Arc::new(Hub::new(cores)), invalidations }
+    }
+
+    /// Publishes what a transaction emitted. Caches are invalidated before the first event is delivered, so nobody
+    /// who has received an event can be shown a page from before it.
+    pub fn publish_all(&self, emitted: &[Emission]) {
+        for Emission { topic, event } in emitted {
+            self.invalidate(topic, event);
+        }
+        for Emission { topic, event } in emitted {
+            self.hub.publish(topic, event);
+        }
+    }
+
+    /// Publishes one event that belongs to no transaction, such as a participant's typing.
+    pub fn publish(&self, topic: &Topic, event: &Event) {
+        self.invalidate(topic, event);
+        self.hub.publish(topic, event);
+    }
+
+    fn invalidate(&self, topic: &Topic, event: &Event) {
+        for invalidation in &self.invalidations {
+            invalidation(topic, event);
+        }
+    }
+
+    /// Creates a mailbox for up to `capacity` events, subscribed to nothing yet.
+    pub fn mailbox(&self, capacity: usize) -> Mailbox<Topic, Event> {
+        self.hub.mailbox(capacity)
+    }
+
+    /// Returns how many mailboxes are subscribed to the topic.
+    pub fn subscribers(&self, topic: &Topic) -> usize {
+        self.hub.subscribers(topic)
+    }
+
+    /// Returns the dispatchers, each to be polled by a task of its own until the server stops.
+    pub fn dispatchers(&self) -> impl Iterator<Item = impl Future<Output = ()> + Send + 'static> {
+        let hub = Arc::clone(&self.hub);
+        (0..hub.dispatchers()).map(move |number| {
+            let hub = Arc::clone(&hub);
+            async move { hub.dispatch(number).await }
+        })
+    }
 }

@@ -15,21 +15,28 @@
 //! `ARCHITECTURE.md` walks a peep through these layers.
 
 pub mod admin;
+pub mod api;
 pub mod app;
+pub mod assets;
 pub mod clock;
 pub mod config;
 pub mod db;
 pub mod domain;
 pub mod error;
 pub mod events;
-pub mod files;
+pub mod html;
+pub mod http;
 pub mod ids;
 pub mod jobs;
 pub mod logging;
+pub mod openapi;
 pub mod realtime;
 pub mod seed;
+pub mod server;
+pub mod services;
+pub mod socket;
 pub mod store;
-pub mod web;
+pub mod wire;
 
 pub use error::{Error, Result};
-pub use web::server::{Server, serve};
+pub use server::{Server, serve};

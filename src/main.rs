@@ -7,11 +7,11 @@ use std::{
 
 use chitter::{
     admin,
-    app::DataDir,
     clock::Clock,
     config::{Config, Settings, one_line},
     ids::Ids,
     logging, seed,
+    services::data_dir::DataDir,
 };
 use clap::{Parser, Subcommand};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -111,7 +111,7 @@ fn main() -> ExitCode {
     let done = match cli.command.unwrap_or(Command::Serve) {
         Command::Serve => serve(config),
         Command::Seed { password } => seed(config, password),
-        Command::Health => chitter::web::server::health(&config),
+        Command::Health => chitter::server::health(&config),
         Command::Page(PageCommand::Export { user, folder }) => export_page(config, user, &folder),
         Command::Token(TokenCommand::Create { user, scopes, name }) => make_token(config, user, scopes, name),
     };

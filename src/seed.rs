@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::{
     Result,
-    app::{App, DataDir},
+    app::App,
     clock::Clock,
     config::Config,
     domain::{
@@ -20,9 +20,10 @@ use crate::{
         rooms::{self, Key, RoomName, Visitor},
     },
     events::Tx,
+    html::pages::pictures,
     ids::{Ids, MessageId, PeepId, PictureId, random},
+    services::{data_dir::DataDir, drawing},
     store,
-    web::{drawing, html::pages::pictures},
 };
 
 /// What was put in.

@@ -2,9 +2,10 @@
 #![no_main]
 
 use chitter::{
+    api::hooks,
     domain::{attachments::FileName, rooms::Key},
     ids::ConversationId,
-    web::{api::hooks, socket::protocol::Said},
+    socket::protocol::Said,
 };
 use libfuzzer_sys::fuzz_target;
 

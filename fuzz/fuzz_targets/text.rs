@@ -9,7 +9,7 @@ use chitter::{
     },
     ids::AccountId,
     store::peeps::Mention,
-    web::html::words,
+    wire::markup,
 };
 use libfuzzer_sys::fuzz_target;
 
@@ -21,12 +21,12 @@ fuzz_target!(|typed: &str| {
     }
     let _ = Emoji::parse(typed);
     if let Ok(body) = peeps::Body::parse(typed) {
-        only_our_tags(&words::html(body.as_str(), &nell(), ""));
+        only_our_tags(&markup::html(body.as_str(), &nell(), ""));
     }
     let Ok(body) = Body::parse(typed) else { return };
     let again = Body::parse(body.as_str()).expect("what is clean stays clean");
     assert_eq!(again, body, "cleaning twice changes nothing");
-    only_our_tags(&words::message(body.as_str(), &nell(), ""));
+    only_our_tags(&markup::message(body.as_str(), &nell(), ""));
     let joined: usize = text::segments(body.as_str())
         .iter()
         .map(|segment| match segment {

@@ -1,95 +1,33 @@
 //! Mail: to a real server, or into `data/outbox` for whoever looks there.
 
-use std::{
-    path::{Path, PathBuf},
-    time::{Duration, UNIX_EPOCH},
-};
+use std::time::{Duration, UNIX_EPOCH};
 
 use askama::Template;
 use lettre::{
-    Address, AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor,
+    Address, Message,
     message::{
         Mailbox, Mailboxes, MultiPart,
         header::{HeaderName, HeaderValue, ReplyTo},
     },
-    transport::smtp,
 };
-use tokio::{fs, io::AsyncWriteExt};
 
 use super::Outcome;
 use crate::{
     Error, Result,
     app::App,
-    config::Config,
     domain::{self, text},
     ids::{AccountId, ConversationId, JobId, LetterId, PeepId, WebhookId},
     store::{self, accounts::Account, pages::letters::Letter, peeps::Peep},
 };
 
-/// How long a mail server may take to answer one command.
-const PATIENCE: Duration = Duration::from_secs(20);
-
 /// What keeps a link to stop the emails about mentions from passing for another link.
 pub const UNSUBSCRIBE: &str = "unsubscribe from mentions";
 
-/// How mail leaves.
-pub enum Mailer {
-    /// By a server.
-    Smtp(Box<AsyncSmtpTransport<Tokio1Executor>>),
-    /// Into a folder, a file per mail.
-    Folder(PathBuf),
-}
-
-impl Mailer {
-    /// By the server that is configured, or else into `folder`, which it makes.
-    pub fn new(config: &Config, folder: &Path) -> std::result::Result<Self, String> {
-        match &config.smtp_url {
-            Some(url) => {
-                let transport = AsyncSmtpTransport::<Tokio1Executor>::from_url(url)
-                    .map_err(|_| "can't use CHITTER_SMTP_URL")?;
-                Ok(Mailer::Smtp(Box::new(transport.timeout(Some(PATIENCE)).build())))
-            }
-            None => {
-                std::fs::create_dir_all(folder)
-                    .map_err(|e| format!("can't use {}: {e}", folder.display()))?;
-                Ok(Mailer::Folder(folder.to_owned()))
-            }
-        }
-    }
-
-    async fn send(&self, job: JobId, message: Message) -> Result<Outcome> {
-        match self {
-            Mailer::Smtp(transport) => Ok(match transport.send(message).await {
-                Ok(_) => Outcome::Done,
-                Err(error) => Outcome::Failed(blame(&error)),
-            }),
-            Mailer::Folder(folder) => {
-                let name = format!("{job}.eml");
-                write_whole(folder, &name, &message.formatted()).await.map_err(Error::internal)?;
-                tracing::info!(file = %name, "A mail is in data/outbox, because no CHITTER_SMTP_URL is set");
-                Ok(Outcome::Done)
-            }
-        }
-    }
-}
-
-/// Writes a file that is there whole or not at all.
-async fn write_whole(folder: &Path, name: &str, bytes: &[u8]) -> std::io::Result<()> {
-    let unfinished = folder.join(format!(".{name}"));
-    let mut file = fs::File::create(&unfinished).await?;
-    file.write_all(bytes).await?;
-    file.sync_all().await?;
-    fs::rename(&unfinished, folder.join(name)).await
-}
-
-/// What went wrong, for the log: the server's own words may hold the address, so they stay out.
-fn blame(error: &smtp::Error) -> String {
-    match error.status() {
-        Some(code) => format!("the mail server refused it with {code}"),
-        None if error.is_timeout() => "the mail server did not answer in time".into(),
-        None if error.is_tls() => "no secure connection to the mail server".into(),
-        None => "the mail server can't be reached".into(),
-    }
+async fn send(app: &App, job: JobId, message: Message) -> Result<Outcome> {
+    Ok(match app.mailer.send(job, message).await {
+        Ok(()) => Outcome::Done,
+        Err(why) => Outcome::Failed(why),
+    })
 }
 
 /// Tells a member that a peep mentions it; unless the peep or the wish for it is gone.
@@ -102,7 +40,7 @@ pub async fn mention(app: &App, job: JobId, peep: PeepId, to: AccountId) -> Resu
         // Promised all the same: it comes when the flood has passed.
         return Ok(Outcome::Failed("its member gets very many mails".into()));
     }
-    app.mailer.send(job, mention_mail(app, job, &peep, &account, &address)?).await
+    send(app, job, mention_mail(app, job, &peep, &account, &address)?).await
 }
 
 /// Tells a member with whom it is paired this week; unless the talk is gone, or it has left.
@@ -131,7 +69,7 @@ pub async fn pair(app: &App, job: JobId, conversation: ConversationId, to: Accou
     let subject = format!("This week: you and {who}");
     let mail = Mail { job, kind: "pair", account: &account, address: &address, subject };
     let message = build(app, &mail, text.render(), html.render())?;
-    app.mailer.send(job, message).await
+    send(app, job, message).await
 }
 
 /// Tells a member that a webhook of its app was given up; unless it is tried again, or gone.
@@ -152,7 +90,7 @@ pub async fn webhook(app: &App, job: JobId, id: WebhookId) -> Result<Outcome> {
     let subject = format!("A webhook of {name} is off");
     let mail = Mail { job, kind: "webhook", account: &account, address: &address, subject };
     let message = build(app, &mail, text.render(), html.render())?;
-    app.mailer.send(job, message).await
+    send(app, job, message).await
 }
 
 /// Passes a letter on to the owner of a page, and forgets what it says.
@@ -174,7 +112,7 @@ pub async fn letter(app: &App, job: JobId, id: LetterId) -> Result<Outcome> {
     let mut message = build(app, &mail, text.render(), html.render())?;
     let back = Mailbox::new(Some(letter.name.clone()), letter.email.parse().map_err(Error::internal)?);
     message.headers_mut().set(ReplyTo::from(Mailboxes::from(back)));
-    let outcome = app.mailer.send(job, message).await?;
+    let outcome = send(app, job, message).await?;
     if matches!(outcome, Outcome::Done) {
         app.db.write(move |tx| store::pages::letters::clear(tx, id)).await?;
     }

@@ -6,7 +6,6 @@
 
 pub mod mail;
 pub mod matching;
-pub mod outside;
 mod sweeps;
 mod visits;
 mod webhooks;
@@ -80,7 +79,7 @@ pub async fn work(app: Arc<App>) {
 
 /// Does the jobs of one queue.
 async fn serve(app: &Arc<App>, queue: Queue) {
-    let mut mailbox = app.hub.mailbox(8);
+    let mut mailbox = app.events.mailbox(8);
     mailbox.subscribe(Topic::Outbox);
     let mut running = JoinSet::new();
     while !app.stop.is_cancelled() {

@@ -12,6 +12,7 @@ use crate::{
     domain::webhooks::{PATIENCE, Tried, settle, sign},
     ids::DeliveryId,
     store,
+    wire::webhooks,
 };
 
 /// How long a call waits for its turn where too many are under way: not all of them for as long.
@@ -39,16 +40,16 @@ pub async fn call(app: &App, id: DeliveryId) -> Result<Outcome> {
     if webhook.retry_at > now {
         return Ok(Outcome::Later(webhook.retry_at.since(now).max(spread(id))));
     }
-    if app.calls.count(&webhook.id) >= AT_ONCE {
+    if app.webhook_calls.count(&webhook.id) >= AT_ONCE {
         return Ok(Outcome::Later(spread(id)));
     }
-    let _turn = app.calls.hold_one(webhook.id);
+    let _turn = app.webhook_calls.hold_one(webhook.id);
     // First it is begun, and then looked at: what changes after that look is told anew.
     if !app.db.write(move |tx| store::webhooks::begin(tx, id)).await? {
         return Ok(Outcome::Moot); // it was told meanwhile
     }
-    let (base, told, of, to) = (app.config.base_url.clone(), app.told, delivery.clone(), webhook.clone());
-    let Some(data) = app.db.read(move |read| told(read, &of, &to, base.as_str())).await? else {
+    let (base, of, to) = (app.config.base_url.clone(), delivery.clone(), webhook.clone());
+    let Some(data) = app.db.read(move |read| webhooks::payload(read, &of, &to, base.as_str())).await? else {
         return give_up(app, id).await;
     };
     let said =
@@ -61,7 +62,7 @@ pub async fn call(app: &App, id: DeliveryId) -> Result<Outcome> {
         ("webhook-timestamp", seconds.to_string()),
     ];
     let began = Instant::now();
-    let answered = app.outside.post(&webhook.url, &headers, body).await;
+    let answered = app.outbound.post(&webhook.url, &headers, body).await;
     let tried = Tried {
         took: began.elapsed(),
         status: answered.as_ref().ok().copied(),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chitter::web::limits::Origin;
+use chitter::services::limits::Origin;
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use reqwest::Method;
 use serde_json::json;

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, process::Command, time::Duration};
 
-use chitter::web::openapi::{self, Call};
+use chitter::openapi::{self, Call};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -18,7 +18,7 @@ fn told() -> BTreeSet<String> {
 
 /// The same of each route, as the router's source has it.
 fn routes() -> BTreeSet<String> {
-    let source = include_str!("../../src/web/routes.rs").replace(char::is_whitespace, "");
+    let source = include_str!("../../src/server/routes.rs").replace(char::is_whitespace, "");
     let mut found = BTreeSet::new();
     let mut take = |path: &str, handlers: &str| {
         for method in ["get", "post", "put", "patch", "delete"] {

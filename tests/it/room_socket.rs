@@ -211,7 +211,7 @@ on_both! {
         owner.leaves(&room).await.is(204);
         let told = hears_said(&mut teos).await;
         assert_eq!((&told["event"], &told["room"]["owner_id"]), (&json!("room"), &json!(teo.id)));
-        let here = || world.app().presence.people(&room.id.parse().expect("an id"));
+        let here = || world.app().presence.people(room.id.parse().expect("an id"));
         until("Ada not to be here any more", || async { (here().len() == 1).then_some(()) }).await;
         drop(owners);
     }
@@ -234,7 +234,7 @@ on_both! {
         let tabs = [listens_in(&world, &oskar, &room).await, listens_in(&world, &oskar, &room).await];
         world.pass(Duration::from_secs(1));
         let both = until("Oskar to be here", || async {
-            let people = world.app().presence.people(&room.id.parse().expect("an id"));
+            let people = world.app().presence.people(room.id.parse().expect("an id"));
             (people.len() == 2).then_some(people)
         })
         .await;
@@ -249,7 +249,7 @@ on_both! {
         drop(tabs);
         let topic = chitter::events::Topic::Conversation(room.id.parse().expect("an id"));
         until("the tabs to be closed", || async {
-            (world.app().hub.subscribers(&topic) == 1).then_some(())
+            (world.app().events.subscribers(&topic) == 1).then_some(())
         })
         .await;
         world.pass(Duration::from_secs(29));

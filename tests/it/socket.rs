@@ -373,11 +373,11 @@ on_both! {
         let topic = chitter::events::Topic::Public;
         let app = Arc::clone(world.app());
         let listeners = [world.listener().await, world.listener().await, world.listener().await];
-        assert_eq!(app.hub.subscribers(&topic), 3);
+        assert_eq!(app.events.subscribers(&topic), 3);
         drop(listeners);
         nell.peeps("Is anybody there?").await;
         until("the closed sockets to be forgotten", || async {
-            (app.hub.subscribers(&topic) == 0).then_some(())
+            (app.events.subscribers(&topic) == 0).then_some(())
         })
         .await;
     }

@@ -248,7 +248,7 @@ pub fn report(
     account: AccountId,
     mask: Option<AccountId>,
     complaint: &Complaint,
-    seal: &dyn Fn(&str) -> String,
+    seal: impl Fn(&str) -> String,
 ) -> Result<()> {
     let them = other(tx, account, mask)?;
     let transcript = transcript(tx, them.conversation)?;

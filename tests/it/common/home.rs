@@ -6,16 +6,15 @@ use std::{
 };
 
 use chitter::{
-    app::DataDir,
     clock::{Clock, Time},
     config::{Config, Settings, Switch},
     ids::Ids,
+    services::data_dir::DataDir,
 };
 use tempfile::TempDir;
 
-pub use chitter::db::Engine;
-
 use super::{Begin, World};
+pub use chitter::db::Engine;
 
 /// A place of its own for one test. Dropping it takes everything away.
 pub struct Home {

@@ -1,0 +1,171 @@
+//! Files that are sent along with messages.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::{
+        Multipart, Path, State,
+        multipart::{Field, MultipartError},
+    },
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use sha2::{Digest, Sha256};
+use tokio_util::io::ReaderStream;
+use utoipa::ToSchema;
+
+use crate::{
+    Error, Result,
+    app::App,
+    domain::{
+        attachments::{FileName, LARGEST},
+        conversations::Door,
+    },
+    http::{
+        idempotent::{Once, answer},
+        input::from_path,
+        session::{ClientAddr, come_in},
+    },
+    ids::{AttachmentId, ConversationId},
+    services::files::Incoming,
+    store::{
+        self,
+        attachments::Attachment,
+        idempotency::{About, Answer},
+    },
+    wire::attachments::File,
+};
+
+/// A file on its way here.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "it is here for the document alone")]
+struct Upload {
+    /// The file's bytes, and in `filename` what it is called.
+    #[schema(value_type = String, format = Binary)]
+    file: Vec<u8>,
+}
+
+/// Sends a file, to be said with a message.
+///
+/// Up to 20 MB. JPEG, PNG, WebP and GIF are made anew, without what else was in them; anything else is only ever
+/// downloaded.
+#[utoipa::path(
+    post, path = "/attachments", request_body(content = Upload, content_type = "multipart/form-data"),
+    responses(
+        (status = 201, description = "The file; its id goes into a message’s `attachments`.", body = File),
+    ),
+)]
+pub async fn send(
+    State(app): State<Arc<App>>,
+    ClientAddr(from): ClientAddr,
+    door: Door,
+    once: Once,
+    mut form: Multipart,
+) -> Result<Response> {
+    app.limits.say(from, door.account().id)?;
+    let participant = come_in(&app, &door).await?;
+    let conversation = participant.conversation.id;
+    app.db.read(move |read| participant.may_send(read)).await?;
+    let _turn = app.limits.upload(door.account())?;
+    while let Some(field) = form.next_field().await.map_err(|error| refused(&error))? {
+        if field.name() == Some("file") {
+            let (file, hash) = receive(&app, &door, field).await?;
+            // It is there already: whoever sends it again is told of the first one, and this one is swept.
+            let about = About::Conversation(conversation);
+            let told = Answer { about, ..answer(StatusCode::CREATED, &File::new(&file, conversation))? };
+            return once.of(&hash).answer(&app, move |_| Ok(told.clone())).await;
+        }
+    }
+    Err(Error::invalid("file", "There is no file in it: send one as multipart/form-data, in the field file."))
+}
+
+/// The file, and a hash of it as it came.
+async fn receive(app: &App, door: &Door, mut field: Field<'_>) -> Result<(Attachment, Vec<u8>)> {
+    let name = FileName::parse(field.file_name().unwrap_or_default());
+    let mut incoming = app.files.receive().await?;
+    let mut hash = Sha256::new_with_prefix(name.as_str());
+    while let Some(chunk) = field.chunk().await.map_err(|error| refused(&error))? {
+        if incoming.bytes() + chunk.len() > LARGEST {
+            return Err(too_large());
+        }
+        hash.update(&chunk);
+        incoming.write(&chunk).await?;
+    }
+    if incoming.bytes() == 0 {
+        return Err(Error::invalid("file", "That file is empty."));
+    }
+    incoming.finish().await?;
+    Ok((keep(app, door, name, incoming).await?, hash.finalize().to_vec()))
+}
+
+/// Makes it anew if it is a picture, notes it, and keeps it.
+async fn keep(app: &App, door: &Door, name: FileName, incoming: Incoming) -> Result<Attachment> {
+    let picture = app.pictures.remake(incoming.path()).await.map_err(|error| error.about("file"))?;
+    let bytes = tokio::fs::metadata(incoming.path()).await.map_err(Error::internal)?.len();
+    let door = door.clone();
+    let keep = move |tx: &mut crate::events::Tx<'_>| {
+        let file = Attachment {
+            id: AttachmentId(tx.new_id()),
+            name: name.as_str().into(),
+            media_type: picture.as_ref().map_or("application/octet-stream", |p| p.media_type).into(),
+            bytes: bytes as i64,
+            size: picture.as_ref().map(|picture| picture.size),
+        };
+        door.enter(tx)?.send(tx, &file)?;
+        Ok(file)
+    };
+    // The row first: what a crash leaves then is a row of a file that was never said, which is swept.
+    let file = app.db.write(keep).await?;
+    app.files.keep(incoming, file.id).await?;
+    Ok(file)
+}
+
+fn too_large() -> Error {
+    Error::invalid("file", "That file is larger than 20 MB. Send a smaller one.")
+}
+
+fn refused(error: &MultipartError) -> Error {
+    match error.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => too_large(),
+        StatusCode::INTERNAL_SERVER_ERROR => Error::TooSlow,
+        _ => Error::invalid("file", "That is no multipart/form-data that we can read."),
+    }
+}
+
+/// `GET /files/{room}/{id}/{name}`: for those who are in the room. Pictures that we made are shown;
+/// everything else is downloaded.
+pub async fn get(
+    State(app): State<Arc<App>>,
+    account: store::accounts::Account,
+    Path((room, id, _)): Path<(String, String, String)>,
+) -> Result<Response> {
+    let (room, id): (ConversationId, AttachmentId) = (from_path(&room)?, from_path(&id)?);
+    let file = app
+        .db
+        .read(move |read| {
+            let door = Door::Conversation { account: account.clone(), id: room, kind: None };
+            let participant = door.inside(read)?;
+            let sight = participant.ok_or(Error::NotFound)?.sight();
+            store::attachments::by_id(read, sight, id)?.ok_or(Error::NotFound)
+        })
+        .await?;
+    let bytes = tokio::fs::File::open(app.files.path(id)).await.map_err(|_| Error::NotFound)?;
+    let name = utf8_percent_encode(&file.name, NON_ALPHANUMERIC);
+    let shown = if file.is_image() { "inline" } else { "attachment" };
+    let disposition = HeaderValue::try_from(format!("{shown}; filename*=UTF-8''{name}"));
+    let mut response = axum::body::Body::from_stream(ReaderStream::new(bytes)).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(file.bytes));
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::try_from(file.media_type)
+            .unwrap_or(HeaderValue::from_static("application/octet-stream")),
+    );
+    if let Ok(disposition) = disposition {
+        headers.insert(header::CONTENT_DISPOSITION, disposition);
+    }
+    // It never changes; and whoever may see it is decided each time that it is not in the cache.
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, max-age=86400, immutable"));
+    Ok(response)
+}

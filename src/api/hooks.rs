@@ -1,0 +1,290 @@
+//! Hooks: the doors of a room, and what comes in through them, in the shape that programs know from
+//! Slack: <https://api.slack.com/messaging/webhooks>.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::{Path, State},
+    http::StatusCode,
+    response::Response,
+};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::list::List;
+use crate::{
+    Error, Result,
+    app::App,
+    domain::{
+        hooks::Caller,
+        messages::{self, Body},
+        names::Name,
+        rooms::{Inside, Visitor},
+        sessions::Token,
+    },
+    events::Tx,
+    http::{
+        idempotent::{Post, answer},
+        input::{Input, from_path},
+        session::{ClientAddr, rule},
+    },
+    ids::HookId,
+    store,
+    wire::hooks::url,
+};
+
+/// A hook as its room's owner sees it. The address is told once, when it is made.
+#[derive(Serialize, ToSchema)]
+pub struct Hook {
+    id: HookId,
+    name: String,
+    #[schema(format = DateTime)]
+    created_at: String,
+    /// Where the program posts to, told once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    url: Option<String>,
+}
+
+impl Hook {
+    fn new(hook: store::hooks::Hook, url: Option<String>) -> Self {
+        Hook { id: hook.id, name: hook.name, created_at: hook.created_at.rfc3339(), url }
+    }
+}
+
+/// A room’s hooks. For its owner.
+#[utoipa::path(
+    get, path = "/api/v1/rooms/{key}/hooks",
+    params(("key" = String, Path, description = "The key in the room’s link.")),
+    responses((status = 200, description = "All of them.", body = List<Hook>)),
+)]
+pub async fn list(State(app): State<Arc<App>>, inside: Inside) -> Result<List<Hook>> {
+    let room = inside.owner()?.inside().participant.conversation.id;
+    let hooks = app.db.read(move |read| store::hooks::of(read, room)).await?;
+    Ok(List::whole(hooks.into_iter().map(|hook| Hook::new(hook, None)).collect()))
+}
+
+/// A hook to be made.
+#[derive(Deserialize, Default, ToSchema)]
+#[schema(as = NewHook, example = json!({ "name": "Builds" }))]
+#[serde(default, deny_unknown_fields)]
+pub struct New {
+    /// What its messages are called by: 1 to 50 characters.
+    #[schema(required, min_length = 1)]
+    name: String,
+}
+
+/// Opens a door for a program.
+///
+/// For the room’s owner. The answer has the address that the program posts to, this once.
+#[utoipa::path(
+    post, path = "/api/v1/rooms/{key}/hooks",
+    params(("key" = String, Path, description = "The key in the room’s link.")),
+    request_body = New,
+    responses((status = 201, description = "The hook, with its `url`.", body = Hook)),
+)]
+pub async fn create(
+    State(app): State<Arc<App>>,
+    from: ClientAddr,
+    visitor: Visitor,
+    Post(once, new): Post<New>,
+) -> Result<Response> {
+    let name = Name::parse(&new.name)?;
+    app.limits.say(from.0, visitor.account.id)?;
+    let base = app.config.base_url.clone();
+    let open = move |tx: &mut Tx<'_>| {
+        let (hook, token) = visitor.enter(tx)?.owner()?.open_hook(tx, &name)?;
+        answer(StatusCode::CREATED, &Hook::new(hook, Some(url(base.as_str(), &token))))
+    };
+    once.with_secret().answer(&app, open).await
+}
+
+/// Closes a hook. For the room’s owner.
+#[utoipa::path(
+    delete, path = "/api/v1/rooms/{key}/hooks/{id}",
+    params(
+        ("key" = String, Path, description = "The key in the room’s link."),
+        ("id" = HookId, Path, description = "The hook’s id."),
+    ),
+    responses((status = 204, description = "It opens nothing any more.")),
+)]
+pub async fn delete(
+    State(app): State<Arc<App>>,
+    from: ClientAddr,
+    visitor: Visitor,
+    Path((_, id)): Path<(String, String)>,
+) -> Result<StatusCode> {
+    let id = from_path(&id)?;
+    rule(&app, from, &visitor, move |owner, tx| owner.close_hook(tx, id)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// What a program posts: JSON, or the same JSON in the form field `payload`. Pictures of other hosts
+/// (`icon_url`) are not shown: they would tell those hosts who reads here.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub struct Call {
+    payload: Option<String>,
+    text: Option<String>,
+    username: Option<String>,
+    attachments: Option<Vec<Section>>,
+}
+
+/// What Slack calls an attachment: a section of the message.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Section {
+    pretext: Option<String>,
+    title: Option<String>,
+    title_link: Option<String>,
+    text: Option<String>,
+    fallback: Option<String>,
+    fields: Option<Vec<Fact>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Fact {
+    title: Option<String>,
+    value: Option<serde_json::Value>,
+}
+
+impl Call {
+    /// What it comes to as a message.
+    pub fn body(&self) -> Result<Body> {
+        let words = cut(&self.words());
+        if words.trim().is_empty() {
+            return Err(Error::invalid("text", "There is no text in it."));
+        }
+        Body::parse(&words)
+    }
+
+    /// Everything that it says, as one text.
+    fn words(&self) -> String {
+        let mut parts: Vec<String> = self.text.iter().map(|text| plain(text)).collect();
+        parts.extend(self.attachments.iter().flatten().map(Section::words));
+        parts.retain(|part| !part.trim().is_empty());
+        parts.join("\n\n")
+    }
+}
+
+impl Section {
+    fn words(&self) -> String {
+        let title = match (&self.title, &self.title_link) {
+            (Some(title), Some(link)) => Some(format!("{} {link}", plain(title))),
+            (Some(title), None) => Some(plain(title)),
+            (None, link) => link.clone(),
+        };
+        let facts = self.fields.iter().flatten().map(|fact| {
+            let value = match &fact.value {
+                Some(serde_json::Value::String(value)) => plain(value),
+                Some(value) => value.to_string(),
+                None => String::new(),
+            };
+            format!("{}: {value}", fact.title.as_deref().map(plain).unwrap_or_default())
+        });
+        let lines = [self.pretext.as_deref().map(plain), title, self.text.as_deref().map(plain)];
+        let lines: Vec<String> = lines.into_iter().flatten().chain(facts).collect();
+        match self.fallback.as_deref() {
+            Some(fallback) if lines.is_empty() => plain(fallback),
+            _ => lines.join("\n"),
+        }
+    }
+}
+
+/// Slack's text as plain text: `<https://x.example|Build 7>` is "Build 7 https://x.example", `<!here>`
+/// is "@here", and three characters are written as entities.
+fn plain(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(open) = rest.find('<') {
+        let Some(close) = rest[open..].find('>').map(|at| open + at) else { break };
+        out.push_str(&rest[..open]);
+        let inside = &rest[open + 1..close];
+        let (target, label) = inside.split_once('|').unwrap_or((inside, ""));
+        match (target.strip_prefix('!'), label) {
+            (Some(special), _) => out.push_str(&format!("@{special}")),
+            (None, "") => out.push_str(target),
+            (None, label) => out.push_str(&format!("{label} {target}")),
+        }
+        rest = &rest[close + 1..];
+    }
+    out.push_str(rest);
+    out.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+}
+
+/// `POST /hooks/{token}`: answers `ok`, as programs expect it.
+pub async fn call(
+    State(app): State<Arc<App>>,
+    ClientAddr(from): ClientAddr,
+    Path(token): Path<String>,
+    Input(call): Input<Call>,
+) -> Result<&'static str> {
+    app.limits.write(from)?;
+    let token = Token::presented(&token);
+    let caller = app.db.read(move |read| Caller::find(read, &token)).await?;
+    app.limits.hook(caller.bot().id)?;
+    let call = match &call.payload {
+        Some(payload) => serde_json::from_str(payload)
+            .map_err(|_| Error::invalid("payload", "The payload is not the JSON we expect."))?,
+        None => call,
+    };
+    let body = call.body()?;
+    // A name that can't be taken is left out: the news matters more.
+    let name = call.username.as_deref().and_then(|name| Name::parse(name).ok());
+    app.db.write(move |tx| caller.say(tx, &body, name.as_ref())).await?;
+    Ok("ok")
+}
+
+/// What is too long for a message is cut: a program can't be asked to write shorter. Control
+/// characters, such as a terminal's colours, are taken out for the same reason.
+fn cut(words: &str) -> String {
+    use unicode_segmentation::UnicodeSegmentation;
+    let words: String = words.chars().filter(|c| !c.is_control() || matches!(c, '\n' | '\t')).collect();
+    match words.grapheme_indices(true).nth(messages::LIMIT) {
+        None => words,
+        Some(_) => {
+            let end = words.grapheme_indices(true).nth(messages::LIMIT - 1).map_or(0, |(end, _)| end);
+            format!("{}…", words[..end].trim_end())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slack_s_text_is_read_as_text() {
+        for (text, read) in [
+            ("<https://ci.example/7|Build 7> failed", "Build 7 https://ci.example/7 failed"),
+            ("<https://ci.example/7>", "https://ci.example/7"),
+            ("<!here> look", "@here look"),
+            ("a &lt; b &amp;&amp; c", "a < b && c"),
+            ("a < b", "a < b"),
+        ] {
+            assert_eq!(plain(text), read, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_alert_is_told_with_its_title_and_facts() {
+        let call: Call = serde_json::from_str(
+            r#"{"username":"Alertmanager","attachments":[{"title":"[FIRING:1] Disk","title_link":"http://am.example",
+                "text":"Nearly full","fallback":"x","fields":[{"title":"host","value":"quay","short":true},
+                {"title":"left","value":3}]}]}"#,
+        )
+        .expect("an alert");
+        assert_eq!(call.words(), "[FIRING:1] Disk http://am.example\nNearly full\nhost: quay\nleft: 3");
+        let only: Call =
+            serde_json::from_str(r#"{"text":null,"attachments":[{"fallback":"Build broke","fields":null}]}"#)
+                .expect("a fallback");
+        assert_eq!(only.words(), "Build broke");
+    }
+
+    #[test]
+    fn what_is_too_long_is_cut_between_characters() {
+        let cut = cut(&"👨‍👩‍👧‍👦".repeat(5000));
+        assert!(Body::parse(&cut).is_ok() && cut.ends_with('…'));
+        assert_eq!(super::cut("a\u{1b}[31mb"), "a[31mb");
+    }
+}

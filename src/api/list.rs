@@ -1,0 +1,121 @@
+//! Lists, a page at a time.
+
+use axum::{
+    Json,
+    http::{HeaderValue, header},
+    response::{IntoResponse, Response},
+};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::{
+    Error, Result,
+    clock::Time,
+    http::session::Viewer,
+    ids::{AccountId, ConversationId},
+    store::conversations::Stretch,
+};
+
+/// Things in an answer, unless another number is asked for.
+const USUAL: i64 = 50;
+
+/// The most that can be asked for.
+const MOST: i64 = 200;
+
+/// Which page of a list.
+#[derive(Deserialize, Default, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(default)]
+pub struct Paging {
+    /// Where to go on: from the `next` of the page before.
+    pub cursor: Option<String>,
+    /// How many at most: 50 unless given.
+    #[param(minimum = 1, maximum = 200)]
+    pub limit: Option<i64>,
+}
+
+impl Paging {
+    /// Behind which number, or numbers with dots between them, it goes on.
+    pub fn after<const N: usize>(&self) -> Result<Option<[i64; N]>> {
+        let Some(raw) = &self.cursor else { return Ok(None) };
+        if raw.is_empty() {
+            return Ok(None);
+        }
+        let numbers: Option<Vec<i64>> = raw.split('.').map(|number| number.parse().ok()).collect();
+        let numbers = numbers.and_then(|numbers| numbers.try_into().ok());
+        numbers.map(Some).ok_or_else(|| {
+            Error::invalid_query("cursor", "Take the cursor from the next of the page before.")
+        })
+    }
+
+    /// The stretch of an account's conversations.
+    pub fn stretch(&self, account: AccountId) -> Result<Stretch> {
+        let first = Stretch::first(account, limit(self.limit)?);
+        Ok(match self.after()? {
+            Some([at, id]) => Stretch { after: (Time::from_ms(at), ConversationId(id)), ..first },
+            None => first,
+        })
+    }
+}
+
+/// How many at most, where so many are asked for.
+pub fn limit(asked: Option<i64>) -> Result<i64> {
+    match asked.unwrap_or(USUAL) {
+        limit @ 1..=MOST => Ok(limit),
+        _ => Err(Error::invalid_query("limit", "Ask for 1 to 200 at once.")),
+    }
+}
+
+/// A page of a list: what is on it, and where its neighbours are, in the body and as a `Link` (RFC 8288).
+#[derive(Serialize, ToSchema)]
+pub struct List<T> {
+    /// What is on this page.
+    data: Vec<T>,
+    /// The address of the next page; null on the last one.
+    #[schema(required)]
+    next: Option<String>,
+    /// The address of the page before, in lists that are read both ways.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    prev: Option<String>,
+}
+
+impl<T> List<T> {
+    /// A list that fits on one page.
+    pub fn whole(data: Vec<T>) -> Self {
+        List { data, next: None, prev: None }
+    }
+
+    /// The page after it is at this address.
+    pub fn with_next(mut self, next: Option<String>) -> Self {
+        self.next = next;
+        self
+    }
+
+    /// The page before it is at this address.
+    pub fn with_prev(mut self, prev: Option<String>) -> Self {
+        self.prev = prev;
+        self
+    }
+}
+
+/// The address of a page of the list at `path`, for whoever asked for this one.
+pub fn page(path: &str, viewer: &Viewer, query: &str, limit: i64) -> String {
+    format!("{path}?{}{query}&limit={limit}", viewer.again())
+}
+
+/// The `Link` header of a page's neighbours, if it has any.
+pub fn links(next: Option<&str>, prev: Option<&str>) -> Option<HeaderValue> {
+    let named = [(next, "next"), (prev, "prev")].into_iter();
+    let links = named.filter_map(|(url, rel)| url.map(|url| format!("<{url}>; rel=\"{rel}\"")));
+    let links: Vec<_> = links.collect();
+    HeaderValue::try_from(links.join(", ")).ok().filter(|links| !links.is_empty())
+}
+
+impl<T: Serialize> IntoResponse for List<T> {
+    fn into_response(self) -> Response {
+        let links = links(self.next.as_deref(), self.prev.as_deref());
+        let mut response = Json(self).into_response();
+        response.headers_mut().extend(links.map(|links| (header::LINK, links)));
+        response
+    }
+}

@@ -1,0 +1,214 @@
+//! Matches: <docs/api.md> describes them.
+
+use std::sync::Arc;
+
+use axum::{Json, extract::State, http::StatusCode, response::Response};
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use crate::{
+    Error, Result,
+    app::App,
+    domain::matches::{self, Complaint, Interests, Language, Search},
+    events::Tx,
+    http::{
+        idempotent::{Bare, Post, answer, nothing},
+        session::{ClientAddr, place},
+    },
+    ids::AccountId,
+    store::{self},
+    wire::matches::Match,
+};
+
+/// What is looked for.
+#[derive(Deserialize, Default, ToSchema)]
+#[schema(as = Wishes, example = json!({ "adult": true, "interests": ["bread"] }))]
+#[serde(default, deny_unknown_fields)]
+pub struct New {
+    /// One is 18 or older: has to be said once.
+    adult: bool,
+    /// Up to five, of 1 to 24 characters.
+    interests: Vec<String>,
+    /// A code such as `de`.
+    language: Option<String>,
+    /// Three to eight are brought together.
+    group: bool,
+    /// A member’s username is shown from the beginning.
+    shows_name: bool,
+}
+
+/// Begins to wait for a stranger; while one waits, thinks again.
+///
+/// `adult` has to be `true` once.
+#[utoipa::path(
+    post, path = "/api/v1/matches", request_body = Option<New>,
+    responses((status = 201, description = "How far one is.", body = Match)),
+)]
+pub async fn seek(
+    State(app): State<Arc<App>>,
+    ClientAddr(from): ClientAddr,
+    account: store::accounts::Account,
+    Post(once, new): Post<New>,
+) -> Result<Response> {
+    app.config.require_matching()?;
+    let allowance = app.limits.seek(from)?;
+    let search = Search {
+        interests: Interests::parse(new.interests.iter().map(String::as_str))?,
+        language: Language::parse(new.language.as_deref().unwrap_or_default())?,
+        group: new.group,
+        shows_name: new.shows_name,
+    };
+    let place = place(&app, from);
+    let seek = move |tx: &mut Tx<'_>| {
+        matches::seek(tx, &account, &place, &search, new.adult)?;
+        answer(StatusCode::CREATED, &matches::current(tx, account.id)?.as_ref().map(Match::new))
+    };
+    once.telling(allowance).answer(&app, seek).await
+}
+
+/// How far one is.
+///
+/// To ask is a sign of life: without one for 30 seconds, or an open socket, a place is given up.
+#[utoipa::path(
+    get, path = "/api/v1/matches/current",
+    responses((status = 200, description = "How far one is.", body = Match)),
+)]
+pub async fn get(State(app): State<Arc<App>>, account: store::accounts::Account) -> Result<Json<Match>> {
+    app.config.require_matching()?;
+    let id = account.id;
+    let current = app.db.read(move |read| matches::current(read, id)).await?.ok_or(Error::NotFound)?;
+    if matches::is_to_be_noted(&current.seeker, app.clock.now()) {
+        app.db.write(move |tx| matches::asks(tx, id)).await?;
+    }
+    Ok(Json(Match::new(&current)))
+}
+
+/// Leaves the line, or the talk, which is then gone for both.
+#[utoipa::path(
+    delete, path = "/api/v1/matches/current",
+    responses((status = 204, description = "One has no part in it any more.")),
+)]
+pub async fn leave(
+    State(app): State<Arc<App>>,
+    ClientAddr(from): ClientAddr,
+    account: store::accounts::Account,
+) -> Result<StatusCode> {
+    app.limits.write(from)?;
+    app.db.write(move |tx| matches::leave(tx, account.id)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Leaves the talk, and waits again with the same wishes.
+#[utoipa::path(
+    post, path = "/api/v1/matches/current/next",
+    responses((status = 200, description = "How far one is.", body = Match)),
+)]
+pub async fn next(
+    State(app): State<Arc<App>>,
+    ClientAddr(from): ClientAddr,
+    account: store::accounts::Account,
+    Bare(once): Bare,
+) -> Result<Response> {
+    app.config.require_matching()?;
+    app.limits.seek(from)?;
+    let place = place(&app, from);
+    let next = move |tx: &mut Tx<'_>| {
+        matches::next(tx, &account, &place)?;
+        answer(StatusCode::OK, &matches::current(tx, account.id)?.as_ref().map(Match::new))
+    };
+    once.answer(&app, next).await
+}
+
+/// Whom it is about, where there are several; and what one reports.
+#[derive(Deserialize, Default, ToSchema)]
+#[schema(as = Block)]
+#[serde(default, deny_unknown_fields)]
+pub struct About {
+    /// Whose mask, in a group.
+    account_id: Option<AccountId>,
+}
+
+/// Is never matched with this one again, and leaves the talk.
+///
+/// `account_id` is a mask, and needed in a group.
+#[utoipa::path(
+    post, path = "/api/v1/matches/current/block", request_body = Option<About>,
+    responses((status = 204, description = "They are kept apart.")),
+)]
+pub async fn block(
+    State(app): State<Arc<App>>,
+    ClientAddr(from): ClientAddr,
+    account: store::accounts::Account,
+    Post(once, about): Post<About>,
+) -> Result<Response> {
+    app.limits.write(from)?;
+    let block = move |tx: &mut Tx<'_>| matches::block(tx, account.id, about.account_id).map(|()| nothing());
+    once.answer(&app, block).await
+}
+
+/// What is reported of whom.
+#[derive(Deserialize, Default, ToSchema)]
+#[schema(as = Report, example = json!({ "reason": "spam", "words": "Sells watches" }))]
+#[serde(default, deny_unknown_fields)]
+pub struct Reported {
+    /// Whose mask, in a group.
+    account_id: Option<AccountId>,
+    #[schema(required, pattern = "^(harassment|sexual|minor|harm|spam|other)$")]
+    reason: String,
+    words: String,
+}
+
+/// Reports somebody: what was said is kept, sealed, for those who look after the place.
+///
+/// Up to an hour after the end too.
+#[utoipa::path(
+    post, path = "/api/v1/matches/current/report", request_body = Reported,
+    responses((status = 204, description = "It is kept.")),
+)]
+pub async fn report(
+    State(app): State<Arc<App>>,
+    ClientAddr(from): ClientAddr,
+    account: store::accounts::Account,
+    Post(once, reported): Post<Reported>,
+) -> Result<Response> {
+    let complaint = Complaint::parse(&reported.reason, &reported.words)?;
+    app.limits.write(from)?;
+    let keeper = Arc::clone(&app);
+    let report = move |tx: &mut Tx<'_>| {
+        let seal = |report: &str| keeper.data.seal(report);
+        matches::report(tx, account.id, reported.account_id, &complaint, seal).map(|()| nothing())
+    };
+    let answered = once.answer(&app, report).await?;
+    tracing::warn!("Somebody was reported in a match: look into the reports");
+    Ok(answered)
+}
+
+/// Offers to say who one is: when everyone in the talk does, everyone is told.
+#[utoipa::path(
+    post, path = "/api/v1/matches/current/reveal",
+    responses((status = 204, description = "It is offered.")),
+)]
+pub async fn reveal(
+    State(app): State<Arc<App>>,
+    ClientAddr(from): ClientAddr,
+    account: store::accounts::Account,
+    Bare(once): Bare,
+) -> Result<Response> {
+    app.limits.write(from)?;
+    once.answer(&app, move |tx| matches::reveal(tx, account.id).map(|()| nothing())).await
+}
+
+/// Agrees to pictures: when everyone in the talk does, they can be sent.
+#[utoipa::path(
+    post, path = "/api/v1/matches/current/pictures",
+    responses((status = 204, description = "One agrees.")),
+)]
+pub async fn allow_pictures(
+    State(app): State<Arc<App>>,
+    ClientAddr(from): ClientAddr,
+    account: store::accounts::Account,
+    Bare(once): Bare,
+) -> Result<Response> {
+    app.limits.write(from)?;
+    once.answer(&app, move |tx| matches::allow_pictures(tx, account.id).map(|()| nothing())).await
+}

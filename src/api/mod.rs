@@ -1,0 +1,38 @@
+//! The API for programs: a file per noun. Parse, call one verb, serialize.
+
+pub mod accounts;
+pub mod attachments;
+pub mod hooks;
+mod list;
+pub mod matches;
+pub mod messages;
+pub mod pairings;
+pub mod peeps;
+pub mod rooms;
+pub mod search;
+pub mod sessions;
+pub mod sync;
+pub mod threads;
+
+use std::sync::Arc;
+
+use axum::{Json, extract::State, http::header, response::IntoResponse};
+
+use crate::app::App;
+
+/// `GET /openapi.json`: what all of this is, for programs.
+pub async fn document() -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "application/json")], crate::openapi::json())
+}
+
+/// `GET /docs/chitter.postman_collection.json`: the same for Postman, and for newman.
+pub async fn postman(State(app): State<Arc<App>>) -> impl IntoResponse {
+    Json(crate::openapi::collection(app.config.base_url.as_str()))
+}
+
+/// `GET /asyncapi.json`: what is said on the socket.
+pub async fn live(State(app): State<Arc<App>>) -> impl IntoResponse {
+    let base = &app.config.base_url;
+    let host = base.as_str().split_once("://").map_or("", |(_, host)| host);
+    Json(crate::openapi::asyncapi(host, base.is_https()))
+}

@@ -1,0 +1,82 @@
+//! Weekly pairs: <docs/api.md> describes them.
+
+use std::sync::Arc;
+
+use axum::{Json, extract::State, http::StatusCode};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::{
+    Result,
+    app::App,
+    domain::{accounts::Member, pairings},
+    http::session::ClientAddr,
+    ids::ConversationId,
+    wire::accounts::Account,
+};
+
+/// How one stands with the weekly pairs.
+#[derive(Serialize, ToSchema)]
+pub struct Weekly {
+    takes_part: bool,
+    members: i64,
+    /// When pairs are made next.
+    #[schema(format = DateTime)]
+    next_at: String,
+    #[schema(required)]
+    conversation_id: Option<ConversationId>,
+    partners: Vec<Account>,
+}
+
+/// How one stands with the weekly pairs. For members.
+#[utoipa::path(
+    get, path = "/api/v1/matches/weekly",
+    responses((status = 200, description = "How one stands.", body = Weekly)),
+)]
+pub async fn get(State(app): State<Arc<App>>, member: Member) -> Result<Json<Weekly>> {
+    app.config.require_matching()?;
+    let id = member.id();
+    let weekly = app.db.read(move |read| pairings::weekly(read, id)).await?;
+    let (conversation_id, others) = weekly.talk.unzip();
+    let partner = |one: &crate::store::accounts::Account| {
+        Account::new(one.id, one.kind, one.username.as_deref(), &one.name)
+    };
+    Ok(Json(Weekly {
+        takes_part: weekly.takes_part,
+        members: weekly.members,
+        next_at: weekly.next.rfc3339(),
+        conversation_id,
+        partners: others.unwrap_or_default().iter().map(partner).collect(),
+    }))
+}
+
+/// Takes part from the next Monday on.
+#[utoipa::path(
+    put, path = "/api/v1/matches/weekly",
+    responses((status = 204, description = "One takes part.")),
+)]
+pub async fn join(
+    State(app): State<Arc<App>>,
+    ClientAddr(from): ClientAddr,
+    member: Member,
+) -> Result<StatusCode> {
+    app.config.require_matching()?;
+    app.limits.write(from)?;
+    app.db.write(move |tx| member.join_weekly(tx)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Takes part no more.
+#[utoipa::path(
+    delete, path = "/api/v1/matches/weekly",
+    responses((status = 204, description = "One takes no part.")),
+)]
+pub async fn leave(
+    State(app): State<Arc<App>>,
+    ClientAddr(from): ClientAddr,
+    member: Member,
+) -> Result<StatusCode> {
+    app.limits.write(from)?;
+    app.db.write(move |tx| member.leave_weekly(tx)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,353 @@
+//! Peeps, which Mastodon calls statuses: <https://docs.joinmastodon.org/methods/statuses/>.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::{Path, State},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header},
+    response::{IntoResponse, Response},
+};
+use serde::Deserialize;
+use utoipa::{
+    IntoParams, ToSchema,
+    openapi::schema::{Object, ObjectBuilder, SchemaType, Type},
+};
+
+use crate::{
+    Error, Result,
+    app::App,
+    domain::{
+        self,
+        accounts::Member,
+        peeps::{Body, Draft},
+    },
+    events::Tx,
+    http::{
+        cached,
+        idempotent::{Bare, Once, Post, answer},
+        input::{Input, Query, from_path},
+        session::{ClientAddr, Viewer, has_session},
+    },
+    ids::PeepId,
+    services::page_cache::{PublicPage, Rendered},
+    store::{
+        self,
+        idempotency::{About, Answer},
+        peeps::{Peep, Scope, Span},
+    },
+    wire::peeps::{Context, Status, StatusEdit},
+};
+
+/// Statuses in an answer, unless another number is asked for.
+const PAGE: i64 = 20;
+
+/// The most that can be asked for.
+const MOST: i64 = 40;
+
+/// Which stretch of a timeline: <https://docs.joinmastodon.org/api/guidelines/#pagination>.
+#[derive(Deserialize, Default, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Paging {
+    limit: Option<i64>,
+    max_id: Option<PeepId>,
+    since_id: Option<PeepId>,
+    min_id: Option<PeepId>,
+}
+
+impl Paging {
+    fn is_plain(&self) -> bool {
+        self.limit.is_none_or(|n| n == PAGE)
+            && self.max_id.is_none()
+            && self.since_id.is_none()
+            && self.min_id.is_none()
+    }
+
+    fn span(&self) -> Span {
+        Span {
+            before: self.max_id,
+            after: self.min_id.or(self.since_id),
+            oldest: self.min_id.is_some(),
+            limit: self.limit.unwrap_or(PAGE).clamp(1, MOST),
+        }
+    }
+}
+
+/// Everyone’s peeps, newest first.
+///
+/// `Link` has `next`, older, and `prev`, newer.
+#[utoipa::path(
+    get, path = "/api/v1/timelines/public", params(Paging),
+    security((), ("token" = [])),
+    responses((status = 200, description = "A page of them.", body = Vec<Status>)),
+)]
+pub async fn public_timeline(
+    State(app): State<Arc<App>>,
+    Query(paging): Query<Paging>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response> {
+    if paging.is_plain() && !has_session(&app.config, &headers) {
+        let make = async {
+            let peeps = app
+                .db
+                .read(|read| store::peeps::list(read, None, &Scope::Public, Paging::default().span()))
+                .await?;
+            let link = links(&app, &peeps, PAGE);
+            let body = serde_json::to_string(&statuses(&app, peeps)).map_err(Error::internal)?;
+            Ok(Rendered { kind: "application/json", link, body })
+        };
+        return app
+            .page_cache
+            .public(PublicPage::Timeline, make)
+            .await
+            .map(|page| cached::respond(&page, &headers));
+    }
+    let viewer = Viewer::find(&app, &Method::GET, &uri, &headers).await?;
+    let (id, span) = (viewer.account.map(|a| a.id), paging.span());
+    let peeps = app.db.read(move |read| store::peeps::list(read, id, &Scope::Public, span)).await?;
+    let link = links(&app, &peeps, span.limit);
+    let mut response = Json(statuses(&app, peeps)).into_response();
+    if let Some(link) = link.and_then(|link| HeaderValue::try_from(link).ok()) {
+        response.headers_mut().insert(header::LINK, link);
+    }
+    Ok(response)
+}
+
+fn statuses(app: &App, peeps: Vec<Peep>) -> Vec<Status> {
+    peeps.into_iter().map(|peep| Status::new(peep, app.config.base_url.as_str())).collect()
+}
+
+/// The answer about a peep, which goes with it.
+fn told(peep: Peep, base: &str) -> Result<Answer> {
+    let about = About::Peep(peep.id);
+    Ok(Answer { about, ..answer(StatusCode::OK, &Status::new(peep, base))? })
+}
+
+fn status(app: &App, peep: Peep) -> Json<Status> {
+    Json(Status::new(peep, app.config.base_url.as_str()))
+}
+
+/// The `Link` header (RFC 8288) to the pages before and after.
+fn links(app: &App, peeps: &[Peep], limit: i64) -> Option<String> {
+    let (newest, oldest) = (peeps.first()?, peeps.last()?);
+    let url = format!("{}/api/v1/timelines/public?limit={limit}", app.config.base_url.as_str());
+    Some(format!("<{url}&max_id={}>; rel=\"next\", <{url}&min_id={}>; rel=\"prev\"", oldest.id, newest.id))
+}
+
+/// What a program posts. What we do not have yet (pictures, polls) is refused, not lost in silence.
+#[derive(Deserialize, Default, ToSchema)]
+#[schema(as = NewStatus, example = json!({ "status": "Good morning" }))]
+#[serde(default)]
+pub struct Posted {
+    /// 1 to 280 characters.
+    #[schema(required, min_length = 1)]
+    status: String,
+    /// The peep that it answers. Mastodon’s clients may send a number.
+    #[schema(schema_with = id_or_number)]
+    in_reply_to_id: Option<PeepId>,
+    /// Peeps are public.
+    #[schema(pattern = "^public$")]
+    visibility: Option<String>,
+    #[schema(ignore)]
+    media_ids: Option<Vec<String>>,
+    #[schema(ignore)]
+    poll: Option<serde_json::Value>,
+    #[schema(ignore)]
+    scheduled_at: Option<String>,
+    #[schema(ignore)]
+    spoiler_text: Option<String>,
+}
+
+fn id_or_number() -> Object {
+    ObjectBuilder::new().schema_type(SchemaType::from_iter([Type::String, Type::Integer, Type::Null])).build()
+}
+
+impl Posted {
+    fn body(&self) -> Result<Body> {
+        if self.media_ids.as_ref().is_some_and(|ids| !ids.is_empty()) || self.poll.is_some() {
+            return Err(Error::invalid("media_ids", "There are no pictures and no polls here yet."));
+        }
+        if self.scheduled_at.is_some() {
+            return Err(Error::invalid("scheduled_at", "Peeps are posted at once. Nothing was posted."));
+        }
+        if self.spoiler_text.as_ref().is_some_and(|text| !text.is_empty()) {
+            return Err(Error::invalid(
+                "spoiler_text",
+                "There are no warnings before peeps yet. Nothing was posted.",
+            ));
+        }
+        if self.visibility.as_ref().is_some_and(|v| v != "public") {
+            return Err(Error::invalid("visibility", "Peeps are public. Nothing was posted."));
+        }
+        Body::parse(&self.status).map_err(renamed)
+    }
+}
+
+/// The fields have other names in this API.
+fn renamed(error: Error) -> Error {
+    let Error::Invalid(mut faults) = error else { return error };
+    for fault in &mut faults {
+        match &*fault.field {
+            "body" => fault.field = "status".into(),
+            "reply_to" => fault.field = "in_reply_to_id".into(),
+            _ => {}
+        }
+    }
+    Error::Invalid(faults)
+}
+
+/// Posts a peep. For members.
+#[utoipa::path(
+    post, path = "/api/v1/statuses", request_body = Posted,
+    responses((status = 200, description = "The peep.", body = Status)),
+)]
+pub async fn post(
+    State(app): State<Arc<App>>,
+    ClientAddr(from): ClientAddr,
+    member: Member,
+    Post(once, posted): Post<Posted>,
+) -> Result<Response> {
+    let allowance = app.limits.post(from, member.id())?;
+    let draft = Draft { body: posted.body()?, reply_to: posted.in_reply_to_id, idempotency_key: None };
+    let base = app.config.base_url.clone();
+    let post = move |tx: &mut Tx<'_>| told(member.post(tx, &draft).map_err(renamed)?, base.as_str());
+    once.telling(allowance).answer(&app, post).await
+}
+
+/// A peep.
+#[utoipa::path(
+    get, path = "/api/v1/statuses/{id}", params(("id" = PeepId, Path, description = "The peep’s id.")),
+    security((), ("token" = [])),
+    responses((status = 200, description = "The peep.", body = Status)),
+)]
+pub async fn get(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    viewer: Viewer,
+) -> Result<Json<Status>> {
+    let (id, viewer) = (from_path(&id)?, viewer.account.map(|a| a.id));
+    let peep = app.db.read(move |read| domain::peeps::existing(read, viewer, id)).await?;
+    Ok(status(&app, peep))
+}
+
+/// Edits one’s own peep.
+#[utoipa::path(
+    put, path = "/api/v1/statuses/{id}", params(("id" = PeepId, Path, description = "The peep’s id.")),
+    request_body = Posted,
+    responses((status = 200, description = "The peep as it is now.", body = Status)),
+)]
+pub async fn edit(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    ClientAddr(from): ClientAddr,
+    member: Member,
+    Input(posted): Input<Posted>,
+) -> Result<Json<Status>> {
+    let id = from_path(&id)?;
+    app.limits.post(from, member.id())?;
+    let body = posted.body()?;
+    let peep = app.db.write(move |tx| member.edit(tx, id, &body)).await?;
+    Ok(status(&app, peep))
+}
+
+/// Deletes one’s own peep.
+#[utoipa::path(
+    delete, path = "/api/v1/statuses/{id}", params(("id" = PeepId, Path, description = "The peep’s id.")),
+    responses(
+        (status = 200, description = "The peep as it was, so that it can be drafted anew.", body = Status),
+    ),
+)]
+pub async fn delete(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    ClientAddr(from): ClientAddr,
+    member: Member,
+) -> Result<Json<Status>> {
+    let id = from_path(&id)?;
+    app.limits.post(from, member.id())?;
+    let peep = app.db.write(move |tx| member.delete(tx, id)).await?;
+    Ok(status(&app, peep))
+}
+
+/// What a peep answers, and what answers it.
+#[utoipa::path(
+    get, path = "/api/v1/statuses/{id}/context",
+    params(("id" = PeepId, Path, description = "The peep’s id.")),
+    security((), ("token" = [])),
+    responses((status = 200, description = "What stands above and below it.", body = Context)),
+)]
+pub async fn context(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    viewer: Viewer,
+) -> Result<Json<Context>> {
+    let (id, viewer) = (from_path(&id)?, viewer.account.map(|a| a.id));
+    let found = app.db.read(move |read| domain::peeps::conversation(read, viewer, id)).await?;
+    let present = |mut peeps: Vec<Peep>| {
+        peeps.retain(|peep| peep.deleted_at.is_none());
+        statuses(&app, peeps)
+    };
+    Ok(Json(Context { ancestors: present(found.above), descendants: present(found.below) }))
+}
+
+/// All versions of a peep, oldest first.
+#[utoipa::path(
+    get, path = "/api/v1/statuses/{id}/history",
+    params(("id" = PeepId, Path, description = "The peep’s id.")),
+    security((), ("token" = [])),
+    responses((status = 200, description = "All of them.", body = Vec<StatusEdit>)),
+)]
+pub async fn history(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Json<Vec<StatusEdit>>> {
+    let id = from_path(&id)?;
+    let (peep, versions) = app.db.read(move |read| domain::peeps::history(read, id)).await?;
+    let base = app.config.base_url.as_str();
+    Ok(Json(versions.iter().map(|version| StatusEdit::new(version, &peep, base)).collect()))
+}
+
+/// Likes a peep.
+#[utoipa::path(
+    post, path = "/api/v1/statuses/{id}/favourite",
+    params(("id" = PeepId, Path, description = "The peep’s id.")),
+    responses((status = 200, description = "The peep, liked.", body = Status)),
+)]
+pub async fn favourite(
+    app: State<Arc<App>>,
+    id: Path<String>,
+    from: ClientAddr,
+    member: Member,
+    Bare(once): Bare,
+) -> Result<Response> {
+    like(app, id, from, member, once, true).await
+}
+
+/// Likes a peep no longer.
+#[utoipa::path(
+    post, path = "/api/v1/statuses/{id}/unfavourite",
+    params(("id" = PeepId, Path, description = "The peep’s id.")),
+    responses((status = 200, description = "The peep, no longer liked.", body = Status)),
+)]
+pub async fn unfavourite(
+    app: State<Arc<App>>,
+    id: Path<String>,
+    from: ClientAddr,
+    member: Member,
+    Bare(once): Bare,
+) -> Result<Response> {
+    like(app, id, from, member, once, false).await
+}
+
+async fn like(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    ClientAddr(from): ClientAddr,
+    member: Member,
+    once: Once,
+    likes: bool,
+) -> Result<Response> {
+    let id = from_path(&id)?;
+    app.limits.post(from, member.id())?;
+    let base = app.config.base_url.clone();
+    let like = move |tx: &mut Tx<'_>| told(member.like(tx, id, likes)?, base.as_str());
+    once.answer(&app, like).await
+}

@@ -1,0 +1,304 @@
+//! Rooms: <docs/api.md> describes them.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::{Path, State},
+    http::{StatusCode, Uri},
+    response::Response,
+};
+use serde::{Deserialize, Deserializer, Serialize};
+use utoipa::ToSchema;
+
+use super::list::{List, Paging, limit, page};
+use crate::{
+    Error, Result,
+    app::App,
+    clock::Time,
+    domain::rooms::{self, Changes, Inside, Owner, RoomName, Visitor},
+    events::Tx,
+    http::{
+        idempotent::{Post, answer, created},
+        input::{Input, Query, from_path},
+        session::{ClientAddr, Viewer, place, rule},
+    },
+    ids::AccountId,
+    store::{
+        self,
+        idempotency::{About, Answer},
+    },
+    wire::{accounts::Account, rooms::Room},
+};
+
+/// A room to be made.
+#[derive(Deserialize, Default, ToSchema)]
+#[schema(as = NewRoom, example = json!({ "name": "Repair café" }))]
+#[serde(default, deny_unknown_fields)]
+pub struct New {
+    /// 1 to 80 characters.
+    #[schema(required, min_length = 1)]
+    name: String,
+}
+
+/// Makes a room.
+///
+/// Whoever makes it owns it.
+#[utoipa::path(
+    post, path = "/api/v1/rooms", request_body = New,
+    responses((status = 201, description = "The room.", body = Room)),
+)]
+pub async fn create(
+    State(app): State<Arc<App>>,
+    ClientAddr(from): ClientAddr,
+    account: store::accounts::Account,
+    Post(once, new): Post<New>,
+) -> Result<Response> {
+    let name = RoomName::parse(&new.name)?;
+    let allowance = app.limits.room(from, &account)?;
+    let (place, base) = (place(&app, from), app.config.base_url.clone());
+    let create = move |tx: &mut Tx<'_>| {
+        let room = Room::new(&rooms::create(tx, &account, &name, &place)?, base.as_str());
+        let told = created(format!("/api/v1/rooms/{}", room.key), &room)?;
+        Ok(Answer { about: About::Conversation(room.id), ..told })
+    };
+    once.telling(allowance).answer(&app, create).await
+}
+
+/// One’s rooms, the one where something was said last first.
+#[utoipa::path(
+    get, path = "/api/v1/rooms", params(Paging),
+    responses((status = 200, description = "A page of them.", body = List<Room>)),
+)]
+pub async fn list(
+    State(app): State<Arc<App>>,
+    account: store::accounts::Account,
+    viewer: Viewer,
+    Query(paging): Query<Paging>,
+) -> Result<List<Room>> {
+    let stretch = paging.stretch(account.id)?;
+    let mine = app.db.read(move |read| store::rooms::of(read, &stretch)).await?;
+    let (base, limit) = (app.config.base_url.as_str(), stretch.limit);
+    let path = format!("{base}/api/v1/rooms");
+    let next = mine.last().filter(|_| mine.len() as i64 == limit).map(|last| &last.room);
+    let next = next.map(|last| format!("cursor={}.{}", last.active_at.ms(), last.id));
+    let next = next.map(|cursor| page(&path, &viewer, &cursor, limit));
+    let rooms = mine.into_iter().map(|mine| Room::new(&rooms::as_seen(&account, mine), base));
+    Ok(List::whole(rooms.collect()).with_next(next))
+}
+
+/// A room. Whoever has its key comes in by asking.
+#[utoipa::path(
+    get, path = "/api/v1/rooms/{key}",
+    params(("key" = String, Path, description = "The key in the room’s link.")),
+    responses((status = 200, description = "The room.", body = Room)),
+)]
+pub async fn get(State(app): State<Arc<App>>, inside: Inside) -> Json<Room> {
+    Json(Room::new(&inside, app.config.base_url.as_str()))
+}
+
+/// What is to be changed. What is missing stays; a limit that is `null` goes.
+#[derive(Deserialize, Default, ToSchema)]
+#[schema(as = RoomPatch, example = json!({ "locked": true, "uses_left": 30 }))]
+#[serde(default, deny_unknown_fields)]
+pub struct Patch {
+    name: Option<String>,
+    /// Whether only the owner may write.
+    locked: Option<bool>,
+    /// From when on the link lets nobody in any more.
+    #[schema(format = DateTime)]
+    #[serde(deserialize_with = "present")]
+    expires_at: Option<Option<String>>,
+    /// How many more the link lets in.
+    #[serde(deserialize_with = "present")]
+    uses_left: Option<Option<i64>>,
+}
+
+/// Tells `null` from what is not there.
+pub(super) fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    d: D,
+) -> Result<Option<Option<T>>, D::Error> {
+    Option::deserialize(d).map(Some)
+}
+
+impl Patch {
+    fn changes(&self) -> Result<Changes> {
+        let moment = |raw: &String| {
+            Time::parse(raw)
+                .ok_or_else(|| Error::invalid("expires_at", "Write a moment as 2026-11-23T18:00:00Z."))
+        };
+        let changes = Changes {
+            name: self.name.as_deref().map(RoomName::parse).transpose()?,
+            locked: self.locked,
+            expires_at: match &self.expires_at {
+                Some(Some(raw)) => Some(Some(moment(raw)?)),
+                Some(None) => Some(None),
+                None => None,
+            },
+            uses_left: self.uses_left,
+        };
+        if changes.is_empty() {
+            Err(Error::invalid("body", "Say what is to be changed."))
+        } else {
+            Ok(changes)
+        }
+    }
+}
+
+/// Renames or locks a room, or limits its link.
+///
+/// For its owner. In a locked room only the owner writes. `expires_at` and `uses_left` limit whom the link lets in
+/// anew; `null` takes the limit away, and what is missing stays.
+#[utoipa::path(
+    patch, path = "/api/v1/rooms/{key}",
+    params(("key" = String, Path, description = "The key in the room’s link.")),
+    request_body = Patch,
+    responses((status = 200, description = "The room as it is now.", body = Room)),
+)]
+pub async fn change(
+    State(app): State<Arc<App>>,
+    from: ClientAddr,
+    visitor: Visitor,
+    Input(patch): Input<Patch>,
+) -> Result<Json<Room>> {
+    let (changes, again) = (patch.changes()?, visitor.clone());
+    let change = move |owner: &Owner, tx: &mut Tx<'_>| {
+        owner.change(tx, &changes)?;
+        again.enter(tx)
+    };
+    let inside = rule(&app, from, &visitor, change).await?;
+    Ok(Json(Room::new(&inside, app.config.base_url.as_str())))
+}
+
+/// Deletes a room, for everyone.
+///
+/// For its owner.
+#[utoipa::path(
+    delete, path = "/api/v1/rooms/{key}",
+    params(("key" = String, Path, description = "The key in the room’s link.")),
+    responses((status = 204, description = "It is gone.")),
+)]
+pub async fn delete(State(app): State<Arc<App>>, from: ClientAddr, visitor: Visitor) -> Result<StatusCode> {
+    rule(&app, from, &visitor, Owner::delete).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Whether those inside stay when there is a new link.
+#[derive(Deserialize, Default, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct NewLink {
+    /// Whether those inside have to come in anew.
+    everyone_leaves: bool,
+}
+
+/// Makes a new link.
+///
+/// For its owner. The old one lets nobody in any more; those inside may go on with it, unless everyone leaves.
+#[utoipa::path(
+    post, path = "/api/v1/rooms/{key}/link",
+    params(("key" = String, Path, description = "The key in the room’s link.")),
+    request_body = Option<NewLink>,
+    responses((status = 201, description = "The room with its new key.", body = Room)),
+)]
+pub async fn renew_link(
+    State(app): State<Arc<App>>,
+    from: ClientAddr,
+    visitor: Visitor,
+    Post(once, new): Post<NewLink>,
+) -> Result<Response> {
+    app.limits.say(from.0, visitor.account.id)?;
+    let base = app.config.base_url.clone();
+    let renew = move |tx: &mut Tx<'_>| {
+        visitor.enter(tx)?.owner()?.renew_link(tx, !new.everyone_leaves)?;
+        let room = Room::new(&visitor.enter(tx)?, base.as_str());
+        Ok(Answer { about: About::Conversation(room.id), ..answer(StatusCode::CREATED, &room)? })
+    };
+    once.answer(&app, renew).await
+}
+
+/// Someone in a room.
+#[derive(Serialize, ToSchema)]
+pub struct Participant {
+    account: Account,
+    owner: bool,
+    /// Whether it has the room open.
+    here: bool,
+    /// Up to which message it has read.
+    read_seq: i64,
+    #[schema(format = DateTime)]
+    joined_at: String,
+    /// Whether the owner removed it.
+    removed: bool,
+}
+
+/// Who is in a room, who of them is here, and up to where they have read.
+///
+/// Its owner also sees whom it removed.
+#[utoipa::path(
+    get, path = "/api/v1/rooms/{key}/participants",
+    params(("key" = String, Path, description = "The key in the room’s link."), Paging),
+    responses(
+        (
+            status = 200,
+            description = "A page of them, in the order in which they came.",
+            body = List<Participant>,
+        ),
+    ),
+)]
+pub async fn participants(
+    State(app): State<Arc<App>>,
+    inside: Inside,
+    viewer: Viewer,
+    uri: Uri,
+    Query(paging): Query<Paging>,
+) -> Result<List<Participant>> {
+    let (id, owner) = (inside.participant.conversation.id, inside.participant.conversation.owner);
+    let (limit, [removed, at, who]) = (limit(paging.limit)?, paging.after()?.unwrap_or_default());
+    let after = (removed != 0, Time::from_ms(at), AccountId(who));
+    let all =
+        app.db.read(move |read| store::conversations::participants_after(read, id, after, limit)).await?;
+    let next = all.last().filter(|_| all.len() as i64 == limit).map(|last| {
+        let removed = i64::from(last.seat.left_at.is_some());
+        let cursor = format!("cursor={removed}.{}.{}", last.seat.joined_at.ms(), last.account.id);
+        page(&format!("{}{}", app.config.base_url.as_str(), uri.path()), &viewer, &cursor, limit)
+    });
+    let here: Vec<_> = app.presence.people(id).into_iter().map(|one| one.id).collect();
+    let mine = inside.participant.is_owner();
+    let seen = all.into_iter().filter(|one| mine || one.seat.left_at.is_none()).map(|one| Participant {
+        owner: owner == Some(one.account.id),
+        here: here.contains(&one.account.id),
+        read_seq: one.seat.read_seq,
+        joined_at: one.seat.joined_at.rfc3339(),
+        removed: one.seat.left_at.is_some(),
+        account: Account::from(&one.account),
+    });
+    Ok(List::whole(seen.collect()).with_next(next))
+}
+
+/// Removes somebody, or leaves.
+///
+/// For its owner: a guest for an hour, with new guests from its address; a member until let back in. `me` leaves.
+#[utoipa::path(
+    delete, path = "/api/v1/rooms/{key}/participants/{id}",
+    params(
+        ("key" = String, Path, description = "The key in the room’s link."),
+        ("id" = String, Path, description = "An account’s id, or `me`."),
+    ),
+    responses((status = 204, description = "It is not in the room any more.")),
+)]
+pub async fn remove(
+    State(app): State<Arc<App>>,
+    ClientAddr(from): ClientAddr,
+    visitor: Visitor,
+    Path((_, id)): Path<(String, String)>,
+) -> Result<StatusCode> {
+    app.limits.say(from, visitor.account.id)?;
+    let id: AccountId = if id == "me" { visitor.account.id } else { from_path(&id)? };
+    app.db
+        .write(move |tx| {
+            let inside = visitor.enter(tx)?;
+            if id == inside.participant.id() { inside.leave(tx) } else { inside.owner()?.remove(tx, id) }
+        })
+        .await?;
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,105 @@
+//! Finding what was said: in a conversation, or wherever one is.
+
+use std::sync::Arc;
+
+use axum::{extract::State, http::Uri};
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use super::list::{List, Paging, limit, page};
+use crate::{
+    Result,
+    app::App,
+    domain::{conversations::Participant, messages::Query as Words},
+    http::{
+        input::Query,
+        session::{ClientAddr, Viewer},
+    },
+    ids::MessageId,
+    store::{self, messages},
+    wire::messages::{Message, all},
+};
+
+/// What is looked for, and where to go on.
+#[derive(Deserialize, Default, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(default)]
+pub struct Search {
+    /// Up to four words, of two letters or more in all.
+    #[param(required, min_length = 2, example = "hello")]
+    q: String,
+    /// From the `next` of the page before.
+    cursor: Option<String>,
+    /// How many at most: 50 unless given.
+    #[param(minimum = 1, maximum = 200)]
+    limit: Option<i64>,
+}
+
+impl Search {
+    fn after(&self) -> Result<Option<i64>> {
+        let paging = Paging { cursor: self.cursor.clone(), limit: None };
+        Ok(paging.after()?.map(|[after]| after))
+    }
+
+    /// The page of what was found. It goes on behind number `last`, where it goes on.
+    fn found(
+        &self,
+        found: &[messages::Message],
+        last: Option<i64>,
+        path: &str,
+        viewer: &Viewer,
+        base: &str,
+    ) -> Result<List<Message>> {
+        let limit = limit(self.limit)?;
+        let q = percent_encoding::utf8_percent_encode(&self.q, percent_encoding::NON_ALPHANUMERIC);
+        let next = last.filter(|_| found.len() as i64 == limit);
+        let next = next.map(|last| page(path, viewer, &format!("q={q}&cursor={last}"), limit));
+        Ok(List::whole(all(found, base)).with_next(next))
+    }
+}
+
+/// Finds messages by up to four words, newest first.
+///
+/// Case and accents don’t matter.
+#[utoipa::path(
+    get, path = "/search", params(Search),
+    responses((status = 200, description = "A page of what was found.", body = List<Message>)),
+)]
+pub async fn here(
+    State(app): State<Arc<App>>,
+    ClientAddr(from): ClientAddr,
+    participant: Participant,
+    viewer: Viewer,
+    uri: Uri,
+    Query(search): Query<Search>,
+) -> Result<List<Message>> {
+    // It reads many rows: as dear as a write.
+    app.limits.write(from)?;
+    let words = Words::parse(&search.q)?;
+    let (limit, before) = (limit(search.limit)?, search.after()?);
+    let found = app.db.read_long(move |read| words.run(read, &participant, before, limit)).await?;
+    let path = format!("{}{}", app.config.base_url.as_str(), uri.path());
+    let last = found.last().map(|last| last.seq);
+    search.found(&found, last, &path, &viewer, app.config.base_url.as_str())
+}
+
+/// Finds messages in all rooms and threads that one is in, newest first.
+#[utoipa::path(
+    get, path = "/api/v1/search", params(Search),
+    responses((status = 200, description = "A page of what was found.", body = List<Message>)),
+)]
+pub async fn everywhere(
+    State(app): State<Arc<App>>,
+    ClientAddr(from): ClientAddr,
+    account: store::accounts::Account,
+    viewer: Viewer,
+    Query(search): Query<Search>,
+) -> Result<List<Message>> {
+    app.limits.write(from)?;
+    let words = Words::parse(&search.q)?;
+    let (limit, before) = (limit(search.limit)?, search.after()?.map(MessageId));
+    let found = app.db.read_long(move |read| words.run_everywhere(read, account.id, before, limit)).await?;
+    let base = app.config.base_url.as_str();
+    let last = found.last().map(|last| last.id.0);
+    search.found(&found, last, &format!("{base}/api/v1/search"), &viewer, base)
+}

@@ -1,0 +1,72 @@
+//! Sessions for programs: a name, and a token to act with.
+
+use std::sync::Arc;
+
+use axum::{extract::State, http::StatusCode, response::Response};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::{
+    Result,
+    app::App,
+    domain::{names::Name, sessions},
+    events::Tx,
+    http::{
+        idempotent::{Post, answer},
+        session::{ClientAddr, Viewer, welcome},
+    },
+    wire::accounts::Account,
+};
+
+/// What a guest is called.
+#[derive(Deserialize, Default, ToSchema)]
+#[schema(as = NewGuest, example = json!({ "name": "Teo" }))]
+#[serde(default, deny_unknown_fields)]
+pub struct New {
+    /// 1 to 50 characters.
+    #[schema(required, min_length = 1)]
+    name: String,
+}
+
+/// A guest, and the token that it acts with.
+#[derive(Serialize, ToSchema)]
+pub struct Session {
+    account: Account,
+    /// For `Authorization: Bearer`.
+    token: String,
+}
+
+/// Comes in as a guest.
+///
+/// The name is no member’s, nor looks like one. The answer has the token to act with, this once. A guest who says
+/// nothing for 30 days is let go.
+#[utoipa::path(
+    post, path = "/api/v1/sessions", security(()),
+    request_body = New,
+    responses((status = 201, description = "The guest, and its token.", body = Session)),
+)]
+pub async fn create(
+    State(app): State<Arc<App>>,
+    ClientAddr(from): ClientAddr,
+    Post(once, new): Post<New>,
+) -> Result<Response> {
+    let name = Name::parse(&new.name)?;
+    app.limits.guest(from)?;
+    let come = move |tx: &mut Tx<'_>| {
+        let (guest, token) = welcome(tx, &name)?;
+        let session = Session { account: Account::from(&guest), token: token.as_str().into() };
+        answer(StatusCode::CREATED, &session)
+    };
+    once.with_secret().answer(&app, come).await
+}
+
+/// Ends the session whose token is sent.
+#[utoipa::path(
+    delete, path = "/api/v1/sessions/current",
+    responses((status = 204, description = "The token opens nothing any more.")),
+)]
+pub async fn end(State(app): State<Arc<App>>, viewer: Viewer) -> Result<StatusCode> {
+    let token = viewer.token.filter(|_| viewer.account.is_some()).ok_or(crate::Error::Unauthenticated)?;
+    app.db.write(move |tx| sessions::end(tx, &token)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,306 @@
+//! Threads: <docs/api.md> describes them.
+
+use std::{collections::HashMap, sync::Arc};
+
+use axum::{
+    Json,
+    extract::{Path, State},
+    http::StatusCode,
+    response::Response,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+
+use super::{
+    list::{List, Paging, page},
+    rooms::present,
+};
+use crate::{
+    Error, Result,
+    app::App,
+    domain::{
+        threads::{self, Changes, History, MOST, Metadata, Names, Thread as Permission, ThreadName},
+        tokens::Grant,
+    },
+    events::Tx,
+    http::{
+        idempotent::{Post, answer, created},
+        input::{Input, Query},
+        session::{ClientAddr, Viewer},
+    },
+    ids::ConversationId,
+    store::{
+        self,
+        conversations::Participant,
+        idempotency::{About, Answer},
+    },
+    wire::{accounts::Account, threads::Thread},
+};
+
+/// A thread to be begun. Fields that nobody knows are refused, not lost in silence.
+#[derive(Deserialize, Default, ToSchema)]
+#[schema(as = NewThread, example = json!({ "users": ["ify"], "name": "Cake day", "metadata": { "order": 17 } }))]
+#[serde(default, deny_unknown_fields)]
+pub struct New {
+    /// Usernames, each once, with or without an `@`; or what the app calls its people.
+    #[schema(required, min_items = 1, max_items = 100)]
+    users: Vec<String>,
+    /// Up to 80 characters.
+    name: Option<String>,
+    /// A JSON object of up to 4 KiB that is kept with it.
+    #[schema(value_type = Option<Object>)]
+    metadata: Option<Map<String, Value>>,
+}
+
+/// Begins a thread.
+///
+/// One is in it oneself, and owns it. A server that speaks for the people of its own product names at least two; those
+/// it has not named before are made.
+#[utoipa::path(
+    post, path = "/api/v1/threads", request_body = New,
+    responses((status = 201, description = "The thread.", body = Thread)),
+)]
+pub async fn create(
+    State(app): State<Arc<App>>,
+    ClientAddr(from): ClientAddr,
+    account: store::accounts::Account,
+    viewer: Viewer,
+    Post(once, new): Post<New>,
+) -> Result<Response> {
+    let beginning = threads::beginning(
+        Names::parse(new.users.iter().map(String::as_str)),
+        ThreadName::parse(new.name.as_deref().unwrap_or_default()),
+        Metadata::parse(&new.metadata.unwrap_or_default()),
+        viewer.grant.as_ref().and_then(Grant::speaks_for),
+    )?;
+    let allowance = app.limits.room(from, &account)?;
+    let base = app.config.base_url.clone();
+    let begin = move |tx: &mut Tx<'_>| {
+        let begun = threads::begin(tx, &account, &beginning)?;
+        let thread = Thread::seen(tx, &begun, base.as_str())?;
+        let told = created(format!("/api/v1/threads/{}", thread.id), &thread)?;
+        Ok(Answer { about: About::Conversation(thread.id), ..told })
+    };
+    once.telling(allowance).answer(&app, begin).await
+}
+
+/// One’s threads, the one where something was said last first.
+#[utoipa::path(
+    get, path = "/api/v1/threads", params(Paging),
+    responses((status = 200, description = "A page of them.", body = List<Thread>)),
+)]
+pub async fn list(
+    State(app): State<Arc<App>>,
+    account: store::accounts::Account,
+    viewer: Viewer,
+    Query(paging): Query<Paging>,
+) -> Result<List<Thread>> {
+    let stretch = paging.stretch(account.id)?;
+    let (mine, people) = app
+        .db
+        .read(move |read| {
+            Ok((store::threads::of(read, &stretch)?, store::threads::people_of(read, &stretch)?))
+        })
+        .await?;
+    let mut people_of: HashMap<ConversationId, Vec<Participant>> = HashMap::new();
+    for (id, one) in people {
+        people_of.entry(id).or_default().push(one);
+    }
+    let (base, limit) = (app.config.base_url.as_str(), stretch.limit);
+    let path = format!("{base}/api/v1/threads");
+    let next = mine.last().filter(|_| mine.len() as i64 == limit).map(|last| &last.thread);
+    let next = next.map(|last| format!("cursor={}.{}", last.active_at.ms(), last.id));
+    let next = next.map(|cursor| page(&path, &viewer, &cursor, limit));
+    let nobody = Vec::new();
+    let threads = mine.iter().map(|mine| {
+        let people = people_of.get(&mine.thread.id).unwrap_or(&nobody);
+        Thread::new(&mine.thread, &mine.seat, people, base)
+    });
+    Ok(List::whole(threads.collect()).with_next(next))
+}
+
+/// A thread.
+#[utoipa::path(
+    get, path = "/api/v1/threads/{thread}",
+    params(("thread" = ConversationId, Path, description = "The thread’s id.")),
+    responses((status = 200, description = "The thread.", body = Thread)),
+)]
+pub async fn get(State(app): State<Arc<App>>, permission: Permission) -> Result<Json<Thread>> {
+    let base = app.config.base_url.clone();
+    app.db.read(move |read| Thread::seen(read, &permission, base.as_str())).await.map(Json)
+}
+
+/// What is to be changed. What is missing stays.
+#[derive(Deserialize, Default, ToSchema)]
+#[schema(as = ThreadPatch, example = json!({ "name": "Pie day" }))]
+#[serde(default, deny_unknown_fields)]
+pub struct Patch {
+    /// Up to 80 characters; null or empty for none.
+    #[serde(deserialize_with = "present")]
+    name: Option<Option<String>>,
+    /// In place of what was kept before; null for nothing.
+    #[schema(value_type = Option<Object>)]
+    #[serde(deserialize_with = "present")]
+    metadata: Option<Option<Map<String, Value>>>,
+    /// Whether it is to be quiet, for oneself.
+    muted: Option<bool>,
+}
+
+/// Renames a thread, keeps something with it, or makes it quiet.
+///
+/// The name and the metadata are everyone’s, `muted` is one’s own. What is missing stays.
+#[utoipa::path(
+    patch, path = "/api/v1/threads/{thread}",
+    params(("thread" = ConversationId, Path, description = "The thread’s id.")),
+    request_body = Patch,
+    responses((status = 200, description = "The thread as it is now.", body = Thread)),
+)]
+pub async fn change(
+    State(app): State<Arc<App>>,
+    ClientAddr(from): ClientAddr,
+    permission: Permission,
+    Input(patch): Input<Patch>,
+) -> Result<Json<Thread>> {
+    app.limits.say(from, permission.participant().id())?;
+    let changes = Changes {
+        name: patch.name.map(|name| ThreadName::parse(&name.unwrap_or_default())).transpose()?,
+        metadata: patch.metadata.map(|kept| Metadata::parse(&kept.unwrap_or_default())).transpose()?,
+        muted: patch.muted,
+    };
+    if changes.name.is_none() && changes.metadata.is_none() && changes.muted.is_none() {
+        return Err(Error::invalid("", "Say what is to be changed: name, metadata or muted."));
+    }
+    let base = app.config.base_url.clone();
+    let change = move |tx: &mut Tx<'_>| {
+        let changed = permission.change(tx, &changes)?;
+        Thread::seen(tx, &changed, base.as_str())
+    };
+    app.db.write(change).await.map(Json)
+}
+
+/// Deletes a thread, for everyone.
+///
+/// For whoever began it.
+#[utoipa::path(
+    delete, path = "/api/v1/threads/{thread}",
+    params(("thread" = ConversationId, Path, description = "The thread’s id.")),
+    responses((status = 204, description = "It is gone.")),
+)]
+pub async fn delete(
+    State(app): State<Arc<App>>,
+    ClientAddr(from): ClientAddr,
+    permission: Permission,
+) -> Result<StatusCode> {
+    app.limits.say(from, permission.participant().id())?;
+    app.db.write(move |tx| permission.delete(tx)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Who is to be added, and what they see.
+#[derive(Deserialize, Default, ToSchema)]
+#[schema(as = MorePeople, example = json!({ "users": ["ha"], "history": "all" }))]
+#[serde(default, deny_unknown_fields)]
+pub struct More {
+    #[schema(required, min_items = 1, max_items = 100)]
+    users: Vec<String>,
+    history: Past,
+}
+
+/// What those see who are added.
+#[derive(Serialize, Deserialize, Default, Clone, Copy, ToSchema)]
+#[schema(as = History)]
+#[serde(rename_all = "snake_case")]
+enum Past {
+    All,
+    #[default]
+    FromNow,
+}
+
+/// Adds people.
+///
+/// They see what is said from then on (`from_now`), or `all` that whoever adds them sees.
+#[utoipa::path(
+    post, path = "/api/v1/threads/{thread}/users",
+    params(("thread" = ConversationId, Path, description = "The thread’s id.")),
+    request_body = More,
+    responses((status = 200, description = "The thread with them in it.", body = Thread)),
+)]
+pub async fn add(
+    State(app): State<Arc<App>>,
+    ClientAddr(from): ClientAddr,
+    permission: Permission,
+    viewer: Viewer,
+    Post(once, more): Post<More>,
+) -> Result<Response> {
+    let speaks_for = viewer.grant.as_ref().and_then(Grant::speaks_for);
+    app.limits.say(from, permission.participant().id())?;
+    let names = Names::parse(more.users.iter().map(String::as_str))?;
+    let history = match more.history {
+        Past::All => History::All,
+        Past::FromNow => History::FromNow,
+    };
+    let base = app.config.base_url.clone();
+    let add = move |tx: &mut Tx<'_>| {
+        let now = permission.add(tx, &names, history, speaks_for)?;
+        let thread = Thread::seen(tx, &now, base.as_str())?;
+        Ok(Answer { about: About::Conversation(thread.id), ..answer(StatusCode::OK, &thread)? })
+    };
+    once.answer(&app, add).await
+}
+
+/// Takes somebody out, or leaves.
+///
+/// Its owner takes out anyone; everyone leaves by `me`. With the last one the thread goes.
+#[utoipa::path(
+    delete, path = "/api/v1/threads/{thread}/users/{id}",
+    params(
+        ("thread" = ConversationId, Path, description = "The thread’s id."),
+        ("id" = String, Path, description = "An account’s id, or `me`."),
+    ),
+    responses((status = 204, description = "It is not in the thread any more.")),
+)]
+pub async fn remove(
+    State(app): State<Arc<App>>,
+    ClientAddr(from): ClientAddr,
+    permission: Permission,
+    Path((_, id)): Path<(String, String)>,
+) -> Result<StatusCode> {
+    app.limits.say(from, permission.participant().id())?;
+    let id = if id == "me" { permission.participant().id() } else { crate::http::input::from_path(&id)? };
+    app.db.write(move |tx| permission.remove(tx, id)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// How far one of the people has come.
+#[derive(Serialize, ToSchema)]
+pub struct Progress {
+    account: Account,
+    /// Everything up to this message has reached one of its devices.
+    delivered_seq: i64,
+    /// Everything up to this message has been read.
+    read_seq: i64,
+}
+
+/// What has been delivered to whom, and read by whom.
+#[utoipa::path(
+    get, path = "/api/v1/threads/{thread}/receipts",
+    params(("thread" = ConversationId, Path, description = "The thread’s id.")),
+    responses(
+        (
+            status = 200,
+            description = "Everyone in the thread, in the order in which they came.",
+            body = List<Progress>,
+        ),
+    ),
+)]
+pub async fn receipts(State(app): State<Arc<App>>, permission: Permission) -> Result<List<Progress>> {
+    let id = permission.participant().conversation.id;
+    let people = app.db.read(move |read| store::conversations::participants(read, id, MOST as i64)).await?;
+    let all = people.iter().map(|one| Progress {
+        account: Account::from(&one.account),
+        delivered_seq: one.seat.delivered_seq,
+        read_seq: one.seat.read_seq,
+    });
+    Ok(List::whole(all.collect()))
+}

@@ -1,0 +1,222 @@
+//! Signing up, logging in, logging out.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::{
+    extract::State,
+    response::{IntoResponse, Redirect, Response},
+};
+use serde::Deserialize;
+
+use super::{Place, Shell, fault, note, on_this_site, page, page_refused};
+use crate::{
+    Error, Result,
+    app::App,
+    domain::{
+        accounts::{self, Application},
+        sessions::{self, Token},
+    },
+    http::{
+        input::{Input, Query},
+        respond::head,
+        session::{ClientAddr, Viewer, set_cookie},
+    },
+};
+
+/// Where to go afterwards.
+#[derive(Deserialize, Default)]
+pub struct Next {
+    #[serde(default)]
+    pub(super) next: String,
+}
+
+#[derive(Template)]
+#[template(path = "signup.html")]
+struct SignUpPage {
+    shell: Shell,
+    form: SignUpForm,
+    error: Option<Error>,
+}
+
+/// The form to become a member.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub struct SignUpForm {
+    email: String,
+    password: String,
+    name: String,
+    username: String,
+    next: String,
+}
+
+impl SignUpPage {
+    fn fault(&self, field: &str) -> Option<&str> {
+        fault(self.error.as_ref(), field)
+    }
+
+    fn note(&self) -> Option<String> {
+        note(self.error.as_ref(), &["email", "password", "name", "username"])
+    }
+}
+
+/// `GET /signup`
+pub async fn sign_up_form(
+    State(app): State<Arc<App>>,
+    Query(Next { next }): Query<Next>,
+    viewer: Viewer,
+) -> Result<Response> {
+    if viewer.member().is_some() {
+        return Ok(Redirect::to(on_this_site(&next)).into_response());
+    }
+    // A guest has a name already, and keeps it.
+    let name = viewer.guest().map(|guest| guest.name.clone()).unwrap_or_default();
+    let form = SignUpForm { next, name, ..SignUpForm::default() };
+    page(&SignUpPage { shell: Shell::new(&app, &viewer, Place::SignUp).await?, form, error: None })
+}
+
+/// `POST /signup`
+pub async fn sign_up(
+    State(app): State<Arc<App>>,
+    ClientAddr(from): ClientAddr,
+    viewer: Viewer,
+    Input(form): Input<SignUpForm>,
+) -> Result<Response> {
+    let application = Application {
+        email: form.email.clone(),
+        password: form.password.clone(),
+        name: form.name.clone(),
+        username: form.username.clone(),
+    };
+    match join(&app, from, &viewer, application).await {
+        Ok(token) => {
+            Ok(([set_cookie(&app.config, Some(&token))], Redirect::to(on_this_site(&form.next)))
+                .into_response())
+        }
+        Err(error) if is_note(&error) => {
+            let head = head(&error);
+            let shell = Shell::new(&app, &viewer, Place::SignUp).await?;
+            page_refused(head, &SignUpPage { shell, form, error: Some(error) })
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// A guest who joins stays the same account, in a session of its own: the old token was good for less.
+async fn join(
+    app: &App,
+    from: crate::services::limits::Origin,
+    viewer: &Viewer,
+    application: Application,
+) -> Result<Token> {
+    app.limits.sign_up(from)?;
+    // Hashing is dear: first see whether it would be for nothing.
+    let applicant = app.db.read(move |read| application.check(read)).await?;
+    let hash = app.passwords.hash(applicant.password().as_str()).await?;
+    let token = Token::random()?;
+    let (started, guest) = (token.clone(), viewer.guest().map(|guest| guest.id));
+    let before = viewer.token.clone().filter(|_| guest.is_some());
+    app.db
+        .write(move |tx| {
+            let id = applicant.join(tx, guest, &hash)?;
+            if let Some(before) = &before {
+                sessions::end(tx, before)?;
+            }
+            sessions::start(tx, &started, id)
+        })
+        .await?;
+    app.page_cache.invalidate_public(); // it says how many live here
+    Ok(token)
+}
+
+/// Whether an error is told in the form, where what was typed is kept, and not on a page of its own.
+pub(super) fn is_note(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::Invalid(_) | Error::Conflict(_) | Error::TooMany { .. } | Error::Busy | Error::Full
+    )
+}
+
+#[derive(Template)]
+#[template(path = "login.html")]
+struct LogInPage {
+    shell: Shell,
+    form: LogInForm,
+    error: Option<Error>,
+}
+
+/// The form to log in with.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub struct LogInForm {
+    login: String,
+    password: String,
+    next: String,
+}
+
+impl LogInPage {
+    fn fault(&self, field: &str) -> Option<&str> {
+        fault(self.error.as_ref(), field)
+    }
+
+    fn note(&self) -> Option<String> {
+        note(self.error.as_ref(), &["login", "password"])
+    }
+}
+
+/// `GET /login`
+pub async fn log_in_form(
+    State(app): State<Arc<App>>,
+    Query(Next { next }): Query<Next>,
+    viewer: Viewer,
+) -> Result<Response> {
+    if viewer.member().is_some() {
+        return Ok(Redirect::to(on_this_site(&next)).into_response());
+    }
+    let form = LogInForm { next, ..LogInForm::default() };
+    page(&LogInPage { shell: Shell::new(&app, &viewer, Place::LogIn).await?, form, error: None })
+}
+
+/// `POST /login`
+pub async fn log_in(
+    State(app): State<Arc<App>>,
+    ClientAddr(from): ClientAddr,
+    viewer: Viewer,
+    Input(form): Input<LogInForm>,
+) -> Result<Response> {
+    match enter(&app, from, &form).await {
+        Ok(token) => {
+            Ok(([set_cookie(&app.config, Some(&token))], Redirect::to(on_this_site(&form.next)))
+                .into_response())
+        }
+        Err(error) if is_note(&error) => {
+            let head = head(&error);
+            let shell = Shell::new(&app, &viewer, Place::LogIn).await?;
+            page_refused(head, &LogInPage { shell, form, error: Some(error) })
+        }
+        Err(error) => Err(error),
+    }
+}
+
+async fn enter(app: &App, from: crate::services::limits::Origin, form: &LogInForm) -> Result<Token> {
+    app.limits.log_in(from, &form.login)?;
+    let login = form.login.clone();
+    let found = app.db.read(move |read| accounts::credentials(read, &login)).await?;
+    let (id, hash) = found.map_or((None, None), |found| (Some(found.id), Some(found.password_hash)));
+    let right = app.passwords.verify(&form.password, hash).await?;
+    let Some(id) = id.filter(|_| right) else {
+        return Err(accounts::wrong_login());
+    };
+    let token = Token::random()?;
+    let started = token.clone();
+    app.db.write(move |tx| sessions::start(tx, &started, id)).await?;
+    Ok(token)
+}
+
+/// `POST /logout`
+pub async fn log_out(State(app): State<Arc<App>>, viewer: Viewer) -> Result<Response> {
+    if let Some(token) = viewer.token {
+        app.db.write(move |tx| sessions::end(tx, &token)).await?;
+    }
+    Ok(([set_cookie(&app.config, None)], Redirect::to("/")).into_response())
+}

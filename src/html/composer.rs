@@ -1,0 +1,48 @@
+//! The form to write a peep with: at the top of the stream, and under a peep to answer it.
+
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+
+use super::{fault, note};
+use crate::{
+    Error, Result,
+    app::App,
+    domain::accounts::Member,
+    ids::{IdempotencyKey, PeepId, random},
+    wire::format::initials,
+};
+
+/// The form to write a peep with, and what was wrong with what it was sent with.
+pub(super) struct Composer {
+    pub(super) initials: String,
+    pub(super) tone: u64,
+    pub(super) body: String,
+    pub(super) error: Option<String>,
+    pub(super) reply_to: Option<PeepId>,
+    pub(super) key: String,
+    pub(super) place: String,
+}
+
+impl Composer {
+    pub(super) fn new(app: &App, viewer: &Member, reply_to: Option<PeepId>) -> Result<Self> {
+        Ok(Composer {
+            initials: initials(&viewer.account.name),
+            tone: viewer.id().tone(),
+            body: String::new(),
+            error: None,
+            reply_to,
+            key: BASE64_URL_SAFE_NO_PAD.encode(random::<12>()?),
+            place: app.config.name.clone(),
+        })
+    }
+
+    /// The same form once more, with what was typed in it and what is wrong with that.
+    pub(super) fn refused(self, body: String, key: String, error: &Error) -> Self {
+        let sentence =
+            fault(Some(error), "body").map_or_else(|| note(Some(error), &["body"]), |f| Some(f.into()));
+        // The same key, because not every error knows whether the peep was stored all the same.
+        // With a key that was used for other words one would never get on.
+        let keep = IdempotencyKey::parse(&key).is_ok() && !matches!(error, Error::Conflict(_));
+        let key = if keep { key } else { self.key };
+        Composer { body, error: sentence, key, ..self }
+    }
+}

@@ -1,0 +1,107 @@
+//! A conversation as it is shown, of whatever kind: what `chat.html` needs.
+
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use serde::Deserialize;
+
+use super::messages::{Row, SayForm, blank, rows};
+use crate::{
+    Error, Result,
+    app::App,
+    domain::{conversations::Participant, messages::LIMIT},
+    html::{fault, note},
+    ids::{IdempotencyKey, random},
+    store::{self, conversations::Kind},
+    wire::bubble::Bubble,
+};
+
+/// Messages on a page.
+const PAGE: i64 = 50;
+
+/// Which messages.
+#[derive(Deserialize, Default)]
+pub struct Stretch {
+    /// Only those before this one.
+    before: Option<i64>,
+    /// Those around this one.
+    at: Option<i64>,
+}
+
+impl Stretch {
+    /// The first message that is not shown any more; `None` for the latest.
+    pub(super) fn end(&self) -> Option<i64> {
+        self.at.map(|at| at.saturating_add(PAGE / 2)).or(self.before)
+    }
+}
+
+/// What was said, and what one is about to say.
+pub(super) struct Chat {
+    /// The viewer in it.
+    pub(super) participant: Participant,
+    /// What it is called for the viewer.
+    pub(super) title: String,
+    pub(super) rows: Vec<Row>,
+    /// What the page's script shows while something is being sent.
+    pub(super) bubble: Bubble,
+    /// Where the messages before these are, and the latest ones.
+    pub(super) older: Option<String>,
+    pub(super) newest: Option<String>,
+    /// Where the form goes.
+    pub(super) action: String,
+    pub(super) limit: usize,
+    pub(super) body: String,
+    pub(super) key: String,
+    pub(super) error: Option<String>,
+}
+
+impl Chat {
+    /// The latest messages, or those before `end`; with what could not be said. `path` is the page's.
+    pub(super) async fn new(
+        app: &App,
+        participant: &Participant,
+        path: &str,
+        action: String,
+        end: Option<i64>,
+        refused: Option<(SayForm, &Error)>,
+    ) -> Result<Self> {
+        let mut participant = participant.clone();
+        let sight = participant.sight();
+        let end = end.filter(|end| *end <= participant.conversation.last_seq);
+        let before = end.unwrap_or(i64::MAX);
+        let messages = app.db.read(move |read| store::messages::before(read, sight, before, PAGE)).await?;
+        let older = messages.first().filter(|first| first.seq > sight.after + 1);
+        let older = older.map(|first| format!("{path}?before={}", first.seq));
+        if let Some(latest) = messages.last()
+            && end.is_none()
+        {
+            // Something may have been said since the conversation was looked up: it is on the page already.
+            participant.conversation.last_seq = latest.seq;
+        }
+        let mut key = BASE64_URL_SAFE_NO_PAD.encode(random::<12>()?);
+        let (mut body, mut error) = (String::new(), None);
+        if let Some((form, why)) = refused {
+            error = fault(Some(why), "body").map(Into::into).or_else(|| note(Some(why), &["body"]));
+            body = form.body;
+            // Not every error knows whether it was said all the same.
+            if IdempotencyKey::parse(&form.idempotency_key).is_ok() && !matches!(why, Error::Conflict(_)) {
+                key = form.idempotency_key;
+            }
+        }
+        Ok(Chat {
+            title: participant.conversation.name.clone(),
+            rows: rows(messages, participant.id(), participant.seat.read_seq),
+            bubble: blank(&participant, app.clock.now()),
+            older,
+            newest: end.map(|_| path.to_owned()),
+            action,
+            limit: if participant.conversation.kind == Kind::Thread {
+                app.config.thread_limit
+            } else {
+                LIMIT
+            },
+            body,
+            key,
+            error,
+            participant,
+        })
+    }
+}

@@ -1,0 +1,110 @@
+//! A talk of strangers: what is said, how the others are, what is offered, and how it ends.
+
+use askama::Template;
+
+use super::{
+    chat::Chat,
+    messages::{Row, SayForm},
+};
+use crate::{
+    Error, Result,
+    app::App,
+    domain::{
+        conversations::Door,
+        matches::{self, Current},
+    },
+    html::{Place, Shell},
+    http::session::{Viewer, come_in},
+    store::{accounts::Account, matches::State as Stage},
+    wire::match_state::{Offers, status},
+};
+
+#[derive(Template)]
+#[template(path = "match_talk.html")]
+pub(super) struct TalkPage {
+    shell: Shell,
+    chat: Chat,
+    current: Current,
+    offers: String,
+}
+
+impl TalkPage {
+    /// How long the wire is that all of them sit on.
+    fn wire(&self) -> usize {
+        72 + 64 * (self.current.partners.len() + 1)
+    }
+
+    /// Where each sits, and which way it looks: towards the others.
+    fn birds(&self) -> Vec<(usize, i8)> {
+        let all = self.current.partners.len() + 1;
+        (0..all).map(|at| if at < all.div_ceil(2) { (44 + 64 * at, 1) } else { (92 + 64 * at, -1) }).collect()
+    }
+
+    fn away(&self) -> bool {
+        self.current.partners.iter().any(|one| one.away)
+    }
+
+    fn status(&self) -> String {
+        status(&self.current)
+    }
+
+    fn greeting(&self) -> String {
+        match self.current.partners.len() {
+            1 => "You have met. Say hello.".into(),
+            n => format!("You are {} strangers, and you are {}. Say hello.", n + 1, self.me()),
+        }
+    }
+
+    /// What there is to know before one says something.
+    fn caution(&self) -> String {
+        let names = match self.me().strip_prefix('@') {
+            Some(username) => format!("They see that you are @{username}; other names"),
+            None => "Names".into(),
+        };
+        match self.current.partners.len() {
+            _ if self.current.revealed => "You know each other’s names.".into(),
+            1 => format!("{names} stay out until you both want to know."),
+            _ => format!(
+                "{names} stay out until all of you want to know. Whoever comes later sees what is said from \
+                 then on."
+            ),
+        }
+    }
+
+    /// Who is in it, for the page's script to see when that changes.
+    fn everyone(&self) -> String {
+        let masks: Vec<String> = self.current.partners.iter().map(|one| one.mask.id.to_string()).collect();
+        masks.join(" ")
+    }
+
+    fn me(&self) -> &str {
+        self.chat.participant.name()
+    }
+}
+
+/// The page of the talk that the account is in; with what could not be said.
+pub(super) async fn talk_page(
+    app: &App,
+    account: &Account,
+    end: Option<i64>,
+    refused: Option<(SayForm, &Error)>,
+) -> Result<TalkPage> {
+    let id = account.id;
+    let current = app.db.read(move |read| matches::current(read, id)).await?;
+    let current = current.filter(|current| current.seeker.state == Stage::Matched).ok_or(Error::NotFound)?;
+    let conversation = current.seeker.conversation.ok_or(Error::NotFound)?;
+    let door = Door::Conversation { account: account.clone(), id: conversation, kind: None };
+    let participant = come_in(app, &door).await?;
+    let action = format!("/conversations/{conversation}/messages");
+    let mut chat = Chat::new(app, &participant, "/match", action, end, refused).await?;
+    chat.title = match &current.partners[..] {
+        [one] => one.mask.name.clone(),
+        all if current.revealed => {
+            all.iter().map(|one| one.mask.name.as_str()).collect::<Vec<_>>().join(", ")
+        }
+        all => format!("{} strangers", all.len() + 1),
+    };
+    let offers = Offers { current: &current }.render().map_err(Error::internal)?;
+    let shell = Shell::new(app, &Viewer::from(account), Place::Match).await?;
+    Ok(TalkPage { shell, chat, current, offers })
+}

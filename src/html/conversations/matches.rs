@@ -1,0 +1,341 @@
+//! Matches: asking for one, waiting for it, talking, and what there is to do about the other one.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::{
+    extract::State,
+    response::{IntoResponse, Redirect, Response},
+};
+use serde::Deserialize;
+
+use super::{chat::Stretch, match_talk::talk_page};
+use crate::{
+    Error, Result,
+    app::App,
+    domain::matches::{self, Complaint, Current, Interests, Language, REASONS, Search},
+    html::{Place, Shell, accounts::is_note, fault, note, page, page_refused},
+    http::{
+        input::{Input, Query},
+        respond::head,
+        session::{ClientAddr, Viewer, place},
+    },
+    ids::AccountId,
+    store::{
+        self,
+        accounts::Account,
+        conversations::Masked,
+        matches::{Pool, Seeker, State as Stage},
+    },
+    wire::{match_state::Over, match_waiting::Line},
+};
+
+/// The form that a search begins with, as a browser sends it.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub struct SearchForm {
+    interests: String,
+    language: String,
+    group: String,
+    shows_name: String,
+    adult: String,
+}
+
+impl SearchForm {
+    /// What was looked for last.
+    fn of(seeker: &Seeker) -> Self {
+        SearchForm {
+            interests: matches::tags(&seeker.interests).join(", "),
+            language: seeker.language.clone(),
+            group: if seeker.pool == Pool::Group { "on".into() } else { String::new() },
+            shows_name: if seeker.shows_name { "on".into() } else { String::new() },
+            adult: String::new(),
+        }
+    }
+
+    fn search(&self) -> Result<Search> {
+        let mut faults = crate::error::Faults::default();
+        let interests = faults.check(Interests::parse(self.interests.split(',')))?;
+        let language = faults.check(Language::parse(&self.language))?;
+        faults.done()?;
+        Ok(Search {
+            interests: interests.unwrap_or_default(),
+            language: language.unwrap_or_default(),
+            group: !self.group.is_empty(),
+            shows_name: !self.shows_name.is_empty(),
+        })
+    }
+}
+
+#[derive(Template)]
+#[template(path = "match.html")]
+struct MatchPage {
+    shell: Shell,
+    /// The talk that has just ended.
+    over: Option<String>,
+    /// Whether it has lost its place in the line.
+    lost: bool,
+    form: SearchForm,
+    rules: Vec<String>,
+    age_text: String,
+    /// Whether the viewer has said that it is of age.
+    adult: bool,
+    reported: bool,
+    error: Option<Error>,
+}
+
+impl MatchPage {
+    async fn new(app: &App, account: &Account, current: Option<Current>, reported: bool) -> Result<Self> {
+        let id = account.id;
+        let adult = app.db.read(move |read| store::accounts::is_adult(read, id)).await?;
+        let ended = current.map(|current| current.seeker).filter(|seeker| seeker.state == Stage::Ended);
+        // Whoever only left the line has met nobody.
+        let over = ended.as_ref().filter(|seeker| seeker.conversation.is_some());
+        let over = over.map(|seeker| Over { seeker, reported }.render()).transpose();
+        Ok(MatchPage {
+            shell: Shell::new(app, &Viewer::from(account), Place::Match).await?,
+            form: ended.as_ref().map(SearchForm::of).unwrap_or_default(),
+            over: over.map_err(Error::internal)?,
+            lost: ended.is_some_and(|seeker| seeker.conversation.is_none() && !seeker.went),
+            rules: app.config.rules.clone(),
+            age_text: app.config.age_text.clone(),
+            adult,
+            reported,
+            error: None,
+        })
+    }
+
+    fn fault(&self, field: &str) -> Option<&str> {
+        fault(self.error.as_ref(), field)
+    }
+
+    fn note(&self) -> Option<String> {
+        note(self.error.as_ref(), &["interests", "language", "adult"])
+    }
+}
+
+#[derive(Template)]
+#[template(path = "match_waiting.html")]
+struct WaitingPage {
+    shell: Shell,
+    line: String,
+}
+
+/// What is asked for on the page.
+#[derive(Deserialize, Default)]
+pub struct Asked {
+    reported: Option<String>,
+    #[serde(flatten)]
+    stretch: Stretch,
+}
+
+/// `GET /match`: the form, the line, or the talk.
+pub async fn show(
+    State(app): State<Arc<App>>,
+    account: Account,
+    Query(asked): Query<Asked>,
+) -> Result<Response> {
+    app.config.require_matching()?;
+    let id = account.id;
+    let now = app.clock.now();
+    let current = app.db.read(move |read| matches::current(read, id)).await?;
+    if let Some(current) = &current
+        && matches::is_to_be_noted(&current.seeker, now)
+    {
+        // A page without scripts says nothing more until it is loaded anew.
+        app.db.write(move |tx| matches::is_here(tx, id)).await?;
+    }
+    match current {
+        Some(current) if current.seeker.state == Stage::Matched => {
+            page(&talk_page(&app, &account, asked.stretch.end(), None).await?)
+        }
+        Some(current) if current.seeker.state == Stage::Waiting => {
+            let line = Line { current: &current, now }.render().map_err(Error::internal)?;
+            page(&WaitingPage { shell: Shell::new(&app, &Viewer::from(&account), Place::Match).await?, line })
+        }
+        current => {
+            let reported = asked.reported.is_some();
+            page(&MatchPage::new(&app, &account, current, reported).await?)
+        }
+    }
+}
+
+/// `POST /match`: begins to wait.
+pub async fn seek(
+    State(app): State<Arc<App>>,
+    ClientAddr(from): ClientAddr,
+    account: Account,
+    Input(form): Input<SearchForm>,
+) -> Result<Response> {
+    app.config.require_matching()?;
+    let seek = async {
+        app.limits.seek(from)?;
+        let search = form.search()?;
+        let (seeker, place, adult) = (account.clone(), place(&app, from), !form.adult.is_empty());
+        app.db.write(move |tx| matches::seek(tx, &seeker, &place, &search, adult)).await
+    };
+    match seek.await {
+        Ok(()) => Ok(Redirect::to("/match").into_response()),
+        Err(error) if is_note(&error) => {
+            let page = MatchPage::new(&app, &account, None, false).await?;
+            page_refused(head(&error), &MatchPage { form, error: Some(error), ..page })
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Back to where one is now; it does not matter if there was nothing to be done any more.
+fn back(done: Result<()>) -> Result<Response> {
+    match done {
+        Ok(()) | Err(Error::NotFound | Error::Conflict(_)) => Ok(Redirect::to("/match").into_response()),
+        Err(error) => Err(error),
+    }
+}
+
+/// `POST /match/next`
+pub async fn next(
+    State(app): State<Arc<App>>,
+    ClientAddr(from): ClientAddr,
+    account: Account,
+) -> Result<Response> {
+    app.config.require_matching()?;
+    app.limits.seek(from)?;
+    let place = place(&app, from);
+    back(app.db.write(move |tx| matches::next(tx, &account, &place)).await)
+}
+
+/// `POST /match/leave`
+pub async fn leave(
+    State(app): State<Arc<App>>,
+    ClientAddr(from): ClientAddr,
+    account: Account,
+) -> Result<Response> {
+    app.limits.write(from)?;
+    back(app.db.write(move |tx| matches::leave(tx, account.id)).await)
+}
+
+/// `POST /match/reveal`
+pub async fn reveal(
+    State(app): State<Arc<App>>,
+    ClientAddr(from): ClientAddr,
+    account: Account,
+) -> Result<Response> {
+    app.limits.write(from)?;
+    back(app.db.write(move |tx| matches::reveal(tx, account.id)).await)
+}
+
+/// `POST /match/pictures`
+pub async fn allow_pictures(
+    State(app): State<Arc<App>>,
+    ClientAddr(from): ClientAddr,
+    account: Account,
+) -> Result<Response> {
+    app.limits.write(from)?;
+    back(app.db.write(move |tx| matches::allow_pictures(tx, account.id)).await)
+}
+
+/// Whom it is about, where there are several.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub struct BlockForm {
+    account_id: String,
+}
+
+fn mask(account_id: &str) -> Result<Option<AccountId>> {
+    match account_id {
+        "" => Ok(None),
+        id => id.parse().map(Some).map_err(|_| Error::NotFound),
+    }
+}
+
+/// `POST /match/block`
+pub async fn block(
+    State(app): State<Arc<App>>,
+    ClientAddr(from): ClientAddr,
+    account: Account,
+    Input(form): Input<BlockForm>,
+) -> Result<Response> {
+    app.limits.write(from)?;
+    let mask = mask(&form.account_id)?;
+    back(app.db.write(move |tx| matches::block(tx, account.id, mask)).await)
+}
+
+/// What is reported.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub struct ReportForm {
+    account_id: String,
+    reason: String,
+    words: String,
+    block: String,
+}
+
+#[derive(Template)]
+#[template(path = "match_report.html")]
+struct ReportPage {
+    shell: Shell,
+    /// Whom it may be about, where there are several.
+    others: Vec<Masked>,
+    form: ReportForm,
+    error: Option<Error>,
+}
+
+impl ReportPage {
+    async fn new(app: &App, account: &Account, form: ReportForm, error: Option<Error>) -> Result<Self> {
+        let id = account.id;
+        let others = app.db.read(move |read| matches::others(read, id)).await.unwrap_or_default();
+        let shell = Shell::new(app, &Viewer::from(account), Place::Match).await?;
+        Ok(ReportPage { shell, others, form, error })
+    }
+
+    fn chosen(&self, one: &Masked) -> bool {
+        self.form.account_id == one.mask.to_string()
+    }
+
+    fn fault(&self, field: &str) -> Option<&str> {
+        fault(self.error.as_ref(), field)
+    }
+
+    fn note(&self) -> Option<String> {
+        note(self.error.as_ref(), &["reason", "words", "account_id"])
+    }
+}
+
+/// `GET /match/report`
+pub async fn report_form(
+    State(app): State<Arc<App>>,
+    account: Account,
+    Query(form): Query<ReportForm>,
+) -> Result<Response> {
+    page(&ReportPage::new(&app, &account, form, None).await?)
+}
+
+/// `POST /match/report`
+pub async fn report(
+    State(app): State<Arc<App>>,
+    ClientAddr(from): ClientAddr,
+    account: Account,
+    Input(form): Input<ReportForm>,
+) -> Result<Response> {
+    let id = account.id;
+    let report = async {
+        let (complaint, mask) = (Complaint::parse(&form.reason, &form.words)?, mask(&form.account_id)?);
+        app.limits.write(from)?;
+        let keeper = Arc::clone(&app);
+        let seal = move |report: &str| keeper.data.seal(report);
+        app.db.write(move |tx| matches::report(tx, id, mask, &complaint, &seal)).await?;
+        tracing::warn!("Somebody was reported in a match: look into the reports");
+        if form.block.is_empty() {
+            return Ok(());
+        }
+        app.db.write(move |tx| matches::block(tx, id, mask)).await
+    };
+    match report.await {
+        Ok(()) => Ok(Redirect::to("/match?reported=1").into_response()),
+        Err(error) if is_note(&error) => {
+            let head = head(&error);
+            page_refused(head, &ReportPage::new(&app, &account, form, Some(error)).await?)
+        }
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,11 @@
+//! Rooms, threads and matches as pages, and what they share.
+
+pub mod chat;
+pub mod match_talk;
+pub mod matches;
+pub mod messages;
+pub mod pairings;
+pub mod room_about;
+pub mod room_export;
+pub mod rooms;
+pub mod threads;

@@ -1,0 +1,145 @@
+//! A room to take along: everything that was said in it, as JSON for programs or as HTML to read.
+
+use std::{convert::Infallible, sync::Arc};
+
+use askama::Template;
+use axum::{
+    body::Body,
+    extract::State,
+    http::{HeaderValue, header},
+    response::{IntoResponse, Response},
+};
+use bytes::Bytes;
+use futures_util::{StreamExt, stream};
+use serde_json::json;
+
+use crate::{
+    Error, Result,
+    app::App,
+    domain::rooms::Inside,
+    ids::ConversationId,
+    store::{
+        self,
+        messages::{Message, Sight},
+    },
+    wire::{self, attachments, format::date_and_time, markup, rooms::Room},
+};
+
+/// Messages read at once.
+const STRETCH: i64 = 500;
+
+/// `GET /rooms/{key}/export.json`: for its owner.
+pub async fn json(State(app): State<Arc<App>>, inside: Inside) -> Result<Response> {
+    let owner = inside.owner()?;
+    let inside = owner.inside();
+    let room = Room::new(inside, app.config.base_url.as_str());
+    let head = json!({ "room": room, "exported_at": app.clock.now().rfc3339() }).to_string();
+    // The list is opened within the object, and closed after the last message.
+    let head = format!("{},\"messages\":[", head.strip_suffix('}').unwrap_or(&head));
+    let base = app.config.base_url.as_str().to_owned();
+    let encode = move |message: &Message| {
+        let message = wire::messages::Message::new(message, &base);
+        let comma = if message.is_first() { "\n" } else { ",\n" };
+        format!("{comma}{}", serde_json::to_string(&message).unwrap_or_default())
+    };
+    Ok(export(&app, inside, "application/json", "json", Parts { head, encode, tail: "\n]}\n" }))
+}
+
+#[derive(Template)]
+#[template(path = "room_export.html")]
+struct Head<'a> {
+    room: &'a str,
+    place: &'a str,
+    when: String,
+}
+
+#[derive(Template)]
+#[template(path = "room_export_message.html")]
+struct Line<'a> {
+    message: &'a Message,
+    words: String,
+    when: String,
+    base: &'a str,
+}
+
+impl Line<'_> {
+    fn url(&self, file: &store::attachments::Attachment) -> String {
+        format!("{}{}", self.base, attachments::path(file, self.message.conversation))
+    }
+}
+
+/// `GET /rooms/{key}/export.html`: for its owner.
+pub async fn html(State(app): State<Arc<App>>, inside: Inside) -> Result<Response> {
+    let owner = inside.owner()?;
+    let inside = owner.inside();
+    let head = Head {
+        room: &inside.participant.conversation.name,
+        place: &app.config.name,
+        when: date_and_time(app.clock.now()),
+    };
+    let head = head.render().map_err(Error::internal)?;
+    let base = app.config.base_url.as_str().to_owned();
+    let encode = move |message: &Message| {
+        let words = markup::message(&message.body, &message.mentions, &base);
+        let line = Line { message, words, when: date_and_time(message.created_at), base: &base };
+        line.render().unwrap_or_default()
+    };
+    let tail = "</ol>\n</body>\n</html>\n";
+    Ok(export(&app, inside, "text/html; charset=utf-8", "html", Parts { head, encode, tail }))
+}
+
+/// What an export is made of.
+struct Parts<F> {
+    head: String,
+    encode: F,
+    tail: &'static str,
+}
+
+/// Reads and writes a stretch at a time, so that a long-lived room does not fill the memory.
+fn export<F>(app: &Arc<App>, inside: &Inside, kind: &'static str, ending: &str, parts: Parts<F>) -> Response
+where
+    F: Fn(&Message) -> String + Send + 'static,
+{
+    let Parts { head, encode, tail } = parts;
+    let id = inside.participant.conversation.id;
+    let state = (Arc::clone(app), encode, Some(0), Some(head));
+    let stretches = stream::unfold(state, move |(app, encode, from, head)| async move {
+        if let Some(head) = head {
+            return Some((Ok::<_, Infallible>(Bytes::from(head)), (app, encode, from, None)));
+        }
+        let from = from?;
+        let text = match stretch(&app, id, from).await {
+            Ok((messages, Some(next))) => {
+                let text: String = messages.iter().map(&encode).collect();
+                return Some((Ok(Bytes::from(text)), (app, encode, Some(next), None)));
+            }
+            Ok((messages, None)) => messages.iter().map(&encode).collect::<String>() + tail,
+            // It is too late for another status: whoever reads it sees that the end is missing.
+            Err(error) => {
+                tracing::error!(%error, "An export broke off");
+                return None;
+            }
+        };
+        Some((Ok(Bytes::from(text)), (app, encode, None, None)))
+    });
+    let day = app.clock.now().utc().date();
+    let disposition = format!("attachment; filename=\"room-{day}.{ending}\"");
+    // Whoever compresses it asks once more after the end.
+    let mut response = Body::from_stream(stretches.fuse()).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
+    if let Ok(disposition) = HeaderValue::try_from(disposition) {
+        headers.insert(header::CONTENT_DISPOSITION, disposition);
+    }
+    response
+}
+
+/// The next messages, and where those after them begin, if there may be any.
+async fn stretch(app: &App, id: ConversationId, from: i64) -> Result<(Vec<Message>, Option<i64>)> {
+    let messages =
+        app.db.read_long(move |read| store::messages::since(read, Sight::whole(id), from, STRETCH)).await?;
+    let full = messages.len() == STRETCH as usize;
+    let next = messages.last().map(|last| last.seq).filter(|_| full);
+    Ok((messages, next))
+}

@@ -1,0 +1,63 @@
+//! What developers read: the API's reference, and the problems that a program may be told of.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::{extract::State, response::Response};
+
+use super::{Place, Shell, page};
+use crate::{
+    Result,
+    app::App,
+    http::{
+        problem::{KINDS, Kind},
+        session::Viewer,
+    },
+    openapi::{self, Call, Shape},
+};
+
+#[derive(Template)]
+#[template(path = "problems.html")]
+struct ProblemsPage {
+    shell: Shell,
+    kinds: &'static [&'static Kind],
+}
+
+/// Some calls about one noun.
+struct Noun {
+    name: &'static str,
+    slug: String,
+    about: &'static str,
+    calls: Vec<&'static Call>,
+}
+
+#[derive(Template)]
+#[template(path = "reference.html")]
+struct ReferencePage {
+    shell: Shell,
+    base: String,
+    nouns: Vec<Noun>,
+    shapes: &'static [Shape],
+}
+
+/// `GET /docs/api`: every call, with an example, made from the same document that programs read.
+pub async fn reference(State(app): State<Arc<App>>, viewer: Viewer) -> Result<Response> {
+    let tags = openapi::DOCUMENT.tags.iter().flatten();
+    let nouns = tags.map(|tag| Noun {
+        name: &tag.name,
+        slug: tag.name.to_lowercase().replace(' ', "-"),
+        about: tag.description.as_deref().unwrap_or_default(),
+        calls: openapi::calls().iter().filter(|call| call.tag == tag.name).collect(),
+    });
+    page(&ReferencePage {
+        shell: Shell::new(&app, &viewer, Place::Elsewhere).await?,
+        base: app.config.base_url.as_str().into(),
+        nouns: nouns.collect(),
+        shapes: openapi::shapes(),
+    })
+}
+
+/// `GET /docs/problems`: each type of problem is a place on it.
+pub async fn problems(State(app): State<Arc<App>>, viewer: Viewer) -> Result<Response> {
+    page(&ProblemsPage { shell: Shell::new(&app, &viewer, Place::Elsewhere).await?, kinds: KINDS })
+}

@@ -1,0 +1,176 @@
+//! Atom feeds (RFC 4287): everyone's peeps, one person's, and a room's for its owner.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::{
+    extract::{Path, State},
+    http::{HeaderMap, HeaderValue, header},
+    response::{IntoResponse, Response},
+};
+use subtle::ConstantTimeEq;
+
+use crate::{
+    Error, Result,
+    app::App,
+    clock::Time,
+    domain::{
+        self,
+        rooms::{self, Key},
+    },
+    http::{cached, input::from_path},
+    ids::{AccountId, ConversationId},
+    services::page_cache::{PublicPage, Rendered},
+    store::{
+        self,
+        messages::Sight,
+        peeps::{Peep, Scope, Span},
+    },
+    wire::{format::excerpt, markup, rooms::url as room_url},
+};
+
+const KIND: &str = "application/atom+xml; charset=utf-8";
+
+/// Entries in a feed.
+const ENTRIES: i64 = 40;
+const LATEST: Span = Span { before: None, after: None, oldest: false, limit: ENTRIES };
+
+/// What keeps the address of a room's feed from passing for another address.
+const ROOM: &str = "the feed of a room";
+
+/// A feed, ready to be rendered.
+#[derive(Template)]
+#[template(path = "feed.xml")]
+struct Feed<'a> {
+    title: String,
+    /// The base URL.
+    base: &'a str,
+    /// The page that it is of.
+    page: String,
+    /// Its own address, and its id.
+    own: String,
+    entries: Vec<Entry>,
+}
+
+struct Entry {
+    title: String,
+    url: String,
+    published: Time,
+    updated: Time,
+    author: String,
+    /// Where the author's page is, if there is one.
+    author_url: Option<String>,
+    html: String,
+}
+
+impl Feed<'_> {
+    fn updated(&self) -> Time {
+        self.entries.iter().map(|entry| entry.updated).max().unwrap_or(Time::from_ms(0))
+    }
+
+    /// The feed as an answer.
+    fn answer(&self) -> Result<Response> {
+        let body = self.render().map_err(Error::internal)?;
+        Ok(([(header::CONTENT_TYPE, HeaderValue::from_static(KIND))], body).into_response())
+    }
+}
+
+fn entry(peep: &Peep, base: &str) -> Entry {
+    let author_url = format!("{base}/@{}", peep.author.username);
+    Entry {
+        title: excerpt(&peep.body, 80),
+        url: format!("{author_url}/{}", peep.id),
+        published: peep.created_at,
+        updated: peep.edited_at.unwrap_or(peep.created_at),
+        author: peep.author.name.clone(),
+        author_url: Some(author_url),
+        html: markup::html(&peep.body, &peep.mentions, base),
+    }
+}
+
+/// `GET /feed.atom`
+pub async fn everyone(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Response> {
+    let make = async {
+        let peeps = app.db.read(|read| store::peeps::list(read, None, &Scope::Public, LATEST)).await?;
+        let feed = feed(&app, app.config.name.clone(), app.config.stream_path(), "/feed.atom", &peeps);
+        let body = feed.render().map_err(Error::internal)?;
+        Ok(Rendered { kind: KIND, link: None, body })
+    };
+    app.page_cache.public(PublicPage::Feed, make).await.map(|page| cached::respond(&page, &headers))
+}
+
+/// `GET /@{username}.atom`
+pub(super) async fn person(app: &App, username: &str) -> Result<Response> {
+    let username = username.to_owned();
+    let (person, peeps) = app
+        .db
+        .read(move |read| {
+            let person = domain::accounts::member(read, &username)?;
+            let peeps = store::peeps::list(read, None, &Scope::Account(person.id()), LATEST)?;
+            Ok((person, peeps))
+        })
+        .await?;
+    let path = format!("/@{}", person.username);
+    let title = format!("{} on {}", person.account.name, app.config.name);
+    feed(app, title, &path, &format!("{path}.atom"), &peeps).answer()
+}
+
+fn feed<'a>(app: &'a App, title: String, page: &str, own: &str, peeps: &[Peep]) -> Feed<'a> {
+    let base = app.config.base_url.as_str();
+    Feed {
+        title,
+        base,
+        page: format!("{base}{page}"),
+        own: format!("{base}{own}"),
+        entries: peeps.iter().map(|peep| entry(peep, base)).collect(),
+    }
+}
+
+/// The address of a room's feed, for its owner alone: feed readers have no cookie, so the address is
+/// the secret. It ends with the link, and when the room has another owner.
+pub(super) fn room_path(app: &App, key: &str, room: ConversationId, owner: AccountId) -> String {
+    format!("/rooms/{key}/feed/{owner}-{}.atom", app.data.sign(ROOM, &format!("{room} {owner}")))
+}
+
+/// `GET /rooms/{key}/feed/{secret}`
+pub async fn room(
+    State(app): State<Arc<App>>,
+    Path((key, secret)): Path<(String, String)>,
+) -> Result<Response> {
+    let owner: AccountId = from_path(secret.split('-').next().unwrap_or_default())?;
+    let visited = Key::parse(&key)?;
+    let (room, messages) = app
+        .db
+        .read(move |read| {
+            let room = rooms::glance(read, &visited)?;
+            let messages = store::messages::before(read, Sight::whole(room.id), i64::MAX, ENTRIES)?;
+            Ok((room, messages))
+        })
+        .await?;
+    let own = room_path(&app, &key, room.id, owner);
+    let same = own.rsplit('/').next().is_some_and(|ours| ours.as_bytes().ct_eq(secret.as_bytes()).into());
+    if !same || room.owner != Some(owner) {
+        return Err(Error::NotFound);
+    }
+    let base = app.config.base_url.as_str();
+    let page = room_url(base, &key);
+    let entries = messages.iter().rev().filter(|message| message.deleted_at.is_none()).map(|message| Entry {
+        title: excerpt(&message.body, 80),
+        url: format!("{page}?at={}#m{}", message.seq, message.seq),
+        published: message.created_at,
+        updated: message.edited_at.unwrap_or(message.created_at),
+        author: message.author.name.clone(),
+        author_url: message.author.username.as_ref().map(|username| format!("{base}/@{username}")),
+        html: markup::message(&message.body, &message.mentions, base),
+    });
+    let feed = Feed {
+        title: format!("{} on {}", room.name, app.config.name),
+        base,
+        page: page.clone(),
+        own: format!("{base}{own}"),
+        entries: entries.collect(),
+    };
+    let mut response = feed.answer()?;
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+    Ok(response)
+}

@@ -1,0 +1,285 @@
+//! The site for people: a file per noun. Parse, call one verb, render.
+
+pub mod accounts;
+mod composer;
+pub mod conversations;
+pub mod docs;
+pub mod feeds;
+pub mod pages;
+pub mod peeps;
+pub mod search;
+pub mod sessions;
+pub mod settings;
+pub mod stream;
+
+use askama::Template;
+use axum::{
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Redirect, Response},
+};
+
+use crate::{
+    Error, Result,
+    app::App,
+    assets,
+    db::Read,
+    domain::{self, accounts::Member},
+    http::session::Viewer,
+    ids::AccountId,
+    store::{self, accounts::Account, conversations::Stretch, rooms::Mine},
+};
+
+/// Where in the site a page is, for the rail.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Place {
+    /// The public stream.
+    Stream,
+    /// The viewer's rooms.
+    Rooms,
+    /// The viewer's threads.
+    Threads,
+    /// Where strangers are matched.
+    Match,
+    /// The viewer's own peeps.
+    You,
+    /// The viewer's settings.
+    Settings,
+    /// Signing up.
+    SignUp,
+    /// Logging in.
+    LogIn,
+    /// Anywhere else.
+    Elsewhere,
+}
+
+/// What stands around every page.
+pub struct Shell {
+    name: String,
+    viewer: Option<Member>,
+    guest: Option<Account>,
+    at: Place,
+    members: i64,
+    keeper: Option<Account>,
+    rooms: Vec<Mine>,
+    unread: i64,
+    /// Threads in which something is new.
+    unread_threads: i64,
+    /// Whether strangers are matched here.
+    matching: bool,
+    /// Where the stream is.
+    stream: &'static str,
+}
+
+/// Rooms that the rail shows; the others are a click away.
+const RAIL: usize = 5;
+
+impl Shell {
+    async fn new(app: &App, viewer: &Viewer, at: Place) -> Result<Self> {
+        let id = viewer.account.as_ref().map(|account| account.id);
+        let read = move |read: &Read<'_>| {
+            let (members, keeper) = (store::accounts::count_members(read)?, store::accounts::admin(read)?);
+            let Some(id) = id else { return Ok((members, keeper, Vec::new(), 0, 0)) };
+            let rooms = store::rooms::of(read, &Stretch::first(id, RAIL as i64))?;
+            let unread = if rooms.is_empty() { 0 } else { store::rooms::count_unread(read, id)? };
+            Ok((members, keeper, rooms, unread, store::threads::count_unread(read, id)?))
+        };
+        let (members, keeper, rooms, unread, unread_threads) = app.db.read(read).await?;
+        Ok(Shell { members, keeper, rooms, unread, unread_threads, at, ..Shell::bare(app, viewer) })
+    }
+
+    /// The shell of an error page: it must not fail itself.
+    fn bare(app: &App, viewer: &Viewer) -> Self {
+        Shell {
+            name: app.config.name.clone(),
+            viewer: viewer.member(),
+            guest: viewer.guest().cloned(),
+            at: Place::Elsewhere,
+            members: 0,
+            keeper: None,
+            rooms: Vec::new(),
+            unread: 0,
+            unread_threads: 0,
+            matching: app.config.matching,
+            stream: app.config.stream_path(),
+        }
+    }
+
+    /// The id of whoever looks, for the page's scripts.
+    fn viewer_id(&self) -> Option<AccountId> {
+        let member = self.viewer.as_ref().map(Member::id);
+        member.or_else(|| self.guest.as_ref().map(|guest| guest.id))
+    }
+
+    fn assets(&self) -> &'static str {
+        &assets::VERSION
+    }
+
+    fn is_at(&self, place: Place) -> bool {
+        self.at == place
+    }
+
+    fn population(&self) -> String {
+        match self.members {
+            1 => "One person lives here.".into(),
+            n => format!("{n} people live here."),
+        }
+    }
+}
+
+/// Renders a page that is made for this viewer alone.
+fn page(template: &impl Template) -> Result<Response> {
+    page_with(StatusCode::OK, template)
+}
+
+fn page_with(status: StatusCode, template: &impl Template) -> Result<Response> {
+    let body = template.render().map_err(Error::internal)?;
+    let headers = [
+        (header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8")),
+        (header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache")),
+        (header::VARY, HeaderValue::from_static("cookie")),
+    ];
+    Ok((status, headers, body).into_response())
+}
+
+/// Renders a form once more, with what was typed in it and what is wrong with that.
+fn page_refused((status, headers): (StatusCode, HeaderMap), template: &impl Template) -> Result<Response> {
+    Ok((headers, page_with(status, template)?).into_response())
+}
+
+#[derive(Template)]
+#[template(path = "error.html")]
+struct ErrorPage<'a> {
+    shell: Shell,
+    heading: &'a str,
+    sentence: String,
+    log_in: bool,
+    /// Whom somebody may have meant who is not there.
+    meant: Vec<Account>,
+    stream: &'static str,
+    request: &'a str,
+}
+
+/// The face of an error for people.
+pub async fn error_page(
+    app: &App,
+    cookies: Option<HeaderValue>,
+    error: &Error,
+    status: StatusCode,
+    path: Option<&str>,
+    request: &str,
+) -> Response {
+    // With the database gone there is no viewer to be found, and still a page to be shown.
+    let viewer = Viewer::by_cookie(app, cookies.as_ref()).await.unwrap_or_default();
+    if let (Error::Unauthenticated, Some(path)) = (error, path) {
+        // In a room a name is enough, and among strangers not even that is told. Whoever has one already
+        // is a guest at a page for members.
+        let nameless = path.starts_with("/rooms") || path.starts_with("/match");
+        let door = if nameless && viewer.account.is_none() { "/session/new" } else { "/login" };
+        return Redirect::to(&format!("{door}?next={}", encoded(path))).into_response();
+    }
+    let heading = match error {
+        Error::NotFound => "Nothing here",
+        Error::Unauthenticated => "Log in first",
+        Error::Forbidden(_) => "Not yours to do",
+        Error::KeyReused => "That did not work",
+        Error::Invalid(_)
+        | Error::Conflict(_)
+        | Error::Malformed(_)
+        | Error::MediaType(_)
+        | Error::Method => "That did not work",
+        Error::TooMany { .. } => "A moment, please",
+        Error::TooLarge => "That is too much",
+        Error::TooSlow => "That took too long",
+        Error::Busy => "Busy right now",
+        Error::Full => "The disk is full",
+        Error::Internal(_) => "Something broke",
+    };
+    let meant = match (error, path) {
+        (Error::NotFound, Some(path)) => meant(app, path).await,
+        _ => Vec::new(),
+    };
+    let template = ErrorPage {
+        meant,
+        stream: app.config.stream_path(),
+        shell: Shell::bare(app, &viewer),
+        heading,
+        sentence: error.sentence(),
+        log_in: matches!(error, Error::Unauthenticated),
+        request,
+    };
+    page_with(status, &template).unwrap_or_else(|_| status.into_response())
+}
+
+/// Members whose usernames begin like the one in a path that leads to nobody.
+async fn meant(app: &App, path: &str) -> Vec<Account> {
+    let Some(rest) = path.strip_prefix("/@") else { return Vec::new() };
+    let name = rest.split(['/', '?', '.']).next().unwrap_or_default().to_owned();
+    let search = app.db.read(move |read| {
+        if domain::accounts::member(read, &name).is_ok() {
+            return Ok(Vec::new()); // the member is there, and something of theirs is not
+        }
+        // The whole name first, and then less and less of it: most slips are near the end.
+        for length in (2..=name.chars().count()).rev() {
+            let begun: String = name.chars().take(length).collect();
+            let found = domain::accounts::search(read, &begun, AccountId(0), 3)?;
+            if !found.is_empty() {
+                return Ok(found);
+            }
+        }
+        Ok(Vec::new())
+    });
+    search.await.unwrap_or_default()
+}
+
+/// A path as the value of a query.
+fn encoded(path: &str) -> String {
+    percent_encoding::utf8_percent_encode(path, percent_encoding::NON_ALPHANUMERIC).to_string()
+}
+
+/// The sentence about a field of a form, if the error has one.
+fn fault<'a>(error: Option<&'a Error>, field: &str) -> Option<&'a str> {
+    match error {
+        Some(Error::Invalid(faults)) => faults.iter().find(|f| f.field == field).map(|f| f.message.as_str()),
+        _ => None,
+    }
+}
+
+/// The sentence about no field in particular, for the top of a form.
+fn note(error: Option<&Error>, fields: &[&str]) -> Option<String> {
+    match error {
+        Some(Error::Invalid(faults)) => {
+            faults.iter().find(|f| !fields.contains(&&*f.field)).map(|f| f.message.clone())
+        }
+        other => other.map(Error::sentence),
+    }
+}
+
+/// A place on this site to go on to. Anything else becomes `/`: a link must not lead someone who has
+/// just logged in to another site.
+fn on_this_site(next: &str) -> &str {
+    let inside = next.starts_with('/')
+        && !next.starts_with("//")
+        && !next.contains('\\')
+        && !next.chars().any(char::is_control);
+    if inside { next } else { "/" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_is_sent_to_another_site() {
+        for next in [
+            "https://evil.example",
+            "//evil.example",
+            "/\\evil.example",
+            "javascript:alert(1)",
+            "",
+            "/a\r\nb",
+        ] {
+            assert_eq!(on_this_site(next), "/", "{next:?}");
+        }
+        assert_eq!(on_this_site("/@nell/1?x=y"), "/@nell/1?x=y");
+    }
+}

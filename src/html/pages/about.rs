@@ -1,0 +1,80 @@
+//! What machines are told of a page: where it is, what it is about, and whose it is.
+
+use pulldown_cmark::{Event, Parser, Tag, TagEnd};
+use serde_json::json;
+
+use crate::{
+    config::Config,
+    domain::{
+        accounts::Member,
+        pages::{Audience, Page, Section, content::Content},
+    },
+    wire::format::excerpt,
+};
+
+/// Where a page is found, for good.
+pub(super) fn url(config: &Config, owner: &Member, host: Option<&str>) -> String {
+    let base = config.base_url.as_str();
+    match host {
+        Some(host) => {
+            let (scheme, own) = base.split_once("://").unwrap_or(("https", ""));
+            // A place at a port of its own is there under every name.
+            let port = own.rsplit_once(':').filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()));
+            format!("{scheme}://{host}{}/", port.map(|(_, port)| format!(":{port}")).unwrap_or_default())
+        }
+        None if config.home.as_deref() == Some(owner.username.as_str()) => format!("{base}/"),
+        None => format!("{base}/@{}", owner.username),
+    }
+}
+
+/// What a search engine and a link's card say of the page.
+pub(super) fn describe(sections: &[&Section], name: &str, place: &str) -> String {
+    let words = sections.iter().find_map(|section| match &section.content {
+        Content::Hero(hero) if !hero.line.is_empty() => Some(hero.line.clone()),
+        _ => None,
+    });
+    let more = sections.iter().find_map(|section| match &section.content {
+        Content::Blurb(blurb) if !blurb.text.is_empty() => Some(plain(&blurb.text)),
+        Content::Banner(banner) if !banner.text.is_empty() => Some(banner.text.clone()),
+        _ => None,
+    });
+    match [words, more].into_iter().flatten().collect::<Vec<_>>().join(" ") {
+        said if said.is_empty() => format!("{name} on {place}."),
+        said => excerpt(&said, 160),
+    }
+}
+
+/// A text without its marks.
+fn plain(text: &str) -> String {
+    let (mut out, mut in_image) = (String::new(), false);
+    for event in Parser::new(text) {
+        match event {
+            Event::Start(Tag::Image { .. }) => in_image = true,
+            Event::End(TagEnd::Image) => in_image = false,
+            Event::Text(words) | Event::Code(words) if !in_image => out.push_str(&words),
+            Event::SoftBreak | Event::HardBreak | Event::End(_) => out.push(' '),
+            _ => {}
+        }
+    }
+    out
+}
+
+/// The page for machines: a Person of <https://schema.org>, in a profile.
+pub(super) fn json_ld(name: &str, line: &str, url: &str, page: &Page) -> String {
+    let also: Vec<&str> = page
+        .seen_by(Audience::Everyone)
+        .filter(|section| matches!(section.content, Content::Links(_)))
+        .flat_map(|section| section.content.links())
+        .filter(|link| link.starts_with("http"))
+        .collect();
+    let mut person = json!({ "@type": "Person", "name": name, "url": url });
+    if !line.is_empty() {
+        person["description"] = line.into();
+    }
+    if !also.is_empty() {
+        person["sameAs"] = also.into();
+    }
+    let profile = json!({ "@context": "https://schema.org", "@type": "ProfilePage", "mainEntity": person });
+    // Within a script element nothing may look like its end.
+    profile.to_string().replace('<', "\\u003c")
+}

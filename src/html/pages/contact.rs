@@ -1,0 +1,284 @@
+//! Writing to the owner of a page, and what else there is to reach them by. Robots are kept out by what they do not
+//! notice and people do: a field that is not to be filled in, and that reading takes time. Nobody else is asked.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::{
+    extract::{Path, State},
+    http::{HeaderValue, header},
+    response::{IntoResponse, Redirect, Response},
+};
+use serde::Deserialize;
+use subtle::ConstantTimeEq;
+
+use super::{about::url, show::published, style::stylesheet};
+use crate::{
+    Error, Result,
+    app::App,
+    assets,
+    clock::Time,
+    domain::{
+        accounts::Member,
+        pages::{
+            Audience, Published,
+            contact::Contact,
+            content::Content,
+            letters::{self, FASTEST, Letter, OPEN},
+        },
+    },
+    html::{accounts::is_note, fault, note, page, page_refused},
+    http::{
+        input::{Input, Query},
+        respond::head,
+        session::{ClientAddr, Viewer},
+    },
+    store,
+};
+
+/// What keeps a form’s stamp from passing for another signature.
+const STAMP: &str = "a letter to the owner of a page";
+
+#[derive(Template)]
+#[template(path = "page/write.html")]
+struct WritePage {
+    css: String,
+    assets: &'static str,
+    username: String,
+    name: String,
+    back: String,
+    contact: Contact,
+    stamp: String,
+    form: LetterForm,
+    error: Option<Error>,
+    sent: bool,
+    email: Option<String>,
+}
+
+impl WritePage {
+    fn fault(&self, field: &str) -> Option<&str> {
+        fault(self.error.as_ref(), field)
+    }
+
+    fn note(&self) -> Option<String> {
+        note(self.error.as_ref(), &["name", "email", "body"])
+    }
+}
+
+/// The owner of a page, and how the page says that it is reached.
+async fn reached(app: &App, username: &str, viewer: &Viewer) -> Result<(Member, Published, Contact)> {
+    let (owner, published) = published(app, username).await?;
+    let audience = if viewer.member().is_some() { Audience::Members } else { Audience::Everyone };
+    let contact = published.page.seen_by(audience).find_map(|section| match &section.content {
+        Content::Contact(contact) if contact.form || contact.email => Some(contact.clone()),
+        _ => None,
+    });
+    let contact = contact.ok_or(Error::NotFound)?;
+    Ok((owner, published, contact))
+}
+
+fn write_page(app: &App, owner: &Member, published: &Published, contact: Contact) -> WritePage {
+    WritePage {
+        css: stylesheet(&published.page.look),
+        assets: &assets::VERSION,
+        username: owner.username.clone(),
+        name: published.page.name().unwrap_or(&owner.account.name).to_owned(),
+        back: url(&app.config, owner, published.host.as_deref()),
+        contact,
+        stamp: stamp(app, owner),
+        form: LetterForm::default(),
+        error: None,
+        sent: false,
+        email: None,
+    }
+}
+
+/// When a form was shown, so that nobody can say otherwise.
+fn stamp(app: &App, owner: &Member) -> String {
+    let shown = app.clock.now().ms();
+    format!("{shown}-{}", app.data.sign(STAMP, &format!("{} {shown}", owner.id())))
+}
+
+/// Refuses a form that we did not show, or not to a person who read it.
+fn check_stamp(app: &App, owner: &Member, stamp: &str) -> Result<()> {
+    let old = || Error::invalid("", "That page has been open for too long. Send it once more.");
+    let (shown, signature) = stamp.split_once('-').ok_or_else(old)?;
+    let ours = app.data.sign(STAMP, &format!("{} {shown}", owner.id()));
+    let shown = shown.parse().map(Time::from_ms).map_err(|_| old())?;
+    let open = app.clock.now().since(shown);
+    if !bool::from(ours.as_bytes().ct_eq(signature.as_bytes())) || open > OPEN {
+        return Err(old());
+    }
+    if open < FASTEST {
+        return Err(Error::invalid("", "That was very quick. Read it once more, and send it."));
+    }
+    Ok(())
+}
+
+/// `GET /@{username}/contact`
+pub async fn form(
+    State(app): State<Arc<App>>,
+    Path(username): Path<String>,
+    Query(Sent { sent }): Query<Sent>,
+    viewer: Viewer,
+) -> Result<Response> {
+    let (owner, published, contact) = reached(&app, &username, &viewer).await?;
+    page(&WritePage { sent: sent.is_some(), ..write_page(&app, &owner, &published, contact) })
+}
+
+/// Leads on, so that loading the page again does not send the letter again.
+fn sent(told: &WritePage) -> Response {
+    Redirect::to(&format!("/@{}/contact?sent=1", told.username)).into_response()
+}
+
+/// Whether a letter was just sent.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub struct Sent {
+    sent: Option<String>,
+}
+
+/// A letter as a browser sends it.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub struct LetterForm {
+    name: String,
+    email: String,
+    body: String,
+    stamp: String,
+    /// Nobody sees this field; robots fill it in.
+    website: String,
+}
+
+/// `POST /@{username}/contact`
+pub async fn send(
+    State(app): State<Arc<App>>,
+    ClientAddr(from): ClientAddr,
+    Path(username): Path<String>,
+    viewer: Viewer,
+    Input(form): Input<LetterForm>,
+) -> Result<Response> {
+    let (owner, published, contact) = reached(&app, &username, &viewer).await?;
+    let told = write_page(&app, &owner, &published, contact);
+    if !told.contact.form {
+        return Err(Error::NotFound);
+    }
+    if !form.website.is_empty() {
+        // Who fills in what nobody sees is told what it wants to hear.
+        return Ok(sent(&told));
+    }
+    let send = async {
+        let letter = Letter::parse(&form.name, &form.email, &form.body)?;
+        check_stamp(&app, &owner, &form.stamp)?;
+        app.limits.letter(from)?;
+        app.db.write(move |tx| letters::send(tx, &owner, &letter)).await
+    };
+    match send.await {
+        Ok(()) => Ok(sent(&told)),
+        Err(error) if is_note(&error) => {
+            page_refused(head(&error), &WritePage { form, error: Some(error), ..told })
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// What asks for the address.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub struct AddressForm {
+    stamp: String,
+}
+
+/// `POST /@{username}/address`: tells the owner’s address to people who ask for it.
+pub async fn address(
+    State(app): State<Arc<App>>,
+    ClientAddr(from): ClientAddr,
+    Path(username): Path<String>,
+    viewer: Viewer,
+    Input(form): Input<AddressForm>,
+) -> Result<Response> {
+    let (owner, published, contact) = reached(&app, &username, &viewer).await?;
+    let told = write_page(&app, &owner, &published, contact);
+    if !told.contact.email {
+        return Err(Error::NotFound);
+    }
+    let find = async {
+        check_stamp(&app, &owner, &form.stamp)?;
+        app.limits.letter(from)?;
+        let id = owner.id();
+        app.db.read(move |read| store::accounts::email(read, id)).await
+    };
+    match find.await {
+        Ok(email) => page(&WritePage { email, ..told }),
+        Err(error) if is_note(&error) => {
+            page_refused(head(&error), &WritePage { error: Some(error), ..told })
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// `GET /@{username}.vcf`: a card for an address book (RFC 6350), with what everyone sees.
+pub(super) async fn vcard(app: &App, username: &str) -> Result<Response> {
+    let (owner, published) = published(app, username).await?;
+    let name = published.page.name().unwrap_or(&owner.account.name);
+    let mut card = String::from("BEGIN:VCARD\r\nVERSION:4.0\r\n");
+    let mut add = |property: &str, value: &str| {
+        if !value.is_empty() {
+            fold(&format!("{property}:{value}"), &mut card);
+        }
+    };
+    add("FN", &escaped(name));
+    add("NICKNAME", &escaped(&owner.username));
+    let line = published.page.hero().map_or("", |hero| hero.line.as_str());
+    add("TITLE", &escaped(line));
+    add("URL", &url(&app.config, &owner, published.host.as_deref()));
+    for section in published.page.seen_by(Audience::Everyone) {
+        if let Content::Links(links) = &section.content {
+            links.items.iter().for_each(|link| match link.url.strip_prefix("mailto:") {
+                Some(address) => add("EMAIL", &escaped(address.split('?').next().unwrap_or_default())),
+                None => add("URL", &link.url),
+            });
+        }
+    }
+    add("REV", &published.at.utc().strftime("%Y%m%dT%H%M%SZ").to_string());
+    card.push_str("END:VCARD\r\n");
+    let name = format!("inline; filename=\"{}.vcf\"", owner.username);
+    let headers = [
+        (header::CONTENT_TYPE, HeaderValue::from_static("text/vcard; charset=utf-8")),
+        (header::CONTENT_DISPOSITION, HeaderValue::try_from(name).map_err(Error::internal)?),
+    ];
+    Ok((headers, card).into_response())
+}
+
+/// Text as a vCard has it (RFC 6350, section 3.4).
+fn escaped(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('\n', "\\n").replace(',', "\\,").replace(';', "\\;")
+}
+
+/// Adds a line, broken after 75 bytes (RFC 6350, section 3.2).
+fn fold(line: &str, out: &mut String) {
+    let mut width = 0;
+    for c in line.chars() {
+        if width + c.len_utf8() > 75 {
+            out.push_str("\r\n ");
+            width = 1;
+        }
+        out.push(c);
+        width += c.len_utf8();
+    }
+    out.push_str("\r\n");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_of_a_card_is_broken_where_it_is_long() {
+        let mut card = String::new();
+        fold(&format!("FN:{}", "é".repeat(60)), &mut card);
+        assert!(card.lines().all(|line| line.len() <= 75), "{card}");
+        assert_eq!(card.replace("\r\n ", "").trim_end().chars().count(), 63);
+        assert_eq!(escaped("a,b;c\\d\ne"), "a\\,b\\;c\\\\d\\ne");
+    }
+}

@@ -1,0 +1,472 @@
+//! The editor of one’s page. Every change is a form of its own and is kept in the draft; the result stands
+//! beside it, made by the same template as the page. `editor.js` sends the forms while one types.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::{
+    extract::{
+        Multipart, Path, State,
+        multipart::{Field, MultipartError},
+    },
+    http::{HeaderMap, StatusCode},
+    response::{IntoResponse, Redirect, Response},
+};
+use serde::Deserialize;
+
+use super::{
+    pictures,
+    view::{Home, Material, Showing},
+};
+use crate::{
+    Error, Result,
+    app::App,
+    domain::{
+        accounts::Member,
+        attachments::LARGEST,
+        pages::{
+            Audience,
+            content::Content,
+            draft::Mine,
+            form::Fields,
+            hero::Backdrop,
+            host::Host,
+            interests::Interests,
+            links::Links,
+            look::{Look, Theme},
+            projects::Projects,
+        },
+    },
+    error::Faults,
+    events::Tx,
+    html::{Place, Shell, accounts::is_note, fault, page, page_refused},
+    http::{
+        input::{Input, Query},
+        respond::{FRAGMENT, Framed, head},
+        session::{ClientAddr, Viewer},
+    },
+    ids::PictureId,
+    store::rooms::Open,
+};
+
+#[derive(Template)]
+#[template(path = "page/editor.html")]
+struct EditorPage {
+    shell: Shell,
+    username: String,
+    mine: Mine,
+    sections: Vec<SectionForm>,
+    rooms: Vec<Open>,
+    /// Pictures of the draft, with the narrowest file of each.
+    thumbs: Vec<(PictureId, String)>,
+    look: Fields,
+    host: String,
+    /// What went wrong, and with which form: a section’s, or `look`, `host`, `kind`.
+    trouble: Option<(String, Error)>,
+    /// The section that is open.
+    open: Option<u32>,
+}
+
+/// A section, and what its form says.
+struct SectionForm {
+    id: u32,
+    content: Content,
+    audience: Audience,
+    fields: Fields,
+    error: Option<Error>,
+}
+
+impl SectionForm {
+    fn get(&self, name: &str) -> &str {
+        self.fields.get(name)
+    }
+
+    fn at(&self, name: &str, at: &usize) -> &str {
+        self.fields.get(&format!("{name}.{at}"))
+    }
+
+    /// A field that ends like this.
+    fn end(&self, name: &str, ending: &str) -> &str {
+        self.fields.get(&format!("{name}{ending}"))
+    }
+
+    fn is_on(&self, name: &str) -> bool {
+        self.fields.is_on(name)
+    }
+
+    fn fault_end(&self, name: &str, ending: &str) -> Option<&str> {
+        fault(self.error.as_ref(), &format!("{name}{ending}"))
+    }
+
+    /// Whether it is the room for one more.
+    fn is_last(&self, at: &usize) -> bool {
+        *at + 1 == self.items().end && self.at("item_title", at).is_empty() && self.at("link", at).is_empty()
+    }
+
+    fn fault_at(&self, name: &str, at: &usize) -> Option<&str> {
+        fault(self.error.as_ref(), &format!("{name}.{at}"))
+    }
+
+    fn ticks(&self, room: &Open) -> bool {
+        self.fields.is_on(&format!("room.{}", room.id))
+    }
+
+    fn fault(&self, name: &str) -> Option<&str> {
+        fault(self.error.as_ref(), name)
+    }
+
+    /// What is wrong with no field in particular.
+    fn note(&self) -> Option<String> {
+        match &self.error {
+            Some(Error::Invalid(faults)) => {
+                faults.iter().find(|fault| fault.field.is_empty()).map(|fault| fault.message.clone())
+            }
+            other => other.as_ref().map(Error::sentence),
+        }
+    }
+
+    /// The items of its list, and room for one more.
+    fn items(&self) -> std::ops::Range<usize> {
+        let (name, most) = match self.content {
+            Content::Links(_) => ("link", Links::MOST),
+            Content::Projects(_) => ("item_title", Projects::MOST),
+            _ => ("item_title", Interests::MOST),
+        };
+        let count = self.fields.count(name);
+        0..(count + 1).min(most)
+    }
+}
+
+impl EditorPage {
+    async fn new(app: &App, member: &Member) -> Result<Self> {
+        let asked = member.clone();
+        let read = app.db.read(move |read| {
+            let mine = asked.page(read)?;
+            let material = Material::of(read, &asked, &mine.draft)?;
+            Ok((asked.open_rooms(read)?, material, mine))
+        });
+        let (rooms, material, mine) = read.await?;
+        let sections = mine.draft.sections.iter().map(|section| SectionForm {
+            id: section.id,
+            fields: section.content.fields(),
+            content: section.content.clone(),
+            audience: section.audience,
+            error: None,
+        });
+        let mut look = Fields::default();
+        look.set("theme", mine.draft.look.theme.name());
+        look.set("accent", mine.draft.look.accent().to_string());
+        look.tick("own_accent", mine.draft.look.accent.is_some());
+        let mut thumbs: Vec<(PictureId, String)> = Vec::new();
+        for file in material.files() {
+            if !thumbs.iter().any(|(id, _)| *id == file.picture) {
+                thumbs.push((file.picture, format!("/pictures/{}.webp", file.id)));
+            }
+        }
+        Ok(EditorPage {
+            shell: Shell::new(app, &Viewer::from(member), Place::Settings).await?,
+            username: member.username.clone(),
+            host: mine.host.clone().unwrap_or_default(),
+            sections: sections.collect(),
+            mine,
+            rooms,
+            thumbs,
+            look,
+            trouble: None,
+            open: None,
+        })
+    }
+
+    fn thumb(&self, id: &str) -> Option<&str> {
+        let id: PictureId = id.parse().ok()?;
+        self.thumbs.iter().find(|(one, _)| *one == id).map(|(_, src)| src.as_str())
+    }
+
+    fn trouble_with(&self, form: &str) -> Option<String> {
+        self.trouble.as_ref().filter(|(of, _)| of == form).map(|(_, error)| error.sentence())
+    }
+
+    fn is_open(&self, section: &SectionForm) -> bool {
+        section.error.is_some() || self.open == Some(section.id)
+    }
+}
+
+/// Which section is open.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub struct Opened {
+    section: Option<u32>,
+}
+
+/// `GET /settings/page`
+pub async fn show(
+    State(app): State<Arc<App>>,
+    Query(opened): Query<Opened>,
+    member: Member,
+) -> Result<Response> {
+    page(&EditorPage { open: opened.section, ..EditorPage::new(&app, &member).await? })
+}
+
+/// `GET /settings/page/preview`: the draft, as the page will be. The editor shows it in a frame.
+pub async fn preview(State(app): State<Arc<App>>, member: Member) -> Result<Response> {
+    let asked = member.clone();
+    let read = app.db.read(move |read| {
+        let mine = asked.page(read)?;
+        Ok((Material::of(read, &asked, &mine.draft)?, mine))
+    });
+    let (material, mine) = read.await?;
+    let showing = Showing {
+        owner: &member,
+        page: &mine.draft,
+        audience: Audience::Nobody,
+        host: None,
+        home: Home::Site,
+        mine: false,
+    };
+    let mut response = page(&showing.view(&app.config, &material))?;
+    response.extensions_mut().insert(Framed);
+    Ok(response)
+}
+
+/// Who changes a page: a member, from somewhere, by a form or by our script.
+pub struct Change {
+    app: Arc<App>,
+    member: Member,
+    from: ClientAddr,
+    by_script: bool,
+}
+
+impl axum::extract::FromRequestParts<Arc<App>> for Change {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut axum::http::request::Parts, app: &Arc<App>) -> Result<Self> {
+        let member = Member::from_request_parts(parts, app).await?;
+        let from = ClientAddr::from_request_parts(parts, app).await?;
+        let by_script = parts.headers.contains_key(FRAGMENT);
+        Ok(Change { app: Arc::clone(app), member, from, by_script })
+    }
+}
+
+impl Change {
+    /// Does it, and leads back to the editor, to the section that it was about; a form that is refused is shown
+    /// again, with what was typed.
+    async fn done(
+        self,
+        form: &str,
+        typed: Option<Fields>,
+        change: impl AsyncFnOnce(&App, &Member) -> Result<Option<u32>>,
+    ) -> Result<Response> {
+        let changed = match self.app.limits.write(self.from.0) {
+            Ok(()) => change(&self.app, &self.member).await,
+            Err(error) => Err(error),
+        };
+        match changed {
+            Ok(_) if self.by_script => Ok(StatusCode::NO_CONTENT.into_response()),
+            Ok(Some(section)) => {
+                Ok(Redirect::to(&format!("/settings/page?section={section}#section-{section}"))
+                    .into_response())
+            }
+            Ok(None) => Ok(Redirect::to("/settings/page").into_response()),
+            Err(error) if is_note(&error) && !self.by_script => {
+                let mut editor = EditorPage::new(&self.app, &self.member).await?;
+                let head: (StatusCode, HeaderMap) = head(&error);
+                match editor.sections.iter_mut().find(|section| section.id.to_string() == form) {
+                    Some(section) => {
+                        // What did not come, because the form broke off, is as it was.
+                        section.fields = typed.unwrap_or_default().over(&section.fields);
+                        section.audience =
+                            Audience::parse(section.fields.get("audience")).unwrap_or(section.audience);
+                        section.error = Some(error);
+                    }
+                    None => {
+                        match (form, typed) {
+                            ("look", Some(typed)) => editor.look = typed,
+                            ("host", Some(typed)) => editor.host = typed.get("host").to_owned(),
+                            _ => {}
+                        }
+                        editor.trouble = Some((form.to_owned(), error));
+                    }
+                }
+                page_refused(head, &editor)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The same for what is done in one transaction.
+    async fn write(
+        self,
+        form: &str,
+        change: impl Fn(&Member, &mut Tx<'_>) -> Result<Option<u32>> + Send + Sync + 'static,
+    ) -> Result<Response> {
+        self.done(form, None, async |app, member| {
+            let member = member.clone();
+            app.db.write(move |tx| change(&member, tx)).await
+        })
+        .await
+    }
+}
+
+/// A new section.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub struct NewSection {
+    kind: String,
+}
+
+/// `POST /settings/page/sections`
+pub async fn add(change: Change, Input(NewSection { kind }): Input<NewSection>) -> Result<Response> {
+    change.write("kind", move |member, tx| member.add_section(tx, &kind).map(Some)).await
+}
+
+/// `POST /settings/page/sections/{id}`: the fields of its kind, `audience`, pictures as `file` and `file.0`; and a
+/// button that moves an item `up` or leaves it out: `without`.
+pub async fn fill(change: Change, Path(id): Path<u32>, form: Multipart) -> Result<Response> {
+    let mut fields = Fields::default();
+    let received = receive(&change, form, &mut fields).await;
+    let audience = fields.get("audience").to_owned();
+    if let Ok(at) = fields.get("without").parse() {
+        fields.remove_item(at);
+    }
+    if let Ok(at @ 1..) = fields.get("up").parse::<usize>() {
+        fields.swap_items(at, at - 1);
+    }
+    let typed = fields.clone();
+    let set = async move |app: &App, member: &Member| {
+        received?;
+        let (member, audience) = (member.clone(), Audience::parse(&audience)?);
+        app.db.write(move |tx| member.set_section(tx, id, audience, &fields).map(|()| Some(id))).await
+    };
+    change.done(&id.to_string(), Some(typed), set).await
+}
+
+/// Takes the fields of a form. The pictures in it are kept, and stand in the fields by their ids; where one can’t be,
+/// the words around it are taken all the same.
+async fn receive(change: &Change, mut form: Multipart, fields: &mut Fields) -> Result<()> {
+    let _turn = change.app.limits.upload(&change.member.account)?;
+    let mut faults = Faults::default();
+    while let Some(field) = form.next_field().await.map_err(|error| unread(&error))? {
+        let name = field.name().unwrap_or_default().to_owned();
+        let Some(ending) = name.strip_prefix("file") else {
+            fields.set(name, field.text().await.map_err(|error| unread(&error))?);
+            continue;
+        };
+        let kept = picture(change, field).await.map_err(|error| error.about(&name));
+        if let Some(id) = faults.check(kept)?.flatten() {
+            fields.set(format!("picture{ending}"), id.to_string());
+            fields.set(format!("no_picture{ending}"), "");
+            if ending.is_empty() {
+                fields.set("backdrop", "picture"); // whoever sends one wants it to be seen
+            }
+        }
+    }
+    faults.done()
+}
+
+/// What is wrong with a form that can't be read to its end.
+fn unread(error: &MultipartError) -> Error {
+    match error.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => Error::invalid("", TOO_LARGE),
+        _ => Error::Malformed("That is no form that we can read.".into()),
+    }
+}
+
+/// What is said of a picture that is too large.
+const TOO_LARGE: &str = "That picture is larger than 20 MB. Send a smaller one.";
+
+/// A picture of a form; nothing where none was chosen.
+async fn picture(change: &Change, mut field: Field<'_>) -> Result<Option<PictureId>> {
+    let mut incoming = change.app.files.receive().await?;
+    let mut is_large = false;
+    while let Some(chunk) = field.chunk().await.map_err(|error| unread(&error))? {
+        is_large |= incoming.bytes() + chunk.len() > LARGEST;
+        if !is_large {
+            incoming.write(&chunk).await?;
+        }
+    }
+    if is_large {
+        return Err(Error::invalid("", TOO_LARGE));
+    }
+    if incoming.bytes() == 0 {
+        return Ok(None);
+    }
+    incoming.finish().await?;
+    change.app.limits.post(change.from.0, change.member.id())?;
+    pictures::keep(&change.app, &change.member, incoming).await.map(Some)
+}
+
+/// Where a section goes.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub struct Move {
+    to: usize,
+}
+
+/// `POST /settings/page/sections/{id}/move`
+pub async fn shift(change: Change, Path(id): Path<u32>, Input(Move { to }): Input<Move>) -> Result<Response> {
+    change.write("", move |member, tx| member.move_section(tx, id, to).map(|()| None)).await
+}
+
+/// `POST /settings/page/sections/{id}/delete`
+pub async fn delete(change: Change, Path(id): Path<u32>) -> Result<Response> {
+    change.write("", move |member, tx| member.delete_section(tx, id).map(|()| None)).await
+}
+
+/// `POST /settings/page/look`
+pub async fn dress(
+    change: Change,
+    Input(form): Input<std::collections::BTreeMap<String, String>>,
+) -> Result<Response> {
+    let fields = Fields::new(form);
+    change
+        .done("look", Some(fields.clone()), async move |app, member| {
+            let (member, look) = (member.clone(), Look::of(&fields)?);
+            app.db.write(move |tx| member.set_look(tx, &look)).await.map(|()| None)
+        })
+        .await
+}
+
+/// `POST /settings/page/publish`
+pub async fn publish(change: Change) -> Result<Response> {
+    change.write("", |member, tx| member.publish(tx).map(|()| None)).await
+}
+
+/// `POST /settings/page/unpublish`
+pub async fn unpublish(change: Change) -> Result<Response> {
+    change.write("", |member, tx| member.unpublish(tx).map(|()| None)).await
+}
+
+/// `POST /settings/page/discard`
+pub async fn discard(change: Change) -> Result<Response> {
+    change.write("", |member, tx| member.discard_draft(tx).map(|()| None)).await
+}
+
+/// A host name as a browser sends it.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub struct HostForm {
+    host: String,
+}
+
+/// `POST /settings/page/host`
+pub async fn map(change: Change, Input(HostForm { host }): Input<HostForm>) -> Result<Response> {
+    let mut typed = Fields::default();
+    typed.set("host", &host);
+    change
+        .done("host", Some(typed), async move |app, member| {
+            let own = app.config.base_url.host();
+            let host = if host.trim().is_empty() { None } else { Some(Host::parse(&host, own)?) };
+            let allowed = app.config.page_hosts.as_ref();
+            if let (Some(host), Some(allowed)) = (&host, allowed)
+                && !allowed.iter().any(|one| one == host.as_str())
+            {
+                return Err(Error::invalid(
+                    "host",
+                    "Whoever runs this place has to let that name in first: CHITTER_PAGE_HOSTS.",
+                ));
+            }
+            let member = member.clone();
+            app.db.write(move |tx| member.set_host(tx, host.as_ref())).await.map(|()| None)
+        })
+        .await
+}

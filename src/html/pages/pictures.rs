@@ -1,0 +1,60 @@
+//! The pictures of pages: received with a form, and served.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::{Path, State},
+    http::{HeaderValue, header},
+    response::{IntoResponse, Response},
+};
+use tokio_util::io::ReaderStream;
+
+use crate::{
+    Error, Result,
+    app::App,
+    domain::{accounts::Member, pages::pictures as pages},
+    http::{input::from_path, session::Viewer},
+    ids::{AttachmentId, PictureId},
+    services::files::Incoming,
+};
+
+/// Makes a picture of a file in all its widths, and keeps them.
+pub async fn keep(app: &App, member: &Member, incoming: Incoming) -> Result<PictureId> {
+    let made = app.pictures.sizes(incoming.path()).await?;
+    let mut written = Vec::new();
+    for one in &made {
+        let mut file = app.files.receive().await?;
+        file.write(&one.bytes).await?;
+        file.finish().await?;
+        written.push(file);
+    }
+    let sizes: Vec<_> = made
+        .iter()
+        .map(|one| pages::Size { width: one.size.0, height: one.size.1, bytes: one.bytes.len() as i64 })
+        .collect();
+    let owner = member.clone();
+    // The rows first: what a crash leaves then are rows of a picture that stands nowhere, and the next one sweeps
+    // them away.
+    let (id, files) = app.db.write(move |tx| owner.add_picture(tx, &sizes)).await?;
+    for (file, id) in written.into_iter().zip(files) {
+        app.files.keep(file, id).await?;
+    }
+    Ok(id)
+}
+
+/// `GET /pictures/{id}.webp`
+pub async fn get(State(app): State<Arc<App>>, Path(name): Path<String>, viewer: Viewer) -> Result<Response> {
+    let id: AttachmentId = from_path(name.strip_suffix(".webp").ok_or(Error::NotFound)?)?;
+    let account = viewer.account;
+    let seen = app.db.read(move |read| pages::may_see(read, id, account.as_ref())).await?;
+    let is_public = seen.ok_or(Error::NotFound)?;
+    let file = tokio::fs::File::open(app.files.path(id)).await.map_err(|_| Error::NotFound)?;
+    let length = file.metadata().await.map_err(Error::internal)?.len();
+    let keep = if is_public { "public, max-age=86400" } else { "private, no-cache" };
+    let mut response = axum::body::Body::from_stream(ReaderStream::new(file)).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("image/webp"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(keep));
+    Ok(response)
+}

@@ -1,0 +1,104 @@
+//! Where links lead, as a person says it and as an icon shows it.
+
+use url::Url;
+
+use crate::wire::format::excerpt;
+
+/// An address as a person says it: `doris.press/diary`.
+pub(super) fn in_short(url: &str) -> String {
+    let bare = url.split_once("://").map_or_else(|| url.trim_start_matches("mailto:"), |(_, rest)| rest);
+    excerpt(bare.trim_start_matches("www.").trim_end_matches('/'), 40)
+}
+
+/// Which sort of place an address is.
+pub(super) fn icon(url: &str) -> &'static str {
+    if url.starts_with("mailto:") {
+        return "mail";
+    }
+    let host = Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default();
+    let is = |names: &[&str]| names.iter().any(|name| host == *name || host.ends_with(&format!(".{name}")));
+    match () {
+        () if is(&[
+            "github.com",
+            "gitlab.com",
+            "codeberg.org",
+            "bitbucket.org",
+            "sr.ht",
+            "stackoverflow.com",
+            "crates.io",
+        ]) =>
+        {
+            "code"
+        }
+        () if is(&["linkedin.com", "xing.com", "indeed.com"]) => "work",
+        () if is(&["youtube.com", "youtu.be", "vimeo.com", "twitch.tv", "tiktok.com"]) => "film",
+        () if is(&[
+            "instagram.com",
+            "flickr.com",
+            "pixelfed.social",
+            "unsplash.com",
+            "behance.net",
+            "dribbble.com",
+            "500px.com",
+        ]) =>
+        {
+            "photo"
+        }
+        () if is(&["spotify.com", "soundcloud.com", "bandcamp.com", "music.apple.com", "last.fm"]) => "music",
+        () if is(&[
+            "medium.com",
+            "substack.com",
+            "dev.to",
+            "wordpress.com",
+            "ghost.io",
+            "goodreads.com",
+            "orcid.org",
+        ]) =>
+        {
+            "text"
+        }
+        () if is(&["etsy.com", "ko-fi.com", "patreon.com", "gumroad.com"]) => "shop",
+        () if is(&[
+            "bsky.app",
+            "x.com",
+            "twitter.com",
+            "facebook.com",
+            "threads.net",
+            "reddit.com",
+            "discord.gg",
+            "t.me",
+            "signal.me",
+        ]) =>
+        {
+            "talk"
+        }
+        // Mastodon and its neighbours live at many hosts; their people live under an @.
+        () if url.splitn(4, '/').nth(3).is_some_and(|path| path.starts_with('@')) => "talk",
+        () => "web",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_has_the_icon_of_its_sort() {
+        for (url, sort) in [
+            ("https://github.com/x", "code"),
+            ("https://www.linkedin.com/in/x", "work"),
+            ("https://notgithub.com/x", "web"),
+            ("https://harbour.social/@ify", "talk"),
+            ("mailto:ify@doris.press", "mail"),
+            ("https://doris.press/", "web"),
+        ] {
+            assert_eq!(icon(url), sort, "{url}");
+        }
+    }
+
+    #[test]
+    fn an_address_is_said_in_short() {
+        assert_eq!(in_short("https://www.doris.press/diary/"), "doris.press/diary");
+        assert_eq!(in_short("mailto:ify@doris.press"), "ify@doris.press");
+    }
+}

@@ -1,0 +1,286 @@
+//! A page as others see it, and its stylesheet.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::{
+    extract::{Path, State},
+    http::{HeaderMap, HeaderValue, Method, Uri, header},
+    response::{IntoResponse, Redirect, Response},
+};
+use serde::Deserialize;
+
+use super::{
+    about::url,
+    contact,
+    style::css,
+    view::{Home, Material, Showing, View},
+};
+use crate::{
+    Error, Result,
+    app::App,
+    assets,
+    clock::Time,
+    domain::{
+        self,
+        accounts::Member,
+        pages::{
+            self, Audience, Published,
+            look::{Colours, Look},
+        },
+    },
+    html::{
+        feeds, page,
+        stream::{Paging, peeps_of},
+    },
+    http::{
+        cached,
+        input::Query,
+        session::{ClientAddr, Viewer, has_session},
+    },
+    services::{cards, page_cache::Rendered},
+    store,
+};
+
+/// A member, and what it shows.
+pub(super) async fn find(app: &App, username: &str) -> Result<(Member, Option<Published>)> {
+    let asked = username.to_owned();
+    app.db
+        .read(move |read| {
+            let owner = domain::accounts::member(read, &asked)?;
+            let published = pages::published(read, &owner)?;
+            Ok((owner, published))
+        })
+        .await
+}
+
+/// The page of a member that shows one.
+pub(super) async fn published(app: &App, username: &str) -> Result<(Member, Published)> {
+    let (owner, published) = find(app, username).await?;
+    Ok((owner, published.ok_or(Error::NotFound)?))
+}
+
+async fn view(app: &App, owner: &Member, published: &Published, viewer: Option<&Viewer>) -> Result<View> {
+    let (of, shown) = (owner.clone(), published.page.clone());
+    let material = app.db.read(move |read| Material::of(read, &of, &shown)).await?;
+    let member = viewer.and_then(Viewer::member);
+    let showing = Showing {
+        owner,
+        page: &published.page,
+        audience: if member.is_some() { Audience::Members } else { Audience::Everyone },
+        host: published.host.as_deref(),
+        home: Home::Site,
+        mine: member.is_some_and(|member| member.id() == owner.id()),
+    };
+    Ok(showing.view(&app.config, &material))
+}
+
+/// `GET /@{username}`, `/@{username}.atom` and `/@{username}.vcf`. Whoever has no page has a list of peeps here.
+pub async fn person(
+    State(app): State<Arc<App>>,
+    Path(username): Path<String>,
+    Query(paging): Query<Paging>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response> {
+    if let Some(username) = username.strip_suffix(".atom") {
+        return feeds::person(&app, username).await;
+    }
+    if let Some(username) = username.strip_suffix(".vcf") {
+        return contact::vcard(&app, username).await;
+    }
+    let asked = Asked { method, uri, headers };
+    if !asked.has_session(&app)
+        && let Some(ready) = asked.ready(&app, &username)
+    {
+        return Ok(ready);
+    }
+    let (owner, published) = find(&app, &username).await?;
+    if owner.username != username {
+        return Ok(Redirect::permanent(&format!("/@{}", owner.username)).into_response());
+    }
+    match published {
+        Some(published) => asked.answer(&app, &owner, &published).await,
+        None => {
+            let viewer = asked.viewer(&app).await?;
+            peeps_of(&app, &owner, &viewer, &paging, format!("/@{username}")).await
+        }
+    }
+}
+
+/// The front page, where it is somebody’s own. `None` where that somebody shows nothing.
+pub async fn front(app: &App, username: &str, asked: &Asked) -> Result<Option<Response>> {
+    if !asked.has_session(app)
+        && let Some(ready) = asked.ready(app, username)
+    {
+        return Ok(Some(ready));
+    }
+    match find(app, username).await {
+        Ok((owner, Some(published))) => asked.answer(app, &owner, &published).await.map(Some),
+        Ok((_, None)) | Err(Error::NotFound) => Ok(None),
+        Err(other) => Err(other),
+    }
+}
+
+/// How a page was asked for.
+pub struct Asked {
+    /// By `GET` or `HEAD`.
+    pub method: Method,
+    /// At this address.
+    pub uri: Uri,
+    /// With these headers.
+    pub headers: HeaderMap,
+}
+
+impl Asked {
+    fn has_session(&self, app: &App) -> bool {
+        has_session(&app.config, &self.headers)
+    }
+
+    async fn viewer(&self, app: &App) -> Result<Viewer> {
+        Viewer::find(app, &self.method, &self.uri, &self.headers).await
+    }
+
+    /// The page from memory, for strangers.
+    fn ready(&self, app: &App, username: &str) -> Option<Response> {
+        let (account, page) = app.page_cache.member(username)?;
+        let response = cached::respond(&page, &self.headers);
+        if self.counts() {
+            app.visits.count(account, app.clock.now(), "");
+        }
+        Some(response)
+    }
+
+    async fn answer(&self, app: &App, owner: &Member, published: &Published) -> Result<Response> {
+        let viewer = if self.has_session(app) { Some(self.viewer(app).await?) } else { None };
+        let is_own = viewer.as_ref().and_then(Viewer::member).is_some_and(|member| member.id() == owner.id());
+        if self.counts() && !is_own {
+            app.visits.count(owner.id(), app.clock.now(), "");
+        }
+        if let Some(viewer) = &viewer {
+            return page(&view(app, owner, published, Some(viewer)).await?);
+        }
+        let make = async {
+            // What is shown is read once more: it may have changed since it was looked up.
+            let (owner, published) = self::published(app, &owner.username).await?;
+            let body = view(app, &owner, &published, None).await?.render().map_err(Error::internal)?;
+            Ok(Rendered { kind: "text/html; charset=utf-8", link: None, body })
+        };
+        let page = app.page_cache.render_member(&owner.username, owner.id(), make).await?;
+        Ok(cached::respond(&page, &self.headers))
+    }
+
+    /// Whether it is a visit: somebody looks, and not a program that gathers pages or looks ahead.
+    fn counts(&self) -> bool {
+        let header = |name: &str| {
+            let value = self.headers.get(name).and_then(|value| value.to_str().ok());
+            value.unwrap_or_default().to_ascii_lowercase()
+        };
+        let agent = header("user-agent");
+        self.method == Method::GET
+            && !["bot", "crawl", "spider", "preview", "slurp"].iter().any(|sign| agent.contains(sign))
+            && !header("sec-purpose").contains("prefetch")
+    }
+}
+
+/// `GET /@{username}/peeps`
+pub async fn peeps(
+    State(app): State<Arc<App>>,
+    Path(username): Path<String>,
+    Query(paging): Query<Paging>,
+    viewer: Viewer,
+) -> Result<Response> {
+    let (owner, published) = find(&app, &username).await?;
+    if owner.username != username || published.is_none() {
+        let path = if published.is_none() { "" } else { "/peeps" };
+        return Ok(Redirect::to(&format!("/@{}{path}", owner.username)).into_response());
+    }
+    peeps_of(&app, &owner, &viewer, &paging, format!("/@{username}/peeps")).await
+}
+
+/// Which link was followed.
+#[derive(Deserialize)]
+pub struct Followed {
+    link: String,
+}
+
+/// `POST /@{username}/visits`: a browser tells that a link on the page was followed (`ping` in HTML).
+pub async fn follow(
+    State(app): State<Arc<App>>,
+    ClientAddr(from): ClientAddr,
+    Path(username): Path<String>,
+    Query(Followed { link }): Query<Followed>,
+) -> Result<Response> {
+    app.limits.write(from)?;
+    let (owner, published) = published(&app, &username).await?;
+    if !published.page.leads_to(&link) {
+        return Err(Error::NotFound);
+    }
+    app.visits.count(owner.id(), app.clock.now(), &link);
+    Ok(axum::http::StatusCode::NO_CONTENT.into_response())
+}
+
+/// `GET /@{username}/cards.png`: what is shown of a link to the page elsewhere.
+pub async fn card(State(app): State<Arc<App>>, Path(username): Path<String>) -> Result<Response> {
+    let (owner, published) = published(&app, &username).await?;
+    let name = published.page.name().unwrap_or(&owner.account.name).to_owned();
+    let line = published.page.hero().map(|hero| hero.line.clone()).unwrap_or_default();
+    let address = url(&app.config, &owner, published.host.as_deref());
+    let address = address.split_once("://").map_or("", |(_, rest)| rest).trim_end_matches('/').to_owned();
+    let colours = published.page.look.colours(false);
+    let card = cards::Card { name, line, address, colours };
+    let png = app.cards.png(&app.pictures, card).await?;
+    let headers = [
+        (header::CONTENT_TYPE, HeaderValue::from_static("image/png")),
+        (header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=3600")),
+    ];
+    Ok((headers, png).into_response())
+}
+
+#[derive(Template)]
+#[template(path = "sitemap.xml")]
+struct Sitemap<'a> {
+    base: &'a str,
+    pages: Vec<(String, Time)>,
+}
+
+/// Pages in the sitemap: as many as its standard has room for.
+const SITEMAP: i64 = 49_000;
+
+/// `GET /sitemap.xml`: the front page, and every page that is published (<https://www.sitemaps.org/protocol.html>).
+pub async fn sitemap(State(app): State<Arc<App>>) -> Result<Response> {
+    let mut pages = app.db.read(|read| store::pages::published(read, SITEMAP)).await?;
+    pages.retain(|(username, _)| app.config.home.as_ref() != Some(username)); // that is the front page
+    let sitemap = Sitemap { base: app.config.base_url.as_str(), pages };
+    let body = sitemap.render().map_err(Error::internal)?;
+    let kind = HeaderValue::from_static("application/xml; charset=utf-8");
+    Ok(([(header::CONTENT_TYPE, kind)], body).into_response())
+}
+
+#[derive(Template)]
+#[template(path = "page/look.svg", escape = "xml")]
+struct Swatch {
+    day: Colours,
+    night: Colours,
+}
+
+/// `GET /looks/{version}/{name}.css`: everything that a page of this look needs; and as `.svg` how it looks, small.
+pub async fn look(Path((version, name)): Path<(String, String)>) -> Result<Response> {
+    let (name, kind) = name.rsplit_once('.').ok_or(Error::NotFound)?;
+    let look = Look::parse(name)?;
+    let (kind, body) = match kind {
+        "css" => ("text/css; charset=utf-8", css(&look)?),
+        "svg" => {
+            let swatch = Swatch { day: look.colours(false), night: look.colours(true) };
+            ("image/svg+xml", swatch.render().map_err(Error::internal)?)
+        }
+        _ => return Err(Error::NotFound),
+    };
+    let keep = if version == *assets::VERSION { "public, max-age=31536000, immutable" } else { "no-cache" };
+    let headers = [
+        (header::CONTENT_TYPE, HeaderValue::from_static(kind)),
+        (header::CACHE_CONTROL, HeaderValue::from_static(keep)),
+    ];
+    Ok((headers, body).into_response())
+}

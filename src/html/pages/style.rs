@@ -1,0 +1,26 @@
+//! The stylesheet of a page: the tokens, the layout, and the colours of its look.
+
+use crate::{Error, Result, assets, domain::pages::look::Look};
+
+/// Where the stylesheet of a look is.
+pub(super) fn stylesheet(look: &Look) -> String {
+    format!("/looks/{}/{}.css", *assets::VERSION, look.name())
+}
+
+/// The stylesheet of a page, by itself.
+pub(super) fn css(look: &Look) -> Result<String> {
+    let file = |name: &str| assets::text(name).ok_or_else(|| Error::internal("a stylesheet is missing"));
+    Ok(format!("{}{}{}\n", bare(&file("css/tokens.css")?), bare(&file("css/page.css")?), look.css()))
+}
+
+/// A stylesheet of ours without comments and indentation.
+fn bare(css: &str) -> String {
+    let mut out = String::with_capacity(css.len());
+    let mut rest = css;
+    while let Some((before, after)) = rest.split_once("/*") {
+        out.push_str(before);
+        rest = after.split_once("*/").map_or("", |(_, after)| after);
+    }
+    out.push_str(rest);
+    out.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("\n")
+}

@@ -1,0 +1,387 @@
+//! A page, ready to be rendered: the same for those who come by, for the editor beside it, and for the export.
+
+use std::collections::HashMap;
+
+use askama::Template;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+
+use super::{
+    about::{describe, json_ld, url},
+    markdown,
+    places::{icon, in_short},
+    style::stylesheet,
+};
+use crate::{
+    Result, assets,
+    config::Config,
+    db::Read,
+    domain::{
+        accounts::Member,
+        pages::{
+            Audience, Page, Section, contact::Contact, content::Content, hero::Backdrop, latest::Latest,
+            pictures::Picture,
+        },
+    },
+    ids::PictureId,
+    store::{
+        self,
+        pages::pictures::File,
+        peeps::{Peep, Scope, Span},
+        rooms::Open,
+    },
+    wire::{
+        format::{date_and_time, excerpt},
+        markup,
+    },
+};
+
+/// What a page shows that is not its own.
+#[derive(Default)]
+pub(super) struct Material {
+    files: HashMap<PictureId, Vec<File>>,
+    peeps: Vec<Peep>,
+    rooms: HashMap<u32, Vec<Open>>,
+}
+
+impl Material {
+    /// Reads what the page shows.
+    pub(super) fn of(read: &Read<'_>, owner: &Member, page: &Page) -> Result<Self> {
+        let mut material = Material::default();
+        for file in store::pages::pictures::files_of(read, owner.id())? {
+            material.files.entry(file.picture).or_default().push(file);
+        }
+        for section in &page.sections {
+            match &section.content {
+                Content::Latest(Latest { count, .. }) if material.peeps.len() < usize::from(*count) => {
+                    let span = Span { before: None, after: None, oldest: false, limit: i64::from(*count) };
+                    material.peeps = store::peeps::list(read, None, &Scope::Account(owner.id()), span)?;
+                }
+                Content::Rooms(rooms) => {
+                    material.rooms.insert(section.id, rooms.open(read, owner.id())?);
+                }
+                _ => {}
+            }
+        }
+        Ok(material)
+    }
+
+    /// The files of all pictures that are there.
+    pub(super) fn files(&self) -> impl Iterator<Item = &File> {
+        self.files.values().flatten()
+    }
+}
+
+/// Where what a page refers to is found.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Home {
+    /// On the site.
+    Site,
+    /// In a folder, beside the page.
+    Folder,
+}
+
+impl Home {
+    fn picture(self, file: &File) -> String {
+        match self {
+            Home::Site => format!("/pictures/{}.webp", file.id),
+            Home::Folder => format!("pictures/{}.webp", file.id),
+        }
+    }
+}
+
+/// A picture, as an `img` has it.
+pub(super) struct Image {
+    pub(super) src: String,
+    pub(super) srcset: String,
+    pub(super) width: i64,
+    pub(super) height: i64,
+    pub(super) alt: String,
+}
+
+/// Where something leads, and who is told that it was followed.
+pub(super) struct Way {
+    url: String,
+    ping: Option<String>,
+}
+
+struct Part {
+    id: u32,
+    body: Body,
+}
+
+enum Body {
+    Hero { hero: HeroView, lead: bool },
+    Banner { text: String },
+    Blurb { title: String, html: String },
+    Projects { title: String, items: Vec<ProjectView> },
+    Interests { title: String, items: Vec<InterestView> },
+    Links { title: String, items: Vec<LinkView> },
+    Latest { title: String, peeps: Vec<PeepView> },
+    Rooms { title: String, rooms: Vec<Open> },
+    Contact { contact: Contact },
+}
+
+struct HeroView {
+    name: String,
+    line: String,
+    backdrop: Backdrop,
+    image: Option<Image>,
+    call: Option<(String, Way)>,
+}
+
+struct ProjectView {
+    title: String,
+    text: String,
+    link: Option<Way>,
+    tags: Vec<String>,
+    image: Option<Image>,
+}
+
+struct InterestView {
+    title: String,
+    text: String,
+    image: Option<Image>,
+}
+
+struct LinkView {
+    label: String,
+    /// Where it leads, in short.
+    place: String,
+    icon: &'static str,
+    link: Way,
+}
+
+struct PeepView {
+    html: String,
+    url: String,
+    at: String,
+    when: String,
+}
+
+/// A page, ready to be rendered.
+#[derive(Template)]
+#[template(path = "page/page.html")]
+pub(super) struct View {
+    title: String,
+    description: String,
+    /// The colours of the sheet by day and by night.
+    sheet: (String, String),
+    /// It is not for search engines: a draft, or what only members see.
+    hidden: bool,
+    url: String,
+    base: String,
+    /// What stands before our own paths: nothing, where the page is on the site.
+    base_if_out: String,
+    /// The site's own front page.
+    home: String,
+    place: String,
+    username: String,
+    name: String,
+    json_ld: String,
+    icon: String,
+    css: String,
+    write_to: Option<String>,
+    /// Its owner looks.
+    mine: bool,
+    has_hero: bool,
+    parts: Vec<Part>,
+}
+
+/// A page that is to be shown.
+pub(super) struct Showing<'a> {
+    /// Whose it is.
+    pub(super) owner: &'a Member,
+    /// What is on it.
+    pub(super) page: &'a Page,
+    /// Who looks.
+    pub(super) audience: Audience,
+    /// Where it lives, if it has a host name of its own.
+    pub(super) host: Option<&'a str>,
+    /// On the site, or in a folder.
+    pub(super) home: Home,
+    /// Its owner looks at it as it is out.
+    pub(super) mine: bool,
+}
+
+impl Showing<'_> {
+    /// The page, ready to be rendered.
+    pub(super) fn view(&self, config: &Config, material: &Material) -> View {
+        let Showing { owner, page, home, .. } = *self;
+        let base = config.base_url.as_str().to_owned();
+        let name = page.name().unwrap_or(&owner.account.name).to_owned();
+        let line = page.hero().map_or("", |hero| hero.line.as_str());
+        let sections: Vec<&Section> = page.seen_by(self.audience).collect();
+        let first_hero = sections.iter().find(|one| matches!(one.content, Content::Hero(_)));
+        let parts: Vec<Part> = sections
+            .iter()
+            .filter_map(|section| {
+                let lead = first_hero.is_some_and(|first| first.id == section.id);
+                Some(Part { id: section.id, body: self.body(config, material, section, &name, lead)? })
+            })
+            .collect();
+        let contact = sections.iter().find(|section| matches!(section.content, Content::Contact(_)));
+        let (day, night) = (page.look.colours(false).paper[0], page.look.colours(true).paper[0]);
+        let url = url(config, owner, self.host);
+        View {
+            title: if line.is_empty() { name.clone() } else { format!("{name}, {}", excerpt(line, 60)) },
+            description: describe(&sections, &name, &config.name),
+            sheet: (day.to_string(), night.to_string()),
+            hidden: self.audience != Audience::Everyone,
+            json_ld: json_ld(&name, line, &url, page),
+            icon: match home {
+                Home::Site => format!("/assets/{}/img/mark.svg", *assets::VERSION),
+                Home::Folder => "mark.svg".into(),
+            },
+            css: match home {
+                Home::Site => stylesheet(&page.look),
+                Home::Folder => "page.css".into(),
+            },
+            home: match home {
+                Home::Site if self.host.is_none() && config.home.is_none() => "/".into(),
+                _ => format!("{base}{}", config.stream_path()),
+            },
+            base_if_out: match home {
+                Home::Site => String::new(),
+                Home::Folder => base.clone(),
+            },
+            write_to: contact.map(|contact| format!("#s{}", contact.id)),
+            has_hero: parts.iter().any(|part| matches!(part.body, Body::Hero { .. })),
+            place: config.name.clone(),
+            username: owner.username.clone(),
+            mine: self.mine,
+            url,
+            base,
+            name,
+            parts,
+        }
+    }
+
+    /// What is shown of a section; nothing, where there is nothing in it.
+    fn body(
+        &self,
+        config: &Config,
+        material: &Material,
+        section: &Section,
+        name: &str,
+        lead: bool,
+    ) -> Option<Body> {
+        let image = |picture: &Option<Picture>| {
+            picture.as_ref().and_then(|picture| self.image(material, picture.id, &picture.alt))
+        };
+        Some(match &section.content {
+            Content::Hero(hero) => Body::Hero {
+                lead,
+                hero: HeroView {
+                    name: if hero.name.is_empty() { name.to_owned() } else { hero.name.clone() },
+                    line: hero.line.clone(),
+                    backdrop: hero.backdrop,
+                    image: if hero.backdrop == Backdrop::Picture { image(&hero.picture) } else { None },
+                    call: hero.call.as_ref().map(|call| (call.label.clone(), self.way(&call.url))),
+                },
+            },
+            Content::Banner(banner) if banner.text.is_empty() => return None,
+            Content::Banner(banner) => Body::Banner { text: banner.text.clone() },
+            Content::Blurb(blurb) if blurb.text.is_empty() => return None,
+            Content::Blurb(blurb) => Body::Blurb {
+                title: blurb.title.clone(),
+                html: markdown::html(&blurb.text, |id, alt| self.image(material, id, alt)),
+            },
+            Content::Projects(projects) if projects.items.is_empty() => return None,
+            Content::Projects(projects) => Body::Projects {
+                title: projects.title.clone(),
+                items: projects
+                    .items
+                    .iter()
+                    .map(|item| ProjectView {
+                        title: item.title.clone(),
+                        text: item.text.clone(),
+                        link: Some(&item.link).filter(|link| !link.is_empty()).map(|link| self.way(link)),
+                        tags: item.tags.clone(),
+                        image: image(&item.picture),
+                    })
+                    .collect(),
+            },
+            Content::Interests(interests) if interests.items.is_empty() => return None,
+            Content::Interests(interests) => Body::Interests {
+                title: interests.title.clone(),
+                items: interests
+                    .items
+                    .iter()
+                    .map(|item| InterestView {
+                        title: item.title.clone(),
+                        text: item.text.clone(),
+                        image: image(&item.picture),
+                    })
+                    .collect(),
+            },
+            Content::Links(links) if links.items.is_empty() => return None,
+            Content::Links(links) => Body::Links {
+                title: links.title.clone(),
+                items: links
+                    .items
+                    .iter()
+                    .map(|item| {
+                        let place = in_short(&item.url);
+                        let (label, place) = match item.label.as_str() {
+                            "" => (place, String::new()),
+                            label => (label.to_owned(), place),
+                        };
+                        LinkView { label, place, icon: icon(&item.url), link: self.way(&item.url) }
+                    })
+                    .collect(),
+            },
+            // Nobody is shown that there is nothing yet, but whoever makes the page.
+            Content::Latest(_) if material.peeps.is_empty() && self.audience != Audience::Nobody => {
+                return None;
+            }
+            Content::Latest(latest) => Body::Latest {
+                title: latest.title.clone(),
+                peeps: material
+                    .peeps
+                    .iter()
+                    .take(usize::from(latest.count))
+                    .map(|peep| self.peep(config, peep))
+                    .collect(),
+            },
+            Content::Rooms(rooms) => {
+                let open = material.rooms.get(&section.id).filter(|open| !open.is_empty())?;
+                Body::Rooms { title: rooms.title.clone(), rooms: open.clone() }
+            }
+            Content::Contact(contact) => Body::Contact { contact: contact.clone() },
+        })
+    }
+
+    fn image(&self, material: &Material, id: PictureId, alt: &str) -> Option<Image> {
+        let files = material.files.get(&id)?;
+        let largest = files.last()?;
+        // Where a browser knows nothing of `srcset`, the middle one will do.
+        let middle = files.get(files.len() / 2).unwrap_or(largest);
+        let srcset: Vec<_> =
+            files.iter().map(|file| format!("{} {}w", self.home.picture(file), file.size.0)).collect();
+        Some(Image {
+            src: self.home.picture(middle),
+            srcset: srcset.join(", "),
+            width: largest.size.0,
+            height: largest.size.1,
+            alt: alt.to_owned(),
+        })
+    }
+
+    /// A link. That it was followed is told by `ping`, so that it leads where it says, and needs no script.
+    fn way(&self, url: &str) -> Way {
+        let counts = self.home == Home::Site && self.audience != Audience::Nobody && !self.mine;
+        let to = utf8_percent_encode(url, NON_ALPHANUMERIC);
+        let ping = counts.then(|| format!("/@{}/visits?link={to}", self.owner.username));
+        Way { url: url.to_owned(), ping }
+    }
+
+    fn peep(&self, config: &Config, peep: &Peep) -> PeepView {
+        let base = if self.home == Home::Folder { config.base_url.as_str() } else { "" };
+        PeepView {
+            html: markup::html(&peep.body, &peep.mentions, base),
+            url: format!("{base}/@{}/{}", peep.author.username, peep.id),
+            at: peep.created_at.rfc3339(),
+            when: date_and_time(peep.created_at),
+        }
+    }
+}

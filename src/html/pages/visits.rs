@@ -1,0 +1,70 @@
+//! Who came by: a number for each day and each link, as a small chart.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::{extract::State, response::Response};
+
+use crate::{
+    Result,
+    app::App,
+    domain::{
+        accounts::Member,
+        pages::visits::{Visits, begin},
+    },
+    html::{Place, Shell, page},
+    http::session::Viewer,
+};
+
+/// The chart, in its own units: a bar for each day.
+const HEIGHT: i64 = 120;
+const STEP: i64 = 20;
+
+#[derive(Template)]
+#[template(path = "page/visits.html")]
+struct VisitsPage {
+    shell: Shell,
+    bars: Vec<Bar>,
+    width: i64,
+    total: i64,
+    most: i64,
+    links: Vec<(String, i64)>,
+}
+
+struct Bar {
+    x: i64,
+    y: i64,
+    height: i64,
+    count: i64,
+    day: String,
+}
+
+fn bars(visits: &Visits) -> Vec<Bar> {
+    let most = visits.days.iter().map(|(_, count)| *count).max().unwrap_or(0).max(1);
+    let bar = |(at, (day, count)): (usize, &(i64, i64))| {
+        // What there was can be seen, however little it was.
+        let height = if *count == 0 { 0 } else { (HEIGHT * count / most).max(2) };
+        Bar {
+            x: at as i64 * STEP,
+            y: HEIGHT - height,
+            height,
+            count: *count,
+            day: begin(*day).utc().strftime("%-d %B").to_string(),
+        }
+    };
+    visits.days.iter().enumerate().map(bar).collect()
+}
+
+/// `GET /settings/page/visits`
+pub async fn show(State(app): State<Arc<App>>, member: Member) -> Result<Response> {
+    let asked = member.clone();
+    let visits = app.db.read(move |read| asked.visits(read)).await?;
+    page(&VisitsPage {
+        shell: Shell::new(&app, &Viewer::from(&member), Place::Settings).await?,
+        width: visits.days.len() as i64 * STEP,
+        total: visits.days.iter().map(|(_, count)| count).sum(),
+        most: visits.days.iter().map(|(_, count)| *count).max().unwrap_or(0),
+        bars: bars(&visits),
+        links: visits.links,
+    })
+}

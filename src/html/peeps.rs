@@ -1,0 +1,358 @@
+//! One peep: with its conversation, and what can be done with it.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::{
+    extract::{Path, State},
+    http::{HeaderMap, StatusCode, header},
+    response::{Html, IntoResponse, Redirect, Response},
+};
+use serde::Deserialize;
+
+use super::{
+    Place, Shell,
+    composer::Composer,
+    on_this_site, page, page_refused, page_with,
+    stream::{Paging, stream_page},
+};
+use crate::{
+    Error, Result,
+    app::App,
+    domain::{
+        self,
+        accounts::Member,
+        peeps::{Body, Conversation, Draft},
+    },
+    http::{
+        input::{Input, from_path},
+        respond::{FRAGMENT, head},
+        session::{ClientAddr, Viewer},
+    },
+    ids::{IdempotencyKey, PeepId},
+    store::{self, peeps::Peep},
+    wire::{
+        format::{self, date_and_time},
+        markup,
+        peep_card::{self, Card},
+    },
+};
+
+#[derive(Template)]
+#[template(path = "conversation.html")]
+struct ConversationPage {
+    shell: Shell,
+    title: String,
+    above: Vec<Card>,
+    card: Card,
+    below: Vec<Card>,
+    composer: Option<Composer>,
+    seq: i64,
+}
+
+/// `GET /@{username}/{id}`
+pub async fn permalink(
+    State(app): State<Arc<App>>,
+    Path((username, id)): Path<(String, String)>,
+    viewer: Viewer,
+) -> Result<Response> {
+    let id: PeepId = from_path(&id)?;
+    let member = viewer.member();
+    let composer = member.as_ref().map(|member| Composer::new(&app, member, Some(id))).transpose()?;
+    let conversation = conversation_page(&app, &viewer, id, composer).await?;
+    let author = &conversation.card.peep.author.username;
+    if *author != username {
+        return Ok(Redirect::permanent(&format!("/@{author}/{id}")).into_response());
+    }
+    let status = if conversation.card.peep.deleted_at.is_some() { StatusCode::GONE } else { StatusCode::OK };
+    page_with(status, &conversation)
+}
+
+async fn conversation_page(
+    app: &App,
+    viewer: &Viewer,
+    id: PeepId,
+    composer: Option<Composer>,
+) -> Result<ConversationPage> {
+    let member = viewer.member();
+    let viewer_id = member.as_ref().map(Member::id);
+    let (seq, found) = app
+        .db
+        .read(move |read| {
+            let seq = store::peeps::last_seq(read)?;
+            Ok((seq, domain::peeps::conversation(read, viewer_id, id)?))
+        })
+        .await?;
+    let Conversation { above, peep, below } = found;
+    let now = app.clock.now();
+    let card = |peep| Card::new(peep, member.as_ref(), now);
+    let in_order = |peeps: Vec<Peep>| {
+        let mut cards: Vec<Card> = Vec::with_capacity(peeps.len());
+        for peep in peeps {
+            cards.push(card(peep).below(cards.last()));
+        }
+        cards
+    };
+    let lead = card(peep).lead();
+    let mut below = in_order(below);
+    if let Some(first) = below.first_mut() {
+        let taken = std::mem::replace(first, card(lead.peep.clone()));
+        *first = taken.below(Some(&lead));
+    }
+    let gone = lead.peep.deleted_at.is_some();
+    Ok(ConversationPage {
+        shell: Shell::new(app, viewer, Place::Elsewhere).await?,
+        title: if gone {
+            "A deleted peep".into()
+        } else {
+            format!("{}: {}", lead.peep.author.name, format::excerpt(&lead.peep.body, 60))
+        },
+        above: in_order(above),
+        composer: composer.filter(|_| !gone),
+        card: lead,
+        below,
+        seq,
+    })
+}
+
+/// The form that a peep is posted with.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub struct PostForm {
+    body: String,
+    reply_to: String,
+    idempotency_key: String,
+}
+
+impl PostForm {
+    fn reply_to(&self) -> Result<Option<PeepId>> {
+        let id = Some(self.reply_to.as_str()).filter(|id| !id.is_empty());
+        id.map(|id| id.parse().map_err(|_| Error::invalid("reply_to", "There is no such peep."))).transpose()
+    }
+
+    fn draft(&self) -> Result<Draft> {
+        let key = Some(self.idempotency_key.as_str()).filter(|key| !key.is_empty());
+        Ok(Draft {
+            body: Body::parse(&self.body)?,
+            reply_to: self.reply_to()?,
+            idempotency_key: key.map(IdempotencyKey::parse).transpose()?,
+        })
+    }
+}
+
+/// `POST /peeps`
+pub async fn post(
+    State(app): State<Arc<App>>,
+    ClientAddr(from): ClientAddr,
+    member: Member,
+    headers: HeaderMap,
+    Input(form): Input<PostForm>,
+) -> Result<Response> {
+    let by_script = headers.contains_key(FRAGMENT);
+    let posted = match app.limits.post(from, member.id()).and_then(|_| form.draft()) {
+        Ok(draft) => {
+            let author = member.clone();
+            app.db.write(move |tx| author.post(tx, &draft)).await
+        }
+        Err(error) => Err(error),
+    };
+    match posted {
+        Ok(peep) if by_script => {
+            let fragment = peep_card::fragment(peep, Some(&member), app.clock.now());
+            Ok((StatusCode::CREATED, Html(fragment)).into_response())
+        }
+        Ok(Peep { reply_to: None, .. }) => Ok(Redirect::to(app.config.stream_path()).into_response()),
+        Ok(peep) => Ok(Redirect::to(&format!("/@{}/{}", peep.author.username, peep.id)).into_response()),
+        Err(error) if by_script => Err(error),
+        Err(error) => refused_post(&app, member, form, error).await,
+    }
+}
+
+/// The page that the form was on, with what was typed still in it.
+async fn refused_post(app: &App, member: Member, form: PostForm, error: Error) -> Result<Response> {
+    let reply_to = form.reply_to().unwrap_or_default();
+    let composer = |reply_to| -> Result<_> {
+        let composer = Composer::new(app, &member, reply_to)?;
+        Ok(Some(composer.refused(form.body.clone(), form.idempotency_key.clone(), &error)))
+    };
+    if let Some(parent) = reply_to {
+        match conversation_page(app, &Viewer::from(&member), parent, composer(reply_to)?).await {
+            Ok(page) if page.composer.is_some() => return page_refused(head(&error), &page),
+            // What was to be answered is gone: the words are kept above the stream.
+            Ok(_) | Err(Error::NotFound) => {}
+            Err(other) => return Err(other),
+        }
+    }
+    let page = stream_page(app, &Viewer::from(&member), &Paging::default(), composer(None)?).await?;
+    page_refused(head(&error), &page)
+}
+
+#[derive(Template)]
+#[template(path = "edit.html")]
+struct EditPage {
+    shell: Shell,
+    id: PeepId,
+    path: String,
+    body: String,
+    error: Option<String>,
+}
+
+/// `GET /@{username}/{id}/edit`
+pub async fn edit_form(
+    State(app): State<Arc<App>>,
+    Path((_, id)): Path<(String, String)>,
+    member: Member,
+) -> Result<Response> {
+    let id = from_path(&id)?;
+    let peep = app.db.read(move |read| domain::peeps::existing(read, None, id)).await?;
+    if peep.author.id != member.id() {
+        return Err(Error::Forbidden("Only the one who wrote a peep can change it."));
+    }
+    let path = format!("/@{}/{id}", peep.author.username);
+    let shell = Shell::new(&app, &Viewer::from(&member), Place::Elsewhere).await?;
+    page(&EditPage { shell, id, path, body: peep.body, error: None })
+}
+
+/// The form that a peep is edited with.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub struct EditForm {
+    body: String,
+}
+
+/// `POST /peeps/{id}`
+pub async fn edit(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    ClientAddr(from): ClientAddr,
+    member: Member,
+    Input(form): Input<EditForm>,
+) -> Result<Response> {
+    let id: PeepId = from_path(&id)?;
+    let path = format!("/@{}/{id}", member.username);
+    let edited = match app.limits.post(from, member.id()).and_then(|_| Body::parse(&form.body)) {
+        Ok(body) => {
+            let author = member.clone();
+            app.db.write(move |tx| author.edit(tx, id, &body)).await
+        }
+        Err(error) => Err(error),
+    };
+    match edited {
+        Ok(_) => Ok(Redirect::to(&path).into_response()),
+        Err(error @ (Error::Invalid(_) | Error::TooMany { .. } | Error::Busy | Error::Full)) => {
+            let shell = Shell::new(&app, &Viewer::from(&member), Place::Elsewhere).await?;
+            let template = EditPage { shell, id, path, body: form.body, error: Some(error.sentence()) };
+            page_refused(head(&error), &template)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+#[derive(Template)]
+#[template(path = "delete.html")]
+struct DeletePage {
+    shell: Shell,
+    path: String,
+    card: Card,
+}
+
+/// `GET /@{username}/{id}/delete`
+pub async fn delete_form(
+    State(app): State<Arc<App>>,
+    Path((_, id)): Path<(String, String)>,
+    member: Member,
+) -> Result<Response> {
+    let id = from_path(&id)?;
+    let peep = app.db.read(move |read| domain::peeps::existing(read, None, id)).await?;
+    if !member.may_delete(&peep) {
+        return Err(Error::Forbidden("Only the one who wrote a peep can delete it."));
+    }
+    let path = format!("/@{}/{id}", peep.author.username);
+    let card = Card::new(peep, None, app.clock.now());
+    page(&DeletePage { shell: Shell::new(&app, &Viewer::from(&member), Place::Elsewhere).await?, path, card })
+}
+
+/// `POST /peeps/{id}/delete`
+pub async fn delete(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    ClientAddr(from): ClientAddr,
+    member: Member,
+) -> Result<Response> {
+    let id = from_path(&id)?;
+    app.limits.post(from, member.id())?;
+    app.db.write(move |tx| member.delete(tx, id)).await?;
+    Ok(Redirect::to(app.config.stream_path()).into_response())
+}
+
+/// The form that a peep is liked with.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub struct LikeForm {
+    likes: String,
+}
+
+/// `POST /peeps/{id}/like`
+pub async fn like(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    ClientAddr(from): ClientAddr,
+    member: Member,
+    headers: HeaderMap,
+    Input(form): Input<LikeForm>,
+) -> Result<Response> {
+    let id: PeepId = from_path(&id)?;
+    let likes = match form.likes.as_str() {
+        "true" => true,
+        "false" => false,
+        _ => return Err(Error::invalid("likes", "It is liked or it is not: send true or false.")),
+    };
+    app.limits.post(from, member.id())?;
+    let peep = app.db.write(move |tx| member.like(tx, id, likes)).await?;
+    if headers.contains_key(FRAGMENT) {
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    }
+    // Back to where the button was.
+    let from = headers.get(header::REFERER).and_then(|from| from.to_str().ok());
+    let from = from.and_then(|from| from.strip_prefix(app.config.base_url.as_str()));
+    let from = from.map(on_this_site).and_then(|from| from.split('#').next());
+    let permalink = format!("/@{}/{id}", peep.author.username);
+    Ok(Redirect::to(&format!("{}#peep-{id}", from.unwrap_or(&permalink))).into_response())
+}
+
+#[derive(Template)]
+#[template(path = "history.html")]
+struct HistoryPage {
+    shell: Shell,
+    path: String,
+    name: String,
+    versions: Vec<Said>,
+}
+
+/// What a peep said from some time on.
+struct Said {
+    words: String,
+    since: String,
+    exact: String,
+}
+
+/// `GET /@{username}/{id}/history`
+pub async fn history(
+    State(app): State<Arc<App>>,
+    Path((_, id)): Path<(String, String)>,
+    viewer: Viewer,
+) -> Result<Response> {
+    let id = from_path(&id)?;
+    let (peep, versions) = app.db.read(move |read| domain::peeps::history(read, id)).await?;
+    let versions = versions.into_iter().rev().map(|version| Said {
+        words: markup::html(&version.body, &peep.mentions, ""),
+        since: date_and_time(version.created_at),
+        exact: version.created_at.rfc3339(),
+    });
+    page(&HistoryPage {
+        shell: Shell::new(&app, &viewer, Place::Elsewhere).await?,
+        path: format!("/@{}/{id}", peep.author.username),
+        name: peep.author.name.clone(),
+        versions: versions.collect(),
+    })
+}

@@ -1,0 +1,114 @@
+//! Searching a conversation.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::{extract::State, response::Response};
+use serde::Deserialize;
+
+use super::{Place, Shell, conversations::threads, page};
+use crate::{
+    Error, Result,
+    app::App,
+    clock::Time,
+    domain::{conversations::Participant, messages::Query as Words, rooms::Inside, threads::Thread},
+    http::{
+        input::Query,
+        session::{ClientAddr, Viewer},
+    },
+    store::messages::Message,
+    wire::format::{ago, date_and_time},
+};
+
+/// Messages that are found at once.
+const FOUND: i64 = 50;
+
+#[derive(Template)]
+#[template(path = "search.html")]
+struct SearchPage {
+    shell: Shell,
+    /// What the conversation is called, and where it is.
+    title: String,
+    path: String,
+    q: String,
+    found: Vec<Message>,
+    error: Option<String>,
+    older: Option<String>,
+    now: Time,
+}
+
+impl SearchPage {
+    fn words(&self, message: &Message) -> String {
+        crate::wire::markup::message(&message.body, &message.mentions, "")
+    }
+
+    fn when(&self, message: &Message) -> String {
+        date_and_time(message.created_at)
+    }
+
+    fn ago(&self, message: &Message) -> String {
+        ago(self.now, message.created_at)
+    }
+}
+
+/// What is looked for.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub struct Search {
+    q: String,
+    before: Option<i64>,
+}
+
+/// `GET /rooms/{key}/search`
+pub async fn room(
+    State(app): State<Arc<App>>,
+    from: ClientAddr,
+    inside: Inside,
+    Query(search): Query<Search>,
+) -> Result<Response> {
+    let path = format!("/rooms/{}", inside.link.key);
+    let title = inside.participant.conversation.name.clone();
+    look(&app, from, &inside.participant, Place::Rooms, (title, path), search).await
+}
+
+/// `GET /threads/{thread}/search`
+pub async fn thread(
+    State(app): State<Arc<App>>,
+    from: ClientAddr,
+    thread: Thread,
+    Query(search): Query<Search>,
+) -> Result<Response> {
+    let participant = thread.participant();
+    let path = format!("/threads/{}", participant.conversation.id);
+    let title = threads::title_of(&app, participant).await?;
+    look(&app, from, participant, Place::Threads, (title, path), search).await
+}
+
+async fn look(
+    app: &App,
+    ClientAddr(from): ClientAddr,
+    participant: &Participant,
+    at: Place,
+    (title, path): (String, String),
+    Search { q, before }: Search,
+) -> Result<Response> {
+    let find = async {
+        if q.trim().is_empty() {
+            return Ok(Vec::new());
+        }
+        app.limits.write(from)?;
+        let words = Words::parse(&q)?;
+        let participant = participant.clone();
+        app.db.read_long(move |read| words.run(read, &participant, before, FOUND)).await
+    };
+    let (found, error): (Vec<Message>, _) = match find.await {
+        Ok(found) => (found, None),
+        Err(error @ (Error::Invalid(_) | Error::TooMany { .. })) => (Vec::new(), Some(error.sentence())),
+        Err(error) => return Err(error),
+    };
+    let older = found.last().filter(|_| found.len() == FOUND as usize);
+    let encoded = super::encoded(&q);
+    let older = older.map(|last| format!("{path}/search?q={encoded}&before={}", last.seq));
+    let shell = Shell::new(app, &Viewer::from(&participant.account), at).await?;
+    page(&SearchPage { shell, title, path, q, found, error, older, now: app.clock.now() })
+}

@@ -1,0 +1,121 @@
+//! The door: one question, and one is in.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::{
+    extract::State,
+    response::{IntoResponse, Redirect, Response},
+};
+use serde::Deserialize;
+
+use super::{
+    Shell,
+    accounts::{Next, is_note},
+    fault, note, on_this_site, page, page_refused,
+};
+use crate::{
+    Error, Result,
+    app::App,
+    domain::{
+        names::Name,
+        rooms::{self, Key},
+    },
+    http::{
+        input::{Input, Query},
+        respond::head,
+        session::{self, ClientAddr, Viewer, set_cookie},
+    },
+};
+
+#[derive(Template)]
+#[template(path = "name.html")]
+struct NamePage {
+    shell: Shell,
+    /// The room that one is about to enter: its name, and how many are in it.
+    room: Option<(String, i64)>,
+    form: NameForm,
+    error: Option<Error>,
+}
+
+/// The form that asks for a name.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub struct NameForm {
+    name: String,
+    next: String,
+}
+
+impl NamePage {
+    async fn new(app: &App, form: NameForm, error: Option<Error>) -> Result<Self> {
+        let key =
+            form.next.strip_prefix("/rooms/").map(|rest| rest.split(['/', '?', '#']).next().unwrap_or(rest));
+        let room = match key.filter(|key| !key.is_empty()) {
+            Some(key) => {
+                let key = Key::parse(key)?;
+                let room = app.db.read(move |read| rooms::glance(read, &key)).await?;
+                Some((room.name, room.size))
+            }
+            None => None,
+        };
+        Ok(NamePage { shell: Shell::bare(app, &Viewer::default()), room, form, error })
+    }
+
+    fn fault(&self) -> Option<&str> {
+        fault(self.error.as_ref(), "name")
+    }
+
+    fn note(&self) -> Option<String> {
+        note(self.error.as_ref(), &["name"])
+    }
+
+    fn is_for_match(&self) -> bool {
+        self.form.next.starts_with("/match")
+    }
+
+    fn people(&self) -> String {
+        match &self.room {
+            Some((_, 1)) => "One person in".into(),
+            Some((_, n)) => format!("{n} people in"),
+            None => String::new(),
+        }
+    }
+}
+
+/// `GET /session/new`: whoever has a name already goes on at once.
+pub async fn name_form(
+    State(app): State<Arc<App>>,
+    Query(Next { next }): Query<Next>,
+    viewer: Viewer,
+) -> Result<Response> {
+    if viewer.account.is_some() {
+        return Ok(Redirect::to(on_this_site(&next)).into_response());
+    }
+    let next = if next.is_empty() { "/rooms".into() } else { on_this_site(&next).to_owned() };
+    page(&NamePage::new(&app, NameForm { next, ..NameForm::default() }, None).await?)
+}
+
+/// `POST /session/new`
+pub async fn come_in(
+    State(app): State<Arc<App>>,
+    from: ClientAddr,
+    viewer: Viewer,
+    Input(form): Input<NameForm>,
+) -> Result<Response> {
+    let next = on_this_site(&form.next).to_owned();
+    if viewer.account.is_some() {
+        return Ok(Redirect::to(&next).into_response());
+    }
+    let welcome = async {
+        let name = Name::parse(&form.name)?;
+        app.limits.guest(from.0)?;
+        app.db.write(move |tx| session::welcome(tx, &name)).await
+    };
+    match welcome.await {
+        Ok((_, token)) => Ok(([set_cookie(&app.config, Some(&token))], Redirect::to(&next)).into_response()),
+        Err(error) if is_note(&error) => {
+            page_refused(head(&error), &NamePage::new(&app, NameForm { next, ..form }, Some(error)).await?)
+        }
+        Err(error) => Err(error),
+    }
+}

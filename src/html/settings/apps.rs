@@ -1,0 +1,211 @@
+//! Apps of one's own, and their keys.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::{
+    extract::{Path, State},
+    response::{IntoResponse, Redirect, Response},
+};
+use serde::Deserialize;
+
+use super::tokens::{TokenForm, lines};
+use crate::{
+    Error, Result,
+    app::App,
+    domain::{accounts::Member, apps::Mine, names::Name, sessions::Token as Secret},
+    html::{Place, Shell, fault, note, page, page_refused},
+    http::{
+        input::{Input, from_path},
+        respond::head,
+        session::{ClientAddr, Viewer},
+    },
+    ids::AppId,
+    store::apps::App as Registered,
+};
+
+#[derive(Template)]
+#[template(path = "apps.html")]
+struct AppsPage {
+    shell: Shell,
+    apps: Vec<Registered>,
+    name: String,
+    error: Option<Error>,
+}
+
+impl AppsPage {
+    async fn new(app: &App, member: &Member) -> Result<Self> {
+        let owner = member.clone();
+        Ok(AppsPage {
+            apps: app.db.read(move |read| owner.apps(read)).await?,
+            shell: Shell::new(app, &Viewer::from(member), Place::Settings).await?,
+            name: String::new(),
+            error: None,
+        })
+    }
+
+    fn fault(&self) -> Option<&str> {
+        fault(self.error.as_ref(), "name")
+    }
+
+    fn note(&self) -> Option<String> {
+        note(self.error.as_ref(), &["name"])
+    }
+}
+
+/// `GET /settings/apps`
+pub async fn list(State(app): State<Arc<App>>, member: Member) -> Result<Response> {
+    page(&AppsPage::new(&app, &member).await?)
+}
+
+/// What an app is to be called.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub struct AppForm {
+    name: String,
+}
+
+/// `POST /settings/apps`: leads to the new app.
+pub async fn register(
+    State(app): State<Arc<App>>,
+    ClientAddr(from): ClientAddr,
+    member: Member,
+    Input(form): Input<AppForm>,
+) -> Result<Response> {
+    let register = async {
+        app.limits.write(from)?;
+        let (name, owner) = (Name::parse(&form.name)?, member.clone());
+        app.db.write(move |tx| owner.register_app(tx, &name)).await
+    };
+    match register.await {
+        Ok(new) => Ok(Redirect::to(&format!("/settings/apps/{}", new.id)).into_response()),
+        Err(error) if crate::html::accounts::is_note(&error) => {
+            let apps = AppsPage::new(&app, &member).await?;
+            page_refused(head(&error), &AppsPage { name: form.name, error: Some(error), ..apps })
+        }
+        Err(error) => Err(error),
+    }
+}
+
+#[derive(Template)]
+#[template(path = "app.html")]
+struct AppPage {
+    shell: Shell,
+    app: Registered,
+    keys: Vec<String>,
+    /// The secret of the key that was just made.
+    made: Option<Secret>,
+    form: TokenForm,
+    error: Option<Error>,
+}
+
+impl AppPage {
+    async fn new(app: &App, member: &Member, mine: &Mine) -> Result<Self> {
+        let id = mine.app().id;
+        let again = mine.clone();
+        let keys = app.db.read(move |read| again.keys(read)).await?;
+        Ok(AppPage {
+            shell: Shell::new(app, &Viewer::from(member), Place::Settings).await?,
+            app: mine.app().clone(),
+            keys: lines(&keys, app.clock.now(), &format!("/settings/apps/{id}/keys")),
+            made: None,
+            form: TokenForm::default(),
+            error: None,
+        })
+    }
+
+    fn fault(&self) -> Option<&str> {
+        fault(self.error.as_ref(), "name")
+    }
+
+    fn note(&self) -> Option<String> {
+        note(self.error.as_ref(), &["name"])
+    }
+}
+
+pub(super) async fn mine(app: &App, member: &Member, id: &str) -> Result<Mine> {
+    let (owner, id): (Member, AppId) = (member.clone(), from_path(id)?);
+    app.db.read(move |read| owner.app(read, id)).await
+}
+
+/// `GET /settings/apps/{id}`
+pub async fn show(State(app): State<Arc<App>>, member: Member, Path(id): Path<String>) -> Result<Response> {
+    let mine = mine(&app, &member, &id).await?;
+    page(&AppPage::new(&app, &member, &mine).await?)
+}
+
+/// `POST /settings/apps/{id}/keys`: one more key; the answer shows it, this once.
+pub async fn make_key(
+    state: State<Arc<App>>,
+    from: ClientAddr,
+    member: Member,
+    Path(id): Path<String>,
+    Input(form): Input<TokenForm>,
+) -> Result<Response> {
+    new_key(state, from, member, &id, form, false).await
+}
+
+/// `POST /settings/apps/{id}/keys/rotate`: a key in place of all others, which still hold for a day.
+pub async fn rotate_keys(
+    state: State<Arc<App>>,
+    from: ClientAddr,
+    member: Member,
+    Path(id): Path<String>,
+    Input(form): Input<TokenForm>,
+) -> Result<Response> {
+    new_key(state, from, member, &id, form, true).await
+}
+
+async fn new_key(
+    State(app): State<Arc<App>>,
+    ClientAddr(from): ClientAddr,
+    member: Member,
+    id: &str,
+    form: TokenForm,
+    rotate: bool,
+) -> Result<Response> {
+    let mine = mine(&app, &member, id).await?;
+    let make = async {
+        app.limits.write(from)?;
+        let (name, scopes, mine) = (Name::parse(&form.name)?, form.scopes()?, mine.clone());
+        app.db
+            .write(move |tx| {
+                if rotate { mine.rotate_keys(tx, &name, scopes) } else { mine.make_key(tx, &name, scopes) }
+            })
+            .await
+    };
+    match make.await {
+        Ok((_, secret)) => page(&AppPage { made: Some(secret), ..AppPage::new(&app, &member, &mine).await? }),
+        Err(error) if crate::html::accounts::is_note(&error) => {
+            let about = AppPage::new(&app, &member, &mine).await?;
+            page_refused(head(&error), &AppPage { form, error: Some(error), ..about })
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// `POST /settings/apps/{id}/keys/{key}/end`: at once.
+pub async fn end_key(
+    State(app): State<Arc<App>>,
+    ClientAddr(from): ClientAddr,
+    member: Member,
+    Path((id, key)): Path<(String, String)>,
+) -> Result<Response> {
+    app.limits.write(from)?;
+    let (mine, key) = (mine(&app, &member, &id).await?, from_path(&key)?);
+    app.db.write(move |tx| mine.end_key(tx, key)).await?;
+    Ok(Redirect::to(&format!("/settings/apps/{id}")).into_response())
+}
+
+/// `POST /settings/apps/{id}/delete`
+pub async fn delete(
+    State(app): State<Arc<App>>,
+    ClientAddr(from): ClientAddr,
+    member: Member,
+    Path(id): Path<String>,
+) -> Result<Response> {
+    app.limits.write(from)?;
+    let mine = mine(&app, &member, &id).await?;
+    app.db.write(move |tx| mine.delete(tx)).await?;
+    Ok(Redirect::to("/settings/apps").into_response())
+}

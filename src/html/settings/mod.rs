@@ -1,0 +1,117 @@
+//! Settings, and the way out of emails without logging in.
+
+pub mod apps;
+pub mod tokens;
+pub mod webhooks;
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::{
+    extract::{Path, State},
+    response::{IntoResponse, Redirect, Response},
+};
+use serde::Deserialize;
+
+use super::{Place, Shell, page};
+use crate::{
+    Error, Result,
+    app::App,
+    domain::accounts::Member,
+    http::{
+        input::{Input, Query, from_path},
+        session::{ClientAddr, Viewer},
+    },
+    ids::AccountId,
+    jobs::mail::UNSUBSCRIBE,
+    store,
+};
+
+#[derive(Template)]
+#[template(path = "settings.html")]
+struct SettingsPage {
+    shell: Shell,
+    member: Member,
+    email: String,
+    saved: bool,
+}
+
+/// Whether something was just saved.
+#[derive(Deserialize)]
+pub struct Saved {
+    saved: Option<String>,
+}
+
+/// `GET /settings`
+pub async fn form(
+    State(app): State<Arc<App>>,
+    Query(Saved { saved }): Query<Saved>,
+    member: Member,
+) -> Result<Response> {
+    let id = member.id();
+    let email = app.db.read(move |read| store::accounts::email(read, id)).await?.unwrap_or_default();
+    let shell = Shell::new(&app, &Viewer::from(&member), Place::Settings).await?;
+    page(&SettingsPage { shell, member, email, saved: saved.is_some() })
+}
+
+/// The settings as a browser sends them: a switch that is off is not there.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub struct SettingsForm {
+    mention_mail: Option<String>,
+}
+
+/// `POST /settings`
+pub async fn save(
+    State(app): State<Arc<App>>,
+    ClientAddr(from): ClientAddr,
+    member: Member,
+    Input(form): Input<SettingsForm>,
+) -> Result<Response> {
+    app.limits.post(from, member.id())?;
+    let wanted = form.mention_mail.is_some();
+    app.db.write(move |tx| member.want_mention_mail(tx, wanted)).await?;
+    Ok(Redirect::to("/settings?saved=1").into_response())
+}
+
+#[derive(Template)]
+#[template(path = "unsubscribe.html")]
+struct UnsubscribePage {
+    shell: Shell,
+    path: String,
+    done: bool,
+}
+
+/// `GET /unsubscribe/{token}`: asks first, because mail programs look at links by themselves.
+pub async fn unsubscribe_form(
+    State(app): State<Arc<App>>,
+    Path(token): Path<String>,
+    viewer: Viewer,
+) -> Result<Response> {
+    subscriber(&app, &token)?;
+    let shell = Shell::new(&app, &viewer, Place::Elsewhere).await?;
+    page(&UnsubscribePage { shell, path: format!("/unsubscribe/{token}"), done: false })
+}
+
+/// `POST /unsubscribe/{token}`: by our own button, or by a mail program's (RFC 8058), which has no
+/// session and no origin; the token in the address is all that it needs.
+pub async fn unsubscribe(
+    State(app): State<Arc<App>>,
+    Path(token): Path<String>,
+    ClientAddr(from): ClientAddr,
+    viewer: Viewer,
+) -> Result<Response> {
+    let account = subscriber(&app, &token)?;
+    app.limits.write(from)?;
+    app.db.write(move |tx| store::accounts::set_mention_mail(tx, account, false)).await?;
+    let shell = Shell::new(&app, &viewer, Place::Elsewhere).await?;
+    page(&UnsubscribePage { shell, path: String::new(), done: true })
+}
+
+/// Whose mail the link is about; an address that we did not make leads nowhere.
+fn subscriber(app: &App, token: &str) -> Result<AccountId> {
+    let (id, signature) = token.split_once('-').ok_or(Error::NotFound)?;
+    let ours = app.data.sign(UNSUBSCRIBE, id);
+    let same = subtle::ConstantTimeEq::ct_eq(ours.as_bytes(), signature.as_bytes());
+    if bool::from(same) { from_path(id) } else { Err(Error::NotFound) }
+}

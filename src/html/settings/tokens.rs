@@ -1,0 +1,150 @@
+//! Tokens of one's own: what programs act with as oneself.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::{
+    extract::{Path, State},
+    response::{IntoResponse, Redirect, Response},
+};
+use serde::Deserialize;
+
+use crate::{
+    Error, Result,
+    app::App,
+    clock::Time,
+    domain::{accounts::Member, names::Name, sessions::Token as Secret, tokens::Scopes},
+    html::{Place, Shell, fault, note, page, page_refused},
+    http::{
+        input::{Input, from_path},
+        respond::head,
+        session::{ClientAddr, Viewer},
+    },
+    store::tokens::Token,
+    wire::format::{ago, date_and_time},
+};
+
+/// A token, as it stands in a list.
+#[derive(Template)]
+#[template(path = "token.html")]
+struct Line<'a> {
+    token: &'a Token,
+    now: Time,
+    /// Where its end is asked for.
+    path: &'a str,
+}
+
+impl Line<'_> {
+    fn made(&self) -> String {
+        date_and_time(self.token.created_at)
+    }
+
+    fn used(&self) -> String {
+        match self.token.seen_at {
+            Some(at) if ago(self.now, at) == "now" => "used now".into(),
+            Some(at) => format!("used {} ago", ago(self.now, at)),
+            None => "never used".into(),
+        }
+    }
+
+    fn ends(&self) -> Option<String> {
+        self.token.expires_at.map(date_and_time)
+    }
+}
+
+/// Tokens, as they stand in a list. `path` is the address of the list.
+pub(super) fn lines(tokens: &[Token], now: Time, path: &str) -> Vec<String> {
+    tokens.iter().map(|token| Line { token, now, path }.render().unwrap_or_default()).collect()
+}
+
+#[derive(Template)]
+#[template(path = "tokens.html")]
+struct TokensPage {
+    shell: Shell,
+    tokens: Vec<String>,
+    /// The secret of the one that was just made.
+    made: Option<Secret>,
+    form: TokenForm,
+    error: Option<Error>,
+}
+
+impl TokensPage {
+    async fn new(app: &App, member: &Member) -> Result<Self> {
+        let owner = member.clone();
+        let tokens = app.db.read(move |read| owner.tokens(read)).await?;
+        Ok(TokensPage {
+            shell: Shell::new(app, &Viewer::from(member), Place::Settings).await?,
+            tokens: lines(&tokens, app.clock.now(), "/settings/tokens"),
+            made: None,
+            form: TokenForm::default(),
+            error: None,
+        })
+    }
+
+    fn fault(&self) -> Option<&str> {
+        fault(self.error.as_ref(), "name")
+    }
+
+    fn note(&self) -> Option<String> {
+        note(self.error.as_ref(), &["name"])
+    }
+}
+
+/// The form that a token is made with; a box that is not ticked is not there.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub struct TokenForm {
+    pub(super) name: String,
+    read: Option<String>,
+    write: Option<String>,
+    act_as: Option<String>,
+}
+
+impl TokenForm {
+    pub(super) fn scopes(&self) -> Result<Scopes> {
+        let named = [("read", &self.read), ("write", &self.write), ("act_as", &self.act_as)];
+        let names: Vec<_> = named.into_iter().filter(|(_, on)| on.is_some()).map(|(name, _)| name).collect();
+        Scopes::parse(&names.join(" "))
+    }
+}
+
+/// `GET /settings/tokens`
+pub async fn list(State(app): State<Arc<App>>, member: Member) -> Result<Response> {
+    page(&TokensPage::new(&app, &member).await?)
+}
+
+/// `POST /settings/tokens`: the answer shows the secret, this once.
+pub async fn make(
+    State(app): State<Arc<App>>,
+    ClientAddr(from): ClientAddr,
+    member: Member,
+    Input(form): Input<TokenForm>,
+) -> Result<Response> {
+    let make = async {
+        app.limits.write(from)?;
+        let (name, scopes) = (Name::parse(&form.name)?, form.scopes()?);
+        let owner = member.clone();
+        app.db.write(move |tx| owner.make_token(tx, &name, scopes)).await
+    };
+    match make.await {
+        Ok((_, secret)) => page(&TokensPage { made: Some(secret), ..TokensPage::new(&app, &member).await? }),
+        Err(error) if crate::html::accounts::is_note(&error) => {
+            let tokens = TokensPage::new(&app, &member).await?;
+            page_refused(head(&error), &TokensPage { form, error: Some(error), ..tokens })
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// `POST /settings/tokens/{id}/end`
+pub async fn end(
+    State(app): State<Arc<App>>,
+    ClientAddr(from): ClientAddr,
+    member: Member,
+    Path(id): Path<String>,
+) -> Result<Response> {
+    app.limits.write(from)?;
+    let id = from_path(&id)?;
+    app.db.write(move |tx| member.end_token(tx, id)).await?;
+    Ok(Redirect::to("/settings/tokens").into_response())
+}

@@ -1,0 +1,193 @@
+//! The webhooks of an app of one's own, and the log of what they were told.
+
+use std::{collections::HashMap, str::FromStr, sync::Arc};
+
+use askama::Template;
+use axum::{
+    extract::{Path, State},
+    response::{IntoResponse, Redirect, Response},
+};
+
+use super::apps::mine;
+use crate::{
+    Error, Result,
+    app::App,
+    clock::Time,
+    domain::{
+        accounts::Member,
+        apps::Mine,
+        webhooks::{Log, Wanted},
+    },
+    events::Tx,
+    html::{Place, Shell, fault, note, page, page_refused},
+    http::{
+        input::{Input, from_path},
+        respond::head,
+        session::{ClientAddr, Viewer},
+    },
+    store::{
+        apps::App as Registered,
+        webhooks::{Delivery, EventType},
+    },
+    wire::format::{ago, date_and_time},
+};
+
+#[derive(Template)]
+#[template(path = "webhooks.html")]
+struct WebhooksPage {
+    shell: Shell,
+    app: Registered,
+    logs: Vec<Log>,
+    form: HashMap<String, String>,
+    error: Option<Error>,
+    now: Time,
+}
+
+impl WebhooksPage {
+    async fn new(app: &App, member: &Member, mine: &Mine) -> Result<Self> {
+        let again = mine.clone();
+        Ok(WebhooksPage {
+            shell: Shell::new(app, &Viewer::from(member), Place::Settings).await?,
+            app: mine.app().clone(),
+            logs: app.db.read(move |read| again.webhooks(read)).await?,
+            form: HashMap::new(),
+            error: None,
+            now: app.clock.now(),
+        })
+    }
+
+    fn fault(&self, field: &str) -> Option<&str> {
+        fault(self.error.as_ref(), field)
+    }
+
+    fn note(&self) -> Option<String> {
+        note(self.error.as_ref(), &["url", "events"])
+    }
+
+    fn url(&self) -> &str {
+        self.form.get("url").map_or("", String::as_str)
+    }
+
+    /// Ticked are those that were, or else what most want.
+    fn is_on(&self, event: &str) -> bool {
+        if self.form.is_empty() {
+            event == EventType::MessageCreated.name()
+        } else {
+            self.form.contains_key(event)
+        }
+    }
+
+    fn ago(&self, at: &Time) -> String {
+        ago(self.now, *at)
+    }
+
+    fn when(at: &Time) -> String {
+        date_and_time(*at)
+    }
+
+    /// What an event is, in words.
+    fn words(event: &EventType) -> &'static str {
+        match event {
+            EventType::MessageCreated => "Something was said",
+            EventType::MessageChanged => "A message was edited, deleted or reacted to",
+            EventType::ThreadChanged => "A thread has another name or other people",
+            EventType::ReceiptChanged => "Somebody in a thread has read further, or been delivered more",
+        }
+    }
+
+    /// How a delivery stands, in a word.
+    fn state(delivery: &Delivery) -> &'static str {
+        match delivery.state.as_str() {
+            "done" => "delivered",
+            "failed" => "given up",
+            _ => "waiting",
+        }
+    }
+}
+
+/// `GET /settings/apps/{id}/webhooks`
+pub async fn list(State(app): State<Arc<App>>, member: Member, Path(id): Path<String>) -> Result<Response> {
+    let mine = mine(&app, &member, &id).await?;
+    page(&WebhooksPage::new(&app, &member, &mine).await?)
+}
+
+/// `POST /settings/apps/{id}/webhooks`: `url`, and a field for each event.
+pub async fn open(
+    State(app): State<Arc<App>>,
+    ClientAddr(from): ClientAddr,
+    member: Member,
+    Path(id): Path<String>,
+    Input(form): Input<HashMap<String, String>>,
+) -> Result<Response> {
+    let mine = mine(&app, &member, &id).await?;
+    let open = async {
+        app.limits.write(from)?;
+        let events = form.keys().map(String::as_str).filter(|name| *name != "url");
+        let wanted = Wanted::parse(form.get("url").map_or("", String::as_str), events)?;
+        if !app.outbound.may_call(wanted.url()) {
+            return Err(Error::invalid(
+                "url",
+                "That is a private address. Whoever runs this place can allow its host: CHITTER_WEBHOOK_HOSTS.",
+            ));
+        }
+        let mine = mine.clone();
+        app.db.write(move |tx| mine.open_webhook(tx, &wanted)).await
+    };
+    match open.await {
+        Ok(()) => Ok(back(&mine)),
+        Err(error) if crate::html::accounts::is_note(&error) => {
+            let about = WebhooksPage::new(&app, &member, &mine).await?;
+            page_refused(head(&error), &WebhooksPage { form, error: Some(error), ..about })
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn back(mine: &Mine) -> Response {
+    Redirect::to(&format!("/settings/apps/{}/webhooks", mine.app().id)).into_response()
+}
+
+/// Does something with one of the app's webhooks or deliveries, and leads back.
+async fn with<T: FromStr + Copy + Send + 'static>(
+    app: &App,
+    ClientAddr(from): ClientAddr,
+    member: &Member,
+    (id, what): (String, String),
+    verb: fn(&Mine, &mut Tx<'_>, T) -> Result<()>,
+) -> Result<Response> {
+    app.limits.write(from)?;
+    let (mine, what) = (mine(app, member, &id).await?, from_path(&what)?);
+    let does = mine.clone();
+    app.db.write(move |tx| verb(&does, tx, what)).await?;
+    Ok(back(&mine))
+}
+
+/// `POST /settings/apps/{id}/webhooks/{webhook}/delete`
+pub async fn close(
+    State(app): State<Arc<App>>,
+    from: ClientAddr,
+    member: Member,
+    Path(of): Path<(String, String)>,
+) -> Result<Response> {
+    with(&app, from, &member, of, Mine::close_webhook).await
+}
+
+/// `POST /settings/apps/{id}/webhooks/{webhook}/enable`
+pub async fn enable(
+    State(app): State<Arc<App>>,
+    from: ClientAddr,
+    member: Member,
+    Path(of): Path<(String, String)>,
+) -> Result<Response> {
+    with(&app, from, &member, of, Mine::enable_webhook).await
+}
+
+/// `POST /settings/apps/{id}/deliveries/{delivery}/replay`
+pub async fn replay(
+    State(app): State<Arc<App>>,
+    from: ClientAddr,
+    member: Member,
+    Path(of): Path<(String, String)>,
+) -> Result<Response> {
+    with(&app, from, &member, of, Mine::replay).await
+}

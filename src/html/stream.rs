@@ -1,0 +1,228 @@
+//! Lists of peeps: the stream, one person's, and those with a tag.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::{
+    extract::{Path, State},
+    http::{HeaderMap, Method, Uri},
+    response::{IntoResponse, Redirect, Response},
+};
+use serde::Deserialize;
+
+use super::{Place, Shell, composer::Composer, page, pages::show};
+use crate::{
+    Error, Result,
+    app::App,
+    db::Read,
+    domain::{self, accounts::Member},
+    http::{
+        cached,
+        input::{Query, from_path},
+        session::{Viewer, has_session},
+    },
+    ids::{AccountId, PeepId},
+    services::page_cache::{PublicPage, Rendered},
+    store::{
+        self,
+        peeps::{Peep, Scope, Span},
+    },
+    wire::{format::initials, markup, peep_card::Card},
+};
+
+/// Peeps on a page.
+const PAGE: i64 = 20;
+
+/// Which page of a list.
+#[derive(Deserialize, Default)]
+pub struct Paging {
+    /// Only peeps older than this one.
+    before: Option<String>,
+}
+
+impl Paging {
+    fn before(&self) -> Result<Option<PeepId>> {
+        self.before.as_deref().map(from_path).transpose()
+    }
+}
+
+/// What a list of peeps is about.
+pub(super) enum Heading {
+    Stream,
+    Person {
+        name: String,
+        username: String,
+        initials: String,
+        tone: u64,
+        joined: String,
+        you: bool,
+        page: bool,
+    },
+    Tag {
+        tag: String,
+    },
+}
+
+#[derive(Template)]
+#[template(path = "stream.html")]
+pub(super) struct ListPage {
+    shell: Shell,
+    heading: Heading,
+    composer: Option<Composer>,
+    cards: Vec<Card>,
+    older: Option<String>,
+    newest: Option<String>,
+    seq: i64,
+    /// Which peeps belong here when they arrive by the socket.
+    live: String,
+}
+
+/// What a list page reads.
+struct List {
+    seq: i64,
+    peeps: Vec<Peep>,
+    more: bool,
+}
+
+fn list(read: &Read<'_>, viewer: Option<AccountId>, scope: &Scope, before: Option<PeepId>) -> Result<List> {
+    // The number first: what changes between the two reads is replayed, and shown once all the same.
+    let seq = store::peeps::last_seq(read)?;
+    let span = Span { before, after: None, oldest: false, limit: PAGE + 1 };
+    let mut peeps = store::peeps::list(read, viewer, scope, span)?;
+    let more = peeps.len() > PAGE as usize;
+    peeps.truncate(PAGE as usize);
+    Ok(List { seq, peeps, more })
+}
+
+/// A list, ready to be rendered.
+struct Asked<'a> {
+    viewer: &'a Viewer,
+    scope: Scope,
+    heading: Heading,
+    path: String,
+    paging: &'a Paging,
+}
+
+async fn list_page(app: &App, asked: Asked<'_>, composer: Option<Composer>) -> Result<ListPage> {
+    let Asked { viewer, scope, heading, path, paging } = asked;
+    let before = paging.before()?;
+    let member = viewer.member();
+    let (id, live) = (member.as_ref().map(Member::id), live(&scope));
+    let found = app.db.read(move |read| list(read, id, &scope, before)).await?;
+    let now = app.clock.now();
+    let at = match &heading {
+        Heading::Stream => Place::Stream,
+        Heading::Person { you: true, .. } => Place::You,
+        _ => Place::Elsewhere,
+    };
+    let older = found.peeps.last().filter(|_| found.more).map(|last| format!("{path}?before={}", last.id));
+    Ok(ListPage {
+        shell: Shell::new(app, viewer, at).await?,
+        heading,
+        composer,
+        cards: found.peeps.into_iter().map(|p| Card::new(p, member.as_ref(), now)).collect(),
+        older,
+        newest: before.map(|_| path),
+        seq: found.seq,
+        live,
+    })
+}
+
+/// What the page's script compares an arriving peep with.
+fn live(scope: &Scope) -> String {
+    match scope {
+        Scope::Public => "all".into(),
+        Scope::Account(id) => format!("author {id}"),
+        Scope::Tag(tag) => format!("tag {tag}"),
+    }
+}
+
+/// `GET /`: the stream, unless the front page is somebody's own.
+pub async fn front(
+    State(app): State<Arc<App>>,
+    Query(paging): Query<Paging>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response> {
+    if let Some(username) = &app.config.home {
+        let asked = show::Asked { method, uri: uri.clone(), headers: headers.clone() };
+        if let Some(page) = show::front(&app, username, &asked).await? {
+            return Ok(page);
+        }
+    }
+    stream(State(app), Query(paging), uri, headers).await
+}
+
+/// `GET /stream`
+pub async fn stream(
+    State(app): State<Arc<App>>,
+    Query(paging): Query<Paging>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response> {
+    if paging.before.is_none() && !has_session(&app.config, &headers) {
+        let make = async {
+            let page = stream_page(&app, &Viewer::default(), &paging, None).await?;
+            let body = page.render().map_err(Error::internal)?;
+            Ok(Rendered { kind: "text/html; charset=utf-8", link: None, body })
+        };
+        return app
+            .page_cache
+            .public(PublicPage::Stream, make)
+            .await
+            .map(|page| cached::respond(&page, &headers));
+    }
+    let viewer = Viewer::find(&app, &Method::GET, &uri, &headers).await?;
+    let composer = viewer.member().map(|member| Composer::new(&app, &member, None)).transpose()?;
+    page(&stream_page(&app, &viewer, &paging, composer).await?)
+}
+
+pub(super) async fn stream_page(
+    app: &App,
+    viewer: &Viewer,
+    paging: &Paging,
+    composer: Option<Composer>,
+) -> Result<ListPage> {
+    let path = app.config.stream_path().into();
+    let asked = Asked { viewer, scope: Scope::Public, heading: Heading::Stream, path, paging };
+    list_page(app, asked, composer).await
+}
+
+/// `GET /tags/{tag}`
+pub async fn tag(
+    State(app): State<Arc<App>>,
+    Path(raw): Path<String>,
+    Query(paging): Query<Paging>,
+    viewer: Viewer,
+) -> Result<Response> {
+    let tag = domain::text::stored_tag(&raw).ok_or(Error::NotFound)?;
+    if tag != raw {
+        return Ok(Redirect::permanent(&markup::tag_path("", &tag)).into_response());
+    }
+    let path = markup::tag_path("", &tag);
+    let heading = Heading::Tag { tag: tag.clone() };
+    let asked = Asked { viewer: &viewer, scope: Scope::Tag(tag), heading, path, paging: &paging };
+    page(&list_page(&app, asked, None).await?)
+}
+
+/// The list of a member's peeps, at this path.
+pub(super) async fn peeps_of(
+    app: &App,
+    person: &Member,
+    viewer: &Viewer,
+    paging: &Paging,
+    path: String,
+) -> Result<Response> {
+    let heading = Heading::Person {
+        name: person.account.name.clone(),
+        username: person.username.clone(),
+        initials: initials(&person.account.name),
+        tone: person.id().tone(),
+        joined: person.account.created_at.utc().strftime("%B %Y").to_string(),
+        you: viewer.account.as_ref().is_some_and(|viewer| viewer.id == person.id()),
+        page: path.ends_with("/peeps"),
+    };
+    let asked = Asked { viewer, scope: Scope::Account(person.id()), heading, path, paging };
+    page(&list_page(app, asked, None).await?)
+}

@@ -1,0 +1,31 @@
+//! Stylesheets, scripts and pictures, inside the binary.
+
+use axum::{
+    extract::Path,
+    http::{HeaderValue, header},
+    response::{IntoResponse, Response},
+};
+
+use crate::{
+    Error,
+    assets::{Assets, VERSION},
+};
+
+/// `GET /assets/{version}/{*path}`: any version is answered, but only the current one may be kept.
+pub async fn get(Path((version, path)): Path<(String, String)>) -> Result<Response, Error> {
+    let file = Assets::get(&path).ok_or(Error::NotFound)?;
+    let kind = mime_guess::from_path(&path).first_or_octet_stream();
+    let keep = if version == *VERSION { "public, max-age=31536000, immutable" } else { "no-cache" };
+    let mut response = file.data.into_owned().into_response();
+    let headers = response.headers_mut();
+    if let Ok(kind) = HeaderValue::from_str(kind.as_ref()) {
+        headers.insert(header::CONTENT_TYPE, kind);
+    }
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(keep));
+    Ok(response)
+}
+
+/// `GET /favicon.ico`, for whoever asks without reading the page.
+pub async fn favicon() -> Result<Response, Error> {
+    get(Path((VERSION.clone(), "img/mark.svg".into()))).await
+}

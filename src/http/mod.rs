@@ -1,0 +1,15 @@
+//! What the edge shares: listening, routing, and how requests are taken and answered.
+
+pub mod assets;
+pub mod cached;
+pub mod conditional;
+pub mod connection;
+pub mod cors;
+pub mod drain;
+pub mod hosts;
+pub mod idempotent;
+pub mod input;
+pub mod problem;
+pub mod ratelimit;
+pub mod respond;
+pub mod session;

@@ -1,0 +1,198 @@
+//! Listening, accepting, and stopping without cutting anyone off.
+
+mod edge;
+mod routes;
+
+use std::{
+    convert::Infallible,
+    io::{Read, Write},
+    net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream},
+    pin::{Pin, pin},
+    sync::Arc,
+    time::Duration,
+};
+
+use axum::Router;
+use hyper::{Request, body::Incoming, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::{
+    net::TcpListener,
+    sync::Semaphore,
+    task::{JoinHandle, JoinSet},
+};
+use tokio_io_timeout::TimeoutStream;
+
+use crate::{
+    app::App,
+    clock::Clock,
+    config::{BaseUrl, Config},
+    domain,
+    http::{
+        connection::{Line, LineIo},
+        drain,
+    },
+    ids::Ids,
+    jobs,
+    services::data_dir::DataDir,
+    store,
+};
+
+/// Connections at the same time. A socket that listens costs some 12 KiB, so this is a few
+/// hundred megabytes at the most; beyond it the kernel's queue waits.
+const CONNECTIONS: usize = 16_384;
+
+/// How long a client may take over a request's head, and how long a kept-alive connection may idle.
+const HEAD: Duration = Duration::from_secs(20);
+
+/// How long a client may take nothing of what we write, before it is cut off.
+const STUCK: Duration = Duration::from_secs(30);
+
+/// How long requests under way may take when the server stops.
+const FAREWELL: Duration = Duration::from_secs(10);
+
+/// A server that runs.
+pub struct Server {
+    /// Where it listens; the real port, also where the configuration says 0.
+    pub addr: SocketAddr,
+    /// What it serves.
+    pub app: Arc<App>,
+    accepting: JoinHandle<()>,
+    working: JoinHandle<()>,
+}
+
+/// Opens everything and starts to serve. The error is one line for the terminal.
+pub async fn serve(mut config: Config, data: DataDir, clock: Clock, ids: Ids) -> Result<Server, String> {
+    let listener =
+        TcpListener::bind(config.addr).await.map_err(|e| format!("can't listen on {}: {e}", config.addr))?;
+    let addr = listener.local_addr().map_err(|e| e.to_string())?;
+    if config.addr.port() == 0 && config.base_url.as_str().ends_with(":0") {
+        config.base_url = BaseUrl::parse(&format!("http://{addr}"))?;
+    }
+    // Opening may wait for PostgreSQL, which is no work for an async thread.
+    let app = tokio::task::spawn_blocking(move || App::open(config, data, clock, ids))
+        .await
+        .map_err(|e| e.to_string())??;
+    app.db.write(store::sync::align).await.map_err(|e| format!("can't prepare the database: {e}"))?;
+    loop {
+        // Those who came before it was noted how they look: once, and then never again.
+        match app.db.write(domain::accounts::fill_skeletons).await {
+            Ok(0) => break,
+            Ok(_) => {}
+            Err(error) => return Err(format!("can't prepare the database: {error}")),
+        }
+    }
+    let presence = Arc::clone(&app);
+    app.tasks.spawn(async move { presence.presence.run(&presence.events, &presence.stop).await });
+    if app.config.matching {
+        app.tasks.spawn(jobs::matching::work(Arc::clone(&app)));
+    }
+    let working = tokio::spawn(jobs::work(Arc::clone(&app)));
+    let accepting = tokio::spawn(accept(listener, routes::router(Arc::clone(&app)), Arc::clone(&app)));
+    Ok(Server { addr, app, accepting, working })
+}
+
+impl Server {
+    /// Takes no more connections, finishes what is under way, says goodbye to the sockets, and
+    /// closes the database.
+    pub async fn stop(self) {
+        self.app.stop.cancel();
+        let _ = self.accepting.await;
+        let _ = self.working.await;
+        let app = self.app;
+        let _ = tokio::task::spawn_blocking(move || app.db.close()).await;
+    }
+
+    /// Whether nobody has signed up yet.
+    pub async fn is_empty(&self) -> bool {
+        self.app.db.read(store::accounts::count_members).await.is_ok_and(|members| members == 0)
+    }
+}
+
+async fn accept(listener: TcpListener, router: Router, app: Arc<App>) {
+    // To the end: what was said before the server stops is heard before it says goodbye.
+    let mut dispatching = JoinSet::new();
+    for dispatcher in app.events.dispatchers() {
+        dispatching.spawn(dispatcher);
+    }
+    let room = Arc::new(Semaphore::new(CONNECTIONS));
+    let mut http = hyper::server::conn::http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(HEAD).max_buf_size(64 * 1024);
+    loop {
+        let place = tokio::select! {
+            () = app.stop.cancelled() => break,
+            place = Arc::clone(&room).acquire_owned() => place,
+        };
+        let Ok(place) = place else { break }; // it is never closed
+        let accepted = tokio::select! {
+            () = app.stop.cancelled() => break,
+            accepted = listener.accept() => accepted,
+        };
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                // Out of file descriptors, most likely: give others the time to close theirs.
+                tracing::warn!(%error, "Can't accept a connection");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                continue;
+            }
+        };
+        // What we write is whole: there is nothing to wait for.
+        let _ = stream.set_nodelay(true);
+        let (line, io) = Line::new(stream, peer, place);
+        let router = router.clone();
+        let service = service_fn(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(Arc::clone(&line));
+            let router = router.clone();
+            async move { Ok::<_, Infallible>(drain::answer(router, request).await) }
+        });
+        let connection = http.serve_connection(TokioIo::new(patient(io)), service).with_upgrades();
+        let stop = app.stop.clone();
+        app.tasks.spawn(async move {
+            let mut connection = pin!(connection);
+            // A client that goes away, or is cut off, is nothing to tell of.
+            tokio::select! {
+                _ = connection.as_mut() => {}
+                () = stop.cancelled() => {
+                    connection.as_mut().graceful_shutdown();
+                    let _ = connection.await;
+                }
+            }
+        });
+    }
+    drop(listener);
+    app.tasks.close();
+    if tokio::time::timeout(FAREWELL, app.tasks.wait()).await.is_err() {
+        tracing::warn!("Some requests did not finish in time and were cut off");
+    }
+}
+
+/// The stream, with an end to our patience where the client takes nothing of what we write.
+fn patient(io: LineIo) -> Pin<Box<TimeoutStream<LineIo>>> {
+    let mut stream = TimeoutStream::new(io);
+    stream.set_write_timeout(Some(STUCK));
+    Box::pin(stream)
+}
+
+/// Asks the server that this configuration describes whether it is ready, for container health
+/// checks: there is no curl in a small image.
+pub fn health(config: &Config) -> Result<(), String> {
+    let mut addr = config.addr;
+    if addr.ip().is_unspecified() {
+        addr.set_ip(IpAddr::V4(Ipv4Addr::LOCALHOST));
+    }
+    let ask = || -> std::io::Result<String> {
+        let mut stream = TcpStream::connect_timeout(&addr, Duration::from_secs(3))?;
+        stream.set_read_timeout(Some(Duration::from_secs(3)))?;
+        stream.write_all(
+            format!("GET /readyz HTTP/1.1\r\nHost: {addr}\r\nConnection: close\r\n\r\n").as_bytes(),
+        )?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        Ok(answer)
+    };
+    match ask() {
+        Ok(answer) if answer.starts_with("HTTP/1.1 200 ") => Ok(()),
+        Ok(answer) => Err(format!("not ready: {}", answer.lines().next().unwrap_or_default())),
+        Err(error) => Err(format!("no answer from {addr}: {error}")),
+    }
+}

@@ -1,0 +1,321 @@
+//! Every URL, on one screen, grouped by who asks.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    extract::{DefaultBodyLimit, State},
+    http::StatusCode,
+    middleware,
+    response::Redirect,
+    routing::{delete, get, post, put},
+};
+use tower::ServiceBuilder;
+use tower_http::{
+    catch_panic::CatchPanicLayer,
+    compression::CompressionLayer,
+    csrf::CsrfLayer,
+    timeout::{RequestBodyDeadlineLayer, TimeoutLayer},
+};
+
+use super::edge;
+use crate::{
+    Error, api,
+    app::App,
+    domain, html,
+    http::{assets, conditional, cors, hosts, session},
+    socket, store,
+};
+
+/// The largest body that is taken: a peep of 280 towering emoji, percent-encoded, with room to spare.
+const BODY: usize = 128 * 1024;
+
+/// The same of a message, which may have 4,000.
+const MESSAGE: usize = 1024 * 1024;
+
+/// How long a client may take to send it.
+const SENDING: Duration = Duration::from_secs(20);
+
+/// The largest file, and the form around it; and how long a client may take to send them.
+const UPLOAD: usize = domain::attachments::LARGEST + 64 * 1024;
+const UPLOADING: Duration = Duration::from_secs(10 * 60);
+
+/// How long any answer may take. Hashing may queue for ten seconds; nothing else takes one.
+const ANSWERING: Duration = Duration::from_secs(30);
+
+/// What is nothing to be found by a search engine.
+const ROBOTS: &str = "User-agent: *\nDisallow: /login\nDisallow: /signup\nDisallow: /session/\n\
+                      Disallow: /rooms\nDisallow: /match\nDisallow: /files/\nDisallow: /hooks/\nDisallow: /settings\n";
+
+/// The whole site.
+pub fn router(app: Arc<App>) -> Router {
+    let pages = Router::new()
+        // for everyone
+        .route("/", get(html::stream::front))
+        .route("/stream", get(html::stream::stream))
+        .route("/looks/{version}/{name}", get(html::pages::show::look))
+        .route("/pictures/{name}", get(html::pages::pictures::get))
+        .route("/sitemap.xml", get(html::pages::show::sitemap))
+        .route("/tags/{tag}", get(html::stream::tag))
+        .route("/feed.atom", get(html::feeds::everyone))
+        .route("/docs/api", get(html::docs::reference))
+        .route("/docs/problems", get(html::docs::problems))
+        .route("/openapi.json", get(api::document))
+        .route("/asyncapi.json", get(api::live))
+        .route("/docs/chitter.postman_collection.json", get(api::postman))
+        .route("/session/new", get(html::sessions::name_form).post(html::sessions::come_in))
+        .route("/signup", get(html::accounts::sign_up_form).post(html::accounts::sign_up))
+        .route("/login", get(html::accounts::log_in_form).post(html::accounts::log_in))
+        .route(
+            "/unsubscribe/{token}",
+            get(html::settings::unsubscribe_form).post(html::settings::unsubscribe),
+        )
+        // /@nell, /@nell.atom, /@nell/17 and what can be done there
+        .route("/@{username}", get(html::pages::show::person))
+        .route("/@{username}/peeps", get(html::pages::show::peeps))
+        .route("/@{username}/card.png", get(html::pages::show::card))
+        .route("/@{username}/visits", post(html::pages::show::follow))
+        .route("/@{username}/contact", get(html::pages::contact::form).post(html::pages::contact::send))
+        .route("/@{username}/address", post(html::pages::contact::address))
+        .route("/@{username}/{id}", get(html::peeps::permalink))
+        .route("/@{username}/{id}/history", get(html::peeps::history))
+        // for whoever has a name
+        .route("/rooms", get(html::conversations::rooms::list).post(html::conversations::rooms::create))
+        .route("/match", get(html::conversations::matches::show).post(html::conversations::matches::seek))
+        .route(
+            "/match/weekly",
+            get(html::conversations::pairings::show).post(html::conversations::pairings::join),
+        )
+        .route("/match/weekly/leave", post(html::conversations::pairings::leave))
+        .route("/match/next", post(html::conversations::matches::next))
+        .route("/match/leave", post(html::conversations::matches::leave))
+        .route("/match/reveal", post(html::conversations::matches::reveal))
+        .route("/match/pictures", post(html::conversations::matches::allow_pictures))
+        .route("/match/block", post(html::conversations::matches::block))
+        .route(
+            "/match/report",
+            get(html::conversations::matches::report_form).post(html::conversations::matches::report),
+        )
+        .route("/files/{conversation}/{id}/{name}", get(api::attachments::get))
+        // for whoever is in a conversation
+        .route(
+            "/conversations/{conversation}/messages",
+            post(html::conversations::messages::say).layer(DefaultBodyLimit::max(MESSAGE)),
+        )
+        .route("/threads/{conversation}", get(html::conversations::threads::show))
+        .route("/threads/{thread}/search", get(html::search::thread))
+        .route(
+            "/threads/{thread}/about",
+            get(html::conversations::threads::about).post(html::conversations::threads::rename),
+        )
+        .route("/threads/{thread}/users", post(html::conversations::threads::add))
+        .route("/threads/{thread}/users/{id}/remove", post(html::conversations::threads::remove))
+        .route("/threads/{thread}/mute", post(html::conversations::threads::mute))
+        .route("/threads/{thread}/leave", post(html::conversations::threads::leave))
+        .route("/threads/{thread}/delete", post(html::conversations::threads::delete))
+        // for whoever has the key
+        .route("/rooms/{key}", get(html::conversations::rooms::room))
+        .route(
+            "/rooms/{key}/messages",
+            post(html::conversations::messages::say).layer(DefaultBodyLimit::max(MESSAGE)),
+        )
+        .route("/rooms/{key}/search", get(html::search::room))
+        .route("/rooms/{key}/read", post(html::conversations::messages::read))
+        .route(
+            "/rooms/{key}/about",
+            get(html::conversations::room_about::about).post(html::conversations::room_about::change),
+        )
+        .route(
+            "/rooms/{key}/leave",
+            get(html::conversations::room_about::leave_form).post(html::conversations::room_about::leave),
+        )
+        // for a room's owner
+        .route("/rooms/{key}/link", post(html::conversations::room_about::renew_link))
+        .route("/rooms/{key}/people/{id}/remove", post(html::conversations::room_about::remove))
+        .route("/rooms/{key}/people/{id}/readmit", post(html::conversations::room_about::readmit))
+        .route(
+            "/rooms/{key}/hooks",
+            get(html::conversations::room_about::back_to_about)
+                .post(html::conversations::room_about::open_hook),
+        )
+        .route("/rooms/{key}/hooks/{id}/delete", post(html::conversations::room_about::close_hook))
+        .route("/rooms/{key}/export.json", get(html::conversations::room_export::json))
+        .route("/rooms/{key}/export.html", get(html::conversations::room_export::html))
+        .route(
+            "/rooms/{key}/delete",
+            get(html::conversations::room_about::delete_form).post(html::conversations::room_about::delete),
+        )
+        .route("/rooms/{key}/feed/{secret}", get(html::feeds::room))
+        // for members
+        .route("/@{username}/{id}/edit", get(html::peeps::edit_form))
+        .route("/@{username}/{id}/delete", get(html::peeps::delete_form))
+        .route("/peeps", post(html::peeps::post))
+        .route("/peeps/{id}", post(html::peeps::edit))
+        .route("/peeps/{id}/delete", post(html::peeps::delete))
+        .route("/peeps/{id}/like", post(html::peeps::like))
+        .route("/threads", get(html::conversations::threads::list).post(html::conversations::threads::begin))
+        .route("/settings", get(html::settings::form).post(html::settings::save))
+        .route("/settings/page", get(html::pages::editor::show))
+        .route("/settings/page/preview", get(html::pages::editor::preview))
+        .route("/settings/page/sections", post(html::pages::editor::add))
+        .route("/settings/page/sections/{id}/move", post(html::pages::editor::shift))
+        .route("/settings/page/sections/{id}/delete", post(html::pages::editor::delete))
+        .route("/settings/page/look", post(html::pages::editor::dress))
+        .route("/settings/page/publish", post(html::pages::editor::publish))
+        .route("/settings/page/unpublish", post(html::pages::editor::unpublish))
+        .route("/settings/page/discard", post(html::pages::editor::discard))
+        .route("/settings/page/host", post(html::pages::editor::map))
+        .route("/settings/page/visits", get(html::pages::visits::show))
+        .route("/settings/page/export.zip", get(html::pages::export::download))
+        .route("/settings/tokens", get(html::settings::tokens::list).post(html::settings::tokens::make))
+        .route("/settings/tokens/{id}/end", post(html::settings::tokens::end))
+        .route("/settings/apps", get(html::settings::apps::list).post(html::settings::apps::register))
+        .route("/settings/apps/{id}", get(html::settings::apps::show))
+        .route(
+            "/settings/apps/{id}/webhooks",
+            get(html::settings::webhooks::list).post(html::settings::webhooks::open),
+        )
+        .route("/settings/apps/{id}/webhooks/{webhook}/delete", post(html::settings::webhooks::close))
+        .route("/settings/apps/{id}/webhooks/{webhook}/enable", post(html::settings::webhooks::enable))
+        .route("/settings/apps/{id}/deliveries/{delivery}/replay", post(html::settings::webhooks::replay))
+        .route("/settings/apps/{id}/keys", post(html::settings::apps::make_key))
+        .route("/settings/apps/{id}/keys/rotate", post(html::settings::apps::rotate_keys))
+        .route("/settings/apps/{id}/keys/{key}/end", post(html::settings::apps::end_key))
+        .route("/settings/apps/{id}/delete", post(html::settings::apps::delete))
+        .route("/logout", post(html::accounts::log_out));
+
+    // Mastodon's client API, as far as we have what it speaks of.
+    let programs = Router::new()
+        .route("/api/v1/timelines/public", get(api::peeps::public_timeline))
+        .route("/api/v1/statuses", post(api::peeps::post))
+        .route("/api/v1/statuses/{id}", get(api::peeps::get).put(api::peeps::edit).delete(api::peeps::delete))
+        .route("/api/v1/statuses/{id}/context", get(api::peeps::context))
+        .route("/api/v1/statuses/{id}/history", get(api::peeps::history))
+        .route("/api/v1/statuses/{id}/favourite", post(api::peeps::favourite))
+        .route("/api/v1/statuses/{id}/unfavourite", post(api::peeps::unfavourite))
+        .route("/api/v1/streaming", get(socket::open));
+
+    // Ours: rooms by the key in the path, and matches.
+    let rooms = Router::new()
+        .route("/api/v1/sessions", post(api::sessions::create))
+        .route("/api/v1/sessions/current", delete(api::sessions::end))
+        .route("/api/v1/rooms", get(api::rooms::list).post(api::rooms::create))
+        .route(
+            "/api/v1/rooms/{key}",
+            get(api::rooms::get).patch(api::rooms::change).delete(api::rooms::delete),
+        )
+        .route("/api/v1/rooms/{key}/link", post(api::rooms::renew_link))
+        .route("/api/v1/rooms/{key}/participants", get(api::rooms::participants))
+        .route("/api/v1/rooms/{key}/participants/{id}", delete(api::rooms::remove))
+        .route("/api/v1/rooms/{key}/hooks", get(api::hooks::list).post(api::hooks::create))
+        .route("/api/v1/rooms/{key}/hooks/{id}", delete(api::hooks::delete))
+        .route("/api/v1/sync", get(api::sync::get))
+        .route("/api/v1/search", get(api::search::everywhere))
+        .route("/api/v1/accounts/search", get(api::accounts::search))
+        .route("/api/v1/threads", get(api::threads::list).post(api::threads::create))
+        .route(
+            "/api/v1/threads/{thread}",
+            get(api::threads::get).patch(api::threads::change).delete(api::threads::delete),
+        )
+        .route("/api/v1/threads/{thread}/users", post(api::threads::add))
+        .route("/api/v1/threads/{thread}/users/{id}", delete(api::threads::remove))
+        .route("/api/v1/threads/{thread}/receipts", get(api::threads::receipts))
+        .route("/api/v1/matches", post(api::matches::seek))
+        .route(
+            "/api/v1/matches/weekly",
+            get(api::pairings::get).put(api::pairings::join).delete(api::pairings::leave),
+        )
+        .route("/api/v1/matches/current", get(api::matches::get).delete(api::matches::leave))
+        .route("/api/v1/matches/current/next", post(api::matches::next))
+        .route("/api/v1/matches/current/block", post(api::matches::block))
+        .route("/api/v1/matches/current/report", post(api::matches::report))
+        .route("/api/v1/matches/current/reveal", post(api::matches::reveal))
+        .route("/api/v1/matches/current/pictures", post(api::matches::allow_pictures))
+        .merge(messages("/api/v1/rooms/{key}"))
+        .merge(messages("/api/v1/conversations/{conversation}"))
+        .merge(messages("/api/v1/threads/{thread}"));
+
+    // A photo takes a while on a train: longer than anything else that is sent.
+    let uploads = Router::new()
+        .route("/settings/page/sections/{id}", post(html::pages::editor::fill))
+        .route("/api/v1/rooms/{key}/attachments", post(api::attachments::send))
+        .route("/api/v1/conversations/{conversation}/attachments", post(api::attachments::send))
+        .route("/api/v1/threads/{thread}/attachments", post(api::attachments::send))
+        .layer(DefaultBodyLimit::max(UPLOAD))
+        .layer(RequestBodyDeadlineLayer::new(UPLOADING))
+        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, UPLOADING + ANSWERING));
+
+    let machines = Router::new()
+        .route("/assets/{version}/{*path}", get(assets::get))
+        .route("/favicon.ico", get(assets::favicon))
+        .route("/robots.txt", get(robots))
+        .route("/.well-known/change-password", get(|| async { Redirect::to("/settings") }))
+        .route("/hooks/{token}", post(api::hooks::call).layer(DefaultBodyLimit::max(MESSAGE)))
+        .route("/livez", get(|| async { "alive\n" }))
+        .route("/readyz", get(ready));
+
+    let counted = || middleware::from_fn_with_state(Arc::clone(&app), session::count);
+    let site = pages
+        .merge(programs.merge(rooms).layer(middleware::from_fn(conditional::answer)).layer(counted()))
+        .merge(machines)
+        .fallback(|| async { Error::NotFound })
+        .layer(DefaultBodyLimit::max(BODY))
+        .layer(RequestBodyDeadlineLayer::new(SENDING))
+        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, ANSWERING))
+        .merge(uploads.layer(counted()))
+        .layer(cross_site(&app))
+        .layer(CatchPanicLayer::custom(edge::panicked))
+        .layer(CompressionLayer::new())
+        .layer(middleware::from_fn(cors::open))
+        .layer(middleware::from_fn_with_state(Arc::clone(&app), edge::edge))
+        .with_state(Arc::clone(&app));
+    // Before a route is looked for: a member's own host name leads to another path.
+    let led = middleware::from_fn_with_state(app, hosts::lead);
+    Router::new().fallback_service(ServiceBuilder::new().layer(led).service(site))
+}
+
+/// What can be done in any conversation, by whatever door one comes to it.
+fn messages(door: &str) -> Router<Arc<App>> {
+    let at = |path: &str| format!("{door}{path}");
+    Router::new()
+        .route(
+            &at("/messages"),
+            get(api::messages::list).post(api::messages::say).layer(DefaultBodyLimit::max(MESSAGE)),
+        )
+        .route(
+            &at("/messages/{id}"),
+            get(api::messages::get)
+                .patch(api::messages::edit)
+                .delete(api::messages::delete)
+                .layer(DefaultBodyLimit::max(MESSAGE)),
+        )
+        .route(
+            &at("/messages/{id}/reactions/{emoji}"),
+            put(api::messages::react).delete(api::messages::unreact),
+        )
+        .route(&at("/messages/batch"), post(api::messages::say_all).layer(DefaultBodyLimit::max(MESSAGE)))
+        .route(&at("/typing"), post(api::messages::type_on))
+        .route(&at("/read"), put(api::messages::read))
+        .route(&at("/search"), get(api::search::here))
+}
+
+/// Refuses writes that another site makes a browser send. Behind a proxy the `Host` that we see may
+/// not be the one that people type, so our own origin is named.
+fn cross_site(app: &App) -> CsrfLayer {
+    let layer = CsrfLayer::new();
+    layer.clone().add_trusted_origin(app.config.base_url.as_str()).unwrap_or(layer)
+}
+
+/// What search engines may look at, and where the list of it is.
+async fn robots(State(app): State<Arc<App>>) -> String {
+    format!("{ROBOTS}\nSitemap: {}/sitemap.xml\n", app.config.base_url.as_str())
+}
+
+/// Whether a request would be answered: the database is there, and we are not about to stop.
+async fn ready(State(app): State<Arc<App>>) -> Result<&'static str, Error> {
+    if app.stop.is_cancelled() {
+        return Err(Error::Busy);
+    }
+    app.db.read(store::peeps::last_seq).await?;
+    Ok("ready\n")
+}

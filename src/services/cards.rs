@@ -1,0 +1,134 @@
+//! The card of a page: the picture that other places show with a link to it.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+};
+
+use askama::Template;
+use bytes::Bytes;
+use unicode_segmentation::UnicodeSegmentation;
+
+use crate::{
+    Error, Result,
+    domain::pages::look::Colours,
+    services::{drawing, pictures::Pictures},
+};
+
+/// In pixels, as those who show cards want it; 630 high.
+const WIDTH: u32 = 1200;
+
+/// Cards that are kept: thirty kilobytes each.
+const KEPT: usize = 500;
+
+/// Cards by what stands on them, so that each is drawn once.
+#[derive(Default)]
+pub struct Cards(Mutex<HashMap<Card, Bytes>>);
+
+impl Cards {
+    /// The card as PNG; drawn where it is not there yet.
+    pub async fn png(&self, pictures: &Pictures, card: Card) -> Result<Bytes> {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&card).cloned();
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let drawn = card.clone();
+        let drawn = Bytes::from(pictures.draw(move || png(&drawn)).await?);
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() >= KEPT {
+            kept.clear();
+        }
+        kept.insert(card, drawn.clone());
+        Ok(drawn)
+    }
+}
+
+/// What stands on a card.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Card {
+    /// The name, large.
+    pub name: String,
+    /// And below.
+    pub line: String,
+    /// Where the page is.
+    pub address: String,
+    /// The page’s own colours.
+    pub colours: Colours,
+}
+
+#[derive(Template)]
+#[template(path = "page/card.svg", escape = "xml")]
+struct Drawing<'a> {
+    name: Vec<String>,
+    size: u32,
+    line: Vec<String>,
+    address: &'a str,
+    colours: &'a Colours,
+}
+
+/// Draws a card, as PNG.
+fn png(card: &Card) -> Result<Vec<u8>> {
+    let name = lines(&card.name, 22, 2);
+    let size = if name.len() == 1 && card.name.graphemes(true).count() <= 16 { 112 } else { 84 };
+    let drawing = Drawing {
+        name,
+        size,
+        line: lines(&card.line, 46, 2),
+        address: &card.address,
+        colours: &card.colours,
+    };
+    let svg = drawing.render().map_err(Error::internal)?;
+    drawing::png(&svg, WIDTH)
+}
+
+/// A text in so many lines of so many characters; what is more is cut.
+fn lines(text: &str, width: usize, most: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty()) {
+        let word: String = word.graphemes(true).take(width).collect();
+        let full = lines.len() == most;
+        match lines.last_mut() {
+            Some(line) if line.graphemes(true).count() + 1 + word.graphemes(true).count() <= width => {
+                line.push(' ');
+                line.push_str(&word);
+            }
+            Some(line) if full => {
+                line.push('…');
+                break;
+            }
+            _ => lines.push(word),
+        }
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::pages::look::Look;
+
+    #[test]
+    fn a_card_has_words_on_it_whatever_they_are() {
+        let draw = |name: &str| {
+            let card = Card {
+                name: name.into(),
+                line: "Letterpress printer. <b> & \"".into(),
+                address: "chitter.example/@ify".into(),
+                colours: Look::default().colours(false),
+            };
+            png(&card).expect("it is drawn")
+        };
+        let (empty, full) = (draw(""), draw("Ifeoma Okafor"));
+        assert!(full.starts_with(b"\x89PNG") && full != empty, "the name is there");
+        assert_ne!(draw("Ifeoma"), draw("Okafor"));
+        draw(&"very long ".repeat(50));
+        draw("\0\u{8}");
+    }
+
+    #[test]
+    fn a_text_is_broken_between_words_and_cut_at_the_end() {
+        assert_eq!(lines("a bb ccc dddd", 4, 2), ["a bb", "ccc…"]);
+        assert_eq!(lines("abcdefgh", 4, 2), ["abcd"]);
+        assert!(lines("", 4, 2).is_empty());
+    }
+}

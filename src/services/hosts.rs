@@ -1,0 +1,66 @@
+//! Host names that lead to members' pages.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use crate::{
+    clock::{Clock, Time},
+    events::Db,
+    store,
+};
+
+/// How long the list is used before it is read again: another server may have mapped a host name.
+const MAX_AGE: Duration = Duration::from_secs(20);
+
+/// The host names, and whose page each leads to.
+pub struct Hosts {
+    db: Db,
+    clock: Clock,
+    allowed: Option<HashSet<String>>,
+    cached: RwLock<Option<Cached>>,
+    changes: Arc<AtomicU64>,
+}
+
+#[derive(Clone)]
+struct Cached {
+    read_at: Time,
+    /// The number of changes when the reading began.
+    made_of: u64,
+    users: Arc<HashMap<String, String>>,
+}
+
+impl Hosts {
+    /// Creates an empty cache. Host names that are not `allowed` lead nowhere; `None` allows all. `changes` counts how
+    /// often a host name may have changed.
+    pub fn new(db: Db, clock: Clock, allowed: Option<HashSet<String>>, changes: Arc<AtomicU64>) -> Self {
+        Hosts { db, clock, allowed, cached: RwLock::default(), changes }
+    }
+
+    /// Returns the username of the member whose page the host name leads to.
+    pub async fn user(&self, host: &str) -> Option<String> {
+        let cached = self.cached.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let (now, latest) = (self.clock.now(), self.changes.load(Ordering::Acquire));
+        let current = match cached {
+            Some(cached) if cached.made_of == latest && now.since(cached.read_at) < MAX_AGE => cached,
+            cached => match self.db.read(store::pages::hosts).await {
+                Ok(users) => {
+                    let may =
+                        |host: &String| self.allowed.as_ref().is_none_or(|allowed| allowed.contains(host));
+                    let users = Arc::new(users.into_iter().filter(|(host, _)| may(host)).collect());
+                    let fresh = Cached { read_at: now, made_of: latest, users };
+                    *self.cached.write().unwrap_or_else(PoisonError::into_inner) = Some(fresh.clone());
+                    fresh
+                }
+                // With the database gone the last list is the best there is.
+                Err(_) => cached?,
+            },
+        };
+        current.users.get(host).cloned()
+    }
+}

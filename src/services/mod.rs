@@ -1,0 +1,16 @@
+//! What the process owns besides the database: each service takes its clock, its database and its settings, and none
+//! of them knows HTTP or the application that holds them together.
+
+pub mod cards;
+pub mod data_dir;
+pub mod drawing;
+pub mod files;
+pub mod hosts;
+pub mod limits;
+pub mod mailer;
+pub mod outbound;
+pub mod page_cache;
+pub mod passwords;
+pub mod pictures;
+pub mod pool;
+pub mod presence;

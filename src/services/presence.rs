@@ -1,0 +1,97 @@
+//! The people who have a conversation open, sent to everyone who has it open.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    clock::{Clock, Time},
+    domain::conversations::Participant,
+    events::{Event, Events, Here, Somebody, Told, Topic},
+    ids::{AccountId, ConversationId},
+    realtime,
+};
+
+/// How long someone counts as present after the last window closed: a train's tunnel, a phone's pocket.
+const GRACE: Duration = Duration::from_secs(30);
+
+/// The least time between two events about the same conversation: a thousand who arrive at once would be a million
+/// frames.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// People who are sent by name; of the others only the number is.
+const MAX_NAMED: usize = 30;
+
+/// The people who have a conversation open.
+pub struct Presence {
+    people: realtime::presence::Presence<ConversationId, AccountId, Somebody>,
+    clock: Clock,
+}
+
+impl Presence {
+    /// Creates the service with nobody present anywhere.
+    pub fn new(clock: Clock) -> Self {
+        let (grace, pause) = (GRACE.as_millis() as i64, PAUSE.as_millis() as i64);
+        Presence { people: realtime::presence::Presence::new(grace, pause), clock }
+    }
+
+    /// Opens a window of the participant on its conversation.
+    pub fn open(self: &Arc<Self>, participant: &Participant) -> Window {
+        let (conversation, account) = (participant.conversation.id, participant.id());
+        self.people.enter(conversation, account, participant.somebody());
+        Window { presence: Arc::clone(self), conversation, account }
+    }
+
+    /// Removes someone at once, without the grace that a closed window has.
+    pub fn remove(&self, conversation: ConversationId, account: AccountId) {
+        self.people.remove(&conversation, &account);
+    }
+
+    /// Returns the people who have the conversation open.
+    pub fn people(&self, conversation: ConversationId) -> Vec<Somebody> {
+        self.people.people(&conversation)
+    }
+
+    /// Publishes the people of a conversation whenever they change, until the server stops.
+    pub async fn run(&self, events: &Events, stop: &CancellationToken) {
+        while !stop.is_cancelled() {
+            let due = self.people.due(self.clock.now().ms());
+            for (conversation, people) in due.places {
+                let event = Event::Here(Arc::new(Told::new(here(conversation, people))));
+                events.publish(&Topic::Conversation(conversation), &event);
+            }
+            let wake = async {
+                match due.wake_at {
+                    Some(at) => self.clock.sleep_until(Time::from_ms(at)).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = self.people.changed() => {}
+                () = wake => {}
+            }
+        }
+    }
+}
+
+/// An open window on a conversation. Dropping it closes it.
+pub struct Window {
+    presence: Arc<Presence>,
+    conversation: ConversationId,
+    account: AccountId,
+}
+
+impl Drop for Window {
+    fn drop(&mut self) {
+        let now = self.presence.clock.now().ms();
+        self.presence.people.leave(&self.conversation, &self.account, now);
+    }
+}
+
+/// Sums up the people who have a conversation open.
+pub fn here(conversation: ConversationId, mut people: Vec<Somebody>) -> Here {
+    let (count, guests) = (people.len(), people.iter().filter(|one| one.guest).count());
+    people.truncate(MAX_NAMED);
+    Here { conversation, count, guests, people }
+}

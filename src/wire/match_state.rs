@@ -1,0 +1,106 @@
+//! How far someone is with a match, as HTML: one set of templates for pages and for the socket.
+
+use askama::Template;
+
+use super::match_waiting::Line;
+use crate::{
+    clock::Time,
+    domain::matches::Current,
+    store::matches::{Pool, Seeker, State as Stage},
+};
+
+/// What our own pages show when something about a match is otherwise: the line, or the offers.
+pub fn match_fragment(current: &Current, now: Time) -> String {
+    match current.seeker.state {
+        Stage::Waiting => Line { current, now }.render().unwrap_or_default(),
+        Stage::Matched => Offers { current }.render().unwrap_or_default(),
+        Stage::Ended => Over { seeker: &current.seeker, reported: false }.render().unwrap_or_default(),
+    }
+}
+
+/// How the others are, in a few words.
+pub fn status(current: &Current) -> String {
+    let away = current.partners.iter().filter(|one| one.away).count();
+    match (current.partners.len(), away) {
+        (1, 0) => "here".into(),
+        (_, 0) => format!("{} here", current.partners.len() + 1),
+        (1, _) => "reconnecting…".into(),
+        (_, n) => format!("{n} reconnecting…"),
+    }
+}
+
+/// What one of them has offered, and the other may answer.
+#[derive(Template)]
+#[template(path = "match_offers.html")]
+pub struct Offers<'a> {
+    pub current: &'a Current,
+}
+
+impl Offers<'_> {
+    fn may_reveal(&self) -> bool {
+        !self.current.seeker.reveals
+    }
+
+    fn reveal(&self) -> Option<String> {
+        let others = &self.current.partners;
+        let (all, willing) = (others.len(), others.iter().filter(|one| one.reveals).count());
+        let shown = others.iter().all(|one| one.username.is_some());
+        match (self.current.seeker.reveals, willing) {
+            _ if self.current.revealed => None,
+            // Whoever shows its name from the beginning has nothing to offer.
+            (true, _) if self.current.seeker.shows_name => None,
+            (true, _) if all == 1 => {
+                Some("You have offered your name. When they offer theirs, you both see.".into())
+            }
+            (true, _) => Some(format!("You have offered your name. {willing} of the other {all} have, too.")),
+            (_, 0) => None,
+            _ if all == 1 && shown => Some("They show their name. Do you tell yours?".into()),
+            _ if all == 1 => Some("They would tell you their name, if you tell yours.".into()),
+            (_, n) => Some(format!("{n} of the other {all} would tell their names, if everyone does.")),
+        }
+    }
+
+    fn may_allow(&self) -> bool {
+        !self.current.seeker.pictures
+    }
+
+    fn pictures(&self) -> Option<String> {
+        let others = &self.current.partners;
+        let (all, willing) = (others.len(), others.iter().filter(|one| one.pictures).count());
+        match (self.current.seeker.pictures, willing) {
+            _ if self.current.pictures => None,
+            (true, _) if all == 1 => Some("You agree to pictures. They can be sent when you both do.".into()),
+            (true, _) => Some(format!("You agree to pictures. {willing} of the other {all} do, too.")),
+            (_, 0) => None,
+            _ if all == 1 => Some("They would like to send pictures. Do you agree?".into()),
+            (_, n) => Some(format!("{n} of the other {all} would like pictures. Do you agree?")),
+        }
+    }
+}
+
+/// What there is to do once a talk is over.
+#[derive(Template)]
+#[template(path = "match_over.html")]
+pub struct Over<'a> {
+    pub seeker: &'a Seeker,
+    /// Whether it has just been reported.
+    pub reported: bool,
+}
+
+impl Over<'_> {
+    fn heading(&self) -> &'static str {
+        match (self.seeker.went, self.seeker.pool) {
+            (true, Pool::Pair) => "The talk is over",
+            (true, Pool::Group) => "You have left the group",
+            (false, _) => "They have gone",
+        }
+    }
+
+    fn words(&self) -> &'static str {
+        match (self.seeker.went, self.seeker.pool) {
+            // The others may go on.
+            (true, Pool::Group) => "What was said is deleted within an hour after the last of them has gone.",
+            _ => "Nobody can open the talk any more, and within an hour it is deleted.",
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! The line of those who wait to be matched, and how a search widens.
+
+use askama::Template;
+
+use crate::{
+    assets,
+    clock::Time,
+    domain::matches::{self, Current, WIDENS},
+    store::matches::Pool,
+};
+
+/// The line, and how the search widens: in the page, and by the socket.
+#[derive(Template)]
+#[template(path = "match_line.html")]
+pub struct Line<'a> {
+    pub current: &'a Current,
+    pub now: Time,
+}
+
+struct Bird {
+    x: i64,
+    y: f64,
+    mine: bool,
+}
+
+struct Step {
+    who: String,
+    how: String,
+    done: bool,
+    now: bool,
+    /// When it ends, for the page's script to count down to.
+    until: Option<Time>,
+}
+
+impl Line<'_> {
+    fn assets(&self) -> &'static str {
+        &assets::VERSION
+    }
+
+    /// Five at most, with the viewer in its place among them.
+    fn birds(&self) -> Vec<Bird> {
+        let (before, count) = self.current.line;
+        let shown = count.clamp(1, 5);
+        let mine = before.min(shown - 1);
+        let left = 200 - shown * 26;
+        // They sit on the wire, which sags.
+        // The first is at the right: that is where they look.
+        let bird = |at: i64| {
+            let x = left + (shown - 1 - at) * 52;
+            let along = (x as f64 + 24.0 + 200.0) / 800.0;
+            let wire = 44.0 + 144.0 * along * (1.0 - along);
+            Bird { x, y: (wire - 38.0).round(), mine: at == mine }
+        };
+        (0..shown).map(bird).collect()
+    }
+
+    fn birds_say(&self) -> String {
+        let (before, count) = self.current.line;
+        format!("{count} waiting; {before} in front of you")
+    }
+
+    fn place(&self) -> String {
+        let (before, count) = self.current.line;
+        let starts = self.current.seeker.since;
+        if starts > self.now {
+            let wait = crate::error::in_words(starts.since(self.now));
+            return format!("A breath first: you go on in {wait}.");
+        }
+        let few = self.current.seeker.pool == Pool::Group;
+        match (before, count) {
+            (_, ..=1) if few => "You’re <strong>the first</strong> on the wire. Three make a group.".into(),
+            (_, ..=1) => "You’re <strong>the first</strong> on the wire. Someone will come.".into(),
+            (0, n) if few => format!("You’re <strong>first</strong> of {n} on the wire. Three make a group."),
+            (0, n) => format!("You’re <strong>first</strong> of {n} on the wire."),
+            (before, n) => format!("You’re <strong>{}</strong> of {n} on the wire.", ordinal(before + 1)),
+        }
+    }
+
+    fn steps(&self) -> Vec<Step> {
+        let seeker = &self.current.seeker;
+        let tags = matches::tags(&seeker.interests);
+        // Whoever looks for nobody in particular takes anyone from the beginning.
+        let stage = if tags.is_empty() { 2 } else { usize::try_from(seeker.stage).unwrap_or_default() };
+        let mut whom = Vec::new();
+        if let [one] = tags[..] {
+            whom.push((0..2, format!("Likes {one}")));
+        } else if !tags.is_empty() {
+            whom.push((0..1, format!("Likes {}", listed(&tags, "and"))));
+            whom.push((1..2, format!("Likes {}", listed(&tags, "or"))));
+        }
+        whom.push((2..3, "Anyone who is about".into()));
+        let steps = whom.into_iter().map(|(stages, who)| {
+            let (done, now) = (stages.end <= stage, stages.contains(&stage));
+            let until = (now && stages.end < 3).then(|| seeker.since + WIDENS * stages.end as u32);
+            let how = match until {
+                _ if done => "Nobody just now".into(),
+                _ if now && seeker.since > self.now => "In a moment".into(),
+                Some(until) if until > self.now => {
+                    format!("Looking, {} more", crate::error::in_words(until.since(self.now)))
+                }
+                _ if now => "Looking".into(),
+                _ => "Then this".to_owned(),
+            };
+            Step { who, how, done, now, until }
+        });
+        steps.collect()
+    }
+}
+
+/// "bread and moths", "bread, moths or tides"
+fn listed(tags: &[&str], last: &str) -> String {
+    match tags {
+        [] => String::new(),
+        [one] => (*one).into(),
+        [first @ .., end] => format!("{} {last} {end}", first.join(", ")),
+    }
+}
+
+fn ordinal(n: i64) -> String {
+    match n {
+        2 => "second".into(),
+        3 => "third".into(),
+        4 => "fourth".into(),
+        5 => "fifth".into(),
+        n => {
+            let ending = match (n % 10, n % 100) {
+                (1, not) if not != 11 => "st",
+                (2, not) if not != 12 => "nd",
+                (3, not) if not != 13 => "rd",
+                _ => "th",
+            };
+            format!("{n}{ending}")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_in_line_are_told_as_one_says_them() {
+        let said: Vec<_> = [2, 5, 6, 11, 21, 22, 103, 112].map(ordinal).into();
+        assert_eq!(said, ["second", "fifth", "6th", "11th", "21st", "22nd", "103rd", "112th"]);
+        assert_eq!(listed(&["bread", "moths", "tides"], "or"), "bread, moths or tides");
+    }
+}

@@ -1,0 +1,114 @@
+//! Matches as JSON.
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::accounts::Account;
+use crate::{
+    domain::matches::{self, Current, Partner},
+    ids::{AccountId, ConversationId},
+    store::matches::{Pool, State as Stage},
+};
+
+/// How far one is in the matching.
+#[derive(Serialize, ToSchema)]
+pub struct Match {
+    #[schema(pattern = "^(waiting|matched|ended)$")]
+    state: &'static str,
+    group: bool,
+    #[schema(required)]
+    language: Option<String>,
+    interests: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    waiting: Option<Waiting>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    conversation_id: Option<ConversationId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    talk: Option<Talk>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(pattern = "^(you|partner)$")]
+    ended_by: Option<&'static str>,
+}
+
+/// A place in the line.
+#[derive(Serialize, ToSchema)]
+struct Waiting {
+    /// One’s place in the line.
+    place: i64,
+    /// How many wait.
+    count: i64,
+    #[schema(format = DateTime)]
+    since: String,
+    #[schema(pattern = "^(all_interests|any_interest|anyone)$")]
+    looks_for: &'static str,
+}
+
+/// Who is in a talk, and what they have agreed to.
+#[derive(Serialize, ToSchema)]
+struct Talk {
+    /// One’s own mask.
+    #[schema(required)]
+    account_id: Option<AccountId>,
+    partners: Vec<Other>,
+    reveals: bool,
+    revealed: bool,
+    agrees_to_pictures: bool,
+    pictures: bool,
+}
+
+/// Another one in the talk.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Partner)]
+struct Other {
+    account: Account,
+    here: bool,
+    reveals: bool,
+    agrees_to_pictures: bool,
+}
+
+impl Other {
+    pub fn new(partner: &Partner) -> Self {
+        let mask = &partner.mask;
+        Other {
+            account: Account::new(mask.id, mask.kind, partner.username.as_deref(), &mask.name),
+            here: !partner.away,
+            reveals: partner.reveals,
+            agrees_to_pictures: partner.pictures,
+        }
+    }
+}
+
+impl Match {
+    /// How far this one is.
+    pub fn new(current: &Current) -> Self {
+        let seeker = &current.seeker;
+        let (state, waits, talks) = match seeker.state {
+            Stage::Waiting => ("waiting", true, false),
+            Stage::Matched => ("matched", false, true),
+            Stage::Ended => ("ended", false, false),
+        };
+        let (before, count) = current.line;
+        Match {
+            state,
+            group: seeker.pool == Pool::Group,
+            language: Some(seeker.language.clone()).filter(|language| !language.is_empty()),
+            interests: matches::tags(&seeker.interests).into_iter().map(Into::into).collect(),
+            waiting: waits.then(|| Waiting {
+                place: before + 1,
+                count,
+                since: seeker.since.rfc3339(),
+                looks_for: ["all_interests", "any_interest", "anyone"][seeker.stage.clamp(0, 2) as usize],
+            }),
+            conversation_id: seeker.conversation,
+            talk: talks.then(|| Talk {
+                account_id: seeker.mask,
+                partners: current.partners.iter().map(Other::new).collect(),
+                reveals: seeker.reveals,
+                revealed: current.revealed,
+                agrees_to_pictures: seeker.pictures,
+                pictures: current.pictures,
+            }),
+            ended_by: (seeker.state == Stage::Ended).then_some(if seeker.went { "you" } else { "partner" }),
+        }
+    }
+}

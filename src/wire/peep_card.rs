@@ -1,0 +1,109 @@
+//! A peep as it is shown: one template for pages and for the socket.
+
+use askama::Template;
+
+use super::{
+    format::{ago, date_and_time, excerpt, initials},
+    markup,
+};
+use crate::{
+    assets,
+    clock::Time,
+    domain::accounts::Member,
+    store::{accounts::Kind, peeps::Peep},
+};
+
+/// Everything that the template of a peep needs.
+pub struct Card {
+    /// The peep.
+    pub peep: Peep,
+    now: Time,
+    pub mine: bool,
+    pub may_delete: bool,
+    /// It is what its page is about: shown larger, with the whole date.
+    pub lead: bool,
+    /// What it answers stands right above it already.
+    pub answers_above: bool,
+}
+
+impl Card {
+    pub fn new(peep: Peep, viewer: Option<&Member>, now: Time) -> Self {
+        Card {
+            mine: viewer.is_some_and(|v| v.id() == peep.author.id),
+            may_delete: viewer.is_some_and(|v| v.may_delete(&peep)),
+            peep,
+            now,
+            lead: false,
+            answers_above: false,
+        }
+    }
+
+    pub fn lead(self) -> Self {
+        Card { lead: true, answers_above: true, ..self }
+    }
+
+    /// In a conversation the line about what it answers is needed only where that is not the one
+    /// right above.
+    pub fn below(self, above: Option<&Card>) -> Self {
+        let parent = self.peep.reply_to.as_ref().map(|p| p.id);
+        Card { answers_above: parent.is_some() && parent == above.map(|c| c.peep.id), ..self }
+    }
+
+    pub fn gone(&self) -> bool {
+        self.peep.deleted_at.is_some()
+    }
+
+    pub fn assets(&self) -> &'static str {
+        &assets::VERSION
+    }
+
+    pub fn words(&self) -> String {
+        markup::html(&self.peep.body, &self.peep.mentions, "")
+    }
+
+    pub fn path(&self) -> String {
+        format!("/@{}/{}", self.peep.author.username, self.peep.id)
+    }
+
+    pub fn ago(&self) -> String {
+        ago(self.now, self.peep.created_at)
+    }
+
+    pub fn when(&self) -> String {
+        date_and_time(self.peep.created_at)
+    }
+
+    pub fn initials(&self) -> String {
+        initials(&self.peep.author.name)
+    }
+
+    /// The beginning of what it answers, on one line.
+    pub fn parent_words(&self) -> String {
+        let body = self.peep.reply_to.as_ref().map_or("", |parent| parent.body.as_str());
+        excerpt(body, 80)
+    }
+
+    pub fn tags(&self) -> String {
+        let found = crate::domain::text::segments(&self.peep.body).into_iter().filter_map(|s| match s {
+            crate::domain::text::Segment::Tag(_, tag) => Some(tag),
+            _ => None,
+        });
+        found.collect::<Vec<_>>().join(" ")
+    }
+
+    pub fn bot(&self) -> bool {
+        self.peep.author.kind == Kind::Bot
+    }
+}
+
+#[derive(Template)]
+#[template(path = "peep.html")]
+struct Fragment {
+    card: Card,
+}
+
+/// A peep by itself, for our own scripts: as everyone sees it, or as `viewer` does.
+pub fn fragment(peep: Peep, viewer: Option<&Member>, now: Time) -> String {
+    let fragment = Fragment { card: Card::new(peep, viewer, now) };
+    fragment.render().unwrap_or_default()
+}

@@ -1,0 +1,81 @@
+//! Rooms as JSON.
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::{
+    clock::Time,
+    domain::rooms::Inside,
+    ids::{AccountId, ConversationId},
+    store::rooms::Link,
+};
+
+/// A room as someone inside sees it.
+#[derive(Serialize, ToSchema)]
+pub struct Room {
+    pub id: ConversationId,
+    /// The room’s only secret: whoever has it is in.
+    pub key: String,
+    /// Its page, and the link to share.
+    url: String,
+    name: String,
+    /// Whether only its owner writes.
+    locked: bool,
+    #[schema(required)]
+    owner_id: Option<AccountId>,
+    participants: i64,
+    /// The number of its last message.
+    last_seq: i64,
+    /// Up to which message one has read.
+    read_seq: i64,
+    unread: i64,
+    #[schema(format = DateTime)]
+    active_at: String,
+    #[schema(format = DateTime)]
+    created_at: String,
+    link: LinkLimits,
+}
+
+/// How far a room’s link goes.
+#[derive(Serialize, ToSchema)]
+pub struct LinkLimits {
+    /// From when on it lets nobody in any more.
+    #[schema(format = DateTime, required)]
+    expires_at: Option<String>,
+    /// How many more it lets in.
+    #[schema(required)]
+    uses_left: Option<i64>,
+}
+
+impl LinkLimits {
+    pub fn new(link: &Link) -> Self {
+        LinkLimits { expires_at: link.expires_at.map(Time::rfc3339), uses_left: link.uses_left }
+    }
+}
+
+/// The address of a room.
+pub fn url(base: &str, key: &str) -> String {
+    format!("{base}/rooms/{key}")
+}
+
+impl Room {
+    /// The room, as this one inside sees it. `base` is the base URL.
+    pub fn new(inside: &Inside, base: &str) -> Self {
+        let (room, seat) = (&inside.participant.conversation, &inside.participant.seat);
+        Room {
+            id: room.id,
+            key: inside.link.key.clone(),
+            url: url(base, &inside.link.key),
+            name: room.name.clone(),
+            locked: room.locked,
+            owner_id: room.owner,
+            participants: room.size,
+            last_seq: room.last_seq,
+            read_seq: seat.read_seq,
+            unread: inside.participant.unread(),
+            active_at: room.active_at.rfc3339(),
+            created_at: room.created_at.rfc3339(),
+            link: LinkLimits::new(&inside.link),
+        }
+    }
+}
