@@ -18,6 +18,7 @@ const ALL: &[(&str, &str)] = &[
     ("0008_sync", include_str!("../../migrations/0008_sync.sql")),
     ("0009_webhooks", include_str!("../../migrations/0009_webhooks.sql")),
     ("0010_pages", include_str!("../../migrations/0010_pages.sql")),
+    ("0011_job_queues", include_str!("../../migrations/0011_job_queues.sql")),
 ];
 
 /// In SQLite only `INTEGER PRIMARY KEY` is the rowid itself; `BIGINT` would be a second index.

@@ -21,7 +21,7 @@ use std::{panic, path::Path, sync::Arc};
 use tokio::sync::oneshot;
 
 pub use self::{
-    tx::{Read, Tx},
+    tx::{Read, Tx, Write},
     value::{Column, Row, Value},
 };
 use crate::{Error, Result, clock::Clock, ids::Ids};

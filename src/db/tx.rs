@@ -1,10 +1,13 @@
-//! What the domain and the store work on: a [`Read`], or a [`Tx`] that can do all that a `Read`
-//! can, and write.
+//! What the domain and the store work on: a [`Read`]; a [`Write`], which can also change rows; and a [`Tx`], which can
+//! also emit events.
 
-use std::{cell::RefCell, ops::Deref};
+use std::{
+    cell::RefCell,
+    ops::{Deref, DerefMut},
+};
 
 use super::{Engine, Row, Setup, Value, postgres::Connection};
-use crate::{Error, Result, clock::Time};
+use crate::{Error, Result, clock::Time, ids::Ids};
 
 /// A connection to read from.
 pub struct Read<'a> {
@@ -89,36 +92,28 @@ impl<'a> Read<'a> {
     }
 }
 
-/// A transaction. Everything done through it happens together or not at all.
-pub struct Tx<'a, E> {
+/// A transaction as the store sees it: statements that change rows. What is done through it happens together or not at
+/// all. A `Write` cannot emit events: which change is worth an event is a rule of the domain.
+pub struct Write<'a> {
     read: Read<'a>,
-    setup: &'a Setup<E>,
-    emitted: Vec<E>,
+    ids: &'a Ids,
     number: Option<i64>,
 }
 
-impl<'a, E> Deref for Tx<'a, E> {
+impl<'a> Deref for Write<'a> {
     type Target = Read<'a>;
     fn deref(&self) -> &Read<'a> {
         &self.read
     }
 }
 
-impl<'a, E> Tx<'a, E> {
-    pub(super) fn new(conn: Conn<'a>, setup: &'a Setup<E>) -> Self {
-        Tx { read: Read::new(conn, setup.clock.now()), setup, emitted: Vec::new(), number: None }
-    }
-
-    pub(super) fn into_emitted(self) -> Vec<E> {
-        self.emitted
-    }
-
-    /// A fresh id, above all that this process made before.
+impl Write<'_> {
+    /// Returns a fresh id, above all that this process made before.
     pub fn new_id(&self) -> i64 {
-        self.setup.ids.next(self.read.now)
+        self.ids.next(self.read.now)
     }
 
-    /// A number that the transaction has: `take` is asked for it once, and then it is remembered.
+    /// Returns the transaction's number, which `take` reads the first time.
     pub fn number(&mut self, take: impl FnOnce(&mut Self) -> Result<i64>) -> Result<i64> {
         match self.number {
             Some(number) => Ok(number),
@@ -129,21 +124,51 @@ impl<'a, E> Tx<'a, E> {
         }
     }
 
-    /// Promises to hand `event` out after the commit, in commit order. At most once: a crash
-    /// between the commit and the handing-out loses it, so nobody may depend on it alone.
-    pub fn emit(&mut self, event: E) {
-        self.emitted.push(event);
-    }
-
-    /// Runs a statement and says how many rows it touched.
+    /// Runs a statement and returns how many rows it changed.
     pub fn execute(&mut self, sql: &'static str, params: &[Value<'_>]) -> Result<u64> {
         match &self.read.conn {
             Conn::Sqlite(conn) => {
                 let mut statement = conn.prepare_cached(sql).map_err(super::sqlite::error)?;
-                let touched = statement.execute(rusqlite::params_from_iter(params));
-                touched.map(|n| n as u64).map_err(super::sqlite::error)
+                let changed = statement.execute(rusqlite::params_from_iter(params));
+                changed.map(|n| n as u64).map_err(super::sqlite::error)
             }
             Conn::Postgres(conn) => conn.borrow_mut().execute(sql, params),
         }
+    }
+}
+
+/// A transaction as the domain sees it: a [`Write`] that can also emit events.
+pub struct Tx<'a, E> {
+    write: Write<'a>,
+    emitted: Vec<E>,
+}
+
+impl<'a, E> Deref for Tx<'a, E> {
+    type Target = Write<'a>;
+    fn deref(&self) -> &Write<'a> {
+        &self.write
+    }
+}
+
+impl<E> DerefMut for Tx<'_, E> {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.write
+    }
+}
+
+impl<'a, E> Tx<'a, E> {
+    pub(super) fn new(conn: Conn<'a>, setup: &'a Setup<E>) -> Self {
+        let read = Read::new(conn, setup.clock.now());
+        Tx { write: Write { read, ids: &setup.ids, number: None }, emitted: Vec::new() }
+    }
+
+    pub(super) fn into_emitted(self) -> Vec<E> {
+        self.emitted
+    }
+
+    /// Emits an event, which is published after the commit, in commit order, at most once: a crash between
+    /// the commit and the publishing loses the event, so nobody may depend on it alone.
+    pub fn emit(&mut self, event: E) {
+        self.emitted.push(event);
     }
 }

@@ -7,6 +7,7 @@ pub mod blocks;
 pub mod conversations;
 pub mod hooks;
 pub mod idempotency;
+pub mod jobs;
 pub mod matches;
 pub mod messages;
 pub mod names;

@@ -350,13 +350,10 @@ impl Owner {
         let before = store::rooms::current_link(tx, id)?;
         store::rooms::insert_link(tx, id, key.as_str(), &key.hash())?;
         // Its limits stay, unless with them it would let nobody in.
-        let (expires_at, uses_left) = (before.expires_at, before.uses_left);
-        store::rooms::limit_link(
-            tx,
-            id,
-            expires_at.filter(|at| *at > tx.now()),
-            uses_left.filter(|uses| *uses > 0),
-        )?;
+        let now = tx.now();
+        let (expires_at, uses_left) =
+            (before.expires_at.filter(|at| *at > now), before.uses_left.filter(|uses| *uses > 0));
+        store::rooms::limit_link(tx, id, expires_at, uses_left)?;
         altered(tx, id)?;
         store::rooms::current_link(tx, id)
     }

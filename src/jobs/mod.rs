@@ -70,8 +70,8 @@ pub async fn work(app: Arc<App>) {
         Err(error) => tracing::error!(%error, "Can't look into the outbox"),
     }
     tokio::join!(
-        serve(&app, Queue::House),
-        serve(&app, Queue::Outside),
+        serve(&app, Queue::Internal),
+        serve(&app, Queue::Outbound),
         sweeps::serve(&app),
         visits::serve(&app)
     );

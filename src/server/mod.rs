@@ -72,7 +72,10 @@ pub async fn serve(mut config: Config, data: DataDir, clock: Clock, ids: Ids) ->
     let app = tokio::task::spawn_blocking(move || App::open(config, data, clock, ids))
         .await
         .map_err(|e| e.to_string())??;
-    app.db.write(store::sync::align).await.map_err(|e| format!("can't prepare the database: {e}"))?;
+    app.db
+        .write(|tx| store::sync::align(tx))
+        .await
+        .map_err(|e| format!("can't prepare the database: {e}"))?;
     loop {
         // Those who came before it was noted how they look: once, and then never again.
         match app.db.write(domain::accounts::fill_skeletons).await {

@@ -3,8 +3,7 @@
 use crate::{
     Error, Result,
     clock::Time,
-    db::{Column, Read, Row},
-    events::Tx,
+    db::{Column, Read, Row, Write},
     ids::{AccountId, AppId},
     params, sql,
 };
@@ -141,7 +140,7 @@ pub struct Skeletons<'a> {
 }
 
 /// Adds a member. `None` where the username or the email has just been taken.
-pub fn insert_member(tx: &mut Tx<'_>, new: &NewMember<'_>) -> Result<Option<AccountId>> {
+pub fn insert_member(tx: &mut Write<'_>, new: &NewMember<'_>) -> Result<Option<AccountId>> {
     let id = AccountId(tx.new_id());
     tx.first(
         sql!(
@@ -167,7 +166,7 @@ pub fn insert_member(tx: &mut Tx<'_>, new: &NewMember<'_>) -> Result<Option<Acco
 
 /// Makes a member of a guest, who stays the same account. False where it is no guest any more. Whether
 /// the username and the email are free is for the caller to see to.
-pub fn claim(tx: &mut Tx<'_>, id: AccountId, new: &NewMember<'_>) -> Result<bool> {
+pub fn claim(tx: &mut Write<'_>, id: AccountId, new: &NewMember<'_>) -> Result<bool> {
     let claimed = tx.execute(
         sql!(
             "UPDATE accounts SET kind = 'member', username = $1, name = $2, email = $3, email_key = $4,
@@ -189,7 +188,7 @@ pub fn claim(tx: &mut Tx<'_>, id: AccountId, new: &NewMember<'_>) -> Result<bool
 }
 
 /// Adds an account that is known by its name alone: a guest or a bot.
-pub fn insert_nameless(tx: &mut Tx<'_>, kind: Kind, name: &str, skeleton: &str) -> Result<AccountId> {
+pub fn insert_nameless(tx: &mut Write<'_>, kind: Kind, name: &str, skeleton: &str) -> Result<AccountId> {
     let id = AccountId(tx.new_id());
     let now = tx.now();
     tx.execute(
@@ -203,7 +202,7 @@ pub fn insert_nameless(tx: &mut Tx<'_>, kind: Kind, name: &str, skeleton: &str) 
 }
 
 /// Adds a mask: an account under another name, which stands for this one.
-pub fn insert_mask(tx: &mut Tx<'_>, of: AccountId, name: &str) -> Result<AccountId> {
+pub fn insert_mask(tx: &mut Write<'_>, of: AccountId, name: &str) -> Result<AccountId> {
     let id = AccountId(tx.new_id());
     let now = tx.now();
     tx.execute(
@@ -217,7 +216,7 @@ pub fn insert_mask(tx: &mut Tx<'_>, of: AccountId, name: &str) -> Result<Account
 }
 
 /// Gives a mask another name.
-pub fn rename_mask(tx: &mut Tx<'_>, id: AccountId, name: &str) -> Result<()> {
+pub fn rename_mask(tx: &mut Write<'_>, id: AccountId, name: &str) -> Result<()> {
     tx.execute(
         sql!("UPDATE accounts SET name = $1 WHERE id = $2 AND mask_of IS NOT NULL"),
         params![name, id],
@@ -238,7 +237,7 @@ pub fn is_adult(read: &Read<'_>, id: AccountId) -> Result<bool> {
 }
 
 /// It says that it is of age.
-pub fn set_adult(tx: &mut Tx<'_>, id: AccountId) -> Result<()> {
+pub fn set_adult(tx: &mut Write<'_>, id: AccountId) -> Result<()> {
     let now = tx.now();
     tx.execute(sql!("UPDATE accounts SET adult_at = $1 WHERE id = $2"), params![now, id]).map(drop)
 }
@@ -287,7 +286,7 @@ pub fn without_skeleton(read: &Read<'_>, limit: i64) -> Result<Vec<(AccountId, S
 }
 
 /// Notes how an account looks.
-pub fn set_skeletons(tx: &mut Tx<'_>, id: AccountId, skeletons: Skeletons<'_>) -> Result<()> {
+pub fn set_skeletons(tx: &mut Write<'_>, id: AccountId, skeletons: Skeletons<'_>) -> Result<()> {
     tx.execute(
         sql!("UPDATE accounts SET name_skeleton = $1, username_skeleton = $2 WHERE id = $3"),
         params![skeletons.name, skeletons.username, id],
@@ -310,7 +309,7 @@ pub fn silent_guests(read: &Read<'_>, since: Time, limit: i64) -> Result<Vec<Acc
 }
 
 /// Notes that a guest was let go. Its row stays: its words are under its name.
-pub fn sweep(tx: &mut Tx<'_>, id: AccountId) -> Result<()> {
+pub fn sweep(tx: &mut Write<'_>, id: AccountId) -> Result<()> {
     let now = tx.now();
     tx.execute(
         sql!("UPDATE accounts SET swept_at = $1, name_skeleton = '' WHERE id = $2"),
@@ -320,7 +319,7 @@ pub fn sweep(tx: &mut Tx<'_>, id: AccountId) -> Result<()> {
 }
 
 /// Makes the account this instance's administrator, unless there is one: the first wins.
-pub fn claim_admin(tx: &mut Tx<'_>, id: AccountId) -> Result<bool> {
+pub fn claim_admin(tx: &mut Write<'_>, id: AccountId) -> Result<bool> {
     let claimed = tx.execute(
         sql!("INSERT INTO instance (key, value) VALUES ('admin', $1) ON CONFLICT DO NOTHING"),
         params![&id.to_string()],
@@ -390,7 +389,7 @@ pub fn email(read: &Read<'_>, id: AccountId) -> Result<Option<String>> {
 }
 
 /// Turns the emails about mentions on or off.
-pub fn set_mention_mail(tx: &mut Tx<'_>, id: AccountId, wanted: bool) -> Result<()> {
+pub fn set_mention_mail(tx: &mut Write<'_>, id: AccountId, wanted: bool) -> Result<()> {
     tx.execute(sql!("UPDATE accounts SET mention_mail = $1 WHERE id = $2"), params![wanted, id])?;
     Ok(())
 }

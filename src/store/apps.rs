@@ -4,8 +4,7 @@ use super::accounts::{self, Account};
 use crate::{
     Result,
     clock::Time,
-    db::{Read, Row},
-    events::Tx,
+    db::{Read, Row, Write},
     ids::{AccountId, AppId},
     params, sql,
 };
@@ -38,7 +37,7 @@ fn from_row(row: &Row<'_>) -> Result<App> {
 }
 
 /// Adds an app, which is this bot itself.
-pub fn insert(tx: &mut Tx<'_>, owner: AccountId, bot: AccountId, name: &str) -> Result<AppId> {
+pub fn insert(tx: &mut Write<'_>, owner: AccountId, bot: AccountId, name: &str) -> Result<AppId> {
     let id = AppId(tx.new_id());
     let now = tx.now();
     tx.execute(
@@ -76,7 +75,7 @@ pub fn owner_of_bot(read: &Read<'_>, bot: AccountId) -> Result<Option<AccountId>
 }
 
 /// Takes an app away. Its people and what they said stay.
-pub fn delete(tx: &mut Tx<'_>, id: AppId) -> Result<()> {
+pub fn delete(tx: &mut Write<'_>, id: AppId) -> Result<()> {
     let now = tx.now();
     tx.execute(sql!("UPDATE apps SET deleted_at = $1 WHERE id = $2"), params![now, id]).map(drop)
 }
@@ -96,7 +95,7 @@ pub fn count_people(read: &Read<'_>, app: AppId) -> Result<i64> {
 }
 
 /// Adds a person whom the app calls so. `None` where another call has just done it.
-pub fn insert_person(tx: &mut Tx<'_>, app: AppId, handle: &str) -> Result<Option<AccountId>> {
+pub fn insert_person(tx: &mut Write<'_>, app: AppId, handle: &str) -> Result<Option<AccountId>> {
     let id = AccountId(tx.new_id());
     let now = tx.now();
     tx.first(

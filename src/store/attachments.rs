@@ -6,8 +6,7 @@ use super::{accounts::Counted, messages::Sight};
 use crate::{
     Result,
     clock::Time,
-    db::{Read, Row},
-    events::Tx,
+    db::{Read, Row, Write},
     ids::{AccountId, AttachmentId, ConversationId, MessageId},
     params, sql,
 };
@@ -49,7 +48,7 @@ fn from_row(row: &Row<'_>) -> Result<Attachment> {
 
 /// Notes a file that was sent and not yet said.
 pub fn insert(
-    tx: &mut Tx<'_>,
+    tx: &mut Write<'_>,
     conversation: ConversationId,
     account: AccountId,
     file: &Attachment,
@@ -93,7 +92,7 @@ pub fn by_id(read: &Read<'_>, sight: Sight, id: AttachmentId) -> Result<Option<A
 
 /// Says a file with a message: one's own, sent to this conversation, and not yet said.
 pub fn say(
-    tx: &mut Tx<'_>,
+    tx: &mut Write<'_>,
     id: AttachmentId,
     conversation: ConversationId,
     account: AccountId,
@@ -153,14 +152,14 @@ pub fn sent_since(read: &Read<'_>, who: Counted, since: Time) -> Result<(i64, i6
 }
 
 /// Forgets the files of a message; gives them, so that the bytes can go.
-pub fn delete_of(tx: &mut Tx<'_>, message: MessageId) -> Result<Vec<AttachmentId>> {
+pub fn delete_of(tx: &mut Write<'_>, message: MessageId) -> Result<Vec<AttachmentId>> {
     tx.all(sql!("DELETE FROM attachments WHERE message_id = $1 RETURNING id"), params![message], |row| {
         row.get(0)
     })
 }
 
 /// Forgets files that were sent before `since` and never said; gives them.
-pub fn delete_unsaid(tx: &mut Tx<'_>, since: Time, limit: i64) -> Result<Vec<AttachmentId>> {
+pub fn delete_unsaid(tx: &mut Write<'_>, since: Time, limit: i64) -> Result<Vec<AttachmentId>> {
     tx.all(
         sql!(
             "DELETE FROM attachments WHERE id IN

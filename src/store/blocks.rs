@@ -2,7 +2,12 @@
 
 use std::collections::HashSet;
 
-use crate::{Result, db::Read, events::Tx, ids::AccountId, params, sql};
+use crate::{
+    Result,
+    db::{Read, Write},
+    ids::AccountId,
+    params, sql,
+};
 
 /// Somebody as blocks know it: an account, and for a guest also the place that it comes from, because it
 /// can be another account tomorrow.
@@ -23,7 +28,7 @@ impl Somebody {
 }
 
 /// Keeps the two apart, in both directions.
-pub fn insert(tx: &mut Tx<'_>, one: &str, other: &str, blocker: AccountId) -> Result<()> {
+pub fn insert(tx: &mut Write<'_>, one: &str, other: &str, blocker: AccountId) -> Result<()> {
     let now = tx.now();
     for (one, other) in [(one, other), (other, one)] {
         tx.execute(

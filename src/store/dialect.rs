@@ -2,20 +2,20 @@
 
 use crate::{db::Engine, sql};
 
-/// Claims due jobs: `$1` node, `$2` end of the lease, `$3` now, `$4` how they begin, `$5` whether they do, `$6` limit.
+/// Claims due jobs: `$1` node, `$2` end of the lease, `$3` now, `$4` queue, `$5` limit.
 pub(super) fn claim_jobs(engine: Engine) -> &'static str {
     match engine {
         Engine::Sqlite => sql!(
             "UPDATE jobs SET attempts = attempts + 1, node = $1, run_at = $2
-             WHERE id IN (SELECT id FROM jobs WHERE run_at <= $3 AND (work LIKE $4) = $5
-                          ORDER BY run_at, id LIMIT $6)
+             WHERE id IN (SELECT id FROM jobs WHERE run_at <= $3 AND queue = $4
+                          ORDER BY run_at, id LIMIT $5)
              RETURNING id, work, attempts, created_at"
         ),
         // Several nodes claim at once: each steps over what another is just taking.
         Engine::Postgres => sql!(
             "UPDATE jobs SET attempts = attempts + 1, node = $1, run_at = $2
-             WHERE id IN (SELECT id FROM jobs WHERE run_at <= $3 AND (work LIKE $4) = $5
-                          ORDER BY run_at, id LIMIT $6 FOR UPDATE SKIP LOCKED)
+             WHERE id IN (SELECT id FROM jobs WHERE run_at <= $3 AND queue = $4
+                          ORDER BY run_at, id LIMIT $5 FOR UPDATE SKIP LOCKED)
              RETURNING id, work, attempts, created_at"
         ),
     }

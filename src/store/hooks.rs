@@ -7,8 +7,7 @@ use super::{
 use crate::{
     Result,
     clock::Time,
-    db::Read,
-    events::Tx,
+    db::{Read, Write},
     ids::{AccountId, ConversationId, HookId},
     params, sql,
 };
@@ -26,7 +25,7 @@ pub struct Hook {
 
 /// Adds a hook through which the bot speaks.
 pub fn insert(
-    tx: &mut Tx<'_>,
+    tx: &mut Write<'_>,
     conversation: ConversationId,
     bot: AccountId,
     token_hash: &str,
@@ -73,7 +72,7 @@ pub fn of(read: &Read<'_>, conversation: ConversationId) -> Result<Vec<Hook>> {
 }
 
 /// Closes a hook. False where there is none.
-pub fn delete(tx: &mut Tx<'_>, conversation: ConversationId, id: HookId) -> Result<bool> {
+pub fn delete(tx: &mut Write<'_>, conversation: ConversationId, id: HookId) -> Result<bool> {
     let deleted = tx.execute(
         sql!("DELETE FROM hooks WHERE id = $1 AND conversation_id = $2"),
         params![id, conversation],

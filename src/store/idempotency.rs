@@ -3,8 +3,7 @@
 use crate::{
     Result,
     clock::Time,
-    db::Read,
-    events::Tx,
+    db::{Read, Write},
     ids::{ConversationId, MessageId, PeepId},
     params, sql,
 };
@@ -51,7 +50,7 @@ impl About {
 }
 
 /// Takes a key for a request. False where it is taken already; whoever is just taking it is waited for.
-pub fn take(tx: &mut Tx<'_>, owner: &str, key: &str, fingerprint: &str) -> Result<bool> {
+pub fn take(tx: &mut Write<'_>, owner: &str, key: &str, fingerprint: &str) -> Result<bool> {
     let now = tx.now();
     let taken = tx.execute(
         sql!(
@@ -64,7 +63,7 @@ pub fn take(tx: &mut Tx<'_>, owner: &str, key: &str, fingerprint: &str) -> Resul
 }
 
 /// Notes the answer to the request that took the key.
-pub fn note(tx: &mut Tx<'_>, owner: &str, key: &str, answer: &Answer) -> Result<()> {
+pub fn note(tx: &mut Write<'_>, owner: &str, key: &str, answer: &Answer) -> Result<()> {
     let (said, conversation) = answer.about.columns();
     tx.execute(
         sql!(
@@ -100,7 +99,7 @@ pub fn answer(read: &Read<'_>, owner: &str, key: &str) -> Result<Option<(String,
 }
 
 /// A peep is gone: so is the answer that holds it. Its key stays taken.
-pub fn blank_peep(tx: &mut Tx<'_>, id: PeepId) -> Result<()> {
+pub fn blank_peep(tx: &mut Write<'_>, id: PeepId) -> Result<()> {
     tx.execute(
         sql!("UPDATE idempotency SET status = 0, location = NULL, body = '' WHERE said_id = $1"),
         params![id],
@@ -110,7 +109,7 @@ pub fn blank_peep(tx: &mut Tx<'_>, id: PeepId) -> Result<()> {
 
 /// A message is gone: so are the answers that hold it, or answer it and quote it, and those that hold several
 /// of its conversation.
-pub fn blank_message(tx: &mut Tx<'_>, id: MessageId, conversation: ConversationId) -> Result<()> {
+pub fn blank_message(tx: &mut Write<'_>, id: MessageId, conversation: ConversationId) -> Result<()> {
     tx.execute(
         sql!(
             "UPDATE idempotency SET status = 0, location = NULL, body = ''
@@ -123,7 +122,7 @@ pub fn blank_message(tx: &mut Tx<'_>, id: MessageId, conversation: ConversationI
 }
 
 /// The same of everything in a conversation.
-pub fn blank_all(tx: &mut Tx<'_>, conversation: ConversationId) -> Result<()> {
+pub fn blank_all(tx: &mut Write<'_>, conversation: ConversationId) -> Result<()> {
     tx.execute(
         sql!("UPDATE idempotency SET status = 0, location = NULL, body = '' WHERE conversation_id = $1"),
         params![conversation],
@@ -132,7 +131,7 @@ pub fn blank_all(tx: &mut Tx<'_>, conversation: ConversationId) -> Result<()> {
 }
 
 /// Forgets the keys that were taken before `before`; at most `limit`.
-pub fn forget(tx: &mut Tx<'_>, before: Time, limit: i64) -> Result<u64> {
+pub fn forget(tx: &mut Write<'_>, before: Time, limit: i64) -> Result<u64> {
     tx.execute(
         sql!(
             "DELETE FROM idempotency WHERE (owner, key) IN

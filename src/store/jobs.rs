@@ -6,8 +6,7 @@ use super::dialect;
 use crate::{
     Error, Result,
     clock::Time,
-    db::{Read, Row},
-    events::{Emission, Event, Topic, Tx},
+    db::{Read, Row, Write},
     ids::{AccountId, AttachmentId, ConversationId, DeliveryId, JobId, LetterId, PeepId, WebhookId},
     params, sql,
 };
@@ -73,46 +72,48 @@ pub struct Job {
     pub created_at: Time,
 }
 
-impl Tx<'_> {
-    /// Promises a job: it is in the outbox if and only if this transaction commits, and then it is
-    /// done at least once, however often the server dies.
-    pub fn enqueue(&mut self, work: &Work) -> Result<()> {
-        let now = self.now();
-        self.enqueue_at(work, now)
-    }
-
-    /// The same, but not before `run_at`.
-    pub fn enqueue_at(&mut self, work: &Work, run_at: Time) -> Result<()> {
-        let id = JobId(self.new_id());
-        let now = self.now();
-        let work = serde_json::to_string(work).map_err(Error::internal)?;
-        self.execute(
-            sql!("INSERT INTO jobs (id, work, run_at, created_at) VALUES ($1, $2, $3, $4)"),
-            params![id, &work, run_at, now],
-        )?;
-        self.emit(Emission { topic: Topic::Outbox, event: Event::JobDue });
-        Ok(())
-    }
-}
-
-/// Whose turn a job waits for: calls to other people's servers may take long, and nothing of ours waits for them.
+/// A queue of jobs. Each has its own places, so that nothing waits for slow servers of others.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Queue {
-    /// What is done here, and mail.
-    House,
+    /// Work of the server itself, and mail.
+    Internal,
     /// Calls to other people's servers.
-    Outside,
+    Outbound,
 }
 
-/// How the calls begin, as they are kept.
-const CALLS: &str = r#"{"do":"call_webhook"%"#;
+impl Queue {
+    fn of(work: &Work) -> Self {
+        match work {
+            Work::CallWebhook { .. } => Queue::Outbound,
+            _ => Queue::Internal,
+        }
+    }
+
+    /// The name that is stored.
+    fn as_str(self) -> &'static str {
+        match self {
+            Queue::Internal => "internal",
+            Queue::Outbound => "outbound",
+        }
+    }
+}
+
+/// Adds a job, which is due at `run_at`.
+pub fn insert(tx: &mut Write<'_>, work: &Work, run_at: Time) -> Result<()> {
+    let (id, now) = (JobId(tx.new_id()), tx.now());
+    let text = serde_json::to_string(work).map_err(Error::internal)?;
+    tx.execute(
+        sql!("INSERT INTO jobs (id, queue, work, run_at, created_at) VALUES ($1, $2, $3, $4, $5)"),
+        params![id, Queue::of(work).as_str(), &text, run_at, now],
+    )?;
+    Ok(())
+}
 
 /// Claims up to `limit` jobs that are due. Nobody else gets them until `lease_ends`; each is to be
 /// [`finish`]ed or [`put_off`] before then.
-pub fn claim(tx: &mut Tx<'_>, queue: Queue, node: &str, lease_ends: Time, limit: i64) -> Result<Vec<Job>> {
+pub fn claim(tx: &mut Write<'_>, queue: Queue, node: &str, lease_ends: Time, limit: i64) -> Result<Vec<Job>> {
     let sql = dialect::claim_jobs(tx.engine());
-    let outside = queue == Queue::Outside;
-    let claimed = tx.all(sql, params![node, lease_ends, tx.now(), CALLS, outside, limit], job)?;
+    let claimed = tx.all(sql, params![node, lease_ends, tx.now(), queue.as_str(), limit], job)?;
     Ok(claimed.into_iter().flatten().collect())
 }
 
@@ -128,28 +129,24 @@ fn job(row: &Row<'_>) -> Result<Option<Job>> {
 }
 
 /// The job is done, or given up: forgets it.
-pub fn finish(tx: &mut Tx<'_>, id: JobId) -> Result<()> {
+pub fn finish(tx: &mut Write<'_>, id: JobId) -> Result<()> {
     tx.execute(sql!("DELETE FROM jobs WHERE id = $1"), params![id])?;
     Ok(())
 }
 
 /// The job is to be tried again at `run_at`.
-pub fn put_off(tx: &mut Tx<'_>, id: JobId, run_at: Time) -> Result<()> {
+pub fn put_off(tx: &mut Write<'_>, id: JobId, run_at: Time) -> Result<()> {
     tx.execute(sql!("UPDATE jobs SET node = NULL, run_at = $1 WHERE id = $2"), params![run_at, id])?;
     Ok(())
 }
 
 /// Makes due at once what `node` had claimed when it died: it has just started anew.
-pub fn release(tx: &mut Tx<'_>, node: &str) -> Result<u64> {
+pub fn release(tx: &mut Write<'_>, node: &str) -> Result<u64> {
     let now = tx.now();
     tx.execute(sql!("UPDATE jobs SET node = NULL, run_at = $1 WHERE node = $2"), params![now, node])
 }
 
 /// When the next job of a queue is due, if there is one.
 pub fn next_due(read: &Read<'_>, queue: Queue) -> Result<Option<Time>> {
-    read.one(
-        sql!("SELECT MIN(run_at) FROM jobs WHERE (work LIKE $1) = $2"),
-        params![CALLS, queue == Queue::Outside],
-        |row| row.get(0),
-    )
+    read.one(sql!("SELECT MIN(run_at) FROM jobs WHERE queue = $1"), params![queue.as_str()], |row| row.get(0))
 }

@@ -4,8 +4,7 @@ use super::{blocks::Somebody, dialect};
 use crate::{
     Result,
     clock::Time,
-    db::{Column, Read, Row},
-    events::Tx,
+    db::{Column, Read, Row, Write},
     ids::{AccountId, ConversationId, ReportId},
     params, sql,
 };
@@ -181,7 +180,7 @@ pub struct Waiting<'a> {
 }
 
 /// Someone waits from now on, whatever it did before.
-pub fn wait(tx: &mut Tx<'_>, new: &Waiting<'_>) -> Result<()> {
+pub fn wait(tx: &mut Write<'_>, new: &Waiting<'_>) -> Result<()> {
     let now = tx.now();
     clear_wishes(tx, new.account)?;
     tx.execute(
@@ -216,21 +215,21 @@ pub fn wait(tx: &mut Tx<'_>, new: &Waiting<'_>) -> Result<()> {
 
 /// Looks alone until the transaction ends. Two who looked at the same time would not see what the other has
 /// just wished for, and leave two waiting who take each other.
-pub fn look_alone(tx: &mut Tx<'_>) -> Result<()> {
+pub fn look_alone(tx: &mut Write<'_>) -> Result<()> {
     let lock = dialect::lock_looking(tx.engine());
     tx.first(lock, params![], |_| Ok(())).map(drop)
 }
 
 /// Those who are to be looked for now, at most `limit`. Each is held until the transaction ends; whoever
 /// someone else holds is left to them.
-pub fn due(tx: &mut Tx<'_>, limit: i64) -> Result<Vec<AccountId>> {
+pub fn due(tx: &mut Write<'_>, limit: i64) -> Result<Vec<AccountId>> {
     let (sql, now) = (dialect::due_seekers(tx.engine()), tx.now());
     tx.all(sql, params![now, limit], |row| row.get(0))
 }
 
 /// Holds someone who waits until the transaction ends. `None` where it does not wait any more, or someone
 /// else holds it.
-pub fn hold(tx: &mut Tx<'_>, account: AccountId) -> Result<Option<Seeker>> {
+pub fn hold(tx: &mut Write<'_>, account: AccountId) -> Result<Option<Seeker>> {
     let held = dialect::hold_seeker(tx.engine());
     if tx.first(held, params![account], |row| row.get::<AccountId>(0))?.is_none() {
         return Ok(None);
@@ -239,7 +238,7 @@ pub fn hold(tx: &mut Tx<'_>, account: AccountId) -> Result<Option<Seeker>> {
 }
 
 /// Holds whatever part the account has until the transaction ends: whoever holds it is waited for.
-pub fn lock(tx: &mut Tx<'_>, account: AccountId) -> Result<()> {
+pub fn lock(tx: &mut Write<'_>, account: AccountId) -> Result<()> {
     let lock = dialect::lock_seeker(tx.engine());
     tx.first(lock, params![account], |row| row.get::<AccountId>(0)).map(drop)
 }
@@ -247,7 +246,7 @@ pub fn lock(tx: &mut Tx<'_>, account: AccountId) -> Result<()> {
 /// Notes how far a search has widened, when to look again, and whether it would do with somebody whom it
 /// gets only when nobody else waits.
 pub fn set_stage(
-    tx: &mut Tx<'_>,
+    tx: &mut Write<'_>,
     account: AccountId,
     stage: i64,
     look_at: Option<Time>,
@@ -261,7 +260,7 @@ pub fn set_stage(
 }
 
 /// Some who would do with somebody if nobody else waited are looked for anew: somebody has gone.
-pub fn look_for_held(tx: &mut Tx<'_>, pool: Pool, limit: i64) -> Result<()> {
+pub fn look_for_held(tx: &mut Write<'_>, pool: Pool, limit: i64) -> Result<()> {
     let now = tx.now();
     tx.execute(
         sql!(
@@ -275,7 +274,7 @@ pub fn look_for_held(tx: &mut Tx<'_>, pool: Pool, limit: i64) -> Result<()> {
 }
 
 /// Adds a wish of somebody who waits.
-pub fn wish(tx: &mut Tx<'_>, seeker: &Seeker, wish: &str, weight: i64) -> Result<()> {
+pub fn wish(tx: &mut Write<'_>, seeker: &Seeker, wish: &str, weight: i64) -> Result<()> {
     tx.execute(
         sql!(
             "INSERT INTO wishes (account_id, pool, wish, weight, since) VALUES ($1, $2, $3, $4, $5)
@@ -286,7 +285,7 @@ pub fn wish(tx: &mut Tx<'_>, seeker: &Seeker, wish: &str, weight: i64) -> Result
     Ok(())
 }
 
-fn clear_wishes(tx: &mut Tx<'_>, account: AccountId) -> Result<()> {
+fn clear_wishes(tx: &mut Write<'_>, account: AccountId) -> Result<()> {
     tx.execute(sql!("DELETE FROM wishes WHERE account_id = $1"), params![account]).map(drop)
 }
 
@@ -372,7 +371,7 @@ pub fn with_wish(read: &Read<'_>, pool: Pool, wish: &str, limit: i64) -> Result<
 
 /// Someone is in a talk from now on.
 pub fn set_matched(
-    tx: &mut Tx<'_>,
+    tx: &mut Write<'_>,
     account: AccountId,
     conversation: ConversationId,
     mask: AccountId,
@@ -392,7 +391,7 @@ pub fn set_matched(
 }
 
 /// Its talk is over, or it has left the line.
-pub fn set_ended(tx: &mut Tx<'_>, account: AccountId, skips: i64, went: bool) -> Result<()> {
+pub fn set_ended(tx: &mut Write<'_>, account: AccountId, skips: i64, went: bool) -> Result<()> {
     let now = tx.now();
     clear_wishes(tx, account)?;
     tx.execute(
@@ -407,13 +406,13 @@ pub fn set_ended(tx: &mut Tx<'_>, account: AccountId, skips: i64, went: bool) ->
 }
 
 /// Forgets those who left the line or a talk before then.
-pub fn forget_ended(tx: &mut Tx<'_>, before: Time) -> Result<()> {
+pub fn forget_ended(tx: &mut Write<'_>, before: Time) -> Result<()> {
     tx.execute(sql!("DELETE FROM seekers WHERE state = 'ended' AND changed_at < $1"), params![before])
         .map(drop)
 }
 
 /// Nobody's last talk is this one any more.
-pub fn unlink(tx: &mut Tx<'_>, id: ConversationId) -> Result<()> {
+pub fn unlink(tx: &mut Write<'_>, id: ConversationId) -> Result<()> {
     tx.execute(
         sql!("UPDATE seekers SET conversation_id = NULL, mask_id = NULL WHERE conversation_id = $1"),
         params![id],
@@ -422,7 +421,7 @@ pub fn unlink(tx: &mut Tx<'_>, id: ConversationId) -> Result<()> {
 }
 
 /// It is heard of: it is given up at `until`, and not before.
-pub fn set_alive(tx: &mut Tx<'_>, account: AccountId, until: Time, away: bool) -> Result<()> {
+pub fn set_alive(tx: &mut Write<'_>, account: AccountId, until: Time, away: bool) -> Result<()> {
     tx.execute(
         sql!("UPDATE seekers SET alive_until = $1, away = $2 WHERE account_id = $3 AND state <> 'ended'"),
         params![until, away, account],
@@ -431,12 +430,12 @@ pub fn set_alive(tx: &mut Tx<'_>, account: AccountId, until: Time, away: bool) -
 }
 
 /// It offers to say who it is.
-pub fn set_reveals(tx: &mut Tx<'_>, account: AccountId) -> Result<()> {
+pub fn set_reveals(tx: &mut Write<'_>, account: AccountId) -> Result<()> {
     tx.execute(sql!("UPDATE seekers SET reveals = TRUE WHERE account_id = $1"), params![account]).map(drop)
 }
 
 /// It agrees to pictures.
-pub fn set_pictures(tx: &mut Tx<'_>, account: AccountId) -> Result<()> {
+pub fn set_pictures(tx: &mut Write<'_>, account: AccountId) -> Result<()> {
     tx.execute(sql!("UPDATE seekers SET pictures = TRUE WHERE account_id = $1"), params![account]).map(drop)
 }
 
@@ -509,7 +508,7 @@ pub fn open_groups(read: &Read<'_>, most: i64, limit: i64) -> Result<Vec<Convers
 }
 
 /// The two were matched. Of each only the last `kept` are remembered.
-pub fn meet(tx: &mut Tx<'_>, one: AccountId, other: AccountId, kept: i64) -> Result<()> {
+pub fn meet(tx: &mut Write<'_>, one: AccountId, other: AccountId, kept: i64) -> Result<()> {
     let now = tx.now();
     for (account, partner) in [(one, other), (other, one)] {
         tx.execute(
@@ -551,7 +550,7 @@ pub struct Report<'a> {
 }
 
 /// Keeps a report.
-pub fn insert_report(tx: &mut Tx<'_>, report: &Report<'_>) -> Result<ReportId> {
+pub fn insert_report(tx: &mut Write<'_>, report: &Report<'_>) -> Result<ReportId> {
     let id = ReportId(tx.new_id());
     let now = tx.now();
     tx.execute(

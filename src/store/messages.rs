@@ -11,8 +11,7 @@ use super::{
 use crate::{
     Error, Result,
     clock::Time,
-    db::{Read, Row},
-    events::Tx,
+    db::{Read, Row, Write},
     ids::{AccountId, ConversationId, MessageId},
     params, sql,
 };
@@ -334,7 +333,7 @@ impl Words<'_> {
 }
 
 /// Adds a message.
-pub fn insert(tx: &mut Tx<'_>, new: &NewMessage<'_>) -> Result<MessageId> {
+pub fn insert(tx: &mut Write<'_>, new: &NewMessage<'_>) -> Result<MessageId> {
     let id = MessageId(tx.new_id());
     let (now, mentions, tick) = (tx.now(), new.words.mentions(), sync::tick(tx)?);
     tx.execute(
@@ -378,7 +377,7 @@ pub fn by_idempotency_key(
 }
 
 /// Sets what the message says.
-pub fn edit(tx: &mut Tx<'_>, id: MessageId, words: Words<'_>, change: i64) -> Result<()> {
+pub fn edit(tx: &mut Write<'_>, id: MessageId, words: Words<'_>, change: i64) -> Result<()> {
     let (now, mentions, tick) = (tx.now(), words.mentions(), sync::tick(tx)?);
     tx.execute(
         sql!(
@@ -391,7 +390,7 @@ pub fn edit(tx: &mut Tx<'_>, id: MessageId, words: Words<'_>, change: i64) -> Re
 }
 
 /// Takes the message's words away, with everything that tells of them. The row stays as a gap.
-pub fn delete(tx: &mut Tx<'_>, id: MessageId, change: i64) -> Result<()> {
+pub fn delete(tx: &mut Write<'_>, id: MessageId, change: i64) -> Result<()> {
     let (now, tick) = (tx.now(), sync::tick(tx)?);
     tx.execute(sql!("DELETE FROM reactions WHERE message_id = $1"), params![id])?;
     tx.execute(
@@ -418,7 +417,7 @@ pub fn has_reacted(read: &Read<'_>, id: MessageId, account: AccountId, emoji: &s
 }
 
 /// Puts an emoji under a message, or takes it away. Doing it twice is doing it once.
-pub fn react(tx: &mut Tx<'_>, id: MessageId, account: AccountId, emoji: &str, on: bool) -> Result<()> {
+pub fn react(tx: &mut Write<'_>, id: MessageId, account: AccountId, emoji: &str, on: bool) -> Result<()> {
     let now = tx.now();
     if on {
         tx.execute(
@@ -438,7 +437,7 @@ pub fn react(tx: &mut Tx<'_>, id: MessageId, account: AccountId, emoji: &str, on
 }
 
 /// Sums the reactions up anew, and notes the change. `named` accounts are told of each.
-pub fn sum_reactions(tx: &mut Tx<'_>, id: MessageId, named: i64, change: i64) -> Result<()> {
+pub fn sum_reactions(tx: &mut Write<'_>, id: MessageId, named: i64, change: i64) -> Result<()> {
     // Each emoji in the order in which it came, and under it the first who put it there.
     let rows: Vec<(String, i64, AccountId)> = tx.all(
         sql!(

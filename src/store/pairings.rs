@@ -3,14 +3,13 @@
 use crate::{
     Result,
     clock::Time,
-    db::Read,
-    events::Tx,
+    db::{Read, Write},
     ids::{AccountId, ConversationId},
     params, sql,
 };
 
 /// Takes part from now on. Twice is once.
-pub fn join(tx: &mut Tx<'_>, account: AccountId) -> Result<()> {
+pub fn join(tx: &mut Write<'_>, account: AccountId) -> Result<()> {
     let now = tx.now();
     tx.execute(
         sql!("INSERT INTO weekly (account_id, joined_at) VALUES ($1, $2) ON CONFLICT DO NOTHING"),
@@ -20,7 +19,7 @@ pub fn join(tx: &mut Tx<'_>, account: AccountId) -> Result<()> {
 }
 
 /// Takes part no more.
-pub fn leave(tx: &mut Tx<'_>, account: AccountId) -> Result<()> {
+pub fn leave(tx: &mut Write<'_>, account: AccountId) -> Result<()> {
     tx.execute(sql!("DELETE FROM weekly WHERE account_id = $1"), params![account]).map(drop)
 }
 
@@ -54,7 +53,7 @@ pub fn history(read: &Read<'_>) -> Result<Vec<(AccountId, AccountId, Time)>> {
 }
 
 /// Notes that the two are paired now, in this conversation.
-pub fn pair(tx: &mut Tx<'_>, one: AccountId, other: AccountId, id: ConversationId) -> Result<()> {
+pub fn pair(tx: &mut Write<'_>, one: AccountId, other: AccountId, id: ConversationId) -> Result<()> {
     let now = tx.now();
     tx.execute(
         sql!(
@@ -92,7 +91,7 @@ pub fn of(
 }
 
 /// Takes the week that began then: true for whoever is the first to.
-pub fn take_week(tx: &mut Tx<'_>, monday: Time) -> Result<bool> {
+pub fn take_week(tx: &mut Write<'_>, monday: Time) -> Result<bool> {
     let week = monday.ms().to_string();
     let taken = tx.execute(
         sql!(

@@ -4,8 +4,7 @@ use super::{accounts::Kind, dialect};
 use crate::{
     Error, Result,
     clock::Time,
-    db::{Read, Row, Value},
-    events::Tx,
+    db::{Read, Row, Value, Write},
     ids::{AccountId, PeepId},
     params, sql,
 };
@@ -223,7 +222,7 @@ pub fn last_seq(read: &Read<'_>) -> Result<i64> {
 
 /// The number of the change that is being made. Others wait here until it is committed, so numbers
 /// become visible in order and without gaps.
-pub fn next_seq(tx: &mut Tx<'_>) -> Result<i64> {
+pub fn next_seq(tx: &mut Write<'_>) -> Result<i64> {
     tx.one(
         sql!("UPDATE streams SET last_seq = last_seq + 1 WHERE name = 'public' RETURNING last_seq"),
         params![],
@@ -286,7 +285,7 @@ pub struct NewPeep<'a> {
 }
 
 /// Adds a peep.
-pub fn insert(tx: &mut Tx<'_>, new: &NewPeep<'_>) -> Result<PeepId> {
+pub fn insert(tx: &mut Write<'_>, new: &NewPeep<'_>) -> Result<PeepId> {
     let id = PeepId(tx.new_id());
     let now = tx.now();
     tx.execute(
@@ -309,7 +308,7 @@ pub fn by_idempotency_key(read: &Read<'_>, author: AccountId, key: &str) -> Resu
 }
 
 /// Sets what the peep says; what it said before becomes a version.
-pub fn edit(tx: &mut Tx<'_>, id: PeepId, body: &str, seq: i64) -> Result<()> {
+pub fn edit(tx: &mut Write<'_>, id: PeepId, body: &str, seq: i64) -> Result<()> {
     let now = tx.now();
     tx.execute(
         sql!(
@@ -328,7 +327,7 @@ pub fn edit(tx: &mut Tx<'_>, id: PeepId, body: &str, seq: i64) -> Result<()> {
 }
 
 /// Takes the peep's words away, with everything that tells of them. The row stays as a gap.
-pub fn delete(tx: &mut Tx<'_>, id: PeepId, seq: i64) -> Result<()> {
+pub fn delete(tx: &mut Write<'_>, id: PeepId, seq: i64) -> Result<()> {
     let now = tx.now();
     tx.execute(sql!("DELETE FROM peep_versions WHERE peep_id = $1"), params![id])?;
     tx.execute(sql!("DELETE FROM tags WHERE peep_id = $1"), params![id])?;
@@ -342,7 +341,7 @@ pub fn delete(tx: &mut Tx<'_>, id: PeepId, seq: i64) -> Result<()> {
 }
 
 /// Takes the peep's row for this transaction: nobody else edits, deletes or answers it meanwhile.
-pub fn lock(tx: &mut Tx<'_>, id: PeepId) -> Result<()> {
+pub fn lock(tx: &mut Write<'_>, id: PeepId) -> Result<()> {
     tx.all(dialect::lock_peep(tx.engine()), params![id], |_| Ok(())).map(drop)
 }
 
@@ -374,7 +373,7 @@ pub struct Counts {
 }
 
 /// Adds `by` to the replies of a peep; the numbers after that.
-pub fn count_reply(tx: &mut Tx<'_>, id: PeepId, by: i64) -> Result<Counts> {
+pub fn count_reply(tx: &mut Write<'_>, id: PeepId, by: i64) -> Result<Counts> {
     tx.one(
         sql!("UPDATE peeps SET replies = replies + $1 WHERE id = $2 RETURNING likes, replies"),
         params![by, id],
@@ -383,7 +382,7 @@ pub fn count_reply(tx: &mut Tx<'_>, id: PeepId, by: i64) -> Result<Counts> {
 }
 
 /// Likes or no longer likes a peep; the numbers after that, or `None` where it was so already.
-pub fn like(tx: &mut Tx<'_>, id: PeepId, account: AccountId, likes: bool) -> Result<Option<Counts>> {
+pub fn like(tx: &mut Write<'_>, id: PeepId, account: AccountId, likes: bool) -> Result<Option<Counts>> {
     let now = tx.now();
     let changed = if likes {
         tx.execute(
@@ -407,7 +406,7 @@ pub fn like(tx: &mut Tx<'_>, id: PeepId, account: AccountId, likes: bool) -> Res
 }
 
 /// Files the peep under a tag, given as it is stored.
-pub fn add_tag(tx: &mut Tx<'_>, id: PeepId, tag: &str) -> Result<()> {
+pub fn add_tag(tx: &mut Write<'_>, id: PeepId, tag: &str) -> Result<()> {
     tx.execute(
         sql!("INSERT INTO tags (tag, peep_id) VALUES ($1, $2) ON CONFLICT DO NOTHING"),
         params![tag, id],
@@ -416,13 +415,13 @@ pub fn add_tag(tx: &mut Tx<'_>, id: PeepId, tag: &str) -> Result<()> {
 }
 
 /// Takes the peep out of all tags.
-pub fn clear_tags(tx: &mut Tx<'_>, id: PeepId) -> Result<()> {
+pub fn clear_tags(tx: &mut Write<'_>, id: PeepId) -> Result<()> {
     tx.execute(sql!("DELETE FROM tags WHERE peep_id = $1"), params![id])?;
     Ok(())
 }
 
 /// Notes that the peep mentions a member. True the first time, so that it is told only once.
-pub fn add_mention(tx: &mut Tx<'_>, id: PeepId, account: AccountId) -> Result<bool> {
+pub fn add_mention(tx: &mut Write<'_>, id: PeepId, account: AccountId) -> Result<bool> {
     let added = tx.execute(
         sql!("INSERT INTO mentions (peep_id, account_id) VALUES ($1, $2) ON CONFLICT DO NOTHING"),
         params![id, account],

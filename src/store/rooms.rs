@@ -4,8 +4,7 @@ use super::conversations::{self, Conversation, Seat, Stretch, WIDTH};
 use crate::{
     Result,
     clock::Time,
-    db::{Read, Row},
-    events::Tx,
+    db::{Read, Row, Write},
     ids::{AccountId, ConversationId},
     params, sql,
 };
@@ -78,7 +77,7 @@ pub fn current_link(read: &Read<'_>, id: ConversationId) -> Result<Link> {
 }
 
 /// Makes the link that holds from now on.
-pub fn insert_link(tx: &mut Tx<'_>, id: ConversationId, key: &str, key_hash: &str) -> Result<()> {
+pub fn insert_link(tx: &mut Write<'_>, id: ConversationId, key: &str, key_hash: &str) -> Result<()> {
     let now = tx.now();
     tx.execute(
         sql!("UPDATE links SET revoked_at = $1 WHERE conversation_id = $2 AND revoked_at IS NULL"),
@@ -93,7 +92,7 @@ pub fn insert_link(tx: &mut Tx<'_>, id: ConversationId, key: &str, key_hash: &st
 
 /// Sets until when and for how many more the link holds.
 pub fn limit_link(
-    tx: &mut Tx<'_>,
+    tx: &mut Write<'_>,
     id: ConversationId,
     expires_at: Option<Time>,
     uses_left: Option<i64>,
@@ -109,7 +108,7 @@ pub fn limit_link(
 }
 
 /// Counts a use of the link. False where none was left.
-pub fn use_link(tx: &mut Tx<'_>, id: ConversationId) -> Result<bool> {
+pub fn use_link(tx: &mut Write<'_>, id: ConversationId) -> Result<bool> {
     let used = tx.execute(
         sql!(
             "UPDATE links SET uses_left = uses_left - 1
@@ -121,7 +120,7 @@ pub fn use_link(tx: &mut Tx<'_>, id: ConversationId) -> Result<bool> {
 }
 
 /// Lets no new guest in from this place until then.
-pub fn bar(tx: &mut Tx<'_>, id: ConversationId, place: &str, until: Time) -> Result<()> {
+pub fn bar(tx: &mut Write<'_>, id: ConversationId, place: &str, until: Time) -> Result<()> {
     tx.execute(
         sql!(
             "INSERT INTO bars (conversation_id, place, until) VALUES ($1, $2, $3)
@@ -133,7 +132,7 @@ pub fn bar(tx: &mut Tx<'_>, id: ConversationId, place: &str, until: Time) -> Res
 }
 
 /// Lets new guests in from this place again.
-pub fn unbar(tx: &mut Tx<'_>, id: ConversationId, place: &str) -> Result<()> {
+pub fn unbar(tx: &mut Write<'_>, id: ConversationId, place: &str) -> Result<()> {
     tx.execute(sql!("DELETE FROM bars WHERE conversation_id = $1 AND place = $2"), params![id, place])?;
     Ok(())
 }
@@ -148,7 +147,7 @@ pub fn barred_until(read: &Read<'_>, id: ConversationId, place: &str) -> Result<
 }
 
 /// Forgets the bars that have run out.
-pub fn forget_bars(tx: &mut Tx<'_>) -> Result<u64> {
+pub fn forget_bars(tx: &mut Write<'_>) -> Result<u64> {
     let now = tx.now();
     tx.execute(sql!("DELETE FROM bars WHERE until <= $1"), params![now])
 }

@@ -1,10 +1,16 @@
 //! Sessions: a cookie's token, hashed, and whose it is.
 
 use super::accounts::{self, Account};
-use crate::{Result, clock::Time, db::Read, events::Tx, ids::AccountId, params, sql};
+use crate::{
+    Result,
+    clock::Time,
+    db::{Read, Write},
+    ids::AccountId,
+    params, sql,
+};
 
 /// Starts a session.
-pub fn insert(tx: &mut Tx<'_>, token_hash: &str, account: AccountId) -> Result<()> {
+pub fn insert(tx: &mut Write<'_>, token_hash: &str, account: AccountId) -> Result<()> {
     let now = tx.now();
     tx.execute(
         sql!("INSERT INTO sessions (token_hash, account_id, created_at, seen_at) VALUES ($1, $2, $3, $4)"),
@@ -29,25 +35,25 @@ pub fn account(read: &Read<'_>, token_hash: &str, since: Time) -> Result<Option<
 }
 
 /// Notes that the session is in use.
-pub fn touch(tx: &mut Tx<'_>, token_hash: &str) -> Result<()> {
+pub fn touch(tx: &mut Write<'_>, token_hash: &str) -> Result<()> {
     let now = tx.now();
     tx.execute(sql!("UPDATE sessions SET seen_at = $1 WHERE token_hash = $2"), params![now, token_hash])?;
     Ok(())
 }
 
 /// Ends a session.
-pub fn delete(tx: &mut Tx<'_>, token_hash: &str) -> Result<()> {
+pub fn delete(tx: &mut Write<'_>, token_hash: &str) -> Result<()> {
     tx.execute(sql!("DELETE FROM sessions WHERE token_hash = $1"), params![token_hash])?;
     Ok(())
 }
 
 /// Ends all sessions that were last used before `since`.
-pub fn delete_stale(tx: &mut Tx<'_>, since: Time) -> Result<u64> {
+pub fn delete_stale(tx: &mut Write<'_>, since: Time) -> Result<u64> {
     tx.execute(sql!("DELETE FROM sessions WHERE seen_at < $1"), params![since])
 }
 
 /// Ends all sessions of an account.
-pub fn delete_of(tx: &mut Tx<'_>, account: AccountId) -> Result<()> {
+pub fn delete_of(tx: &mut Write<'_>, account: AccountId) -> Result<()> {
     tx.execute(sql!("DELETE FROM sessions WHERE account_id = $1"), params![account])?;
     Ok(())
 }

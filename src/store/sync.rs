@@ -13,8 +13,7 @@ use super::{
 use crate::{
     Result,
     clock::Time,
-    db::Read,
-    events::Tx,
+    db::{Read, Write},
     ids::{AccountId, ConversationId},
     params, sql,
 };
@@ -24,7 +23,7 @@ pub const AWAY: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// The tick of this transaction: all that it changes bears it. A later commit may have a lower one on PostgreSQL,
 /// where several write at once; [`latest`] minds that.
-pub fn tick(tx: &mut Tx<'_>) -> Result<i64> {
+pub fn tick(tx: &mut Write<'_>) -> Result<i64> {
     tx.number(|tx| tx.one(dialect::tick(tx.engine()), params![], |row| row.get(0)))
 }
 
@@ -37,7 +36,7 @@ pub fn latest(read: &Read<'_>) -> Result<i64> {
 const GAP: i64 = 1 << 40;
 
 /// Sees to it that new ticks are above those of old, also in a database that came from elsewhere.
-pub fn align(tx: &mut Tx<'_>) -> Result<()> {
+pub fn align(tx: &mut Write<'_>) -> Result<()> {
     let highest: i64 = tx.one(
         sql!(
             "SELECT CASE WHEN c.highest > p.highest THEN c.highest ELSE p.highest END
@@ -213,7 +212,7 @@ pub fn receipts(read: &Read<'_>, span: &Span) -> Result<Vec<Receipt>> {
 
 /// Notes of everyone in a conversation that it is being deleted; also of those who left after `since`, who may not
 /// have heard of that yet.
-pub fn depart(tx: &mut Tx<'_>, id: ConversationId, since: Time) -> Result<()> {
+pub fn depart(tx: &mut Write<'_>, id: ConversationId, since: Time) -> Result<()> {
     let (now, tick) = (tx.now(), tick(tx)?);
     tx.execute(
         sql!(
@@ -229,7 +228,7 @@ pub fn depart(tx: &mut Tx<'_>, id: ConversationId, since: Time) -> Result<()> {
 }
 
 /// Forgets what was deleted before `before`; at most `limit`.
-pub fn forget(tx: &mut Tx<'_>, before: Time, limit: i64) -> Result<u64> {
+pub fn forget(tx: &mut Write<'_>, before: Time, limit: i64) -> Result<u64> {
     tx.execute(
         sql!(
             "DELETE FROM departures WHERE (account_id, conversation_id) IN

@@ -7,8 +7,7 @@ use super::{
 };
 use crate::{
     Result,
-    db::{Read, Row},
-    events::Tx,
+    db::{Read, Row, Write},
     ids::{AccountId, AppId, ConversationId},
     params, sql,
 };
@@ -101,12 +100,12 @@ pub fn count_unread(read: &Read<'_>, account: AccountId) -> Result<i64> {
 }
 
 /// Keeps something with a thread: a JSON object, or nothing.
-pub fn set_metadata(tx: &mut Tx<'_>, id: ConversationId, metadata: &str) -> Result<()> {
+pub fn set_metadata(tx: &mut Write<'_>, id: ConversationId, metadata: &str) -> Result<()> {
     tx.execute(sql!("UPDATE conversations SET metadata = $1 WHERE id = $2"), params![metadata, id]).map(drop)
 }
 
 /// Gives a thread into an app's care: the app sees everything, and nobody sees it.
-pub fn entrust(tx: &mut Tx<'_>, id: ConversationId, app: AppId, bot: AccountId) -> Result<()> {
+pub fn entrust(tx: &mut Write<'_>, id: ConversationId, app: AppId, bot: AccountId) -> Result<()> {
     let (now, tick) = (tx.now(), sync::tick(tx)?);
     tx.execute(sql!("UPDATE conversations SET app_id = $1 WHERE id = $2"), params![app, id])?;
     tx.execute(
@@ -120,7 +119,7 @@ pub fn entrust(tx: &mut Tx<'_>, id: ConversationId, app: AppId, bot: AccountId) 
 }
 
 /// Whether what is said there calls this participant.
-pub fn set_muted(tx: &mut Tx<'_>, id: ConversationId, account: AccountId, muted: bool) -> Result<()> {
+pub fn set_muted(tx: &mut Write<'_>, id: ConversationId, account: AccountId, muted: bool) -> Result<()> {
     let tick = sync::tick(tx)?;
     tx.execute(
         sql!("UPDATE participants SET muted = $1, tick = $2 WHERE conversation_id = $3 AND account_id = $4"),

@@ -4,8 +4,7 @@ use super::accounts::{self, Account};
 use crate::{
     Result,
     clock::Time,
-    db::{Read, Row},
-    events::Tx,
+    db::{Read, Row, Write},
     ids::{AccountId, AppId, TokenId},
     params, sql,
 };
@@ -66,7 +65,7 @@ pub struct NewToken<'a> {
 }
 
 /// Adds a token.
-pub fn insert(tx: &mut Tx<'_>, new: &NewToken<'_>) -> Result<TokenId> {
+pub fn insert(tx: &mut Write<'_>, new: &NewToken<'_>) -> Result<TokenId> {
     let id = TokenId(tx.new_id());
     let now = tx.now();
     tx.execute(
@@ -109,7 +108,7 @@ pub fn holds(read: &Read<'_>, id: TokenId) -> Result<bool> {
 }
 
 /// Notes that the token is in use.
-pub fn touch(tx: &mut Tx<'_>, id: TokenId) -> Result<()> {
+pub fn touch(tx: &mut Write<'_>, id: TokenId) -> Result<()> {
     let now = tx.now();
     tx.execute(sql!("UPDATE tokens SET seen_at = $1 WHERE id = $2"), params![now, id]).map(drop)
 }
@@ -131,19 +130,19 @@ pub fn of(read: &Read<'_>, account: AccountId, app: Option<AppId>) -> Result<Vec
 }
 
 /// Ends a token of this account. False where there is none.
-pub fn delete(tx: &mut Tx<'_>, account: AccountId, id: TokenId) -> Result<bool> {
+pub fn delete(tx: &mut Write<'_>, account: AccountId, id: TokenId) -> Result<bool> {
     let ended =
         tx.execute(sql!("DELETE FROM tokens WHERE id = $1 AND account_id = $2"), params![id, account])?;
     Ok(ended == 1)
 }
 
 /// Ends all keys of an app.
-pub fn delete_of(tx: &mut Tx<'_>, app: AppId) -> Result<()> {
+pub fn delete_of(tx: &mut Write<'_>, app: AppId) -> Result<()> {
     tx.execute(sql!("DELETE FROM tokens WHERE app_id = $1"), params![app]).map(drop)
 }
 
 /// Ends an app's keys at this moment, where they would not end before.
-pub fn expire_of(tx: &mut Tx<'_>, app: AppId, at: Time) -> Result<()> {
+pub fn expire_of(tx: &mut Write<'_>, app: AppId, at: Time) -> Result<()> {
     tx.execute(
         sql!(
             "UPDATE tokens SET expires_at = $1
@@ -155,6 +154,6 @@ pub fn expire_of(tx: &mut Tx<'_>, app: AppId, at: Time) -> Result<()> {
 }
 
 /// Forgets tokens that ran out before `before`.
-pub fn forget_expired(tx: &mut Tx<'_>, before: Time) -> Result<u64> {
+pub fn forget_expired(tx: &mut Write<'_>, before: Time) -> Result<u64> {
     tx.execute(sql!("DELETE FROM tokens WHERE expires_at < $1"), params![before])
 }

@@ -5,8 +5,7 @@ use std::str::FromStr;
 use crate::{
     Error, Result,
     clock::Time,
-    db::{Read, Row},
-    events::Tx,
+    db::{Read, Row, Write},
     ids::{AccountId, AppId, ConversationId, DeliveryId, WebhookId},
     params, sql,
 };
@@ -52,7 +51,7 @@ fn from_row(row: &Row<'_>) -> Result<Webhook> {
 }
 
 /// Adds a webhook.
-pub fn insert(tx: &mut Tx<'_>, app: AppId, url: &str, secret: &str, events: &str) -> Result<WebhookId> {
+pub fn insert(tx: &mut Write<'_>, app: AppId, url: &str, secret: &str, events: &str) -> Result<WebhookId> {
     let (id, now) = (WebhookId(tx.new_id()), tx.now());
     tx.execute(
         sql!(
@@ -104,17 +103,17 @@ pub fn listening(
 }
 
 /// Takes a webhook away. What it was told is swept later.
-pub fn delete(tx: &mut Tx<'_>, id: WebhookId) -> Result<()> {
+pub fn delete(tx: &mut Write<'_>, id: WebhookId) -> Result<()> {
     tx.execute(sql!("DELETE FROM webhooks WHERE id = $1"), params![id]).map(drop)
 }
 
 /// The same of all of an app.
-pub fn delete_of(tx: &mut Tx<'_>, app: AppId) -> Result<()> {
+pub fn delete_of(tx: &mut Write<'_>, app: AppId) -> Result<()> {
     tx.execute(sql!("DELETE FROM webhooks WHERE app_id = $1"), params![app]).map(drop)
 }
 
 /// Something has reached it.
-pub fn set_reached(tx: &mut Tx<'_>, id: WebhookId) -> Result<()> {
+pub fn set_reached(tx: &mut Write<'_>, id: WebhookId) -> Result<()> {
     tx.execute(
         sql!(
             "UPDATE webhooks SET failing_since = NULL, retry_at = 0
@@ -126,7 +125,7 @@ pub fn set_reached(tx: &mut Tx<'_>, id: WebhookId) -> Result<()> {
 }
 
 /// It could not be reached: it is left alone until then. Since when that is so.
-pub fn set_failing(tx: &mut Tx<'_>, id: WebhookId, retry_at: Time) -> Result<Option<Time>> {
+pub fn set_failing(tx: &mut Write<'_>, id: WebhookId, retry_at: Time) -> Result<Option<Time>> {
     let now = tx.now();
     tx.first(
         sql!(
@@ -139,7 +138,7 @@ pub fn set_failing(tx: &mut Tx<'_>, id: WebhookId, retry_at: Time) -> Result<Opt
 }
 
 /// Gives it up. False where that is done already.
-pub fn disable(tx: &mut Tx<'_>, id: WebhookId) -> Result<bool> {
+pub fn disable(tx: &mut Write<'_>, id: WebhookId) -> Result<bool> {
     let now = tx.now();
     let disabled = tx.execute(
         sql!("UPDATE webhooks SET disabled_at = $1 WHERE id = $2 AND disabled_at IS NULL"),
@@ -149,7 +148,7 @@ pub fn disable(tx: &mut Tx<'_>, id: WebhookId) -> Result<bool> {
 }
 
 /// Tries it again.
-pub fn enable(tx: &mut Tx<'_>, id: WebhookId) -> Result<()> {
+pub fn enable(tx: &mut Write<'_>, id: WebhookId) -> Result<()> {
     tx.execute(
         sql!("UPDATE webhooks SET disabled_at = NULL, failing_since = NULL, retry_at = 0 WHERE id = $1"),
         params![id],
@@ -238,7 +237,7 @@ fn delivery(row: &Row<'_>) -> Result<Delivery> {
 
 /// Adds something to be told.
 pub fn insert_delivery(
-    tx: &mut Tx<'_>,
+    tx: &mut Write<'_>,
     webhook: WebhookId,
     event: EventType,
     conversation: ConversationId,
@@ -258,7 +257,7 @@ pub fn insert_delivery(
 /// Whether a webhook is about to be told of this anyway, as it is when this transaction is committed: until then
 /// nobody begins to tell it.
 pub fn hold_waiting(
-    tx: &mut Tx<'_>,
+    tx: &mut Write<'_>,
     webhook: WebhookId,
     event: EventType,
     conversation: ConversationId,
@@ -275,7 +274,7 @@ pub fn hold_waiting(
 }
 
 /// Begins to tell it: what changes from now on is told anew. False where it is not to be told any more.
-pub fn begin(tx: &mut Tx<'_>, id: DeliveryId) -> Result<bool> {
+pub fn begin(tx: &mut Write<'_>, id: DeliveryId) -> Result<bool> {
     let begun = tx.execute(
         sql!("UPDATE deliveries SET state = 'calling' WHERE id = $1 AND state IN ('waiting', 'calling')"),
         params![id],
@@ -284,7 +283,7 @@ pub fn begin(tx: &mut Tx<'_>, id: DeliveryId) -> Result<bool> {
 }
 
 /// It is not told any more, if it is not told yet.
-pub fn give_up(tx: &mut Tx<'_>, id: DeliveryId) -> Result<()> {
+pub fn give_up(tx: &mut Write<'_>, id: DeliveryId) -> Result<()> {
     tx.execute(
         sql!("UPDATE deliveries SET state = 'failed' WHERE id = $1 AND state IN ('waiting', 'calling')"),
         params![id],
@@ -293,7 +292,7 @@ pub fn give_up(tx: &mut Tx<'_>, id: DeliveryId) -> Result<()> {
 }
 
 /// It is to be told once more. False where it is about to be anyway.
-pub fn want_again(tx: &mut Tx<'_>, id: DeliveryId) -> Result<bool> {
+pub fn want_again(tx: &mut Write<'_>, id: DeliveryId) -> Result<bool> {
     let now = tx.now();
     let wanted = tx.execute(
         sql!("UPDATE deliveries SET state = 'waiting', wanted_at = $1 WHERE id = $2 AND state IN ('done', 'failed')"),
@@ -322,7 +321,7 @@ pub fn deliveries(read: &Read<'_>, webhook: WebhookId, limit: i64) -> Result<Vec
 }
 
 /// Notes what became of it.
-pub fn set_state(tx: &mut Tx<'_>, id: DeliveryId, state: &str) -> Result<()> {
+pub fn set_state(tx: &mut Write<'_>, id: DeliveryId, state: &str) -> Result<()> {
     tx.execute(sql!("UPDATE deliveries SET state = $1 WHERE id = $2"), params![state, id]).map(drop)
 }
 
@@ -343,7 +342,7 @@ pub struct Attempt {
 
 /// Notes a try.
 pub fn insert_attempt(
-    tx: &mut Tx<'_>,
+    tx: &mut Write<'_>,
     id: DeliveryId,
     status: Option<i64>,
     problem: Option<&str>,
@@ -382,7 +381,7 @@ pub fn attempts(read: &Read<'_>, webhook: WebhookId, limit: i64) -> Result<Vec<A
 }
 
 /// Forgets what was told before `before`; at most `limit`.
-pub fn forget(tx: &mut Tx<'_>, before: Time, limit: i64) -> Result<u64> {
+pub fn forget(tx: &mut Write<'_>, before: Time, limit: i64) -> Result<u64> {
     tx.execute(
         sql!(
             "DELETE FROM attempts WHERE delivery_id IN

@@ -419,7 +419,7 @@ mod outbox {
     async fn claim(db: &Db, node: &'static str, limit: i64) -> Vec<Job> {
         let claimed = db.write(move |tx| {
             let lease_ends = tx.now() + LEASE;
-            jobs::claim(tx, jobs::Queue::House, node, lease_ends, limit)
+            jobs::claim(tx, jobs::Queue::Internal, node, lease_ends, limit)
         });
         claimed.await.expect("a claim")
     }
@@ -429,7 +429,10 @@ mod outbox {
     }
 
     async fn next_due(desk: &Desk) -> Option<Time> {
-        desk.db.read(|read| jobs::next_due(read, jobs::Queue::House)).await.expect("the outbox can be read")
+        desk.db
+            .read(|read| jobs::next_due(read, jobs::Queue::Internal))
+            .await
+            .expect("the outbox can be read")
     }
 
     on_both! {

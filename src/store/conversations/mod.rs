@@ -14,8 +14,7 @@ use super::{
 use crate::{
     Result,
     clock::Time,
-    db::{Column, Read, Row},
-    events::Tx,
+    db::{Column, Read, Row, Write},
     ids::{AccountId, AppId, AttachmentId, ConversationId},
     params, sql,
 };
@@ -128,7 +127,12 @@ impl Stretch {
 }
 
 /// Adds a conversation. Nothing may be sent along in a match, until those in it agree.
-pub fn insert(tx: &mut Tx<'_>, kind: Kind, name: &str, owner: Option<AccountId>) -> Result<ConversationId> {
+pub fn insert(
+    tx: &mut Write<'_>,
+    kind: Kind,
+    name: &str,
+    owner: Option<AccountId>,
+) -> Result<ConversationId> {
     let id = ConversationId(tx.new_id());
     let now = tx.now();
     tx.execute(
@@ -164,7 +168,7 @@ pub struct Numbers {
 /// The numbers of the message that is being said. Others wait here until it is committed, so they become visible in
 /// order and without gaps. `None` where the conversation was just deleted. The tick of a conversation is the highest
 /// of all that was ever changed in it: on PostgreSQL whoever waited here may have a lower one.
-pub fn next_message(tx: &mut Tx<'_>, id: ConversationId) -> Result<Option<Numbers>> {
+pub fn next_message(tx: &mut Write<'_>, id: ConversationId) -> Result<Option<Numbers>> {
     let (now, tick) = (tx.now(), sync::tick(tx)?);
     tx.first(
         sql!(
@@ -178,7 +182,7 @@ pub fn next_message(tx: &mut Tx<'_>, id: ConversationId) -> Result<Option<Number
 }
 
 /// The number of the change that is being made, which is no new message. Others wait here, too.
-pub fn next_change(tx: &mut Tx<'_>, id: ConversationId) -> Result<Option<i64>> {
+pub fn next_change(tx: &mut Write<'_>, id: ConversationId) -> Result<Option<i64>> {
     let tick = sync::tick(tx)?;
     tx.first(
         sql!(
@@ -192,27 +196,27 @@ pub fn next_change(tx: &mut Tx<'_>, id: ConversationId) -> Result<Option<i64>> {
 }
 
 /// Gives it another name.
-pub fn rename(tx: &mut Tx<'_>, id: ConversationId, name: &str) -> Result<()> {
+pub fn rename(tx: &mut Write<'_>, id: ConversationId, name: &str) -> Result<()> {
     tx.execute(sql!("UPDATE conversations SET name = $1 WHERE id = $2"), params![name, id]).map(drop)
 }
 
 /// Lets people only read, or write again.
-pub fn lock(tx: &mut Tx<'_>, id: ConversationId, locked: bool) -> Result<()> {
+pub fn lock(tx: &mut Write<'_>, id: ConversationId, locked: bool) -> Result<()> {
     tx.execute(sql!("UPDATE conversations SET locked = $1 WHERE id = $2"), params![locked, id]).map(drop)
 }
 
 /// From now on files may be sent along.
-pub fn allow_files(tx: &mut Tx<'_>, id: ConversationId) -> Result<()> {
+pub fn allow_files(tx: &mut Write<'_>, id: ConversationId) -> Result<()> {
     tx.execute(sql!("UPDATE conversations SET files = TRUE WHERE id = $1"), params![id]).map(drop)
 }
 
 /// Gives it to somebody else, or to nobody.
-pub fn set_owner(tx: &mut Tx<'_>, id: ConversationId, owner: Option<AccountId>) -> Result<()> {
+pub fn set_owner(tx: &mut Write<'_>, id: ConversationId, owner: Option<AccountId>) -> Result<()> {
     tx.execute(sql!("UPDATE conversations SET owner_id = $1 WHERE id = $2"), params![owner, id]).map(drop)
 }
 
 /// Takes it away from everyone; its rows go later, by [`clear`].
-pub fn delete(tx: &mut Tx<'_>, id: ConversationId) -> Result<()> {
+pub fn delete(tx: &mut Write<'_>, id: ConversationId) -> Result<()> {
     let now = tx.now();
     sync::depart(tx, id, now - sync::AWAY)?;
     tx.execute(
@@ -297,7 +301,7 @@ pub fn masks(read: &Read<'_>, id: ConversationId) -> Result<Vec<Masked>> {
 }
 
 /// Holds the conversation until the transaction ends. False where it is gone.
-pub fn hold(tx: &mut Tx<'_>, id: ConversationId) -> Result<bool> {
+pub fn hold(tx: &mut Write<'_>, id: ConversationId) -> Result<bool> {
     let held = tx.execute(
         sql!("UPDATE conversations SET size = size WHERE id = $1 AND deleted_at IS NULL"),
         params![id],
@@ -307,7 +311,7 @@ pub fn hold(tx: &mut Tx<'_>, id: ConversationId) -> Result<bool> {
 
 /// Counts one more who is in it, or one fewer; how many there are then. Others who come in wait here
 /// until it is committed, so they know of each other.
-pub fn resize(tx: &mut Tx<'_>, id: ConversationId, by: i64) -> Result<i64> {
+pub fn resize(tx: &mut Write<'_>, id: ConversationId, by: i64) -> Result<i64> {
     tx.one(
         sql!("UPDATE conversations SET size = size + $1 WHERE id = $2 RETURNING size"),
         params![by, id],
@@ -335,7 +339,7 @@ pub fn next_to_clear(read: &Read<'_>) -> Result<Option<ConversationId>> {
 
 /// Takes away a stretch of a deleted conversation's rows. Gives the files to be deleted, and whether
 /// nothing is left of it.
-pub fn clear(tx: &mut Tx<'_>, id: ConversationId, limit: i64) -> Result<(Vec<AttachmentId>, bool)> {
+pub fn clear(tx: &mut Write<'_>, id: ConversationId, limit: i64) -> Result<(Vec<AttachmentId>, bool)> {
     let files = tx.all(
         sql!(
             "DELETE FROM attachments WHERE id IN

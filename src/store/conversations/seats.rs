@@ -4,8 +4,7 @@ use super::resize;
 use crate::{
     Result,
     clock::Time,
-    db::{Read, Row},
-    events::Tx,
+    db::{Read, Row, Write},
     ids::{AccountId, ConversationId},
     params, sql,
     store::{
@@ -81,7 +80,7 @@ pub struct Entrance<'a> {
 }
 
 /// Adds a participant, or lets it in again.
-pub fn join(tx: &mut Tx<'_>, new: &Entrance<'_>) -> Result<()> {
+pub fn join(tx: &mut Write<'_>, new: &Entrance<'_>) -> Result<()> {
     let (now, tick) = (tx.now(), sync::tick(tx)?);
     tx.execute(
         sql!(
@@ -110,7 +109,7 @@ pub fn join(tx: &mut Tx<'_>, new: &Entrance<'_>) -> Result<()> {
 
 /// Takes a participant out; until `barred_until` it can't come back. False where it was not in it.
 pub fn leave(
-    tx: &mut Tx<'_>,
+    tx: &mut Write<'_>,
     id: ConversationId,
     account: AccountId,
     barred_until: Option<Time>,
@@ -130,7 +129,7 @@ pub fn leave(
 }
 
 /// Takes everyone out, but for one.
-pub fn leave_all_but(tx: &mut Tx<'_>, id: ConversationId, stays: Option<AccountId>) -> Result<()> {
+pub fn leave_all_but(tx: &mut Write<'_>, id: ConversationId, stays: Option<AccountId>) -> Result<()> {
     let (now, tick) = (tx.now(), sync::tick(tx)?);
     let left = tx.execute(
         sql!(
@@ -143,7 +142,7 @@ pub fn leave_all_but(tx: &mut Tx<'_>, id: ConversationId, stays: Option<AccountI
 }
 
 /// A removed participant may come back.
-pub fn unbar(tx: &mut Tx<'_>, id: ConversationId, account: AccountId) -> Result<()> {
+pub fn unbar(tx: &mut Write<'_>, id: ConversationId, account: AccountId) -> Result<()> {
     tx.execute(
         sql!("UPDATE participants SET barred_until = NULL WHERE conversation_id = $1 AND account_id = $2"),
         params![id, account],
@@ -163,7 +162,7 @@ pub fn place(read: &Read<'_>, id: ConversationId, account: AccountId) -> Result<
 
 /// Everything up to this message has been read. Never goes back. False where it was so already, or the
 /// account is not in the conversation any more.
-pub fn set_read(tx: &mut Tx<'_>, id: ConversationId, account: AccountId, seq: i64) -> Result<bool> {
+pub fn set_read(tx: &mut Write<'_>, id: ConversationId, account: AccountId, seq: i64) -> Result<bool> {
     let tick = sync::tick(tx)?;
     let set = tx.execute(
         sql!(
@@ -178,7 +177,7 @@ pub fn set_read(tx: &mut Tx<'_>, id: ConversationId, account: AccountId, seq: i6
 
 /// Everything up to this message has reached one of its devices. Never goes back. False where it was so
 /// already, or the account is not in the conversation any more.
-pub fn set_delivered(tx: &mut Tx<'_>, id: ConversationId, account: AccountId, seq: i64) -> Result<bool> {
+pub fn set_delivered(tx: &mut Write<'_>, id: ConversationId, account: AccountId, seq: i64) -> Result<bool> {
     let tick = sync::tick(tx)?;
     let set = tx.execute(
         sql!(
@@ -203,7 +202,7 @@ pub fn is_called(read: &Read<'_>, id: ConversationId, skeleton: &str, except: Ac
 }
 
 /// A guest became a member: nowhere is it called by another name any more.
-pub fn clear_aliases(tx: &mut Tx<'_>, account: AccountId) -> Result<()> {
+pub fn clear_aliases(tx: &mut Write<'_>, account: AccountId) -> Result<()> {
     tx.execute(
         sql!(
             "UPDATE participants SET alias = NULL, skeleton = (SELECT a.name_skeleton FROM accounts a WHERE a.id = $1)

@@ -3,8 +3,7 @@
 use crate::{
     Result,
     clock::Time,
-    db::Read,
-    events::Tx,
+    db::{Read, Write},
     ids::{AccountId, LetterId},
     params, sql,
 };
@@ -23,7 +22,7 @@ pub struct Letter {
 }
 
 /// Keeps a letter.
-pub fn insert(tx: &mut Tx<'_>, to: AccountId, name: &str, email: &str, body: &str) -> Result<LetterId> {
+pub fn insert(tx: &mut Write<'_>, to: AccountId, name: &str, email: &str, body: &str) -> Result<LetterId> {
     let (id, now) = (LetterId(tx.new_id()), tx.now());
     tx.execute(
         sql!(
@@ -44,7 +43,7 @@ pub fn by_id(read: &Read<'_>, id: LetterId) -> Result<Option<Letter>> {
 }
 
 /// Forgets what it says. That there was one is kept for a while, to be counted.
-pub fn clear(tx: &mut Tx<'_>, id: LetterId) -> Result<()> {
+pub fn clear(tx: &mut Write<'_>, id: LetterId) -> Result<()> {
     tx.execute(sql!("UPDATE letters SET name = '', email = '', body = '' WHERE id = $1"), params![id])
         .map(drop)
 }
@@ -59,6 +58,6 @@ pub fn count_since(read: &Read<'_>, to: AccountId, since: Time) -> Result<i64> {
 }
 
 /// Forgets those from before that moment.
-pub fn forget(tx: &mut Tx<'_>, before: Time) -> Result<u64> {
+pub fn forget(tx: &mut Write<'_>, before: Time) -> Result<u64> {
     tx.execute(sql!("DELETE FROM letters WHERE created_at < $1"), params![before])
 }

@@ -7,8 +7,7 @@ pub mod visits;
 use crate::{
     Result,
     clock::Time,
-    db::{Read, Row},
-    events::Tx,
+    db::{Read, Row, Write},
     ids::AccountId,
     params, sql,
 };
@@ -44,7 +43,7 @@ pub fn by_account(read: &Read<'_>, account: AccountId) -> Result<Option<Kept>> {
 
 /// Takes the page, so that nobody else changes it in the meantime; begins with this where there is none. Gives the
 /// draft.
-pub fn lock(tx: &mut Tx<'_>, account: AccountId, begun: &str) -> Result<String> {
+pub fn lock(tx: &mut Write<'_>, account: AccountId, begun: &str) -> Result<String> {
     let now = tx.now();
     tx.one(
         sql!(
@@ -57,12 +56,12 @@ pub fn lock(tx: &mut Tx<'_>, account: AccountId, begun: &str) -> Result<String> 
 }
 
 /// Keeps the draft.
-pub fn set_draft(tx: &mut Tx<'_>, account: AccountId, draft: &str) -> Result<()> {
+pub fn set_draft(tx: &mut Write<'_>, account: AccountId, draft: &str) -> Result<()> {
     tx.execute(sql!("UPDATE pages SET draft = $1 WHERE account_id = $2"), params![draft, account]).map(drop)
 }
 
 /// Shows this to others.
-pub fn publish(tx: &mut Tx<'_>, account: AccountId, page: &str) -> Result<()> {
+pub fn publish(tx: &mut Write<'_>, account: AccountId, page: &str) -> Result<()> {
     let now = tx.now();
     tx.execute(
         sql!("UPDATE pages SET published = $1, published_at = $2 WHERE account_id = $3"),
@@ -72,7 +71,7 @@ pub fn publish(tx: &mut Tx<'_>, account: AccountId, page: &str) -> Result<()> {
 }
 
 /// Shows others nothing any more.
-pub fn unpublish(tx: &mut Tx<'_>, account: AccountId) -> Result<()> {
+pub fn unpublish(tx: &mut Write<'_>, account: AccountId) -> Result<()> {
     tx.execute(
         sql!("UPDATE pages SET published = NULL, published_at = NULL WHERE account_id = $1"),
         params![account],
@@ -86,7 +85,7 @@ pub fn by_host(read: &Read<'_>, host: &str) -> Result<Option<AccountId>> {
 }
 
 /// Maps a host name to the page, or none any more.
-pub fn set_host(tx: &mut Tx<'_>, account: AccountId, host: Option<&str>) -> Result<()> {
+pub fn set_host(tx: &mut Write<'_>, account: AccountId, host: Option<&str>) -> Result<()> {
     tx.execute(sql!("UPDATE pages SET host = $1 WHERE account_id = $2"), params![host, account]).map(drop)
 }
 

@@ -3,8 +3,7 @@
 use crate::{
     Result,
     clock::Time,
-    db::{Read, Row},
-    events::Tx,
+    db::{Read, Row, Write},
     ids::{AccountId, AttachmentId, PictureId},
     params, sql,
 };
@@ -48,7 +47,7 @@ pub struct File {
 }
 
 /// Notes a picture.
-pub fn insert(tx: &mut Tx<'_>, account: AccountId, size: (i64, i64)) -> Result<PictureId> {
+pub fn insert(tx: &mut Write<'_>, account: AccountId, size: (i64, i64)) -> Result<PictureId> {
     let (id, now) = (PictureId(tx.new_id()), tx.now());
     tx.execute(
         sql!("INSERT INTO pictures (id, account_id, width, height, created_at) VALUES ($1, $2, $3, $4, $5)"),
@@ -59,7 +58,7 @@ pub fn insert(tx: &mut Tx<'_>, account: AccountId, size: (i64, i64)) -> Result<P
 
 /// Notes a file of a picture.
 pub fn insert_file(
-    tx: &mut Tx<'_>,
+    tx: &mut Write<'_>,
     picture: PictureId,
     size: (i64, i64),
     bytes: i64,
@@ -117,7 +116,7 @@ pub fn files_of(read: &Read<'_>, account: AccountId) -> Result<Vec<File>> {
 }
 
 /// Nobody sees the account's pictures any more.
-pub fn hide_all(tx: &mut Tx<'_>, account: AccountId) -> Result<()> {
+pub fn hide_all(tx: &mut Write<'_>, account: AccountId) -> Result<()> {
     tx.execute(
         sql!("UPDATE pictures SET audience = 'nobody' WHERE account_id = $1 AND audience <> 'nobody'"),
         params![account],
@@ -126,7 +125,7 @@ pub fn hide_all(tx: &mut Tx<'_>, account: AccountId) -> Result<()> {
 }
 
 /// So many see a picture of the account from now on.
-pub fn show(tx: &mut Tx<'_>, id: PictureId, account: AccountId, audience: &str) -> Result<()> {
+pub fn show(tx: &mut Write<'_>, id: PictureId, account: AccountId, audience: &str) -> Result<()> {
     tx.execute(
         sql!("UPDATE pictures SET audience = $1 WHERE id = $2 AND account_id = $3"),
         params![audience, id, account],
@@ -135,7 +134,7 @@ pub fn show(tx: &mut Tx<'_>, id: PictureId, account: AccountId, audience: &str) 
 }
 
 /// Forgets a picture; gives its files, so that the bytes can go.
-pub fn delete(tx: &mut Tx<'_>, id: PictureId) -> Result<Vec<AttachmentId>> {
+pub fn delete(tx: &mut Write<'_>, id: PictureId) -> Result<Vec<AttachmentId>> {
     let files =
         tx.all(sql!("DELETE FROM picture_files WHERE picture_id = $1 RETURNING id"), params![id], |row| {
             row.get(0)

@@ -1,9 +1,14 @@
 //! How often pages were opened and links on them followed, by day.
 
-use crate::{Result, db::Read, events::Tx, ids::AccountId, params, sql};
+use crate::{
+    Result,
+    db::{Read, Write},
+    ids::AccountId,
+    params, sql,
+};
 
 /// Counts so many more. An empty `link` is the page itself.
-pub fn add(tx: &mut Tx<'_>, account: AccountId, day: i64, link: &str, count: i64) -> Result<()> {
+pub fn add(tx: &mut Write<'_>, account: AccountId, day: i64, link: &str, count: i64) -> Result<()> {
     tx.execute(
         sql!(
             "INSERT INTO visits (account_id, day, link, count) VALUES ($1, $2, $3, $4)
@@ -24,6 +29,6 @@ pub fn since(read: &Read<'_>, account: AccountId, day: i64) -> Result<Vec<(i64, 
 }
 
 /// Forgets what was counted before that day.
-pub fn forget(tx: &mut Tx<'_>, day: i64) -> Result<u64> {
+pub fn forget(tx: &mut Write<'_>, day: i64) -> Result<u64> {
     tx.execute(sql!("DELETE FROM visits WHERE day < $1"), params![day])
 }
