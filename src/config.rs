@@ -317,7 +317,7 @@ impl Settings {
             return Err("CHITTER_RULES: 2,000 characters at most".into());
         }
         let thread_limit = self.thread_limit.unwrap_or(THREAD_LIMIT);
-        if !(1..=domain::messages::LIMIT).contains(&thread_limit) {
+        if !(1..=domain::conversations::MAX_BODY).contains(&thread_limit) {
             return Err("CHITTER_THREAD_LIMIT: 1 to 4000 characters".into());
         }
         let proxies = self.proxies.as_deref().unwrap_or("127.0.0.1,::1");

@@ -13,6 +13,7 @@ use crate::{
     domain::{
         self,
         accounts::{Application, Member},
+        conversations,
         messages::{self, Emoji},
         names::Name,
         pages::{Audience, form::Fields, look::Look},
@@ -246,7 +247,7 @@ fn say(tx: &mut Tx<'_>, key: &str, line: &Said, reply_to: Option<MessageId>) -> 
     let visitor =
         |account| Ok(Visitor { account, key: Key::parse(key)?, place: String::new(), may_come_in: true });
     let draft = messages::Draft { reply_to, ..messages::Draft::of(messages::Body::parse(&line.body)?) };
-    let said = visitor(account)?.enter(tx)?.participant.say(tx, &draft, messages::LIMIT)?;
+    let said = visitor(account)?.enter(tx)?.participant.say(tx, &draft, conversations::MAX_BODY)?;
     for (emoji, fan) in &line.reactions {
         let fan = domain::accounts::member(tx, fan)?.account;
         visitor(fan)?.enter(tx)?.participant.react(tx, said.id, &Emoji::parse(emoji)?, true)?;

@@ -19,8 +19,8 @@ use crate::{
     Error, Result,
     app::App,
     domain::{
+        access::Door,
         attachments::{FileName, LARGEST},
-        conversations::Door,
     },
     http::{
         idempotent::{Once, answer},

@@ -16,8 +16,9 @@ use crate::{
     Error, Result,
     app::App,
     domain::{
+        conversations,
         hooks::Caller,
-        messages::{self, Body},
+        messages::Body,
         names::Name,
         rooms::{Inside, Visitor},
         sessions::Token,
@@ -240,10 +241,10 @@ pub async fn call(
 fn cut(words: &str) -> String {
     use unicode_segmentation::UnicodeSegmentation;
     let words: String = words.chars().filter(|c| !c.is_control() || matches!(c, '\n' | '\t')).collect();
-    match words.grapheme_indices(true).nth(messages::LIMIT) {
+    match words.grapheme_indices(true).nth(conversations::MAX_BODY) {
         None => words,
         Some(_) => {
-            let end = words.grapheme_indices(true).nth(messages::LIMIT - 1).map_or(0, |(end, _)| end);
+            let end = words.grapheme_indices(true).nth(conversations::MAX_BODY - 1).map_or(0, |(end, _)| end);
             format!("{}…", words[..end].trim_end())
         }
     }

@@ -17,7 +17,8 @@ use crate::{
     Error, Result,
     app::App,
     domain::{
-        conversations::{Door, Participant},
+        access::Door,
+        conversations::Participant,
         messages::{Body, Draft, Emoji},
     },
     events::{Event, Told, Topic, Tx, Typing},

@@ -19,6 +19,8 @@ const ALL: &[(&str, &str)] = &[
     ("0009_webhooks", include_str!("../../migrations/0009_webhooks.sql")),
     ("0010_pages", include_str!("../../migrations/0010_pages.sql")),
     ("0011_job_queues", include_str!("../../migrations/0011_job_queues.sql")),
+    ("0012_conversation_rules", include_str!("../../migrations/0012_conversation_rules.sql")),
+    ("0013_blocks", include_str!("../../migrations/0013_blocks.sql")),
 ];
 
 /// In SQLite only `INTEGER PRIMARY KEY` is the rowid itself; `BIGINT` would be a second index.

@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use super::{
-    conversations::{LOCKED, Participant, forget_files},
+    conversations::{Files, LOCKED, Participant, forget_files},
     text::{self, Rules},
 };
 use crate::{
     Error, Result,
     events::Tx,
     ids::AttachmentId,
-    store::{self, accounts::Counted, attachments::Attachment, conversations::Kind},
+    store::{self, accounts::Counted, attachments::Attachment},
 };
 
 /// The largest file: a phone's photo or a short recording.
@@ -84,7 +84,7 @@ impl Participant {
     /// Keeps a file whose bytes are in the data folder by now, to be said with a message.
     pub fn send(&self, tx: &mut Tx<'_>, file: &Attachment) -> Result<()> {
         self.may_send(tx)?;
-        if self.conversation.kind == Kind::Match && !file.is_image() {
+        if self.policy().files == Files::PicturesByConsent && !file.is_image() {
             return Err(Error::invalid("file", "Only pictures can be sent here."));
         }
         store::attachments::insert(tx, self.conversation.id, self.id(), file)

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use unicode_segmentation::UnicodeSegmentation;
 
 use super::{
-    conversations::{LOCKED, OUT, Participant, forget_files, tell},
+    conversations::{LOCKED, MAX_BODY, OUT, Participant, forget_files, tell},
     text::{self, Piece, REFERENCES, Rules, Segment},
     webhooks,
 };
@@ -18,15 +18,12 @@ use crate::{
         self,
         accounts::Account,
         attachments::Attachment,
-        conversations::{Conversation, Kind},
+        conversations::Conversation,
         messages::{Message, NewMessage, Sight, Words},
         peeps::Mention,
         webhooks::EventType,
     },
 };
-
-/// How long a message may be in a room, as a person counts: a letter, but not a book.
-pub const LIMIT: usize = 4000;
 
 /// Files sent with one message: what fits on a screen.
 const FILES: usize = 10;
@@ -47,7 +44,7 @@ pub struct Body(String);
 impl Body {
     /// Cleans what was typed.
     pub fn parse(raw: &str) -> Result<Self> {
-        let rules = Rules { field: "body", limit: LIMIT, lines: true, empty: "Write something first." };
+        let rules = Rules { field: "body", limit: MAX_BODY, lines: true, empty: "Write something first." };
         text::clean(raw, rules).map(Body)
     }
 
@@ -155,7 +152,7 @@ impl Participant {
     /// Says something, and tells everyone who has the conversation open.
     pub fn say(&self, tx: &mut Tx<'_>, draft: &Draft, thread_limit: usize) -> Result<Message> {
         draft.check()?;
-        self.check_length(&draft.body, thread_limit)?;
+        self.policy().check_body(&draft.body.0, thread_limit)?;
         if self.seat.hidden {
             return Err(Error::invalid("as", "Say who of the app’s people says it."));
         }
@@ -192,7 +189,7 @@ impl Participant {
 
     /// Changes what one's own message says. No change at all is no edit.
     pub fn edit(&self, tx: &mut Tx<'_>, id: MessageId, body: &Body, thread_limit: usize) -> Result<Message> {
-        self.check_length(body, thread_limit)?;
+        self.policy().check_body(&body.0, thread_limit)?;
         let message = existing(tx, self, id)?;
         if message.author.id != self.id() {
             return Err(Error::Forbidden("Only the one who said something can change it."));
@@ -250,14 +247,6 @@ impl Participant {
         store::messages::react(tx, id, self.id(), &emoji.0, on)?;
         store::messages::sum_reactions(tx, id, NAMED, change)?;
         self.tell(tx, id)
-    }
-
-    /// In a thread there is room for less.
-    fn check_length(&self, body: &Body, thread_limit: usize) -> Result<()> {
-        match self.conversation.kind {
-            Kind::Thread => text::fits(&body.0, "body", thread_limit),
-            Kind::Room | Kind::Match => Ok(()),
-        }
     }
 
     /// Takes the number of a change that only those make who may write.

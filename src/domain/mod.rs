@@ -1,5 +1,6 @@
 //! The nouns and their verbs: synchronous, over a transaction. No HTTP, no SQL, no waiting.
 
+pub mod access;
 pub mod accounts;
 pub mod apps;
 pub mod attachments;

@@ -20,7 +20,7 @@ use crate::{
     store::{
         self,
         accounts::{Account, Kind},
-        conversations::{Conversation, Entrance, Stretch},
+        conversations::{Conversation, Entrance, NewConversation, Stretch},
         rooms::{Found, Link, Mine},
     },
 };
@@ -219,8 +219,13 @@ impl Visitor {
 
 /// Makes a room, and its maker's place in it.
 pub fn create(tx: &mut Tx<'_>, account: &Account, name: &RoomName, place: &str) -> Result<Inside> {
-    let id =
-        store::conversations::insert(tx, store::conversations::Kind::Room, name.as_str(), Some(account.id))?;
+    let id = store::conversations::insert(
+        tx,
+        &NewConversation {
+            owner: Some(account.id),
+            ..store::conversations::Kind::Room.new_conversation(name.as_str())
+        },
+    )?;
     let key = Key::random()?;
     store::rooms::insert_link(tx, id, key.as_str(), &key.hash())?;
     Visitor { account: account.clone(), key, place: place.into(), may_come_in: true }.enter(tx)

@@ -16,7 +16,6 @@ use crate::{
     store::{
         self,
         accounts::Account,
-        conversations::Kind,
         messages::Message,
         sync::{AWAY, Changed, Receipt, Span},
     },
@@ -125,7 +124,7 @@ fn fill_in(read: &Read<'_>, span: &Span, all: &mut [Change]) -> Result<()> {
     let mut threads: HashMap<ConversationId, &mut Changed> = HashMap::new();
     for change in all {
         match change {
-            Change::Conversation(changed) if changed.conversation.kind == Kind::Thread => {
+            Change::Conversation(changed) if changed.conversation.kind.policy().shows_people => {
                 threads.insert(changed.conversation.id, changed);
             }
             _ => {}

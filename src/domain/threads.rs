@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{
     apps,
+    blocks::{self, Party},
     conversations::{self, Participant, take_out, tell},
     names::{Username, skeleton},
     text::{self, Rules},
@@ -18,8 +19,7 @@ use crate::{
     store::{
         self,
         accounts::{Account, Kind},
-        blocks,
-        conversations::Entrance,
+        conversations::{Entrance, Kind as Conversation, NewConversation},
         webhooks::EventType,
     },
 };
@@ -150,12 +150,11 @@ impl Names {
         }
         let read: &Read<'_> = tx;
         let people = self.find(read)?;
-        let namers = in_its_name(read, namer)?;
         let mut faults = Vec::new();
         for (at, one) in people.iter().enumerate() {
             if people[..at].iter().any(|other| other.id == one.id) {
                 faults.push(fault(at, format!("{} is named twice.", self.0[at])));
-            } else if are_apart(read, &namers, one.id)? {
+            } else if apart(read, namer.id, one.id)? {
                 // Not which of the two it was that wants nothing to do with the other.
                 faults.push(fault(at, format!("You and {} can’t be in a thread of yours.", self.0[at])));
             }
@@ -168,25 +167,9 @@ fn fault(at: usize, message: String) -> Fault {
     Fault::of(format!("users/{at}"), message)
 }
 
-/// Whether one of these has blocked the other, or the other one of them.
-fn are_apart(read: &Read<'_>, ones: &[AccountId], other: AccountId) -> Result<bool> {
-    let somebody = |account| blocks::Somebody::new(account, None);
-    for one in ones {
-        if blocks::stand_between(read, &somebody(*one), &somebody(other))? {
-            return Ok(true);
-        }
-    }
-    Ok(false)
-}
-
-/// The account, and of an app's bot the member who registered it: whoever is blocked does not come back as
-/// a program.
-fn in_its_name(read: &Read<'_>, account: &Account) -> Result<Vec<AccountId>> {
-    let owner = match account.kind {
-        Kind::Bot => store::apps::owner_of_bot(read, account.id)?,
-        _ => None,
-    };
-    Ok([Some(account.id), owner].into_iter().flatten().collect())
+/// Whether a block keeps two members apart.
+fn apart(read: &Read<'_>, one: AccountId, other: AccountId) -> Result<bool> {
+    blocks::apart(read, &Party::account(one), &Party::account(other))
 }
 
 /// Somebody who is in a thread. To have one is the permission to act in it.
@@ -241,7 +224,10 @@ pub(super) fn found(
     name: &ThreadName,
     people: &[Account],
 ) -> Result<ConversationId> {
-    let id = store::conversations::insert(tx, store::conversations::Kind::Thread, &name.0, owner)?;
+    let id = store::conversations::insert(
+        tx,
+        &NewConversation { owner, ..Conversation::Thread.new_conversation(&name.0) },
+    )?;
     for one in people {
         seat(tx, id, one, 0, 0)?;
     }
@@ -412,7 +398,7 @@ impl TryFrom<Participant> for Thread {
     /// Whoever is in another kind of conversation is in no thread.
     fn try_from(participant: Participant) -> Result<Self> {
         match participant.conversation.kind {
-            store::conversations::Kind::Thread => Ok(Thread(participant)),
+            Conversation::Thread => Ok(Thread(participant)),
             _ => Err(Error::NotFound),
         }
     }
@@ -421,13 +407,11 @@ impl TryFrom<Participant> for Thread {
 impl Participant {
     /// Refuses two who are kept apart, and alone with each other.
     pub(super) fn may_write_to_the_other(&self, read: &Read<'_>) -> Result<()> {
-        if self.conversation.kind != store::conversations::Kind::Thread || self.conversation.size != 2 {
+        if !self.policy().blocks_writing || self.conversation.size != 2 {
             return Ok(());
         }
         for one in store::conversations::participants(read, self.conversation.id, 2)? {
-            if one.account.id != self.id()
-                && are_apart(read, &in_its_name(read, &self.account)?, one.account.id)?
-            {
+            if one.account.id != self.id() && apart(read, self.id(), one.account.id)? {
                 return Err(Error::Forbidden("You two can’t write to each other any more."));
             }
         }
@@ -445,7 +429,7 @@ impl Participant {
 
     /// Whether others are told how far it has come.
     pub fn has_receipts(&self) -> bool {
-        self.conversation.kind == store::conversations::Kind::Thread && !self.seat.hidden
+        self.policy().receipts && !self.seat.hidden
     }
 
     /// Refuses whoever can't say anything here to say that it types.

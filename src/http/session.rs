@@ -23,9 +23,10 @@ use crate::{
     app::App,
     config::Config,
     domain::{
+        access::Door,
         accounts::{self, Member},
         apps,
-        conversations::{Door, Participant},
+        conversations::Participant,
         names::Name,
         rooms::{self, Inside, Key, Owner, Visitor},
         sessions::{self, Token},

@@ -20,7 +20,8 @@ use crate::{
     app::App,
     db::Read,
     domain::{
-        conversations::{Door, Participant, still_in},
+        access::Door,
+        conversations::{Participant, still_in},
         rooms::{Inside, Key, Visitor},
         threads,
     },
@@ -29,17 +30,8 @@ use crate::{
     ids::{AccountId, ConversationId},
     realtime::hub::Mailbox,
     services::presence::{self, Window},
-    store::{
-        self,
-        accounts::Account,
-        conversations::{Conversation, Kind},
-        messages::Message,
-        rooms::Link,
-    },
-    wire::{
-        frames::{self},
-        rooms::Room,
-    },
+    store::{self, accounts::Account, conversations::Conversation, messages::Message, rooms::Link},
+    wire::{frames, rooms::Room},
 };
 
 /// Messages read at once when something is replayed.
@@ -430,7 +422,7 @@ impl ConversationStream {
     /// Whether the room looks as it did.
     fn is_as(&self, before: &Conversation, link: &Option<Link>) -> bool {
         let now = &self.participant.conversation;
-        let same_people = now.kind != Kind::Thread || now.size == before.size;
+        let same_people = !now.kind.policy().shows_people || now.size == before.size;
         let same = (&now.name, now.locked, now.owner, &self.link);
         same_people && same == (&before.name, before.locked, before.owner, link)
     }
@@ -439,11 +431,9 @@ impl ConversationStream {
     async fn altered(&self, outlet: &mut Outlet, change: i64) -> Result<(), Gone> {
         let room = &self.participant.conversation;
         let id = room.id;
-        let people = match room.kind {
-            Kind::Thread => {
-                outlet.app.db.read(move |read| threads::people(read, id)).await.unwrap_or_default()
-            }
-            Kind::Room | Kind::Match => Vec::new(),
+        let people = match room.kind.policy().shows_people {
+            true => outlet.app.db.read(move |read| threads::people(read, id)).await.unwrap_or_default(),
+            false => Vec::new(),
         };
         let altered = Altered {
             id: room.id,
@@ -473,9 +463,9 @@ fn quotes(message: &Message, after: i64) -> bool {
 
 /// The link of a room that holds now; other conversations have none.
 fn link_of(read: &Read<'_>, conversation: &Conversation) -> Result<Option<Link>> {
-    match conversation.kind {
-        Kind::Room => store::rooms::current_link(read, conversation.id).map(Some),
-        Kind::Match | Kind::Thread => Ok(None),
+    match conversation.kind.policy().by_link {
+        true => store::rooms::current_link(read, conversation.id).map(Some),
+        false => Ok(None),
     }
 }
 

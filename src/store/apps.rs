@@ -69,11 +69,6 @@ pub fn by_id(read: &Read<'_>, id: AppId) -> Result<Option<App>> {
     )
 }
 
-/// The member who registered the app that this bot is.
-pub fn owner_of_bot(read: &Read<'_>, bot: AccountId) -> Result<Option<AccountId>> {
-    read.first(sql!("SELECT owner_id FROM apps WHERE account_id = $1"), params![bot], |row| row.get(0))
-}
-
 /// Takes an app away. Its people and what they said stay.
 pub fn delete(tx: &mut Write<'_>, id: AppId) -> Result<()> {
     let now = tx.now();

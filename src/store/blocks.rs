@@ -1,4 +1,4 @@
-//! Who wants nothing to do with whom.
+//! Blocks: pairs of people who are kept apart.
 
 use std::collections::HashSet;
 
@@ -9,57 +9,73 @@ use crate::{
     params, sql,
 };
 
-/// Somebody as blocks know it: an account, and for a guest also the place that it comes from, because it
-/// can be another account tomorrow.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Somebody {
-    /// By its account.
-    pub account: String,
-    /// By its place; as `account` for anyone but a guest.
-    pub place: String,
+/// One side of a block: an account, or the hashed address of a guest, who can be another account tomorrow.
+#[derive(Clone, Copy, Debug)]
+pub enum Side<'a> {
+    Account(AccountId),
+    IpHash(&'a str),
 }
 
-impl Somebody {
-    /// An account, and of a guest the place.
-    pub fn new(account: AccountId, guest_at: Option<&str>) -> Self {
-        let account = format!("a{account}");
-        Somebody { place: guest_at.map_or_else(|| account.clone(), |place| format!("p{place}")), account }
+impl<'a> Side<'a> {
+    fn columns(self) -> (Option<AccountId>, Option<&'a str>) {
+        match self {
+            Side::Account(id) => (Some(id), None),
+            Side::IpHash(hash) => (None, Some(hash)),
+        }
     }
 }
 
-/// Keeps the two apart, in both directions.
-pub fn insert(tx: &mut Write<'_>, one: &str, other: &str, blocker: AccountId) -> Result<()> {
+/// Keeps two sides apart, in both directions.
+pub fn insert(tx: &mut Write<'_>, one: Side<'_>, other: Side<'_>, blocker: AccountId) -> Result<()> {
     let now = tx.now();
-    for (one, other) in [(one, other), (other, one)] {
+    for (side, other) in [(one, other), (other, one)] {
+        let ((account, ip_hash), (other_account, other_ip_hash)) = (side.columns(), other.columns());
         tx.execute(
             sql!(
-                "INSERT INTO blocks (one, other, blocker_id, created_at) VALUES ($1, $2, $3, $4)
-                 ON CONFLICT DO NOTHING"
+                "INSERT INTO blocks (account_id, ip_hash, other_account_id, other_ip_hash, blocker_id, created_at)
+                 VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING"
             ),
-            params![one, other, blocker, now],
+            params![account, ip_hash, other_account, other_ip_hash, blocker, now],
         )?;
     }
     Ok(())
 }
 
-/// Whether the two are kept apart.
-pub fn stand_between(read: &Read<'_>, one: &Somebody, other: &Somebody) -> Result<bool> {
+/// Whether a block stands between two people. `one` and `other` are their accounts; the person behind a mask and the
+/// owner of an app's bot count as well. Of guests the hashed addresses count, too.
+pub fn between(
+    read: &Read<'_>,
+    (one, one_ip_hash): (AccountId, Option<&str>),
+    (other, other_ip_hash): (AccountId, Option<&str>),
+) -> Result<bool> {
     read.one(
-        sql!("SELECT EXISTS (SELECT 1 FROM blocks WHERE one IN ($1, $2) AND other IN ($3, $4))"),
-        params![&one.account, &one.place, &other.account, &other.place],
+        sql!(
+            "SELECT EXISTS (
+                 SELECT 1 FROM blocks b
+                 WHERE (b.account_id IN (SELECT COALESCE(a.mask_of, a.id) FROM accounts a WHERE a.id = $1
+                                         UNION ALL SELECT x.owner_id FROM apps x WHERE x.account_id = $1)
+                        OR b.ip_hash = $2)
+                   AND (b.other_account_id IN (SELECT COALESCE(a.mask_of, a.id) FROM accounts a WHERE a.id = $3
+                                               UNION ALL SELECT x.owner_id FROM apps x WHERE x.account_id = $3)
+                        OR b.other_ip_hash = $4))"
+        ),
+        params![one, one_ip_hash, other, other_ip_hash],
         |row| row.get(0),
     )
 }
 
-/// The accounts that are kept apart from each other as accounts, wherever they come from: the lower id
-/// first.
+/// Holds in a query where a block stands between the waiting people `me` and `s`, two rows of `seekers`.
+pub(super) const APART: &str = "EXISTS (
+    SELECT 1 FROM blocks b
+    WHERE (b.account_id = me.account_id OR (me.guest AND b.ip_hash = me.place))
+      AND (b.other_account_id = s.account_id OR (s.guest AND b.other_ip_hash = s.place)))";
+
+/// The accounts that are kept apart as accounts, the lower id first.
 pub fn between_accounts(read: &Read<'_>) -> Result<HashSet<(AccountId, AccountId)>> {
-    let rows: Vec<(String, String)> = read.all(
-        sql!("SELECT one, other FROM blocks WHERE one LIKE 'a%' AND other LIKE 'a%'"),
+    let pairs: Vec<(AccountId, AccountId)> = read.all(
+        sql!("SELECT account_id, other_account_id FROM blocks WHERE account_id < other_account_id"),
         params![],
         |row| Ok((row.get(0)?, row.get(1)?)),
     )?;
-    let account = |text: &str| text.strip_prefix('a').and_then(|id| id.parse().ok());
-    let both = rows.iter().filter_map(|(one, other)| Some((account(one)?, account(other)?)));
-    Ok(both.filter(|(one, other)| one < other).collect())
+    Ok(pairs.into_iter().collect())
 }

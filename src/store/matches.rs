@@ -1,6 +1,6 @@
 //! Matches: who waits for whom, who is in a talk, and what was reported of it.
 
-use super::{blocks::Somebody, dialect};
+use super::{blocks, dialect};
 use crate::{
     Result,
     clock::Time,
@@ -98,13 +98,6 @@ pub struct Seeker {
     pub went: bool,
     /// When its state last changed.
     pub changed_at: Time,
-}
-
-impl Seeker {
-    /// As blocks know it.
-    pub fn somebody(&self) -> Somebody {
-        Somebody::new(self.account, self.guest.then_some(&self.place))
-    }
 }
 
 const COLUMNS: &str =
@@ -292,24 +285,23 @@ fn clear_wishes(tx: &mut Write<'_>, account: AccountId) -> Result<()> {
 /// For each of the seeker's wishes, the largest first, who has waited longest with the same one: somebody
 /// else, from another place and not met lately, who has a language in common and is not kept apart from it.
 pub fn partners(read: &Read<'_>, seeker: &Seeker) -> Result<Vec<AccountId>> {
-    let me = seeker.somebody();
     let found: Vec<Option<AccountId>> = read.all(
         sql!(
             "SELECT (SELECT t.account_id FROM wishes t JOIN seekers s ON s.account_id = t.account_id
                      WHERE t.pool = m.pool AND t.wish = m.wish AND t.account_id <> m.account_id
-                       AND (s.language = '' OR $1 = '' OR s.language = $1)
-                       AND NOT EXISTS (SELECT 1 FROM blocks b WHERE b.one IN ($2, $3)
-                                       AND b.other IN ('a' || t.account_id,
-                                                       CASE WHEN s.guest THEN 'p' || s.place ELSE '' END))
-                       AND s.place <> $4
+                       AND (s.language = '' OR me.language = '' OR s.language = me.language)
+                       AND s.place <> me.place AND NOT ",
+            blocks::APART,
+            "
                        AND NOT EXISTS (SELECT 1 FROM meetings e WHERE e.account_id = m.account_id
                                        AND e.partner_id = t.account_id)
                        AND NOT EXISTS (SELECT 1 FROM meetings e WHERE e.account_id = t.account_id
                                        AND e.partner_id = m.account_id)
                      ORDER BY t.since, t.account_id LIMIT 1)
-             FROM wishes m WHERE m.account_id = $5 ORDER BY m.weight DESC, m.wish"
+             FROM wishes m JOIN seekers me ON me.account_id = m.account_id
+             WHERE m.account_id = $1 ORDER BY m.weight DESC, m.wish"
         ),
-        params![&seeker.language, &me.account, &me.place, &seeker.place, seeker.account],
+        params![seeker.account],
         |row| row.get(0),
     )?;
     Ok(found.into_iter().flatten().collect())
@@ -318,33 +310,23 @@ pub fn partners(read: &Read<'_>, seeker: &Seeker) -> Result<Vec<AccountId>> {
 /// Whether anyone but `except` waits whom the seeker could be matched with in time: from another place, not
 /// met lately, with a language in common, not kept apart.
 pub fn others_wait(read: &Read<'_>, seeker: &Seeker, except: AccountId) -> Result<bool> {
-    let me = seeker.somebody();
     let now = read.now();
     read.one(
         sql!(
             "SELECT EXISTS (
-                 SELECT 1 FROM seekers s
-                 WHERE s.pool = $1 AND s.state = 'waiting' AND s.since <= $2
-                   AND s.account_id NOT IN ($3, $4) AND (s.place < $5 OR s.place > $5)
-                   AND (s.language = '' OR $6 = '' OR s.language = $6)
-                   AND NOT EXISTS (SELECT 1 FROM blocks b WHERE b.one IN ($7, $8)
-                                   AND b.other IN ('a' || s.account_id,
-                                                   CASE WHEN s.guest THEN 'p' || s.place ELSE '' END))
-                   AND NOT EXISTS (SELECT 1 FROM meetings e WHERE e.account_id = $3
+                 SELECT 1 FROM seekers me JOIN seekers s ON s.pool = me.pool
+                 WHERE me.account_id = $1 AND s.state = 'waiting' AND s.since <= $2
+                   AND s.account_id NOT IN ($1, $3) AND (s.place < me.place OR s.place > me.place)
+                   AND (s.language = '' OR me.language = '' OR s.language = me.language)
+                   AND NOT ",
+            blocks::APART,
+            "
+                   AND NOT EXISTS (SELECT 1 FROM meetings e WHERE e.account_id = $1
                                    AND e.partner_id = s.account_id)
                    AND NOT EXISTS (SELECT 1 FROM meetings e WHERE e.account_id = s.account_id
-                                   AND e.partner_id = $3))"
+                                   AND e.partner_id = $1))"
         ),
-        params![
-            seeker.pool.as_str(),
-            now,
-            seeker.account,
-            except,
-            &seeker.place,
-            &seeker.language,
-            &me.account,
-            &me.place,
-        ],
+        params![seeker.account, now, except],
         |row| row.get(0),
     )
 }

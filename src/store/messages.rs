@@ -282,7 +282,7 @@ pub(super) fn changed_for(read: &Read<'_>, span: &Span) -> Result<Vec<(i64, Mess
             FROM,
             "JOIN participants me ON me.conversation_id = m.conversation_id AND me.left_at IS NULL
              JOIN conversations c ON c.id = m.conversation_id AND c.deleted_at IS NULL
-             WHERE me.account_id = $1 AND c.kind <> 'match' AND c.tick > $2 AND m.seq > me.sees_after
+             WHERE me.account_id = $1 AND c.in_sync AND c.tick > $2 AND m.seq > me.sees_after
                AND m.tick > $2 AND m.tick <= $3
              ORDER BY m.tick, m.conversation_id, m.change LIMIT $4"
         ),

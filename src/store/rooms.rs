@@ -183,7 +183,7 @@ pub fn open_of(read: &Read<'_>, owner: AccountId, now: Time, limit: i64) -> Resu
             "SELECT c.id, c.name, l.key, c.size
              FROM participants p JOIN conversations c ON c.id = p.conversation_id
              JOIN links l ON l.conversation_id = c.id AND l.revoked_at IS NULL
-             WHERE p.account_id = $1 AND p.left_at IS NULL AND c.owner_id = $1 AND c.kind = 'room'
+             WHERE p.account_id = $1 AND p.left_at IS NULL AND c.owner_id = $1 AND c.by_link
                AND c.deleted_at IS NULL AND (l.expires_at IS NULL OR l.expires_at > $2)
                AND (l.uses_left IS NULL OR l.uses_left > 0)
              ORDER BY c.active_at DESC, c.id DESC LIMIT $3"
@@ -205,7 +205,7 @@ pub fn of(read: &Read<'_>, stretch: &Stretch) -> Result<Vec<Mine>> {
             conversations::SEAT,
             " FROM participants p JOIN conversations c ON c.id = p.conversation_id
              JOIN links l ON l.conversation_id = c.id AND l.revoked_at IS NULL
-             WHERE p.account_id = $1 AND p.left_at IS NULL AND c.kind = 'room' AND c.deleted_at IS NULL
+             WHERE p.account_id = $1 AND p.left_at IS NULL AND c.by_link AND c.deleted_at IS NULL
                AND (c.active_at, c.id) < ($2, $3)
              ORDER BY c.active_at DESC, c.id DESC LIMIT $4"
         ),
@@ -225,7 +225,7 @@ pub fn count_unread(read: &Read<'_>, account: AccountId) -> Result<i64> {
     read.one(
         sql!(
             "SELECT COUNT(*) FROM participants p JOIN conversations c ON c.id = p.conversation_id
-             WHERE p.account_id = $1 AND p.left_at IS NULL AND c.kind = 'room' AND c.deleted_at IS NULL
+             WHERE p.account_id = $1 AND p.left_at IS NULL AND c.by_link AND c.deleted_at IS NULL
                AND c.last_seq > p.read_seq"
         ),
         params![account],
@@ -241,7 +241,7 @@ pub fn expired(read: &Read<'_>, since: Time, limit: i64) -> Result<Vec<Conversat
         sql!(
             "SELECT c.id FROM conversations c
              JOIN links l ON l.conversation_id = c.id AND l.revoked_at IS NULL
-             WHERE c.kind = 'room' AND c.deleted_at IS NULL AND c.active_at < $1
+             WHERE c.by_link AND c.deleted_at IS NULL AND c.active_at < $1
                AND (c.size = 0 OR l.expires_at <= $2 OR l.uses_left = 0)
              ORDER BY c.active_at LIMIT $3"
         ),

@@ -91,7 +91,7 @@ const TICK: &str = "CASE WHEN c.tick > p.tick THEN c.tick ELSE p.tick END";
 const CHANGED: &str = sql!(
     " FROM participants p JOIN conversations c ON c.id = p.conversation_id
      LEFT JOIN links l ON l.conversation_id = c.id AND l.revoked_at IS NULL
-     WHERE p.account_id = $1 AND p.left_at IS NULL AND c.deleted_at IS NULL AND c.kind <> 'match'
+     WHERE p.account_id = $1 AND p.left_at IS NULL AND c.deleted_at IS NULL AND c.in_sync
        AND (c.tick > $2 OR p.tick > $2) AND c.tick <= $3 AND p.tick <= $3
      ORDER BY ",
     TICK,
@@ -134,7 +134,7 @@ pub fn people(read: &Read<'_>, span: &Span) -> Result<Vec<(ConversationId, Parti
     read.all(
         sql!(
             threads::PEOPLE,
-            " JOIN conversations t ON t.id = p.conversation_id AND t.kind = 'thread'
+            " JOIN conversations t ON t.id = p.conversation_id AND t.shows_people
              WHERE p.left_at IS NULL AND NOT p.hidden AND p.conversation_id IN (SELECT c.id",
             CHANGED,
             ") ORDER BY p.conversation_id, p.joined_at, p.account_id"
@@ -155,7 +155,7 @@ pub fn departures(read: &Read<'_>, span: &Span) -> Result<Vec<(i64, Conversation
         sql!(
             "SELECT p.tick AS t, p.conversation_id FROM participants p
              JOIN conversations c ON c.id = p.conversation_id
-             WHERE p.account_id = $1 AND p.left_at IS NOT NULL AND c.deleted_at IS NULL AND c.kind <> 'match'
+             WHERE p.account_id = $1 AND p.left_at IS NOT NULL AND c.deleted_at IS NULL AND c.in_sync
                AND p.tick > $2 AND p.tick <= $3
              UNION ALL
              SELECT d.tick, d.conversation_id FROM departures d
@@ -192,7 +192,7 @@ pub fn receipts(read: &Read<'_>, span: &Span) -> Result<Vec<Receipt>> {
              FROM participants p JOIN conversations c ON c.id = p.conversation_id
              JOIN participants o ON o.conversation_id = c.id AND o.receipt_tick > $1 AND o.receipt_tick <= $2
              JOIN accounts a ON a.id = o.account_id
-             WHERE p.account_id = $3 AND p.left_at IS NULL AND c.deleted_at IS NULL AND c.kind = 'thread'
+             WHERE p.account_id = $3 AND p.left_at IS NULL AND c.deleted_at IS NULL AND c.shows_people
                AND o.account_id <> $3 AND o.left_at IS NULL AND NOT o.hidden AND o.delivered_seq > 0
              ORDER BY o.receipt_tick LIMIT $4"
         ),
@@ -219,7 +219,7 @@ pub fn depart(tx: &mut Write<'_>, id: ConversationId, since: Time) -> Result<()>
             "INSERT INTO departures (account_id, conversation_id, tick, created_at)
              SELECT p.account_id, p.conversation_id, CAST($1 AS BIGINT), CAST($2 AS BIGINT)
              FROM participants p JOIN conversations c ON c.id = p.conversation_id
-             WHERE p.conversation_id = $3 AND (p.left_at IS NULL OR p.left_at > $4) AND c.kind <> 'match'
+             WHERE p.conversation_id = $3 AND (p.left_at IS NULL OR p.left_at > $4) AND c.in_sync
              ON CONFLICT DO NOTHING"
         ),
         params![tick, now, id, since],

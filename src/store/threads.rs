@@ -23,7 +23,7 @@ pub struct Mine {
 
 /// Threads `c` of a [`Stretch`], beside one's own place `p` in them.
 const STRETCH: &str = " FROM participants p JOIN conversations c ON c.id = p.conversation_id
-     WHERE p.account_id = $1 AND p.left_at IS NULL AND c.kind = 'thread' AND c.deleted_at IS NULL
+     WHERE p.account_id = $1 AND p.left_at IS NULL AND c.shows_people AND c.deleted_at IS NULL
        AND (c.active_at, c.id) < ($2, $3)
      ORDER BY c.active_at DESC, c.id DESC LIMIT $4";
 
@@ -77,7 +77,7 @@ pub fn of_two(read: &Read<'_>, one: AccountId, other: AccountId) -> Result<Optio
             "SELECT c.id FROM conversations c
              JOIN participants p ON p.conversation_id = c.id AND p.account_id = $1 AND p.left_at IS NULL
              JOIN participants q ON q.conversation_id = c.id AND q.account_id = $2 AND q.left_at IS NULL
-             WHERE c.kind = 'thread' AND c.size = 2 AND c.name = '' AND c.deleted_at IS NULL
+             WHERE c.shows_people AND c.size = 2 AND c.name = '' AND c.deleted_at IS NULL
              ORDER BY c.active_at DESC, c.id DESC LIMIT 1"
         ),
         params![one, other],
@@ -91,7 +91,7 @@ pub fn count_unread(read: &Read<'_>, account: AccountId) -> Result<i64> {
     read.one(
         sql!(
             "SELECT COUNT(*) FROM participants p JOIN conversations c ON c.id = p.conversation_id
-             WHERE p.account_id = $1 AND p.left_at IS NULL AND c.kind = 'thread' AND c.deleted_at IS NULL
+             WHERE p.account_id = $1 AND p.left_at IS NULL AND c.shows_people AND c.deleted_at IS NULL
                AND c.last_seq > p.read_seq AND NOT p.muted"
         ),
         params![account],

@@ -28,6 +28,7 @@ mod mail;
 mod matches;
 mod matching;
 mod messages;
+mod migrations;
 mod own_pages;
 mod pages;
 mod pairings;

@@ -554,7 +554,7 @@ on_both! {
             .desk
             .db
             .write(move |tx| {
-                let door = chitter::domain::conversations::Door::Conversation { account: asks.clone(), id, kind: None };
+                let door = chitter::domain::access::Door::Conversation { account: asks.clone(), id, kind: None };
                 let body = chitter::domain::messages::Body::parse("Crust or middle?")?;
                 door.enter(tx)?.say(tx, &chitter::domain::messages::Draft::of(body), 280).map(drop)
             })
@@ -563,7 +563,7 @@ on_both! {
         square.does(people[0], |tx, account, _| matches::leave(tx, account.id)).await.expect("it leaves");
         let asks = me.clone();
         let read = square.desk.db.read(move |read| {
-            chitter::domain::conversations::Door::Conversation { account: asks.clone(), id, kind: None }.inside(read)
+            chitter::domain::access::Door::Conversation { account: asks.clone(), id, kind: None }.inside(read)
         });
         assert!(matches!(read.await, Err(Error::NotFound)), "it is gone for both at once");
         assert_eq!(square.desk.count("SELECT COUNT(*) FROM messages").await, 1, "for an hour, for reports");

@@ -12,6 +12,7 @@ use crate::{
     Result,
     clock::Time,
     db::Read,
+    domain::blocks::{self, Party},
     events::Tx,
     ids::{AccountId, ConversationId},
     store::{
@@ -227,10 +228,14 @@ fn look_for_few(tx: &mut Tx<'_>, seeker: &Seeker) -> Result<Found> {
     Ok(found)
 }
 
+fn party(seeker: &Seeker) -> Party<'_> {
+    Party { account: seeker.account, ip_hash: &seeker.place, guest: seeker.guest }
+}
+
 /// Whether the two have a language in common, and nothing keeps them apart.
 fn get_along(read: &Read<'_>, one: &Seeker, other: &Seeker) -> Result<bool> {
     let speak = one.language.is_empty() || other.language.is_empty() || one.language == other.language;
-    Ok(speak && !store::blocks::stand_between(read, &one.somebody(), &other.somebody())?)
+    Ok(speak && !blocks::apart(read, &party(one), &party(other))?)
 }
 
 /// Brings one more into a group, if there is room and everyone in it gets along with it. Whoever begins a
@@ -269,7 +274,7 @@ fn joins(tx: &mut Tx<'_>, seeker: &Seeker, id: ConversationId) -> Result<bool> {
 
 /// Makes a talk of those who were found.
 fn bring_together(tx: &mut Tx<'_>, everyone: &[&Seeker]) -> Result<()> {
-    let id = store::conversations::insert(tx, store::conversations::Kind::Match, "", None)?;
+    let id = store::conversations::insert(tx, &store::conversations::Kind::Match.new_conversation(""))?;
     for (at, one) in everyone.iter().enumerate() {
         seat(tx, id, one, &everyone[..at])?;
         after_matching(tx, one, &everyone[..at])?;

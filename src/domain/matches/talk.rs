@@ -14,7 +14,7 @@ use crate::{
     clock::Time,
     db::Read,
     domain::{
-        blocks::{self, Side},
+        blocks::{self, Party},
         conversations,
         text::{self, Rules},
     },
@@ -195,8 +195,8 @@ pub fn block(tx: &mut Tx<'_>, account: AccountId, mask: Option<AccountId>) -> Re
     let me = store::matches::of(tx, account)?.ok_or(Error::NotFound)?;
     blocks::block(
         tx,
-        &Side { account, place: &me.place, guest: me.guest },
-        &Side { account: them.account, place: &them.place, guest: them.guest },
+        &Party { account, ip_hash: &me.place, guest: me.guest },
+        &Party { account: them.account, ip_hash: &them.place, guest: them.guest },
     )?;
     match talk {
         // Whoever defends itself is not made to wait for it.

@@ -7,10 +7,10 @@ use super::messages::{Row, SayForm, blank, rows};
 use crate::{
     Error, Result,
     app::App,
-    domain::{conversations::Participant, messages::LIMIT},
+    domain::conversations::Participant,
     html::{fault, note},
     ids::{IdempotencyKey, random},
-    store::{self, conversations::Kind},
+    store::{self},
     wire::bubble::Bubble,
 };
 
@@ -93,11 +93,7 @@ impl Chat {
             older,
             newest: end.map(|_| path.to_owned()),
             action,
-            limit: if participant.conversation.kind == Kind::Thread {
-                app.config.thread_limit
-            } else {
-                LIMIT
-            },
+            limit: participant.policy().max_body(app.config.thread_limit),
             body,
             key,
             error,

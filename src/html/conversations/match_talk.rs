@@ -10,7 +10,7 @@ use crate::{
     Error, Result,
     app::App,
     domain::{
-        conversations::Door,
+        access::Door,
         matches::{self, Current},
     },
     html::{Place, Shell},

@@ -9,27 +9,25 @@ use axum::{
 };
 use serde::Deserialize;
 
-use super::{rooms, threads::ThreadPage};
+use super::{match_talk::talk_page, rooms, threads::ThreadPage};
 use crate::{
     Error, Result,
     app::App,
     clock::Time,
     domain::{
-        conversations::{Door, Participant},
+        access::Door,
+        conversations::{Page, Participant},
         messages::{Body, Draft},
         rooms::Visitor,
     },
-    html::page_refused,
+    html::{accounts::is_note, page_refused},
     http::{
         input::Input,
         respond::{FRAGMENT, head},
         session::{ClientAddr, Viewer, come_in, enter},
     },
     ids::{AccountId, AttachmentId, IdempotencyKey, MessageId},
-    store::{
-        conversations::Kind,
-        messages::{Message, Speaker},
-    },
+    store::messages::{Message, Speaker},
     wire::bubble::{Bubble, message_fragment},
 };
 
@@ -170,39 +168,38 @@ pub async fn say(
         Err(Error::NotFound) if !by_script && matches!(door, Door::Conversation { .. }) => {
             Ok(Redirect::to("/match").into_response())
         }
-        Err(error) if by_script || !crate::html::accounts::is_note(&error) => Err(error),
-        // The page that the form was on, with what was typed still in it.
-        Err(error) => match &door {
-            Door::Room(visitor) => {
-                let inside = enter(&app, visitor).await?;
-                let page = rooms::room_page(&app, &inside, None, Some((form, &error))).await?;
-                page_refused(head(&error), &page)
-            }
-            Door::Conversation { account, .. } => {
-                let participant = come_in(&app, &door).await?;
-                let refused = Some((form, &error));
-                if participant.conversation.kind == Kind::Thread {
-                    let viewer = Viewer::from(account);
-                    let page = ThreadPage::new(&app, &viewer, &participant, None, refused).await?;
-                    return page_refused(head(&error), &page);
-                }
-                let page = super::match_talk::talk_page(&app, account, None, refused).await?;
-                page_refused(head(&error), &page)
-            }
-        },
+        Err(error) if by_script || !is_note(&error) => Err(error),
+        Err(error) => refused(&app, &door, form, &error).await,
     }
 }
 
-/// Where the conversation behind a door is shown.
+/// The page of a conversation, with a form whose message was refused.
+async fn refused(app: &App, door: &Door, form: SayForm, error: &Error) -> Result<Response> {
+    let (participant, refused) = (come_in(app, door).await?, Some((form, error)));
+    match (door, participant.policy().page) {
+        (Door::Room(visitor), _) => {
+            let inside = enter(app, visitor).await?;
+            page_refused(head(error), &rooms::room_page(app, &inside, None, refused).await?)
+        }
+        (_, Page::Thread) => {
+            let viewer = Viewer::from(door.account());
+            let page = ThreadPage::new(app, &viewer, &participant, None, refused).await?;
+            page_refused(head(error), &page)
+        }
+        _ => page_refused(head(error), &talk_page(app, door.account(), None, refused).await?),
+    }
+}
+
+/// The address of the page of a conversation.
 async fn page_of(app: &App, door: &Door) -> Result<String> {
     if let Door::Room(visitor) = door {
         return Ok(format!("/rooms/{}", visitor.key.as_str()));
     }
-    let conversation = come_in(app, door).await?.conversation;
-    Ok(if conversation.kind == Kind::Thread {
-        format!("/threads/{}", conversation.id)
-    } else {
-        "/match".into()
+    let participant = come_in(app, door).await?;
+    let policy = participant.policy();
+    Ok(match policy.page {
+        Page::Thread => format!("{}/{}", policy.leave_to, participant.conversation.id),
+        Page::Room | Page::Match => policy.leave_to.into(),
     })
 }
 

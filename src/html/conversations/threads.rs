@@ -19,7 +19,7 @@ use crate::{
     clock::Time,
     domain::{
         accounts::Member,
-        conversations::Participant,
+        conversations::{Page, Participant},
         threads::{self, Beginning, Changes, History, MOST, Metadata, Names, Thread, ThreadName},
     },
     events::Here,
@@ -33,7 +33,7 @@ use crate::{
     services::presence,
     store::{
         self,
-        conversations::{Kind, Participant as One, Stretch},
+        conversations::{Participant as One, Stretch},
         threads::Mine,
     },
     wire::{
@@ -272,10 +272,10 @@ pub async fn show(
     participant: Participant,
     Query(stretch): Query<Around>,
 ) -> Result<Response> {
-    match participant.conversation.kind {
-        Kind::Thread => page(&ThreadPage::new(&app, &viewer, &participant, stretch.end(), None).await?),
-        Kind::Match => Ok(Redirect::to("/match").into_response()),
-        Kind::Room => Err(Error::NotFound), // its address is its key
+    match participant.policy().page {
+        Page::Thread => page(&ThreadPage::new(&app, &viewer, &participant, stretch.end(), None).await?),
+        Page::Match => Ok(Redirect::to(participant.policy().leave_to).into_response()),
+        Page::Room => Err(Error::NotFound), // the address of a room is its key
     }
 }
 

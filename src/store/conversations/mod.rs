@@ -126,21 +126,43 @@ impl Stretch {
     }
 }
 
-/// Adds a conversation. Nothing may be sent along in a match, until those in it agree.
-pub fn insert(
-    tx: &mut Write<'_>,
-    kind: Kind,
-    name: &str,
-    owner: Option<AccountId>,
-) -> Result<ConversationId> {
+/// A conversation to be added, with the rules of its kind that queries ask for.
+#[derive(Debug)]
+pub struct NewConversation<'a> {
+    pub kind: Kind,
+    pub name: &'a str,
+    pub owner: Option<AccountId>,
+    /// Whether files may be sent along from the beginning.
+    pub files: bool,
+    /// Whether it has a link and is listed among the rooms.
+    pub by_link: bool,
+    /// Whether its people are named and it is listed among the threads.
+    pub shows_people: bool,
+    /// Whether programs receive it by `sync`.
+    pub in_sync: bool,
+}
+
+/// Adds a conversation.
+pub fn insert(tx: &mut Write<'_>, new: &NewConversation<'_>) -> Result<ConversationId> {
     let id = ConversationId(tx.new_id());
     let now = tx.now();
     tx.execute(
         sql!(
-            "INSERT INTO conversations (id, kind, name, owner_id, files, active_at, created_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7)"
+            "INSERT INTO conversations (id, kind, name, owner_id, files, by_link, shows_people, in_sync, active_at,
+                                        created_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9)"
         ),
-        params![id, kind.as_str(), name, owner, kind != Kind::Match, now, now],
+        params![
+            id,
+            new.kind.as_str(),
+            new.name,
+            new.owner,
+            new.files,
+            new.by_link,
+            new.shows_people,
+            new.in_sync,
+            now,
+        ],
     )?;
     Ok(id)
 }

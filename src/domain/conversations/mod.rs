@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{matches, messages::Draft, rooms::Visitor};
+mod kind;
+
+pub use self::kind::{BodyLimit, Files, MAX_BODY, Page, Policy};
 use crate::{
     Error, Result,
     clock::Time,
@@ -12,9 +14,9 @@ use crate::{
     store::{
         self,
         accounts::{self, Account},
-        conversations::{Conversation, Kind, Seat},
+        conversations::{Conversation, Seat},
         jobs::Work,
-        messages::{Message, Sight},
+        messages::Sight,
     },
 };
 
@@ -33,79 +35,6 @@ pub struct Participant {
     pub seat: Seat,
 }
 
-/// Somebody at the door of a conversation: a room's, with its key in hand, or that of any conversation
-/// that it is in already.
-#[derive(Clone)]
-pub enum Door {
-    /// Whoever has the key comes in.
-    Room(Visitor),
-    /// Whoever is in it already is let in.
-    Conversation {
-        /// Who.
-        account: Account,
-        /// Where.
-        id: ConversationId,
-        /// Only where it is of this kind.
-        kind: Option<Kind>,
-    },
-}
-
-impl Door {
-    /// Who asks.
-    pub fn account(&self) -> &Account {
-        match self {
-            Door::Room(visitor) => &visitor.account,
-            Door::Conversation { account, .. } => account,
-        }
-    }
-
-    /// The same door, with somebody else at it.
-    pub fn of(self, account: Account) -> Self {
-        match self {
-            Door::Room(visitor) => Door::Room(Visitor { account, ..visitor }),
-            Door::Conversation { id, kind, .. } => Door::Conversation { account, id, kind },
-        }
-    }
-
-    /// The one who asks as a participant, if it is in the conversation. Who may only be let in by others
-    /// learns nothing more than that there is nothing for them.
-    pub fn inside(&self, read: &Read<'_>) -> Result<Option<Participant>> {
-        match self {
-            Door::Room(visitor) => Ok(visitor.inside(read)?.map(|inside| inside.participant)),
-            Door::Conversation { account, id, kind } => {
-                let participant = match still_in(read, account, *id)? {
-                    Some(participant) => Some(participant),
-                    None => match store::conversations::mask(read, *id, account.id)? {
-                        Some(mask) => still_in(read, &mask, *id)?,
-                        None => None,
-                    },
-                };
-                let fits = |one: &Participant| kind.is_none_or(|kind| kind == one.conversation.kind);
-                participant.filter(fits).ok_or(Error::NotFound).map(Some)
-            }
-        }
-    }
-
-    /// Comes in, and says something. In a match that is a sign of life. `thread_limit` is how long it may be
-    /// in a thread.
-    pub fn say(&self, tx: &mut Tx<'_>, draft: &Draft, thread_limit: usize) -> Result<Message> {
-        let participant = self.enter(tx)?;
-        let message = participant.say(tx, draft, thread_limit)?;
-        if participant.conversation.kind == Kind::Match {
-            matches::asks(tx, self.account().id)?;
-        }
-        Ok(message)
-    }
-
-    /// Comes in, where one isn't yet.
-    pub fn enter(&self, tx: &mut Tx<'_>) -> Result<Participant> {
-        match self {
-            Door::Room(visitor) => Ok(visitor.enter(tx)?.participant),
-            Door::Conversation { .. } => self.inside(tx)?.ok_or(Error::NotFound),
-        }
-    }
-}
-
 /// What someone is told who may only read.
 pub(super) const LOCKED: Error =
     Error::Forbidden("This room is locked: it can be read, and only its owner writes.");
@@ -117,6 +46,11 @@ impl Participant {
     /// The account's.
     pub fn id(&self) -> AccountId {
         self.account.id
+    }
+
+    /// The rules of the conversation's kind.
+    pub fn policy(&self) -> &'static Policy {
+        self.conversation.kind.policy()
     }
 
     /// What it is called here.

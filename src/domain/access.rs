@@ -1,0 +1,88 @@
+//! Access to a conversation: how an account comes to be a participant, whatever the kind.
+
+use super::{
+    conversations::{Participant, still_in},
+    matches,
+    messages::Draft,
+    rooms::Visitor,
+};
+use crate::{
+    Error, Result,
+    db::Read,
+    events::Tx,
+    ids::ConversationId,
+    store::{self, accounts::Account, conversations::Kind, messages::Message},
+};
+
+/// Somebody at the door of a conversation: a room's, with its key in hand, or that of any conversation
+/// that it is in already.
+#[derive(Clone)]
+pub enum Door {
+    /// Whoever has the key comes in.
+    Room(Visitor),
+    /// Whoever is in it already is let in.
+    Conversation {
+        /// Who.
+        account: Account,
+        /// Where.
+        id: ConversationId,
+        /// Only where it is of this kind.
+        kind: Option<Kind>,
+    },
+}
+
+impl Door {
+    /// Who asks.
+    pub fn account(&self) -> &Account {
+        match self {
+            Door::Room(visitor) => &visitor.account,
+            Door::Conversation { account, .. } => account,
+        }
+    }
+
+    /// The same door, with somebody else at it.
+    pub fn of(self, account: Account) -> Self {
+        match self {
+            Door::Room(visitor) => Door::Room(Visitor { account, ..visitor }),
+            Door::Conversation { id, kind, .. } => Door::Conversation { account, id, kind },
+        }
+    }
+
+    /// The one who asks as a participant, if it is in the conversation. Who may only be let in by others
+    /// learns nothing more than that there is nothing for them.
+    pub fn inside(&self, read: &Read<'_>) -> Result<Option<Participant>> {
+        match self {
+            Door::Room(visitor) => Ok(visitor.inside(read)?.map(|inside| inside.participant)),
+            Door::Conversation { account, id, kind } => {
+                let participant = match still_in(read, account, *id)? {
+                    Some(participant) => Some(participant),
+                    None => match store::conversations::mask(read, *id, account.id)? {
+                        Some(mask) => still_in(read, &mask, *id)?,
+                        None => None,
+                    },
+                };
+                let fits = |one: &Participant| kind.is_none_or(|kind| kind == one.conversation.kind);
+                participant.filter(fits).ok_or(Error::NotFound).map(Some)
+            }
+        }
+    }
+
+    /// Comes in, and says something. In a match that is a sign of life. `thread_limit` is how long it may be
+    /// in a thread.
+    pub fn say(&self, tx: &mut Tx<'_>, draft: &Draft, thread_limit: usize) -> Result<Message> {
+        let participant = self.enter(tx)?;
+        let message = participant.say(tx, draft, thread_limit)?;
+        if participant.policy().keeps_alive {
+            matches::asks(tx, self.account().id)?;
+        }
+        Ok(message)
+    }
+
+    /// Comes in, where one isn't yet.
+    pub fn enter(&self, tx: &mut Tx<'_>) -> Result<Participant> {
+        match self {
+            Door::Room(visitor) => Ok(visitor.enter(tx)?.participant),
+            Door::Conversation { .. } => self.inside(tx)?.ok_or(Error::NotFound),
+        }
+    }
+}

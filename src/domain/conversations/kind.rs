@@ -1,0 +1,140 @@
+//! What each kind of conversation is: the one place where kinds differ.
+
+use crate::{
+    Result,
+    domain::text,
+    store::conversations::{Kind, NewConversation},
+};
+
+/// The page of a conversation on the site.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Page {
+    /// A page at the key of the conversation's link.
+    Room,
+    /// A page at the conversation's id.
+    Thread,
+    /// The page of the viewer's current match.
+    Match,
+}
+
+/// How long a message may be, as a person counts characters.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum BodyLimit {
+    /// The same everywhere.
+    Fixed(usize),
+    /// As the operator configured it for threads.
+    Configured,
+}
+
+/// The files that may be sent along.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Files {
+    /// Files of any type.
+    Any,
+    /// Pictures alone, once everyone in the conversation has agreed to them.
+    PicturesByConsent,
+}
+
+/// The rules of a kind of conversation. Code asks for a rule, and never for the kind itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Policy {
+    pub body_limit: BodyLimit,
+    pub files: Files,
+    /// Participants see who has received and read their messages.
+    pub receipts: bool,
+    /// The conversation has a link, and whoever opens it may join. Such conversations are listed among the rooms.
+    pub by_link: bool,
+    /// Participants are named, and see who the others are. Such conversations are listed among the threads.
+    pub shows_people: bool,
+    /// Messages reach the participants' programs by `sync`, and are found by a search in all conversations.
+    pub in_sync: bool,
+    /// A block between two who are alone with each other stops them from writing.
+    pub blocks_writing: bool,
+    /// Sending a message counts as a sign of life, without which a participant loses its place.
+    pub keeps_alive: bool,
+    pub page: Page,
+    /// The page for someone who is no longer in the conversation.
+    pub leave_to: &'static str,
+}
+
+/// Characters of a message where the operator configures nothing else: a letter, but not a book.
+pub const MAX_BODY: usize = 4000;
+
+const ROOM: Policy = Policy {
+    body_limit: BodyLimit::Fixed(MAX_BODY),
+    files: Files::Any,
+    receipts: false,
+    by_link: true,
+    shows_people: false,
+    in_sync: true,
+    blocks_writing: false,
+    keeps_alive: false,
+    page: Page::Room,
+    leave_to: "/rooms",
+};
+
+const MATCH: Policy = Policy {
+    body_limit: BodyLimit::Fixed(MAX_BODY),
+    files: Files::PicturesByConsent,
+    receipts: false,
+    by_link: false,
+    shows_people: false,
+    in_sync: false,
+    blocks_writing: false,
+    keeps_alive: true,
+    page: Page::Match,
+    leave_to: "/match",
+};
+
+const THREAD: Policy = Policy {
+    body_limit: BodyLimit::Configured,
+    files: Files::Any,
+    receipts: true,
+    by_link: false,
+    shows_people: true,
+    in_sync: true,
+    blocks_writing: true,
+    keeps_alive: false,
+    page: Page::Thread,
+    leave_to: "/threads",
+};
+
+impl Kind {
+    /// Returns the rules of this kind.
+    pub fn policy(self) -> &'static Policy {
+        match self {
+            Kind::Room => &ROOM,
+            Kind::Match => &MATCH,
+            Kind::Thread => &THREAD,
+        }
+    }
+
+    /// Describes a new conversation of this kind to the store, which asks for rules by columns.
+    pub(in crate::domain) fn new_conversation(self, name: &str) -> NewConversation<'_> {
+        let policy = self.policy();
+        NewConversation {
+            kind: self,
+            name,
+            owner: None,
+            files: policy.files == Files::Any,
+            by_link: policy.by_link,
+            shows_people: policy.shows_people,
+            in_sync: policy.in_sync,
+        }
+    }
+}
+
+impl Policy {
+    /// Returns how many characters a message may have. `configured` is the operator's limit for threads.
+    pub fn max_body(&self, configured: usize) -> usize {
+        match self.body_limit {
+            BodyLimit::Fixed(limit) => limit,
+            BodyLimit::Configured => configured,
+        }
+    }
+
+    /// Refuses a message that is too long.
+    pub(in crate::domain) fn check_body(&self, body: &str, configured: usize) -> Result<()> {
+        text::fits(body, "body", self.max_body(configured))
+    }
+}
