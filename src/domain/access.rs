@@ -85,4 +85,18 @@ impl Door {
             Door::Conversation { .. } => self.inside(tx)?.ok_or(Error::NotFound),
         }
     }
+
+    /// Returns the page for someone whose access has ended, by the kind of the conversation. Refuses whoever never had
+    /// access.
+    pub fn leave_to(&self, read: &Read<'_>) -> Result<&'static str> {
+        let Door::Conversation { account, id, .. } = self else { return Err(Error::NotFound) };
+        let kind = match store::conversations::kind_for(read, *id, account.id)? {
+            Some(kind) => kind,
+            // Nothing is left of a thread but that the account was in it, and of a match not even that.
+            None if store::sync::has_departed(read, account.id, *id)? => Kind::Thread,
+            None if store::matches::of(read, account.id)?.is_some() => Kind::Match,
+            None => return Err(Error::NotFound),
+        };
+        Ok(kind.policy().leave_to)
+    }
 }

@@ -238,3 +238,12 @@ pub fn forget(tx: &mut Write<'_>, before: Time, limit: i64) -> Result<u64> {
         params![before, limit],
     )
 }
+
+/// Whether the account was in a conversation that was deleted lately.
+pub fn has_departed(read: &Read<'_>, account: AccountId, id: ConversationId) -> Result<bool> {
+    read.one(
+        sql!("SELECT EXISTS (SELECT 1 FROM departures WHERE account_id = $1 AND conversation_id = $2)"),
+        params![account, id],
+        |row| row.get(0),
+    )
+}

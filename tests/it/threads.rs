@@ -213,6 +213,20 @@ on_both! {
         assert_eq!(world.counts("SELECT COUNT(*) FROM conversations WHERE deleted_at IS NULL").await, 0);
     }
 
+    async fn a_person_who_was_removed_and_still_writes_is_led_to_the_threads(world: World) {
+        let [nell, ify, joerg, mallory] = world.members(["nell", "ify", "joerg", "mallory"]).await;
+        let thread = begins(&nell, &["ify", "joerg"]).await.is(201).json();
+        let form = format!("/conversations/{}/messages", text(&thread["id"]));
+        let joergs = format!("{}/users/{}", at(&thread), text(&thread["users"][2]["id"]));
+        nell.does(Method::DELETE, &joergs).await.is(204);
+        let led = joerg.posts(&form, &[("body", "Why?")]).await.is(303);
+        assert_eq!(led.location(), "/threads", "and not to the strangers");
+        nell.does(Method::DELETE, &at(&thread)).await.is(204);
+        assert_eq!(ify.posts(&form, &[("body", "Hello?")]).await.is(303).location(), "/threads");
+        // A thread that she never was in leads nowhere.
+        mallory.posts(&form, &[("body", "Hello?")]).await.is(404);
+    }
+
     async fn only_whoever_began_it_deletes_it(world: World) {
         let [nell, ify] = world.members(["nell", "ify"]).await;
         let thread = begins(&nell, &["ify"]).await.is(201).json();

@@ -164,9 +164,10 @@ pub async fn say(
             let page = page_of(&app, &door).await?;
             Ok(Redirect::to(&format!("{page}#m{}", message.seq)).into_response())
         }
-        // The talk has ended meanwhile: its own page says so.
-        Err(Error::NotFound) if !by_script && matches!(door, Door::Conversation { .. }) => {
-            Ok(Redirect::to("/match").into_response())
+        // The sender is no longer in the conversation, or the conversation is gone.
+        Err(Error::NotFound) if !by_script => {
+            let page = app.db.read(move |read| door.leave_to(read)).await?;
+            Ok(Redirect::to(page).into_response())
         }
         Err(error) if by_script || !is_note(&error) => Err(error),
         Err(error) => refused(&app, &door, form, &error).await,

@@ -269,6 +269,20 @@ pub fn seen_by(
     Ok(found.and_then(|(conversation, seat)| Some((conversation, seat?))))
 }
 
+/// The kind of a conversation that the account is or was in, itself or behind a mask; also of one that is deleted and
+/// not yet cleared away.
+pub fn kind_for(read: &Read<'_>, id: ConversationId, account: AccountId) -> Result<Option<Kind>> {
+    read.first(
+        sql!(
+            "SELECT c.kind FROM conversations c
+             WHERE c.id = $1 AND EXISTS (SELECT 1 FROM participants p JOIN accounts a ON a.id = p.account_id
+                                         WHERE p.conversation_id = c.id AND (p.account_id = $2 OR a.mask_of = $2))"
+        ),
+        params![id, account],
+        |row| row.get(0),
+    )
+}
+
 /// The mask that stands for the account in this conversation, if one does.
 pub fn mask(read: &Read<'_>, id: ConversationId, account: AccountId) -> Result<Option<Account>> {
     read.first(
