@@ -31,7 +31,7 @@ use crate::{
     wire::bubble::{Bubble, message_fragment},
 };
 
-/// What one person says within so long is shown as one breath. `room.js` says the same.
+/// What one person says within so long is shown as one breath. `chat-messages.js` says the same.
 const BREATH: Duration = Duration::from_secs(5 * 60);
 
 /// What stands in the list of messages.

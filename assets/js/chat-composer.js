@@ -3,7 +3,7 @@
 import { length } from "./composer.js";
 import { newKey, send } from "./forms.js";
 import { parse } from "./fragments.js";
-import { isMine } from "./room-messages.js";
+import { isMine } from "./chat-messages.js";
 
 const me = document.querySelector("chat-room").dataset.me;
 // With a keyboard on the screen Enter begins a new line: there is no other way to, and a button that sends.

@@ -1,8 +1,8 @@
 // What one can do to a message: react, answer, change, delete. The handles are one for the whole list,
 // and stand in the message where the pointer, a tap or the keyboard is.
 import { call } from "./forms.js";
-import { isMine } from "./room-messages.js";
-import { byThumb } from "./room-say.js";
+import { isMine } from "./chat-messages.js";
+import { byThumb } from "./chat-composer.js";
 
 export class Handles {
   #room; #messages; #say; #handles; #emoji; #for = null;

@@ -1,11 +1,11 @@
 // <chat-room>: a room that is alive. What is said arrives by the socket, in order and once; what was
 // missed is replayed; older messages come as one scrolls up.
 import { older, parse } from "./fragments.js";
-import { ReadBy } from "./read-by.js";
-import { Handles } from "./room-handles.js";
-import { Messages } from "./room-messages.js";
-import { Notice } from "./room-notice.js";
-import { Say, excerpt } from "./room-say.js";
+import { ReadBy } from "./chat-read-receipts.js";
+import { Handles } from "./chat-message-actions.js";
+import { Messages } from "./chat-messages.js";
+import { Notice } from "./chat-notifications.js";
+import { Say, excerpt } from "./chat-composer.js";
 import { listen } from "./socket.js";
 
 const TYPING = 2500; // how often we say that one is typing

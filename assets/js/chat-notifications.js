@@ -1,8 +1,8 @@
 // What draws one's attention while one is elsewhere: the number in the title and on the app, a sound, a
 // notification; and that what was seen counts as read.
 import { call } from "./forms.js";
-import { isMine, nameOf } from "./room-messages.js";
-import { excerpt } from "./room-say.js";
+import { isMine, nameOf } from "./chat-messages.js";
+import { excerpt } from "./chat-composer.js";
 
 const SOUND = "sound";
 const NOTIFY = "notify";
