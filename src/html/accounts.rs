@@ -22,6 +22,7 @@ use crate::{
         respond::head,
         session::{ClientAddr, Viewer, set_cookie},
     },
+    wire::filters,
 };
 
 /// Where to go afterwards.

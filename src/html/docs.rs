@@ -14,6 +14,7 @@ use crate::{
         session::Viewer,
     },
     openapi::{self, Call, Shape},
+    wire::filters,
 };
 
 #[derive(Template)]

@@ -27,6 +27,7 @@ use crate::{
     http::session::Viewer,
     ids::AccountId,
     store::{self, accounts::Account, conversations::Stretch, rooms::Mine},
+    wire::filters,
 };
 
 /// Where in the site a page is, for the rail.

@@ -32,6 +32,7 @@ use crate::{
     ids::{IdempotencyKey, PeepId},
     store::{self, peeps::Peep},
     wire::{
+        filters,
         format::{self, date_and_time},
         markup,
         peep_card::{self, Card},

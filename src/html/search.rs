@@ -17,7 +17,10 @@ use crate::{
         session::{ClientAddr, Viewer},
     },
     store::messages::Message,
-    wire::format::{ago, date_and_time},
+    wire::{
+        filters,
+        format::{ago, date_and_time},
+    },
 };
 
 /// Messages that are found at once.

@@ -26,6 +26,7 @@ use crate::{
         respond::head,
         session::{self, ClientAddr, Viewer, set_cookie},
     },
+    wire::filters,
 };
 
 #[derive(Template)]

@@ -27,7 +27,7 @@ use crate::{
         self,
         peeps::{Peep, Scope, Span},
     },
-    wire::{format::initials, markup, peep_card::Card},
+    wire::{filters, format::initials, markup, peep_card::Card},
 };
 
 /// Peeps on a page.

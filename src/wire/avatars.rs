@@ -7,7 +7,7 @@ use crate::events::{Here, Somebody};
 
 /// The first of those who are here, as a row of avatars.
 #[derive(Template)]
-#[template(path = "flock.html")]
+#[template(path = "avatars.html")]
 struct Flock<'a> {
     people: &'a [Somebody],
 }

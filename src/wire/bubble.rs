@@ -3,7 +3,7 @@
 use askama::Template;
 
 use super::{
-    attachments,
+    attachments, filters,
     format::{date_and_time, excerpt, initials},
     markup,
 };

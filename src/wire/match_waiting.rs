@@ -2,8 +2,8 @@
 
 use askama::Template;
 
+use super::filters;
 use crate::{
-    assets,
     clock::Time,
     domain::matches::{self, Current, WIDENS},
     store::matches::Pool,
@@ -11,7 +11,7 @@ use crate::{
 
 /// The line, and how the search widens: in the page, and by the socket.
 #[derive(Template)]
-#[template(path = "match_line.html")]
+#[template(path = "match_queue.html")]
 pub struct Line<'a> {
     pub current: &'a Current,
     pub now: Time,
@@ -33,10 +33,6 @@ struct Step {
 }
 
 impl Line<'_> {
-    fn assets(&self) -> &'static str {
-        &assets::VERSION
-    }
-
     /// Five at most, with the viewer in its place among them.
     fn birds(&self) -> Vec<Bird> {
         let (before, count) = self.current.line;

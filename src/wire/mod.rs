@@ -4,6 +4,7 @@ pub mod accounts;
 pub mod attachments;
 pub mod avatars;
 pub mod bubble;
+pub mod filters;
 pub mod format;
 pub mod frames;
 pub mod hooks;

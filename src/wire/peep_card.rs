@@ -3,6 +3,7 @@
 use askama::Template;
 
 use super::{
+    filters,
     format::{ago, date_and_time, excerpt, initials},
     markup,
 };

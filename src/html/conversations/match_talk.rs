@@ -16,7 +16,10 @@ use crate::{
     html::{Place, Shell},
     http::session::{Viewer, come_in},
     store::{accounts::Account, matches::State as Stage},
-    wire::match_state::{Offers, status},
+    wire::{
+        filters,
+        match_state::{Offers, status},
+    },
 };
 
 #[derive(Template)]

@@ -27,7 +27,7 @@ use crate::{
         conversations::Masked,
         matches::{Pool, Seeker, State as Stage},
     },
-    wire::{match_state::Over, match_waiting::Line},
+    wire::{filters, match_state::Over, match_waiting::Line},
 };
 
 /// The form that a search begins with, as a browser sends it.

@@ -17,6 +17,7 @@ use crate::{
     },
     html::{Place, Shell, page},
     http::session::{ClientAddr, Viewer},
+    wire::filters,
 };
 
 #[derive(Template)]

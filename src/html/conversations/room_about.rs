@@ -27,6 +27,7 @@ use crate::{
     ids::{AccountId, HookId},
     store::{self, accounts::Kind, conversations::Participant, hooks::Hook},
     wire::{
+        filters,
         format::{date_and_time, initials},
         hooks::url as hook_url,
         rooms,

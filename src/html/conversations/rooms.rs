@@ -30,6 +30,7 @@ use crate::{
     store::{accounts::Account, rooms::Mine},
     wire::{
         avatars::{flock, here_now},
+        filters,
         format::{ago, date_and_time},
         rooms::url as room_url,
     },

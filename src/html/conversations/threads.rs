@@ -38,6 +38,7 @@ use crate::{
     },
     wire::{
         avatars::{flock, here_now},
+        filters,
         format::{ago, initials},
     },
 };

@@ -47,6 +47,7 @@ use crate::{
     },
     ids::PictureId,
     store::rooms::Open,
+    wire::filters,
 };
 
 #[derive(Template)]

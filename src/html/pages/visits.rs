@@ -14,6 +14,7 @@ use crate::{
     },
     html::{Place, Shell, page},
     http::session::Viewer,
+    wire::filters,
 };
 
 /// The chart, in its own units: a bar for each day.

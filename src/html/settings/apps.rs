@@ -22,6 +22,7 @@ use crate::{
     },
     ids::AppId,
     store::apps::App as Registered,
+    wire::filters,
 };
 
 #[derive(Template)]

@@ -25,6 +25,7 @@ use crate::{
     ids::AccountId,
     jobs::mail::UNSUBSCRIBE,
     store,
+    wire::filters,
 };
 
 #[derive(Template)]

@@ -21,7 +21,10 @@ use crate::{
         session::{ClientAddr, Viewer},
     },
     store::tokens::Token,
-    wire::format::{ago, date_and_time},
+    wire::{
+        filters,
+        format::{ago, date_and_time},
+    },
 };
 
 /// A token, as it stands in a list.

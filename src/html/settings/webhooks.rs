@@ -29,7 +29,10 @@ use crate::{
         apps::App as Registered,
         webhooks::{Delivery, EventType},
     },
-    wire::format::{ago, date_and_time},
+    wire::{
+        filters,
+        format::{ago, date_and_time},
+    },
 };
 
 #[derive(Template)]
