@@ -10,7 +10,11 @@ pub(super) fn stylesheet(look: &Look) -> String {
 /// The stylesheet of a page, by itself.
 pub(super) fn css(look: &Look) -> Result<String> {
     let file = |name: &str| assets::text(name).ok_or_else(|| Error::internal("a stylesheet is missing"));
-    Ok(format!("{}{}{}\n", bare(&file("css/tokens.css")?), bare(&file("css/page.css")?), look.css()))
+    let mut css = String::new();
+    for name in ["css/tokens.css", "css/base.css", "css/page.css"] {
+        css += &bare(&file(name)?);
+    }
+    Ok(format!("{css}{}\n", look.css()))
 }
 
 /// A stylesheet of ours without comments and indentation.
