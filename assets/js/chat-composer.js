@@ -1,361 +1,353 @@
-// What one says: a bubble at once, which settles when the server has it. What could not be sent stays,
-// also over a reload, and says so. Files are sent while one still writes.
+// The composer of a conversation. A message shows at once as a pending bubble, until the server confirms it.
+// Unsent messages stay and survive a reload. Files are uploaded while the text is still being written.
+import { authorName, isOwn } from "./chat-messages.js";
 import { length } from "./composer.js";
-import { newKey, send } from "./forms.js";
-import { parse } from "./fragments.js";
-import { isMine } from "./chat-messages.js";
+import { newIdempotencyKey, submitForm } from "./forms.js";
+import { parseFragment } from "./fragments.js";
 
-const me = document.querySelector("chat-room").dataset.me;
-// With a keyboard on the screen Enter begins a new line: there is no other way to, and a button that sends.
-export const byThumb = matchMedia("(hover: none) and (pointer: coarse)");
-const LARGEST = 20 * 1024 * 1024; // the server says the same
+const me = document.querySelector("chat-conversation").dataset.me;
+// Devices with an on-screen keyboard, where Enter is the only way to a new line and the button sends.
+export const touchInput = matchMedia("(hover: none) and (pointer: coarse)");
+const MAX_FILE_BYTES = 20 * 1024 * 1024; // the server's limit
+const MAX_FILES = 10; // per message, the server's limit
 
-export class Say {
-  #room; #messages; #form; #area; #error; #tray; #files = []; #queue = []; #failed = []; #sending = null; #replyTo = null;
+export class ChatComposer {
+  #chat; #messages; #form; #textarea; #error; #fileList; #files = []; #queue = []; #failed = []; #sending = null; #replyTo = null;
 
-  constructor(room, messages) {
-    this.#room = room;
+  constructor(chat, messages) {
+    this.#chat = chat;
     this.#messages = messages;
-    this.#form = room.querySelector("[data-say]");
-    this.#area = this.#form.querySelector("textarea");
+    this.#form = chat.querySelector("[data-composer]");
+    this.#textarea = this.#form.querySelector("textarea");
     this.#error = this.#form.querySelector(".error");
-    this.#tray = this.#form.querySelector("[data-tray]");
-    this.#area.addEventListener("keydown", (event) => this.#key(event));
-    this.#area.addEventListener("input", () => this.#typed());
+    this.#fileList = this.#form.querySelector("[data-attachments]");
+    this.#textarea.addEventListener("keydown", (event) => this.#onKeydown(event));
+    this.#textarea.addEventListener("input", () => this.#onInput());
     this.#form.addEventListener("submit", (event) => {
       event.preventDefault();
-      this.#say();
+      this.#submit();
     });
-    // With a keyboard at hand one can begin to write at once.
-    if (!byThumb.matches && !location.hash && !this.#form.hidden && document.activeElement === document.body) {
-      this.#area.focus({ preventScroll: true });
+    // A physical keyboard is ready to write at once.
+    if (!touchInput.matches && !location.hash && !this.#form.hidden && document.activeElement === document.body) {
+      this.#textarea.focus({ preventScroll: true });
     }
-    this.#attachments();
+    this.#setUpAttachments();
     this.#keepDraft();
-    this.#restore();
+    this.#restoreUnsent();
     addEventListener("online", () => this.#retryAll());
   }
 
-  // Someone wants to answer a message.
-  reply(message) {
+  // Starts a reply to a message.
+  startReply(message) {
     this.#replyTo = message;
     const bar = this.#form.querySelector("[data-reply-to]");
-    const words = document.createElement("span");
-    words.textContent = `Answering ${message.querySelector(".who bdi").textContent}: ${excerpt(message)}`;
-    const stop = document.createElement("button");
-    stop.type = "button";
-    stop.className = "plain";
-    stop.textContent = "Don’t";
-    stop.addEventListener("click", () => this.#endReply());
-    bar.replaceChildren(words, stop);
+    const label = document.createElement("span");
+    label.textContent = `Answering ${authorName(message)}: ${excerpt(message)}`;
+    bar.replaceChildren(label, this.#button("Don’t", () => this.#endReply()));
     bar.hidden = false;
-    this.#area.focus();
+    this.#textarea.focus();
   }
 
   #endReply() {
     this.#replyTo = null;
     this.#form.querySelector("[data-reply-to]").hidden = true;
-    this.#area.focus();
+    this.#textarea.focus();
   }
 
-  // What is one's own and came by the socket before its answer did: it takes the bubble's place.
-  settle(message) {
-    if (!isMine(message) || !this.#sending || this.#messages.byId(message.dataset.id)) return false;
+  // Replaces the pending bubble by its own message, where the socket delivers it before the response arrives.
+  // Returns false where the message is not the pending one.
+  confirm(message) {
+    if (!isOwn(message) || !this.#sending || this.#messages.byId(message.dataset.id)) return false;
     const bubble = this.#sending.bubble;
     this.#sending.bubble = null;
     if (!bubble?.isConnected) return false;
     bubble.remove();
-    this.#messages.place(message);
+    this.#messages.insert(message);
     return true;
   }
 
-  #key(event) {
-    if (event.key === "Enter" && !event.shiftKey && !event.isComposing && !byThumb.matches) {
+  #onKeydown(event) {
+    if (event.key === "Enter" && !event.shiftKey && !event.isComposing && !touchInput.matches) {
       event.preventDefault();
       this.#form.requestSubmit();
     } else if (event.key === "Escape" && this.#replyTo) {
       this.#endReply();
-    } else if (event.key === "ArrowUp" && !this.#area.value) {
-      const mine = this.#messages.all().findLast((message) => isMine(message) && message.dataset.id !== "0");
-      if (mine) {
+    } else if (event.key === "ArrowUp" && !this.#textarea.value) {
+      const own = this.#messages.all().findLast((message) => isOwn(message) && message.dataset.id !== "0");
+      if (own) {
         event.preventDefault();
-        this.#room.dispatchEvent(new CustomEvent("message:edit", { detail: mine }));
+        this.#chat.dispatchEvent(new CustomEvent("message:edit", { detail: own }));
       }
     }
   }
 
-  #typed() {
-    this.#refuse("");
+  #onInput() {
+    this.#showError("");
     this.#grow();
-    if (this.#area.value.trim()) this.#room.dispatchEvent(new Event("typing"));
+    if (this.#textarea.value.trim()) this.#chat.dispatchEvent(new Event("typing"));
   }
 
-  // For browsers that do not let a field grow by itself.
+  // Grows the field with its text, in browsers without `field-sizing`.
   #grow() {
     if (CSS.supports("field-sizing", "content")) return;
-    this.#area.style.blockSize = "auto";
-    this.#area.style.blockSize = `${this.#area.scrollHeight + 2}px`;
+    this.#textarea.style.blockSize = "auto";
+    this.#textarea.style.blockSize = `${this.#textarea.scrollHeight + 2}px`;
   }
 
-  #refuse(sentence) {
+  #showError(sentence) {
     this.#error.hidden = !sentence;
     this.#error.textContent = sentence;
     if (sentence) {
-      this.#area.setAttribute("aria-invalid", "true");
-      this.#area.setAttribute("aria-describedby", this.#error.id);
-      this.#area.focus();
+      this.#textarea.setAttribute("aria-invalid", "true");
+      this.#textarea.setAttribute("aria-describedby", this.#error.id);
+      this.#textarea.focus();
     } else {
-      this.#area.removeAttribute("aria-invalid");
+      this.#textarea.removeAttribute("aria-invalid");
     }
   }
 
-  #say() {
-    const body = this.#area.value;
+  #submit() {
+    const body = this.#textarea.value;
     const files = this.#files.filter((file) => file.id);
-    if (this.#files.some((file) => file.sending)) return this.#refuse("A moment: a file is still on its way.");
-    if (!body.trim() && files.length === 0) return this.#area.focus();
-    const limit = Number(this.#form.dataset.most);
+    if (this.#files.some((file) => file.uploading)) return this.#showError("A moment: a file is still on its way.");
+    if (!body.trim() && files.length === 0) return this.#textarea.focus();
+    const limit = Number(this.#form.dataset.maxLength);
     const over = length(body) - limit;
-    if (over > 0) return this.#refuse(`That is ${limit + over} characters, and there is room for ${limit}. Take out ${over}.`);
-    const said = {
-      key: newKey(),
+    if (over > 0) return this.#showError(`That is ${limit + over} characters, and there is room for ${limit}. Take out ${over}.`);
+    const outgoing = {
+      key: newIdempotencyKey(),
       body,
       replyTo: this.#replyTo?.dataset.id ?? "",
-      quoted: this.#replyTo ? [this.#replyTo.querySelector(".who bdi").textContent, excerpt(this.#replyTo)] : null,
+      quoted: this.#replyTo ? [authorName(this.#replyTo), excerpt(this.#replyTo)] : null,
       files: files.map(({ id, name }) => ({ id, name })),
       at: new Date().toISOString(),
     };
-    this.#area.value = "";
-    this.#area.dispatchEvent(new Event("input"));
+    this.#textarea.value = "";
+    this.#textarea.dispatchEvent(new Event("input"));
     this.#files = [];
-    this.#showTray();
+    this.#renderFiles();
     if (this.#replyTo) this.#endReply();
-    this.#show(said);
-    this.#messages.toEnd();
-    this.#enqueue(said);
+    this.#showPending(outgoing);
+    this.#messages.scrollToEnd();
+    this.#enqueue(outgoing);
   }
 
-  // The bubble, before the server knows of it: from the template that the server renders messages by.
-  #show(said) {
-    const bubble = document.getElementById("mine").content.firstElementChild.cloneNode(true);
+  // Shows a message that is not sent yet, from the server's own template of a message.
+  #showPending(outgoing) {
+    const bubble = document.getElementById("own-message").content.firstElementChild.cloneNode(true);
     bubble.removeAttribute("id");
     bubble.classList.add("sending");
-    bubble.querySelector("time").dateTime = said.at;
-    const words = bubble.querySelector(".words");
-    words.textContent = said.body.trim() || said.files.map((file) => file.name).join(", ");
-    words.classList.add("verbatim");
-    if (said.quoted) {
+    bubble.querySelector("time").dateTime = outgoing.at;
+    const body = bubble.querySelector(".body");
+    body.textContent = outgoing.body.trim() || outgoing.files.map((file) => file.name).join(", ");
+    body.classList.add("verbatim");
+    if (outgoing.quoted) {
       const quote = document.createElement("span");
       quote.className = "quote";
       const name = document.createElement("strong");
-      name.textContent = said.quoted[0];
-      quote.append(name, said.quoted[1]);
-      words.before(quote);
+      name.textContent = outgoing.quoted[0];
+      quote.append(name, outgoing.quoted[1]);
+      body.before(quote);
     }
-    said.bubble = this.#messages.place(bubble);
+    outgoing.bubble = this.#messages.insert(bubble);
   }
 
-  #enqueue(said) {
-    said.failed = null;
-    this.#queue.push(said);
-    this.#keep();
-    this.#work();
+  #enqueue(outgoing) {
+    outgoing.failed = null;
+    this.#queue.push(outgoing);
+    this.#saveUnsent();
+    this.#sendNext();
   }
 
-  // One after the other, so that they are said in the order in which they were written.
-  async #work() {
+  // Sends the queue one by one, so that messages arrive in the order in which they were written.
+  async #sendNext() {
     if (this.#sending || this.#queue.length === 0) return;
-    const said = (this.#sending = this.#queue[0]);
+    const outgoing = (this.#sending = this.#queue[0]);
     try {
-      const data = { body: said.body, reply_to: said.replyTo, idempotency_key: said.key };
-      data.attachments = said.files.map((file) => file.id).join(" ");
-      const response = await send(this.#form, null, data);
-      const message = parse(await response.text());
-      said.bubble?.remove();
-      if (!this.#messages.byId(message.dataset.id)) this.#messages.place(message);
-      this.#room.dispatchEvent(new CustomEvent("said", { detail: message }));
-      this.#done(said);
-    } catch (problem) {
-      this.#fail(said, problem);
+      const data = { body: outgoing.body, reply_to: outgoing.replyTo, idempotency_key: outgoing.key };
+      data.attachments = outgoing.files.map((file) => file.id).join(" ");
+      const response = await submitForm(this.#form, null, data);
+      const message = parseFragment(await response.text());
+      outgoing.bubble?.remove();
+      if (!this.#messages.byId(message.dataset.id)) this.#messages.insert(message);
+      this.#chat.dispatchEvent(new CustomEvent("message:sent", { detail: message }));
+      this.#markSent(outgoing);
+    } catch (error) {
+      this.#markFailed(outgoing, error);
     }
     this.#sending = null;
-    this.#work();
+    this.#sendNext();
   }
 
-  #done(said) {
-    this.#queue = this.#queue.filter((other) => other !== said);
-    this.#keep();
+  #markSent(outgoing) {
+    this.#queue = this.#queue.filter((other) => other !== outgoing);
+    this.#saveUnsent();
   }
 
-  // It stays where it is, and says what is wrong. Those behind it wait, unless they can't be meant.
-  #fail(said, problem) {
-    this.#queue = this.#queue.filter((other) => other !== said);
-    said.failed = problem.status ? problem.message : "Not sent yet.";
-    this.#failed.push(said);
-    this.#keep();
-    const bubble = said.bubble;
+  // Leaves the bubble in place with the error, and two buttons: to retry and to delete it.
+  #markFailed(outgoing, error) {
+    this.#queue = this.#queue.filter((other) => other !== outgoing);
+    outgoing.failed = error.status ? error.message : "Not sent yet.";
+    this.#failed.push(outgoing);
+    this.#saveUnsent();
+    const bubble = outgoing.bubble;
     if (!bubble) return;
     bubble.classList.remove("sending");
     bubble.classList.add("failed");
-    const under = document.createElement("div");
-    under.className = "under";
-    const wrong = document.createElement("span");
-    wrong.className = "wrong";
-    wrong.setAttribute("role", "status");
-    wrong.textContent = said.failed;
-    under.append(wrong, this.#button("Retry", () => this.#retry(said)), this.#button("Delete", () => this.#forget(said)));
-    this.#messages.keepPlace(() => bubble.append(under));
+    const footer = messageError(outgoing.failed);
+    footer.append(this.#button("Retry", () => this.#retry(outgoing)), this.#button("Delete", () => this.#discard(outgoing)));
+    this.#messages.preserveScroll(() => bubble.append(footer));
   }
 
-  #button(words, act) {
+  #button(label, onClick) {
     const button = document.createElement("button");
     button.type = "button";
-    button.className = "plain";
-    button.textContent = words;
-    button.addEventListener("click", act);
+    button.className = "text-button";
+    button.textContent = label;
+    button.addEventListener("click", onClick);
     return button;
   }
 
-  #retry(said) {
-    this.#failed = this.#failed.filter((other) => other !== said);
-    said.bubble.querySelector(".under")?.remove();
-    said.bubble.classList.remove("failed");
-    said.bubble.classList.add("sending");
-    this.#area.focus();
-    this.#enqueue(said);
+  #retry(outgoing) {
+    this.#failed = this.#failed.filter((other) => other !== outgoing);
+    outgoing.bubble.querySelector(".message-footer")?.remove();
+    outgoing.bubble.classList.remove("failed");
+    outgoing.bubble.classList.add("sending");
+    this.#textarea.focus();
+    this.#enqueue(outgoing);
   }
 
   #retryAll() {
-    for (const said of [...this.#failed]) this.#retry(said);
+    for (const outgoing of [...this.#failed]) this.#retry(outgoing);
   }
 
-  #forget(said) {
-    this.#failed = this.#failed.filter((other) => other !== said);
-    this.#messages.remove(said.bubble);
-    this.#keep();
-    this.#area.focus();
+  #discard(outgoing) {
+    this.#failed = this.#failed.filter((other) => other !== outgoing);
+    this.#messages.remove(outgoing.bubble);
+    this.#saveUnsent();
+    this.#textarea.focus();
   }
 
-  // What is not sent yet, in this browser's memory.
-  get #name() {
-    return `unsent by ${me} in ${this.#room.dataset.id}`;
+  // The key of the unsent messages in localStorage.
+  get #storageKey() {
+    return `unsent by ${me} in ${this.#chat.dataset.id}`;
   }
 
-  #keep() {
-    const unsent = [...this.#failed, ...this.#queue].map(({ bubble, ...said }) => said);
-    if (unsent.length) localStorage.setItem(this.#name, JSON.stringify(unsent));
-    else localStorage.removeItem(this.#name);
+  #saveUnsent() {
+    const unsent = [...this.#failed, ...this.#queue].map(({ bubble, ...outgoing }) => outgoing);
+    if (unsent.length) localStorage.setItem(this.#storageKey, JSON.stringify(unsent));
+    else localStorage.removeItem(this.#storageKey);
   }
 
-  // Each has its key: what had arrived after all is not said twice.
-  #restore() {
-    const unsent = JSON.parse(localStorage.getItem(this.#name) ?? "[]");
-    for (const said of unsent) {
-      this.#show(said);
-      this.#enqueue(said);
+  // Sends again what a reload interrupted. Each message has its idempotency key: one that did arrive is not repeated.
+  #restoreUnsent() {
+    const unsent = JSON.parse(localStorage.getItem(this.#storageKey) ?? "[]");
+    for (const outgoing of unsent) {
+      this.#showPending(outgoing);
+      this.#enqueue(outgoing);
     }
   }
 
-  // What is being written survives a reload, in this tab.
+  // Keeps the draft over a reload, in this tab.
   #keepDraft() {
-    const name = `draft by ${me} in ${this.#room.dataset.id}`;
-    if (!this.#area.value) this.#area.value = sessionStorage.getItem(name) ?? "";
-    this.#area.addEventListener("input", () => {
-      if (this.#area.value) sessionStorage.setItem(name, this.#area.value);
-      else sessionStorage.removeItem(name);
+    const key = `draft by ${me} in ${this.#chat.dataset.id}`;
+    if (!this.#textarea.value) this.#textarea.value = sessionStorage.getItem(key) ?? "";
+    this.#textarea.addEventListener("input", () => {
+      if (this.#textarea.value) sessionStorage.setItem(key, this.#textarea.value);
+      else sessionStorage.removeItem(key);
     });
     this.#grow();
   }
 
-  #attachments() {
+  #setUpAttachments() {
     const button = this.#form.querySelector("[data-attach]");
     const input = this.#form.querySelector("[data-files]");
-    if (!button.hasAttribute("data-may")) return;
+    if (!button.hasAttribute("data-allowed")) return;
     button.hidden = false;
     button.addEventListener("click", () => input.click());
     input.addEventListener("change", () => {
-      this.#send(input.files);
+      this.#attach(input.files);
       input.value = "";
     });
-    this.#area.addEventListener("paste", (event) => {
+    this.#textarea.addEventListener("paste", (event) => {
       if (!event.clipboardData.files.length) return;
       event.preventDefault();
-      this.#send(event.clipboardData.files);
+      this.#attach(event.clipboardData.files);
     });
-    const over = (on) => this.#form.toggleAttribute("data-drop", on);
-    this.#room.addEventListener("dragover", (event) => {
+    const setDragOver = (on) => this.#form.toggleAttribute("data-drag-over", on);
+    this.#chat.addEventListener("dragover", (event) => {
       if (!event.dataTransfer.types.includes("Files")) return;
       event.preventDefault();
-      over(true);
+      setDragOver(true);
     });
-    this.#room.addEventListener("dragleave", (event) => this.#room.contains(event.relatedTarget) || over(false));
-    this.#room.addEventListener("drop", (event) => {
-      over(false);
+    this.#chat.addEventListener("dragleave", (event) => this.#chat.contains(event.relatedTarget) || setDragOver(false));
+    this.#chat.addEventListener("drop", (event) => {
+      setDragOver(false);
       if (!event.dataTransfer.files.length) return;
       event.preventDefault();
-      this.#send(event.dataTransfer.files);
+      this.#attach(event.dataTransfer.files);
     });
   }
 
-  #send(files) {
+  #attach(files) {
     for (const file of files) {
-      if (this.#files.length >= 10) return this.#refuse("Ten files fit into one message. Send the rest after it.");
-      if (file.size > LARGEST) {
-        this.#refuse(`“${file.name}” is larger than 20 MB. Send a smaller one.`);
+      if (this.#files.length >= MAX_FILES) return this.#showError("Ten files fit into one message. Send the rest after it.");
+      if (file.size > MAX_FILE_BYTES) {
+        this.#showError(`“${file.name}” is larger than 20 MB. Send a smaller one.`);
         continue;
       }
-      const item = { name: file.name || "picture", sending: true, share: 0 };
+      const item = { name: file.name || "picture", uploading: true, progress: 0 };
       this.#files.push(item);
-      this.#showTray();
+      this.#renderFiles();
       this.#upload(file, item);
     }
-    this.#area.focus();
+    this.#textarea.focus();
   }
 
-  // By XMLHttpRequest, because fetch does not tell how far it is.
+  // Uploads by XMLHttpRequest, because fetch does not report progress.
   #upload(file, item) {
     const request = (item.request = new XMLHttpRequest());
-    request.open("POST", `/api/v1/conversations/${this.#room.dataset.id}/attachments`);
+    request.open("POST", `/api/v1/conversations/${this.#chat.dataset.id}/attachments`);
     request.responseType = "json";
     request.upload.addEventListener("progress", ({ loaded, total }) => {
-      item.share = loaded / total;
-      if (item.bar) item.bar.value = item.share;
+      item.progress = loaded / total;
+      if (item.bar) item.bar.value = item.progress;
     });
     request.addEventListener("loadend", () => {
-      item.sending = false;
+      item.uploading = false;
       if (request.status === 201) {
         item.id = request.response.id;
       } else if (this.#files.includes(item)) {
         this.#files = this.#files.filter((other) => other !== item);
-        this.#refuse(request.response?.detail ?? `“${item.name}” did not arrive. Attach it once more.`);
+        this.#showError(request.response?.detail ?? `“${item.name}” did not arrive. Attach it once more.`);
       }
-      this.#showTray();
+      this.#renderFiles();
     });
     const form = new FormData();
     form.append("file", file, item.name);
     request.send(form);
   }
 
-  #showTray() {
-    this.#tray.hidden = this.#files.length === 0;
-    this.#tray.replaceChildren(
+  #renderFiles() {
+    this.#fileList.hidden = this.#files.length === 0;
+    this.#fileList.replaceChildren(
       ...this.#files.map((item) => {
         const row = document.createElement("li");
         const name = document.createElement("bdi");
         name.textContent = item.name;
         row.append(name);
-        if (item.sending) {
+        if (item.uploading) {
           item.bar = document.createElement("progress");
           item.bar.max = 1;
-          item.bar.value = item.share;
+          item.bar.value = item.progress;
           item.bar.ariaLabel = `Sending ${item.name}`;
           row.append(item.bar);
         }
         const remove = this.#button("Remove", () => {
           this.#files = this.#files.filter((other) => other !== item);
-          if (item.sending) item.request.abort();
-          this.#showTray();
-          this.#area.focus();
+          if (item.uploading) item.request.abort();
+          this.#renderFiles();
+          this.#textarea.focus();
         });
         remove.ariaLabel = `Remove ${item.name}`;
         row.append(remove);
@@ -365,8 +357,21 @@ export class Say {
   }
 }
 
+// The first words of a message, for quotes and notifications: 90 characters at most.
 export function excerpt(message) {
-  const words = message.querySelector(".words")?.innerText.trim().replace(/\s+/g, " ") ?? "a file";
-  return words.length > 90 ? `${words.slice(0, 89)}…` : words;
+  const text = message.querySelector(".body")?.innerText.trim().replace(/\s+/g, " ") ?? "a file";
+  return text.length > 90 ? `${text.slice(0, 89)}…` : text;
+}
+
+// The line below a message that says what went wrong.
+export function messageError(sentence) {
+  const footer = document.createElement("div");
+  footer.className = "message-footer";
+  const error = document.createElement("span");
+  error.className = "message-error";
+  error.setAttribute("role", "status");
+  error.textContent = sentence;
+  footer.append(error);
+  return footer;
 }
 

@@ -1,65 +1,69 @@
-// What one can do to a message: react, answer, change, delete. The handles are one for the whole list,
-// and stand in the message where the pointer, a tap or the keyboard is.
-import { call } from "./forms.js";
-import { isMine } from "./chat-messages.js";
-import { byThumb } from "./chat-composer.js";
+// The actions on a message: react, reply, edit, delete. One toolbar serves the whole list; it is shown in the
+// message under the pointer, the tap or the keyboard focus.
+import { messageError, touchInput } from "./chat-composer.js";
+import { isOwn } from "./chat-messages.js";
+import { callApi } from "./forms.js";
 
-export class Handles {
-  #room; #messages; #say; #handles; #emoji; #for = null;
+const CONFIRM_TIMEOUT = 4000; // ms for the second press that deletes
+const HIGHLIGHT_TIMEOUT = 2000; // ms for which a quoted message is highlighted
+const ERROR_TIMEOUT = 8000; // ms for which an error is shown
 
-  constructor(room, messages, say) {
-    this.#room = room;
+export class MessageActions {
+  #chat; #messages; #composer; #toolbar; #emojiPicker; #target = null;
+
+  constructor(chat, messages, composer) {
+    this.#chat = chat;
     this.#messages = messages;
-    this.#say = say;
-    this.#handles = document.getElementById("handles").content.firstElementChild.cloneNode(true);
-    this.#emoji = document.getElementById("emoji");
+    this.#composer = composer;
+    this.#toolbar = document.getElementById("message-actions").content.firstElementChild.cloneNode(true);
+    this.#emojiPicker = document.getElementById("emoji-picker");
     const { list } = messages;
-    list.addEventListener("pointerover", ({ target, pointerType }) => pointerType !== "touch" && this.#offer(target));
-    list.addEventListener("focusin", ({ target }) => this.#offer(target));
-    list.addEventListener("click", (event) => this.#click(event));
-    list.addEventListener("pointerleave", () => this.#withdraw());
-    this.#emoji.addEventListener("toggle", ({ newState }) => newState === "closed" && this.#withdraw());
-    this.#handles.addEventListener("click", (event) => this.#act(event));
-    this.#emoji.addEventListener("click", ({ target }) => {
+    list.addEventListener("pointerover", ({ target, pointerType }) => pointerType !== "touch" && this.#show(target));
+    list.addEventListener("focusin", ({ target }) => this.#show(target));
+    list.addEventListener("click", (event) => this.#onListClick(event));
+    list.addEventListener("pointerleave", () => this.#hide());
+    this.#emojiPicker.addEventListener("toggle", ({ newState }) => newState === "closed" && this.#hide());
+    this.#toolbar.addEventListener("click", (event) => this.#onToolbarClick(event));
+    this.#emojiPicker.addEventListener("click", ({ target }) => {
       const button = target.closest("[data-emoji]");
-      if (button) this.#react(this.#for, button.dataset.emoji, true);
+      if (button) this.#react(this.#target, button.dataset.emoji, true);
     });
-    this.#emoji.querySelector("form").addEventListener("submit", (event) => {
+    this.#emojiPicker.querySelector("form").addEventListener("submit", (event) => {
       event.preventDefault();
       const input = event.target.querySelector("input");
-      this.#react(this.#for, input.value.trim(), true);
+      this.#react(this.#target, input.value.trim(), true);
       input.value = "";
     });
-    room.addEventListener("message:edit", ({ detail }) => this.#edit(detail));
+    chat.addEventListener("message:edit", ({ detail }) => this.#edit(detail));
   }
 
   #path(message, rest = "") {
-    return `/api/v1/conversations/${this.#room.dataset.id}/messages/${message.dataset.id}${rest}`;
+    return `/api/v1/conversations/${this.#chat.dataset.id}/messages/${message.dataset.id}${rest}`;
   }
 
-  // The handles go when nobody is at them: neither the keyboard nor the emoji that hang from them.
-  #withdraw() {
-    if (this.#messages.list.contains(document.activeElement) || this.#emoji.matches(":popover-open")) return;
-    this.#handles.remove();
+  // Removes the toolbar, unless the keyboard focus is in the list or the emoji picker is open.
+  #hide() {
+    if (this.#messages.list.contains(document.activeElement) || this.#emojiPicker.matches(":popover-open")) return;
+    this.#toolbar.remove();
   }
 
-  #offer(target) {
-    if (this.#emoji.matches(":popover-open")) return;
+  #show(target) {
+    if (this.#emojiPicker.matches(":popover-open")) return;
     const message = target.closest?.(".message");
-    const can = message && message.dataset.id !== "0" && !message.matches(".gone, .sending, .failed, :has(.edit)");
-    if (!can) return this.#handles.contains(target) || this.#handles.remove();
-    if (this.#handles.parentElement === message) return;
-    const writes = !this.#room.hasAttribute("data-locked");
-    const rules = this.#room.hasAttribute("data-owner") || this.#room.hasAttribute("data-admin");
-    const may = { react: writes, reply: writes, edit: writes && isMine(message), delete: isMine(message) || rules };
-    for (const button of this.#handles.querySelectorAll("button")) {
-      button.hidden = !may[button.dataset.do];
-      this.#ask(button, false);
+    const usable = message && message.dataset.id !== "0" && !message.matches(".deleted, .sending, .failed, :has(.edit-form)");
+    if (!usable) return this.#toolbar.contains(target) || this.#toolbar.remove();
+    if (this.#toolbar.parentElement === message) return;
+    const mayWrite = !this.#chat.hasAttribute("data-locked");
+    const moderates = this.#chat.hasAttribute("data-owner") || this.#chat.hasAttribute("data-admin");
+    const allowed = { react: mayWrite, reply: mayWrite, edit: mayWrite && isOwn(message), delete: isOwn(message) || moderates };
+    for (const button of this.#toolbar.querySelectorAll("button")) {
+      button.hidden = !allowed[button.dataset.action];
+      this.#setConfirming(button, false);
     }
-    message.append(this.#handles);
+    message.append(this.#toolbar);
   }
 
-  #click(event) {
+  #onListClick(event) {
     const { target } = event;
     const reaction = target.closest(".reaction");
     const quote = target.closest("a.quote");
@@ -72,120 +76,114 @@ export class Handles {
       event.preventDefault();
       quoted.scrollIntoView({ block: "center" });
       quoted.focus({ preventScroll: true });
-      quoted.setAttribute("data-found", "");
-      setTimeout(() => quoted.removeAttribute("data-found"), 2000);
+      quoted.setAttribute("data-highlighted", "");
+      setTimeout(() => quoted.removeAttribute("data-highlighted"), HIGHLIGHT_TIMEOUT);
     } else if (message && !target.closest("a, button, textarea, input")) {
-      this.#offer(target); // a tap
+      this.#show(target); // a tap
     }
   }
 
-  #act(event) {
+  #onToolbarClick(event) {
     const button = event.target.closest("button");
-    const message = this.#handles.closest(".message");
+    const message = this.#toolbar.closest(".message");
     if (!button || !message) return;
-    const act = button.dataset.do;
-    if (act === "reply") this.#say.reply(message);
-    else if (act === "edit") this.#edit(message);
-    else if (act === "react") this.#choose(message, button);
-    else if (act === "delete") this.#delete(message, button);
+    const { action } = button.dataset;
+    if (action === "reply") this.#composer.startReply(message);
+    else if (action === "edit") this.#edit(message);
+    else if (action === "react") this.#toggleEmojiPicker(message, button);
+    else if (action === "delete") this.#delete(message, button);
   }
 
-  #choose(message, button) {
-    this.#for = message;
-    if (this.#emoji.matches(":popover-open")) this.#emoji.hidePopover();
-    else this.#emoji.showPopover({ source: button });
-    this.#emoji.querySelector("button").focus();
+  #toggleEmojiPicker(message, button) {
+    this.#target = message;
+    if (this.#emojiPicker.matches(":popover-open")) this.#emojiPicker.hidePopover();
+    else this.#emojiPicker.showPopover({ source: button });
+    this.#emojiPicker.querySelector("button").focus();
   }
 
   async #react(message, emoji, on) {
-    if (this.#emoji.matches(":popover-open")) this.#emoji.hidePopover();
+    if (this.#emojiPicker.matches(":popover-open")) this.#emojiPicker.hidePopover();
     if (!message || !emoji) return;
-    await this.#try(message, () => call(on ? "PUT" : "DELETE", this.#path(message, `/reactions/${encodeURIComponent(emoji)}`)));
+    await this.#try(message, () => callApi(on ? "PUT" : "DELETE", this.#path(message, `/reactions/${encodeURIComponent(emoji)}`)));
   }
 
-  // Asks once: the button says what a second press does.
+  // Deletes at the second press of the button, which says so after the first.
   async #delete(message, button) {
-    if (!button.classList.contains("asks")) {
-      this.#ask(button, true);
-      setTimeout(() => this.#ask(button, false), 4000);
+    if (!button.classList.contains("confirming")) {
+      this.#setConfirming(button, true);
+      setTimeout(() => this.#setConfirming(button, false), CONFIRM_TIMEOUT);
       return;
     }
-    await this.#try(message, () => call("DELETE", this.#path(message)));
+    await this.#try(message, () => callApi("DELETE", this.#path(message)));
   }
 
-  #ask(button, asks) {
-    if (button.classList.contains("asks") === asks) return;
-    button.classList.toggle("asks", asks);
-    button.classList.toggle("danger", asks);
-    button.querySelector("span").className = asks ? "" : "sr";
-    button.querySelector("span").textContent = asks ? "Delete it?" : "Delete";
+  #setConfirming(button, confirming) {
+    if (button.classList.contains("confirming") === confirming) return;
+    button.classList.toggle("confirming", confirming);
+    button.classList.toggle("danger", confirming);
+    button.querySelector("span").className = confirming ? "" : "sr";
+    button.querySelector("span").textContent = confirming ? "Delete it?" : "Delete";
   }
 
   async #edit(message) {
     const bubble = message.querySelector(".bubble");
-    if (bubble.querySelector(".edit")) return;
+    if (bubble.querySelector(".edit-form")) return;
     let body;
     try {
-      ({ body } = await call("GET", this.#path(message)));
-    } catch (problem) {
-      return this.#tell(message, problem.message);
+      ({ body } = await callApi("GET", this.#path(message)));
+    } catch (error) {
+      return this.#showError(message, error.message);
     }
-    this.#handles.remove();
-    const words = bubble.querySelector(".words");
+    this.#toolbar.remove();
+    const shown = bubble.querySelector(".body");
     const form = document.createElement("form");
-    form.className = "edit";
+    form.className = "edit-form";
     form.innerHTML = `<textarea aria-label="Your message" rows="2" dir="auto"></textarea>
       <div class="row"><button class="button main">Save</button><button class="button" type="button">Leave it</button></div>`;
-    const area = form.querySelector("textarea");
-    area.value = body;
-    const end = () => {
+    const textarea = form.querySelector("textarea");
+    textarea.value = body;
+    const close = () => {
       form.remove();
-      if (words) words.hidden = false;
+      if (shown) shown.hidden = false;
       message.focus({ preventScroll: true });
-      this.#room.dispatchEvent(new CustomEvent("message:edited", { detail: message.dataset.id }));
+      this.#chat.dispatchEvent(new CustomEvent("message:edit-end", { detail: message.dataset.id }));
     };
-    form.querySelector("button[type=button]").addEventListener("click", end);
+    form.querySelector("button[type=button]").addEventListener("click", close);
     form.addEventListener("keydown", (event) => {
-      if (event.key === "Escape") end();
-      if (event.key === "Enter" && !event.shiftKey && !event.isComposing && !byThumb.matches && event.target === area) {
+      if (event.key === "Escape") close();
+      if (event.key === "Enter" && !event.shiftKey && !event.isComposing && !touchInput.matches && event.target === textarea) {
         event.preventDefault();
         form.requestSubmit();
       }
     });
     form.addEventListener("submit", async (event) => {
       event.preventDefault();
-      const done = await this.#try(message, () => call("PATCH", this.#path(message), { body: area.value }));
-      if (done) end();
-      else area.focus();
+      const saved = await this.#try(message, () => callApi("PATCH", this.#path(message), { body: textarea.value }));
+      if (saved) close();
+      else textarea.focus();
     });
-    if (words) words.hidden = true;
+    if (shown) shown.hidden = true;
     bubble.append(form);
-    area.focus();
-    area.setSelectionRange(body.length, body.length);
+    textarea.focus();
+    textarea.setSelectionRange(body.length, body.length);
   }
 
-  // Its outcome comes by the socket; only what went wrong is told here.
-  async #try(message, act) {
+  // Runs an action and returns whether it succeeded. Its result arrives by the socket; only an error is shown here.
+  async #try(message, action) {
     try {
-      await act();
-      message.querySelector(".wrong")?.parentElement.remove();
+      await action();
+      message.querySelector(".message-error")?.parentElement.remove();
       return true;
-    } catch (problem) {
-      this.#tell(message, problem.message);
+    } catch (error) {
+      this.#showError(message, error.message);
       return false;
     }
   }
 
-  #tell(message, sentence) {
-    message.querySelector(".wrong")?.parentElement.remove();
-    const under = document.createElement("div");
-    under.className = "under";
-    const wrong = document.createElement("span");
-    wrong.className = "wrong";
-    wrong.setAttribute("role", "status");
-    wrong.textContent = sentence;
-    under.append(wrong);
-    this.#messages.keepPlace(() => message.append(under));
-    setTimeout(() => under.remove(), 8000);
+  #showError(message, sentence) {
+    message.querySelector(".message-error")?.parentElement.remove();
+    const footer = messageError(sentence);
+    this.#messages.preserveScroll(() => message.append(footer));
+    setTimeout(() => footer.remove(), ERROR_TIMEOUT);
   }
 }

@@ -1,42 +1,44 @@
-// The list of messages: each in its place by its number, in breaths and days, as this reader sees it.
-import { tell } from "./times.js";
+// The list of messages: sorted by number, grouped by author and day, and adapted to the person who reads it.
+import { updateTimes } from "./times.js";
 
-const BREATH = 5 * 60_000; // what one says within it is one breath; the server says the same
+const GROUP_WINDOW = 5 * 60_000; // messages of one author within it form a group; the server uses the same, in ms
 
-const me = document.querySelector("chat-room").dataset.me; // in a match that is one’s mask
+const me = document.querySelector("chat-conversation").dataset.me; // in a match, the id of one's mask
 const dayName = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long", year: "numeric" });
 
-export const at = (message) => new Date(message.querySelector("time").dateTime);
-export const nameOf = (message) => message.querySelector(".who bdi").textContent;
-export const isMine = (message) => message.dataset.author === me;
+export const sentAt = (message) => new Date(message.querySelector("time").dateTime);
+export const authorName = (message) => message.querySelector(".author bdi").textContent;
+export const isOwn = (message) => message.dataset.author === me;
 const isMessage = (element) => element?.classList.contains("message");
 
 function dayOf(message) {
-  const day = at(message);
+  const day = sentAt(message);
   return new Date(day.getFullYear(), day.getMonth(), day.getDate()).getTime();
 }
 
-function sayDay(day) {
+function formatDay(day) {
   const today = new Date();
   const days = Math.round((new Date(today.getFullYear(), today.getMonth(), today.getDate()) - day) / 86_400_000);
   return days === 0 ? "Today" : days === 1 ? "Yesterday" : dayName.format(day);
 }
 
-export class Messages {
+export class MessageList {
   constructor(list, scroll) {
     this.list = list;
     this.scroll = scroll;
-    for (const day of list.querySelectorAll(".day")) day.remove(); // they were UTC's
-    for (const message of this.all()) this.#settle(this.#dress(message));
-    this.#rove(this.last());
-    list.addEventListener("focusin", ({ target }) => isMessage(target) && this.#rove(target));
-    scroll.addEventListener("keydown", (event) => this.#walk(event));
+    // The server divides days in UTC; here they are divided in the reader's time zone.
+    for (const divider of list.querySelectorAll(".day-divider")) divider.remove();
+    for (const message of this.all()) this.#updateDividers(this.#personalize(message));
+    this.#setTabStop(this.last());
+    list.addEventListener("focusin", ({ target }) => isMessage(target) && this.#setTabStop(target));
+    scroll.addEventListener("keydown", (event) => this.#navigate(event));
   }
 
   all() {
     return [...this.list.querySelectorAll(":scope > .message")];
   }
 
+  // The newest message that the server has.
   last() {
     return this.all().findLast((message) => message.dataset.seq > 0);
   }
@@ -45,35 +47,36 @@ export class Messages {
     return this.list.querySelector(`:scope > .message[data-id="${CSS.escape(id)}"]`);
   }
 
-  // At the end, or nearly: what comes is seen there. The list hangs from its end, so that is at 0.
-  atEnd() {
+  // True at the end or within 60 px of it, where new messages are seen. The list is laid out in reverse, so
+  // that its end is at 0.
+  isAtEnd() {
     return this.scroll.scrollTop > -60;
   }
 
-  toEnd() {
+  scrollToEnd() {
     this.scroll.scrollTop = 0;
   }
 
-  // Puts a message into its place. Those that are still being sent stand behind all others.
-  place(message) {
+  // Inserts a message by its number. Pending messages have none yet and stay behind all others.
+  insert(message) {
     const seq = Number(message.dataset.seq) || Infinity;
-    this.keepPlace(() => {
-      const after = this.all().find((other) => (Number(other.dataset.seq) || Infinity) > seq);
-      if (after) this.#before(after, message);
+    this.preserveScroll(() => {
+      const next = this.all().find((other) => (Number(other.dataset.seq) || Infinity) > seq);
+      if (next) this.#insertBefore(next, message);
       else this.list.append(message);
-      this.#settle(this.#dress(message));
+      this.#updateDividers(this.#personalize(message));
     });
     document.querySelector("[data-empty]")?.remove();
     return message;
   }
 
-  // Puts a message in place of the same one as it was.
+  // Replaces a message with its new version, and keeps the focus.
   replace(old, message) {
-    this.keepPlace(() => {
+    this.preserveScroll(() => {
       const focused = old.contains(document.activeElement);
       message.tabIndex = old.tabIndex;
       old.replaceWith(message);
-      this.#settle(this.#dress(message));
+      this.#updateDividers(this.#personalize(message));
       if (focused) message.focus({ preventScroll: true });
     });
     return message;
@@ -82,43 +85,43 @@ export class Messages {
   remove(message) {
     const next = message.nextElementSibling;
     message.remove();
-    if (isMessage(next)) this.#settle(next);
-    else if (this.last()) this.#breathe(this.last());
+    if (isMessage(next)) this.#updateDividers(next);
+    else if (this.last()) this.#updateGroup(this.last());
   }
 
-  // Older ones, from a page of them.
+  // Inserts the messages of an older page at the top.
   prepend(messages) {
     const first = this.all()[0];
-    this.keepPlace(() => {
+    this.preserveScroll(() => {
       for (const message of messages) {
         if (this.byId(message.dataset.id)) continue;
-        this.#before(first, document.adoptNode(message));
-        this.#dress(message);
+        this.#insertBefore(first, document.adoptNode(message));
+        this.#personalize(message);
       }
-      for (const message of [...messages, first]) if (message?.isConnected) this.#settle(message);
+      for (const message of [...messages, first]) if (message?.isConnected) this.#updateDividers(message);
     });
   }
 
-  // What is new from this message on is marked, once.
-  markNew(message) {
-    if (this.list.querySelector(".since")) return;
-    const line = document.createElement("li");
-    line.className = "since";
-    line.textContent = "New since you left";
-    message.before(line);
-    this.#breathe(message);
+  // Shows the unread divider above a message, unless there is one already.
+  showUnreadDivider(message) {
+    if (this.list.querySelector(".unread-divider")) return;
+    const divider = document.createElement("li");
+    divider.className = "unread-divider";
+    divider.textContent = "New since you left";
+    message.before(divider);
+    this.#updateGroup(message);
   }
 
-  unmarkNew() {
-    const line = this.list.querySelector(".since");
-    const next = line?.nextElementSibling;
-    line?.remove();
-    if (isMessage(next)) this.#breathe(next);
+  removeUnreadDivider() {
+    const divider = this.list.querySelector(".unread-divider");
+    const next = divider?.nextElementSibling;
+    divider?.remove();
+    if (isMessage(next)) this.#updateGroup(next);
   }
 
-  // Something changes above or below what one reads: what one reads stays where it is.
-  keepPlace(change) {
-    if (this.atEnd()) return change();
+  // Runs a change of the list without moving the messages in view.
+  preserveScroll(change) {
+    if (this.isAtEnd()) return change();
     const top = this.scroll.getBoundingClientRect().top;
     const anchor = this.all().find((message) => message.getBoundingClientRect().bottom > top);
     const before = anchor?.getBoundingClientRect().top;
@@ -126,89 +129,93 @@ export class Messages {
     if (anchor?.isConnected) this.scroll.scrollTop += anchor.getBoundingClientRect().top - before;
   }
 
-  // A day's name or the line before new ones belong to the message that they stand before.
-  #before(after, message) {
-    let place = after;
-    while (place.previousElementSibling && !isMessage(place.previousElementSibling)) place = place.previousElementSibling;
-    place.before(message);
+  // Inserts above the dividers of the next message, which belong to that one.
+  #insertBefore(next, message) {
+    let reference = next;
+    while (reference.previousElementSibling && !isMessage(reference.previousElementSibling)) {
+      reference = reference.previousElementSibling;
+    }
+    reference.before(message);
   }
 
-  #settle(message) {
-    const above = this.#above(message);
+  // Adds or removes the day divider above a message, and a day divider below that is not needed any more.
+  #updateDividers(message) {
+    const previous = this.#previousMessage(message);
     const day = dayOf(message);
-    const wanted = !above || dayOf(above) !== day;
-    let line = message.previousElementSibling;
-    if (line?.classList.contains("since")) line = line.previousElementSibling;
-    const there = line?.classList.contains("day");
-    if (wanted && !there) {
-      const name = document.createElement("li");
-      name.className = "day";
-      name.textContent = sayDay(day);
-      (message.previousElementSibling?.classList.contains("since") ? message.previousElementSibling : message).before(name);
-    } else if (!wanted && there) {
-      line.remove();
+    const needed = !previous || dayOf(previous) !== day;
+    let divider = message.previousElementSibling;
+    if (divider?.classList.contains("unread-divider")) divider = divider.previousElementSibling;
+    const exists = divider?.classList.contains("day-divider");
+    if (needed && !exists) {
+      const added = document.createElement("li");
+      added.className = "day-divider";
+      added.textContent = formatDay(day);
+      (message.previousElementSibling?.classList.contains("unread-divider") ? message.previousElementSibling : message).before(added);
+    } else if (!needed && exists) {
+      divider.remove();
     }
-    this.#breathe(message);
+    this.#updateGroup(message);
     const below = message.nextElementSibling;
-    if (isMessage(below)) this.#breathe(below);
-    else if (below?.classList.contains("day")) {
+    if (isMessage(below)) this.#updateGroup(below);
+    else if (below?.classList.contains("day-divider")) {
       const next = below.nextElementSibling;
       if (isMessage(next) && dayOf(next) === day) {
         below.remove();
-        this.#breathe(next);
+        this.#updateGroup(next);
       }
     }
   }
 
-  #above(message) {
-    let above = message.previousElementSibling;
-    while (above && !isMessage(above)) above = above.previousElementSibling;
-    return above;
+  #previousMessage(message) {
+    let previous = message.previousElementSibling;
+    while (previous && !isMessage(previous)) previous = previous.previousElementSibling;
+    return previous;
   }
 
-  // Whether a message goes on where the one right above it ended.
-  #breathe(message) {
-    const above = message.previousElementSibling;
-    const goesOn =
-      isMessage(above) &&
-      above.dataset.author === message.dataset.author &&
-      nameOf(above) === nameOf(message) &&
-      at(message) - at(above) < BREATH;
-    message.classList.toggle("starts", !goesOn);
-    if (isMessage(above)) above.classList.toggle("ends", !goesOn);
-    const below = message.nextElementSibling;
-    if (!isMessage(below)) message.classList.add("ends");
+  // Marks where groups start and end around a message. A divider always starts a new group.
+  #updateGroup(message) {
+    const previous = message.previousElementSibling;
+    const continues =
+      isMessage(previous) &&
+      previous.dataset.author === message.dataset.author &&
+      authorName(previous) === authorName(message) &&
+      sentAt(message) - sentAt(previous) < GROUP_WINDOW;
+    message.classList.toggle("group-start", !continues);
+    if (isMessage(previous)) previous.classList.toggle("group-end", !continues);
+    const next = message.nextElementSibling;
+    if (!isMessage(next)) message.classList.add("group-end");
   }
 
-  // What only this reader sees: which are theirs, their name in others' words, their own clock.
-  #dress(message) {
-    message.classList.toggle("mine", isMine(message));
+  // Adds what differs from reader to reader: own messages, mentions of oneself, own reactions, the local time.
+  // The server sends the same markup to everyone.
+  #personalize(message) {
+    message.classList.toggle("own", isOwn(message));
     const username = document.body.dataset.username;
     if (username) {
-      for (const link of message.querySelectorAll(`a.mention[href="/@${username}"]`)) link.classList.add("you");
+      for (const link of message.querySelectorAll(`a.mention[href="/@${username}"]`)) link.classList.add("mention-self");
     }
     for (const reaction of message.querySelectorAll(".reaction")) {
-      const yours = reaction.dataset.by.split(" ").includes(me);
-      reaction.ariaPressed = String(yours);
-      reaction.ariaLabel = `${reaction.textContent.trim()}${yours ? ", yours too" : ""}`;
+      const own = reaction.dataset.by.split(" ").includes(me);
+      reaction.ariaPressed = String(own);
+      reaction.ariaLabel = `${reaction.textContent.trim()}${own ? ", yours too" : ""}`;
     }
-    // What leads out of the talk opens beside it.
-    for (const link of message.querySelectorAll("a.picture, .words a:not(.mention)")) link.target = "_blank";
-    tell(message);
+    // Links that lead out of the conversation open in a new tab.
+    for (const link of message.querySelectorAll("a.picture, .body a:not(.mention)")) link.target = "_blank";
+    updateTimes(message);
     return message;
   }
 
-  // One message at a time is in the order of the tab key; the arrows walk from there.
-  #rove(message) {
+  // Roving tabindex: one message is in the tab order, the arrow keys move from it to the others.
+  #setTabStop(message) {
     for (const other of this.list.querySelectorAll('.message[tabindex="0"]')) other.tabIndex = -1;
     if (message) message.tabIndex = 0;
   }
 
-  #walk(event) {
-    const on = event.target.closest?.(".message");
-    if (event.target !== this.scroll && event.target !== on) return;
+  #navigate(event) {
+    const current = event.target.closest?.(".message");
+    if (event.target !== this.scroll && event.target !== current) return;
     const all = this.all();
-    const from = on ? all.indexOf(on) : all.length;
+    const from = current ? all.indexOf(current) : all.length;
     const to = { ArrowUp: from - 1, ArrowDown: from + 1, Home: 0, End: all.length - 1 }[event.key];
     if (to === undefined || !all[to]) return;
     event.preventDefault();

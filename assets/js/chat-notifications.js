@@ -1,70 +1,71 @@
-// What draws one's attention while one is elsewhere: the number in the title and on the app, a sound, a
-// notification; and that what was seen counts as read.
-import { call } from "./forms.js";
-import { isMine, nameOf } from "./chat-messages.js";
+// Notifications of new messages: the unread count in the title and on the app's icon, a sound, and the
+// browser's own notifications. Also marks messages as read once they were in view.
 import { excerpt } from "./chat-composer.js";
+import { authorName, isOwn } from "./chat-messages.js";
+import { callApi } from "./forms.js";
 
+// Keys of the two settings in localStorage.
 const SOUND = "sound";
 const NOTIFY = "notify";
+const READ_DELAY = 400; // ms, so that a burst of messages is marked as read by one request
 
-export class Notice {
-  #room; #messages; #unread = 0; #seen = 0; #read; #timer; #sound;
+export class Notifications {
+  #chat; #messages; #unread = 0; #seenSeq = 0; #readSeq; #timer; #audio;
 
-  constructor(room, messages) {
-    this.#room = room;
+  constructor(chat, messages) {
+    this.#chat = chat;
     this.#messages = messages;
-    this.#read = Number(room.dataset.read);
+    this.#readSeq = Number(chat.dataset.read);
     document.addEventListener("visibilitychange", () => {
-      if (document.hidden) this.#messages.unmarkNew();
-      else this.look();
+      if (document.hidden) this.#messages.removeUnreadDivider();
+      else this.update();
     });
-    addEventListener("pagehide", () => this.tellRead());
-    messages.scroll.addEventListener("scroll", () => this.look(), { passive: true });
-    room.querySelector("[data-newer]").addEventListener("click", () => {
-      messages.toEnd();
+    addEventListener("pagehide", () => this.markRead());
+    messages.scroll.addEventListener("scroll", () => this.update(), { passive: true });
+    chat.querySelector("[data-newer]").addEventListener("click", () => {
+      messages.scrollToEnd();
       messages.last()?.focus({ preventScroll: true });
     });
-    this.#switches();
-    this.look();
+    this.#setUpSettings();
+    this.update();
   }
 
-  // A message is new in the list.
-  arrived(message) {
-    if (isMine(message)) return this.look();
-    if (this.#sees()) return this.look();
+  // Counts a message that was added to the list, and announces it unless it is one's own or in view.
+  onMessage(message) {
+    if (isOwn(message) || this.#endIsVisible()) return this.update();
     this.#unread++;
-    if (document.hidden) this.#messages.markNew(message);
-    this.#tell();
-    if (document.hidden) this.#call(message);
+    if (document.hidden) this.#messages.showUnreadDivider(message);
+    this.#renderCount();
+    if (document.hidden) this.#notify(message);
   }
 
-  // Whoever sees the end of the list has seen what is new.
-  look() {
-    if (!this.#sees()) return;
+  // Resets the count while the end of the list is visible.
+  update() {
+    if (!this.#endIsVisible()) return;
     this.#unread = 0;
-    this.#tell();
-    this.#clearRail();
-    this.#seen = Number(this.#messages.last()?.dataset.seq ?? 0);
-    this.#timer ??= setTimeout(() => this.tellRead(), 400);
+    this.#renderCount();
+    this.#clearBadges();
+    this.#seenSeq = Number(this.#messages.last()?.dataset.seq ?? 0);
+    this.#timer ??= setTimeout(() => this.markRead(), READ_DELAY);
   }
 
-  // What was seen counts as read, also when one is just leaving the page.
-  async tellRead() {
+  // Marks what was in view as read, also while the page is being left.
+  async markRead() {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    const seq = this.#seen;
-    if (seq <= this.#read) return;
+    const seq = this.#seenSeq;
+    if (seq <= this.#readSeq) return;
     try {
-      await call("PUT", `/api/v1/conversations/${this.#room.dataset.id}/read`, { seq }, { keepalive: true });
-      this.#read = Math.max(this.#read, seq);
+      await callApi("PUT", `/api/v1/conversations/${this.#chat.dataset.id}/read`, { seq }, { keepalive: true });
+      this.#readSeq = Math.max(this.#readSeq, seq);
     } catch {
-      // The next look tries again.
+      // The next update tries again.
     }
   }
 
-  // The numbers that the page came with, beside it.
-  #clearRail() {
-    const badge = document.querySelector(`.nearby a[href="/rooms/${this.#room.dataset.key}"] .badge`);
+  // Removes the unread counts in the navigation, which are as old as the page.
+  #clearBadges() {
+    const badge = document.querySelector(`.nearby a[href="/rooms/${this.#chat.dataset.key}"] .badge`);
     const rooms = document.querySelector("[data-rooms-unread]");
     if (!badge) return;
     badge.remove();
@@ -72,82 +73,82 @@ export class Notice {
     if (others === 0) rooms?.remove();
   }
 
-  #sees() {
-    return !document.hidden && this.#messages.atEnd() && this.#room.hasAttribute("data-live");
+  #endIsVisible() {
+    return !document.hidden && this.#messages.isAtEnd() && this.#chat.hasAttribute("data-live");
   }
 
-  #tell() {
-    const { name, place } = this.#room.dataset;
-    document.title = `${this.#unread ? `(${this.#unread}) ` : ""}${name} · ${place}`;
-    const pill = this.#room.querySelector("[data-newer]");
+  #renderCount() {
+    const { name, instanceName } = this.#chat.dataset;
+    document.title = `${this.#unread ? `(${this.#unread}) ` : ""}${name} · ${instanceName}`;
+    const pill = this.#chat.querySelector("[data-newer]");
     pill.hidden = this.#unread === 0 || document.hidden;
-    pill.querySelector("[data-words]").textContent = this.#unread === 1 ? "1 new message" : `${this.#unread} new messages`;
-    // Only installed apps have one.
+    pill.querySelector("[data-label]").textContent = this.#unread === 1 ? "1 new message" : `${this.#unread} new messages`;
+    // Only installed apps have a badge.
     if (this.#unread) navigator.setAppBadge?.(this.#unread).catch(() => {});
     else navigator.clearAppBadge?.().catch(() => {});
   }
 
-  #call(message) {
-    if (localStorage.getItem(SOUND) !== "off") this.#chirp();
+  #notify(message) {
+    if (localStorage.getItem(SOUND) !== "off") this.#playSound();
     if (localStorage.getItem(NOTIFY) !== "on" || Notification.permission !== "granted") return;
-    const told = new Notification(this.#room.dataset.name, {
-      body: `${nameOf(message)}: ${excerpt(message)}`,
-      tag: this.#room.dataset.id,
+    const notification = new Notification(this.#chat.dataset.name, {
+      body: `${authorName(message)}: ${excerpt(message)}`,
+      tag: this.#chat.dataset.id,
     });
-    told.addEventListener("click", () => {
+    notification.addEventListener("click", () => {
       window.focus();
-      told.close();
+      notification.close();
     });
   }
 
-  // Two short notes, as of a small bird. Browsers allow it once one has clicked somewhere.
-  #chirp() {
+  // Plays two short notes, like a small bird. Browsers allow it after the first click on the page.
+  #playSound() {
     try {
-      this.#sound ??= new AudioContext();
-      const now = this.#sound.currentTime;
+      this.#audio ??= new AudioContext();
+      const now = this.#audio.currentTime;
       for (const [start, pitch] of [[0, 2600], [0.09, 3200]]) {
-        const note = this.#sound.createOscillator();
-        const loudness = this.#sound.createGain();
+        const note = this.#audio.createOscillator();
+        const gain = this.#audio.createGain();
         note.frequency.setValueAtTime(pitch, now + start);
         note.frequency.exponentialRampToValueAtTime(pitch * 1.2, now + start + 0.06);
-        loudness.gain.setValueAtTime(0.06, now + start);
-        loudness.gain.exponentialRampToValueAtTime(0.001, now + start + 0.08);
-        note.connect(loudness).connect(this.#sound.destination);
+        gain.gain.setValueAtTime(0.06, now + start);
+        gain.gain.exponentialRampToValueAtTime(0.001, now + start + 0.08);
+        note.connect(gain).connect(this.#audio.destination);
         note.start(now + start);
         note.stop(now + start + 0.08);
       }
     } catch {
-      // No sound here.
+      // There is no audio here.
     }
   }
 
-  #switches() {
+  #setUpSettings() {
     const sound = document.querySelector("[data-sound]");
     const notify = document.querySelector("[data-notify]");
-    const show = () => {
-      const on = localStorage.getItem(SOUND) !== "off";
-      sound.ariaPressed = String(on);
-      sound.querySelector("[data-words]").textContent = on ? "Sound is on" : "Sound is off";
-      const told = localStorage.getItem(NOTIFY) === "on" && globalThis.Notification?.permission === "granted";
-      notify.ariaPressed = String(told);
-      notify.querySelector("[data-words]").textContent = told ? "Notifications are on" : "Notify me";
+    const render = () => {
+      const soundOn = localStorage.getItem(SOUND) !== "off";
+      sound.ariaPressed = String(soundOn);
+      sound.querySelector("[data-label]").textContent = soundOn ? "Sound is on" : "Sound is off";
+      const notifyOn = localStorage.getItem(NOTIFY) === "on" && globalThis.Notification?.permission === "granted";
+      notify.ariaPressed = String(notifyOn);
+      notify.querySelector("[data-label]").textContent = notifyOn ? "Notifications are on" : "Notify me";
     };
     sound.hidden = false;
     sound.addEventListener("click", () => {
       localStorage.setItem(SOUND, localStorage.getItem(SOUND) === "off" ? "on" : "off");
-      if (localStorage.getItem(SOUND) === "on") this.#chirp();
-      show();
+      if (localStorage.getItem(SOUND) === "on") this.#playSound();
+      render();
     });
     notify.hidden = !("Notification" in globalThis);
     notify.addEventListener("click", async () => {
       const on = notify.ariaPressed === "true";
       if (!on && (await Notification.requestPermission()) !== "granted") {
-        notify.querySelector("[data-words]").textContent = "Your browser does not allow it";
+        notify.querySelector("[data-label]").textContent = "Your browser does not allow it";
         return;
       }
       localStorage.setItem(NOTIFY, on ? "off" : "on");
-      show();
+      render();
     });
-    show();
+    render();
   }
 }

@@ -1,31 +1,31 @@
-// Under a thread: who has read up to its end.
-export class ReadBy {
-  #line; #messages; #people;
+// Read receipts below a thread: the names of those who have read up to its end.
+export class ReadReceipts {
+  #line; #messages; #readers;
 
-  constructor(room, messages) {
-    this.#line = room.querySelector("[data-read-by]");
+  constructor(chat, messages) {
+    this.#line = chat.querySelector("[data-read-receipts]");
     this.#messages = messages;
-    this.#people = new Map(JSON.parse(room.dataset.people).map(({ id, name, seq }) => [id, { name, seq }]));
-    room.addEventListener("said", () => this.show());
-    this.show();
+    this.#readers = new Map(JSON.parse(chat.dataset.readers).map(({ id, name, seq }) => [id, { name, seq }]));
+    chat.addEventListener("message:sent", () => this.render());
+    this.render();
   }
 
-  heard({ account, read_seq: seq }) {
-    const one = this.#people.get(account.id);
-    if (one) one.seq = Math.max(one.seq, seq);
-    this.show();
+  onReceipt({ account, read_seq: seq }) {
+    const reader = this.#readers.get(account.id);
+    if (reader) reader.seq = Math.max(reader.seq, seq);
+    this.render();
   }
 
-  show() {
+  render() {
     const last = Number(this.#messages.last()?.dataset.seq ?? 0);
-    const all = [...this.#people.values()];
-    const readers = all.filter(({ seq }) => seq >= last).map(({ name }) => name);
-    this.#line.textContent = last === 0 || readers.length === 0 ? "" : `Read by ${listed(readers, all.length)}`;
+    const all = [...this.#readers.values()];
+    const names = all.filter(({ seq }) => seq >= last).map(({ name }) => name);
+    this.#line.textContent = last === 0 || names.length === 0 ? "" : `Read by ${listNames(names, all.length)}`;
   }
 }
 
-function listed(names, of) {
-  if (names.length === of && of > 2) return "everyone";
+function listNames(names, total) {
+  if (names.length === total && total > 2) return "everyone";
   if (names.length > 4) return `${names.slice(0, 3).join(", ")} and ${names.length - 3} more`;
   return names.length < 2 ? names.join("") : `${names.slice(0, -1).join(", ")} and ${names.at(-1)}`;
 }

@@ -1,210 +1,214 @@
-// <chat-room>: a room that is alive. What is said arrives by the socket, in order and once; what was
-// missed is replayed; older messages come as one scrolls up.
-import { older, parse } from "./fragments.js";
-import { ReadBy } from "./chat-read-receipts.js";
-import { Handles } from "./chat-message-actions.js";
-import { Messages } from "./chat-messages.js";
-import { Notice } from "./chat-notifications.js";
-import { Say, excerpt } from "./chat-composer.js";
-import { listen } from "./socket.js";
+// <chat-conversation>: a room, a thread or a match, kept up to date by the socket. Messages arrive in order and
+// once, missed ones are replayed after a reconnect, and older ones are loaded while one scrolls up.
+import { ChatComposer, excerpt } from "./chat-composer.js";
+import { MessageActions } from "./chat-message-actions.js";
+import { MessageList } from "./chat-messages.js";
+import { Notifications } from "./chat-notifications.js";
+import { ReadReceipts } from "./chat-read-receipts.js";
+import { loadOlder, parseFragment } from "./fragments.js";
+import { connect } from "./socket.js";
 
-const TYPING = 2500; // how often we say that one is typing
-const TYPED = 5000; // how long we believe that others are
-const AWAY = 2500; // a connection that is lost for less is not told
+// All in ms.
+const TYPING_INTERVAL = 2500; // at least this long between two typing signals of one's own
+const TYPING_TIMEOUT = 5000; // how long a typing signal of somebody else is shown
+const AWAY_DELAY = 2500; // a partner whose page only reloads is back sooner, and is not shown as away
+const OFFLINE_DELAY = 2000; // shorter losses of one's own connection are not shown
 
-class ChatRoom extends HTMLElement {
-  #messages; #say; #handles; #leaving; #readBy; #notice; #socket; #breaking; #seq; #change; #told = 0; #typing = new Map(); #held = new Map();
+class ChatConversation extends HTMLElement {
+  #messages; #composer; #actions; #readReceipts; #notifications;
+  #send; #seq; #change; #offlineTimer; #awayTimer;
+  #lastTypingSignal = 0; #typing = new Map(); #deferredChanges = new Map();
 
   connectedCallback() {
     this.#seq = Number(this.dataset.seq);
     this.#change = Number(this.dataset.change);
-    this.toggleAttribute("data-locked", this.querySelector("[data-say]").hidden);
-    this.#messages = new Messages(this.querySelector("[data-messages]"), this.querySelector("[data-scroll]"));
-    this.#say = new Say(this, this.#messages);
-    this.#handles = new Handles(this, this.#messages, this.#say);
-    this.#notice = new Notice(this, this.#messages);
-    if (this.hasAttribute("data-thread")) this.#readBy = new ReadBy(this, this.#messages);
-    this.addEventListener("said", ({ detail }) => this.#notice.arrived(detail));
-    this.addEventListener("message:edited", ({ detail }) => {
-      const held = this.#held.get(detail);
-      this.#held.delete(detail);
-      if (held) this.#changed(held);
+    this.toggleAttribute("data-locked", this.querySelector("[data-composer]").hidden);
+    this.#messages = new MessageList(this.querySelector("[data-messages]"), this.querySelector("[data-scroll]"));
+    this.#composer = new ChatComposer(this, this.#messages);
+    this.#actions = new MessageActions(this, this.#messages, this.#composer);
+    this.#notifications = new Notifications(this, this.#messages);
+    if (this.hasAttribute("data-thread")) this.#readReceipts = new ReadReceipts(this, this.#messages);
+    this.addEventListener("message:sent", ({ detail }) => this.#notifications.onMessage(detail));
+    this.addEventListener("message:edit-end", ({ detail: id }) => {
+      const deferred = this.#deferredChanges.get(id);
+      this.#deferredChanges.delete(id);
+      if (deferred) this.#updateMessage(deferred);
     });
-    this.#older();
-    if (!this.hasAttribute("data-live")) return; // an earlier stretch: nothing happens there
-    this.#socket = listen({
-      subscribe: () => this.#wanted(),
-      hear: (event) => this.#hear(event),
-      state: (connected) => this.#connected(connected),
+    this.#loadOlderMessages();
+    if (!this.hasAttribute("data-live")) return; // a page of older messages, which does not change
+    this.#send = connect({
+      subscriptions: () => this.#subscriptions(),
+      onEvent: (event) => this.#onEvent(event),
+      onConnection: (connected) => this.#onConnection(connected),
     });
-    this.addEventListener("said", () => (this.#told = 0));
+    this.addEventListener("message:sent", () => (this.#lastTypingSignal = 0));
     this.addEventListener("typing", () => {
-      if (Date.now() - this.#told < TYPING) return;
-      this.#told = Date.now();
-      this.#socket({ type: "typing", conversation: this.dataset.id });
+      if (Date.now() - this.#lastTypingSignal < TYPING_INTERVAL) return;
+      this.#lastTypingSignal = Date.now();
+      this.#send({ type: "typing", conversation: this.dataset.id });
     });
   }
 
-  #wanted() {
-    const talk = { stream: "conversation", conversation: this.dataset.id, since: this.#seq, change: this.#change };
-    return this.hasAttribute("data-match") ? [talk, { stream: "match" }] : talk;
+  #subscriptions() {
+    const conversation = { stream: "conversation", conversation: this.dataset.id, since: this.#seq, change: this.#change };
+    return this.hasAttribute("data-match") ? [conversation, { stream: "match" }] : conversation;
   }
 
-  // A short break is nobody's business; a longer one is told.
-  #connected(connected) {
-    clearTimeout(this.#breaking);
-    const here = this.querySelector("[data-here], [data-company]");
-    const words = this.querySelector("[data-here], [data-status]");
-    here.toggleAttribute("data-away", !connected);
-    if (!connected) this.#breaking = setTimeout(() => (words.textContent = "You are offline, reconnecting…"), 2000);
+  #onConnection(connected) {
+    clearTimeout(this.#offlineTimer);
+    const presence = this.querySelector("[data-presence], [data-match-presence]");
+    const label = this.querySelector("[data-presence], [data-match-status]");
+    presence.toggleAttribute("data-away", !connected);
+    if (!connected) this.#offlineTimer = setTimeout(() => (label.textContent = "You are offline, reconnecting…"), OFFLINE_DELAY);
   }
 
-  #hear(event) {
-    if (event.stream === "match") return this.#matched(event);
+  #onEvent(event) {
+    if (event.stream === "match") return this.#onMatchEvent(event);
     if (typeof event.seq === "number") this.#seq = Math.max(this.#seq, event.seq);
     if (typeof event.change === "number") this.#change = Math.max(this.#change, event.change);
     switch (event.event) {
       case "subscribed":
-        return event.room && this.#altered(event.room);
+        return event.room && this.#updateRoom(event.room);
       case "message":
-        return this.#arrive(parse(event.html));
+        return this.#addMessage(parseFragment(event.html));
       case "change":
-        return this.#changed(parse(event.html));
+        return this.#updateMessage(parseFragment(event.html));
       case "room":
-        return this.#altered(event.room);
+        return this.#updateRoom(event.room);
       case "here":
-        if (!this.querySelector("[data-here]")) return; // of a match its own stream tells
-        this.querySelector("[data-here]").textContent = event.text;
-        this.querySelector("[data-flock]").innerHTML = event.html;
+        if (!this.querySelector("[data-presence]")) return; // a match has its own stream for that
+        this.querySelector("[data-presence]").textContent = event.text;
+        this.querySelector("[data-avatars]").innerHTML = event.html;
         return;
       case "thread":
-        return this.#anew(); // other people, or another name
+        return this.#reload(); // its people or its name have changed
       case "receipt":
-        return this.#readBy?.heard(event);
+        return this.#readReceipts?.onReceipt(event);
       case "typing":
-        return this.#types(event.account);
+        return this.#onTyping(event.account);
       case "left":
-        if (this.hasAttribute("data-match")) return; // its own stream tells
+        if (this.hasAttribute("data-match")) return; // a match has its own stream for that
         return location.assign(this.hasAttribute("data-thread") ? "/threads" : "/rooms?left");
       case "reset":
         return location.reload();
       case "error":
-        // The link does not hold any more, or one is out: the page says which.
+        // The link is no longer valid, or one was removed: the page that is loaded says which.
         if (event.conversation) location.reload();
     }
   }
 
-  #arrive(message) {
+  #addMessage(message) {
     this.#typing.delete(message.dataset.author);
-    this.#tellTyping();
-    if (this.#messages.byId(message.dataset.id)) return; // its answer was quicker
-    if (!this.#say.settle(message)) this.#messages.place(message);
-    this.#notice.arrived(message);
-    this.#readBy?.show();
+    this.#renderTyping();
+    if (this.#messages.byId(message.dataset.id)) return; // the response to its POST was quicker
+    if (!this.#composer.confirm(message)) this.#messages.insert(message);
+    this.#notifications.onMessage(message);
+    this.#readReceipts?.render();
   }
 
-  #changed(message) {
+  // Shows the new version of a message, or defers it while that message is being edited here.
+  #updateMessage(message) {
     const shown = this.#messages.byId(message.dataset.id);
     if (!shown) return;
-    if (shown.querySelector(".edit")) return this.#held.set(message.dataset.id, message); // until that is over
+    if (shown.querySelector(".edit-form")) return this.#deferredChanges.set(message.dataset.id, message);
     this.#messages.replace(shown, message);
     for (const quote of this.querySelectorAll(`a.quote[href$="#${message.id}"]`)) {
-      quote.querySelector(":scope > bdi").textContent = message.matches(".gone") ? "…" : excerpt(message);
+      quote.querySelector(":scope > bdi").textContent = message.matches(".deleted") ? "…" : excerpt(message);
     }
   }
 
-  // Something about the match: who is away, what is offered, and when it is over.
-  #matched({ match, html, status }) {
+  // Updates the state of a match: who is away, what is offered, and its end.
+  #onMatchEvent({ match, html, status }) {
     const talk = match?.talk;
-    if (match?.state === "ended" && match.ended_by === "partner") return this.#over(html);
-    if (!talk || match.conversation_id !== this.dataset.id) return this.#anew();
+    if (match?.state === "ended" && match.ended_by === "partner") return this.#showEnd(html);
+    if (!talk || match.conversation_id !== this.dataset.id) return this.#reload();
     const away = talk.partners.some((partner) => !partner.here);
-    const tell = () => {
-      this.querySelector("[data-company]").toggleAttribute("data-away", away);
-      this.querySelector("[data-status]").textContent = status;
+    const renderPresence = () => {
+      this.querySelector("[data-match-presence]").toggleAttribute("data-away", away);
+      this.querySelector("[data-match-status]").textContent = status;
     };
-    clearTimeout(this.#leaving);
-    if (away) this.#leaving = setTimeout(tell, AWAY); // a page that is loading is no lost connection
-    else tell();
+    clearTimeout(this.#awayTimer);
+    if (away) this.#awayTimer = setTimeout(renderPresence, AWAY_DELAY);
+    else renderPresence();
     this.querySelector("[data-offers]").innerHTML = html;
     const attach = this.querySelector("[data-attach]");
-    const everyone = talk.partners.map((partner) => partner.account.id).join(" ");
-    const otherwise =
-      everyone !== this.dataset.everyone ||
+    const partners = talk.partners.map((partner) => partner.account.id).join(" ");
+    const outdated =
+      partners !== this.dataset.partners ||
       talk.revealed !== this.hasAttribute("data-revealed") ||
-      (talk.pictures && !attach.hasAttribute("data-may"));
-    // Who is in it, or what the page can do: it is drawn anew, with what one was writing.
-    if (otherwise) this.#anew();
+      (talk.pictures && !attach.hasAttribute("data-allowed"));
+    // The page itself differs then. A reload keeps the draft.
+    if (outdated) this.#reload();
   }
 
-  // Draws the page anew. What was seen is read, and not new afterwards.
-  async #anew() {
-    await this.#notice.tellRead();
+  // Reloads the page. Messages in view are marked as read first, so that they are not new afterwards.
+  async #reload() {
+    await this.#notifications.markRead();
     location.reload();
   }
 
-  // They have gone. What was said, and what one was about to say, can still be looked at.
-  #over(html) {
-    if (this.querySelector("[data-over]")) return;
+  // Shows that the partner has left. The messages and the unsent draft stay readable.
+  #showEnd(html) {
+    if (this.querySelector("[data-ended]")) return;
     this.removeAttribute("data-live");
-    this.querySelector("[data-company]").toggleAttribute("data-away", true);
-    this.querySelector("[data-status]").textContent = "gone";
-    for (const part of this.querySelectorAll("[data-offers], .typing, .roomhead form, .roomhead [popovertarget]")) part.remove();
-    const form = this.querySelector("[data-say]");
+    this.querySelector("[data-match-presence]").toggleAttribute("data-away", true);
+    this.querySelector("[data-match-status]").textContent = "gone";
+    for (const part of this.querySelectorAll("[data-offers], .typing, .chat-header form, .chat-header [popovertarget]")) part.remove();
+    const form = this.querySelector("[data-composer]");
     form.insertAdjacentHTML("beforebegin", html);
-    const words = form.querySelector("textarea");
-    if (words.value.trim()) {
+    const textarea = form.querySelector("textarea");
+    const draft = textarea.value.trim();
+    if (draft) {
       const unsent = document.createElement("p");
       unsent.className = "soft";
-      unsent.textContent = `This was not sent any more: “${words.value.trim()}”`;
-      this.querySelector("[data-over]").append(unsent);
+      unsent.textContent = `This was not sent any more: “${draft}”`;
+      this.querySelector("[data-ended]").append(unsent);
     }
-    words.value = "";
-    words.dispatchEvent(new Event("input", { bubbles: true })); // the draft is none any more
+    textarea.value = "";
+    textarea.dispatchEvent(new Event("input", { bubbles: true })); // removes the stored draft
     form.hidden = true;
     this.querySelector("#over-head").focus();
   }
 
-  // The room has another name, another link, or is locked or no longer.
-  #altered(room) {
+  // Updates the room's link, name, owner and lock.
+  #updateRoom(room) {
     if (room.key !== this.dataset.key) {
       const path = (key) => `/rooms/${key}`;
       for (const link of document.querySelectorAll(`a[href^="${path(this.dataset.key)}"], form[action^="${path(this.dataset.key)}"]`)) {
-        const name = link.localName === "form" ? "action" : "href";
-        link.setAttribute(name, link.getAttribute(name).replace(path(this.dataset.key), path(room.key)));
+        const attribute = link.localName === "form" ? "action" : "href";
+        link.setAttribute(attribute, link.getAttribute(attribute).replace(path(this.dataset.key), path(room.key)));
       }
       this.dataset.key = room.key;
       history.replaceState(null, "", path(room.key) + location.hash);
       document.querySelector("[data-link]").value = room.url;
-      // Only the server draws it.
+      // Only the server can draw the QR code.
       document.querySelector("[data-qr]").remove();
     }
     if (room.name !== this.dataset.name) {
       this.dataset.name = room.name;
-      this.querySelector("[data-room-name]").textContent = room.name;
-      this.#notice.look();
+      this.querySelector("[data-title]").textContent = room.name;
+      this.#notifications.update();
     }
     const owner = room.owner_id === document.body.dataset.viewer;
     const locked = room.locked && !owner;
     this.toggleAttribute("data-owner", owner);
     this.toggleAttribute("data-locked", locked);
-    this.querySelector("[data-say]").hidden = locked;
+    this.querySelector("[data-composer]").hidden = locked;
     this.querySelector("p[data-locked]").hidden = !locked;
   }
 
-  #types({ id, name }) {
-    const before = this.#typing.get(id);
-    clearTimeout(before?.timer);
+  #onTyping({ id, name }) {
+    clearTimeout(this.#typing.get(id)?.timer);
     const timer = setTimeout(() => {
       this.#typing.delete(id);
-      this.#tellTyping();
-    }, TYPED);
+      this.#renderTyping();
+    }, TYPING_TIMEOUT);
     this.#typing.set(id, { name, timer });
-    this.#tellTyping();
+    this.#renderTyping();
   }
 
-  // At most three by name.
-  #tellTyping() {
+  // Names three people at most.
+  #renderTyping() {
     const line = this.querySelector("[data-typing]");
     const names = [...this.#typing.values()].map(({ name }) => name);
     if (names.length === 0) return line.replaceChildren();
@@ -219,13 +223,13 @@ class ChatRoom extends HTMLElement {
     line.replaceChildren(dots, `${list} typing`);
   }
 
-  #older() {
-    older(this.querySelector("[data-older]"), {
+  #loadOlderMessages() {
+    loadOlder(this.querySelector("[data-older]"), {
       root: this.querySelector("[data-scroll]"),
       add: (page) => this.#messages.prepend([...page.querySelectorAll("[data-messages] > .message")]),
-      end: (line) => this.#messages.keepPlace(() => line.remove()),
+      end: (line) => this.#messages.preserveScroll(() => line.remove()),
     });
   }
 }
 
-customElements.define("chat-room", ChatRoom);
+customElements.define("chat-conversation", ChatConversation);

@@ -1,5 +1,5 @@
 // The composer: counts as the server does, posts without leaving the page, keeps what was typed.
-import { newKey, send } from "./forms.js";
+import { newIdempotencyKey, submitForm } from "./forms.js";
 
 const segmenter = new Intl.Segmenter(undefined, { granularity: "grapheme" });
 
@@ -60,7 +60,7 @@ for (const form of document.querySelectorAll("form.composer")) {
   let tried = null;
   const begin = () => {
     tried = null;
-    form.elements.idempotency_key.value = newKey();
+    form.elements.idempotency_key.value = newIdempotencyKey();
   };
 
   const refuse = (sentence) => {
@@ -88,7 +88,7 @@ for (const form of document.querySelectorAll("form.composer")) {
     if (tried !== null && tried !== area.value) begin();
     const sent = (tried = area.value);
     try {
-      const response = await send(form, button);
+      const response = await submitForm(form, button);
       const html = await response.text();
       if (area.value === sent) area.value = ""; // and not what was typed meanwhile
       refuse("");

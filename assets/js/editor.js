@@ -1,6 +1,6 @@
 // The editor of one's page: keeps what one types in the draft, shows it beside, and moves sections by drag and by
 // keyboard. Without it, each section is a form with a button.
-import { refusalOf } from "./forms.js";
+import { errorFrom } from "./forms.js";
 
 const preview = document.querySelector("[data-preview]");
 const status = document.querySelector("[data-status]");
@@ -14,7 +14,7 @@ async function post(action, body) {
   } catch {
     throw new Error("Not kept yet: there is no connection. Keep this page open.");
   }
-  if (!response.ok) throw await refusalOf(response);
+  if (!response.ok) throw await errorFrom(response);
 }
 
 // What a form holds, in the way in which it is sent.

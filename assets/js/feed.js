@@ -1,9 +1,9 @@
 // <peep-feed>: a list of peeps that is alive. New ones arrive by the socket, edits and deletions too;
 // older ones come as one scrolls; likes are sent without leaving the page.
-import { send } from "./forms.js";
-import { older, parse } from "./fragments.js";
-import { listen } from "./socket.js";
-import { tell } from "./times.js";
+import { submitForm } from "./forms.js";
+import { loadOlder, parseFragment } from "./fragments.js";
+import { connect } from "./socket.js";
+import { updateTimes } from "./times.js";
 
 class PeepFeed extends HTMLElement {
   #peeps; #pill; #breaking; #seq; #waiting = [];
@@ -18,10 +18,10 @@ class PeepFeed extends HTMLElement {
     this.#dress(this);
     this.#endless();
     this.#seq = Number(this.dataset.seq);
-    listen({
-      subscribe: () => ({ stream: "public", since: this.#seq }),
-      hear: (event) => this.#hear(event),
-      state: (connected) => this.#connected(connected),
+    connect({
+      subscriptions: () => ({ stream: "public", since: this.#seq }),
+      onEvent: (event) => this.#hear(event),
+      onConnection: (connected) => this.#connected(connected),
     });
   }
 
@@ -36,7 +36,7 @@ class PeepFeed extends HTMLElement {
 
   #hear(event) {
     if (typeof event.seq === "number") this.#seq = event.seq;
-    if (event.event === "update") this.#update(parse(event.html));
+    if (event.event === "update") this.#update(parseFragment(event.html));
     else if (event.event === "delete") this.#delete(event.id);
     else if (event.event === "counts") this.#count(event);
     else if (event.event === "reset") location.reload();
@@ -52,9 +52,9 @@ class PeepFeed extends HTMLElement {
 
   // What changed is swapped; what the reader is doing in it stays.
   #edit(shown, peep) {
-    if (shown.classList.contains("gone")) return;
-    const words = peep.querySelector(".words");
-    const old = shown.querySelector(".words");
+    if (shown.classList.contains("deleted")) return;
+    const words = peep.querySelector(".body");
+    const old = shown.querySelector(".body");
     if (old.innerHTML !== words.innerHTML) old.replaceWith(words);
     const edited = peep.querySelector(".edited");
     if (edited && !shown.querySelector(".edited")) shown.querySelector("[data-like-form]").after(edited);
@@ -69,12 +69,12 @@ class PeepFeed extends HTMLElement {
     this.#waiting = this.#waiting.filter((peep) => peep.id !== `peep-${id}`);
     const shown = document.getElementById(`peep-${id}`);
     this.#offer();
-    if (!shown || shown.classList.contains("gone")) return;
+    if (!shown || shown.classList.contains("deleted")) return;
     if (shown.parentElement === this.#peeps && this.#kind !== "below") {
       this.#keepPlace(() => shown.remove());
     } else {
       // In a conversation a gap keeps the place of what is gone.
-      shown.classList.add("gone");
+      shown.classList.add("deleted");
       const gap = document.createElement("p");
       gap.className = "soft";
       gap.textContent = "This peep was deleted.";
@@ -87,7 +87,7 @@ class PeepFeed extends HTMLElement {
 
   #count({ id, likes, replies }) {
     const shown = document.getElementById(`peep-${id}`);
-    if (!shown || shown.classList.contains("gone")) return;
+    if (!shown || shown.classList.contains("deleted")) return;
     shown.querySelector("[data-like] [data-count]").textContent = likes || "";
     shown.querySelector("[data-reply] [data-count]").textContent = replies || "";
   }
@@ -129,7 +129,7 @@ class PeepFeed extends HTMLElement {
 
   // Mine is shown at once, wherever I am; its echo by the socket finds it there.
   #posted(html) {
-    const peep = parse(html);
+    const peep = parseFragment(html);
     const shown = document.getElementById(peep.id);
     if (shown) return shown.replaceWith(this.#dress(peep));
     if (this.#kind === "below") return this.#insert(peep, "append");
@@ -174,7 +174,7 @@ class PeepFeed extends HTMLElement {
     if (!this.#pill) return;
     const count = this.#waiting.length;
     this.#pill.hidden = count === 0;
-    this.#pill.querySelector("[data-words]").textContent = count === 1 ? "1 new peep" : `${count} new peeps`;
+    this.#pill.querySelector("[data-label]").textContent = count === 1 ? "1 new peep" : `${count} new peeps`;
   }
 
   #atTop() {
@@ -201,7 +201,7 @@ class PeepFeed extends HTMLElement {
       button.value = String(!liked);
       count.textContent = Math.max(0, Number(count.textContent) + by) || "";
     };
-    const sent = send(form, button); // before the button says the opposite
+    const sent = submitForm(form, button); // before the button says the opposite
     set(likes, likes ? 1 : -1);
     try {
       await sent;
@@ -211,7 +211,7 @@ class PeepFeed extends HTMLElement {
   }
 
   #endless() {
-    older(this.querySelector("[data-older]"), {
+    loadOlder(this.querySelector("[data-older]"), {
       add: (page) => {
         for (const peep of page.querySelectorAll("[data-peeps] > article")) {
           if (!document.getElementById(peep.id)) this.#peeps.append(this.#dress(document.adoptNode(peep)));
@@ -224,8 +224,8 @@ class PeepFeed extends HTMLElement {
   // What only this reader sees: their own name in others' words, and their own clock.
   #dress(root) {
     const me = document.body.dataset.username;
-    if (me) for (const link of root.querySelectorAll(`a.mention[href="/@${me}"]`)) link.classList.add("you");
-    tell(root);
+    if (me) for (const link of root.querySelectorAll(`a.mention[href="/@${me}"]`)) link.classList.add("mention-self");
+    updateTimes(root);
     return root;
   }
 }

@@ -1,7 +1,6 @@
-// Small things around forms.
+// Forms: the button that shows a password, and requests to the server with errors that can be shown to a person.
 
-// A button that shows the password beside it.
-for (const button of document.querySelectorAll("[data-show]")) {
+for (const button of document.querySelectorAll("[data-show-password]")) {
   const input = document.getElementById(button.getAttribute("aria-controls"));
   button.hidden = false;
   button.addEventListener("click", () => {
@@ -11,12 +10,12 @@ for (const button of document.querySelectorAll("[data-show]")) {
   });
 }
 
-// The first field that was refused is where one goes on.
+// The first refused field gets the focus.
 document.querySelector('input[aria-invalid="true"]')?.focus();
 
-// Calls the API as the person who looks. Gives the answer's JSON, if it has one, or throws an Error
-// as `send` does.
-export async function call(method, path, json, options) {
+// Calls the API with the viewer's session. Returns the response's JSON, or null if it has none. Throws as
+// `submitForm` does.
+export async function callApi(method, path, json, options) {
   let response;
   try {
     const body = json === undefined ? undefined : JSON.stringify(json);
@@ -26,25 +25,27 @@ export async function call(method, path, json, options) {
     throw new Error("There is no connection. Try again.");
   }
   if (response.ok) return response.status === 204 ? null : response.json();
-  throw await refusalOf(response);
+  throw await errorFrom(response);
 }
 
-// A key to send something with, so that a second try of the same is the same.
-export function newKey() {
-  return crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`; // without https there is no UUID
+// A key by which the server recognizes a second try of the same request. Without https there is no randomUUID.
+export function newIdempotencyKey() {
+  return crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`;
 }
 
-export async function refusalOf(response) {
+// The error of a refused request: its message is the sentence for the person, `status` the HTTP status, and
+// `wait` the seconds of Retry-After.
+export async function errorFrom(response) {
   const problem = await response.json().catch(() => ({}));
   const error = new Error(problem.detail ?? "Something broke on our side. Try again.");
   const wait = Number(response.headers.get("retry-after"));
   return Object.assign(error, { status: response.status, wait });
 }
 
-// Sends a form without leaving the page. Gives the response, or throws an Error that has the
-// sentence for the person who sent it, and the status if there was an answer.
-// `data` is sent in place of what the form's fields hold.
-export async function send(form, submitter, data) {
+// Submits a form without leaving the page. Returns the response. Throws an Error with the sentence for the
+// person, and with `status` if there was a response. `data` replaces the values of the form's fields.
+// Without a session it leads to the form's `data-login`, or to /login.
+export async function submitForm(form, submitter, data) {
   const body = new URLSearchParams(data ?? new FormData(form, submitter));
   let response;
   try {
@@ -54,7 +55,7 @@ export async function send(form, submitter, data) {
   }
   if (response.ok) return response;
   if (response.status === 401) {
-    location.assign(`${form.dataset.door ?? "/login"}?next=${encodeURIComponent(location.pathname + location.search)}`);
+    location.assign(`${form.dataset.login ?? "/login"}?next=${encodeURIComponent(location.pathname + location.search)}`);
   }
-  throw await refusalOf(response);
+  throw await errorFrom(response);
 }

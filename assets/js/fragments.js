@@ -1,31 +1,31 @@
-// What the server renders, taken in: a fragment, or the part of a list before the one that is shown.
+// HTML that the server rendered: parses fragments and loads older pages of a list.
 
-// The element that a fragment is.
-export function parse(html) {
-  const holder = document.createElement("template");
-  holder.innerHTML = html;
-  return holder.content.firstElementChild;
+// Parses a fragment of one element.
+export function parseFragment(html) {
+  const template = document.createElement("template");
+  template.innerHTML = html;
+  return template.content.firstElementChild;
 }
 
-// Older ones come by the link that works without scripts, a screen before one gets to it. `add` is
-// given the page they are on, and `end` is called when there is nothing before them.
-export function older(link, { root = null, add, end }) {
+// Loads older pages by the link that also works without scripts, 800 px before it scrolls into view. Calls `add`
+// with each page as a document, and `end` with the link's paragraph after the last one.
+export function loadOlder(link, { root = null, add, end }) {
   if (!link) return;
-  const coming = new IntersectionObserver(async (entries) => {
+  const observer = new IntersectionObserver(async (entries) => {
     if (!entries.some((entry) => entry.isIntersecting)) return;
-    coming.disconnect();
+    observer.disconnect();
     try {
-      const answer = await fetch(link.href);
-      if (!answer.ok) return;
-      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      const response = await fetch(link.href);
+      if (!response.ok) return;
+      const page = new DOMParser().parseFromString(await response.text(), "text/html");
       add(page);
       const next = page.querySelector("[data-older]");
       if (!next) return end(link.parentElement);
       link.setAttribute("href", next.getAttribute("href"));
-      coming.observe(link);
+      observer.observe(link);
     } catch {
-      // The link is still there, to be tried by hand.
+      // The link stays, and can be followed by hand.
     }
   }, { root, rootMargin: "800px 0px" });
-  coming.observe(link);
+  observer.observe(link);
 }

@@ -1,12 +1,12 @@
 // <match-line>: waiting for somebody. The line moves by itself, and when somebody is found the talk begins.
-import { listen } from "./socket.js";
+import { connect } from "./socket.js";
 
 class MatchLine extends HTMLElement {
   #line; #timer;
 
   connectedCallback() {
     this.#line = this.querySelector("[data-line]");
-    listen({ subscribe: () => ({ stream: "match" }), hear: (event) => this.#hear(event), state: (connected) => this.#connected(connected) });
+    connect({ subscriptions: () => ({ stream: "match" }), onEvent: (event) => this.#hear(event), onConnection: (connected) => this.#connected(connected) });
     this.#timer = setInterval(() => this.#countDown(), 500);
   }
 

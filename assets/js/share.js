@@ -2,7 +2,7 @@
 
 for (const button of document.querySelectorAll("[data-copy]")) {
   const link = button.parentElement.querySelector("[data-link]");
-  const words = button.querySelector("[data-words]");
+  const words = button.querySelector("[data-label]");
   button.hidden = false;
   link.addEventListener("focus", () => link.select());
   button.addEventListener("click", async () => {
@@ -21,7 +21,7 @@ for (const button of document.querySelectorAll("[data-share]")) {
   if (!navigator.share) continue;
   button.hidden = false;
   button.addEventListener("click", () => {
-    const room = document.querySelector("chat-room");
+    const room = document.querySelector("chat-conversation");
     // Whoever changes their mind closes the sheet: that is no failure.
     navigator.share({ title: room.dataset.name, url: document.querySelector("[data-link]").value }).catch(() => {});
   });

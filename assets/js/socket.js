@@ -1,69 +1,70 @@
-// One WebSocket to /api/v1/streaming that comes back by itself and misses nothing: whoever listens
-// says the last number it saw, and the server replays what came after.
+// The WebSocket to /api/v1/streaming. It reconnects by itself, and misses nothing: each subscription names the
+// last number that was received, and the server replays what came after it.
 
-const PING = 25_000; // how often we ask whether the other end is still there
-const SILENCE = 60_000; // after this we believe that it is not
-const FIRST_PAUSE = 500;
-const LONGEST_PAUSE = 15_000;
+// All in ms.
+const PING_INTERVAL = 25_000;
+const IDLE_TIMEOUT = 60_000; // after so long without a frame the connection counts as dead
+const BACKOFF_MIN = 500;
+const BACKOFF_MAX = 15_000;
 
-// Calls `hear` with each event, in order, and `state` with whether we are connected. `subscribe` is
-// asked what to subscribe to each time that the socket opens: to one stream, or to several. Gives a function that says something.
-export function listen({ subscribe, hear, state }) {
-  let pause = FIRST_PAUSE;
-  let heard = 0;
+// Opens the socket. `subscriptions` returns one subscription or several, each time that the socket opens;
+// `onEvent` gets each event, in order; `onConnection` gets true or false. Returns a function that sends a frame.
+export function connect({ subscriptions, onEvent, onConnection }) {
+  let backoff = BACKOFF_MIN;
+  let lastReceived = 0;
   let socket, timer;
 
-  const say = (what) => {
-    if (socket.readyState === WebSocket.OPEN) socket.send(JSON.stringify(what));
+  const send = (frame) => {
+    if (socket.readyState === WebSocket.OPEN) socket.send(JSON.stringify(frame));
   };
 
   function open() {
     clearTimeout(timer);
-    drop();
+    close();
     const url = new URL("/api/v1/streaming?format=html", location.href);
     url.protocol = url.protocol.replace("http", "ws");
-    heard = Date.now();
+    lastReceived = Date.now();
     socket = new WebSocket(url);
     socket.onopen = () => {
-      for (const wanted of [subscribe()].flat()) say({ type: "subscribe", ...wanted });
+      for (const subscription of [subscriptions()].flat()) send({ type: "subscribe", ...subscription });
     };
-    socket.onclose = reopen;
+    socket.onclose = reconnect;
     socket.onmessage = ({ data }) => {
-      heard = Date.now();
+      lastReceived = Date.now();
       const event = JSON.parse(data);
       if (event.event === "subscribed") {
-        pause = FIRST_PAUSE;
-        state(true);
+        backoff = BACKOFF_MIN;
+        onConnection(true);
       }
-      hear(event);
+      onEvent(event);
     };
   }
 
-  // A growing pause, a little different for everyone, so that a restarted server is not run over.
-  function reopen() {
-    state(false);
-    timer = setTimeout(open, pause * (0.5 + Math.random()));
-    pause = Math.min(pause * 2, LONGEST_PAUSE);
+  // Waits longer after each failure, with jitter, so that a restarted server does not get everyone at once.
+  function reconnect() {
+    onConnection(false);
+    timer = setTimeout(open, backoff * (0.5 + Math.random()));
+    backoff = Math.min(backoff * 2, BACKOFF_MAX);
   }
 
-  // A dead connection may take minutes to say so: we do not wait for its word.
-  function drop() {
+  // Closes without waiting for the close event, which may take minutes on a dead connection.
+  function close() {
     if (!socket) return;
     socket.onclose = socket.onmessage = null;
     socket.close();
   }
 
   setInterval(() => {
-    if (Date.now() - heard > SILENCE) open();
-    else say({ type: "ping" });
-  }, PING);
+    if (Date.now() - lastReceived > IDLE_TIMEOUT) open();
+    else send({ type: "ping" });
+  }, PING_INTERVAL);
   addEventListener("online", open);
   addEventListener("offline", () => {
-    drop();
-    reopen();
+    close();
+    reconnect();
   });
-  addEventListener("pageshow", ({ persisted }) => persisted && open()); // back by the back button
+  addEventListener("pageshow", ({ persisted }) => persisted && open()); // restored by the back button
 
   open();
-  return say;
+  return send;
 }

@@ -1,4 +1,4 @@
-// <time datetime> as "3m", ticking. The server's `ago` says the same.
+// Relative times: the text of each <time datetime>, as "3m", kept up to date. The server renders the same text.
 
 const minute = 60, hour = 60 * minute, day = 24 * hour, week = 7 * day;
 
@@ -15,8 +15,9 @@ function ago(then, now = new Date()) {
 const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
 const exact = new Intl.DateTimeFormat(undefined, { dateStyle: "long", timeStyle: "short" });
 
-// Tells all times inside `root` anew, in the reader's own time zone.
-export function tell(root = document) {
+// Updates all times inside `root`, in the reader's own time zone. `data-exact` asks for the whole date, and
+// `data-clock` for the time of day.
+export function updateTimes(root = document) {
   for (const time of root.querySelectorAll("time[datetime]")) {
     const then = new Date(time.dateTime);
     const text = "exact" in time.dataset ? exact.format(then) : "clock" in time.dataset ? clock.format(then) : ago(then);
@@ -25,6 +26,6 @@ export function tell(root = document) {
   }
 }
 
-tell();
-setInterval(() => tell(), 15_000);
-document.addEventListener("visibilitychange", () => document.hidden || tell());
+updateTimes();
+setInterval(() => updateTimes(), 15_000);
+document.addEventListener("visibilitychange", () => document.hidden || updateTimes());

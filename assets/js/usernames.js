@@ -1,5 +1,5 @@
 // Completes usernames in a field that takes several, with commas between them.
-import { call } from "./forms.js";
+import { callApi } from "./forms.js";
 
 for (const field of document.querySelectorAll("[data-people]")) {
   const known = document.getElementById(field.getAttribute("list"));
@@ -8,7 +8,7 @@ for (const field of document.querySelectorAll("[data-people]")) {
     const [, before, begun] = field.value.match(/^(.*?[,;\s]\s*)?@?(\w*)$/s) ?? [];
     if (!begun || asked === begun) return;
     asked = begun;
-    const found = await call("GET", `/api/v1/accounts/search?q=${encodeURIComponent(begun)}`).catch(() => null);
+    const found = await callApi("GET", `/api/v1/accounts/search?q=${encodeURIComponent(begun)}`).catch(() => null);
     if (!found || asked !== begun) return;
     known.replaceChildren(
       ...found.data.map(({ username, name }) => {

@@ -152,7 +152,7 @@ for (const colorScheme of ['light', 'dark']) {
         await expectNothingWrong(page, 'a thread, refused');
         await page.getByLabel('Write to').fill('ify, joerg');
         await page.getByRole('button', { name: 'Begin' }).click();
-        await page.waitForFunction(() => customElements.get('chat-room'));
+        await page.waitForFunction(() => customElements.get('chat-conversation'));
         await page.getByLabel('Your message').fill('Hello, you two');
         await page.getByLabel('Your message').press('Enter');
         await expect(page.locator('.message:not(.sending)')).toHaveCount(1);

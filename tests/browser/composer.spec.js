@@ -31,7 +31,7 @@ test('280 families fit in a peep', async ({ page }) => {
   await composer(page).fill(FAMILY.repeat(280));
   await expect(page.locator('form[action="/peeps"] .count')).toContainText('0 left');
   await page.getByRole('button', { name: 'Peep', exact: true }).click();
-  await expect(feed(page).locator('.words')).toHaveText([FAMILY.repeat(280)]);
+  await expect(feed(page).locator('.body')).toHaveText([FAMILY.repeat(280)]);
   await expect(composer(page)).toHaveValue('');
 });
 
@@ -46,7 +46,7 @@ test('281 characters are refused with the text kept', async ({ page }) => {
   // One fewer, and it goes.
   await composer(page).fill(words.slice(1));
   await page.getByRole('button', { name: 'Peep', exact: true }).click();
-  await expect(feed(page).locator('.words')).toHaveText([words.slice(1)]);
+  await expect(feed(page).locator('.body')).toHaveText([words.slice(1)]);
 });
 
 test('an empty peep is not posted', async ({ page }) => {

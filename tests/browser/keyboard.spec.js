@@ -35,7 +35,7 @@ test('a peep is written and posted by keys alone', async ({ chitter, page }) => 
   await page.keyboard.type('second line');
   await expect(composer(page)).toHaveValue('First line\nsecond line');
   await page.keyboard.press('Control+Enter');
-  await expect(feed(page).locator('.words')).toHaveText(['First line\nsecond line'], { useInnerText: true });
+  await expect(feed(page).locator('.body')).toHaveText(['First line\nsecond line'], { useInnerText: true });
   await expect(composer(page)).toHaveValue('');
 });
 

@@ -22,15 +22,15 @@ async function seeks(page, likes = '') {
 const waits = (page) => page.getByRole('heading', { name: 'Finding someone to talk to' });
 const talks = (page) => page.getByRole('heading', { name: 'Stranger', exact: true });
 const writing = (page) => page.getByLabel('Your message');
-const status = (page) => page.locator('[data-status]');
+const status = (page) => page.locator('[data-match-status]');
 
 async function say(page, words) {
-  await page.waitForFunction(() => customElements.get('chat-room')); // Enter is the script's
+  await page.waitForFunction(() => customElements.get('chat-conversation')); // Enter is the script's
   await writing(page).fill(words);
   await writing(page).press('Enter');
 }
 
-const hears = (page, words) => expect(page.locator('.message .words', { hasText: words })).toBeVisible();
+const hears = (page, words) => expect(page.locator('.message .body', { hasText: words })).toBeVisible();
 
 /** What is done about the other one, by the menu. */
 async function does(page, what) {
@@ -150,7 +150,7 @@ test('three make a group', async ({ visit }) => {
     await page.getByRole('button', { name: 'Find someone' }).click();
   }
   for (const page of pages) await expect(page.getByRole('heading', { name: '3 strangers' })).toBeVisible();
-  await expect(pages[0].locator('[data-company]')).toHaveText(/^3 here · you are [A-Z][a-z]+$/);
+  await expect(pages[0].locator('[data-match-presence]')).toHaveText(/^3 here · you are [A-Z][a-z]+$/);
   await say(pages[0], 'Hello, all');
   for (const page of pages.slice(1)) await hears(page, 'Hello, all');
   await pages[2].getByRole('button', { name: 'Next' }).click();
@@ -173,7 +173,7 @@ test.describe('without scripts', () => {
     await expect(talks(teos)).toBeVisible();
     await writing(teos).fill('Hello there');
     await teos.getByRole('button', { name: 'Send' }).click();
-    await expect(teos.locator('.message .words')).toHaveText('Hello there');
+    await expect(teos.locator('.message .body')).toHaveText('Hello there');
     await teos.getByRole('button', { name: 'Leave', exact: true }).click();
     await expect(teos.getByRole('heading', { name: 'The talk is over' })).toBeVisible();
   });

@@ -70,7 +70,7 @@ test('a peep is posted once, however often the page is loaded again', async ({ c
   await page.reload();
   await page.reload();
   await expect(feed(page)).toHaveCount(1);
-  await expect(feed(page).locator('.words')).toHaveText('Good morning, harbour.\nAnd good tide.', {
+  await expect(feed(page).locator('.body')).toHaveText('Good morning, harbour.\nAnd good tide.', {
     useInnerText: true,
   });
   await expect(composer(page)).toHaveValue('');
@@ -97,7 +97,7 @@ test('a reply joins the conversation below, and shows what it answers above', as
   await page.getByRole('button', { name: 'Reply', exact: true }).click();
 
   await openPeep(page, 'I do. Saturday');
-  const words = page.locator('article.peep .words');
+  const words = page.locator('article.peep .body');
   await expect(words).toHaveText(['Who mends hub gears?', 'I do. Saturday, behind the tram stop.']);
   await openPeep(page, 'Who mends hub gears?');
   await expect(words).toHaveText(['Who mends hub gears?', 'I do. Saturday, behind the tram stop.']);
@@ -164,12 +164,12 @@ test('older peeps are a link away, each on one page and none missing', async ({ 
   const all = await (await program(request, layla)).fill(65);
   await page.goto('/');
   const older = page.getByRole('link', { name: 'Older peeps' });
-  const seen = await feed(page).locator('.words').allTextContents();
+  const seen = await feed(page).locator('.body').allTextContents();
   expect(seen.length, 'the first page has everything: this test shows nothing').toBeLessThan(all.length);
   while (await older.count()) {
     await older.click();
     await expect(page).toHaveURL(/\?before=\d+/);
-    seen.push(...(await feed(page).locator('.words').allTextContents()));
+    seen.push(...(await feed(page).locator('.body').allTextContents()));
     expect(seen.length).toBeLessThanOrEqual(all.length);
   }
   expect(seen.map((words) => words.trim())).toEqual(all);

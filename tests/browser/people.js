@@ -45,7 +45,7 @@ export function feed(page) {
 
 /** The peep on this page that says `words`. */
 export function saying(page, words) {
-  return page.locator('article.peep').filter({ has: page.locator('.words', { hasText: words }) });
+  return page.locator('article.peep').filter({ has: page.locator('.body', { hasText: words }) });
 }
 
 export async function peep(page, words) {

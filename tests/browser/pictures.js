@@ -10,8 +10,8 @@ const wide = { width: 1280, height: 800 };
 async function room(page) {
   await page.goto('/rooms');
   await page.getByRole('link', { name: /Repair café/ }).first().click();
-  await page.waitForSelector('chat-room .message');
-  await page.locator('[data-here]', { hasText: 'here' }).waitFor();
+  await page.waitForSelector('chat-conversation .message');
+  await page.locator('[data-presence]', { hasText: 'here' }).waitFor();
 }
 
 /** Asks the API as a guest who has just come in. */
@@ -48,17 +48,17 @@ async function talk(page) {
   await other('POST', '/matches', { adult: true, interests: ['bread', 'old bicycles'] });
   await seek(page, 'bread, old bicycles');
   await page.getByRole('button', { name: 'Next' }).waitFor();
-  await page.waitForFunction(() => customElements.get('chat-room'));
+  await page.waitForFunction(() => customElements.get('chat-conversation'));
   const { conversation_id: id } = await other('GET', '/matches/current');
   const says = (body) => other('POST', `/conversations/${id}/messages`, { body });
   await says('Hello, stranger. Important question first: crust or middle?');
   for (const words of ['Crust.', 'The middle is just what holds it together.']) {
     await page.getByLabel('Your message').fill(words);
     await page.getByLabel('Your message').press('Enter');
-    await page.locator('.message:not(.sending) .words', { hasText: words }).waitFor();
+    await page.locator('.message:not(.sending) .body', { hasText: words }).waitFor();
   }
   await says('Then we can go on 🥖 Did you smell the shop this morning?');
-  await page.locator('.words', { hasText: 'Then we can go on' }).waitFor();
+  await page.locator('.body', { hasText: 'Then we can go on' }).waitFor();
 }
 
 async function site(page) {

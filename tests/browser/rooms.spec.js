@@ -24,7 +24,7 @@ async function comeIn(page, link, name) {
 const writing = (page) => page.getByLabel('Your message');
 
 async function say(page, words) {
-  await page.waitForFunction(() => customElements.get('chat-room')); // Enter is the script's
+  await page.waitForFunction(() => customElements.get('chat-conversation')); // Enter is the script's
   await writing(page).fill(words);
   await writing(page).press('Enter');
 }
@@ -32,11 +32,11 @@ async function say(page, words) {
 const messages = (page) => page.locator('.message');
 
 /** The message on this page that says `words`. */
-const saying = (page, words) => messages(page).filter({ has: page.locator('.words', { hasText: words }) });
+const saying = (page, words) => messages(page).filter({ has: page.locator('.body', { hasText: words }) });
 
 /** The words of all messages, from the top; none of them still on its way. */
 async function expectSaid(page, words) {
-  await expect(page.locator('.message .words')).toHaveText(words);
+  await expect(page.locator('.message .body')).toHaveText(words);
   await expect(page.locator('.message:is(.sending, .failed)')).toHaveCount(0);
 }
 
@@ -54,11 +54,11 @@ test('a member makes a room, a guest comes by its link, and a private window is 
   await say(teos, 'Do you do toasters?');
   for (const page of [nells, teos]) {
     await expectSaid(page, ['Three tables, one kettle.', 'Do you do toasters?']);
-    await expect(page.locator('[data-here]')).toHaveText('2 here, 1 as a guest');
+    await expect(page.locator('[data-presence]')).toHaveText('2 here, 1 as a guest');
   }
-  await expect(saying(nells, 'toasters').locator('.who')).toContainText('Teo guest');
-  await expect(saying(teos, 'toasters')).toHaveClass(/mine/);
-  await expect(saying(nells, 'toasters')).not.toHaveClass(/mine/);
+  await expect(saying(nells, 'toasters').locator('.author')).toContainText('Teo guest');
+  await expect(saying(teos, 'toasters')).toHaveClass(/\bown\b/);
+  await expect(saying(nells, 'toasters')).not.toHaveClass(/\bown\b/);
 
   // The same person in every tab, and in every room.
   const tab = await teos.context().newPage();
@@ -66,7 +66,7 @@ test('a member makes a room, a guest comes by its link, and a private window is 
   await expect(writing(tab)).toBeVisible();
   await say(tab, 'Me again, in another tab.');
   await expectSaid(teos, ['Three tables, one kettle.', 'Do you do toasters?', 'Me again, in another tab.']);
-  await expect(nells.locator('[data-here]')).toHaveText('2 here, 1 as a guest');
+  await expect(nells.locator('[data-presence]')).toHaveText('2 here, 1 as a guest');
   const other = await openRoom(teos, 'Toasters alone');
   await expect(teos.getByText('You are here as a guest.')).toBeVisible();
 
@@ -74,7 +74,7 @@ test('a member makes a room, a guest comes by its link, and a private window is 
   const strangers = await visit();
   await comeIn(strangers, other, 'Teo');
   await say(strangers, 'So am I.');
-  await expect(saying(teos, 'So am I.').locator('.who')).toContainText('Teo 2');
+  await expect(saying(teos, 'So am I.').locator('.author')).toContainText('Teo 2');
 });
 
 test('nobody comes in under a member’s name', async ({ visit }) => {
@@ -104,9 +104,9 @@ test('a guest who signs up keeps the room and every word', async ({ visit }) => 
   await fillSignUp(ifys, ify);
   await ifys.getByRole('button', { name: 'Join', exact: true }).click();
   await expect(ifys).toHaveURL(link);
-  await expect(saying(ifys, 'I was a guest')).toHaveClass(/mine/);
+  await expect(saying(ifys, 'I was a guest')).toHaveClass(/\bown\b/);
   await nells.reload();
-  await expect(saying(nells, 'I was a guest').locator('.who')).toContainText(ify.name);
+  await expect(saying(nells, 'I was a guest').locator('.author')).toContainText(ify.name);
   await expect(saying(nells, 'I was a guest').locator('.tag')).toHaveCount(0);
 });
 
@@ -193,16 +193,16 @@ test('messages are answered, reacted to, changed and taken back', async ({ visit
 
   // One's last words, by the arrow key.
   await writing(nells).press('ArrowUp');
-  await nells.locator('.edit textarea').fill('From ten, sorry.');
+  await nells.locator('.edit-form textarea').fill('From ten, sorry.');
   await nells.keyboard.press('Enter');
   for (const page of [nells, teos]) {
     await expect(saying(page, 'From ten, sorry.').locator('.edited')).toHaveText('edited');
   }
 
   await saying(nells, 'Is the slip free').hover();
-  const remove = nells.locator('.handles').getByRole('button', { name: 'Delete' });
+  const remove = nells.locator('.message-actions').getByRole('button', { name: 'Delete' });
   await remove.click();
-  await expect(nells.locator('.handles').getByText('Delete it?')).toBeVisible();
+  await expect(nells.locator('.message-actions').getByText('Delete it?')).toBeVisible();
   await nells.getByRole('button', { name: 'Delete it?' }).click();
   for (const page of [nells, teos]) await expect(messages(page).first()).toHaveText(/This message was deleted/);
   await expect(saying(teos, 'From ten, sorry.').locator('.quote')).not.toContainText('Is the slip free');
@@ -217,7 +217,7 @@ test('a long word breaks in the field as it does in the bubble, and what was sai
   const wide = () => nells.evaluate(() => document.documentElement.scrollWidth);
   expect(await wide()).toBe(390);
   await nells.getByRole('button', { name: 'Send' }).click();
-  await expect(messages(nells).locator('.words a')).toHaveAttribute('href', long);
+  await expect(messages(nells).locator('.body a')).toHaveAttribute('href', long);
   expect(await wide()).toBe(390);
   await nells.goto(`${link}/about`);
   for (const kind of ['To read (HTML)', 'For programs (JSON)']) {
@@ -232,7 +232,7 @@ test('who types and who is here is told', async ({ visit }) => {
   const link = await openRoom(nells, 'Slipway');
   const teos = await visit();
   await comeIn(teos, link, 'Teo');
-  await expect(nells.locator('[data-here]')).toHaveText('2 here, 1 as a guest');
+  await expect(nells.locator('[data-presence]')).toHaveText('2 here, 1 as a guest');
   await writing(teos).pressSequentially('Hm');
   await expect(nells.locator('[data-typing]')).toHaveText('Teo is typing');
   await writing(teos).press('Enter');
@@ -253,9 +253,9 @@ test('what is new waits below, is counted in the title, and is marked for who co
   await nells.reload();
   await expect(messages(nells)).toHaveCount(50);
   await saying(nells, /^word 71$/).scrollIntoViewIfNeeded();
-  await expect(messages(nells).first().locator('.words')).toHaveText(/^word (1|21)$/);
+  await expect(messages(nells).first().locator('.body')).toHaveText(/^word (1|21)$/);
   await expect(saying(nells, /^word 71$/)).toBeInViewport();
-  const words = await nells.locator('.message .words').allTextContents();
+  const words = await nells.locator('.message .body').allTextContents();
   expect(words).toEqual([...words].sort((a, b) => Number(a.slice(5)) - Number(b.slice(5))));
 
   const before = await saying(nells, /^word 71$/).boundingBox();
@@ -275,7 +275,7 @@ test('what is new waits below, is counted in the title, and is marked for who co
     await expect(nells.locator('.roomlist .badge')).toHaveText('1 unread', { timeout: 500 });
   }).toPass();
   await nells.goto(link);
-  await expect(nells.locator('.since + .message')).toContainText('word 122');
+  await expect(nells.locator('.unread-divider + .message')).toContainText('word 122');
 });
 
 test('pictures are shown without jumping, other files are only downloaded', async ({ visit }) => {
@@ -293,8 +293,8 @@ test('pictures are shown without jumping, other files are only downloaded', asyn
     { name: 'hall.png', mimeType: 'image/png', buffer: Buffer.from(png) },
     { name: 'trap.html', mimeType: 'text/html', buffer: Buffer.from('<script>window.caught = 1</script>') },
   ]);
-  await expect(teos.locator('[data-tray] progress')).toHaveCount(0);
-  await expect(teos.locator('[data-tray] li')).toHaveCount(2);
+  await expect(teos.locator('[data-attachments] progress')).toHaveCount(0);
+  await expect(teos.locator('[data-attachments] li')).toHaveCount(2);
   await say(teos, 'The plan, and a trap.');
   const picture = saying(nells, 'The plan').locator('img');
   await expect(picture).toHaveAttribute('width', '320');
@@ -305,7 +305,7 @@ test('pictures are shown without jumping, other files are only downloaded', asyn
   expect((await download).suggestedFilename()).toBe('trap.html');
 
   // Pasted and dropped ones, too.
-  for (const [kind, where] of [['paste', '#message'], ['drop', 'chat-room']]) {
+  for (const [kind, where] of [['paste', '#message'], ['drop', 'chat-conversation']]) {
     await teos.evaluate(
       ([kind, where, bytes]) => {
         const data = new DataTransfer();
@@ -315,8 +315,8 @@ test('pictures are shown without jumping, other files are only downloaded', asyn
       },
       [kind, where, png],
     );
-    await expect(teos.locator('[data-tray] li')).toContainText(`${kind}.png`);
-    await expect(teos.locator('[data-tray] progress')).toHaveCount(0);
+    await expect(teos.locator('[data-attachments] li')).toContainText(`${kind}.png`);
+    await expect(teos.locator('[data-attachments] progress')).toHaveCount(0);
     await writing(teos).press('Enter');
     await expect(nells.locator(`img[alt="${kind}.png"]`)).toHaveCount(1);
   }
@@ -374,7 +374,7 @@ test('a room can be searched', async ({ visit }) => {
   await nells.getByRole('link', { name: 'Search this room' }).click();
   await nells.getByLabel('Words').fill('CAFE nine');
   await nells.getByRole('button', { name: 'Search' }).click();
-  await expect(nells.locator('.words')).toHaveText(['The café opens at nine.']);
+  await expect(nells.locator('.body')).toHaveText(['The café opens at nine.']);
   await nells.locator('.versions a').click();
   await expect(messages(nells).first()).toBeInViewport();
 });
@@ -389,13 +389,13 @@ test('the keyboard alone is enough', async ({ visit }) => {
   await writing(nells).press('Shift+Enter');
   await writing(nells).pressSequentially('lines');
   await writing(nells).press('Enter');
-  await expect(messages(nells).last().locator('.words')).toHaveText('two lines', { useInnerText: false });
+  await expect(messages(nells).last().locator('.body')).toHaveText('two lines', { useInnerText: false });
   await nells.locator('[data-scroll]').focus();
   await nells.keyboard.press('ArrowUp');
   await nells.keyboard.press('ArrowUp');
   await expect(saying(nells, 'second')).toBeFocused();
   await nells.keyboard.press('Tab');
-  await expect(nells.locator('.handles').getByRole('button', { name: 'React' })).toBeFocused();
+  await expect(nells.locator('.message-actions').getByRole('button', { name: 'React' })).toBeFocused();
   await nells.keyboard.press('Enter');
   await nells.getByRole('button', { name: '👀' }).press('Enter');
   await expect(saying(nells, 'second').locator('.reaction')).toHaveText('👀 1');

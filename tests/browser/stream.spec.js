@@ -27,7 +27,7 @@ test('two people see each other’s peeps arrive', async ({ visit }) => {
 
   for (const page of [nells, ifys]) {
     await expect(feed(page)).toHaveCount(2);
-    await expect(feed(page).first().locator('.words')).toHaveText('The tide tables are off the press.');
+    await expect(feed(page).first().locator('.body')).toHaveText('The tide tables are off the press.');
     await expectNotReloaded(page);
   }
 });
@@ -48,8 +48,8 @@ test('what is said arrives as text, never as markup', async ({ visit }) => {
   const words = '<b>Bold</b> <img src=x onerror="window.caught = true"> & <script>window.caught = true</script>';
   await peep(nells, words);
   for (const page of [nells, ifys]) {
-    await expect(feed(page).first().locator('.words')).toHaveText(words);
-    await expect(feed(page).locator('.words :is(b, img, script)')).toHaveCount(0);
+    await expect(feed(page).first().locator('.body')).toHaveText(words);
+    await expect(feed(page).locator('.body :is(b, img, script)')).toHaveCount(0);
     expect(await page.evaluate(() => window.caught)).toBeUndefined();
   }
 });
@@ -77,9 +77,9 @@ test('new peeps wait behind a pill while somebody reads further down', async ({ 
   await pill.click();
   await expect(saying(ifys, 'The third of three')).toBeInViewport();
   await expect(pill).toBeHidden();
-  await expect(feed(ifys).locator('.words').nth(0)).toHaveText('The third of three');
-  await expect(feed(ifys).locator('.words').nth(1)).toHaveText('The second of three');
-  await expect(feed(ifys).locator('.words').nth(2)).toHaveText('The first of three');
+  await expect(feed(ifys).locator('.body').nth(0)).toHaveText('The third of three');
+  await expect(feed(ifys).locator('.body').nth(1)).toHaveText('The second of three');
+  await expect(feed(ifys).locator('.body').nth(2)).toHaveText('The first of three');
 });
 
 test('edits and deletions arrive', async ({ visit }) => {
@@ -99,7 +99,7 @@ test('edits and deletions arrive', async ({ visit }) => {
   await expect(saying(ifys, 'at nine')).toHaveCount(0);
   await expect(feed(ifys)).toHaveCount(2);
   // An edit does not bring a peep back to the top.
-  await expect(feed(ifys).first().locator('.words')).toHaveText('Mind the lower slip.');
+  await expect(feed(ifys).first().locator('.body')).toHaveText('Mind the lower slip.');
 
   await deletePeep(nells);
   await expect(feed(ifys)).toHaveCount(1);
@@ -130,10 +130,10 @@ for (const [how, end] of [
     await laylas.post('The third after it');
 
     const all = ['The third after it', 'The second after it', 'The first after it', 'Before the power cut'];
-    await expect(feed(nells).locator('.words')).toHaveText(all, { timeout: 30_000 });
+    await expect(feed(nells).locator('.body')).toHaveText(all, { timeout: 30_000 });
     // And it is live again, not only caught up.
     await laylas.post('Much later');
-    await expect(feed(nells).locator('.words')).toHaveText(['Much later', ...all]);
+    await expect(feed(nells).locator('.body')).toHaveText(['Much later', ...all]);
     await expectNotReloaded(nells);
   });
 }
@@ -152,7 +152,7 @@ test('edits and deletions made while a page was cut off show when it is back', a
   await chitter.restart();
   await laylas.edit(changed.id, 'Bread at eight');
   await laylas.remove(gone.id);
-  await expect(feed(nells).locator('.words')).toHaveText(['Bread at eight'], { timeout: 30_000 });
+  await expect(feed(nells).locator('.body')).toHaveText(['Bread at eight'], { timeout: 30_000 });
 });
 
 test('a peep that was edited while a page was cut off is news to it all the same', async ({ chitter, request, visit }) => {
@@ -168,7 +168,7 @@ test('a peep that was edited while a page was cut off is news to it all the same
   await laylas.post('Second');
   await laylas.edit(first.id, 'First, edited');
   await nells.context().setOffline(false);
-  await expect(feed(nells).locator('.words')).toHaveText(['Second', 'First, edited', 'Shown']);
+  await expect(feed(nells).locator('.body')).toHaveText(['Second', 'First, edited', 'Shown']);
 });
 
 test('scrolling down loads older peeps until there are none', async ({ page, request }) => {
@@ -185,6 +185,6 @@ test('scrolling down loads older peeps until there are none', async ({ page, req
       return feed(page).count();
     })
     .toBe(all.length);
-  await expect(feed(page).locator('.words')).toHaveText(all);
+  await expect(feed(page).locator('.body')).toHaveText(all);
   await expect(page.getByRole('link', { name: 'Older peeps' })).toBeHidden();
 });

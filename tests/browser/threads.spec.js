@@ -5,12 +5,12 @@ import { ify, joerg, nell } from './people.js';
 const writing = (page) => page.getByLabel('Your message');
 
 async function say(page, words) {
-  await page.waitForFunction(() => customElements.get('chat-room')); // Enter is the script's
+  await page.waitForFunction(() => customElements.get('chat-conversation')); // Enter is the script's
   await writing(page).fill(words);
   await writing(page).press('Enter');
 }
 
-const hears = (page, words) => expect(page.locator('.message .words', { hasText: words })).toBeVisible();
+const hears = (page, words) => expect(page.locator('.message .body', { hasText: words })).toBeVisible();
 
 test('two write to each other, see what was read, and add a third', async ({ visit }) => {
   const [nells, ifys, joergs] = [await visit(nell), await visit(ify), await visit(joerg)];
@@ -22,13 +22,13 @@ test('two write to each other, see what was read, and add a third', async ({ vis
   await expect(nells.getByRole('heading', { name: ify.name })).toBeVisible();
   await say(nells, 'The surprise is on Saturday.');
   await expect(nells.locator('.message:not(.sending)')).toHaveCount(1);
-  await expect(nells.locator('[data-read-by]')).toHaveText('');
+  await expect(nells.locator('[data-read-receipts]')).toHaveText('');
 
   await ifys.goto('/');
   await ifys.getByRole('link', { name: /Threads.*1.*something new/ }).click();
   await ifys.getByRole('main').getByRole('link', { name: new RegExp(nell.name) }).click();
   await hears(ifys, 'The surprise is on Saturday.');
-  await expect(nells.locator('[data-read-by]')).toHaveText(`Read by ${ify.name}`);
+  await expect(nells.locator('[data-read-receipts]')).toHaveText(`Read by ${ify.name}`);
   await writing(ifys).pressSequentially('I bring');
   await expect(nells.locator('[data-typing]')).toHaveText(`${ify.name} is typing`);
   await say(ifys, 'I bring the cake.');

@@ -20,7 +20,7 @@ on_both! {
         assert!(peep.edited);
         let history = stranger.opens(&format!("{}/history", nell.path_of(&id))).await;
         let versions: Vec<_> =
-            history.all("p").iter().filter(|p| p.get("class") == Some("words")).map(Element::text).collect();
+            history.all("p").iter().filter(|p| p.get("class") == Some("body")).map(Element::text).collect();
         assert_eq!(
             versions,
             ["Library van on Thursday", "Library van on Wednesday", "Library van on Wensday"]

@@ -10,7 +10,7 @@ fn shown(page: &Page) -> Vec<String> {
     let list = page.0.find("<ol ").map_or("", |at| &page.0[at..]);
     let list = Page(list[..list.find("</ol>").expect("a list of messages")].into());
     let lines = list.all("div").into_iter();
-    lines.filter(|div| div.get("class") == Some("words")).map(|div| div.text()).collect()
+    lines.filter(|div| div.get("class") == Some("body")).map(|div| div.text()).collect()
 }
 
 /// Says something by the form on the page, as a browser sends it.

@@ -121,12 +121,12 @@ impl Page {
 fn shown(article: &Element) -> Option<Shown> {
     let id = article.get("id")?.strip_prefix("peep-")?.to_owned();
     let class = article.get("class").unwrap_or_default();
-    let gone = class.split(' ').any(|c| c == "gone");
+    let gone = class.split(' ').any(|c| c == "deleted");
     let with_class = |tag: &str, class: &str| {
         let mut all = elements(&article.inner, tag).into_iter();
         all.find(|e| e.get("class").is_some_and(|c| c.split(' ').any(|c| c == class)))
     };
-    let words = with_class("p", if gone { "soft" } else { "words" })?;
+    let words = with_class("p", if gone { "soft" } else { "body" })?;
     let heart = elements(&article.inner, "button").into_iter().find(|b| b.get("name") == Some("likes"));
     let likes = heart.as_ref().and_then(|heart| {
         let spans = elements(&heart.inner, "span").into_iter();
@@ -234,7 +234,7 @@ fn unescape(html: &str) -> String {
 fn a_page_is_read_as_a_person_reads_it() {
     let page = Page(
         r#"<article class="peep" id="peep-7">
-        <p class="words" dir="auto">a &lt;b&gt;<br><a href="/x?a=1&amp;b=2">c</a> &#39;d&#39;</p></article>
+        <p class="body" dir="auto">a &lt;b&gt;<br><a href="/x?a=1&amp;b=2">c</a> &#39;d&#39;</p></article>
         <input name="login" value="&#34;Nell&#34;" required aria-invalid="true" aria-describedby="hint login-error">
         <p id="hint">…</p><p class="error" id="login-error">No.</p>"#
             .into(),
