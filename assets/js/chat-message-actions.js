@@ -139,7 +139,7 @@ export class MessageActions {
     const form = document.createElement("form");
     form.className = "edit-form";
     form.innerHTML = `<textarea aria-label="Your message" rows="2" dir="auto"></textarea>
-      <div class="row"><button class="button main">Save</button><button class="button" type="button">Leave it</button></div>`;
+      <div class="row"><button class="button primary">Save</button><button class="button" type="button">Leave it</button></div>`;
     const textarea = form.querySelector("textarea");
     textarea.value = body;
     const close = () => {

@@ -65,11 +65,11 @@ export class Notifications {
 
   // Removes the unread counts in the navigation, which are as old as the page.
   #clearBadges() {
-    const badge = document.querySelector(`.nearby a[href="/rooms/${this.#chat.dataset.key}"] .badge`);
+    const badge = document.querySelector(`.rail-section a[href="/rooms/${this.#chat.dataset.key}"] .badge`);
     const rooms = document.querySelector("[data-rooms-unread]");
     if (!badge) return;
     badge.remove();
-    const others = document.querySelectorAll(".nearby a .badge").length;
+    const others = document.querySelectorAll(".rail-section a .badge").length;
     if (others === 0) rooms?.remove();
   }
 

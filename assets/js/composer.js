@@ -1,9 +1,11 @@
-// The composer: counts as the server does, posts without leaving the page, keeps what was typed.
+// The composer of peeps: counts characters as the server does, posts without leaving the page, keeps the draft.
 import { newIdempotencyKey, submitForm } from "./forms.js";
+
+const NEAR_LIMIT = 20; // characters left from which the count is announced to screen readers
 
 const segmenter = new Intl.Segmenter(undefined, { granularity: "grapheme" });
 
-// What the server would count: it cleans first (domain/text.rs).
+// The length that the server counts: graphemes, after the same cleaning as in domain/text.rs.
 export function length(text) {
   const cleaned = text.normalize("NFC").replace(/\r\n?/g, "\n").trim().replace(/\n{3,}/g, "\n\n");
   let count = 0;
@@ -11,23 +13,24 @@ export function length(text) {
   return count;
 }
 
-// Keeps the number of characters that are left beside a textarea; tells it aloud only near the end.
-function count(form) {
-  const area = form.querySelector("textarea");
-  const shown = form.querySelector(".count");
-  const said = form.querySelector("[data-count-said]");
+// Shows how many characters are left in a form's textarea. Returns a function that updates it.
+function showCount(form) {
+  const textarea = form.querySelector("textarea");
+  const count = form.querySelector(".count");
+  const status = form.querySelector("[data-count-status]");
   const limit = Number(form.dataset.limit);
-  const tell = () => {
-    const left = limit - length(area.value);
-    shown.textContent = left < 0 ? `${-left} too many` : `${left} left`;
-    shown.toggleAttribute("data-over", left < 0);
-    said.textContent = left <= 20 ? shown.textContent : "";
+  const update = () => {
+    const left = limit - length(textarea.value);
+    count.textContent = left < 0 ? `${-left} too many` : `${left} left`;
+    count.toggleAttribute("data-over-limit", left < 0);
+    status.textContent = left <= NEAR_LIMIT ? count.textContent : "";
   };
-  area.addEventListener("input", tell);
-  tell();
-  return tell;
+  textarea.addEventListener("input", update);
+  update();
+  return update;
 }
 
+// Submits a form by Ctrl+Enter or Cmd+Enter in its textarea.
 function submitByKeyboard(form) {
   form.querySelector("textarea").addEventListener("keydown", (event) => {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && !event.isComposing) {
@@ -37,69 +40,69 @@ function submitByKeyboard(form) {
   });
 }
 
-// What was typed and not sent survives a reload and a lost connection, in this tab.
-function keepDraft(form, area) {
-  const name = `draft of ${document.body.dataset.username} at ${location.pathname}`;
-  if (!area.value) area.value = sessionStorage.getItem(name) ?? "";
-  const keep = () => (area.value ? sessionStorage.setItem(name, area.value) : sessionStorage.removeItem(name));
-  area.addEventListener("input", keep);
-  return keep;
+// Keeps the draft over a reload and a lost connection, in this tab. Returns a function that saves it.
+function keepDraft(textarea) {
+  const key = `draft of ${document.body.dataset.username} at ${location.pathname}`;
+  if (!textarea.value) textarea.value = sessionStorage.getItem(key) ?? "";
+  const save = () => (textarea.value ? sessionStorage.setItem(key, textarea.value) : sessionStorage.removeItem(key));
+  textarea.addEventListener("input", save);
+  return save;
 }
 
 for (const form of document.querySelectorAll("form[data-limit]")) submitByKeyboard(form);
 
-for (const form of document.querySelectorAll("form[data-limit]:not(.composer)")) count(form);
+for (const form of document.querySelectorAll("form[data-limit]:not(.composer)")) showCount(form);
 
 for (const form of document.querySelectorAll("form.composer")) {
-  const area = form.querySelector("textarea");
+  const textarea = form.querySelector("textarea");
   const error = form.querySelector(".error");
-  const button = form.querySelector("button.main");
-  const keep = keepDraft(form, area);
-  const tell = count(form);
+  const button = form.querySelector("button.primary");
+  const saveDraft = keepDraft(textarea);
+  const updateCount = showCount(form);
 
-  let tried = null;
-  const begin = () => {
-    tried = null;
+  let lastAttempt = null; // the text of a try that failed
+  const renewKey = () => {
+    lastAttempt = null;
     form.elements.idempotency_key.value = newIdempotencyKey();
   };
 
-  const refuse = (sentence) => {
+  const showError = (sentence) => {
     error.hidden = !sentence;
     error.textContent = sentence;
-    area.toggleAttribute("aria-invalid", Boolean(sentence));
+    textarea.toggleAttribute("aria-invalid", Boolean(sentence));
     if (sentence) {
-      area.setAttribute("aria-invalid", "true");
-      area.setAttribute("aria-describedby", error.id);
-      area.focus();
+      textarea.setAttribute("aria-invalid", "true");
+      textarea.setAttribute("aria-describedby", error.id);
+      textarea.focus();
     }
   };
 
   const open = () => form.toggleAttribute("data-open", true);
-  if (location.hash === `#${form.id}`) area.focus(); // one came here to answer
-  if (area.value || area === document.activeElement) open();
-  area.addEventListener("focus", open);
-  area.addEventListener("input", () => refuse(""));
+  if (location.hash === `#${form.id}`) textarea.focus(); // opened by a Reply link
+  if (textarea.value || textarea === document.activeElement) open();
+  textarea.addEventListener("focus", open);
+  textarea.addEventListener("input", () => showError(""));
 
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
-    if (form.ariaBusy === "true") return; // once is enough
+    if (form.ariaBusy === "true") return; // a post is under way
     form.ariaBusy = "true";
-    // The same words once more are a second try, with the same key; other words are another peep.
-    if (tried !== null && tried !== area.value) begin();
-    const sent = (tried = area.value);
+    // The same text is a second try with the same key; another text is another peep.
+    if (lastAttempt !== null && lastAttempt !== textarea.value) renewKey();
+    const sent = (lastAttempt = textarea.value);
     try {
       const response = await submitForm(form, button);
       const html = await response.text();
-      if (area.value === sent) area.value = ""; // and not what was typed meanwhile
-      refuse("");
-      keep();
-      tell();
-      area.focus();
-      begin();
+      if (textarea.value === sent) textarea.value = ""; // unless something else was typed meanwhile
+      showError("");
+      saveDraft();
+      updateCount();
+      textarea.focus();
+      renewKey();
       document.dispatchEvent(new CustomEvent("peep:posted", { detail: { html } }));
     } catch (problem) {
-      if (problem.status === 409) begin(); // the old one is spent
-      refuse(problem.message);
+      if (problem.status === 409) renewKey(); // the key was used for another text
+      showError(problem.message);
     } finally {
       form.ariaBusy = "false";
     }

@@ -1,197 +1,202 @@
-// <peep-feed>: a list of peeps that is alive. New ones arrive by the socket, edits and deletions too;
-// older ones come as one scrolls; likes are sent without leaving the page.
+// <peep-feed>: a list of peeps, kept up to date by the socket. New peeps, edits and deletions arrive by themselves,
+// older peeps are loaded while one scrolls down, and likes are sent without leaving the page.
 import { submitForm } from "./forms.js";
 import { loadOlder, parseFragment } from "./fragments.js";
 import { connect } from "./socket.js";
 import { updateTimes } from "./times.js";
 
+const OFFLINE_DELAY = 4000; // ms; shorter losses of the connection are not shown
+
 class PeepFeed extends HTMLElement {
-  #peeps; #pill; #breaking; #seq; #waiting = [];
+  #peeps; #pill; #offlineTimer; #seq; #waiting = [];
 
   connectedCallback() {
     this.#peeps = this.querySelector("[data-peeps]");
     this.#pill = this.querySelector(".pill");
-    this.#pill?.addEventListener("click", () => this.#show({ scroll: true }));
-    addEventListener("scroll", () => this.#atTop() && this.#show({}), { passive: true });
-    document.addEventListener("peep:posted", ({ detail }) => this.#posted(detail.html));
-    this.addEventListener("submit", (event) => this.#like(event));
-    this.#dress(this);
-    this.#endless();
+    this.#pill?.addEventListener("click", () => this.#showWaiting({ scroll: true }));
+    addEventListener("scroll", () => this.#isAtTop() && this.#showWaiting({}), { passive: true });
+    document.addEventListener("peep:posted", ({ detail }) => this.#onPosted(detail.html));
+    this.addEventListener("submit", (event) => this.#onLike(event));
+    this.#personalize(this);
+    this.#loadOlderPeeps();
     this.#seq = Number(this.dataset.seq);
     connect({
       subscriptions: () => ({ stream: "public", since: this.#seq }),
-      onEvent: (event) => this.#hear(event),
-      onConnection: (connected) => this.#connected(connected),
+      onEvent: (event) => this.#onEvent(event),
+      onConnection: (connected) => this.#onConnection(connected),
     });
   }
 
-  // A short break is nobody's business; a longer one is told.
-  #connected(connected) {
-    const status = document.querySelector("[data-live-status]");
+  #onConnection(connected) {
+    const status = document.querySelector("[data-connection-status]");
     if (!status) return;
-    clearTimeout(this.#breaking);
+    clearTimeout(this.#offlineTimer);
     if (connected) status.textContent = "";
-    else this.#breaking = setTimeout(() => (status.textContent = "Reconnecting…"), 4000);
+    else this.#offlineTimer = setTimeout(() => (status.textContent = "Reconnecting…"), OFFLINE_DELAY);
   }
 
-  #hear(event) {
+  #onEvent(event) {
     if (typeof event.seq === "number") this.#seq = event.seq;
-    if (event.event === "update") this.#update(parseFragment(event.html));
-    else if (event.event === "delete") this.#delete(event.id);
-    else if (event.event === "counts") this.#count(event);
+    if (event.event === "update") this.#onUpdate(parseFragment(event.html));
+    else if (event.event === "delete") this.#onDelete(event.id);
+    else if (event.event === "counts") this.#updateCounts(event);
     else if (event.event === "reset") location.reload();
   }
 
-  #update(peep) {
+  #onUpdate(peep) {
     const shown = document.getElementById(peep.id);
-    if (shown) return this.#edit(shown, peep);
+    if (shown) return this.#applyEdit(shown, peep);
     const waiting = this.#waiting.findIndex((other) => other.id === peep.id);
     if (waiting >= 0) this.#waiting[waiting] = peep;
-    else if (this.#belongs(peep)) this.#arrive(peep);
+    else if (this.#accepts(peep)) this.#addNew(peep);
   }
 
-  // What changed is swapped; what the reader is doing in it stays.
-  #edit(shown, peep) {
+  // Replaces only the changed parts, so that the focus and a selection in the peep stay.
+  #applyEdit(shown, peep) {
     if (shown.classList.contains("deleted")) return;
-    const words = peep.querySelector(".body");
+    const body = peep.querySelector(".body");
     const old = shown.querySelector(".body");
-    if (old.innerHTML !== words.innerHTML) old.replaceWith(words);
+    if (old.innerHTML !== body.innerHTML) old.replaceWith(body);
     const edited = peep.querySelector(".edited");
     if (edited && !shown.querySelector(".edited")) shown.querySelector("[data-like-form]").after(edited);
     shown.dataset.tags = peep.dataset.tags ?? "";
     for (const [at, count] of [...peep.querySelectorAll("[data-count]")].entries()) {
       shown.querySelectorAll("[data-count]")[at].textContent = count.textContent;
     }
-    this.#dress(shown);
+    this.#personalize(shown);
   }
 
-  #delete(id) {
+  #onDelete(id) {
     this.#waiting = this.#waiting.filter((peep) => peep.id !== `peep-${id}`);
     const shown = document.getElementById(`peep-${id}`);
-    this.#offer();
+    this.#updatePill();
     if (!shown || shown.classList.contains("deleted")) return;
-    if (shown.parentElement === this.#peeps && this.#kind !== "below") {
-      this.#keepPlace(() => shown.remove());
+    if (shown.parentElement === this.#peeps && this.#filter !== "below") {
+      this.#preserveScroll(() => shown.remove());
     } else {
-      // In a conversation a gap keeps the place of what is gone.
+      // In a conversation a placeholder stays between the replies.
       shown.classList.add("deleted");
-      const gap = document.createElement("p");
-      gap.className = "soft";
-      gap.textContent = "This peep was deleted.";
+      const placeholder = document.createElement("p");
+      placeholder.className = "soft";
+      placeholder.textContent = "This peep was deleted.";
       const avatar = document.createElement("span");
       avatar.className = "avatar";
       avatar.ariaHidden = "true";
-      shown.replaceChildren(avatar, gap);
+      shown.replaceChildren(avatar, placeholder);
     }
   }
 
-  #count({ id, likes, replies }) {
+  #updateCounts({ id, likes, replies }) {
     const shown = document.getElementById(`peep-${id}`);
     if (!shown || shown.classList.contains("deleted")) return;
     shown.querySelector("[data-like] [data-count]").textContent = likes || "";
     shown.querySelector("[data-reply] [data-count]").textContent = replies || "";
   }
 
-  get #kind() {
-    return this.dataset.live.split(" ")[0];
+  // Which new peeps this page shows: "all", "author", "tag", "below" a peep, or "none".
+  get #filter() {
+    return this.dataset.filter.split(" ")[0];
   }
 
-  get #which() {
-    return this.dataset.live.split(" ")[1];
+  // The author's id, the tag, or the id of the peep that the filter names.
+  get #filterValue() {
+    return this.dataset.filter.split(" ")[1];
   }
 
-  // Whether a peep that is new to this page belongs on it.
-  #belongs(peep) {
-    const [kind, which] = [this.#kind, this.#which];
-    if (kind === "below") {
+  // Returns whether a peep that is not on this page yet belongs on it.
+  #accepts(peep) {
+    const [filter, value] = [this.#filter, this.#filterValue];
+    if (filter === "below") {
       const parent = peep.dataset.replyTo;
-      return parent === which || this.#peeps.querySelector(`#peep-${CSS.escape(parent ?? "0")}`) !== null;
+      return parent === value || this.#peeps.querySelector(`#peep-${CSS.escape(parent ?? "0")}`) !== null;
     }
-    // One that is older than all that is shown comes with its own page.
+    // A peep older than all that are shown comes with its own page.
     const oldest = this.querySelector("[data-older]") && this.#peeps.querySelector(":scope > article:last-of-type");
-    if (oldest && number(peep) < number(oldest)) return false;
-    if (kind === "all") return true;
-    if (kind === "author") return peep.dataset.author === which;
-    if (kind === "tag") return (peep.dataset.tags ?? "").split(" ").includes(which);
+    if (oldest && idOf(peep) < idOf(oldest)) return false;
+    if (filter === "all") return true;
+    if (filter === "author") return peep.dataset.author === value;
+    if (filter === "tag") return (peep.dataset.tags ?? "").split(" ").includes(value);
     return false;
   }
 
-  #arrive(peep) {
-    if (this.#kind === "below") return this.#insert(peep, "append");
-    if (this.#atTop() || peep.dataset.author === document.body.dataset.viewer) {
-      this.#show({});
-      this.#insert(peep, "in order");
+  // Shows a new peep at the top of the page; further down it waits behind the pill.
+  #addNew(peep) {
+    if (this.#filter === "below") return this.#insert(peep, "append");
+    if (this.#isAtTop() || peep.dataset.author === document.body.dataset.viewer) {
+      this.#showWaiting({});
+      this.#insert(peep, "sorted");
     } else {
       this.#waiting.push(peep);
-      this.#offer();
+      this.#updatePill();
     }
   }
 
-  // Mine is shown at once, wherever I am; its echo by the socket finds it there.
-  #posted(html) {
+  // Shows one's own peep at once, at any scroll position. The socket's copy of it is an update then.
+  #onPosted(html) {
     const peep = parseFragment(html);
     const shown = document.getElementById(peep.id);
-    if (shown) return shown.replaceWith(this.#dress(peep));
-    if (this.#kind === "below") return this.#insert(peep, "append");
-    if (this.#kind !== "all") return;
-    this.#show({});
-    this.#insert(peep, "in order");
+    if (shown) return shown.replaceWith(this.#personalize(peep));
+    if (this.#filter === "below") return this.#insert(peep, "append");
+    if (this.#filter !== "all") return;
+    this.#showWaiting({});
+    this.#insert(peep, "sorted");
   }
 
-  #insert(peep, how) {
-    peep.toggleAttribute("data-new", how === "in order" && peep.dataset.author !== document.body.dataset.viewer);
+  #insert(peep, position) {
+    peep.toggleAttribute("data-new", position === "sorted" && peep.dataset.author !== document.body.dataset.viewer);
     this.#peeps.setAttribute("role", "feed");
     this.#peeps.setAttribute("aria-label", "Peeps");
     this.querySelector("[data-empty]")?.remove();
-    document.querySelector("[data-nobody]")?.remove(); // somebody does by now
-    if (this.#kind === "below") this.#answersAbove(peep);
-    this.#dress(peep);
-    if (how === "append") return this.#peeps.append(peep);
-    // Mostly at the top; but what was edited while we were away may come late.
-    const older = [...this.#peeps.children].find((other) => number(other) < number(peep));
-    if (older) older.before(peep);
+    document.querySelector("[data-no-members]")?.remove(); // whoever posts is a member
+    if (this.#filter === "below") this.#removeRedundantContext(peep);
+    this.#personalize(peep);
+    if (position === "append") return this.#peeps.append(peep);
+    // Mostly at the top; a peep that was edited while the page was offline may come late.
+    const next = [...this.#peeps.children].find((other) => idOf(other) < idOf(peep));
+    if (next) next.before(peep);
     else this.#peeps.append(peep);
   }
 
-  // What it answers is told only where that is not the peep right above.
-  #answersAbove(peep) {
-    const above = this.#peeps.querySelector(":scope > article:last-of-type")?.id ?? this.#which;
+  // Removes the line about the parent of a reply where the parent is right above.
+  #removeRedundantContext(peep) {
+    const above = this.#peeps.querySelector(":scope > article:last-of-type")?.id ?? this.#filterValue;
     if (above.replace("peep-", "") === peep.dataset.replyTo) peep.querySelector(".context")?.remove();
   }
 
-  #show({ scroll }) {
+  #showWaiting({ scroll }) {
     const waiting = this.#waiting;
     this.#waiting = [];
-    for (const peep of waiting) this.#insert(peep, "in order");
-    this.#offer();
+    for (const peep of waiting) this.#insert(peep, "sorted");
+    this.#updatePill();
     if (scroll) {
       scrollTo({ top: 0 });
       this.#peeps.querySelector("article a.name")?.focus({ preventScroll: true });
     }
   }
 
-  #offer() {
+  #updatePill() {
     if (!this.#pill) return;
     const count = this.#waiting.length;
     this.#pill.hidden = count === 0;
     this.#pill.querySelector("[data-label]").textContent = count === 1 ? "1 new peep" : `${count} new peeps`;
   }
 
-  #atTop() {
+  #isAtTop() {
     return this.#peeps.getBoundingClientRect().top >= 0;
   }
 
-  // Removing something above what one reads must not move what one reads.
-  #keepPlace(change) {
+  // Runs a change of the list without moving the peeps in view.
+  #preserveScroll(change) {
     const anchor = [...this.#peeps.children].find((peep) => peep.getBoundingClientRect().bottom > 0);
     const before = anchor?.getBoundingClientRect().top;
     change();
     if (anchor?.isConnected) scrollBy(0, anchor.getBoundingClientRect().top - before);
   }
 
-  async #like(event) {
+  // Sends a like, and shows it before the server has confirmed it. Visitors are led to the log-in page.
+  async #onLike(event) {
     const form = event.target.closest("[data-like-form]");
-    if (!form || !document.body.dataset.viewer) return; // a stranger is taken to the log-in page
+    if (!form || !document.body.dataset.viewer) return;
     event.preventDefault();
     const button = form.querySelector("button");
     const likes = button.value === "true";
@@ -201,36 +206,39 @@ class PeepFeed extends HTMLElement {
       button.value = String(!liked);
       count.textContent = Math.max(0, Number(count.textContent) + by) || "";
     };
-    const sent = submitForm(form, button); // before the button says the opposite
+    const request = submitForm(form, button); // before the button's value changes
     set(likes, likes ? 1 : -1);
     try {
-      await sent;
+      await request;
     } catch {
       set(!likes, likes ? -1 : 1);
     }
   }
 
-  #endless() {
+  #loadOlderPeeps() {
     loadOlder(this.querySelector("[data-older]"), {
       add: (page) => {
         for (const peep of page.querySelectorAll("[data-peeps] > article")) {
-          if (!document.getElementById(peep.id)) this.#peeps.append(this.#dress(document.adoptNode(peep)));
+          if (!document.getElementById(peep.id)) this.#peeps.append(this.#personalize(document.adoptNode(peep)));
         }
       },
       end: (line) => line.remove(),
     });
   }
 
-  // What only this reader sees: their own name in others' words, and their own clock.
-  #dress(root) {
-    const me = document.body.dataset.username;
-    if (me) for (const link of root.querySelectorAll(`a.mention[href="/@${me}"]`)) link.classList.add("mention-self");
+  // Adds what differs from reader to reader: mentions of oneself and the local time.
+  #personalize(root) {
+    const username = document.body.dataset.username;
+    if (username) {
+      for (const link of root.querySelectorAll(`a.mention[href="/@${username}"]`)) link.classList.add("mention-self");
+    }
     updateTimes(root);
     return root;
   }
 }
 
-function number(peep) {
+// A peep's id. Ids are 64 bits, more than a Number holds.
+function idOf(peep) {
   return BigInt(peep.id.replace("peep-", ""));
 }
 

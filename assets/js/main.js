@@ -1,4 +1,4 @@
-// Makes live what already works without it: each module looks for its own markup and improves it.
+// The scripts of every page. Each module improves its own markup, which also works without it.
 import "./times.js";
 import "./forms.js";
 import "./composer.js";

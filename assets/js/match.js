@@ -1,35 +1,36 @@
-// <match-line>: waiting for somebody. The line moves by itself, and when somebody is found the talk begins.
+// <match-queue>: the page of somebody who waits for a match. The server sends the queue anew whenever it changes;
+// once there is a match, the page is loaded again and shows the conversation.
 import { connect } from "./socket.js";
 
-class MatchLine extends HTMLElement {
-  #line; #timer;
+class MatchQueue extends HTMLElement {
+  #queue; #timer;
 
   connectedCallback() {
-    this.#line = this.querySelector("[data-line]");
-    connect({ subscriptions: () => ({ stream: "match" }), onEvent: (event) => this.#hear(event), onConnection: (connected) => this.#connected(connected) });
-    this.#timer = setInterval(() => this.#countDown(), 500);
+    this.#queue = this.querySelector("[data-queue]");
+    connect({
+      subscriptions: () => ({ stream: "match" }),
+      onEvent: (event) => this.#onEvent(event),
+      onConnection: (connected) => (this.querySelector("[data-offline]").hidden = connected),
+    });
+    this.#timer = setInterval(() => this.#updateCountdown(), 500);
   }
 
   disconnectedCallback() {
     clearInterval(this.#timer);
   }
 
-  #connected(connected) {
-    this.querySelector("[data-offline]").hidden = connected;
-  }
-
-  #hear({ match, html }) {
+  #onEvent({ match, html }) {
     if (match?.state !== "waiting") return location.reload();
-    this.#line.innerHTML = html;
-    this.#countDown();
+    this.#queue.innerHTML = html;
+    this.#updateCountdown();
   }
 
-  #countDown() {
-    for (const step of this.#line.querySelectorAll("[data-until]")) {
+  #updateCountdown() {
+    for (const step of this.#queue.querySelectorAll("[data-until]")) {
       const seconds = Math.ceil((new Date(step.dataset.until) - Date.now()) / 1000);
       step.textContent = seconds > 1 ? `Looking, ${seconds} seconds more` : "Looking";
     }
   }
 }
 
-customElements.define("match-line", MatchLine);
+customElements.define("match-queue", MatchQueue);

@@ -1,20 +1,21 @@
-// A note that stands over the page for a moment.
-function toast(words) {
+// Toasts: short notices over the page, from the server or from here.
+function toast(text) {
   document.querySelector(".toast")?.remove();
-  const note = document.createElement("p");
-  note.className = "toast";
-  note.role = "status";
-  note.innerHTML = '<svg class="bird" aria-hidden="true"><use href="#bird"/></svg>';
-  note.append(words);
-  document.querySelector("main").prepend(note);
+  const element = document.createElement("p");
+  element.className = "toast";
+  element.role = "status";
+  element.innerHTML = '<svg class="bird" aria-hidden="true"><use href="#bird"/></svg>';
+  element.append(text);
+  document.querySelector("main").prepend(element);
 }
 
-// Without a connection nothing is sent, and no page of the browser's takes the place of ours.
+// Without a connection a plain form would lead to the browser's error page: it is stopped here. Forms with a
+// handler of their own report it themselves.
 document.addEventListener("submit", (event) => {
-  if (event.defaultPrevented || navigator.onLine) return; // others know what to do
+  if (event.defaultPrevented || navigator.onLine) return;
   event.preventDefault();
   toast("You are offline. Try again when there is a connection.");
 });
 
-// What the server says once is not said again by a reload.
+// A toast from the server depends on the query. Without it a reload does not show the toast again.
 if (document.querySelector(".toast")) history.replaceState(null, "", location.pathname + location.hash);

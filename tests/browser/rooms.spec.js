@@ -272,7 +272,7 @@ test('what is new waits below, is counted in the title, and is marked for who co
   await speak('word 122');
   await expect(async () => {
     await nells.reload();
-    await expect(nells.locator('.roomlist .badge')).toHaveText('1 unread', { timeout: 500 });
+    await expect(nells.locator('.nav-list .badge')).toHaveText('1 unread', { timeout: 500 });
   }).toPass();
   await nells.goto(link);
   await expect(nells.locator('.unread-divider + .message')).toContainText('word 122');
@@ -375,7 +375,7 @@ test('a room can be searched', async ({ visit }) => {
   await nells.getByLabel('Words').fill('CAFE nine');
   await nells.getByRole('button', { name: 'Search' }).click();
   await expect(nells.locator('.body')).toHaveText(['The café opens at nine.']);
-  await nells.locator('.versions a').click();
+  await nells.locator('.entries a').click();
   await expect(messages(nells).first()).toBeInViewport();
 });
 
