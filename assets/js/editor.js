@@ -1,12 +1,18 @@
-// The editor of one's page: keeps what one types in the draft, shows it beside, and moves sections by drag and by
-// keyboard. Without it, each section is a form with a button.
+// The editor of a member's page: saves the draft while one types, shows it in the preview, and moves sections by
+// drag and by keyboard. Without scripts each section is a form with a button.
 import { errorFrom } from "./forms.js";
 
-const preview = document.querySelector("[data-preview]");
-const status = document.querySelector("[data-status]");
-const parts = document.querySelector("[data-parts]");
+// All in ms.
+const SAVE_DELAY = 500; // a pause in typing after which the form is saved
+const RETRY_DELAY = 5000;
 
-// Sends a form of the editor. Gives nothing, or throws an Error with the sentence for the person.
+const MAX_PICTURE_BYTES = 20 * 1024 * 1024; // the server's limit
+
+const preview = document.querySelector("[data-preview]");
+const status = document.querySelector("[data-save-status]");
+const list = document.querySelector("[data-sections]");
+
+// Posts to the editor. Throws an Error with the sentence for the person.
 async function post(action, body) {
   let response;
   try {
@@ -17,44 +23,44 @@ async function post(action, body) {
   if (!response.ok) throw await errorFrom(response);
 }
 
-// What a form holds, in the way in which it is sent.
-function content(form) {
+// The fields of a form, encoded by its enctype.
+function encode(form) {
   const fields = new FormData(form);
   return form.enctype === "multipart/form-data" ? fields : new URLSearchParams(fields);
 }
 
-const say = (words) => { status.textContent = words; };
+const setStatus = (text) => { status.textContent = text; };
 
-// --- the page beside
+// --- The preview
 
-let showing = Promise.resolve();
+let refreshing = Promise.resolve();
 
-// Fetches the draft as it will be, and puts it into the frame without a flicker; then shows a section of it.
-function refresh(section) {
+// Updates the preview in place, because a reload of the frame would flicker. Then scrolls to a section of it.
+function refreshPreview(sectionId) {
   if (!preview || getComputedStyle(preview.parentElement).display === "none") return;
-  showing = showing.then(async () => {
+  refreshing = refreshing.then(async () => {
     const response = await fetch(preview.src);
     if (!response.ok) return;
     const fresh = new DOMParser().parseFromString(await response.text(), "text/html");
     const page = preview.contentDocument;
     if (!page?.body) return;
-    const link = (of) => of.querySelector("link[rel=stylesheet]");
-    if (link(page) && link(fresh).getAttribute("href") !== link(page).getAttribute("href")) {
-      const next = link(fresh).cloneNode();
-      const old = link(page);
+    const stylesheet = (root) => root.querySelector("link[rel=stylesheet]");
+    if (stylesheet(page) && stylesheet(fresh).getAttribute("href") !== stylesheet(page).getAttribute("href")) {
+      const next = stylesheet(fresh).cloneNode();
+      const old = stylesheet(page);
       next.addEventListener("load", () => old.remove());
       old.after(next);
     }
     page.body.replaceChildren(...page.importNode(fresh.body, true).childNodes);
-    if (section) point(section);
+    if (sectionId) scrollPreviewTo(sectionId);
   }).catch(() => {});
 }
 
-function point(section) {
-  preview?.contentDocument?.getElementById(`s${section}`)?.scrollIntoView({ block: "nearest" });
+function scrollPreviewTo(sectionId) {
+  preview?.contentDocument?.getElementById(`s${sectionId}`)?.scrollIntoView({ block: "nearest" });
 }
 
-// Links in the frame would lead away from what one is working on.
+// Links in the preview do nothing: they would lead away from the page that is being edited.
 preview?.addEventListener("load", () => {
   preview.contentDocument?.addEventListener("click", (event) => {
     const link = event.target.closest("a[href]");
@@ -62,87 +68,79 @@ preview?.addEventListener("load", () => {
   });
 });
 
-// --- what one types is kept
+// --- Saving
 
-// How long one pauses before it is, and before it is tried again, in ms.
-const PAUSE = 500;
-const AGAIN = 5000;
-
-// The largest picture that is taken, in bytes.
-const LARGEST = 20 * 1024 * 1024;
-
-// A form whose fields are kept while one types: one save at a time, and the last one is of what stands there last.
-class Kept {
+// A form that is saved while one types. Saves run one after the other, so the last one has the latest fields.
+class AutosavedForm {
   #timer = 0;
-  #saving = Promise.resolve();
-  #underway = 0;
+  #queue = Promise.resolve();
+  #running = 0;
   dirty = false;
 
   constructor(form) {
     this.form = form;
-    this.trouble = form.querySelector("[data-trouble]");
-    this.section = form.closest("[data-section]")?.dataset.section;
+    this.error = form.querySelector("[data-save-error]");
+    this.sectionId = form.closest("[data-section]")?.dataset.section;
     form.addEventListener("input", (event) => {
       this.dirty = true;
-      this.#later(event.target.matches("textarea, input:not([type]), input[type=text]") ? PAUSE : 0);
+      this.#schedule(event.target.matches("textarea, input:not([type]), input[type=text]") ? SAVE_DELAY : 0);
     });
-    form.addEventListener("focusin", () => this.section && point(this.section));
+    form.addEventListener("focusin", () => this.sectionId && scrollPreviewTo(this.sectionId));
   }
 
-  #later(pause) {
+  #schedule(delay) {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => {
       const files = [...this.form.querySelectorAll("input[type=file]")].filter((input) => input.files.length);
-      const large = files.find((input) => input.files[0].size > LARGEST);
-      if (large) {
-        large.value = "";
-        this.#tell("That picture is larger than 20 MB. Send a smaller one.");
-      } else if (files.length) this.form.requestSubmit(); // it comes back with the picture in it
+      const tooLarge = files.find((input) => input.files[0].size > MAX_PICTURE_BYTES);
+      if (tooLarge) {
+        tooLarge.value = "";
+        this.#showError("That picture is larger than 20 MB. Send a smaller one.");
+      } else if (files.length) this.form.requestSubmit(); // the page that is loaded then shows the picture
       else this.save();
-    }, pause);
+    }, delay);
   }
 
-  // Whether all that was typed is kept.
-  get settled() {
-    return !this.dirty && !this.#underway;
+  get isSaved() {
+    return !this.dirty && !this.#running;
   }
 
-  // Keeps what stands there now; says whether that is done.
+  // Saves the fields as they are now. Returns whether they are saved.
   save() {
     clearTimeout(this.#timer);
-    this.#underway += 1;
-    this.#saving = this.#saving.then(() => this.#save()).finally(() => { this.#underway -= 1; });
-    return this.#saving;
+    this.#running += 1;
+    this.#queue = this.#queue.then(() => this.#save()).finally(() => { this.#running -= 1; });
+    return this.#queue;
   }
 
   async #save() {
     if (!this.dirty) return true;
     this.dirty = false;
     try {
-      await post(this.form.action, content(this.form));
+      await post(this.form.action, encode(this.form));
     } catch (error) {
       this.dirty = true;
-      this.#tell(error.status === 422 ? `${error.message} Until then nothing new is kept here.` : error.message);
-      // What is wrong is for whoever types; what is not there now may be later.
-      if (error.status === undefined || error.status >= 500 || error.status === 429) this.#later(AGAIN);
+      this.#showError(error.status === 422 ? `${error.message} Until then nothing new is kept here.` : error.message);
+      // A wrong field is mended by the person; a lost connection or a busy server is tried again.
+      if (error.status === undefined || error.status >= 500 || error.status === 429) this.#schedule(RETRY_DELAY);
       return false;
     }
-    this.trouble.hidden = true;
-    say("Kept in your draft. Publish it when you like it.");
+    this.error.hidden = true;
+    setStatus("Kept in your draft. Publish it when you like it.");
     document.querySelector("[data-discard]")?.removeAttribute("hidden");
-    this.#tag();
-    refresh(this.section);
+    this.#updateAudience();
+    refreshPreview(this.sectionId);
     return true;
   }
 
-  #tell(words) {
-    this.trouble.textContent = words;
-    this.trouble.hidden = false;
-    say(words);
+  #showError(sentence) {
+    this.error.textContent = sentence;
+    this.error.hidden = false;
+    setStatus(sentence);
   }
 
-  // Who sees the section stands at its head.
-  #tag() {
+  // Shows the section's audience beside its name.
+  #updateAudience() {
     const tag = this.form.closest("details").querySelector("[data-audience]");
     const audience = this.form.elements.audience?.value;
     if (!tag || !audience) return;
@@ -150,115 +148,115 @@ class Kept {
     tag.textContent = audience === "nobody" ? "hidden" : audience;
   }
 
-  // The form itself is on its way.
-  sent() {
+  // Cancels the save that is due, because the form is being submitted.
+  onSubmit() {
     clearTimeout(this.#timer);
     this.dirty = false;
   }
 }
 
-const forms = new Map([...document.querySelectorAll("form[data-fills]")].map((form) => [form, new Kept(form)]));
-const isSettled = () => [...forms.values()].every((kept) => kept.settled);
+const forms = new Map([...document.querySelectorAll("form[data-autosave]")].map((form) => [form, new AutosavedForm(form)]));
+const allSaved = () => [...forms.values()].every((form) => form.isSaved);
 
-addEventListener("beforeunload", (event) => { if (!isSettled()) event.preventDefault(); });
+addEventListener("beforeunload", (event) => { if (!allSaved()) event.preventDefault(); });
 
-// Before a form leads away, what was typed in the others is kept; where it can't be, one stays.
+// Saves the other forms before one is submitted, which leaves the page. Stays where one of them is refused.
 for (const form of document.querySelectorAll("form")) {
   form.addEventListener("submit", async (event) => {
-    forms.get(form)?.sent();
-    if (isSettled()) return;
+    forms.get(form)?.onSubmit();
+    if (allSaved()) return;
     event.preventDefault();
-    const done = await Promise.all([...forms.values()].map((kept) => kept.save()));
-    const failed = [...forms.values()].filter((_, at) => !done[at]);
+    const saved = await Promise.all([...forms.values()].map((each) => each.save()));
+    const failed = [...forms.values()].filter((_, at) => !saved[at]);
     if (failed.length) {
       if (forms.has(form)) forms.get(form).dirty = true;
       failed[0].form.closest("details").open = true;
-      failed[0].trouble.scrollIntoView({ block: "center" });
+      failed[0].error.scrollIntoView({ block: "center" });
       return;
     }
     form.requestSubmit(event.submitter);
   });
 }
 
-// --- sections are moved
+// --- The order of the sections
 
-const all = () => [...parts.children];
+const sections = () => [...list.children];
 
-async function move(part, to) {
-  const from = all().indexOf(part);
-  to = Math.max(0, Math.min(to, all().length - 1));
+async function move(section, to) {
+  const from = sections().indexOf(section);
+  to = Math.max(0, Math.min(to, sections().length - 1));
   if (to === from) return;
-  const others = all().filter((one) => one !== part);
-  parts.insertBefore(part, others[to] ?? null);
-  const name = part.querySelector(".what").textContent;
+  const others = sections().filter((other) => other !== section);
+  list.insertBefore(section, others[to] ?? null);
+  const name = section.querySelector(".section-name").textContent;
   try {
-    await post(`/settings/page/sections/${part.dataset.section}/move`, new URLSearchParams({ to }));
-    say(`${name} is number ${to + 1} of ${all().length} now. Publish it when you like it.`);
-    refresh(part.dataset.section);
+    await post(`/settings/page/sections/${section.dataset.section}/move`, new URLSearchParams({ to }));
+    setStatus(`${name} is number ${to + 1} of ${sections().length} now. Publish it when you like it.`);
+    refreshPreview(section.dataset.section);
   } catch (error) {
-    parts.insertBefore(part, others[from] ?? null);
-    say(error.message);
+    list.insertBefore(section, others[from] ?? null);
+    setStatus(error.message);
   }
 }
 
-for (const part of parts?.children ?? []) {
-  const grip = part.querySelector(".grip");
-  grip.hidden = false;
-  grip.addEventListener("keydown", async (event) => {
+for (const section of list?.children ?? []) {
+  const handle = section.querySelector(".drag-handle");
+  handle.hidden = false;
+  handle.addEventListener("keydown", async (event) => {
     const step = { ArrowUp: -1, ArrowDown: 1 }[event.key];
-    const at = all().indexOf(part);
-    const to = step ? at + step : { Home: 0, End: all().length - 1 }[event.key];
+    const at = sections().indexOf(section);
+    const to = step ? at + step : { Home: 0, End: sections().length - 1 }[event.key];
     if (to === undefined) return;
     event.preventDefault();
-    await move(part, to);
-    grip.focus();
+    await move(section, to);
+    handle.focus();
   });
-  grip.addEventListener("pointerdown", (down) => {
+  handle.addEventListener("pointerdown", (down) => {
     if (down.button !== 0) return;
     down.preventDefault();
-    grip.focus();
-    grip.setPointerCapture(down.pointerId);
-    part.classList.add("dragged");
+    handle.focus();
+    handle.setPointerCapture(down.pointerId);
+    section.classList.add("dragged");
     let target = null;
-    const clear = () => all().forEach((one) => one.classList.remove("before", "after"));
+    const clearMarkers = () => sections().forEach((each) => each.classList.remove("before", "after"));
     const drag = (event) => {
-      clear();
-      const over = all().find((one) => {
-        const box = one.getBoundingClientRect();
+      clearMarkers();
+      const over = sections().find((each) => {
+        const box = each.getBoundingClientRect();
         return event.clientY >= box.top && event.clientY < box.bottom;
       });
       target = null;
-      if (!over || over === part) return;
+      if (!over || over === section) return;
       const box = over.getBoundingClientRect();
-      const behind = event.clientY > box.top + box.height / 2;
-      over.classList.add(behind ? "after" : "before");
-      const others = all().filter((one) => one !== part);
-      target = others.indexOf(over) + (behind ? 1 : 0);
+      const after = event.clientY > box.top + box.height / 2;
+      over.classList.add(after ? "after" : "before");
+      const others = sections().filter((other) => other !== section);
+      target = others.indexOf(over) + (after ? 1 : 0);
     };
     const dragging = new AbortController();
     const end = (event) => {
       dragging.abort();
-      part.classList.remove("dragged");
-      clear();
-      if (event.type === "pointerup" && target !== null) move(part, target);
+      section.classList.remove("dragged");
+      clearMarkers();
+      if (event.type === "pointerup" && target !== null) move(section, target);
     };
-    grip.addEventListener("pointermove", drag, { signal: dragging.signal });
-    grip.addEventListener("pointerup", end, { signal: dragging.signal });
-    grip.addEventListener("pointercancel", end, { signal: dragging.signal });
+    handle.addEventListener("pointermove", drag, { signal: dragging.signal });
+    handle.addEventListener("pointerup", end, { signal: dragging.signal });
+    handle.addEventListener("pointercancel", end, { signal: dragging.signal });
   });
 }
 
-// Its buttons say where to from where it was when the page was made.
-parts?.addEventListener("submit", (event) => {
-  const way = { up: -1, down: 1 }[event.submitter?.dataset.move];
-  if (!way) return;
+// The buttons' own values are positions of the time when the page was rendered, so they are replaced here.
+list?.addEventListener("submit", (event) => {
+  const step = { up: -1, down: 1 }[event.submitter?.dataset.move];
+  if (!step) return;
   event.preventDefault();
   event.stopImmediatePropagation();
-  const part = event.target.closest("[data-section]");
-  move(part, all().indexOf(part) + way);
+  const section = event.target.closest("[data-section]");
+  move(section, sections().indexOf(section) + step);
 }, true);
 
-// A section that is opened is shown beside.
-parts?.addEventListener("toggle", (event) => {
-  if (event.target.open) point(event.target.closest("[data-section]").dataset.section);
+// Opening a section scrolls the preview to it.
+list?.addEventListener("toggle", (event) => {
+  if (event.target.open) scrollPreviewTo(event.target.closest("[data-section]").dataset.section);
 }, true);

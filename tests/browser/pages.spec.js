@@ -19,7 +19,7 @@ const section = (page, label) => page.locator('[data-section]').filter({ has: pa
 const open = async (page, label) => section(page, label).locator('summary').click();
 const kept = (page) => expect(page.getByRole('status')).toContainText('Kept in your draft');
 const preview = (page) => page.frameLocator('[data-preview]');
-const kinds = (page) => page.locator('[data-section] .what').allTextContents();
+const kinds = (page) => page.locator('[data-section] .section-name').allTextContents();
 
 for (const width of [390, 1280]) {
   test(`Nell builds a page from nothing, ${width} px wide`, async ({ page, visit }) => {
@@ -39,7 +39,7 @@ for (const width of [390, 1280]) {
     await page.getByRole('button', { name: 'Text' }).click();
     await page.getByLabel('Text', { exact: true }).fill('I mend *nets*.\n\n- and chairs');
     await kept(page);
-    if (width > 960) await expect(preview(page).locator('.blurb li')).toHaveText('and chairs');
+    if (width > 960) await expect(preview(page).locator('.prose li')).toHaveText('and chairs');
 
     await page.getByText('Add a section').click();
     await page.getByRole('button', { name: 'Projects' }).click();
@@ -103,10 +103,10 @@ test('by keyboard alone a page is built, ordered and published', async ({ page }
   await page.getByLabel('What it says').focus();
   await page.keyboard.type('Open on Thursdays');
   await kept(page);
-  await section(page, 'Banner').locator('.grip').focus();
+  await section(page, 'Banner').locator('.drag-handle').focus();
   await press('ArrowDown');
   await expect(page.getByRole('status')).toHaveText(/Banner is number 3 of 4/);
-  await expect(section(page, 'Banner').locator('.grip')).toBeFocused();
+  await expect(section(page, 'Banner').locator('.drag-handle')).toBeFocused();
   await press('Home');
   await expect(page.getByRole('status')).toHaveText(/Banner is number 1 of 4/);
   await expect(preview(page).locator('main section').first()).toContainText('Open on Thursdays');
@@ -121,7 +121,7 @@ test('by keyboard alone a page is built, ordered and published', async ({ page }
 test('a section is dragged to its place', async ({ page }) => {
   await program(page.request, nell);
   await page.goto('/settings/page');
-  const from = await section(page, 'Contact').locator('.grip').boundingBox();
+  const from = await section(page, 'Contact').locator('.drag-handle').boundingBox();
   const to = await section(page, 'Hero').boundingBox();
   await page.mouse.move(from.x + 10, from.y + 10);
   await page.mouse.down();

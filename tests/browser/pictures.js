@@ -63,7 +63,7 @@ async function talk(page) {
 
 async function site(page) {
   await page.goto('/@ify');
-  await page.locator('nav.mine').evaluateAll((all) => all.forEach((one) => one.remove()));
+  await page.locator('nav.owner-bar').evaluateAll((all) => all.forEach((one) => one.remove()));
   await page.evaluate(async () => {
     for (const image of document.images) image.loading = 'eager';
     await Promise.all([...document.images].map((image) => image.decode()));
