@@ -289,7 +289,7 @@ impl Look {
         pair("chalk", day.chalk, night.chalk);
         let [small, middle, large] = cloth.radii;
         let (face, head) = (cloth.face, cloth.head);
-        let _ = write!(css, "--face:{face};--face-head:{head};--r-1:{small};--r-2:{middle};--r-3:{large}");
+        let _ = write!(css, "--font:{face};--font-heading:{head};--r-1:{small};--r-2:{middle};--r-3:{large}");
         css.push_str("}}");
         css
     }
