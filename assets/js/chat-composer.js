@@ -12,7 +12,8 @@ const MAX_FILE_BYTES = 20 * 1024 * 1024; // the server's limit
 const MAX_FILES = 10; // per message, the server's limit
 
 export class ChatComposer {
-  #chat; #messages; #form; #textarea; #error; #fileList; #files = []; #queue = []; #failed = []; #sending = null; #replyTo = null;
+  #chat; #messages; #form; #textarea; #error; #fileList;
+  #files = []; #queue = []; #failed = []; #sending = null; #replyTo = null;
 
   constructor(chat, messages) {
     this.#chat = chat;
@@ -113,7 +114,11 @@ export class ChatComposer {
     if (!body.trim() && files.length === 0) return this.#textarea.focus();
     const limit = Number(this.#form.dataset.maxLength);
     const over = length(body) - limit;
-    if (over > 0) return this.#showError(`That is ${limit + over} characters, and there is room for ${limit}. Take out ${over}.`);
+    if (over > 0) {
+      return this.#showError(
+        `That is ${limit + over} characters, and there is room for ${limit}. Take out ${over}.`,
+      );
+    }
     const outgoing = {
       key: newIdempotencyKey(),
       body,
@@ -195,7 +200,10 @@ export class ChatComposer {
     bubble.classList.remove("sending");
     bubble.classList.add("failed");
     const footer = messageError(outgoing.failed);
-    footer.append(this.#button("Retry", () => this.#retry(outgoing)), this.#button("Delete", () => this.#discard(outgoing)));
+    footer.append(
+      this.#button("Retry", () => this.#retry(outgoing)),
+      this.#button("Delete", () => this.#discard(outgoing)),
+    );
     this.#messages.preserveScroll(() => bubble.append(footer));
   }
 
@@ -291,7 +299,9 @@ export class ChatComposer {
 
   #attach(files) {
     for (const file of files) {
-      if (this.#files.length >= MAX_FILES) return this.#showError("Ten files fit into one message. Send the rest after it.");
+      if (this.#files.length >= MAX_FILES) {
+        return this.#showError("Ten files fit into one message. Send the rest after it.");
+      }
       if (file.size > MAX_FILE_BYTES) {
         this.#showError(`“${file.name}” is larger than 20 MB. Send a smaller one.`);
         continue;

@@ -50,12 +50,14 @@ export class MessageActions {
   #show(target) {
     if (this.#emojiPicker.matches(":popover-open")) return;
     const message = target.closest?.(".message");
-    const usable = message && message.dataset.id !== "0" && !message.matches(".deleted, .sending, .failed, :has(.edit-form)");
+    const usable =
+      message && message.dataset.id !== "0" && !message.matches(".deleted, .sending, .failed, :has(.edit-form)");
     if (!usable) return this.#toolbar.contains(target) || this.#toolbar.remove();
     if (this.#toolbar.parentElement === message) return;
     const mayWrite = !this.#chat.hasAttribute("data-locked");
     const moderates = this.#chat.hasAttribute("data-owner") || this.#chat.hasAttribute("data-admin");
-    const allowed = { react: mayWrite, reply: mayWrite, edit: mayWrite && isOwn(message), delete: isOwn(message) || moderates };
+    const own = isOwn(message);
+    const allowed = { react: mayWrite, reply: mayWrite, edit: mayWrite && own, delete: own || moderates };
     for (const button of this.#toolbar.querySelectorAll("button")) {
       button.hidden = !allowed[button.dataset.action];
       this.#setConfirming(button, false);
@@ -104,7 +106,8 @@ export class MessageActions {
   async #react(message, emoji, on) {
     if (this.#emojiPicker.matches(":popover-open")) this.#emojiPicker.hidePopover();
     if (!message || !emoji) return;
-    await this.#try(message, () => callApi(on ? "PUT" : "DELETE", this.#path(message, `/reactions/${encodeURIComponent(emoji)}`)));
+    const path = this.#path(message, `/reactions/${encodeURIComponent(emoji)}`);
+    await this.#try(message, () => callApi(on ? "PUT" : "DELETE", path));
   }
 
   // Deletes at the second press of the button, which says so after the first.
@@ -139,7 +142,8 @@ export class MessageActions {
     const form = document.createElement("form");
     form.className = "edit-form";
     form.innerHTML = `<textarea aria-label="Your message" rows="2" dir="auto"></textarea>
-      <div class="row"><button class="button primary">Save</button><button class="button" type="button">Leave it</button></div>`;
+      <div class="row"><button class="button primary">Save</button>
+      <button class="button" type="button">Leave it</button></div>`;
     const textarea = form.querySelector("textarea");
     textarea.value = body;
     const close = () => {
@@ -151,7 +155,8 @@ export class MessageActions {
     form.querySelector("button[type=button]").addEventListener("click", close);
     form.addEventListener("keydown", (event) => {
       if (event.key === "Escape") close();
-      if (event.key === "Enter" && !event.shiftKey && !event.isComposing && !touchInput.matches && event.target === textarea) {
+      const submits = event.key === "Enter" && !event.shiftKey && !event.isComposing && !touchInput.matches;
+      if (submits && event.target === textarea) {
         event.preventDefault();
         form.requestSubmit();
       }

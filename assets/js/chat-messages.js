@@ -150,7 +150,8 @@ export class MessageList {
       const added = document.createElement("li");
       added.className = "day-divider";
       added.textContent = formatDay(day);
-      (message.previousElementSibling?.classList.contains("unread-divider") ? message.previousElementSibling : message).before(added);
+      const above = message.previousElementSibling;
+      (above?.classList.contains("unread-divider") ? above : message).before(added);
     } else if (!needed && exists) {
       divider.remove();
     }
@@ -192,7 +193,8 @@ export class MessageList {
     message.classList.toggle("own", isOwn(message));
     const username = document.body.dataset.username;
     if (username) {
-      for (const link of message.querySelectorAll(`a.mention[href="/@${username}"]`)) link.classList.add("mention-self");
+      const mentions = message.querySelectorAll(`a.mention[href="/@${username}"]`);
+      for (const mention of mentions) mention.classList.add("mention-self");
     }
     for (const reaction of message.querySelectorAll(".reaction")) {
       const own = reaction.dataset.by.split(" ").includes(me);

@@ -82,7 +82,8 @@ export class Notifications {
     document.title = `${this.#unread ? `(${this.#unread}) ` : ""}${name} · ${instanceName}`;
     const pill = this.#chat.querySelector("[data-newer]");
     pill.hidden = this.#unread === 0 || document.hidden;
-    pill.querySelector("[data-label]").textContent = this.#unread === 1 ? "1 new message" : `${this.#unread} new messages`;
+    const label = pill.querySelector("[data-label]");
+    label.textContent = this.#unread === 1 ? "1 new message" : `${this.#unread} new messages`;
     // Only installed apps have a badge.
     if (this.#unread) navigator.setAppBadge?.(this.#unread).catch(() => {});
     else navigator.clearAppBadge?.().catch(() => {});

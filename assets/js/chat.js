@@ -50,7 +50,8 @@ class ChatConversation extends HTMLElement {
   }
 
   #subscriptions() {
-    const conversation = { stream: "conversation", conversation: this.dataset.id, since: this.#seq, change: this.#change };
+    const { id } = this.dataset;
+    const conversation = { stream: "conversation", conversation: id, since: this.#seq, change: this.#change };
     return this.hasAttribute("data-match") ? [conversation, { stream: "match" }] : conversation;
   }
 
@@ -59,7 +60,8 @@ class ChatConversation extends HTMLElement {
     const presence = this.querySelector("[data-presence], [data-match-presence]");
     const label = this.querySelector("[data-presence], [data-match-status]");
     presence.toggleAttribute("data-away", !connected);
-    if (!connected) this.#offlineTimer = setTimeout(() => (label.textContent = "You are offline, reconnecting…"), OFFLINE_DELAY);
+    const showOffline = () => (label.textContent = "You are offline, reconnecting…");
+    if (!connected) this.#offlineTimer = setTimeout(showOffline, OFFLINE_DELAY);
   }
 
   #onEvent(event) {
@@ -153,7 +155,8 @@ class ChatConversation extends HTMLElement {
     this.removeAttribute("data-live");
     this.querySelector("[data-match-presence]").toggleAttribute("data-away", true);
     this.querySelector("[data-match-status]").textContent = "gone";
-    for (const part of this.querySelectorAll("[data-offers], .typing, .chat-header form, .chat-header [popovertarget]")) part.remove();
+    const obsolete = "[data-offers], .typing, .chat-header form, .chat-header [popovertarget]";
+    for (const element of this.querySelectorAll(obsolete)) element.remove();
     const form = this.querySelector("[data-composer]");
     form.insertAdjacentHTML("beforebegin", html);
     const textarea = form.querySelector("textarea");
@@ -173,13 +176,14 @@ class ChatConversation extends HTMLElement {
   // Updates the room's link, name, owner and lock.
   #updateRoom(room) {
     if (room.key !== this.dataset.key) {
-      const path = (key) => `/rooms/${key}`;
-      for (const link of document.querySelectorAll(`a[href^="${path(this.dataset.key)}"], form[action^="${path(this.dataset.key)}"]`)) {
-        const attribute = link.localName === "form" ? "action" : "href";
-        link.setAttribute(attribute, link.getAttribute(attribute).replace(path(this.dataset.key), path(room.key)));
+      const [oldPath, newPath] = [`/rooms/${this.dataset.key}`, `/rooms/${room.key}`];
+      for (const attribute of ["href", "action"]) {
+        for (const element of document.querySelectorAll(`[${attribute}^="${oldPath}"]`)) {
+          element.setAttribute(attribute, element.getAttribute(attribute).replace(oldPath, newPath));
+        }
       }
       this.dataset.key = room.key;
-      history.replaceState(null, "", path(room.key) + location.hash);
+      history.replaceState(null, "", newPath + location.hash);
       document.querySelector("[data-link]").value = room.url;
       // Only the server can draw the QR code.
       document.querySelector("[data-qr]").remove();

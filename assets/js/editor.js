@@ -155,7 +155,8 @@ class AutosavedForm {
   }
 }
 
-const forms = new Map([...document.querySelectorAll("form[data-autosave]")].map((form) => [form, new AutosavedForm(form)]));
+const forms = new Map();
+for (const form of document.querySelectorAll("form[data-autosave]")) forms.set(form, new AutosavedForm(form));
 const allSaved = () => [...forms.values()].every((form) => form.isSaved);
 
 addEventListener("beforeunload", (event) => { if (!allSaved()) event.preventDefault(); });

@@ -55,7 +55,8 @@ export async function submitForm(form, submitter, data) {
   }
   if (response.ok) return response;
   if (response.status === 401) {
-    location.assign(`${form.dataset.login ?? "/login"}?next=${encodeURIComponent(location.pathname + location.search)}`);
+    const next = encodeURIComponent(location.pathname + location.search);
+    location.assign(`${form.dataset.login ?? "/login"}?next=${next}`);
   }
   throw await errorFrom(response);
 }

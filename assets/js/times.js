@@ -20,7 +20,10 @@ const exact = new Intl.DateTimeFormat(undefined, { dateStyle: "long", timeStyle:
 export function updateTimes(root = document) {
   for (const time of root.querySelectorAll("time[datetime]")) {
     const then = new Date(time.dateTime);
-    const text = "exact" in time.dataset ? exact.format(then) : "clock" in time.dataset ? clock.format(then) : ago(then);
+    const text =
+      "exact" in time.dataset ? exact.format(then)
+      : "clock" in time.dataset ? clock.format(then)
+      : ago(then);
     if (time.textContent !== text) time.textContent = text;
     if (!("exact" in time.dataset)) time.title = exact.format(then);
   }
