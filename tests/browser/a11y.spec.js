@@ -1,10 +1,10 @@
-// axe finds nothing wrong with any page, in light and dark, on a phone and wide.
+// Accessibility of every page: axe finds no violation, in light and dark, on a phone and on a wide screen.
 import { expectNothingWrong, expectNoSidewaysScroll } from './checks.js';
 import { expect, test } from './server.js';
 import { fillSignUp, ify, joerg, layla, nell, program } from './people.js';
 
-/** A small conversation, and the addresses of the pages that show it; `page` is Nell’s. */
-async function harbour(page, visit) {
+/** Creates a conversation of Nell, Ify and Layla; `page` is Nell’s. Returns the paths of the pages that show it. */
+async function createConversation(page, visit) {
   const nells = await program(page.request, nell);
   const ifys = await program((await visit()).request, ify);
   const laylas = await program((await visit()).request, layla);
@@ -32,25 +32,26 @@ async function harbour(page, visit) {
   };
 }
 
-/** A lively room of Nell’s, and the addresses of its pages. */
-async function liveRoom(page, visit) {
+/** Creates a room of Nell’s with messages, a file and a hook. Returns its path and a guest’s page at the name form. */
+async function createRoom(page, visit) {
   await program(page.request, nell);
   const room = await (await page.request.post('/api/v1/rooms', { data: { name: 'Repair café, Saturday' } })).json();
   const api = `/api/v1/rooms/${room.key}`;
   const teo = await (await page.request.post('/api/v1/sessions', { data: { name: 'Teo from no. 12' } })).json();
   const as = (who) => ({ authorization: `Bearer ${who.token}` });
-  const say = async (data, headers) => (await page.request.post(`${api}/messages`, { data, headers })).json();
-  const first = await say({ body: 'Three tables, one kettle. `Nine` sharp:\n```\n09:00 doors\n```' });
-  const asked = await say({ body: 'سأحضر الشاي. Do you do toasters? https://harbour.example/toasters' }, as(teo));
-  await say({ body: 'We do, @nell does.', reply_to: asked.id });
+  const post = async (data, headers) => (await page.request.post(`${api}/messages`, { data, headers })).json();
+  const first = await post({ body: 'Three tables, one kettle. `Nine` sharp:\n```\n09:00 doors\n```' });
+  const question = 'سأحضر الشاي. Do you do toasters? https://harbour.example/toasters';
+  const asked = await post({ body: question }, as(teo));
+  await post({ body: 'We do, @nell does.', reply_to: asked.id });
   await page.request.put(`${api}/messages/${first.id}/reactions/${encodeURIComponent('☕')}`, { headers: as(teo) });
   await page.request.put(`${api}/messages/${asked.id}/reactions/${encodeURIComponent('🎉')}`);
-  const oops = await say({ body: 'Oops' }, as(teo));
+  const oops = await post({ body: 'Oops' }, as(teo));
   await page.request.delete(`${api}/messages/${oops.id}`, { headers: as(teo) });
   const file = await page.request.post(`${api}/attachments`, {
     multipart: { file: { name: 'rota.txt', mimeType: 'text/plain', buffer: Buffer.from('nine, ten') } },
   });
-  await say({ body: 'The rota.', attachments: [(await file.json()).id] });
+  await post({ body: 'The rota.', attachments: [(await file.json()).id] });
   await page.request.post(`${api}/hooks`, { data: { name: 'Grafana' } });
   const guests = await visit();
   await guests.goto(`/rooms/${room.key}`);
@@ -63,8 +64,8 @@ for (const colorScheme of ['light', 'dark']) {
     test.describe(`in ${colorScheme}, ${width} px wide`, () => {
       test.use({ colorScheme, viewport: { width, height: 844 } });
 
-      test('axe finds nothing on the pages of a visitor', async ({ page, visit }) => {
-        const { everyones, visitors } = await harbour(page, visit);
+      test('a visitor’s pages have no violations', async ({ page, visit }) => {
+        const { everyones, visitors } = await createConversation(page, visit);
         const theirs = await visit();
         for (const path of [...everyones, ...visitors]) {
           await theirs.goto(path);
@@ -72,33 +73,34 @@ for (const colorScheme of ['light', 'dark']) {
         }
       });
 
-      test('axe finds nothing on the pages of a member', async ({ page, visit }) => {
-        const { everyones, members } = await harbour(page, visit);
+      test('a member’s pages have no violations', async ({ page, visit }) => {
+        const { everyones, members } = await createConversation(page, visit);
         for (const path of [...everyones, ...members]) {
           await page.goto(path);
           await expectNothingWrong(page, path);
         }
       });
 
-      test('axe finds nothing in and around a room', async ({ page, visit }) => {
-        const { guests, link } = await liveRoom(page, visit);
-        await expectNothingWrong(guests, 'the door');
+      test('a room and the pages around it have no violations', async ({ page, visit }) => {
+        const { guests, link } = await createRoom(page, visit);
+        await expectNothingWrong(guests, 'the name form');
         await guests.getByRole('button', { name: 'Come in' }).click();
-        await expectNothingWrong(guests, 'the door, refused');
+        await expectNothingWrong(guests, 'the name form, refused');
         await guests.getByLabel('Name').fill('Oskar');
         await guests.getByRole('button', { name: 'Come in' }).click();
         await expect(guests.getByLabel('Your message')).toBeVisible();
         await expectNothingWrong(guests, 'the room as a guest');
         await expectNoSidewaysScroll(guests, 'the room as a guest');
 
-        for (const path of ['/rooms', link, `${link}/about`, `${link}/search?q=toaster`, `${link}/leave`, `${link}/delete`]) {
+        const around = ['about', 'search?q=toaster', 'leave', 'delete'].map((rest) => `${link}/${rest}`);
+        for (const path of ['/rooms', link, ...around]) {
           await page.goto(path);
           await expectNothingWrong(page, path);
           await expectNoSidewaysScroll(page, path);
         }
         await page.goto(link);
         await page.locator('.message').first().hover();
-        await expectNothingWrong(page, 'a message with its handles');
+        await expectNothingWrong(page, 'a message with its actions');
         await page.getByRole('button', { name: 'Share' }).click();
         await expectNothingWrong(page, 'the share sheet');
         await page.keyboard.press('Escape');
@@ -106,7 +108,7 @@ for (const colorScheme of ['light', 'dark']) {
         await expectNothingWrong(page, 'the room’s menu');
       });
 
-      test('axe finds nothing where programs are let in', async ({ page }) => {
+      test('the pages for tokens, apps, webhooks and the API have no violations', async ({ page }) => {
         await program(page.request, nell);
         await page.goto('/settings/tokens');
         await page.getByLabel('What is it for?').fill('Backup script');
@@ -142,7 +144,7 @@ for (const colorScheme of ['light', 'dark']) {
         await expectNoSidewaysScroll(page, 'problems');
       });
 
-      test('axe finds nothing in threads', async ({ page, visit }) => {
+      test('threads have no violations', async ({ page, visit }) => {
         for (const one of [ify, joerg]) await visit(one);
         await program(page.request, nell);
         await page.goto('/threads');
@@ -169,7 +171,7 @@ for (const colorScheme of ['light', 'dark']) {
         await expectNoSidewaysScroll(page, 'threads');
       });
 
-      test('axe finds nothing where strangers meet', async ({ page, visit, request }) => {
+      test('the pages of a match have no violations', async ({ page, visit, request }) => {
         await page.goto('/session/new');
         await page.getByLabel('Name').fill('Teo');
         await page.getByRole('button', { name: 'Come in' }).click();
@@ -201,7 +203,7 @@ for (const colorScheme of ['light', 'dark']) {
         await expectNothingWrong(page, 'a talk that is over');
       });
 
-      test('axe finds nothing on a refused form and on an empty stream', async ({ page, visit }) => {
+      test('a refused form and an empty stream have no violations', async ({ page, visit }) => {
         const visitors = await visit();
         await visitors.goto('/');
         await expectNothingWrong(visitors, 'the empty stream of a visitor');
@@ -219,9 +221,9 @@ for (const colorScheme of ['light', 'dark']) {
   }
 }
 
-test('no page scrolls sideways on the smallest phone', async ({ page, visit }) => {
+test('pages do not scroll sideways on the smallest phone', async ({ page, visit }) => {
   await page.setViewportSize({ width: 320, height: 568 });
-  const { everyones, visitors, members } = await harbour(page, visit);
+  const { everyones, visitors, members } = await createConversation(page, visit);
   const theirs = await visit();
   await theirs.setViewportSize({ width: 320, height: 568 });
   for (const path of [...everyones, ...members]) {

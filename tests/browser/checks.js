@@ -1,4 +1,4 @@
-// What holds for every page: axe finds nothing, its HTML is valid, and it fits into the window.
+// Checks for every page: axe finds no violation, the HTML is valid, and the page fits the window’s width.
 import AxeBuilder from '@axe-core/playwright';
 import { HtmlValidate } from 'html-validate';
 import { expect } from './server.js';
@@ -7,7 +7,7 @@ const RULES = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-pra
 
 const html = new HtmlValidate({ extends: ['html-validate:standard'] });
 
-/** Everything that is not valid in a document, a line each. */
+/** Returns what is not valid in a document, one line for each problem. */
 export async function invalid(source) {
   const { results } = await html.validateString(source);
   return results.flatMap(({ messages }) =>
@@ -15,14 +15,14 @@ export async function invalid(source) {
   );
 }
 
-/** What is in a frame is looked at by itself. */
+/** Expects no violation and valid HTML. Frames are left out: their pages are checked by themselves. */
 export async function expectNothingWrong(page, where) {
   const { violations } = await new AxeBuilder({ page }).exclude('iframe').withTags(RULES).analyze();
   const found = violations.flatMap(({ id, help, nodes }) =>
     nodes.map((node) => `${id}: ${help}: ${node.target.join(' ')}: ${node.failureSummary}`),
   );
   expect.soft(found, `on ${where}`).toEqual([]);
-  // As it was sent, and not as the browser mended it.
+  // The source, because the browser’s DOM is already corrected.
   const answer = page.url().startsWith('http') ? await page.request.get(page.url()) : null;
   if (answer?.headers()['content-type']?.startsWith('text/html')) {
     expect.soft(await invalid(await answer.text()), `the HTML of ${where}`).toEqual([]);

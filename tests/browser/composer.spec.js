@@ -1,4 +1,4 @@
-// What is left is counted as a person counts: in characters seen, not in bytes.
+// The composer’s counter counts characters as people see them, not bytes or code points.
 import { expect, test } from './server.js';
 import { composer, feed, nell } from './people.js';
 
@@ -27,7 +27,7 @@ for (const [what, words, left] of [
   });
 }
 
-test('280 families fit in a peep', async ({ page }) => {
+test('a peep holds 280 emoji families', async ({ page }) => {
   await composer(page).fill(FAMILY.repeat(280));
   await expect(page.locator('form[action="/peeps"] .count')).toContainText('0 left');
   await page.getByRole('button', { name: 'Peep', exact: true }).click();
@@ -35,7 +35,7 @@ test('280 families fit in a peep', async ({ page }) => {
   await expect(composer(page)).toHaveValue('');
 });
 
-test('281 characters are refused with the text kept', async ({ page }) => {
+test('a peep of 281 characters is refused and its text kept', async ({ page }) => {
   const words = 'x'.repeat(281);
   await composer(page).fill(words);
   await page.getByRole('button', { name: 'Peep', exact: true }).click();
@@ -43,7 +43,7 @@ test('281 characters are refused with the text kept', async ({ page }) => {
   await expect(composer(page)).toHaveAccessibleDescription(/280|too long|1 character/);
   await expect(composer(page)).toHaveValue(words);
 
-  // One fewer, and it goes.
+  // With one character fewer it is posted.
   await composer(page).fill(words.slice(1));
   await page.getByRole('button', { name: 'Peep', exact: true }).click();
   await expect(feed(page).locator('.body')).toHaveText([words.slice(1)]);
@@ -57,7 +57,7 @@ test('an empty peep is not posted', async ({ page }) => {
   await expect(feed(page)).toHaveCount(0);
 });
 
-test('after a peep the composer is empty, counts from 280 and has the focus', async ({ page }) => {
+test('the composer is empty, counts from 280 and has the focus after a peep', async ({ page }) => {
   await composer(page).fill('One of many.');
   await page.getByRole('button', { name: 'Peep', exact: true }).click();
   await expect(feed(page)).toHaveCount(1);
@@ -66,7 +66,7 @@ test('after a peep the composer is empty, counts from 280 and has the focus', as
   await expect(page.locator('form[action="/peeps"] .count')).toContainText('280 left');
 });
 
-test('what is typed while a peep is on its way is kept', async ({ page }) => {
+test('text that is typed while a peep is being sent is kept', async ({ page }) => {
   let arrive;
   const arrived = new Promise((resolve) => (arrive = resolve));
   await page.route('**/peeps', async (route) => {

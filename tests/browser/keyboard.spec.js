@@ -1,8 +1,8 @@
-// Without a mouse.
+// Pages used by the keyboard alone.
 import { expect, test } from './server.js';
-import { composer, feed, ify, nell, peep, saying } from './people.js';
+import { composer, feed, ify, nell, peep, peepWith } from './people.js';
 
-/** Presses Tab until `target` has the focus; a page has fewer than 60 stops before it. */
+/** Presses Tab until `target` has the focus. Fails after 60 stops. */
 async function tabTo(page, target) {
   for (let stops = 0; stops < 60; stops++) {
     await page.keyboard.press('Tab');
@@ -11,7 +11,7 @@ async function tabTo(page, target) {
   throw new Error('60 times Tab did not lead there');
 }
 
-test('the first Tab offers to skip to what the page is about', async ({ page, visit }) => {
+test('the first Tab stop is a link that skips to the content', async ({ page, visit }) => {
   await peep(await visit(nell), 'Bread at six.');
   await page.goto('/');
   await page.keyboard.press('Tab');
@@ -26,7 +26,7 @@ test('the first Tab offers to skip to what the page is about', async ({ page, vi
     .toBe(true);
 });
 
-test('a peep is written and posted by keys alone', async ({ chitter, page }) => {
+test('a peep is written and posted by the keyboard alone', async ({ chitter, page }) => {
   await chitter.signUp(page, nell);
   await page.goto('/');
   await tabTo(page, composer(page));
@@ -39,10 +39,10 @@ test('a peep is written and posted by keys alone', async ({ chitter, page }) => 
   await expect(composer(page)).toHaveValue('');
 });
 
-test('a like is given and taken back by keys alone', async ({ page, visit, chitter }) => {
+test('a like is given and taken back by the keyboard alone', async ({ page, visit, chitter }) => {
   await peep(await visit(nell), 'Bread at six.');
   await chitter.signUp(page, ify);
-  const like = saying(page, 'Bread at six.').getByRole('button', { name: /^Like/ });
+  const like = peepWith(page, 'Bread at six.').getByRole('button', { name: /^Like/ });
   await tabTo(page, like);
   await page.keyboard.press('Space');
   await expect(like).toHaveAttribute('aria-pressed', 'true');
@@ -51,7 +51,7 @@ test('a like is given and taken back by keys alone', async ({ page, visit, chitt
   await expect(like).toHaveAttribute('aria-pressed', 'false');
 });
 
-test('whatever has the focus shows it', async ({ chitter, page }) => {
+test('the element with the focus shows it', async ({ chitter, page }) => {
   await chitter.signUp(page, nell);
   await peep(page, 'Bread at six, #bread by @nell.');
   await page.goto('/');
@@ -66,7 +66,7 @@ test('whatever has the focus shows it', async ({ chitter, page }) => {
       break;
     }
     expect(stop, 'the focus never leaves the page').toBeLessThan(80);
-    // After blur() the next Tab still goes on from here.
+    // The next Tab continues from here also after blur().
     const focused = await page.screenshot();
     await page.evaluate(() => document.activeElement.blur());
     const blurred = await page.screenshot();

@@ -1,4 +1,4 @@
-// Asks Lighthouse about a page: node lighthouse.js URL. Ends with 1 where anything is below 100. `bin/lighthouse` runs it.
+// Runs Lighthouse on a page: node lighthouse.js URL. Exits with 1 if a score is below 100. `bin/lighthouse` runs it.
 import { createServer } from 'node:net';
 import { once } from 'node:events';
 import { chromium } from '@playwright/test';
@@ -28,7 +28,8 @@ for (const [name, settings] of [['on a phone', {}], ['wide', WIDE]]) {
     fine = false;
     for (const { id, weight } of auditRefs) {
       const audit = lhr.audits[id];
-      if (weight > 0 && audit.score !== null && audit.score < 1) console.log(`  ${audit.title} ${audit.displayValue ?? ''}`);
+      const failed = weight > 0 && audit.score !== null && audit.score < 1;
+      if (failed) console.log(`  ${audit.title} ${audit.displayValue ?? ''}`);
     }
   }
 }

@@ -1,4 +1,4 @@
-// Everything but liveness works without JavaScript: plain links, plain forms.
+// The site without JavaScript: everything except live updates works by plain links and forms.
 import { expect, test } from './server.js';
 import {
   composer,
@@ -14,16 +14,16 @@ import {
   openPeep,
   peep,
   program,
-  saying,
+  peepWith,
   PASSWORD,
 } from './people.js';
 
 test.use({ javaScriptEnabled: false });
 
-test('somebody new reads the stream, joins and is greeted by the composer', async ({ page, visit }) => {
+test('a visitor reads the stream, joins and sees the composer', async ({ page, visit }) => {
   await peep(await visit(nell), 'Good morning, harbour.');
   await page.goto('/');
-  await expect(saying(page, 'Good morning')).toHaveCount(1);
+  await expect(peepWith(page, 'Good morning')).toHaveCount(1);
   await expect(composer(page)).toHaveCount(0);
 
   await page.goto('/signup');
@@ -47,7 +47,7 @@ test('a taken username is refused beside its field, and the rest of the form is 
   await expect(page.locator('[name=email]')).toHaveValue(email(ify));
   await expect(page.locator('[aria-invalid=true]')).toHaveCount(1);
 
-  // And the kept form is good for a second try.
+  // The kept form can be sent again.
   await username.fill(ify.username);
   await page.locator('[name=password]').fill(PASSWORD);
   await page.getByRole('button', { name: 'Join', exact: true }).click();
@@ -64,7 +64,7 @@ test('a taken email address is refused whatever its case', async ({ page, visit 
   await expect(page.locator('[name=username]')).toHaveValue('ify');
 });
 
-test('a peep is posted once, however often the page is loaded again', async ({ chitter, page }) => {
+test('a peep is posted once, also when the page is reloaded', async ({ chitter, page }) => {
   await chitter.signUp(page, nell);
   await peep(page, 'Good morning, harbour.\nAnd good tide.');
   await page.reload();
@@ -89,7 +89,7 @@ test('a peep of 281 characters is refused and its text kept', async ({ chitter, 
   await expect(feed(page)).toHaveCount(0);
 });
 
-test('a reply joins the conversation below, and shows what it answers above', async ({ chitter, page, visit }) => {
+test('a reply is shown below its parent, and the parent above the reply', async ({ chitter, page, visit }) => {
   await peep(await visit(nell), 'Who mends hub gears?');
   await chitter.signUp(page, joerg);
   await openPeep(page, 'Who mends hub gears?');
@@ -114,7 +114,7 @@ test('an edit is marked, and the earlier version stays readable', async ({ chitt
   await expect(box).toHaveValue('The ferry leaves at nine.');
   await box.fill('The ferry leaves at ten.');
   await page.getByRole('button', { name: 'Save', exact: true }).click();
-  await expect(saying(page, 'The ferry leaves at ten.')).toHaveCount(1);
+  await expect(peepWith(page, 'The ferry leaves at ten.')).toHaveCount(1);
 
   const visitors = await visit();
   await visitors.goto(address);
@@ -124,7 +124,7 @@ test('an edit is marked, and the earlier version stays readable', async ({ chitt
   await expect(visitors.getByRole('main')).toContainText('The ferry leaves at ten.');
 });
 
-test('only its author is offered to edit or delete a peep', async ({ chitter, page, visit }) => {
+test('a peep offers Edit and Delete to its author alone', async ({ chitter, page, visit }) => {
   await chitter.signUp(page, nell);
   await peep(page, 'The ferry leaves at nine.');
   await openPeep(page, 'The ferry leaves');
@@ -132,7 +132,7 @@ test('only its author is offered to edit or delete a peep', async ({ chitter, pa
 
   const ifys = await visit(ify);
   await ifys.goto(page.url());
-  await expect(saying(ifys, 'The ferry leaves')).toHaveCount(1);
+  await expect(peepWith(ifys, 'The ferry leaves')).toHaveCount(1);
   await expect(ifys.getByRole('link', { name: 'Edit', exact: true })).toHaveCount(0);
   await expect(ifys.getByRole('link', { name: 'Delete', exact: true })).toHaveCount(0);
 });
@@ -140,7 +140,7 @@ test('only its author is offered to edit or delete a peep', async ({ chitter, pa
 test('a like is given and taken back', async ({ chitter, page, visit }) => {
   await peep(await visit(nell), 'Bread at six.');
   await chitter.signUp(page, ify);
-  const like = saying(page, 'Bread at six.').getByRole('button', { name: /^Like/ });
+  const like = peepWith(page, 'Bread at six.').getByRole('button', { name: /^Like/ });
   await expect(like).toHaveAttribute('aria-pressed', 'false');
   await like.click();
   await expect(like).toHaveAttribute('aria-pressed', 'true');
@@ -160,7 +160,7 @@ test('a deleted peep is gone from the stream and from its own address', async ({
   expect([404, 410]).toContain(answer.status());
 });
 
-test('older peeps are a link away, each on one page and none missing', async ({ page, request }) => {
+test('older peeps are on linked pages, each on one page and none missing', async ({ page, request }) => {
   const all = await (await program(request, layla)).fill(65);
   await page.goto('/');
   const older = page.getByRole('link', { name: 'Older peeps' });
@@ -175,7 +175,7 @@ test('older peeps are a link away, each on one page and none missing', async ({ 
   expect(seen.map((words) => words.trim())).toEqual(all);
 });
 
-test('somebody logs out, and back in by email or by username', async ({ chitter, page }) => {
+test('a member logs out, and back in by email or by username', async ({ chitter, page }) => {
   await chitter.signUp(page, nell);
   for (const login of ['Nell@harbour.example', 'NELL']) {
     await page.goto('/settings');
@@ -190,7 +190,7 @@ test('somebody logs out, and back in by email or by username', async ({ chitter,
   }
 });
 
-test('a wrong password is refused, and who it was for is kept', async ({ page, visit }) => {
+test('a wrong password is refused, and the login is kept', async ({ page, visit }) => {
   await visit(nell);
   await logIn(page, 'nell', 'a swan on the slip');
   await expect(page.locator('[name=login]')).toHaveValue('nell');
@@ -200,7 +200,7 @@ test('a wrong password is refused, and who it was for is kept', async ({ page, v
   await expect(composer(page)).toHaveCount(0);
 });
 
-test('a login outlives the server that gave it', async ({ chitter, page }) => {
+test('a session outlives a restart of the server', async ({ chitter, page }) => {
   await chitter.signUp(page, nell);
   await chitter.restart();
   await page.goto('/');

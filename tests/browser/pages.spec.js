@@ -1,5 +1,5 @@
-// A page of one’s own: built from nothing, on a phone and wide, by keyboard alone, without scripts; looked at in
-// every theme; written to; and opened from a folder.
+// Members’ own pages: built on a phone and on a wide screen, by keyboard alone and without scripts; shown in every
+// theme; exported; and their contact form.
 import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -9,20 +9,21 @@ import { expectNothingWrong, expectNoSidewaysScroll, invalid } from './checks.js
 import { BINARY, expect, test } from './server.js';
 import { logIn, nell, PASSWORD, program } from './people.js';
 
-/** A small picture: a PNG of one gold dot. */
+/** A PNG of one gold pixel. */
 const DOT = Buffer.from(
   'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==',
   'base64',
 );
 
-const section = (page, label) => page.locator('[data-section]').filter({ has: page.locator('summary', { hasText: label }) });
+const section = (page, label) =>
+  page.locator('[data-section]').filter({ has: page.locator('summary', { hasText: label }) });
 const open = async (page, label) => section(page, label).locator('summary').click();
-const kept = (page) => expect(page.getByRole('status')).toContainText('Kept in your draft');
+const expectSaved = (page) => expect(page.getByRole('status')).toContainText('Kept in your draft');
 const preview = (page) => page.frameLocator('[data-preview]');
 const kinds = (page) => page.locator('[data-section] .section-name').allTextContents();
 
 for (const width of [390, 1280]) {
-  test(`Nell builds a page from nothing, ${width} px wide`, async ({ page, visit }) => {
+  test(`a page is built from nothing, ${width} px wide`, async ({ page, visit }) => {
     await page.setViewportSize({ width, height: 844 });
     await program(page.request, nell);
     await page.goto('/@nell');
@@ -32,13 +33,13 @@ for (const width of [390, 1280]) {
 
     await open(page, 'Hero');
     await page.getByLabel('What you do, in a line').fill('Keeps the kettle on.');
-    await kept(page);
+    await expectSaved(page);
     if (width > 960) await expect(preview(page).getByText('Keeps the kettle on.')).toBeVisible();
 
     await page.getByText('Add a section').click();
     await page.getByRole('button', { name: 'Text' }).click();
     await page.getByLabel('Text', { exact: true }).fill('I mend *nets*.\n\n- and chairs');
-    await kept(page);
+    await expectSaved(page);
     if (width > 960) await expect(preview(page).locator('.prose li')).toHaveText('and chairs');
 
     await page.getByText('Add a section').click();
@@ -48,7 +49,7 @@ for (const width of [390, 1280]) {
     await projects.getByLabel('Where it is').fill('not an address');
     await expect(projects.getByRole('alert').filter({ hasText: 'Write an address' })).toBeVisible();
     await page.getByRole('button', { name: 'Publish' }).click();
-    await expect(projects.getByLabel('Where it is')).toHaveValue('not an address'); // and nothing is published
+    await expect(projects.getByLabel('Where it is')).toHaveValue('not an address'); // refused, and not published
     expect((await page.request.get('/@nell', { maxRedirects: 0 })).url()).toContain('/@nell');
     await expect(page.getByRole('status')).not.toContainText('This is what others see');
     await projects.getByLabel('Where it is').fill('nets.example');
@@ -61,7 +62,7 @@ for (const width of [390, 1280]) {
 
     await page.getByText('How it looks').click();
     await page.getByLabel('Dusk').check();
-    await kept(page);
+    await expectSaved(page);
     await page.getByRole('button', { name: 'Publish' }).click();
     await expect(page.getByRole('status')).toContainText('This is what others see');
 
@@ -69,7 +70,8 @@ for (const width of [390, 1280]) {
     await theirs.setViewportSize({ width, height: 844 });
     await theirs.goto('/@nell');
     await expect(theirs.getByRole('heading', { level: 1 })).toHaveText('Nell Ashby');
-    await expect(theirs.getByRole('link', { name: 'A very long net' })).toHaveAttribute('href', 'https://nets.example/');
+    const link = theirs.getByRole('link', { name: 'A very long net' });
+    await expect(link).toHaveAttribute('href', 'https://nets.example/');
     await expect(theirs.getByAltText('A net on the slip')).toBeVisible();
     expect(await theirs.locator('link[rel=stylesheet]').getAttribute('href')).toContain('dusk');
     await expectNothingWrong(theirs, 'the page');
@@ -77,7 +79,7 @@ for (const width of [390, 1280]) {
   });
 }
 
-test('by keyboard alone a page is built, ordered and published', async ({ page }) => {
+test('a page is built, ordered and published by the keyboard alone', async ({ page }) => {
   await program(page.request, nell);
   await page.goto('/settings/page');
   const tabTo = async (role, name) => {
@@ -88,12 +90,14 @@ test('by keyboard alone a page is built, ordered and published', async ({ page }
     }
     throw new Error(`${name} is not reached by Tab`);
   };
-  const press = (...keys) => keys.reduce((before, key) => before.then(() => page.keyboard.press(key)), Promise.resolve());
+  const press = async (...keys) => {
+    for (const key of keys) await page.keyboard.press(key);
+  };
   await section(page, 'Hero').locator('summary').focus();
   await press('Enter', 'Tab');
   await page.keyboard.press('ControlOrMeta+a');
   await page.keyboard.type('Nell of the Row');
-  await kept(page);
+  await expectSaved(page);
   await page.getByText('Add a section').focus();
   await press('Enter');
   await tabTo('button', 'Banner');
@@ -102,7 +106,7 @@ test('by keyboard alone a page is built, ordered and published', async ({ page }
   expect(await kinds(page)).toEqual(['Hero', 'Banner', 'Latest peeps', 'Contact']);
   await page.getByLabel('What it says').focus();
   await page.keyboard.type('Open on Thursdays');
-  await kept(page);
+  await expectSaved(page);
   await section(page, 'Banner').locator('.drag-handle').focus();
   await press('ArrowDown');
   await expect(page.getByRole('status')).toHaveText(/Banner is number 3 of 4/);
@@ -136,7 +140,7 @@ test('a section is dragged to its place', async ({ page }) => {
 test.describe('without scripts', () => {
   test.use({ javaScriptEnabled: false });
 
-  test('a page is built, refused, mended and published by plain forms', async ({ page }) => {
+  test('a page is built, refused, corrected and published by plain forms', async ({ page }) => {
     await program(page.request, nell);
     await page.goto('/settings/page');
     await page.getByText('Add a section').click();
@@ -162,7 +166,7 @@ test.describe('without scripts', () => {
     await expect(page.getByRole('link', { name: 'Shop' })).toHaveAttribute('href', 'https://shop.example/');
   });
 
-  test('a letter is written', async ({ page, visit }) => {
+  test('the contact form sends a message', async ({ page, visit }) => {
     await program(page.request, nell);
     await page.request.post('/settings/page/publish');
     const theirs = await visit();
@@ -171,7 +175,7 @@ test.describe('without scripts', () => {
     await theirs.getByLabel('Your name').fill('Oskar');
     await theirs.getByLabel('Your email').fill('oskar@elsewhere.example');
     await theirs.getByLabel('Your letter').fill('Do you mend nets?');
-    // Whoever is as quick as this is asked to look once more.
+    // A form that is sent within two seconds is refused once, as robots send it.
     await expect(async () => {
       await theirs.getByRole('button', { name: 'Send it' }).click();
       await expect(theirs.getByRole('heading', { name: 'It is on its way' })).toBeVisible({ timeout: 1000 });
@@ -180,7 +184,7 @@ test.describe('without scripts', () => {
 });
 
 for (const colorScheme of ['light', 'dark']) {
-  test(`a full page has nothing wrong in any theme, in ${colorScheme}`, async ({ page, chitter }) => {
+  test(`a full page has no violations in any theme, in ${colorScheme}`, async ({ page, chitter }) => {
     await page.emulateMedia({ colorScheme });
     await chitter.seed(PASSWORD);
     await logIn(page, 'ify');
@@ -203,7 +207,8 @@ for (const colorScheme of ['light', 'dark']) {
         await expectNoSidewaysScroll(page, `${theme}, ${width} px wide`);
       }
     }
-    for (const path of ['/@ify/contact', '/@ify/peeps', '/@ifeoma', '/settings/page/visits', '/settings/page/preview']) {
+    const paths = ['/@ify/contact', '/@ify/peeps', '/@ifeoma', '/settings/page/visits', '/settings/page/preview'];
+    for (const path of paths) {
       await page.goto(path);
       await expectNothingWrong(page, path);
       await expectNoSidewaysScroll(page, path);
@@ -215,7 +220,7 @@ for (const colorScheme of ['light', 'dark']) {
   });
 }
 
-test('a full page does not jump, needs no script, and is light', async ({ browser, chitter }) => {
+test('a full page does not shift, needs no script, and is light', async ({ browser, chitter }) => {
   await chitter.seed(PASSWORD);
   const context = await browser.newContext({ baseURL: chitter.url, viewport: { width: 390, height: 844 } });
   const page = await context.newPage();
@@ -239,11 +244,11 @@ test('a full page does not jump, needs no script, and is light', async ({ browse
   await expect(page.locator('.tile img').last()).toHaveJSProperty('complete', true);
   expect(await page.evaluate(() => window.shifts)).toBe(0);
   expect([...kinds].sort()).not.toContain('script');
-  expect(bytes).toBeLessThan(30_000); // unpacked; on the wire it is a third
+  expect(bytes).toBeLessThan(30_000); // uncompressed; compressed it is a third
   await context.close();
 });
 
-test('a tile turns over on hover, on focus and on tap', async ({ browser, chitter }) => {
+test('a tile shows its text on hover, on focus and on tap', async ({ browser, chitter }) => {
   await chitter.seed(PASSWORD);
   const context = await browser.newContext({ baseURL: chitter.url, hasTouch: true, reducedMotion: 'reduce' });
   const page = await context.newPage();
@@ -263,14 +268,14 @@ test('a tile turns over on hover, on focus and on tap', async ({ browser, chitte
   await context.close();
 });
 
-test('a page is taken along, is valid, and opens from its folder', async ({ page, chitter }) => {
+test('an exported page is valid and opens from its folder', async ({ page, chitter }) => {
   await chitter.seed(PASSWORD);
   const folder = join(chitter.home, 'out');
   await promisify(execFile)(BINARY, ['page', 'export', '@ify', folder], {
     env: { PATH: process.env.PATH, CHITTER_DATA: join(chitter.home, 'data'), CHITTER_BASE_URL: chitter.url },
   });
   expect(await invalid(await readFile(join(folder, 'index.html'), 'utf8'))).toEqual([]);
-  await chitter.stop(); // it needs nobody
+  await chitter.stop(); // the export needs no server
   const asked = [];
   page.on('request', (request) => asked.push(request.url()));
   await page.goto(pathToFileURL(join(folder, 'index.html')).href);
@@ -284,7 +289,7 @@ test('a page is taken along, is valid, and opens from its folder', async ({ page
   await chitter.start();
 });
 
-test('a link that is followed is counted, and leads where it says', async ({ page, chitter, visit }) => {
+test('a followed link is counted, and leads to its target', async ({ page, chitter, visit }) => {
   await program(page.request, nell);
   const added = await page.request.post('/settings/page/sections', { form: { kind: 'links' }, maxRedirects: 0 });
   const id = added.headers().location.split('section-')[1];

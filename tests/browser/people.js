@@ -1,4 +1,4 @@
-// Who the tests are about, and what people and programs do.
+// The people in the tests, and what they and programs do.
 import { expect } from '@playwright/test';
 import { randomUUID } from 'node:crypto';
 
@@ -33,43 +33,43 @@ export async function logIn(page, login, password = PASSWORD) {
   await page.getByRole('button', { name: 'Log in', exact: true }).click();
 }
 
-/** The box at the top of the stream. */
+/** The text field of the composer. */
 export function composer(page) {
   return page.getByLabel('Your peep');
 }
 
-/** Every peep in the feed, from the top. */
+/** The peeps in the feed, from the top. */
 export function feed(page) {
   return page.getByRole('feed').locator('article.peep');
 }
 
-/** The peep on this page that says `words`. */
-export function saying(page, words) {
+/** The peep on this page with this text. */
+export function peepWith(page, words) {
   return page.locator('article.peep').filter({ has: page.locator('.body', { hasText: words }) });
 }
 
 export async function peep(page, words) {
   await composer(page).fill(words);
   await page.getByRole('button', { name: 'Peep', exact: true }).click();
-  await expect(saying(page, words)).toHaveCount(1);
+  await expect(peepWith(page, words)).toHaveCount(1);
 }
 
-/** Follows the peep’s time to its own page. */
+/** Opens a peep’s own page by the link on its time. */
 export async function openPeep(page, words) {
-  const link = saying(page, words).locator('a:has(time)');
+  const link = peepWith(page, words).locator('a:has(time)');
   const address = await link.getAttribute('href');
   await link.click();
   await expect(page).toHaveURL(address);
 }
 
-/** Deletes the peep whose page this is. It asks first. */
+/** Deletes the peep whose page this is, and confirms it. */
 export async function deletePeep(page) {
   await page.getByRole('link', { name: 'Delete', exact: true }).click();
   await page.getByRole('button', { name: 'Delete it', exact: true }).click();
   await expect(page).toHaveURL('/');
 }
 
-/** A program with an account of its own, by the API and a session cookie. */
+/** Signs up an account that acts by the API, with a session cookie. */
 export async function program(request, person) {
   const welcome = await request.post('/signup', {
     form: { email: email(person), password: PASSWORD, ...person },
@@ -80,7 +80,7 @@ export async function program(request, person) {
     const answer = await request.fetch(path, {
       method,
       data,
-      // A connection that the restarting server just closed may be tried again.
+      // A restarting server closes connections; the idempotency key makes a second try safe.
       maxRetries: 3,
       headers: { 'Idempotency-Key': randomUUID() },
     });
@@ -92,7 +92,7 @@ export async function program(request, person) {
     edit: (id, status) => call('PUT', `/api/v1/statuses/${id}`, { status }),
     remove: (id) => call('DELETE', `/api/v1/statuses/${id}`),
     like: (id) => call('POST', `/api/v1/statuses/${id}/favourite`),
-    /** Posts `count` peeps, “Peep 01” first, and returns their words, newest first. */
+    /** Posts `count` peeps, “Peep 01” first. Returns their texts, newest first. */
     async fill(count) {
       const words = Array.from({ length: count }, (_, i) => `Peep ${String(i + 1).padStart(2, '0')}`);
       for (const each of words) await this.post(each);

@@ -1,4 +1,4 @@
-// Takes the README's pictures: node pictures.js URL FOLDER. `bin/pictures` runs it.
+// Takes the README’s screenshots: node pictures.js URL FOLDER. `bin/pictures` runs it.
 import { chromium } from '@playwright/test';
 import { logIn } from './people.js';
 import { launchOptions } from './playwright.config.js';
@@ -14,7 +14,7 @@ async function room(page) {
   await page.locator('[data-presence]', { hasText: 'here' }).waitFor();
 }
 
-/** Asks the API as a guest who has just come in. */
+/** Starts a guest session. Returns a function that calls the API with it. */
 async function guest(name) {
   const ask = async (method, path, token, body) => {
     const headers = { 'content-type': 'application/json', ...(token && { authorization: `Bearer ${token}` }) };
@@ -25,16 +25,16 @@ async function guest(name) {
   return (method, path, body) => ask(method, path, token, body);
 }
 
-async function line(page) {
+async function queue(page) {
   for (const likes of ['tides', 'moths', 'local gossip']) {
     const other = await guest('Somebody');
     await other('POST', '/matches', { adult: true, interests: [likes] });
   }
-  await seek(page, 'bread, old bicycles');
+  await findSomeone(page, 'bread, old bicycles');
   await page.getByText('on the wire').waitFor();
 }
 
-async function seek(page, likes) {
+async function findSomeone(page, likes) {
   await page.goto('/match');
   if (await page.getByRole('button', { name: 'Next' }).isVisible()) return;
   await page.getByLabel('What do you like?').fill(likes);
@@ -46,7 +46,7 @@ async function seek(page, likes) {
 async function talk(page) {
   const other = await guest('Somebody');
   await other('POST', '/matches', { adult: true, interests: ['bread', 'old bicycles'] });
-  await seek(page, 'bread, old bicycles');
+  await findSomeone(page, 'bread, old bicycles');
   await page.getByRole('button', { name: 'Next' }).waitFor();
   await page.waitForFunction(() => customElements.get('chat-conversation'));
   const { conversation_id: id } = await other('GET', '/matches/current');
@@ -77,7 +77,7 @@ const pictures = [
   { name: 'room-phone', viewport: phone, prepare: room },
   { name: 'page-wide', viewport: { width: 1280, height: 1400 }, prepare: site },
   { name: 'page-phone-dark', viewport: { width: 390, height: 1400 }, colorScheme: 'dark', prepare: site },
-  { name: 'match-line-phone', viewport: phone, prepare: line },
+  { name: 'match-line-phone', viewport: phone, prepare: queue },
   { name: 'match-talk-phone-dark', viewport: phone, colorScheme: 'dark', prepare: talk },
 ];
 

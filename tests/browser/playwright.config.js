@@ -5,9 +5,9 @@ const root = process.getuid?.() === 0;
 export const launchOptions = {
   executablePath: process.env.CHROMIUM || '/usr/bin/chromium',
   args: [
-    // Chromium's sandbox refuses to start as root, as in a container.
+    // Chromium’s sandbox does not start as root, as in a container.
     ...(root ? ['--no-sandbox'] : []),
-    // The tests talk to 127.0.0.1 only: Chromium need not phone anyone.
+    // The tests use 127.0.0.1 only; Chromium’s own requests are turned off.
     '--disable-quic',
     '--no-first-run',
     '--disable-background-networking',
@@ -22,9 +22,9 @@ export default defineConfig({
   reporter: 'list',
   fullyParallel: true,
   forbidOnly: Boolean(process.env.CI),
-  // Chromium itself keeps more than one core busy.
+  // Each Chromium uses more than one core.
   workers: 2,
-  // A test that passes the second time has still found something.
+  // A flaky test is a fault that is to be found, so it is not repeated.
   retries: 0,
   timeout: 60_000,
   expect: { timeout: 10_000 },

@@ -1,9 +1,8 @@
-// A room: a name, a link, and everyone is in. Nell is a member, Teo a guest, and somebody else comes by
-// a private window.
+// Rooms: everyone with the link is in. Nell is a member, Teo a guest.
 import { expect, test } from './server.js';
 import { fillSignUp, ify, nell } from './people.js';
 
-/** Opens a room as somebody who has a name, and leads into it. */
+/** Opens a room as a member or a guest. Returns its link. */
 async function openRoom(page, name) {
   await page.goto('/rooms');
   await page.getByLabel('A new room').fill(name);
@@ -12,8 +11,8 @@ async function openRoom(page, name) {
   return page.url();
 }
 
-/** Follows a link without an account: one question, and one is in. */
-async function comeIn(page, link, name) {
+/** Joins a room by its link as a guest, who is asked for a name only. */
+async function joinAsGuest(page, link, name) {
   await page.goto(link);
   await expect(page.getByRole('heading', { name: 'What should we call you?' })).toBeVisible();
   await page.getByLabel('Name').fill(name);
@@ -21,26 +20,26 @@ async function comeIn(page, link, name) {
   await expect(page).toHaveURL(link);
 }
 
-const writing = (page) => page.getByLabel('Your message');
+const messageField = (page) => page.getByLabel('Your message');
 
-async function say(page, words) {
-  await page.waitForFunction(() => customElements.get('chat-conversation')); // Enter is the script's
-  await writing(page).fill(words);
-  await writing(page).press('Enter');
+async function sendMessage(page, words) {
+  await page.waitForFunction(() => customElements.get('chat-conversation')); // Enter sends only by script
+  await messageField(page).fill(words);
+  await messageField(page).press('Enter');
 }
 
 const messages = (page) => page.locator('.message');
 
-/** The message on this page that says `words`. */
-const saying = (page, words) => messages(page).filter({ has: page.locator('.body', { hasText: words }) });
+/** The message on this page with this text. */
+const messageWith = (page, words) => messages(page).filter({ has: page.locator('.body', { hasText: words }) });
 
-/** The words of all messages, from the top; none of them still on its way. */
-async function expectSaid(page, words) {
+/** Expects the texts of all messages, from the top, and none of them pending. */
+async function expectMessages(page, words) {
   await expect(page.locator('.message .body')).toHaveText(words);
   await expect(page.locator('.message:is(.sending, .failed)')).toHaveCount(0);
 }
 
-test('a member makes a room, a guest comes by its link, and a private window is somebody else', async ({ visit }) => {
+test('a room is opened by a member and joined by guests, one for each browser', async ({ visit }) => {
   const nells = await visit(nell);
   const link = await openRoom(nells, 'Repair café, Saturday');
   await nells.getByRole('button', { name: 'Share' }).click();
@@ -49,35 +48,35 @@ test('a member makes a room, a guest comes by its link, and a private window is 
   await nells.keyboard.press('Escape');
 
   const teos = await visit();
-  await comeIn(teos, link, 'Teo');
-  await say(nells, 'Three tables, one kettle.');
-  await say(teos, 'Do you do toasters?');
+  await joinAsGuest(teos, link, 'Teo');
+  await sendMessage(nells, 'Three tables, one kettle.');
+  await sendMessage(teos, 'Do you do toasters?');
   for (const page of [nells, teos]) {
-    await expectSaid(page, ['Three tables, one kettle.', 'Do you do toasters?']);
+    await expectMessages(page, ['Three tables, one kettle.', 'Do you do toasters?']);
     await expect(page.locator('[data-presence]')).toHaveText('2 here, 1 as a guest');
   }
-  await expect(saying(nells, 'toasters').locator('.author')).toContainText('Teo guest');
-  await expect(saying(teos, 'toasters')).toHaveClass(/\bown\b/);
-  await expect(saying(nells, 'toasters')).not.toHaveClass(/\bown\b/);
+  await expect(messageWith(nells, 'toasters').locator('.author')).toContainText('Teo guest');
+  await expect(messageWith(teos, 'toasters')).toHaveClass(/\bown\b/);
+  await expect(messageWith(nells, 'toasters')).not.toHaveClass(/\bown\b/);
 
-  // The same person in every tab, and in every room.
+  // A guest is the same person in every tab and every room.
   const tab = await teos.context().newPage();
   await tab.goto(link);
-  await expect(writing(tab)).toBeVisible();
-  await say(tab, 'Me again, in another tab.');
-  await expectSaid(teos, ['Three tables, one kettle.', 'Do you do toasters?', 'Me again, in another tab.']);
+  await expect(messageField(tab)).toBeVisible();
+  await sendMessage(tab, 'Me again, in another tab.');
+  await expectMessages(teos, ['Three tables, one kettle.', 'Do you do toasters?', 'Me again, in another tab.']);
   await expect(nells.locator('[data-presence]')).toHaveText('2 here, 1 as a guest');
   const other = await openRoom(teos, 'Toasters alone');
   await expect(teos.getByText('You are here as a guest.')).toBeVisible();
 
-  // Somebody else in a private window, who happens to be called the same.
+  // Another browser is another guest, here with the same name.
   const strangers = await visit();
-  await comeIn(strangers, other, 'Teo');
-  await say(strangers, 'So am I.');
-  await expect(saying(teos, 'So am I.').locator('.author')).toContainText('Teo 2');
+  await joinAsGuest(strangers, other, 'Teo');
+  await sendMessage(strangers, 'So am I.');
+  await expect(messageWith(teos, 'So am I.').locator('.author')).toContainText('Teo 2');
 });
 
-test('nobody comes in under a member’s name', async ({ visit }) => {
+test('a guest cannot take a member’s name', async ({ visit }) => {
   const nells = await visit(nell);
   const link = await openRoom(nells, 'Slipway');
   const teos = await visit();
@@ -90,130 +89,133 @@ test('nobody comes in under a member’s name', async ({ visit }) => {
   }
   await teos.getByLabel('Name').fill('Teo');
   await teos.getByRole('button', { name: 'Come in' }).click();
-  await expect(writing(teos)).toBeVisible();
+  await expect(messageField(teos)).toBeVisible();
 });
 
 test('a guest who signs up keeps the room and every word', async ({ visit }) => {
   const nells = await visit(nell);
   const link = await openRoom(nells, 'Slipway');
   const ifys = await visit();
-  await comeIn(ifys, link, 'Ify');
-  await say(ifys, 'I was a guest when I said this.');
-  await expectSaid(nells, ['I was a guest when I said this.']);
+  await joinAsGuest(ifys, link, 'Ify');
+  await sendMessage(ifys, 'I was a guest when I said this.');
+  await expectMessages(nells, ['I was a guest when I said this.']);
   await ifys.getByRole('main').getByRole('link', { name: 'Join', exact: true }).click();
   await fillSignUp(ifys, ify);
   await ifys.getByRole('button', { name: 'Join', exact: true }).click();
   await expect(ifys).toHaveURL(link);
-  await expect(saying(ifys, 'I was a guest')).toHaveClass(/\bown\b/);
+  await expect(messageWith(ifys, 'I was a guest')).toHaveClass(/\bown\b/);
   await nells.reload();
-  await expect(saying(nells, 'I was a guest').locator('.author')).toContainText(ify.name);
-  await expect(saying(nells, 'I was a guest').locator('.tag')).toHaveCount(0);
+  await expect(messageWith(nells, 'I was a guest').locator('.author')).toContainText(ify.name);
+  await expect(messageWith(nells, 'I was a guest').locator('.tag')).toHaveCount(0);
 });
 
-test('what could not be sent says so, survives a reload, and goes when there is a connection', async ({ visit }) => {
+test('an unsent message says so, survives a reload, and is sent when there is a connection', async ({ visit }) => {
   const nells = await visit(nell);
   const link = await openRoom(nells, 'Slipway');
   const teos = await visit();
-  await comeIn(teos, link, 'Teo');
-  await say(teos, 'Before the tunnel.');
-  await expectSaid(nells, ['Before the tunnel.']);
+  await joinAsGuest(teos, link, 'Teo');
+  await sendMessage(teos, 'Before the tunnel.');
+  await expectMessages(nells, ['Before the tunnel.']);
 
-  // The server can't be reached, and the page can be loaded all the same: a flaky line.
+  // Messages cannot be sent, but pages can be loaded, as on a flaky connection.
   const lost = (route) => route.abort('internetdisconnected');
   await teos.route('**/messages', lost);
-  await say(teos, 'In the tunnel.');
-  await say(teos, 'Still in it.');
+  await sendMessage(teos, 'In the tunnel.');
+  await sendMessage(teos, 'Still in it.');
   for (const words of ['In the tunnel.', 'Still in it.']) {
-    await expect(saying(teos, words)).toHaveClass(/failed/);
-    await expect(saying(teos, words).getByRole('button', { name: 'Retry' })).toBeVisible();
+    await expect(messageWith(teos, words)).toHaveClass(/failed/);
+    await expect(messageWith(teos, words).getByRole('button', { name: 'Retry' })).toBeVisible();
   }
-  await saying(teos, 'Still in it.').getByRole('button', { name: 'Delete' }).click();
-  await expect(saying(teos, 'Still in it.')).toHaveCount(0);
-  await writing(teos).fill('And this is not finished');
+  await messageWith(teos, 'Still in it.').getByRole('button', { name: 'Delete' }).click();
+  await expect(messageWith(teos, 'Still in it.')).toHaveCount(0);
+  await messageField(teos).fill('And this is not finished');
   await teos.reload();
-  await expect(saying(teos, 'In the tunnel.')).toHaveClass(/failed/);
-  await expect(writing(teos)).toHaveValue('And this is not finished');
+  await expect(messageWith(teos, 'In the tunnel.')).toHaveClass(/failed/);
+  await expect(messageField(teos)).toHaveValue('And this is not finished');
   await teos.unroute('**/messages', lost);
-  await saying(teos, 'In the tunnel.').getByRole('button', { name: 'Retry' }).click();
-  for (const page of [teos, nells]) await expectSaid(page, ['Before the tunnel.', 'In the tunnel.']);
+  await messageWith(teos, 'In the tunnel.').getByRole('button', { name: 'Retry' }).click();
+  for (const page of [teos, nells]) await expectMessages(page, ['Before the tunnel.', 'In the tunnel.']);
   await teos.reload();
-  await expectSaid(teos, ['Before the tunnel.', 'In the tunnel.']);
+  await expectMessages(teos, ['Before the tunnel.', 'In the tunnel.']);
 });
 
-test('who was offline or met a restart has missed nothing and says nothing twice', async ({ chitter, visit }) => {
+test('a participant misses nothing and sends nothing twice after being offline or after a restart', async ({
+  chitter,
+  visit,
+}) => {
   const nells = await visit(nell);
   const link = await openRoom(nells, 'Slipway');
   const teos = await visit();
-  await comeIn(teos, link, 'Teo');
-  await say(nells, 'one');
-  await expectSaid(teos, ['one']);
+  await joinAsGuest(teos, link, 'Teo');
+  await sendMessage(nells, 'one');
+  await expectMessages(teos, ['one']);
   await teos.context().setOffline(true);
-  await say(nells, 'two');
-  await say(nells, 'three');
-  await expectSaid(nells, ['one', 'two', 'three']);
-  await say(teos, 'from the tunnel');
-  await expect(saying(teos, 'from the tunnel')).toHaveClass(/failed/);
+  await sendMessage(nells, 'two');
+  await sendMessage(nells, 'three');
+  await expectMessages(nells, ['one', 'two', 'three']);
+  await sendMessage(teos, 'from the tunnel');
+  await expect(messageWith(teos, 'from the tunnel')).toHaveClass(/failed/);
   await teos.context().setOffline(false);
   const all = ['one', 'two', 'three', 'from the tunnel'];
-  for (const page of [teos, nells]) await expectSaid(page, all);
+  for (const page of [teos, nells]) await expectMessages(page, all);
 
   await chitter.restart();
-  await say(nells, 'after the restart');
-  for (const page of [teos, nells]) await expectSaid(page, [...all, 'after the restart']);
+  await sendMessage(nells, 'after the restart');
+  for (const page of [teos, nells]) await expectMessages(page, [...all, 'after the restart']);
   await chitter.stop();
-  await say(nells, 'while nobody was there');
-  await expect(saying(nells, 'while nobody was there')).toHaveClass(/failed/);
+  await sendMessage(nells, 'while nobody was there');
+  await expect(messageWith(nells, 'while nobody was there')).toHaveClass(/failed/);
   await chitter.start();
-  await saying(nells, 'while nobody was there').getByRole('button', { name: 'Retry' }).click();
-  for (const page of [teos, nells]) await expectSaid(page, [...all, 'after the restart', 'while nobody was there']);
+  await messageWith(nells, 'while nobody was there').getByRole('button', { name: 'Retry' }).click();
+  for (const page of [teos, nells]) await expectMessages(page, [...all, 'after the restart', 'while nobody was there']);
 });
 
-test('messages are answered, reacted to, changed and taken back', async ({ visit }) => {
+test('messages are replied to, reacted to, edited and deleted', async ({ visit }) => {
   const nells = await visit(nell);
   const link = await openRoom(nells, 'Slipway');
   const teos = await visit();
-  await comeIn(teos, link, 'Teo');
-  await say(teos, 'Is the slip free on Sunday?');
-  await saying(nells, 'Is the slip free').hover();
+  await joinAsGuest(teos, link, 'Teo');
+  await sendMessage(teos, 'Is the slip free on Sunday?');
+  await messageWith(nells, 'Is the slip free').hover();
   await nells.getByRole('button', { name: 'Reply' }).click();
-  await say(nells, 'From nine.');
-  await expect(saying(teos, 'From nine.').locator('.quote')).toContainText('Is the slip free on Sunday?');
+  await sendMessage(nells, 'From nine.');
+  await expect(messageWith(teos, 'From nine.').locator('.quote')).toContainText('Is the slip free on Sunday?');
 
-  await saying(teos, 'From nine.').hover();
+  await messageWith(teos, 'From nine.').hover();
   await teos.getByRole('button', { name: 'React' }).click();
   await teos.getByRole('button', { name: '🎉' }).click();
-  const reaction = saying(nells, 'From nine.').locator('.reaction');
+  const reaction = messageWith(nells, 'From nine.').locator('.reaction');
   await expect(reaction).toHaveText('🎉 1');
   await expect(reaction).toHaveAttribute('aria-pressed', 'false');
   await reaction.click();
   await expect(reaction).toHaveText('🎉 2');
   await expect(reaction).toHaveAttribute('aria-pressed', 'true');
   await reaction.click();
-  await expect(saying(teos, 'From nine.').locator('.reaction')).toHaveText('🎉 1');
+  await expect(messageWith(teos, 'From nine.').locator('.reaction')).toHaveText('🎉 1');
 
-  // One's last words, by the arrow key.
-  await writing(nells).press('ArrowUp');
+  // The up arrow edits one’s last message.
+  await messageField(nells).press('ArrowUp');
   await nells.locator('.edit-form textarea').fill('From ten, sorry.');
   await nells.keyboard.press('Enter');
   for (const page of [nells, teos]) {
-    await expect(saying(page, 'From ten, sorry.').locator('.edited')).toHaveText('edited');
+    await expect(messageWith(page, 'From ten, sorry.').locator('.edited')).toHaveText('edited');
   }
 
-  await saying(nells, 'Is the slip free').hover();
+  await messageWith(nells, 'Is the slip free').hover();
   const remove = nells.locator('.message-actions').getByRole('button', { name: 'Delete' });
   await remove.click();
   await expect(nells.locator('.message-actions').getByText('Delete it?')).toBeVisible();
   await nells.getByRole('button', { name: 'Delete it?' }).click();
   for (const page of [nells, teos]) await expect(messages(page).first()).toHaveText(/This message was deleted/);
-  await expect(saying(teos, 'From ten, sorry.').locator('.quote')).not.toContainText('Is the slip free');
+  await expect(messageWith(teos, 'From ten, sorry.').locator('.quote')).not.toContainText('Is the slip free');
 });
 
-test('a long word breaks in the field as it does in the bubble, and what was said can be taken along', async ({ visit }) => {
+test('a long word breaks in the field and in the bubble, and a room can be exported', async ({ visit }) => {
   const nells = await visit(nell);
   await nells.setViewportSize({ width: 390, height: 844 });
   const link = await openRoom(nells, 'Slipway');
   const long = `https://harbour.example/${'slip'.repeat(60)}`;
-  await writing(nells).fill(long);
+  await messageField(nells).fill(long);
   const wide = () => nells.evaluate(() => document.documentElement.scrollWidth);
   expect(await wide()).toBe(390);
   await nells.getByRole('button', { name: 'Send' }).click();
@@ -227,49 +229,55 @@ test('a long word breaks in the field as it does in the bubble, and what was sai
   }
 });
 
-test('who types and who is here is told', async ({ visit }) => {
+test('typing and presence are shown', async ({ visit }) => {
   const nells = await visit(nell);
   const link = await openRoom(nells, 'Slipway');
   const teos = await visit();
-  await comeIn(teos, link, 'Teo');
+  await joinAsGuest(teos, link, 'Teo');
   await expect(nells.locator('[data-presence]')).toHaveText('2 here, 1 as a guest');
-  await writing(teos).pressSequentially('Hm');
+  await messageField(teos).pressSequentially('Hm');
   await expect(nells.locator('[data-typing]')).toHaveText('Teo is typing');
-  await writing(teos).press('Enter');
+  await messageField(teos).press('Enter');
   await expect(nells.locator('[data-typing]')).toHaveText('');
 });
 
-test('what is new waits below, is counted in the title, and is marked for who comes back', async ({ request, visit }) => {
+test('new messages wait below, are counted in the title, and are marked after an absence', async ({
+  request,
+  visit,
+}) => {
   const nells = await visit(nell);
   const link = await openRoom(nells, 'Slipway');
   const key = link.split('/').pop();
   const teo = await (await request.post('/api/v1/sessions', { data: { name: 'Teo' } })).json();
-  const speak = (body) =>
-    request.post(`/api/v1/rooms/${key}/messages`, { data: { body }, headers: { authorization: `Bearer ${teo.token}` } });
-  for (let n = 1; n <= 120; n++) await speak(`word ${n}`);
-  await expect(saying(nells, 'word 120')).toBeInViewport();
+  const post = (body) =>
+    request.post(`/api/v1/rooms/${key}/messages`, {
+      data: { body },
+      headers: { authorization: `Bearer ${teo.token}` },
+    });
+  for (let n = 1; n <= 120; n++) await post(`word ${n}`);
+  await expect(messageWith(nells, 'word 120')).toBeInViewport();
 
-  // Older ones come as one scrolls up, and what one reads stays where it is.
+  // Older messages are loaded while scrolling up, and the messages in view do not move.
   await nells.reload();
   await expect(messages(nells)).toHaveCount(50);
-  await saying(nells, /^word 71$/).scrollIntoViewIfNeeded();
+  await messageWith(nells, /^word 71$/).scrollIntoViewIfNeeded();
   await expect(messages(nells).first().locator('.body')).toHaveText(/^word (1|21)$/);
-  await expect(saying(nells, /^word 71$/)).toBeInViewport();
+  await expect(messageWith(nells, /^word 71$/)).toBeInViewport();
   const words = await nells.locator('.message .body').allTextContents();
   expect(words).toEqual([...words].sort((a, b) => Number(a.slice(5)) - Number(b.slice(5))));
 
-  const before = await saying(nells, /^word 71$/).boundingBox();
-  await speak('word 121');
+  const before = await messageWith(nells, /^word 71$/).boundingBox();
+  await post('word 121');
   await expect(nells.getByRole('button', { name: '1 new message' })).toBeVisible();
   await expect(nells).toHaveTitle(/^\(1\) Slipway/);
-  // To the pixel: browsers scroll in fractions of it.
-  expect(Math.abs((await saying(nells, /^word 71$/).boundingBox()).y - before.y)).toBeLessThanOrEqual(1);
+  // Within a pixel, because browsers scroll in fractions of one.
+  expect(Math.abs((await messageWith(nells, /^word 71$/).boundingBox()).y - before.y)).toBeLessThanOrEqual(1);
   await nells.getByRole('button', { name: '1 new message' }).click();
-  await expect(saying(nells, 'word 121')).toBeInViewport();
+  await expect(messageWith(nells, 'word 121')).toBeInViewport();
   await expect(nells).toHaveTitle(/^Slipway/);
 
   await nells.goto('/rooms');
-  await speak('word 122');
+  await post('word 122');
   await expect(async () => {
     await nells.reload();
     await expect(nells.locator('.nav-list .badge')).toHaveText('1 unread', { timeout: 500 });
@@ -282,7 +290,7 @@ test('pictures are shown without jumping, other files are only downloaded', asyn
   const nells = await visit(nell);
   const link = await openRoom(nells, 'Slipway');
   const teos = await visit();
-  await comeIn(teos, link, 'Teo');
+  await joinAsGuest(teos, link, 'Teo');
   const png = await teos.evaluate(async () => {
     const canvas = Object.assign(document.createElement('canvas'), { width: 320, height: 200 });
     canvas.getContext('2d').fillRect(20, 20, 100, 100);
@@ -295,39 +303,42 @@ test('pictures are shown without jumping, other files are only downloaded', asyn
   ]);
   await expect(teos.locator('[data-attachments] progress')).toHaveCount(0);
   await expect(teos.locator('[data-attachments] li')).toHaveCount(2);
-  await say(teos, 'The plan, and a trap.');
-  const picture = saying(nells, 'The plan').locator('img');
+  await sendMessage(teos, 'The plan, and a trap.');
+  const picture = messageWith(nells, 'The plan').locator('img');
   await expect(picture).toHaveAttribute('width', '320');
   await expect(picture).toHaveAttribute('height', '200');
   await expect.poll(() => picture.evaluate((image) => image.naturalWidth)).toBe(320);
   const download = nells.waitForEvent('download');
-  await saying(nells, 'The plan').locator('a.file').click();
+  await messageWith(nells, 'The plan').locator('a.file').click();
   expect((await download).suggestedFilename()).toBe('trap.html');
 
-  // Pasted and dropped ones, too.
+  // Files can also be pasted and dropped.
   for (const [kind, where] of [['paste', '#message'], ['drop', 'chat-conversation']]) {
     await teos.evaluate(
       ([kind, where, bytes]) => {
         const data = new DataTransfer();
         data.items.add(new File([new Uint8Array(bytes)], `${kind}.png`, { type: 'image/png' }));
-        const event = kind === 'paste' ? new ClipboardEvent(kind, { clipboardData: data, bubbles: true }) : new DragEvent(kind, { dataTransfer: data, bubbles: true });
+        const event =
+          kind === 'paste'
+            ? new ClipboardEvent(kind, { clipboardData: data, bubbles: true })
+            : new DragEvent(kind, { dataTransfer: data, bubbles: true });
         document.querySelector(where).dispatchEvent(event);
       },
       [kind, where, png],
     );
     await expect(teos.locator('[data-attachments] li')).toContainText(`${kind}.png`);
     await expect(teos.locator('[data-attachments] progress')).toHaveCount(0);
-    await writing(teos).press('Enter');
+    await messageField(teos).press('Enter');
     await expect(nells.locator(`img[alt="${kind}.png"]`)).toHaveCount(1);
   }
 });
 
-test('the owner removes somebody, who is out at once and can’t come back', async ({ visit }) => {
+test('a guest whom the owner removes is out at once and cannot come back', async ({ visit }) => {
   const nells = await visit(nell);
   const link = await openRoom(nells, 'Slipway');
   const teos = await visit();
-  await comeIn(teos, link, 'Teo');
-  await say(teos, 'Hello');
+  await joinAsGuest(teos, link, 'Teo');
+  await sendMessage(teos, 'Hello');
   await nells.goto(`${link}/about`);
   await nells.getByRole('button', { name: 'Remove Teo' }).click();
   await expect(teos).toHaveURL(/\/rooms(\?left)?$/);
@@ -341,25 +352,25 @@ test('the owner removes somebody, who is out at once and can’t come back', asy
   await expect(again.getByText('You were asked to leave this room.')).toBeVisible();
 });
 
-test('the owner renames and locks the room, and makes a new link', async ({ visit }) => {
+test('a room is renamed and locked, and gets a new link', async ({ visit }) => {
   const nells = await visit(nell);
   const link = await openRoom(nells, 'Slipway');
   const teos = await visit();
-  await comeIn(teos, link, 'Teo');
+  await joinAsGuest(teos, link, 'Teo');
   await nells.goto(`${link}/about`);
   await nells.getByLabel('Name', { exact: true }).fill('Slipway rota');
   await nells.getByRole('switch', { name: /Locked/ }).check();
   await nells.getByRole('button', { name: 'Save' }).click();
   await expect(teos.getByRole('heading', { name: 'Slipway rota' })).toBeVisible();
   await expect(teos.getByText('This room is locked')).toBeVisible();
-  await expect(writing(teos)).toBeHidden();
+  await expect(messageField(teos)).toBeHidden();
   await nells.getByRole('button', { name: 'Make a new link' }).click();
   await expect(teos).not.toHaveURL(link);
   const newcomers = await visit();
   await newcomers.goto(link);
   await expect(newcomers.getByRole('heading', { name: 'Nothing here' })).toBeVisible();
-  await comeIn(newcomers, teos.url(), 'Oskar');
-  // Those inside who have the old link in a bookmark are led to the new one.
+  await joinAsGuest(newcomers, teos.url(), 'Oskar');
+  // The old link redirects those who are in the room.
   await teos.goto(link);
   await expect(teos).toHaveURL(newcomers.url());
 });
@@ -367,8 +378,8 @@ test('the owner renames and locks the room, and makes a new link', async ({ visi
 test('a room can be searched', async ({ visit }) => {
   const nells = await visit(nell);
   await openRoom(nells, 'Slipway');
-  await say(nells, 'The café opens at nine.');
-  await say(nells, 'Bring a kettle.');
+  await sendMessage(nells, 'The café opens at nine.');
+  await sendMessage(nells, 'Bring a kettle.');
   await expect(messages(nells)).toHaveCount(2);
   await nells.getByRole('button', { name: 'More about this room' }).click();
   await nells.getByRole('link', { name: 'Search this room' }).click();
@@ -379,45 +390,45 @@ test('a room can be searched', async ({ visit }) => {
   await expect(messages(nells).first()).toBeInViewport();
 });
 
-test('the keyboard alone is enough', async ({ visit }) => {
+test('a room can be used by the keyboard alone', async ({ visit }) => {
   const nells = await visit(nell);
   await openRoom(nells, 'Slipway');
-  await say(nells, 'first');
-  await say(nells, 'second');
-  await expectSaid(nells, ['first', 'second']);
-  await writing(nells).fill('two');
-  await writing(nells).press('Shift+Enter');
-  await writing(nells).pressSequentially('lines');
-  await writing(nells).press('Enter');
+  await sendMessage(nells, 'first');
+  await sendMessage(nells, 'second');
+  await expectMessages(nells, ['first', 'second']);
+  await messageField(nells).fill('two');
+  await messageField(nells).press('Shift+Enter');
+  await messageField(nells).pressSequentially('lines');
+  await messageField(nells).press('Enter');
   await expect(messages(nells).last().locator('.body')).toHaveText('two lines', { useInnerText: false });
   await nells.locator('[data-scroll]').focus();
   await nells.keyboard.press('ArrowUp');
   await nells.keyboard.press('ArrowUp');
-  await expect(saying(nells, 'second')).toBeFocused();
+  await expect(messageWith(nells, 'second')).toBeFocused();
   await nells.keyboard.press('Tab');
   await expect(nells.locator('.message-actions').getByRole('button', { name: 'React' })).toBeFocused();
   await nells.keyboard.press('Enter');
   await nells.getByRole('button', { name: '👀' }).press('Enter');
-  await expect(saying(nells, 'second').locator('.reaction')).toHaveText('👀 1');
+  await expect(messageWith(nells, 'second').locator('.reaction')).toHaveText('👀 1');
 });
 
 test.describe('without scripts', () => {
   test.use({ javaScriptEnabled: false });
 
-  test('a room is read, written in, and leafed through', async ({ page, request }) => {
+  test('a room is read page by page and written in', async ({ page, request }) => {
     const teo = await (await request.post('/api/v1/sessions', { data: { name: 'Teo' } })).json();
     const headers = { authorization: `Bearer ${teo.token}` };
     const room = await (await request.post('/api/v1/rooms', { data: { name: 'Slipway' }, headers })).json();
     for (let n = 1; n <= 60; n++) {
       await request.post(`/api/v1/rooms/${room.key}/messages`, { data: { body: `word ${n}` }, headers });
     }
-    await comeIn(page, `/rooms/${room.key}`, 'Oskar');
+    await joinAsGuest(page, `/rooms/${room.key}`, 'Oskar');
     await expect(messages(page)).toHaveCount(50);
-    await expect(saying(page, 'word 60')).toBeInViewport();
+    await expect(messageWith(page, 'word 60')).toBeInViewport();
     await page.getByRole('link', { name: 'Older messages' }).click();
     await expect(messages(page)).toHaveCount(10);
     await page.getByRole('link', { name: 'Newest messages' }).click();
-    await writing(page).fill('Said without scripts.');
+    await messageField(page).fill('Said without scripts.');
     await page.getByRole('button', { name: 'Send' }).click();
     await expect(messages(page).last()).toContainText('Said without scripts.');
     await page.getByRole('button', { name: 'Send' }).click();

@@ -1,10 +1,9 @@
-// The real binary, on a port and a data folder of its own, as test fixtures:
+// Test fixtures. The server is the real binary, with a port and a data folder of its own.
 //
 //   chitter  one server for each test: start, stop, kill, restart, signUp
-//   visit    opens a browser of its own for somebody, signed up if named
+//   visit    opens a browser context and a page for one person, signed up if named
 //
-// Every test also fails if any of its pages threw an error or broke the
-// content security policy.
+// Every test also fails if one of its pages throws an error or violates the content security policy.
 import { test as base, expect } from '@playwright/test';
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -20,8 +19,8 @@ import { signUp } from './people.js';
 export const BINARY =
   process.env.CHITTER_BIN || fileURLToPath(new URL('../../target/debug/chitter', import.meta.url));
 
-// How long a start or a stop may take before it counts as stuck, in ms.
-const PATIENCE = 20_000;
+// The time in ms after which a start or a stop counts as stuck.
+const START_STOP_TIMEOUT = 20_000;
 
 export class Chitter {
   log = '';
@@ -33,7 +32,7 @@ export class Chitter {
     this.url = `http://127.0.0.1:${port}`;
   }
 
-  /** A server nobody has signed up to yet, ready to answer. */
+  /** Starts a server with an empty database. */
   static async create() {
     const chitter = new Chitter(await mkdtemp(join(tmpdir(), 'chitter-')), await freePort());
     try {
@@ -47,7 +46,7 @@ export class Chitter {
 
   async start() {
     this.#child = spawn(BINARY, [], {
-      cwd: this.home, // where no chitter.toml lies
+      cwd: this.home, // a folder without a chitter.toml
       env: {
         PATH: process.env.PATH,
         RUST_BACKTRACE: '1',
@@ -63,7 +62,7 @@ export class Chitter {
     }
     this.#child.on('error', (error) => (this.log += `${BINARY}: ${error.message}\n`));
 
-    const deadline = Date.now() + PATIENCE;
+    const deadline = Date.now() + START_STOP_TIMEOUT;
     while (!(await this.#answers())) {
       if (!this.#running || Date.now() > deadline) {
         throw new Error(`chitter did not start:\n${this.log}`);
@@ -72,7 +71,7 @@ export class Chitter {
     }
   }
 
-  /** Fills the place, in which nobody lives yet, with the people of Harbour Row. */
+  /** Seeds the empty database with the people of Harbour Row. */
   async seed(password) {
     await this.stop();
     await promisify(execFile)(BINARY, ['seed', '--password', password], {
@@ -81,36 +80,36 @@ export class Chitter {
     await this.start();
   }
 
-  /** Asks the server to end, waits until it has, and expects a clean exit. */
+  /** Stops the server by SIGTERM, waits for it, and expects exit code 0. */
   async stop() {
     const [code, signal] = await this.#end('SIGTERM');
     expect(code, `chitter ended badly (${signal ?? code}):\n${this.log}`).toBe(0);
   }
 
-  /** Ends the server as a power cut would. */
+  /** Kills the server, as a power cut would. */
   async kill() {
     await this.#end('SIGKILL');
   }
 
-  /** Stops and starts it on the same port and the same data. */
+  /** Stops the server and starts it again, on the same port and data. */
   async restart() {
     await this.stop();
     await this.start();
   }
 
-  /** Stops it, if it runs, and deletes its data. */
+  /** Stops the server if it runs, and deletes its data. */
   async remove() {
     if (this.#running) await this.kill();
     await rm(this.home, { recursive: true, force: true });
   }
 
-  /** Signs somebody up by the form at /signup; `page` is then at the stream. */
+  /** Signs a person up by the form at /signup. `page` is at the stream afterwards. */
   async signUp(page, person) {
     await signUp(page, person);
   }
 
   get #running() {
-    // A child that could not be spawned has no pid.
+    // A child process that could not be spawned has no pid.
     return this.#child?.pid && this.#child.exitCode === null && this.#child.signalCode === null;
   }
 
@@ -123,18 +122,18 @@ export class Chitter {
   }
 
   async #end(signal) {
-    const ended = once(this.#child, 'exit', { signal: AbortSignal.timeout(PATIENCE) });
+    const ended = once(this.#child, 'exit', { signal: AbortSignal.timeout(START_STOP_TIMEOUT) });
     this.#child.kill(signal);
     try {
       return await ended;
     } catch {
       this.#child.kill('SIGKILL');
-      throw new Error(`chitter did not end within ${PATIENCE} ms of ${signal}:\n${this.log}`);
+      throw new Error(`chitter did not end within ${START_STOP_TIMEOUT} ms of ${signal}:\n${this.log}`);
     }
   }
 }
 
-/** Below the ports that the system hands out, so that nothing takes it while the server restarts. */
+/** Finds a free port below the system’s ephemeral range, so that no other program gets it during a restart. */
 async function freePort() {
   for (;;) {
     const port = 10_000 + Math.floor(Math.random() * 10_000);
@@ -166,26 +165,26 @@ export const test = base.extend({
     await use(chitter.url);
   },
 
-  complaints: [
+  pageErrors: [
     async ({}, use) => {
-      const complaints = [];
-      await use(complaints);
-      expect(complaints, 'errors that pages met').toEqual([]);
+      const pageErrors = [];
+      await use(pageErrors);
+      expect(pageErrors, 'errors of pages').toEqual([]);
     },
     { auto: true },
   ],
 
-  context: async ({ context, complaints }, use) => {
-    listen(context, complaints);
+  context: async ({ context, pageErrors }, use) => {
+    listen(context, pageErrors);
     await use(context);
   },
 
-  visit: async ({ browser, chitter, complaints }, use) => {
+  visit: async ({ browser, chitter, pageErrors }, use) => {
     const contexts = [];
     await use(async (person) => {
       const context = await browser.newContext();
       contexts.push(context);
-      listen(context, complaints);
+      listen(context, pageErrors);
       const page = await context.newPage();
       if (person) await chitter.signUp(page, person);
       return page;
@@ -196,11 +195,11 @@ export const test = base.extend({
 
 export { expect };
 
-function listen(context, complaints) {
-  context.on('weberror', (problem) => complaints.push(String(problem.error())));
-  // Not every console error: a lost connection while the server restarts is one too.
+function listen(context, pageErrors) {
+  context.on('weberror', (problem) => pageErrors.push(String(problem.error())));
+  // Other console errors are expected: a lost connection while the server restarts is one.
   context.on('console', (message) => {
-    if (message.text().includes('Content Security Policy')) complaints.push(message.text());
+    if (message.text().includes('Content Security Policy')) pageErrors.push(message.text());
   });
 }
 

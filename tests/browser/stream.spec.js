@@ -1,8 +1,8 @@
-// The stream is alive: what one person does, everyone sees, once and in order.
+// Live updates of the stream: everyone sees each peep, edit and deletion, once and in order.
 import { expect, test } from './server.js';
-import { deletePeep, feed, ify, layla, nell, openPeep, peep, program, saying } from './people.js';
+import { deletePeep, feed, ify, layla, nell, openPeep, peep, program, peepWith } from './people.js';
 
-/** Marks the document, so that a later look can tell whether it was loaded again. */
+/** Marks the document, so that a reload can be detected later. */
 async function mark(page) {
   await page.evaluate(() => (window.marked = true));
 }
@@ -18,12 +18,12 @@ test('two people see each other’s peeps arrive', async ({ visit }) => {
   await mark(ifys);
 
   await peep(nells, 'Whoever left quince jelly on my step: thank you.');
-  await expect(saying(ifys, 'quince jelly')).toHaveCount(1);
-  await expect(saying(ifys, 'quince jelly').locator('.name')).toHaveText(nell.name);
-  await expect(saying(ifys, 'quince jelly').locator('.handle')).toHaveText('@nell');
+  await expect(peepWith(ifys, 'quince jelly')).toHaveCount(1);
+  await expect(peepWith(ifys, 'quince jelly').locator('.name')).toHaveText(nell.name);
+  await expect(peepWith(ifys, 'quince jelly').locator('.handle')).toHaveText('@nell');
 
   await peep(ifys, 'The tide tables are off the press.');
-  await expect(saying(nells, 'tide tables')).toHaveCount(1);
+  await expect(peepWith(nells, 'tide tables')).toHaveCount(1);
 
   for (const page of [nells, ifys]) {
     await expect(feed(page)).toHaveCount(2);
@@ -32,17 +32,17 @@ test('two people see each other’s peeps arrive', async ({ visit }) => {
   }
 });
 
-test('somebody without an account sees peeps arrive too', async ({ visit }) => {
+test('a visitor sees peeps arrive too', async ({ visit }) => {
   const visitors = await visit();
   await visitors.goto('/');
   await mark(visitors);
   const nells = await visit(nell);
   await peep(nells, 'Good morning, harbour.');
-  await expect(saying(visitors, 'Good morning')).toHaveCount(1);
+  await expect(peepWith(visitors, 'Good morning')).toHaveCount(1);
   await expectNotReloaded(visitors);
 });
 
-test('what is said arrives as text, never as markup', async ({ visit }) => {
+test('a peep arrives as text, never as markup', async ({ visit }) => {
   const nells = await visit(nell);
   const ifys = await visit(ify);
   const words = '<b>Bold</b> <img src=x onerror="window.caught = true"> & <script>window.caught = true</script>';
@@ -54,7 +54,7 @@ test('what is said arrives as text, never as markup', async ({ visit }) => {
   }
 });
 
-test('new peeps wait behind a pill while somebody reads further down', async ({ request, visit }) => {
+test('new peeps wait behind a pill while the reader is further down', async ({ request, visit }) => {
   const laylas = await program(request, layla);
   await laylas.fill(30);
   const ifys = await visit(ify);
@@ -75,7 +75,7 @@ test('new peeps wait behind a pill while somebody reads further down', async ({ 
   expect(await sameOne.boundingBox()).toEqual(before);
 
   await pill.click();
-  await expect(saying(ifys, 'The third of three')).toBeInViewport();
+  await expect(peepWith(ifys, 'The third of three')).toBeInViewport();
   await expect(pill).toBeHidden();
   await expect(feed(ifys).locator('.body').nth(0)).toHaveText('The third of three');
   await expect(feed(ifys).locator('.body').nth(1)).toHaveText('The second of three');
@@ -94,16 +94,16 @@ test('edits and deletions arrive', async ({ visit }) => {
   await nells.getByRole('link', { name: 'Edit', exact: true }).click();
   await nells.getByRole('main').locator('textarea').fill('The ferry leaves at ten.');
   await nells.getByRole('button', { name: 'Save', exact: true }).click();
-  await expect(saying(ifys, 'The ferry leaves at ten.')).toHaveCount(1);
-  await expect(saying(ifys, 'at ten').getByRole('link', { name: 'edited' })).toBeVisible();
-  await expect(saying(ifys, 'at nine')).toHaveCount(0);
+  await expect(peepWith(ifys, 'The ferry leaves at ten.')).toHaveCount(1);
+  await expect(peepWith(ifys, 'at ten').getByRole('link', { name: 'edited' })).toBeVisible();
+  await expect(peepWith(ifys, 'at nine')).toHaveCount(0);
   await expect(feed(ifys)).toHaveCount(2);
-  // An edit does not bring a peep back to the top.
+  // An edit does not move a peep to the top.
   await expect(feed(ifys).first().locator('.body')).toHaveText('Mind the lower slip.');
 
   await deletePeep(nells);
   await expect(feed(ifys)).toHaveCount(1);
-  await expect(saying(ifys, 'The ferry leaves')).toHaveCount(0);
+  await expect(peepWith(ifys, 'The ferry leaves')).toHaveCount(0);
   await expectNotReloaded(ifys);
 });
 
@@ -124,21 +124,21 @@ for (const [how, end] of [
 
     await end(chitter);
     await chitter.start();
-    // At once, so before the page can be back.
+    // Posted before the page can have reconnected.
     await laylas.post('The first after it');
     await laylas.post('The second after it');
     await laylas.post('The third after it');
 
     const all = ['The third after it', 'The second after it', 'The first after it', 'Before the power cut'];
     await expect(feed(nells).locator('.body')).toHaveText(all, { timeout: 30_000 });
-    // And it is live again, not only caught up.
+    // The page is live again, and has not only caught up.
     await laylas.post('Much later');
     await expect(feed(nells).locator('.body')).toHaveText(['Much later', ...all]);
     await expectNotReloaded(nells);
   });
 }
 
-test('edits and deletions made while a page was cut off show when it is back', async ({
+test('edits and deletions made while a page was offline show after it reconnects', async ({
   chitter,
   request,
   visit,
@@ -155,13 +155,17 @@ test('edits and deletions made while a page was cut off show when it is back', a
   await expect(feed(nells).locator('.body')).toHaveText(['Bread at eight'], { timeout: 30_000 });
 });
 
-test('a peep that was edited while a page was cut off is news to it all the same', async ({ chitter, request, visit }) => {
+test('a peep that was posted and edited while a page was offline shows after it reconnects', async ({
+  chitter,
+  request,
+  visit,
+}) => {
   const laylas = await program(request, layla);
   const nells = await visit(nell);
   await laylas.post('Shown');
   await expect(feed(nells)).toHaveCount(1);
 
-  // The page must come back after both, and its replay has the edited one last.
+  // The page reconnects after both peeps, and the replay has the edited one last.
   await nells.context().setOffline(true);
   await chitter.restart();
   const first = await laylas.post('First');
@@ -171,7 +175,7 @@ test('a peep that was edited while a page was cut off is news to it all the same
   await expect(feed(nells).locator('.body')).toHaveText(['Second', 'First, edited', 'Shown']);
 });
 
-test('scrolling down loads older peeps until there are none', async ({ page, request }) => {
+test('older peeps are loaded while scrolling down, until there are none', async ({ page, request }) => {
   const laylas = await program(request, layla);
   const all = await laylas.fill(65);
   await page.goto('/');

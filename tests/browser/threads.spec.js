@@ -1,18 +1,18 @@
-// Threads: Nell and Ify write to each other, and Jörg is added.
+// Threads: Nell and Ify write to each other, and Jörg is added later.
 import { expect, test } from './server.js';
 import { ify, joerg, nell } from './people.js';
 
-const writing = (page) => page.getByLabel('Your message');
+const messageField = (page) => page.getByLabel('Your message');
 
-async function say(page, words) {
-  await page.waitForFunction(() => customElements.get('chat-conversation')); // Enter is the script's
-  await writing(page).fill(words);
-  await writing(page).press('Enter');
+async function sendMessage(page, words) {
+  await page.waitForFunction(() => customElements.get('chat-conversation')); // Enter sends only by script
+  await messageField(page).fill(words);
+  await messageField(page).press('Enter');
 }
 
-const hears = (page, words) => expect(page.locator('.message .body', { hasText: words })).toBeVisible();
+const expectMessage = (page, words) => expect(page.locator('.message .body', { hasText: words })).toBeVisible();
 
-test('two write to each other, see what was read, and add a third', async ({ visit }) => {
+test('two members write to each other, see read receipts, and add a third', async ({ visit }) => {
   const [nells, ifys, joergs] = [await visit(nell), await visit(ify), await visit(joerg)];
   await nells.goto('/threads');
   await nells.getByLabel('Write to').fill('if');
@@ -20,20 +20,20 @@ test('two write to each other, see what was read, and add a third', async ({ vis
   await nells.getByLabel('Write to').fill(ify.username);
   await nells.getByRole('button', { name: 'Begin' }).click();
   await expect(nells.getByRole('heading', { name: ify.name })).toBeVisible();
-  await say(nells, 'The surprise is on Saturday.');
+  await sendMessage(nells, 'The surprise is on Saturday.');
   await expect(nells.locator('.message:not(.sending)')).toHaveCount(1);
   await expect(nells.locator('[data-read-receipts]')).toHaveText('');
 
   await ifys.goto('/');
   await ifys.getByRole('link', { name: /Threads.*1.*something new/ }).click();
   await ifys.getByRole('main').getByRole('link', { name: new RegExp(nell.name) }).click();
-  await hears(ifys, 'The surprise is on Saturday.');
+  await expectMessage(ifys, 'The surprise is on Saturday.');
   await expect(nells.locator('[data-read-receipts]')).toHaveText(`Read by ${ify.name}`);
-  await writing(ifys).pressSequentially('I bring');
+  await messageField(ifys).pressSequentially('I bring');
   await expect(nells.locator('[data-typing]')).toHaveText(`${ify.name} is typing`);
-  await say(ifys, 'I bring the cake.');
-  await hears(nells, 'I bring the cake.');
-  await writing(ifys).fill('And');
+  await sendMessage(ifys, 'I bring the cake.');
+  await expectMessage(nells, 'I bring the cake.');
+  await messageField(ifys).fill('And');
 
   const thread = nells.url();
   await nells.goto(`${thread}/about`);
@@ -41,11 +41,11 @@ test('two write to each other, see what was read, and add a third', async ({ vis
   await nells.getByRole('button', { name: 'Add', exact: true }).click();
   await expect(nells.getByRole('heading', { name: '3 people' })).toBeVisible();
   await expect(ifys.getByRole('heading', { name: `${nell.name} and ${joerg.name}` })).toBeVisible();
-  await expect(writing(ifys)).toHaveValue('And'); // the page was drawn anew, and kept it
+  await expect(messageField(ifys)).toHaveValue('And'); // the reload of the page kept the draft
   await joergs.goto(thread);
   await expect(joergs.locator('.message')).toHaveCount(0);
-  await say(ifys, 'Welcome, Jörg.');
-  await hears(joergs, 'Welcome, Jörg.');
+  await sendMessage(ifys, 'Welcome, Jörg.');
+  await expectMessage(joergs, 'Welcome, Jörg.');
 
   await joergs.getByRole('button', { name: 'More about this thread' }).click();
   await joergs.getByRole('link', { name: 'Leave the thread' }).click();
@@ -56,7 +56,7 @@ test('two write to each other, see what was read, and add a third', async ({ vis
   await expect(joergs.getByRole('heading', { name: 'Nothing here' })).toBeVisible();
 });
 
-test('whoever is taken out is out at once', async ({ visit }) => {
+test('a removed member leaves the thread at once', async ({ visit }) => {
   const [nells, ifys] = [await visit(nell), await visit(ify)];
   await nells.goto('/threads');
   await nells.getByLabel('Write to').fill(ify.username);
@@ -73,7 +73,7 @@ test('whoever is taken out is out at once', async ({ visit }) => {
 test.describe('without scripts', () => {
   test.use({ javaScriptEnabled: false });
 
-  test('a thread is begun, written in and left', async ({ visit }) => {
+  test('a thread is begun and written in', async ({ visit }) => {
     const [nells, ifys] = [await visit(nell), await visit(ify)];
     await nells.goto('/threads');
     await nells.getByLabel('Write to').fill(`${ify.username}, nobody_here`);
@@ -81,9 +81,9 @@ test.describe('without scripts', () => {
     await expect(nells.getByText('Nobody here is called nobody_here.')).toBeVisible();
     await nells.getByLabel('Write to').fill(ify.username);
     await nells.getByRole('button', { name: 'Begin' }).click();
-    await writing(nells).fill('Plain words');
+    await messageField(nells).fill('Plain words');
     await nells.getByRole('button', { name: 'Send' }).click();
     await ifys.goto(nells.url().replace(/#.*/, ''));
-    await hears(ifys, 'Plain words');
+    await expectMessage(ifys, 'Plain words');
   });
 });
