@@ -12,6 +12,7 @@
 
 mod migrations;
 mod postgres;
+mod row;
 mod sqlite;
 mod tx;
 mod value;
@@ -20,9 +21,11 @@ use std::{panic, path::Path, sync::Arc};
 
 use tokio::sync::oneshot;
 
+pub(crate) use self::row::{Cursor, columns};
 pub use self::{
+    row::{FromRow, Row, from_row},
     tx::{Read, Tx, Write},
-    value::{Column, Row, Value},
+    value::{Column, Value},
 };
 use crate::{Error, Result, clock::Clock, ids::Ids};
 

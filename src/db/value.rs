@@ -1,11 +1,11 @@
-//! One value type and one row type over both engines.
+//! Parameters of statements and values of columns, over both engines.
 
 use std::fmt;
 
 use postgres::types::{FromSqlOwned, IsNull, ToSql, Type, private::BytesMut, to_sql_checked};
 use rusqlite::types::{FromSql, ToSqlOutput, ValueRef};
 
-use crate::{Result, clock::Time};
+use crate::clock::Time;
 
 /// A parameter of a statement. It prints itself without its words: drivers log what they are given.
 #[derive(Clone, Copy)]
@@ -132,24 +132,5 @@ impl<T: Column> Column for Option<T> {
     type Raw = Option<T::Raw>;
     fn from_raw(raw: Option<T::Raw>) -> Self {
         raw.map(T::from_raw)
-    }
-}
-
-/// One row of an answer.
-pub enum Row<'a> {
-    /// From SQLite.
-    Sqlite(&'a rusqlite::Row<'a>),
-    /// From PostgreSQL.
-    Postgres(&'a postgres::Row),
-}
-
-impl Row<'_> {
-    /// The column at `index`, counted from 0. An error where the type does not fit.
-    pub fn get<T: Column>(&self, index: usize) -> Result<T> {
-        match self {
-            Row::Sqlite(row) => row.get(index).map_err(super::sqlite::error),
-            Row::Postgres(row) => row.try_get(index).map_err(super::postgres::error),
-        }
-        .map(T::from_raw)
     }
 }

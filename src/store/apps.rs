@@ -4,36 +4,23 @@ use super::accounts::{self, Account};
 use crate::{
     Result,
     clock::Time,
-    db::{Read, Row, Write},
+    db::{Read, Write, columns, from_row},
     ids::{AccountId, AppId},
     params, sql,
 };
 
-/// An app.
-#[derive(Clone, Debug)]
-pub struct App {
-    /// Its id.
-    pub id: AppId,
-    /// The member who registered it.
-    pub owner: AccountId,
-    /// The bot that it is itself.
-    pub bot: AccountId,
-    /// What it is called.
-    pub name: String,
-    /// When it was registered.
-    pub created_at: Time,
-}
-
-const COLUMNS: &str = "x.id, x.owner_id, x.account_id, x.name, x.created_at";
-
-fn from_row(row: &Row<'_>) -> Result<App> {
-    Ok(App {
-        id: row.get(0)?,
-        owner: row.get(1)?,
-        bot: row.get(2)?,
-        name: row.get(3)?,
-        created_at: row.get(4)?,
-    })
+columns! {
+    /// A program that a member registered.
+    #[derive(Clone, Debug)]
+    pub struct App as x {
+        pub id: AppId,
+        /// The member who registered the app.
+        pub owner: AccountId = "x.owner_id",
+        /// The app's own account.
+        pub bot: AccountId = "x.account_id",
+        pub name: String,
+        pub created_at: Time,
+    }
 }
 
 /// Adds an app, which is this bot itself.
@@ -52,7 +39,7 @@ pub fn of(read: &Read<'_>, owner: AccountId) -> Result<Vec<App>> {
     read.all(
         sql!(
             "SELECT ",
-            COLUMNS,
+            App::COLUMNS,
             " FROM apps x WHERE x.owner_id = $1 AND x.deleted_at IS NULL ORDER BY x.id DESC"
         ),
         params![owner],
@@ -63,7 +50,7 @@ pub fn of(read: &Read<'_>, owner: AccountId) -> Result<Vec<App>> {
 /// An app, unless it was deleted.
 pub fn by_id(read: &Read<'_>, id: AppId) -> Result<Option<App>> {
     read.first(
-        sql!("SELECT ", COLUMNS, " FROM apps x WHERE x.id = $1 AND x.deleted_at IS NULL"),
+        sql!("SELECT ", App::COLUMNS, " FROM apps x WHERE x.id = $1 AND x.deleted_at IS NULL"),
         params![id],
         from_row,
     )
