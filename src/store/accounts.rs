@@ -3,7 +3,7 @@
 use crate::{
     Error, Result,
     clock::Time,
-    db::{Column, Read, Row, Write},
+    db::{Column, Read, Write, columns},
     ids::{AccountId, AppId},
     params, sql,
 };
@@ -49,26 +49,26 @@ impl Column for Kind {
     }
 }
 
-/// An account, without its secrets.
-#[derive(Clone, Debug)]
-pub struct Account {
-    /// Its id; it never changes.
-    pub id: AccountId,
-    /// What sort it is.
-    pub kind: Kind,
-    /// The unique handle, in lower case, without the `@`; of a managed account the one that its app has for
-    /// it. Guests have none.
-    pub username: Option<String>,
-    /// The display name.
-    pub name: String,
-    /// Whether it keeps this instance.
-    pub admin: bool,
-    /// Whether it wants an email when it is mentioned.
-    pub mention_mail: bool,
-    /// When it was made.
-    pub created_at: Time,
-    /// The app whose product it is a person of.
-    pub app: Option<AppId>,
+columns! {
+    /// An account, without its secrets.
+    #[derive(Clone, Debug)]
+    pub struct Account as a {
+        /// The id, which never changes.
+        pub id: AccountId,
+        pub kind: Kind = KIND,
+        /// The unique handle, in lower case, without the `@`; of a managed account the one that its app uses. Guests
+        /// have none.
+        pub username: Option<String> = USERNAME,
+        /// The display name.
+        pub name: String,
+        /// Whether the account administers this instance.
+        pub admin: bool,
+        /// Whether an email is sent to the account when it is mentioned.
+        pub mention_mail: bool,
+        pub created_at: Time,
+        /// The app that manages the account.
+        pub app: Option<AppId> = "a.app_id",
+    }
 }
 
 /// Whom a limit counts: an app's people are counted together.
@@ -87,31 +87,17 @@ impl Account {
     }
 }
 
-/// The columns of an [`Account`] `a`, in the order in which [`from_row`] takes them.
-pub(super) const COLUMNS: &str =
-    sql!("a.id, ", KIND, ", ", USERNAME, ", a.name, a.admin, a.mention_mail, a.created_at, a.app_id");
-
-/// What account `a` is called by: a member by everyone, a managed account by its app.
+/// The handle of account `a`: a member's username, or the handle that an app uses for a managed account.
 pub(super) const USERNAME: &str = "COALESCE(a.username, a.handle)";
 
-/// What sort of account `a` is. A mask is kept as a guest, and nobody logs in as one.
+/// The kind of account `a`. A mask is stored as a guest, and nobody logs in as one.
 pub(super) const KIND: &str = "CASE WHEN a.mask_of IS NULL THEN a.kind ELSE 'stranger' END";
 
-/// How many they are.
-pub(super) const WIDTH: usize = 8;
-
-pub(super) fn from_row(row: &Row<'_>) -> Result<Account> {
-    Ok(Account {
-        id: row.get(0)?,
-        kind: row.get(1)?,
-        username: row.get(2)?,
-        name: row.get(3)?,
-        admin: row.get(4)?,
-        mention_mail: row.get(5)?,
-        created_at: row.get(6)?,
-        app: row.get(7)?,
-    })
-}
+// SHIM
+pub(super) use crate::db::from_row;
+pub(super) const COLUMNS: &str = sql!(Account::COLUMNS,);
+pub(super) const WIDTH: usize = <Account as crate::db::FromRow>::WIDTH;
+// END SHIM
 
 /// What a new member's row needs.
 #[derive(Debug)]
@@ -160,7 +146,7 @@ pub fn insert_member(tx: &mut Write<'_>, new: &NewMember<'_>) -> Result<Option<A
             new.skeletons.name,
             new.skeletons.username,
         ],
-        |row| row.get(0),
+        from_row,
     )
 }
 
@@ -226,14 +212,13 @@ pub fn rename_mask(tx: &mut Write<'_>, id: AccountId, name: &str) -> Result<()> 
 
 /// Whom a mask stands for.
 pub fn behind(read: &Read<'_>, mask: AccountId) -> Result<Option<AccountId>> {
-    let of =
-        read.first(sql!("SELECT mask_of FROM accounts WHERE id = $1"), params![mask], |row| row.get(0))?;
+    let of = read.first(sql!("SELECT mask_of FROM accounts WHERE id = $1"), params![mask], from_row)?;
     Ok(of.flatten())
 }
 
 /// Whether it has said that it is of age.
 pub fn is_adult(read: &Read<'_>, id: AccountId) -> Result<bool> {
-    read.one(sql!("SELECT adult_at IS NOT NULL FROM accounts WHERE id = $1"), params![id], |row| row.get(0))
+    read.one(sql!("SELECT adult_at IS NOT NULL FROM accounts WHERE id = $1"), params![id], from_row)
 }
 
 /// It says that it is of age.
@@ -247,7 +232,7 @@ pub fn member_who_looks_like(read: &Read<'_>, skeleton: &str) -> Result<Option<A
     read.first(
         sql!(
             "SELECT ",
-            COLUMNS,
+            Account::COLUMNS,
             " FROM accounts a
              WHERE a.kind = 'member' AND (a.name_skeleton = $1 OR a.username_skeleton = $1)
              ORDER BY a.id LIMIT 1"
@@ -264,7 +249,7 @@ pub fn search(read: &Read<'_>, pattern: &str, except: AccountId, limit: i64) -> 
     read.all(
         sql!(
             "SELECT ",
-            COLUMNS,
+            Account::COLUMNS,
             r" FROM accounts a
              WHERE a.kind = 'member' AND a.id <> $1
                AND (a.username LIKE $2 ESCAPE '\' OR LOWER(a.name) LIKE $2 ESCAPE '\'
@@ -281,7 +266,7 @@ pub fn without_skeleton(read: &Read<'_>, limit: i64) -> Result<Vec<(AccountId, S
     read.all(
         sql!("SELECT id, name, username FROM accounts WHERE name_skeleton IS NULL ORDER BY id LIMIT $1"),
         params![limit],
-        |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+        from_row,
     )
 }
 
@@ -304,7 +289,7 @@ pub fn silent_guests(read: &Read<'_>, since: Time, limit: i64) -> Result<Vec<Acc
              ORDER BY a.id LIMIT $2"
         ),
         params![since, limit],
-        |row| row.get(0),
+        from_row,
     )
 }
 
@@ -332,14 +317,14 @@ pub fn claim_admin(tx: &mut Write<'_>, id: AccountId) -> Result<bool> {
 
 /// The account with this id.
 pub fn by_id(read: &Read<'_>, id: AccountId) -> Result<Account> {
-    read.first(sql!("SELECT ", COLUMNS, " FROM accounts a WHERE a.id = $1"), params![id], from_row)?
+    read.first(sql!("SELECT ", Account::COLUMNS, " FROM accounts a WHERE a.id = $1"), params![id], from_row)?
         .ok_or(Error::NotFound)
 }
 
 /// The account with this username, which must be in lower case.
 pub fn by_username(read: &Read<'_>, username: &str) -> Result<Account> {
     read.first(
-        sql!("SELECT ", COLUMNS, " FROM accounts a WHERE a.username = $1"),
+        sql!("SELECT ", Account::COLUMNS, " FROM accounts a WHERE a.username = $1"),
         params![username],
         from_row,
     )?
@@ -348,43 +333,45 @@ pub fn by_username(read: &Read<'_>, username: &str) -> Result<Account> {
 
 /// Whether someone has this username.
 pub fn username_taken(read: &Read<'_>, username: &str) -> Result<bool> {
-    read.one(sql!("SELECT EXISTS (SELECT 1 FROM accounts WHERE username = $1)"), params![username], |row| {
-        row.get(0)
-    })
+    read.one(sql!("SELECT EXISTS (SELECT 1 FROM accounts WHERE username = $1)"), params![username], from_row)
 }
 
 /// Whether someone has this email.
 pub fn email_taken(read: &Read<'_>, email_key: &str) -> Result<bool> {
-    read.one(sql!("SELECT EXISTS (SELECT 1 FROM accounts WHERE email_key = $1)"), params![email_key], |row| {
-        row.get(0)
-    })
+    read.one(
+        sql!("SELECT EXISTS (SELECT 1 FROM accounts WHERE email_key = $1)"),
+        params![email_key],
+        from_row,
+    )
 }
 
-/// What is needed to check a password.
-#[derive(Debug)]
-pub struct Credentials {
-    /// Whose they are.
-    pub id: AccountId,
-    /// Argon2id, as a PHC string.
-    pub password_hash: String,
+columns! {
+    /// What is needed to check a password.
+    #[derive(Debug)]
+    pub struct Credentials as a {
+        pub id: AccountId,
+        /// Argon2id, as a PHC string.
+        pub password_hash: String,
+    }
 }
 
 /// The credentials of the member with this username or email, both as compared.
 pub fn credentials(read: &Read<'_>, login: &str) -> Result<Option<Credentials>> {
     read.first(
         sql!(
-            "SELECT id, password_hash FROM accounts
-             WHERE (username = $1 OR email_key = $1) AND password_hash IS NOT NULL"
+            "SELECT ",
+            Credentials::COLUMNS,
+            " FROM accounts a
+             WHERE (a.username = $1 OR a.email_key = $1) AND a.password_hash IS NOT NULL"
         ),
         params![login],
-        |row| Ok(Credentials { id: row.get(0)?, password_hash: row.get(1)? }),
+        from_row,
     )
 }
 
 /// Where to write to the account, as it was typed.
 pub fn email(read: &Read<'_>, id: AccountId) -> Result<Option<String>> {
-    let email =
-        read.first(sql!("SELECT email FROM accounts WHERE id = $1"), params![id], |row| row.get(0))?;
+    let email = read.first(sql!("SELECT email FROM accounts WHERE id = $1"), params![id], from_row)?;
     Ok(email.flatten())
 }
 
@@ -397,7 +384,7 @@ pub fn set_mention_mail(tx: &mut Write<'_>, id: AccountId, wanted: bool) -> Resu
 /// Who keeps this instance, if anyone has signed up yet.
 pub fn admin(read: &Read<'_>) -> Result<Option<Account>> {
     read.first(
-        sql!("SELECT ", COLUMNS, " FROM accounts a WHERE a.admin ORDER BY a.id LIMIT 1"),
+        sql!("SELECT ", Account::COLUMNS, " FROM accounts a WHERE a.admin ORDER BY a.id LIMIT 1"),
         params![],
         from_row,
     )
@@ -405,5 +392,5 @@ pub fn admin(read: &Read<'_>) -> Result<Option<Account>> {
 
 /// How many members there are.
 pub fn count_members(read: &Read<'_>) -> Result<i64> {
-    read.one(sql!("SELECT COUNT(*) FROM accounts WHERE kind = 'member'"), params![], |row| row.get(0))
+    read.one(sql!("SELECT COUNT(*) FROM accounts WHERE kind = 'member'"), params![], from_row)
 }

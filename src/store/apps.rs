@@ -1,6 +1,6 @@
 //! Apps: programs that members register, and the people of their products.
 
-use super::accounts::{self, Account};
+use super::accounts::Account;
 use crate::{
     Result,
     clock::Time,
@@ -58,7 +58,7 @@ pub fn by_id(read: &Read<'_>, id: AppId) -> Result<Option<App>> {
 
 /// The member who registered the app that this bot is.
 pub fn owner_of_bot(read: &Read<'_>, bot: AccountId) -> Result<Option<AccountId>> {
-    read.first(sql!("SELECT owner_id FROM apps WHERE account_id = $1"), params![bot], |row| row.get(0))
+    read.first(sql!("SELECT owner_id FROM apps WHERE account_id = $1"), params![bot], from_row)
 }
 
 /// Takes an app away. Its people and what they said stay.
@@ -70,15 +70,15 @@ pub fn delete(tx: &mut Write<'_>, id: AppId) -> Result<()> {
 /// The person whom the app calls so.
 pub fn person(read: &Read<'_>, app: AppId, handle: &str) -> Result<Option<Account>> {
     read.first(
-        sql!("SELECT ", accounts::COLUMNS, " FROM accounts a WHERE a.app_id = $1 AND a.handle = $2"),
+        sql!("SELECT ", Account::COLUMNS, " FROM accounts a WHERE a.app_id = $1 AND a.handle = $2"),
         params![app, handle],
-        accounts::from_row,
+        from_row,
     )
 }
 
 /// How many people the app has named.
 pub fn count_people(read: &Read<'_>, app: AppId) -> Result<i64> {
-    read.one(sql!("SELECT COUNT(*) FROM accounts WHERE app_id = $1"), params![app], |row| row.get(0))
+    read.one(sql!("SELECT COUNT(*) FROM accounts WHERE app_id = $1"), params![app], from_row)
 }
 
 /// Adds a person whom the app calls so. `None` where another call has just done it.
@@ -91,6 +91,6 @@ pub fn insert_person(tx: &mut Write<'_>, app: AppId, handle: &str) -> Result<Opt
              VALUES ($1, 'managed', $2, '', $3, $4, $2) ON CONFLICT DO NOTHING RETURNING id"
         ),
         params![id, handle, now, app],
-        |row| row.get(0),
+        from_row,
     )
 }

@@ -6,24 +6,26 @@ use super::{accounts::Counted, messages::Sight};
 use crate::{
     Result,
     clock::Time,
-    db::{Read, Row, Write},
+    db::{Read, Write, columns, from_row},
     ids::{AccountId, AttachmentId, ConversationId, MessageId},
     params, sql,
 };
 
-/// A file as it is shown.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Attachment {
-    /// Its id, and the name of its file.
-    pub id: AttachmentId,
-    /// As the one who sent it called it.
-    pub name: String,
-    /// Of an image that we made ourselves, or `application/octet-stream`.
-    pub media_type: String,
-    /// How large it is.
-    pub bytes: i64,
-    /// Width and height in pixels, of images alone.
-    pub size: Option<(i64, i64)>,
+columns! {
+    /// A file as it is shown.
+    #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+    pub struct Attachment as f {
+        /// The id, and the name of the stored file.
+        pub id: AttachmentId,
+        /// The file's name on the sender's device.
+        pub name: String,
+        /// The type of an image that this server encoded, or `application/octet-stream`.
+        pub media_type: String,
+        /// The length in bytes.
+        pub bytes: i64,
+        /// Width and height in pixels, of images alone.
+        pub size: Option<(i64, i64)> = "f.width, f.height",
+    }
 }
 
 impl Attachment {
@@ -31,19 +33,6 @@ impl Attachment {
     pub fn is_image(&self) -> bool {
         self.size.is_some()
     }
-}
-
-const COLUMNS: &str = "f.id, f.name, f.media_type, f.bytes, f.width, f.height";
-
-fn from_row(row: &Row<'_>) -> Result<Attachment> {
-    let (width, height): (Option<i64>, Option<i64>) = (row.get(4)?, row.get(5)?);
-    Ok(Attachment {
-        id: row.get(0)?,
-        name: row.get(1)?,
-        media_type: row.get(2)?,
-        bytes: row.get(3)?,
-        size: width.zip(height),
-    })
 }
 
 /// Notes a file that was sent and not yet said.
@@ -81,7 +70,7 @@ pub fn by_id(read: &Read<'_>, sight: Sight, id: AttachmentId) -> Result<Option<A
     read.first(
         sql!(
             "SELECT ",
-            COLUMNS,
+            Attachment::COLUMNS,
             " FROM attachments f LEFT JOIN messages m ON m.id = f.message_id
              WHERE f.id = $1 AND f.conversation_id = $2 AND (m.seq IS NULL OR m.seq > $3)"
         ),
@@ -118,7 +107,7 @@ pub fn unsaid(
     read.first(
         sql!(
             "SELECT ",
-            COLUMNS,
+            Attachment::COLUMNS,
             " FROM attachments f WHERE f.id = $1 AND f.conversation_id = $2 AND f.account_id = $3
                AND f.message_id IS NULL"
         ),
@@ -129,7 +118,6 @@ pub fn unsaid(
 
 /// How many files and bytes the account, or all of an app's people, have sent since.
 pub fn sent_since(read: &Read<'_>, who: Counted, since: Time) -> Result<(i64, i64)> {
-    let sum = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
     match who {
         Counted::Account(account) => read.one(
             sql!(
@@ -137,7 +125,7 @@ pub fn sent_since(read: &Read<'_>, who: Counted, since: Time) -> Result<(i64, i6
                  WHERE account_id = $1 AND created_at > $2"
             ),
             params![account, since],
-            sum,
+            from_row,
         ),
         Counted::App(app) => read.one(
             sql!(
@@ -146,16 +134,14 @@ pub fn sent_since(read: &Read<'_>, who: Counted, since: Time) -> Result<(i64, i6
                  WHERE a.app_id = $1 AND f.created_at > $2"
             ),
             params![app, since],
-            sum,
+            from_row,
         ),
     }
 }
 
 /// Forgets the files of a message; gives them, so that the bytes can go.
 pub fn delete_of(tx: &mut Write<'_>, message: MessageId) -> Result<Vec<AttachmentId>> {
-    tx.all(sql!("DELETE FROM attachments WHERE message_id = $1 RETURNING id"), params![message], |row| {
-        row.get(0)
-    })
+    tx.all(sql!("DELETE FROM attachments WHERE message_id = $1 RETURNING id"), params![message], from_row)
 }
 
 /// Forgets files that were sent before `since` and never said; gives them.
@@ -167,6 +153,6 @@ pub fn delete_unsaid(tx: &mut Write<'_>, since: Time, limit: i64) -> Result<Vec<
              RETURNING id"
         ),
         params![since, limit],
-        |row| row.get(0),
+        from_row,
     )
 }

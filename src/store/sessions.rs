@@ -1,10 +1,10 @@
 //! Sessions: a cookie's token, hashed, and whose it is.
 
-use super::accounts::{self, Account};
+use super::accounts::Account;
 use crate::{
     Result,
     clock::Time,
-    db::{Read, Write},
+    db::{Read, Write, from_row},
     ids::AccountId,
     params, sql,
 };
@@ -24,13 +24,13 @@ pub fn account(read: &Read<'_>, token_hash: &str, since: Time) -> Result<Option<
     read.first(
         sql!(
             "SELECT ",
-            accounts::COLUMNS,
+            Account::COLUMNS,
             ", s.seen_at
              FROM sessions s JOIN accounts a ON a.id = s.account_id
              WHERE s.token_hash = $1 AND s.seen_at >= $2"
         ),
         params![token_hash, since],
-        |row| Ok((accounts::from_row(row)?, row.get(accounts::WIDTH)?)),
+        from_row,
     )
 }
 

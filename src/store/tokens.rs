@@ -1,48 +1,33 @@
 //! Tokens: what programs act with, hashed, and as whom.
 
-use super::accounts::{self, Account};
+use super::accounts::Account;
 use crate::{
     Result,
     clock::Time,
-    db::{Read, Row, Write},
+    db::{Read, Write, columns, from_row},
     ids::{AccountId, AppId, TokenId},
     params, sql,
 };
 
-/// A token, without its secret.
-#[derive(Clone, Debug)]
-pub struct Token {
-    /// Its id.
-    pub id: TokenId,
-    /// Its last four characters.
-    pub hint: String,
-    /// What it is for.
-    pub name: String,
-    /// What may be done with it, with spaces between.
-    pub scopes: String,
-    /// The app whose key it is.
-    pub app: Option<AppId>,
-    /// When it was made.
-    pub created_at: Time,
-    /// When it was last noted as used.
-    pub seen_at: Option<Time>,
-    /// From when on it opens nothing.
-    pub expires_at: Option<Time>,
-}
-
-const COLUMNS: &str = "t.id, t.hint, t.name, t.scopes, t.app_id, t.created_at, t.seen_at, t.expires_at";
-
-fn from_row(row: &Row<'_>, at: usize) -> Result<Token> {
-    Ok(Token {
-        id: row.get(at)?,
-        hint: row.get(at + 1)?,
-        name: row.get(at + 2)?,
-        scopes: row.get(at + 3)?,
-        app: row.get(at + 4)?,
-        created_at: row.get(at + 5)?,
-        seen_at: row.get(at + 6)?,
-        expires_at: row.get(at + 7)?,
-    })
+columns! {
+    /// A token, without its secret.
+    #[derive(Clone, Debug)]
+    pub struct Token as t {
+        pub id: TokenId,
+        /// The last four characters.
+        pub hint: String,
+        /// The owner's name for the token.
+        pub name: String,
+        /// The permissions, separated by spaces.
+        pub scopes: String,
+        /// The app whose key it is.
+        pub app: Option<AppId> = "t.app_id",
+        pub created_at: Time,
+        /// The last recorded use.
+        pub seen_at: Option<Time>,
+        /// From then on the token is refused.
+        pub expires_at: Option<Time>,
+    }
 }
 
 /// What a new token's row needs.
@@ -84,14 +69,14 @@ pub fn by_hash(read: &Read<'_>, token_hash: &str) -> Result<Option<(Token, Accou
     read.first(
         sql!(
             "SELECT ",
-            accounts::COLUMNS,
+            Token::COLUMNS,
             ", ",
-            COLUMNS,
+            Account::COLUMNS,
             " FROM tokens t JOIN accounts a ON a.id = t.account_id LEFT JOIN apps x ON x.id = t.app_id
              WHERE t.token_hash = $1 AND (t.expires_at IS NULL OR t.expires_at > $2) AND x.deleted_at IS NULL"
         ),
         params![token_hash, now],
-        |row| Ok((from_row(row, accounts::WIDTH)?, accounts::from_row(row)?)),
+        from_row,
     )
 }
 
@@ -103,7 +88,7 @@ pub fn holds(read: &Read<'_>, id: TokenId) -> Result<bool> {
             "SELECT EXISTS (SELECT 1 FROM tokens WHERE id = $1 AND (expires_at IS NULL OR expires_at > $2))"
         ),
         params![id, now],
-        |row| row.get(0),
+        from_row,
     )
 }
 
@@ -119,13 +104,13 @@ pub fn of(read: &Read<'_>, account: AccountId, app: Option<AppId>) -> Result<Vec
     read.all(
         sql!(
             "SELECT ",
-            COLUMNS,
+            Token::COLUMNS,
             " FROM tokens t WHERE t.account_id = $1 AND COALESCE(t.app_id, 0) = $2
                AND (t.expires_at IS NULL OR t.expires_at > $3)
              ORDER BY t.id DESC"
         ),
         params![account, app.unwrap_or(AppId(0)), now],
-        |row| from_row(row, 0),
+        from_row,
     )
 }
 

@@ -249,7 +249,7 @@ pub fn participants_after(
         ),
         params![id, now, after.0, after.1, after.2, limit],
         |row| {
-            let mut account = accounts::from_row(row)?;
+            let mut account: Account = accounts::from_row(row)?;
             let seat = seat(row, accounts::WIDTH)?.ok_or(crate::Error::NotFound)?;
             if let Some(alias) = &seat.alias {
                 account.name.clone_from(alias);
