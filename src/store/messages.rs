@@ -11,7 +11,7 @@ use super::{
 use crate::{
     Error, Result,
     clock::Time,
-    db::{Read, Row, Write},
+    db::{FromRow, Read, Row, Write, columns, from_row},
     ids::{AccountId, ConversationId, MessageId},
     params, sql,
 };
@@ -32,35 +32,31 @@ impl Sight {
     }
 }
 
-/// A message as it is shown, with all that stands around it.
-#[derive(Clone, Debug)]
-pub struct Message {
-    /// Its id; a later message has a larger one.
-    pub id: MessageId,
-    /// Where it was said.
-    pub conversation: ConversationId,
-    /// Its number there: 1, 2, 3 … without gaps.
-    pub seq: i64,
-    /// The conversation's number of its last change.
-    pub change: i64,
-    /// Who said it.
-    pub author: Speaker,
-    /// What it says, cleaned; empty once deleted, or where only files were sent.
-    pub body: String,
-    /// The members that it mentions.
-    pub mentions: Vec<Mention>,
-    /// What it answers.
-    pub reply_to: Option<Quote>,
-    /// The reactions, in the order in which they came.
-    pub reactions: Vec<Reaction>,
-    /// The files sent with it.
-    pub attachments: Vec<Attachment>,
-    /// When it was said.
-    pub created_at: Time,
-    /// When it was last edited.
-    pub edited_at: Option<Time>,
-    /// When it was deleted.
-    pub deleted_at: Option<Time>,
+columns! {
+    /// A message as it is shown, with all that stands around it.
+    #[derive(Clone, Debug)]
+    pub struct Message as m {
+        /// The id; a later message has a larger one.
+        pub id: MessageId,
+        pub conversation: ConversationId = "m.conversation_id",
+        /// The number in the conversation: 1, 2, 3 … without gaps.
+        pub seq: i64,
+        /// The conversation's number of the message's last change.
+        pub change: i64,
+        pub author: Speaker = Speaker::COLUMNS,
+        /// The sanitized text; empty once deleted, or where only files were sent.
+        pub body: String,
+        /// The members that the message mentions.
+        pub mentions: Vec<Mention>,
+        /// The reactions, in the order in which each emoji was first used.
+        pub reactions: Vec<Reaction>,
+        pub attachments: Vec<Attachment>,
+        pub created_at: Time,
+        pub edited_at: Option<Time>,
+        pub deleted_at: Option<Time>,
+        /// The message that this one answers.
+        pub reply_to: Option<Quote> = Quote::COLUMNS,
+    }
 }
 
 impl Message {
@@ -71,32 +67,31 @@ impl Message {
     }
 }
 
-/// Who says something, as it is called where it says it.
-#[derive(Clone, Debug)]
-pub struct Speaker {
-    /// The account.
-    pub id: AccountId,
-    /// What sort it is.
-    pub kind: Kind,
-    /// Its handle, if it has one.
-    pub username: Option<String>,
-    /// What it is called.
-    pub name: String,
+columns! {
+    /// The author of a message, under the name used in its conversation.
+    #[derive(Clone, Debug)]
+    pub struct Speaker as m {
+        pub id: AccountId = "m.account_id",
+        pub kind: Kind = accounts::KIND,
+        pub username: Option<String> = accounts::USERNAME,
+        pub name: String = "COALESCE(m.alias, p.alias, a.name)",
+    }
 }
 
-/// The message that another one answers.
-#[derive(Clone, Debug)]
-pub struct Quote {
-    /// Its id.
-    pub id: MessageId,
-    /// Its number.
-    pub seq: i64,
-    /// Who said it.
-    pub account_id: AccountId,
-    /// What that one is called.
-    pub name: String,
-    /// What it says; empty once deleted, or where only files were sent.
-    pub body: String,
+columns! {
+    /// The message that another one answers.
+    #[derive(Clone, Debug)]
+    pub struct Quote as q {
+        pub id: MessageId,
+        /// The number in the conversation.
+        pub seq: i64,
+        /// The author.
+        pub account_id: AccountId,
+        /// The author's name in the conversation.
+        pub name: String = "COALESCE(q.alias, qp.alias, qa.name)",
+        /// The text; empty once deleted, or where only files were sent.
+        pub body: String,
+    }
 }
 
 /// One emoji under a message, and who put it there.
@@ -110,53 +105,33 @@ pub struct Reaction {
     pub accounts: Vec<AccountId>,
 }
 
-/// A message `m`, in the order in which [`from_row`] takes it.
-const MESSAGE: &str = sql!("SELECT ", COLUMNS, FROM);
-
-const COLUMNS: &str = sql!(
-    "m.id, m.conversation_id, m.seq, m.change,
-           m.account_id, ",
-    accounts::KIND,
-    ", ",
-    accounts::USERNAME,
-    ", COALESCE(m.alias, p.alias, a.name),
-           m.body, m.mentions, m.reactions, m.attachments, m.created_at, m.edited_at, m.deleted_at,
-           q.id, q.seq, q.account_id, COALESCE(q.alias, qp.alias, qa.name), q.body"
-);
+/// The start of every statement that returns messages `m`.
+const MESSAGE: &str = sql!("SELECT ", Message::COLUMNS, FROM);
 
 const FROM: &str = " FROM messages m JOIN accounts a ON a.id = m.account_id
     LEFT JOIN participants p ON p.conversation_id = m.conversation_id AND p.account_id = m.account_id
     LEFT JOIN messages q ON q.id = m.reply_to LEFT JOIN accounts qa ON qa.id = q.account_id
     LEFT JOIN participants qp ON qp.conversation_id = q.conversation_id AND qp.account_id = q.account_id ";
 
-/// Reads a message as someone sees it who sees nothing up to message `after`.
-fn from_row(row: &Row<'_>, after: i64) -> Result<Message> {
-    let reply_to = match row.get::<Option<MessageId>>(15)? {
-        Some(id) => Some(Quote {
-            id,
-            seq: row.get(16)?,
-            account_id: row.get(17)?,
-            name: row.get(18)?,
-            body: row.get(19)?,
-        }),
-        None => None,
-    };
-    Ok(Message {
-        id: row.get(0)?,
-        conversation: row.get(1)?,
-        seq: row.get(2)?,
-        change: row.get(3)?,
-        author: Speaker { id: row.get(4)?, kind: row.get(5)?, username: row.get(6)?, name: row.get(7)? },
-        body: row.get(8)?,
-        mentions: super::peeps::mentions(&row.get::<String>(9)?),
-        reactions: list(&row.get::<String>(10)?)?,
-        attachments: list(&row.get::<String>(11)?)?,
-        created_at: row.get(12)?,
-        edited_at: row.get(13)?,
-        deleted_at: row.get(14)?,
-        reply_to,
+/// Reads a message for an account whose history begins after message `after`.
+fn seen_after(after: i64) -> impl Fn(&Row<'_>) -> Result<Message> {
+    move |row| from_row::<Message>(row).map(|message| message.seen_after(after))
+}
+
+impl FromRow for Vec<Reaction> {
+    const WIDTH: usize = 1;
+
+    fn from_row(row: &Row<'_>, at: usize) -> Result<Self> {
+        list(&row.get::<String>(at)?)
     }
-    .seen_after(after))
+}
+
+impl FromRow for Vec<Attachment> {
+    const WIDTH: usize = 1;
+
+    fn from_row(row: &Row<'_>, at: usize) -> Result<Self> {
+        list(&row.get::<String>(at)?)
+    }
 }
 
 /// Reads a list that is kept as JSON; an empty one as nothing.
@@ -174,7 +149,7 @@ pub fn by_id(read: &Read<'_>, sight: Sight, id: MessageId) -> Result<Message> {
     read.first(
         sql!(MESSAGE, "WHERE m.id = $1 AND m.conversation_id = $2 AND m.seq > $3"),
         params![id, sight.conversation, sight.after],
-        |row| from_row(row, sight.after),
+        seen_after(sight.after),
     )?
     .ok_or(Error::NotFound)
 }
@@ -187,7 +162,7 @@ pub fn before(read: &Read<'_>, sight: Sight, before: i64, limit: i64) -> Result<
             "WHERE m.conversation_id = $1 AND m.seq > $2 AND m.seq < $3 ORDER BY m.seq DESC LIMIT $4"
         ),
         params![sight.conversation, sight.after, before, limit],
-        |row| from_row(row, sight.after),
+        seen_after(sight.after),
     )?;
     messages.reverse();
     Ok(messages)
@@ -198,7 +173,7 @@ pub fn since(read: &Read<'_>, sight: Sight, seq: i64, limit: i64) -> Result<Vec<
     read.all(
         sql!(MESSAGE, "WHERE m.conversation_id = $1 AND m.seq > $2 ORDER BY m.seq LIMIT $3"),
         params![sight.conversation, seq.max(sight.after), limit],
-        |row| from_row(row, sight.after),
+        seen_after(sight.after),
     )
 }
 
@@ -218,7 +193,7 @@ pub fn changed_since(
              ORDER BY m.change LIMIT $5"
         ),
         params![sight.conversation, sight.after, change, seq, limit],
-        |row| from_row(row, sight.after),
+        seen_after(sight.after),
     )
 }
 
@@ -241,7 +216,7 @@ pub fn search(
               ORDER BY m.seq DESC LIMIT $8"
         ),
         params![sight.conversation, sight.after, first, second, third, fourth, before, limit],
-        |row| from_row(row, sight.after),
+        seen_after(sight.after),
     )
 }
 
@@ -256,9 +231,8 @@ pub fn search_all(
     let [first, second, third, fourth] = patterns;
     read.all(
         sql!(
-            "SELECT ",
-            COLUMNS,
-            ", me.sees_after",
+            "SELECT me.sees_after, ",
+            Message::COLUMNS,
             FROM,
             r"JOIN participants me ON me.conversation_id = m.conversation_id AND me.left_at IS NULL
               JOIN conversations c ON c.id = m.conversation_id AND c.deleted_at IS NULL
@@ -268,7 +242,10 @@ pub fn search_all(
               ORDER BY m.id DESC LIMIT $7"
         ),
         params![account, first, second, third, fourth, before, limit],
-        |row| from_row(row, row.get(20)?),
+        |row| {
+            let (after, message): (i64, Message) = from_row(row)?;
+            Ok(message.seen_after(after))
+        },
     )
 }
 
@@ -276,9 +253,8 @@ pub fn search_all(
 pub(super) fn changed_for(read: &Read<'_>, span: &Span) -> Result<Vec<(i64, Message)>> {
     read.all(
         sql!(
-            "SELECT ",
-            COLUMNS,
-            ", me.sees_after, m.tick",
+            "SELECT m.tick, me.sees_after, ",
+            Message::COLUMNS,
             FROM,
             "JOIN participants me ON me.conversation_id = m.conversation_id AND me.left_at IS NULL
              JOIN conversations c ON c.id = m.conversation_id AND c.deleted_at IS NULL
@@ -287,7 +263,10 @@ pub(super) fn changed_for(read: &Read<'_>, span: &Span) -> Result<Vec<(i64, Mess
              ORDER BY m.tick, m.conversation_id, m.change LIMIT $4"
         ),
         params![span.account, span.after, span.upto, span.limit],
-        |row| Ok((row.get(21)?, from_row(row, row.get(20)?)?)),
+        |row| {
+            let (tick, after, message): (i64, i64, Message) = from_row(row)?;
+            Ok((tick, message.seen_after(after)))
+        },
     )
 }
 
@@ -372,7 +351,7 @@ pub fn by_idempotency_key(
     read.first(
         sql!(MESSAGE, "WHERE m.account_id = $1 AND m.conversation_id = $2 AND m.idempotency_key = $3"),
         params![author, conversation, key],
-        |row| from_row(row, 0),
+        from_row,
     )
 }
 
@@ -412,7 +391,7 @@ pub fn has_reacted(read: &Read<'_>, id: MessageId, account: AccountId, emoji: &s
                             WHERE message_id = $1 AND emoji = $2 AND account_id = $3)"
         ),
         params![id, emoji, account],
-        |row| row.get(0),
+        from_row,
     )
 }
 
@@ -451,7 +430,7 @@ pub fn sum_reactions(tx: &mut Write<'_>, id: MessageId, named: i64, change: i64)
              ORDER BY first_at, emoji, place"
         ),
         params![id, named],
-        |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+        from_row,
     )?;
     let mut sum: Vec<Reaction> = Vec::new();
     for (emoji, count, account) in rows {

@@ -4,68 +4,66 @@ use super::{accounts::Kind, dialect};
 use crate::{
     Error, Result,
     clock::Time,
-    db::{Read, Row, Value, Write},
+    db::{FromRow, Read, Row, Value, Write, columns, from_row},
     ids::{AccountId, PeepId},
     params, sql,
 };
 
-/// A peep as it is shown, with all that stands around it.
-#[derive(Clone, Debug)]
-pub struct Peep {
-    /// Its id; a later peep has a larger one.
-    pub id: PeepId,
-    /// Who wrote it.
-    pub author: Author,
-    /// What it says, cleaned; empty once deleted.
-    pub body: String,
-    /// When it was posted.
-    pub created_at: Time,
-    /// When it was last edited.
-    pub edited_at: Option<Time>,
-    /// When it was deleted.
-    pub deleted_at: Option<Time>,
-    /// The public stream's number of its last change.
-    pub seq: i64,
-    /// How many like it.
-    pub likes: i64,
-    /// How many direct replies it has.
-    pub replies: i64,
-    /// What it answers.
-    pub reply_to: Option<Parent>,
-    /// The members that it mentions or once mentioned.
-    pub mentions: Vec<Mention>,
-    /// Whether the viewer likes it.
-    pub liked: bool,
+columns! {
+    /// A peep as it is shown, with all that stands around it.
+    #[derive(Clone, Debug)]
+    pub struct Peep as p {
+        /// The id; a later peep has a larger one.
+        pub id: PeepId,
+        pub author: Author = Author::COLUMNS,
+        /// The sanitized text; empty once deleted.
+        pub body: String,
+        pub created_at: Time,
+        pub edited_at: Option<Time>,
+        pub deleted_at: Option<Time>,
+        /// The public stream's number of the peep's last change.
+        pub seq: i64,
+        /// The number of likes.
+        pub likes: i64,
+        /// The number of direct replies.
+        pub replies: i64,
+        /// The peep that this one answers.
+        pub reply_to: Option<Parent> = Parent::COLUMNS,
+        /// The members that the peep mentions or once mentioned.
+        pub mentions: Vec<Mention> = MENTIONS,
+        /// Whether the viewer `$1` likes the peep.
+        pub liked: bool = LIKED,
+    }
 }
 
-/// Who wrote a peep.
-#[derive(Clone, Debug)]
-pub struct Author {
-    /// The account.
-    pub id: AccountId,
-    /// Its handle.
-    pub username: String,
-    /// Its display name.
-    pub name: String,
-    /// What sort it is.
-    pub kind: Kind,
-    /// When it was made.
-    pub created_at: Time,
+columns! {
+    /// The author of a peep.
+    #[derive(Clone, Debug)]
+    pub struct Author as a {
+        pub id: AccountId = "p.account_id",
+        pub username: String,
+        /// The display name.
+        pub name: String,
+        pub kind: Kind,
+        /// When the account was created.
+        pub created_at: Time,
+    }
 }
 
-/// The peep that another one answers.
-#[derive(Clone, Debug)]
-pub struct Parent {
-    /// Its id.
-    pub id: PeepId,
-    /// Its author's id.
-    pub account_id: AccountId,
-    /// Its author's handle.
-    pub username: String,
-    /// Its author's display name.
-    pub name: String,
-    /// What it says; empty once deleted.
-    pub body: String,
+columns! {
+    /// The peep that another one answers.
+    #[derive(Clone, Debug)]
+    pub struct Parent as q {
+        pub id: PeepId = "p.reply_to",
+        /// The author.
+        pub account_id: AccountId,
+        /// The author's username.
+        pub username: String = "qa.username",
+        /// The author's display name.
+        pub name: String = "qa.name",
+        /// The text; empty once deleted.
+        pub body: String,
+    }
 }
 
 /// A member whom a peep mentions.
@@ -77,56 +75,32 @@ pub struct Mention {
     pub username: String,
 }
 
-/// A peep `p` as the viewer `$1` sees it, in the order in which [`from_row`] takes it.
-const PEEP: &str = "
-    SELECT p.id, p.account_id, a.username, a.name, a.kind, a.created_at,
-           p.body, p.created_at, p.edited_at, p.deleted_at, p.seq, p.likes, p.replies,
-           p.reply_to, q.account_id, qa.username, qa.name, q.body,
-           (SELECT string_agg(CAST(ma.id AS TEXT) || ':' || ma.username, ' ')
-            FROM mentions m JOIN accounts ma ON ma.id = m.account_id WHERE m.peep_id = p.id),
-           EXISTS (SELECT 1 FROM likes l WHERE l.peep_id = p.id AND l.account_id = $1)
-    FROM peeps p JOIN accounts a ON a.id = p.account_id
-    LEFT JOIN peeps q ON q.id = p.reply_to LEFT JOIN accounts qa ON qa.id = q.account_id ";
+/// The members that peep `p` mentions, as `7:nell 9:ify`; NULL where there are none.
+const MENTIONS: &str = "(SELECT string_agg(CAST(ma.id AS TEXT) || ':' || ma.username, ' ')
+            FROM mentions m JOIN accounts ma ON ma.id = m.account_id WHERE m.peep_id = p.id)";
 
-fn from_row(row: &Row<'_>) -> Result<Peep> {
-    let reply_to = match row.get::<Option<PeepId>>(13)? {
-        Some(id) => Some(Parent {
-            id,
-            account_id: row.get(14)?,
-            username: row.get(15)?,
-            name: row.get(16)?,
-            body: row.get(17)?,
-        }),
-        None => None,
-    };
-    Ok(Peep {
-        id: row.get(0)?,
-        author: Author {
-            id: row.get(1)?,
-            username: row.get(2)?,
-            name: row.get(3)?,
-            kind: row.get(4)?,
-            created_at: row.get(5)?,
-        },
-        body: row.get(6)?,
-        created_at: row.get(7)?,
-        edited_at: row.get(8)?,
-        deleted_at: row.get(9)?,
-        seq: row.get(10)?,
-        likes: row.get(11)?,
-        replies: row.get(12)?,
-        reply_to,
-        mentions: row.get::<Option<String>>(18)?.as_deref().map(mentions).unwrap_or_default(),
-        liked: row.get(19)?,
-    })
-}
+/// Whether the viewer `$1` likes peep `p`.
+const LIKED: &str = "EXISTS (SELECT 1 FROM likes l WHERE l.peep_id = p.id AND l.account_id = $1)";
 
-/// Reads `7:nell 9:ify`.
-pub(super) fn mentions(joined: &str) -> Vec<Mention> {
-    let pairs = joined.split(' ').filter_map(|pair| pair.split_once(':'));
-    pairs
-        .filter_map(|(id, username)| Some(Mention { id: id.parse().ok()?, username: username.into() }))
-        .collect()
+/// The start of every statement that returns peeps `p` as the viewer `$1` sees them.
+const PEEP: &str = sql!(
+    "SELECT ",
+    Peep::COLUMNS,
+    " FROM peeps p JOIN accounts a ON a.id = p.account_id
+    LEFT JOIN peeps q ON q.id = p.reply_to LEFT JOIN accounts qa ON qa.id = q.account_id "
+);
+
+/// A list of mentions is stored as `7:nell 9:ify`, or NULL.
+impl FromRow for Vec<Mention> {
+    const WIDTH: usize = 1;
+
+    fn from_row(row: &Row<'_>, at: usize) -> Result<Self> {
+        let joined: Option<String> = row.get(at)?;
+        let pairs = joined.as_deref().unwrap_or_default().split(' ').filter_map(|pair| pair.split_once(':'));
+        let mention =
+            |(id, username): (&str, &str)| Some(Mention { id: id.parse().ok()?, username: username.into() });
+        Ok(pairs.filter_map(mention).collect())
+    }
 }
 
 /// Who looks, as a parameter: nobody has the id 0.
@@ -217,7 +191,7 @@ pub fn changed_since(read: &Read<'_>, seq: i64, limit: i64) -> Result<Vec<Peep>>
 
 /// The number of the public stream's last change.
 pub fn last_seq(read: &Read<'_>) -> Result<i64> {
-    read.one(sql!("SELECT last_seq FROM streams WHERE name = 'public'"), params![], |row| row.get(0))
+    read.one(sql!("SELECT last_seq FROM streams WHERE name = 'public'"), params![], from_row)
 }
 
 /// The number of the change that is being made. Others wait here until it is committed, so numbers
@@ -226,7 +200,7 @@ pub fn next_seq(tx: &mut Write<'_>) -> Result<i64> {
     tx.one(
         sql!("UPDATE streams SET last_seq = last_seq + 1 WHERE name = 'public' RETURNING last_seq"),
         params![],
-        |row| row.get(0),
+        from_row,
     )
 }
 
@@ -303,7 +277,7 @@ pub fn by_idempotency_key(read: &Read<'_>, author: AccountId, key: &str) -> Resu
     read.first(
         sql!("SELECT id FROM peeps WHERE account_id = $1 AND idempotency_key = $2"),
         params![author, key],
-        |row| row.get(0),
+        from_row,
     )
 }
 
@@ -345,39 +319,41 @@ pub fn lock(tx: &mut Write<'_>, id: PeepId) -> Result<()> {
     tx.all(dialect::lock_peep(tx.engine()), params![id], |_| Ok(())).map(drop)
 }
 
-/// What a peep said at some time.
-#[derive(Clone, Debug)]
-pub struct Version {
-    /// The words.
-    pub body: String,
-    /// When they were written.
-    pub created_at: Time,
+columns! {
+    /// An earlier text of a peep.
+    #[derive(Clone, Debug)]
+    pub struct Version as v {
+        pub body: String,
+        /// When the text was written.
+        pub created_at: Time,
+    }
 }
 
 /// What the peep said before, oldest first.
 pub fn versions(read: &Read<'_>, id: PeepId) -> Result<Vec<Version>> {
     read.all(
-        sql!("SELECT body, created_at FROM peep_versions WHERE peep_id = $1 ORDER BY version"),
+        sql!("SELECT ", Version::COLUMNS, " FROM peep_versions v WHERE v.peep_id = $1 ORDER BY v.version"),
         params![id],
-        |row| Ok(Version { body: row.get(0)?, created_at: row.get(1)? }),
+        from_row,
     )
 }
 
-/// The numbers under a peep.
-#[derive(Clone, Copy, Debug)]
-pub struct Counts {
-    /// How many like it.
-    pub likes: i64,
-    /// How many direct replies it has.
-    pub replies: i64,
+columns! {
+    /// The numbers under a peep.
+    #[derive(Clone, Copy, Debug)]
+    pub struct Counts as peeps {
+        pub likes: i64,
+        /// The number of direct replies.
+        pub replies: i64,
+    }
 }
 
 /// Adds `by` to the replies of a peep; the numbers after that.
 pub fn count_reply(tx: &mut Write<'_>, id: PeepId, by: i64) -> Result<Counts> {
     tx.one(
-        sql!("UPDATE peeps SET replies = replies + $1 WHERE id = $2 RETURNING likes, replies"),
+        sql!("UPDATE peeps SET replies = replies + $1 WHERE id = $2 RETURNING ", Counts::COLUMNS),
         params![by, id],
-        |row| Ok(Counts { likes: row.get(0)?, replies: row.get(1)? }),
+        from_row,
     )
 }
 
@@ -399,9 +375,9 @@ pub fn like(tx: &mut Write<'_>, id: PeepId, account: AccountId, likes: bool) -> 
         return Ok(None);
     }
     tx.first(
-        sql!("UPDATE peeps SET likes = likes + $1 WHERE id = $2 RETURNING likes, replies"),
+        sql!("UPDATE peeps SET likes = likes + $1 WHERE id = $2 RETURNING ", Counts::COLUMNS),
         params![if likes { 1 } else { -1 }, id],
-        |row| Ok(Counts { likes: row.get(0)?, replies: row.get(1)? }),
+        from_row,
     )
 }
 
