@@ -5,49 +5,29 @@ use std::str::FromStr;
 use crate::{
     Error, Result,
     clock::Time,
-    db::{Read, Row, Write},
+    db::{Column, FromRow, Read, Row, Write, columns, from_row},
     ids::{AccountId, AppId, ConversationId, DeliveryId, WebhookId},
     params, sql,
 };
 
-/// Where an app is told.
-#[derive(Clone, Debug)]
-pub struct Webhook {
-    /// Its id.
-    pub id: WebhookId,
-    /// Whose it is.
-    pub app: AppId,
-    /// Where it is called.
-    pub url: String,
-    /// What calls are signed with.
-    pub secret: String,
-    /// What it is told of, with spaces between.
-    pub events: String,
-    /// When it was made.
-    pub created_at: Time,
-    /// Since when nothing has reached it.
-    pub failing_since: Option<Time>,
-    /// Until when it is left alone.
-    pub retry_at: Time,
-    /// When it was given up.
-    pub disabled_at: Option<Time>,
-}
-
-const COLUMNS: &str = "w.id, w.app_id, w.url, w.secret, w.events, w.created_at, w.failing_since, w.retry_at,
-    w.disabled_at";
-
-fn from_row(row: &Row<'_>) -> Result<Webhook> {
-    Ok(Webhook {
-        id: row.get(0)?,
-        app: row.get(1)?,
-        url: row.get(2)?,
-        secret: row.get(3)?,
-        events: row.get(4)?,
-        created_at: row.get(5)?,
-        failing_since: row.get(6)?,
-        retry_at: row.get(7)?,
-        disabled_at: row.get(8)?,
-    })
+columns! {
+    /// An address that an app registered for events.
+    #[derive(Clone, Debug)]
+    pub struct Webhook as w {
+        pub id: WebhookId,
+        pub app: AppId = "w.app_id",
+        pub url: String,
+        /// The key that signs the calls.
+        pub secret: String,
+        /// The names of the subscribed [`EventType`]s, separated by spaces.
+        pub events: String,
+        pub created_at: Time,
+        /// The first failure since the last success.
+        pub failing_since: Option<Time>,
+        /// No call is made before then.
+        pub retry_at: Time,
+        pub disabled_at: Option<Time>,
+    }
 }
 
 /// Adds a webhook.
@@ -65,7 +45,7 @@ pub fn insert(tx: &mut Write<'_>, app: AppId, url: &str, secret: &str, events: &
 /// An app's webhooks, the oldest first.
 pub fn of(read: &Read<'_>, app: AppId) -> Result<Vec<Webhook>> {
     read.all(
-        sql!("SELECT ", COLUMNS, " FROM webhooks w WHERE w.app_id = $1 ORDER BY w.id"),
+        sql!("SELECT ", Webhook::COLUMNS, " FROM webhooks w WHERE w.app_id = $1 ORDER BY w.id"),
         params![app],
         from_row,
     )
@@ -76,7 +56,7 @@ pub fn by_id(read: &Read<'_>, id: WebhookId) -> Result<Option<Webhook>> {
     read.first(
         sql!(
             "SELECT ",
-            COLUMNS,
+            Webhook::COLUMNS,
             " FROM webhooks w JOIN apps x ON x.id = w.app_id WHERE w.id = $1 AND x.deleted_at IS NULL"
         ),
         params![id],
@@ -98,7 +78,7 @@ pub fn listening(
              ORDER BY w.id LIMIT $2"
         ),
         params![conversation, limit],
-        |row| Ok((row.get(0)?, row.get(1)?)),
+        from_row,
     )
 }
 
@@ -133,7 +113,7 @@ pub fn set_failing(tx: &mut Write<'_>, id: WebhookId, retry_at: Time) -> Result<
              WHERE id = $3 RETURNING failing_since"
         ),
         params![now, retry_at, id],
-        |row| row.get(0),
+        from_row,
     )
 }
 
@@ -189,6 +169,15 @@ impl EventType {
     }
 }
 
+/// An unknown name is an error: only a newer version can have stored it.
+impl FromRow for EventType {
+    const WIDTH: usize = 1;
+
+    fn from_row(row: &Row<'_>, at: usize) -> Result<Self> {
+        row.get::<String>(at)?.parse()
+    }
+}
+
 impl FromStr for EventType {
     type Err = Error;
 
@@ -198,41 +187,58 @@ impl FromStr for EventType {
     }
 }
 
-/// Something that a webhook is told.
-#[derive(Clone, Debug)]
-pub struct Delivery {
-    /// Its id; the same over all tries.
-    pub id: DeliveryId,
-    /// Whom.
-    pub webhook: WebhookId,
-    /// What happened.
-    pub event: EventType,
-    /// Where.
-    pub conversation: ConversationId,
-    /// The message, or the account that has come further.
-    pub subject: i64,
-    /// `waiting`, `calling`, `done` or `failed`.
-    pub state: String,
-    /// From when on it is tried.
-    pub wanted_at: Time,
-    /// When it happened.
-    pub created_at: Time,
+/// The state of a [`Delivery`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum DeliveryState {
+    Waiting,
+    /// A call is under way. A change from now on needs a delivery of its own.
+    Calling,
+    Done,
+    /// Given up.
+    Failed,
 }
 
-const DELIVERY: &str =
-    "d.id, d.webhook_id, d.event, d.conversation_id, d.subject_id, d.state, d.wanted_at, d.created_at";
+impl DeliveryState {
+    /// Returns the stored name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            DeliveryState::Waiting => "waiting",
+            DeliveryState::Calling => "calling",
+            DeliveryState::Done => "done",
+            DeliveryState::Failed => "failed",
+        }
+    }
+}
 
-fn delivery(row: &Row<'_>) -> Result<Delivery> {
-    Ok(Delivery {
-        id: row.get(0)?,
-        webhook: row.get(1)?,
-        event: row.get::<String>(2)?.parse()?,
-        conversation: row.get(3)?,
-        subject: row.get(4)?,
-        state: row.get(5)?,
-        wanted_at: row.get(6)?,
-        created_at: row.get(7)?,
-    })
+impl Column for DeliveryState {
+    type Raw = String;
+    fn from_raw(raw: String) -> Self {
+        match raw.as_str() {
+            "calling" => DeliveryState::Calling,
+            "done" => DeliveryState::Done,
+            "failed" => DeliveryState::Failed,
+            _ => DeliveryState::Waiting,
+        }
+    }
+}
+
+columns! {
+    /// An event for a webhook.
+    #[derive(Clone, Debug)]
+    pub struct Delivery as d {
+        /// The id, which is the same over all attempts.
+        pub id: DeliveryId,
+        pub webhook: WebhookId = "d.webhook_id",
+        pub event: EventType,
+        pub conversation: ConversationId = "d.conversation_id",
+        /// The message, or the account whose receipt changed.
+        pub subject: i64 = "d.subject_id",
+        pub state: DeliveryState,
+        /// No attempt is made before then.
+        pub wanted_at: Time,
+        /// When the event happened.
+        pub created_at: Time,
+    }
 }
 
 /// Adds something to be told.
@@ -303,41 +309,49 @@ pub fn want_again(tx: &mut Write<'_>, id: DeliveryId) -> Result<bool> {
 
 /// How often it was tried.
 pub fn count_attempts(read: &Read<'_>, id: DeliveryId) -> Result<i64> {
-    read.one(sql!("SELECT COUNT(*) FROM attempts WHERE delivery_id = $1"), params![id], |row| row.get(0))
+    read.one(sql!("SELECT COUNT(*) FROM attempts WHERE delivery_id = $1"), params![id], from_row)
 }
 
 /// Something that is or was told.
 pub fn delivery_by_id(read: &Read<'_>, id: DeliveryId) -> Result<Option<Delivery>> {
-    read.first(sql!("SELECT ", DELIVERY, " FROM deliveries d WHERE d.id = $1"), params![id], delivery)
+    read.first(
+        sql!("SELECT ", Delivery::COLUMNS, " FROM deliveries d WHERE d.id = $1"),
+        params![id],
+        from_row,
+    )
 }
 
 /// What a webhook was told, the latest first.
 pub fn deliveries(read: &Read<'_>, webhook: WebhookId, limit: i64) -> Result<Vec<Delivery>> {
     read.all(
-        sql!("SELECT ", DELIVERY, " FROM deliveries d WHERE d.webhook_id = $1 ORDER BY d.id DESC LIMIT $2"),
+        sql!(
+            "SELECT ",
+            Delivery::COLUMNS,
+            " FROM deliveries d WHERE d.webhook_id = $1 ORDER BY d.id DESC LIMIT $2"
+        ),
         params![webhook, limit],
-        delivery,
+        from_row,
     )
 }
 
 /// Notes what became of it.
-pub fn set_state(tx: &mut Write<'_>, id: DeliveryId, state: &str) -> Result<()> {
-    tx.execute(sql!("UPDATE deliveries SET state = $1 WHERE id = $2"), params![state, id]).map(drop)
+pub fn set_state(tx: &mut Write<'_>, id: DeliveryId, state: DeliveryState) -> Result<()> {
+    tx.execute(sql!("UPDATE deliveries SET state = $1 WHERE id = $2"), params![state.as_str(), id]).map(drop)
 }
 
-/// One try.
-#[derive(Clone, Debug)]
-pub struct Attempt {
-    /// At what.
-    pub delivery: DeliveryId,
-    /// When.
-    pub created_at: Time,
-    /// What it was answered with.
-    pub status: Option<i64>,
-    /// What went wrong.
-    pub problem: Option<String>,
-    /// How long it took.
-    pub took_ms: i64,
+columns! {
+    /// A call of a webhook and its outcome.
+    #[derive(Clone, Debug)]
+    pub struct Attempt as a {
+        pub delivery: DeliveryId = "a.delivery_id",
+        pub created_at: Time,
+        /// The HTTP status of the answer.
+        pub status: Option<i64>,
+        /// The error, where the call failed.
+        pub problem: Option<String>,
+        /// The duration of the call in milliseconds.
+        pub took_ms: i64,
+    }
 }
 
 /// Notes a try.
@@ -362,21 +376,15 @@ pub fn insert_attempt(
 pub fn attempts(read: &Read<'_>, webhook: WebhookId, limit: i64) -> Result<Vec<Attempt>> {
     read.all(
         sql!(
-            "SELECT a.delivery_id, a.created_at, a.status, a.problem, a.took_ms FROM attempts a
+            "SELECT ",
+            Attempt::COLUMNS,
+            " FROM attempts a
              WHERE a.delivery_id IN
                  (SELECT d.id FROM deliveries d WHERE d.webhook_id = $1 ORDER BY d.id DESC LIMIT $2)
              ORDER BY a.created_at"
         ),
         params![webhook, limit],
-        |row| {
-            Ok(Attempt {
-                delivery: row.get(0)?,
-                created_at: row.get(1)?,
-                status: row.get(2)?,
-                problem: row.get(3)?,
-                took_ms: row.get(4)?,
-            })
-        },
+        from_row,
     )
 }
 
@@ -406,6 +414,6 @@ pub fn keeper(read: &Read<'_>, id: WebhookId) -> Result<Option<(AccountId, AppId
              WHERE w.id = $1 AND x.deleted_at IS NULL AND w.disabled_at IS NOT NULL"
         ),
         params![id],
-        |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+        from_row,
     )
 }
