@@ -3,22 +3,23 @@
 use crate::{
     Result,
     clock::Time,
-    db::{Read, Write},
+    db::{Read, Write, columns, from_row},
     ids::{AccountId, LetterId},
     params, sql,
 };
 
-/// A letter.
-#[derive(Clone, Debug)]
-pub struct Letter {
-    /// To whom.
-    pub to: AccountId,
-    /// Who wrote it.
-    pub name: String,
-    /// Where they are answered.
-    pub email: String,
-    /// What they wrote.
-    pub body: String,
+columns! {
+    /// A message to the owner of a page.
+    #[derive(Clone, Debug)]
+    pub struct Letter as l {
+        /// The recipient.
+        pub to: AccountId = "l.account_id",
+        /// The sender's name.
+        pub name: String,
+        /// The address for answers.
+        pub email: String,
+        pub body: String,
+    }
 }
 
 /// Keeps a letter.
@@ -36,9 +37,9 @@ pub fn insert(tx: &mut Write<'_>, to: AccountId, name: &str, email: &str, body: 
 /// A letter, with its words where they have not gone on yet.
 pub fn by_id(read: &Read<'_>, id: LetterId) -> Result<Option<Letter>> {
     read.first(
-        sql!("SELECT l.account_id, l.name, l.email, l.body FROM letters l WHERE l.id = $1 AND l.body <> ''"),
+        sql!("SELECT ", Letter::COLUMNS, " FROM letters l WHERE l.id = $1 AND l.body <> ''"),
         params![id],
-        |row| Ok(Letter { to: row.get(0)?, name: row.get(1)?, email: row.get(2)?, body: row.get(3)? }),
+        from_row,
     )
 }
 
@@ -53,7 +54,7 @@ pub fn count_since(read: &Read<'_>, to: AccountId, since: Time) -> Result<i64> {
     read.one(
         sql!("SELECT COUNT(*) FROM letters WHERE account_id = $1 AND created_at > $2"),
         params![to, since],
-        |row| row.get(0),
+        from_row,
     )
 }
 

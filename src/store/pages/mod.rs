@@ -7,37 +7,31 @@ pub mod visits;
 use crate::{
     Result,
     clock::Time,
-    db::{Read, Row, Write},
+    db::{Read, Write, columns, from_row},
     ids::AccountId,
     params, sql,
 };
 
-/// A page as it is kept.
-#[derive(Clone, Debug)]
-pub struct Kept {
-    /// What its owner works on.
-    pub draft: String,
-    /// What others see.
-    pub published: Option<String>,
-    /// Since when.
-    pub published_at: Option<Time>,
-    /// A host name under which it is the front page.
-    pub host: Option<String>,
+columns! {
+    /// A page as it is stored.
+    #[derive(Clone, Debug)]
+    pub struct Kept as g {
+        /// What the owner edits, as JSON.
+        pub draft: String,
+        /// What others see, as JSON.
+        pub published: Option<String>,
+        pub published_at: Option<Time>,
+        /// The host name under which the page is the front page.
+        pub host: Option<String>,
+    }
 }
 
 /// The account's page.
 pub fn by_account(read: &Read<'_>, account: AccountId) -> Result<Option<Kept>> {
     read.first(
-        sql!("SELECT g.draft, g.published, g.published_at, g.host FROM pages g WHERE g.account_id = $1"),
+        sql!("SELECT ", Kept::COLUMNS, " FROM pages g WHERE g.account_id = $1"),
         params![account],
-        |row: &Row<'_>| {
-            Ok(Kept {
-                draft: row.get(0)?,
-                published: row.get(1)?,
-                published_at: row.get(2)?,
-                host: row.get(3)?,
-            })
-        },
+        from_row,
     )
 }
 
@@ -51,7 +45,7 @@ pub fn lock(tx: &mut Write<'_>, account: AccountId, begun: &str) -> Result<Strin
              ON CONFLICT (account_id) DO UPDATE SET changed_at = $3 RETURNING draft"
         ),
         params![account, begun, now],
-        |row| row.get(0),
+        from_row,
     )
 }
 
@@ -81,7 +75,7 @@ pub fn unpublish(tx: &mut Write<'_>, account: AccountId) -> Result<()> {
 
 /// Whose page a host name leads to.
 pub fn by_host(read: &Read<'_>, host: &str) -> Result<Option<AccountId>> {
-    read.first(sql!("SELECT g.account_id FROM pages g WHERE g.host = $1"), params![host], |row| row.get(0))
+    read.first(sql!("SELECT g.account_id FROM pages g WHERE g.host = $1"), params![host], from_row)
 }
 
 /// Maps a host name to the page, or none any more.
@@ -97,7 +91,7 @@ pub fn hosts(read: &Read<'_>) -> Result<Vec<(String, String)>> {
              WHERE g.host IS NOT NULL AND g.published_at IS NOT NULL"
         ),
         params![],
-        |row| Ok((row.get(0)?, row.get(1)?)),
+        from_row,
     )
 }
 
@@ -109,6 +103,6 @@ pub fn published(read: &Read<'_>, limit: i64) -> Result<Vec<(String, Time)>> {
              WHERE g.published_at IS NOT NULL AND g.host IS NULL ORDER BY g.published_at DESC LIMIT $1"
         ),
         params![limit],
-        |row| Ok((row.get(0)?, row.get(1)?)),
+        from_row,
     )
 }

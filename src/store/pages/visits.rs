@@ -2,7 +2,7 @@
 
 use crate::{
     Result,
-    db::{Read, Write},
+    db::{Read, Write, from_row},
     ids::AccountId,
     params, sql,
 };
@@ -24,7 +24,7 @@ pub fn since(read: &Read<'_>, account: AccountId, day: i64) -> Result<Vec<(i64, 
     read.all(
         sql!("SELECT day, link, count FROM visits WHERE account_id = $1 AND day >= $2 ORDER BY day"),
         params![account, day],
-        |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+        from_row,
     )
 }
 
