@@ -7,20 +7,19 @@ use super::{
 use crate::{
     Result,
     clock::Time,
-    db::{Read, Write},
+    db::{Read, Write, columns, from_row},
     ids::{AccountId, ConversationId, HookId},
     params, sql,
 };
 
-/// A hook, without its secret.
-#[derive(Clone, Debug)]
-pub struct Hook {
-    /// Its id.
-    pub id: HookId,
-    /// What it is called.
-    pub name: String,
-    /// When it was made.
-    pub created_at: Time,
+columns! {
+    /// An address for programs to post into a room, without its secret.
+    #[derive(Clone, Debug)]
+    pub struct Hook as h {
+        pub id: HookId,
+        pub name: String = "a.name",
+        pub created_at: Time,
+    }
 }
 
 /// Adds a hook through which the bot speaks.
@@ -63,11 +62,13 @@ pub fn by_token(read: &Read<'_>, token_hash: &str) -> Result<Option<(Account, Co
 pub fn of(read: &Read<'_>, conversation: ConversationId) -> Result<Vec<Hook>> {
     read.all(
         sql!(
-            "SELECT h.id, a.name, h.created_at FROM hooks h JOIN accounts a ON a.id = h.account_id
+            "SELECT ",
+            Hook::COLUMNS,
+            " FROM hooks h JOIN accounts a ON a.id = h.account_id
              WHERE h.conversation_id = $1 ORDER BY h.id"
         ),
         params![conversation],
-        |row| Ok(Hook { id: row.get(0)?, name: row.get(1)?, created_at: row.get(2)? }),
+        from_row,
     )
 }
 

@@ -3,7 +3,7 @@
 use crate::{
     Result,
     clock::Time,
-    db::{Read, Write},
+    db::{Read, Write, from_row},
     ids::{ConversationId, MessageId, PeepId},
     params, sql,
 };
@@ -89,11 +89,9 @@ pub fn answer(read: &Read<'_>, owner: &str, key: &str) -> Result<Option<(String,
         sql!("SELECT fingerprint, status, location, body FROM idempotency WHERE owner = $1 AND key = $2"),
         params![owner, key],
         |row| {
-            let status = u16::try_from(row.get::<i64>(1)?).unwrap_or_default();
-            Ok((
-                row.get(0)?,
-                Answer { status, location: row.get(2)?, body: row.get(3)?, about: About::Nothing },
-            ))
+            let (fingerprint, status, location, body): (_, i64, _, _) = from_row(row)?;
+            let status = u16::try_from(status).unwrap_or_default();
+            Ok((fingerprint, Answer { status, location, body, about: About::Nothing }))
         },
     )
 }

@@ -6,7 +6,7 @@ use super::dialect;
 use crate::{
     Error, Result,
     clock::Time,
-    db::{Read, Row, Write},
+    db::{Read, Row, Write, from_row},
     ids::{AccountId, AttachmentId, ConversationId, DeliveryId, JobId, LetterId, PeepId, WebhookId},
     params, sql,
 };
@@ -120,12 +120,12 @@ pub fn claim(tx: &mut Write<'_>, queue: Queue, node: &str, lease_ends: Time, lim
 /// A job; `None` where it is of a kind that only a newer version knows. It is left to that one, and
 /// comes up again when its lease ends: it must not hold up the others.
 fn job(row: &Row<'_>) -> Result<Option<Job>> {
-    let (id, work): (JobId, String) = (row.get(0)?, row.get(1)?);
+    let (id, work, attempts, created_at): (JobId, String, _, _) = from_row(row)?;
     let Ok(work) = serde_json::from_str(&work) else {
         tracing::error!(job = %id, "There is a job in the outbox that this version can't read");
         return Ok(None);
     };
-    Ok(Some(Job { id, work, attempts: row.get(2)?, created_at: row.get(3)? }))
+    Ok(Some(Job { id, work, attempts, created_at }))
 }
 
 /// The job is done, or given up: forgets it.
@@ -148,5 +148,5 @@ pub fn release(tx: &mut Write<'_>, node: &str) -> Result<u64> {
 
 /// When the next job of a queue is due, if there is one.
 pub fn next_due(read: &Read<'_>, queue: Queue) -> Result<Option<Time>> {
-    read.one(sql!("SELECT MIN(run_at) FROM jobs WHERE queue = $1"), params![queue.as_str()], |row| row.get(0))
+    read.one(sql!("SELECT MIN(run_at) FROM jobs WHERE queue = $1"), params![queue.as_str()], from_row)
 }

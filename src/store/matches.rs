@@ -4,7 +4,7 @@ use super::{blocks::Somebody, dialect};
 use crate::{
     Result,
     clock::Time,
-    db::{Column, Read, Row, Write},
+    db::{Column, Read, Write, columns, from_row},
     ids::{AccountId, ConversationId, ReportId},
     params, sql,
 };
@@ -57,47 +57,46 @@ impl Column for Pool {
     }
 }
 
-/// Someone who has a part in the matching.
-#[derive(Clone, Debug)]
-pub struct Seeker {
-    /// Who.
-    pub account: AccountId,
-    /// How far it is.
-    pub state: State,
-    /// Among whom it looks.
-    pub pool: Pool,
-    /// The language that it wants to talk in; empty for any.
-    pub language: String,
-    /// Tags as they are compared, in order, a line each.
-    pub interests: String,
-    /// Where it comes from, as a keyed hash.
-    pub place: String,
-    /// Whether it is a guest.
-    pub guest: bool,
-    /// Whether its username is shown from the beginning.
-    pub shows_name: bool,
-    /// Since when it waits, or from when on, after a pause.
-    pub since: Time,
-    /// How far its search has widened.
-    pub stage: i64,
-    /// It is given up then, unless it is heard of before.
-    pub alive_until: Time,
-    /// Whether its last window has closed.
-    pub away: bool,
-    /// Talks in a row that it left at once.
-    pub skips: i64,
-    /// The talk that it is in, or was in last.
-    pub conversation: Option<ConversationId>,
-    /// Who it is in that talk.
-    pub mask: Option<AccountId>,
-    /// Whether it offers to say who it is.
-    pub reveals: bool,
-    /// Whether it agrees to pictures.
-    pub pictures: bool,
-    /// Whether it ended its last talk itself.
-    pub went: bool,
-    /// When its state last changed.
-    pub changed_at: Time,
+columns! {
+    /// An account's part in the matching.
+    #[derive(Clone, Debug)]
+    pub struct Seeker as s {
+        pub account: AccountId = "s.account_id",
+        pub state: State,
+        pub pool: Pool,
+        /// The code of the language to talk in; empty for any.
+        pub language: String,
+        /// Normalized tags, sorted, a line each.
+        pub interests: String,
+        /// The client's address, as a keyed hash.
+        pub place: String,
+        /// Whether the account is a guest.
+        pub guest: bool,
+        /// Whether the username is shown from the beginning.
+        pub shows_name: bool,
+        /// The start of the wait; in the future during a pause.
+        pub since: Time,
+        /// How far the criteria have been relaxed.
+        pub stage: i64,
+        /// The ticket is removed then, unless its client is seen before.
+        pub alive_until: Time,
+        /// Whether the last window has closed.
+        pub away: bool,
+        /// The number of talks in a row that were left at once.
+        pub skips: i64,
+        /// The current talk, or the last one.
+        pub conversation: Option<ConversationId> = "s.conversation_id",
+        /// The mask worn in that talk.
+        pub mask: Option<AccountId> = "s.mask_id",
+        /// Whether the account offers to reveal its identity.
+        pub reveals: bool,
+        /// Whether the account agrees to pictures.
+        pub pictures: bool,
+        /// Whether the account itself ended its last talk.
+        pub went: bool,
+        /// When the state last changed.
+        pub changed_at: Time,
+    }
 }
 
 impl Seeker {
@@ -107,39 +106,10 @@ impl Seeker {
     }
 }
 
-const COLUMNS: &str =
-    "s.account_id, s.state, s.pool, s.language, s.interests, s.place, s.guest, s.shows_name,
-    s.since, s.stage, s.alive_until, s.away, s.skips, s.conversation_id, s.mask_id, s.reveals, s.pictures,
-    s.went, s.changed_at";
-
-fn from_row(row: &Row<'_>) -> Result<Seeker> {
-    Ok(Seeker {
-        account: row.get(0)?,
-        state: row.get(1)?,
-        pool: row.get(2)?,
-        language: row.get(3)?,
-        interests: row.get(4)?,
-        place: row.get(5)?,
-        guest: row.get(6)?,
-        shows_name: row.get(7)?,
-        since: row.get(8)?,
-        stage: row.get(9)?,
-        alive_until: row.get(10)?,
-        away: row.get(11)?,
-        skips: row.get(12)?,
-        conversation: row.get(13)?,
-        mask: row.get(14)?,
-        reveals: row.get(15)?,
-        pictures: row.get(16)?,
-        went: row.get(17)?,
-        changed_at: row.get(18)?,
-    })
-}
-
 /// The part that an account has in the matching, if it has one.
 pub fn of(read: &Read<'_>, account: AccountId) -> Result<Option<Seeker>> {
     read.first(
-        sql!("SELECT ", COLUMNS, " FROM seekers s WHERE s.account_id = $1"),
+        sql!("SELECT ", Seeker::COLUMNS, " FROM seekers s WHERE s.account_id = $1"),
         params![account],
         from_row,
     )
@@ -148,7 +118,7 @@ pub fn of(read: &Read<'_>, account: AccountId) -> Result<Option<Seeker>> {
 /// Those in a talk, or who were in it last.
 pub fn in_talk(read: &Read<'_>, id: ConversationId) -> Result<Vec<Seeker>> {
     read.all(
-        sql!("SELECT ", COLUMNS, " FROM seekers s WHERE s.conversation_id = $1 ORDER BY s.mask_id"),
+        sql!("SELECT ", Seeker::COLUMNS, " FROM seekers s WHERE s.conversation_id = $1 ORDER BY s.mask_id"),
         params![id],
         from_row,
     )
@@ -224,14 +194,14 @@ pub fn look_alone(tx: &mut Write<'_>) -> Result<()> {
 /// someone else holds is left to them.
 pub fn due(tx: &mut Write<'_>, limit: i64) -> Result<Vec<AccountId>> {
     let (sql, now) = (dialect::due_seekers(tx.engine()), tx.now());
-    tx.all(sql, params![now, limit], |row| row.get(0))
+    tx.all(sql, params![now, limit], from_row)
 }
 
 /// Holds someone who waits until the transaction ends. `None` where it does not wait any more, or someone
 /// else holds it.
 pub fn hold(tx: &mut Write<'_>, account: AccountId) -> Result<Option<Seeker>> {
     let held = dialect::hold_seeker(tx.engine());
-    if tx.first(held, params![account], |row| row.get::<AccountId>(0))?.is_none() {
+    if tx.first(held, params![account], from_row::<AccountId>)?.is_none() {
         return Ok(None);
     }
     of(tx, account)
@@ -240,7 +210,7 @@ pub fn hold(tx: &mut Write<'_>, account: AccountId) -> Result<Option<Seeker>> {
 /// Holds whatever part the account has until the transaction ends: whoever holds it is waited for.
 pub fn lock(tx: &mut Write<'_>, account: AccountId) -> Result<()> {
     let lock = dialect::lock_seeker(tx.engine());
-    tx.first(lock, params![account], |row| row.get::<AccountId>(0)).map(drop)
+    tx.first(lock, params![account], from_row::<AccountId>).map(drop)
 }
 
 /// Notes how far a search has widened, when to look again, and whether it would do with somebody whom it
@@ -310,7 +280,7 @@ pub fn partners(read: &Read<'_>, seeker: &Seeker) -> Result<Vec<AccountId>> {
              FROM wishes m WHERE m.account_id = $5 ORDER BY m.weight DESC, m.wish"
         ),
         params![&seeker.language, &me.account, &me.place, &seeker.place, seeker.account],
-        |row| row.get(0),
+        from_row,
     )?;
     Ok(found.into_iter().flatten().collect())
 }
@@ -345,7 +315,7 @@ pub fn others_wait(read: &Read<'_>, seeker: &Seeker, except: AccountId) -> Resul
             &me.account,
             &me.place,
         ],
-        |row| row.get(0),
+        from_row,
     )
 }
 
@@ -354,7 +324,7 @@ pub fn wishes(read: &Read<'_>, account: AccountId) -> Result<Vec<String>> {
     read.all(
         sql!("SELECT wish FROM wishes WHERE account_id = $1 ORDER BY weight DESC, wish"),
         params![account],
-        |row| row.get(0),
+        from_row,
     )
 }
 
@@ -365,7 +335,7 @@ pub fn with_wish(read: &Read<'_>, pool: Pool, wish: &str, limit: i64) -> Result<
             "SELECT account_id FROM wishes WHERE pool = $1 AND wish = $2 ORDER BY since, account_id LIMIT $3"
         ),
         params![pool.as_str(), wish, limit],
-        |row| row.get(0),
+        from_row,
     )
 }
 
@@ -448,7 +418,7 @@ pub fn lost(read: &Read<'_>, limit: i64) -> Result<Vec<AccountId>> {
              ORDER BY alive_until, account_id LIMIT $2"
         ),
         params![now, limit],
-        |row| row.get(0),
+        from_row,
     )
 }
 
@@ -460,7 +430,7 @@ pub fn next_due(read: &Read<'_>) -> Result<Option<Time>> {
                     (SELECT MIN(alive_until) FROM seekers WHERE state <> 'ended')"
         ),
         params![],
-        |row| Ok((row.get(0)?, row.get(1)?)),
+        from_row,
     )?;
     Ok([look, lost].into_iter().flatten().min())
 }
@@ -476,7 +446,7 @@ pub fn place_in_line(read: &Read<'_>, seeker: &Seeker) -> Result<(i64, i64)> {
                        AND (since <= $4 OR account_id = $3))"
         ),
         params![seeker.pool.as_str(), seeker.since, seeker.account, now],
-        |row| Ok((row.get(0)?, row.get(1)?)),
+        from_row,
     )
 }
 
@@ -488,7 +458,7 @@ pub fn line(read: &Read<'_>) -> Result<Vec<(Pool, Time, AccountId)>> {
              ORDER BY pool, since, account_id"
         ),
         params![],
-        |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+        from_row,
     )
 }
 
@@ -503,7 +473,7 @@ pub fn open_groups(read: &Read<'_>, most: i64, limit: i64) -> Result<Vec<Convers
              ORDER BY c.id LIMIT $2"
         ),
         params![most - 1, limit],
-        |row| row.get(0),
+        from_row,
     )
 }
 

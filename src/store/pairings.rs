@@ -3,7 +3,7 @@
 use crate::{
     Result,
     clock::Time,
-    db::{Read, Write},
+    db::{Read, Write, from_row},
     ids::{AccountId, ConversationId},
     params, sql,
 };
@@ -25,19 +25,17 @@ pub fn leave(tx: &mut Write<'_>, account: AccountId) -> Result<()> {
 
 /// Whether it takes part.
 pub fn takes_part(read: &Read<'_>, account: AccountId) -> Result<bool> {
-    read.one(sql!("SELECT EXISTS (SELECT 1 FROM weekly WHERE account_id = $1)"), params![account], |row| {
-        row.get(0)
-    })
+    read.one(sql!("SELECT EXISTS (SELECT 1 FROM weekly WHERE account_id = $1)"), params![account], from_row)
 }
 
 /// Everyone who takes part.
 pub fn members(read: &Read<'_>) -> Result<Vec<AccountId>> {
-    read.all(sql!("SELECT account_id FROM weekly ORDER BY account_id"), params![], |row| row.get(0))
+    read.all(sql!("SELECT account_id FROM weekly ORDER BY account_id"), params![], from_row)
 }
 
 /// How many take part.
 pub fn count(read: &Read<'_>) -> Result<i64> {
-    read.one(sql!("SELECT COUNT(*) FROM weekly"), params![], |row| row.get(0))
+    read.one(sql!("SELECT COUNT(*) FROM weekly"), params![], from_row)
 }
 
 /// Who of those who take part was paired with whom, and when last. The lower id is the first.
@@ -48,7 +46,7 @@ pub fn history(read: &Read<'_>) -> Result<Vec<(AccountId, AccountId, Time)>> {
              JOIN weekly a ON a.account_id = p.one_id JOIN weekly b ON b.account_id = p.other_id"
         ),
         params![],
-        |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+        from_row,
     )
 }
 
@@ -83,7 +81,7 @@ pub fn of(
              ORDER BY x.paired_at, x.one_id, x.other_id"
         ),
         params![account, since],
-        |row| Ok((row.get(0)?, row.get(1)?)),
+        from_row,
     )?;
     let Some((id, _)) = found.last().copied() else { return Ok(None) };
     let others = found.into_iter().filter(|(talk, _)| *talk == id).map(|(_, other)| other).collect();

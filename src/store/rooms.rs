@@ -4,27 +4,22 @@ use super::conversations::{self, Conversation, Seat, Stretch, WIDTH};
 use crate::{
     Result,
     clock::Time,
-    db::{Read, Row, Write},
+    db::{FromRow, Read, Write, columns, from_row},
     ids::{AccountId, ConversationId},
     params, sql,
 };
 
-/// What a room is opened by.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Link {
-    /// The secret in the address.
-    pub key: String,
-    /// It lets nobody new in from then on.
-    pub expires_at: Option<Time>,
-    /// It lets in so many more.
-    pub uses_left: Option<i64>,
-}
-
-/// The columns of a [`Link`] `l`, in the order in which [`link`] takes them.
-const LINK: &str = "l.key, l.expires_at, l.uses_left";
-
-fn link(row: &Row<'_>, at: usize) -> Result<Link> {
-    Ok(Link { key: row.get(at)?, expires_at: row.get(at + 1)?, uses_left: row.get(at + 2)? })
+columns! {
+    /// A link by which people join a room.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct Link as l {
+        /// The secret in the address.
+        pub key: String,
+        /// From then on the link admits nobody new.
+        pub expires_at: Option<Time>,
+        /// How many more people the link admits; unlimited where `None`.
+        pub uses_left: Option<i64>,
+    }
 }
 
 /// A room as someone with a key in hand finds it.
@@ -47,7 +42,7 @@ pub fn by_key(read: &Read<'_>, key_hash: &str, account: AccountId) -> Result<Opt
             "SELECT ",
             conversations::COLUMNS,
             ", ",
-            LINK,
+            Link::COLUMNS,
             ", k.revoked_at IS NULL, ",
             conversations::SEAT,
             " FROM links k JOIN conversations c ON c.id = k.conversation_id
@@ -59,7 +54,7 @@ pub fn by_key(read: &Read<'_>, key_hash: &str, account: AccountId) -> Result<Opt
         |row| {
             Ok(Found {
                 room: conversations::from_row(row, 0)?,
-                link: link(row, WIDTH)?,
+                link: FromRow::from_row(row, WIDTH)?,
                 holds: row.get(WIDTH + 3)?,
                 seat: conversations::seat(row, WIDTH + 4)?,
             })
@@ -70,9 +65,9 @@ pub fn by_key(read: &Read<'_>, key_hash: &str, account: AccountId) -> Result<Opt
 /// The link of a room that holds now.
 pub fn current_link(read: &Read<'_>, id: ConversationId) -> Result<Link> {
     read.one(
-        sql!("SELECT ", LINK, " FROM links l WHERE l.conversation_id = $1 AND l.revoked_at IS NULL"),
+        sql!("SELECT ", Link::COLUMNS, " FROM links l WHERE l.conversation_id = $1 AND l.revoked_at IS NULL"),
         params![id],
-        |row| link(row, 0),
+        from_row,
     )
 }
 
@@ -142,7 +137,7 @@ pub fn barred_until(read: &Read<'_>, id: ConversationId, place: &str) -> Result<
     read.first(
         sql!("SELECT until FROM bars WHERE conversation_id = $1 AND place = $2"),
         params![id, place],
-        |row| row.get(0),
+        from_row,
     )
 }
 
@@ -163,25 +158,26 @@ pub struct Mine {
     pub seat: Seat,
 }
 
-/// A room that anyone may walk into.
-#[derive(Clone, Debug)]
-pub struct Open {
-    /// Which.
-    pub id: ConversationId,
-    /// Its name.
-    pub name: String,
-    /// The secret in its address.
-    pub key: String,
-    /// How many are in it.
-    pub size: i64,
+columns! {
+    /// A room whose link is shown to anyone.
+    #[derive(Clone, Debug)]
+    pub struct Open as c {
+        pub id: ConversationId,
+        pub name: String,
+        /// The secret in the room's address.
+        pub key: String = "l.key",
+        /// The number of participants.
+        pub size: i64,
+    }
 }
 
 /// The account's own rooms whose links let in at `now`, the one where something was said last first; at most `limit`.
 pub fn open_of(read: &Read<'_>, owner: AccountId, now: Time, limit: i64) -> Result<Vec<Open>> {
     read.all(
         sql!(
-            "SELECT c.id, c.name, l.key, c.size
-             FROM participants p JOIN conversations c ON c.id = p.conversation_id
+            "SELECT ",
+            Open::COLUMNS,
+            " FROM participants p JOIN conversations c ON c.id = p.conversation_id
              JOIN links l ON l.conversation_id = c.id AND l.revoked_at IS NULL
              WHERE p.account_id = $1 AND p.left_at IS NULL AND c.owner_id = $1 AND c.kind = 'room'
                AND c.deleted_at IS NULL AND (l.expires_at IS NULL OR l.expires_at > $2)
@@ -189,7 +185,7 @@ pub fn open_of(read: &Read<'_>, owner: AccountId, now: Time, limit: i64) -> Resu
              ORDER BY c.active_at DESC, c.id DESC LIMIT $3"
         ),
         params![owner, now, limit],
-        |row| Ok(Open { id: row.get(0)?, name: row.get(1)?, key: row.get(2)?, size: row.get(3)? }),
+        from_row,
     )
 }
 
@@ -200,7 +196,7 @@ pub fn of(read: &Read<'_>, stretch: &Stretch) -> Result<Vec<Mine>> {
             "SELECT ",
             conversations::COLUMNS,
             ", ",
-            LINK,
+            Link::COLUMNS,
             ", ",
             conversations::SEAT,
             " FROM participants p JOIN conversations c ON c.id = p.conversation_id
@@ -213,7 +209,11 @@ pub fn of(read: &Read<'_>, stretch: &Stretch) -> Result<Vec<Mine>> {
         |row| {
             let seat = conversations::seat(row, WIDTH + 3)?;
             Ok(seat.map(|seat| -> Result<Mine> {
-                Ok(Mine { room: conversations::from_row(row, 0)?, link: link(row, WIDTH)?, seat })
+                Ok(Mine {
+                    room: conversations::from_row(row, 0)?,
+                    link: FromRow::from_row(row, WIDTH)?,
+                    seat,
+                })
             }))
         },
     )?;
@@ -229,7 +229,7 @@ pub fn count_unread(read: &Read<'_>, account: AccountId) -> Result<i64> {
                AND c.last_seq > p.read_seq"
         ),
         params![account],
-        |row| row.get(0),
+        from_row,
     )
 }
 
@@ -246,6 +246,6 @@ pub fn expired(read: &Read<'_>, since: Time, limit: i64) -> Result<Vec<Conversat
              ORDER BY c.active_at LIMIT $3"
         ),
         params![since, now, limit],
-        |row| row.get(0),
+        from_row,
     )
 }

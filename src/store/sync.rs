@@ -13,7 +13,7 @@ use super::{
 use crate::{
     Result,
     clock::Time,
-    db::{Read, Write},
+    db::{Read, Write, from_row},
     ids::{AccountId, ConversationId},
     params, sql,
 };
@@ -24,12 +24,12 @@ pub const AWAY: Duration = Duration::from_secs(30 * 24 * 3600);
 /// The tick of this transaction: all that it changes bears it. A later commit may have a lower one on PostgreSQL,
 /// where several write at once; [`latest`] minds that.
 pub fn tick(tx: &mut Write<'_>) -> Result<i64> {
-    tx.number(|tx| tx.one(dialect::tick(tx.engine()), params![], |row| row.get(0)))
+    tx.number(|tx| tx.one(dialect::tick(tx.engine()), params![], from_row))
 }
 
 /// The latest tick of which all is known: whatever is committed from now on bears a higher one.
 pub fn latest(read: &Read<'_>) -> Result<i64> {
-    read.one(dialect::latest_tick(read.engine()), params![], |row| row.get(0))
+    read.one(dialect::latest_tick(read.engine()), params![], from_row)
 }
 
 /// How far ticks go on above those of another cluster: more transactions than it can have had meanwhile.
@@ -44,9 +44,9 @@ pub fn align(tx: &mut Write<'_>) -> Result<()> {
                   (SELECT COALESCE(MAX(tick), 0) AS highest FROM participants) p"
         ),
         params![],
-        |row| row.get(0),
+        from_row,
     )?;
-    let now: i64 = tx.one(dialect::tick_now(tx.engine()), params![], |row| row.get(0))?;
+    let now: i64 = tx.one(dialect::tick_now(tx.engine()), params![], from_row)?;
     let behind = highest - now;
     if behind > 0 {
         let sql = sql!("UPDATE streams SET last_seq = last_seq + $1 WHERE name = 'ticks'");
@@ -163,7 +163,7 @@ pub fn departures(read: &Read<'_>, span: &Span) -> Result<Vec<(i64, Conversation
              ORDER BY t LIMIT $4"
         ),
         params![span.account, span.after, span.upto, span.limit],
-        |row| Ok((row.get(0)?, row.get(1)?)),
+        from_row,
     )
 }
 

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     Result,
-    db::{Read, Row, Write},
+    db::{Read, Row, Write, from_row},
     ids::{AccountId, AppId, ConversationId},
     params, sql,
 };
@@ -81,7 +81,7 @@ pub fn of_two(read: &Read<'_>, one: AccountId, other: AccountId) -> Result<Optio
              ORDER BY c.active_at DESC, c.id DESC LIMIT 1"
         ),
         params![one, other],
-        |row| row.get(0),
+        from_row,
     )
 }
 
@@ -95,7 +95,7 @@ pub fn count_unread(read: &Read<'_>, account: AccountId) -> Result<i64> {
                AND c.last_seq > p.read_seq AND NOT p.muted"
         ),
         params![account],
-        |row| row.get(0),
+        from_row,
     )
 }
 
