@@ -1,128 +1,14 @@
-//! Matches: who waits for whom, who is in a talk, and what was reported of it.
+//! Accounts that wait for a match.
 
-use super::{blocks::Somebody, dialect};
+use super::{Pool, Seeker};
 use crate::{
     Result,
     clock::Time,
-    db::{Column, Read, Write, columns, from_row},
-    ids::{AccountId, ConversationId, ReportId},
+    db::{Read, Write, from_row},
+    ids::AccountId,
     params, sql,
+    store::dialect,
 };
-
-/// How far someone is in the matching.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum State {
-    /// It waits for somebody.
-    Waiting,
-    /// It is in a talk.
-    Matched,
-    /// Its talk is over.
-    Ended,
-}
-
-impl Column for State {
-    type Raw = String;
-    fn from_raw(raw: String) -> Self {
-        match raw.as_str() {
-            "waiting" => State::Waiting,
-            "matched" => State::Matched,
-            _ => State::Ended,
-        }
-    }
-}
-
-/// Among whom someone looks.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Pool {
-    /// Those who want to talk with one other.
-    Pair,
-    /// Those who want to talk with a few.
-    Group,
-}
-
-impl Pool {
-    /// As it is stored.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Pool::Pair => "pair",
-            Pool::Group => "group",
-        }
-    }
-}
-
-impl Column for Pool {
-    type Raw = String;
-    fn from_raw(raw: String) -> Self {
-        if raw == "group" { Pool::Group } else { Pool::Pair }
-    }
-}
-
-columns! {
-    /// An account's part in the matching.
-    #[derive(Clone, Debug)]
-    pub struct Seeker as s {
-        pub account: AccountId = "s.account_id",
-        pub state: State,
-        pub pool: Pool,
-        /// The code of the language to talk in; empty for any.
-        pub language: String,
-        /// Normalized tags, sorted, a line each.
-        pub interests: String,
-        /// The client's address, as a keyed hash.
-        pub place: String,
-        /// Whether the account is a guest.
-        pub guest: bool,
-        /// Whether the username is shown from the beginning.
-        pub shows_name: bool,
-        /// The start of the wait; in the future during a pause.
-        pub since: Time,
-        /// How far the criteria have been relaxed.
-        pub stage: i64,
-        /// The ticket is removed then, unless its client is seen before.
-        pub alive_until: Time,
-        /// Whether the last window has closed.
-        pub away: bool,
-        /// The number of talks in a row that were left at once.
-        pub skips: i64,
-        /// The current talk, or the last one.
-        pub conversation: Option<ConversationId> = "s.conversation_id",
-        /// The mask worn in that talk.
-        pub mask: Option<AccountId> = "s.mask_id",
-        /// Whether the account offers to reveal its identity.
-        pub reveals: bool,
-        /// Whether the account agrees to pictures.
-        pub pictures: bool,
-        /// Whether the account itself ended its last talk.
-        pub went: bool,
-        /// When the state last changed.
-        pub changed_at: Time,
-    }
-}
-
-impl Seeker {
-    /// As blocks know it.
-    pub fn somebody(&self) -> Somebody {
-        Somebody::new(self.account, self.guest.then_some(&self.place))
-    }
-}
-
-/// The part that an account has in the matching, if it has one.
-pub fn of(read: &Read<'_>, account: AccountId) -> Result<Option<Seeker>> {
-    read.first(
-        sql!("SELECT ", Seeker::COLUMNS, " FROM seekers s WHERE s.account_id = $1"),
-        params![account],
-        from_row,
-    )
-}
-
-/// Those in a talk, or who were in it last.
-pub fn in_talk(read: &Read<'_>, id: ConversationId) -> Result<Vec<Seeker>> {
-    read.all(
-        sql!("SELECT ", Seeker::COLUMNS, " FROM seekers s WHERE s.conversation_id = $1 ORDER BY s.mask_id"),
-        params![id],
-        from_row,
-    )
-}
 
 /// What someone begins to wait with.
 #[derive(Clone, Debug)]
@@ -197,22 +83,6 @@ pub fn due(tx: &mut Write<'_>, limit: i64) -> Result<Vec<AccountId>> {
     tx.all(sql, params![now, limit], from_row)
 }
 
-/// Holds someone who waits until the transaction ends. `None` where it does not wait any more, or someone
-/// else holds it.
-pub fn hold(tx: &mut Write<'_>, account: AccountId) -> Result<Option<Seeker>> {
-    let held = dialect::hold_seeker(tx.engine());
-    if tx.first(held, params![account], from_row::<AccountId>)?.is_none() {
-        return Ok(None);
-    }
-    of(tx, account)
-}
-
-/// Holds whatever part the account has until the transaction ends: whoever holds it is waited for.
-pub fn lock(tx: &mut Write<'_>, account: AccountId) -> Result<()> {
-    let lock = dialect::lock_seeker(tx.engine());
-    tx.first(lock, params![account], from_row::<AccountId>).map(drop)
-}
-
 /// Notes how far a search has widened, when to look again, and whether it would do with somebody whom it
 /// gets only when nobody else waits.
 pub fn set_stage(
@@ -255,7 +125,7 @@ pub fn wish(tx: &mut Write<'_>, seeker: &Seeker, wish: &str, weight: i64) -> Res
     Ok(())
 }
 
-fn clear_wishes(tx: &mut Write<'_>, account: AccountId) -> Result<()> {
+pub(super) fn clear_wishes(tx: &mut Write<'_>, account: AccountId) -> Result<()> {
     tx.execute(sql!("DELETE FROM wishes WHERE account_id = $1"), params![account]).map(drop)
 }
 
@@ -339,57 +209,6 @@ pub fn with_wish(read: &Read<'_>, pool: Pool, wish: &str, limit: i64) -> Result<
     )
 }
 
-/// Someone is in a talk from now on.
-pub fn set_matched(
-    tx: &mut Write<'_>,
-    account: AccountId,
-    conversation: ConversationId,
-    mask: AccountId,
-    reveals: bool,
-) -> Result<()> {
-    let now = tx.now();
-    clear_wishes(tx, account)?;
-    tx.execute(
-        sql!(
-            "UPDATE seekers SET state = 'matched', conversation_id = $1, mask_id = $2, changed_at = $3,
-                                look_at = NULL, held = FALSE, reveals = $4, pictures = FALSE
-             WHERE account_id = $5"
-        ),
-        params![conversation, mask, now, reveals, account],
-    )?;
-    Ok(())
-}
-
-/// Its talk is over, or it has left the line.
-pub fn set_ended(tx: &mut Write<'_>, account: AccountId, skips: i64, went: bool) -> Result<()> {
-    let now = tx.now();
-    clear_wishes(tx, account)?;
-    tx.execute(
-        sql!(
-            "UPDATE seekers SET state = 'ended', changed_at = $1, skips = $2, went = $3, away = FALSE,
-                                held = FALSE
-             WHERE account_id = $4"
-        ),
-        params![now, skips, went, account],
-    )?;
-    Ok(())
-}
-
-/// Forgets those who left the line or a talk before then.
-pub fn forget_ended(tx: &mut Write<'_>, before: Time) -> Result<()> {
-    tx.execute(sql!("DELETE FROM seekers WHERE state = 'ended' AND changed_at < $1"), params![before])
-        .map(drop)
-}
-
-/// Nobody's last talk is this one any more.
-pub fn unlink(tx: &mut Write<'_>, id: ConversationId) -> Result<()> {
-    tx.execute(
-        sql!("UPDATE seekers SET conversation_id = NULL, mask_id = NULL WHERE conversation_id = $1"),
-        params![id],
-    )
-    .map(drop)
-}
-
 /// It is heard of: it is given up at `until`, and not before.
 pub fn set_alive(tx: &mut Write<'_>, account: AccountId, until: Time, away: bool) -> Result<()> {
     tx.execute(
@@ -397,16 +216,6 @@ pub fn set_alive(tx: &mut Write<'_>, account: AccountId, until: Time, away: bool
         params![until, away, account],
     )?;
     Ok(())
-}
-
-/// It offers to say who it is.
-pub fn set_reveals(tx: &mut Write<'_>, account: AccountId) -> Result<()> {
-    tx.execute(sql!("UPDATE seekers SET reveals = TRUE WHERE account_id = $1"), params![account]).map(drop)
-}
-
-/// It agrees to pictures.
-pub fn set_pictures(tx: &mut Write<'_>, account: AccountId) -> Result<()> {
-    tx.execute(sql!("UPDATE seekers SET pictures = TRUE WHERE account_id = $1"), params![account]).map(drop)
 }
 
 /// Those who have not been heard of in time.
@@ -460,86 +269,4 @@ pub fn line(read: &Read<'_>) -> Result<Vec<(Pool, Time, AccountId)>> {
         params![],
         from_row,
     )
-}
-
-/// Talks of a few that have room for one more, and in which nothing keeps this seeker out: the oldest first.
-pub fn open_groups(read: &Read<'_>, most: i64, limit: i64) -> Result<Vec<ConversationId>> {
-    read.all(
-        sql!(
-            "SELECT c.id FROM conversations c
-             WHERE c.id IN (SELECT s.conversation_id FROM seekers s
-                            WHERE s.pool = 'group' AND s.state = 'matched')
-               AND c.deleted_at IS NULL AND c.size BETWEEN 2 AND $1
-             ORDER BY c.id LIMIT $2"
-        ),
-        params![most - 1, limit],
-        from_row,
-    )
-}
-
-/// The two were matched. Of each only the last `kept` are remembered.
-pub fn meet(tx: &mut Write<'_>, one: AccountId, other: AccountId, kept: i64) -> Result<()> {
-    let now = tx.now();
-    for (account, partner) in [(one, other), (other, one)] {
-        tx.execute(
-            sql!(
-                "INSERT INTO meetings (account_id, partner_id, met_at) VALUES ($1, $2, $3)
-                 ON CONFLICT (account_id, partner_id) DO UPDATE SET met_at = excluded.met_at"
-            ),
-            params![account, partner, now],
-        )?;
-        tx.execute(
-            sql!(
-                "DELETE FROM meetings WHERE account_id = $1 AND partner_id NOT IN
-                     (SELECT partner_id FROM meetings WHERE account_id = $1
-                      ORDER BY met_at DESC, partner_id DESC LIMIT $2)"
-            ),
-            params![account, kept],
-        )?;
-    }
-    Ok(())
-}
-
-/// What was reported of whom.
-#[derive(Debug)]
-pub struct Report<'a> {
-    /// Who reports.
-    pub reporter: AccountId,
-    /// Whom.
-    pub reported: AccountId,
-    /// The talk.
-    pub conversation: ConversationId,
-    /// Which of the reasons.
-    pub reason: &'a str,
-    /// What the reporter says about it.
-    pub words: &'a str,
-    /// What was said, as JSON.
-    pub transcript: &'a str,
-    /// A keyed hash of the rest.
-    pub seal: &'a str,
-}
-
-/// Keeps a report.
-pub fn insert_report(tx: &mut Write<'_>, report: &Report<'_>) -> Result<ReportId> {
-    let id = ReportId(tx.new_id());
-    let now = tx.now();
-    tx.execute(
-        sql!(
-            "INSERT INTO reports (id, reporter_id, reported_id, conversation_id, reason, words, transcript, seal,
-                                  created_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"
-        ),
-        params![
-            id,
-            report.reporter,
-            report.reported,
-            report.conversation,
-            report.reason,
-            report.words,
-            report.transcript,
-            report.seal,
-            now,
-        ],
-    )?;
-    Ok(id)
 }
