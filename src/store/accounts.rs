@@ -3,7 +3,7 @@
 use crate::{
     Error, Result,
     clock::Time,
-    db::{Column, Read, Write, columns},
+    db::{Column, Read, Write, columns, from_row},
     ids::{AccountId, AppId},
     params, sql,
 };
@@ -92,12 +92,6 @@ pub(super) const USERNAME: &str = "COALESCE(a.username, a.handle)";
 
 /// The kind of account `a`. A mask is stored as a guest, and nobody logs in as one.
 pub(super) const KIND: &str = "CASE WHEN a.mask_of IS NULL THEN a.kind ELSE 'stranger' END";
-
-// SHIM
-pub(super) use crate::db::from_row;
-pub(super) const COLUMNS: &str = sql!(Account::COLUMNS,);
-pub(super) const WIDTH: usize = <Account as crate::db::FromRow>::WIDTH;
-// END SHIM
 
 /// What a new member's row needs.
 #[derive(Debug)]

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use crate::{
     Result,
-    db::{Read, Write},
+    db::{Read, Write, from_row},
     ids::AccountId,
     params, sql,
 };
@@ -47,7 +47,7 @@ pub fn stand_between(read: &Read<'_>, one: &Somebody, other: &Somebody) -> Resul
     read.one(
         sql!("SELECT EXISTS (SELECT 1 FROM blocks WHERE one IN ($1, $2) AND other IN ($3, $4))"),
         params![&one.account, &one.place, &other.account, &other.place],
-        |row| row.get(0),
+        from_row,
     )
 }
 
@@ -57,7 +57,7 @@ pub fn between_accounts(read: &Read<'_>) -> Result<HashSet<(AccountId, AccountId
     let rows: Vec<(String, String)> = read.all(
         sql!("SELECT one, other FROM blocks WHERE one LIKE 'a%' AND other LIKE 'a%'"),
         params![],
-        |row| Ok((row.get(0)?, row.get(1)?)),
+        from_row,
     )?;
     let account = |text: &str| text.strip_prefix('a').and_then(|id| id.parse().ok());
     let both = rows.iter().filter_map(|(one, other)| Some((account(one)?, account(other)?)));

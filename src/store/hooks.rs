@@ -1,9 +1,6 @@
 //! Hooks: doors through which programs post into a room.
 
-use super::{
-    accounts::{self, Account},
-    conversations::{self, Conversation},
-};
+use super::{accounts::Account, conversations::Conversation};
 use crate::{
     Result,
     clock::Time,
@@ -46,15 +43,15 @@ pub fn by_token(read: &Read<'_>, token_hash: &str) -> Result<Option<(Account, Co
     read.first(
         sql!(
             "SELECT ",
-            accounts::COLUMNS,
+            Account::COLUMNS,
             ", ",
-            conversations::COLUMNS,
+            Conversation::COLUMNS,
             " FROM hooks h JOIN accounts a ON a.id = h.account_id
              JOIN conversations c ON c.id = h.conversation_id
              WHERE h.token_hash = $1 AND c.deleted_at IS NULL"
         ),
         params![token_hash],
-        |row| Ok((accounts::from_row(row)?, conversations::from_row(row, accounts::WIDTH)?)),
+        from_row,
     )
 }
 

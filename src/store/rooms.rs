@@ -1,10 +1,10 @@
 //! Rooms: their links, whom they keep out, and what goes when one goes.
 
-use super::conversations::{self, Conversation, Seat, Stretch, WIDTH};
+use super::conversations::{Conversation, Seat, Stretch};
 use crate::{
     Result,
     clock::Time,
-    db::{FromRow, Read, Write, columns, from_row},
+    db::{Read, Write, columns, from_row},
     ids::{AccountId, ConversationId},
     params, sql,
 };
@@ -22,17 +22,18 @@ columns! {
     }
 }
 
-/// A room as someone with a key in hand finds it.
-#[derive(Clone, Debug)]
-pub struct Found {
-    /// The room.
-    pub room: Conversation,
-    /// The link that holds now; the key in hand may be an older one.
-    pub link: Link,
-    /// Whether the key in hand is that of the link that holds.
-    pub holds: bool,
-    /// The account's place in it, if it is or was in it.
-    pub seat: Option<Seat>,
+columns! {
+    /// A room as found by a key.
+    #[derive(Clone, Debug)]
+    pub struct Found as k {
+        pub room: Conversation = Conversation::COLUMNS,
+        /// The room's valid link; the key may be of an older one.
+        pub link: Link = Link::COLUMNS,
+        /// Whether the key is that of the valid link.
+        pub holds: bool = "k.revoked_at IS NULL",
+        /// The account's place in the room, if it is or was in it.
+        pub seat: Option<Seat> = Seat::COLUMNS,
+    }
 }
 
 /// Finds a room by the hash of a key, for this account. Deleted ones are not found.
@@ -40,25 +41,14 @@ pub fn by_key(read: &Read<'_>, key_hash: &str, account: AccountId) -> Result<Opt
     read.first(
         sql!(
             "SELECT ",
-            conversations::COLUMNS,
-            ", ",
-            Link::COLUMNS,
-            ", k.revoked_at IS NULL, ",
-            conversations::SEAT,
+            Found::COLUMNS,
             " FROM links k JOIN conversations c ON c.id = k.conversation_id
              JOIN links l ON l.conversation_id = c.id AND l.revoked_at IS NULL
              LEFT JOIN participants p ON p.conversation_id = c.id AND p.account_id = $1
              WHERE k.key_hash = $2 AND c.deleted_at IS NULL"
         ),
         params![account, key_hash],
-        |row| {
-            Ok(Found {
-                room: conversations::from_row(row, 0)?,
-                link: FromRow::from_row(row, WIDTH)?,
-                holds: row.get(WIDTH + 3)?,
-                seat: conversations::seat(row, WIDTH + 4)?,
-            })
-        },
+        from_row,
     )
 }
 
@@ -147,15 +137,15 @@ pub fn forget_bars(tx: &mut Write<'_>) -> Result<u64> {
     tx.execute(sql!("DELETE FROM bars WHERE until <= $1"), params![now])
 }
 
-/// A room among those that someone is in.
-#[derive(Clone, Debug)]
-pub struct Mine {
-    /// The room.
-    pub room: Conversation,
-    /// Its link.
-    pub link: Link,
-    /// One's own place.
-    pub seat: Seat,
+columns! {
+    /// A room that an account is in.
+    #[derive(Clone, Debug)]
+    pub struct JoinedRoom as p {
+        pub room: Conversation = Conversation::COLUMNS,
+        pub link: Link = Link::COLUMNS,
+        /// The account's place in the room.
+        pub seat: Seat = Seat::COLUMNS,
+    }
 }
 
 columns! {
@@ -190,15 +180,11 @@ pub fn open_of(read: &Read<'_>, owner: AccountId, now: Time, limit: i64) -> Resu
 }
 
 /// The rooms that the account is in, the one where something was said last first; at most `limit`.
-pub fn of(read: &Read<'_>, stretch: &Stretch) -> Result<Vec<Mine>> {
-    let mine = read.all(
+pub fn of(read: &Read<'_>, stretch: &Stretch) -> Result<Vec<JoinedRoom>> {
+    read.all(
         sql!(
             "SELECT ",
-            conversations::COLUMNS,
-            ", ",
-            Link::COLUMNS,
-            ", ",
-            conversations::SEAT,
+            JoinedRoom::COLUMNS,
             " FROM participants p JOIN conversations c ON c.id = p.conversation_id
              JOIN links l ON l.conversation_id = c.id AND l.revoked_at IS NULL
              WHERE p.account_id = $1 AND p.left_at IS NULL AND c.kind = 'room' AND c.deleted_at IS NULL
@@ -206,18 +192,8 @@ pub fn of(read: &Read<'_>, stretch: &Stretch) -> Result<Vec<Mine>> {
              ORDER BY c.active_at DESC, c.id DESC LIMIT $4"
         ),
         params![stretch.account, stretch.after.0, stretch.after.1, stretch.limit],
-        |row| {
-            let seat = conversations::seat(row, WIDTH + 3)?;
-            Ok(seat.map(|seat| -> Result<Mine> {
-                Ok(Mine {
-                    room: conversations::from_row(row, 0)?,
-                    link: FromRow::from_row(row, WIDTH)?,
-                    seat,
-                })
-            }))
-        },
-    )?;
-    mine.into_iter().flatten().collect()
+        from_row,
+    )
 }
 
 /// How many rooms the account is in where something was said that it has not read.

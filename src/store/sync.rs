@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::{
-    accounts::{self, Account},
-    conversations::{self, Conversation, Participant, Seat},
+    accounts::Account,
+    conversations::{Conversation, Participant, Seat},
     dialect,
     messages::Message,
     rooms::Link,
@@ -13,7 +13,7 @@ use super::{
 use crate::{
     Result,
     clock::Time,
-    db::{Read, Write, from_row},
+    db::{Read, Write, columns, from_row},
     ids::{AccountId, ConversationId},
     params, sql,
 };
@@ -100,33 +100,14 @@ const CHANGED: &str = sql!(
 
 /// The rooms and threads that changed.
 pub fn conversations(read: &Read<'_>, span: &Span) -> Result<Vec<Changed>> {
-    let changed = read.all(
-        sql!(
-            "SELECT ",
-            conversations::COLUMNS,
-            ", ",
-            conversations::SEAT,
-            ", l.key, l.expires_at, l.uses_left, ",
-            TICK,
-            CHANGED
-        ),
+    read.all(
+        sql!("SELECT ", TICK, ", ", Conversation::COLUMNS, ", ", Seat::COLUMNS, ", ", Link::COLUMNS, CHANGED),
         params![span.account, span.after, span.upto, span.limit],
         |row| {
-            let at = conversations::WIDTH + conversations::SEAT_WIDTH;
-            let key: Option<String> = row.get(at)?;
-            let (expires_at, uses_left) = (row.get(at + 1)?, row.get(at + 2)?);
-            Ok((
-                row.get(at + 3)?,
-                conversations::from_row(row, 0)?,
-                conversations::seat(row, conversations::WIDTH)?,
-                key.map(|key| Link { key, expires_at, uses_left }),
-            ))
+            let (tick, conversation, seat, link) = from_row(row)?;
+            Ok(Changed { tick, conversation, seat, link, people: Vec::new() })
         },
-    )?;
-    let changed = changed.into_iter().filter_map(|(tick, conversation, seat, link)| {
-        Some(Changed { tick, conversation, seat: seat?, link, people: Vec::new() })
-    });
-    Ok(changed.collect())
+    )
 }
 
 /// Who is in each of the threads that changed, in the order in which they came.
@@ -140,7 +121,7 @@ pub fn people(read: &Read<'_>, span: &Span) -> Result<Vec<(ConversationId, Parti
             ") ORDER BY p.conversation_id, p.joined_at, p.account_id"
         ),
         params![span.account, span.after, span.upto, span.limit],
-        threads::person,
+        from_row,
     )
 }
 
@@ -167,19 +148,18 @@ pub fn departures(read: &Read<'_>, span: &Span) -> Result<Vec<(i64, Conversation
     )
 }
 
-/// How far another one in a thread has come.
-#[derive(Clone, Debug)]
-pub struct Receipt {
-    /// When.
-    pub tick: i64,
-    /// Where.
-    pub conversation: ConversationId,
-    /// Who.
-    pub account: Account,
-    /// Everything up to this message has reached one of its devices.
-    pub delivered_seq: i64,
-    /// Everything up to this message has been read.
-    pub read_seq: i64,
+columns! {
+    /// What another participant of a thread has received and read.
+    #[derive(Clone, Debug)]
+    pub struct Receipt as o {
+        pub tick: i64 = "o.receipt_tick",
+        pub conversation: ConversationId = "o.conversation_id",
+        pub account: Account = Account::COLUMNS,
+        /// The last message that reached a device of the account.
+        pub delivered_seq: i64,
+        /// The last message that the account read.
+        pub read_seq: i64,
+    }
 }
 
 /// How far the others in one's threads have come since.
@@ -187,9 +167,8 @@ pub fn receipts(read: &Read<'_>, span: &Span) -> Result<Vec<Receipt>> {
     read.all(
         sql!(
             "SELECT ",
-            accounts::COLUMNS,
-            ", o.receipt_tick, o.conversation_id, o.delivered_seq, o.read_seq
-             FROM participants p JOIN conversations c ON c.id = p.conversation_id
+            Receipt::COLUMNS,
+            " FROM participants p JOIN conversations c ON c.id = p.conversation_id
              JOIN participants o ON o.conversation_id = c.id AND o.receipt_tick > $1 AND o.receipt_tick <= $2
              JOIN accounts a ON a.id = o.account_id
              WHERE p.account_id = $3 AND p.left_at IS NULL AND c.deleted_at IS NULL AND c.kind = 'thread'
@@ -197,16 +176,7 @@ pub fn receipts(read: &Read<'_>, span: &Span) -> Result<Vec<Receipt>> {
              ORDER BY o.receipt_tick LIMIT $4"
         ),
         params![span.after, span.upto, span.account, span.limit],
-        |row| {
-            let at = accounts::WIDTH;
-            Ok(Receipt {
-                account: accounts::from_row(row)?,
-                tick: row.get(at)?,
-                conversation: row.get(at + 1)?,
-                delivered_seq: row.get(at + 2)?,
-                read_seq: row.get(at + 3)?,
-            })
-        },
+        from_row,
     )
 }
 

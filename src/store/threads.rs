@@ -1,24 +1,24 @@
 //! Threads: who is in them, and which of them are one's own.
 
 use super::{
-    accounts,
-    conversations::{self, Conversation, Participant, Seat, Stretch},
+    conversations::{Conversation, Participant, Seat, Stretch},
     sync,
 };
 use crate::{
     Result,
-    db::{Read, Row, Write, from_row},
+    db::{Read, Write, columns, from_row},
     ids::{AccountId, AppId, ConversationId},
     params, sql,
 };
 
-/// A thread among those that someone is in.
-#[derive(Clone, Debug)]
-pub struct Mine {
-    /// The thread.
-    pub thread: Conversation,
-    /// One's own place.
-    pub seat: Seat,
+columns! {
+    /// A thread that an account is in.
+    #[derive(Clone, Debug)]
+    pub struct JoinedThread as p {
+        pub thread: Conversation = Conversation::COLUMNS,
+        /// The account's place in the thread.
+        pub seat: Seat = Seat::COLUMNS,
+    }
 }
 
 /// Threads `c` of a [`Stretch`], beside one's own place `p` in them.
@@ -28,25 +28,18 @@ const STRETCH: &str = " FROM participants p JOIN conversations c ON c.id = p.con
      ORDER BY c.active_at DESC, c.id DESC LIMIT $4";
 
 /// The threads that someone is in.
-pub fn of(read: &Read<'_>, stretch: &Stretch) -> Result<Vec<Mine>> {
-    let mine = read.all(
-        sql!("SELECT ", conversations::COLUMNS, ", ", conversations::SEAT, STRETCH),
+pub fn of(read: &Read<'_>, stretch: &Stretch) -> Result<Vec<JoinedThread>> {
+    read.all(
+        sql!("SELECT ", JoinedThread::COLUMNS, STRETCH),
         params![stretch.account, stretch.after.0, stretch.after.1, stretch.limit],
-        |row| {
-            let seat = conversations::seat(row, conversations::WIDTH)?;
-            let thread = conversations::from_row(row, 0)?;
-            Ok(seat.map(|seat| Mine { thread, seat }))
-        },
-    )?;
-    Ok(mine.into_iter().flatten().collect())
+        from_row,
+    )
 }
 
-/// Participants with their accounts, as [`person`] takes them.
+/// The start of every statement that returns the ids of conversations, each with a [`Participant`] of it.
 pub(super) const PEOPLE: &str = sql!(
-    "SELECT ",
-    accounts::COLUMNS,
-    ", p.conversation_id, ",
-    conversations::SEAT,
+    "SELECT p.conversation_id, ",
+    Participant::COLUMNS,
     " FROM participants p JOIN accounts a ON a.id = p.account_id"
 );
 
@@ -60,14 +53,8 @@ pub fn people_of(read: &Read<'_>, stretch: &Stretch) -> Result<Vec<(Conversation
             ") ORDER BY p.conversation_id, p.joined_at, p.account_id"
         ),
         params![stretch.account, stretch.after.0, stretch.after.1, stretch.limit],
-        person,
+        from_row,
     )
-}
-
-/// Somebody who is in a conversation, and which.
-pub(super) fn person(row: &Row<'_>) -> Result<(ConversationId, Participant)> {
-    let seat = conversations::seat(row, accounts::WIDTH + 1)?.ok_or(crate::Error::NotFound)?;
-    Ok((row.get(accounts::WIDTH)?, Participant { account: accounts::from_row(row)?, seat }))
 }
 
 /// The thread without a name of just these two in which something was said last.

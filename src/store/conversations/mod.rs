@@ -6,15 +6,11 @@ pub use self::seats::{
     Entrance, Participant, Seat, clear_aliases, heir, is_called, join, leave, leave_all_but, participants,
     participants_after, place, set_delivered, set_read, unbar,
 };
-pub(super) use self::seats::{SEAT, SEAT_WIDTH, seat};
-use super::{
-    accounts::{self, Account},
-    sync,
-};
+use super::{accounts::Account, sync};
 use crate::{
     Result,
     clock::Time,
-    db::{Column, Read, Row, Write},
+    db::{Column, Read, Write, columns, from_row},
     ids::{AccountId, AppId, AttachmentId, ConversationId},
     params, sql,
 };
@@ -52,60 +48,33 @@ impl Column for Kind {
     }
 }
 
-/// A conversation, without what is said in it.
-#[derive(Clone, Debug)]
-pub struct Conversation {
-    /// Its id; it never changes.
-    pub id: ConversationId,
-    /// What sort it is.
-    pub kind: Kind,
-    /// What it is called.
-    pub name: String,
-    /// Whose it is.
-    pub owner: Option<AccountId>,
-    /// Whether it can only be read.
-    pub locked: bool,
-    /// Whether files may be sent along.
-    pub files: bool,
-    /// The number of its last message.
-    pub last_seq: i64,
-    /// The number of its last change, of whatever kind.
-    pub last_change: i64,
-    /// How many are in it.
-    pub size: i64,
-    /// When something was last said in it.
-    pub active_at: Time,
-    /// When it was made.
-    pub created_at: Time,
-    /// What a program keeps with it: a JSON object, or nothing.
-    pub metadata: String,
-    /// The app that looks after it: it is of the app's people.
-    pub app: Option<AppId>,
-}
-
-/// The columns of a [`Conversation`] `c`, in the order in which [`from_row`] takes them.
-pub(super) const COLUMNS: &str = "c.id, c.kind, c.name, c.owner_id, c.locked, c.files, c.last_seq,
-    c.last_change, c.size, c.active_at, c.created_at, c.metadata, c.app_id";
-
-/// How many they are.
-pub(super) const WIDTH: usize = 13;
-
-pub(super) fn from_row(row: &Row<'_>, at: usize) -> Result<Conversation> {
-    Ok(Conversation {
-        id: row.get(at)?,
-        kind: row.get(at + 1)?,
-        name: row.get(at + 2)?,
-        owner: row.get(at + 3)?,
-        locked: row.get(at + 4)?,
-        files: row.get(at + 5)?,
-        last_seq: row.get(at + 6)?,
-        last_change: row.get(at + 7)?,
-        size: row.get(at + 8)?,
-        active_at: row.get(at + 9)?,
-        created_at: row.get(at + 10)?,
-        metadata: row.get(at + 11)?,
-        app: row.get(at + 12)?,
-    })
+columns! {
+    /// A conversation, without what is said in it.
+    #[derive(Clone, Debug)]
+    pub struct Conversation as c {
+        /// The id, which never changes.
+        pub id: ConversationId,
+        pub kind: Kind,
+        pub name: String,
+        pub owner: Option<AccountId> = "c.owner_id",
+        /// Whether messages are refused.
+        pub locked: bool,
+        /// Whether files may be attached to messages.
+        pub files: bool,
+        /// The number of the last message.
+        pub last_seq: i64,
+        /// The number of the last change, of whatever kind.
+        pub last_change: i64,
+        /// The number of participants.
+        pub size: i64,
+        /// When the last message was sent.
+        pub active_at: Time,
+        pub created_at: Time,
+        /// A program's data about the conversation: a JSON object, or nothing.
+        pub metadata: String,
+        /// The app that manages the conversation, which is between that app's people.
+        pub app: Option<AppId> = "c.app_id",
+    }
 }
 
 /// Whose conversations of one kind, and which stretch of them: the one where something was said last first.
@@ -148,21 +117,26 @@ pub fn insert(
 /// The conversation with this id, unless it was deleted.
 pub fn by_id(read: &Read<'_>, id: ConversationId) -> Result<Option<Conversation>> {
     read.first(
-        sql!("SELECT ", COLUMNS, " FROM conversations c WHERE c.id = $1 AND c.deleted_at IS NULL"),
+        sql!(
+            "SELECT ",
+            Conversation::COLUMNS,
+            " FROM conversations c WHERE c.id = $1 AND c.deleted_at IS NULL"
+        ),
         params![id],
-        |row| from_row(row, 0),
+        from_row,
     )
 }
 
-/// The numbers that a new message gets, and whether anything may be said.
-#[derive(Clone, Copy, Debug)]
-pub struct Numbers {
-    /// The message's own.
-    pub seq: i64,
-    /// The change's.
-    pub change: i64,
-    /// Whether the conversation can only be read.
-    pub locked: bool,
+columns! {
+    /// The numbers of a new message, and whether messages are refused.
+    #[derive(Clone, Copy, Debug)]
+    pub struct Numbers as conversations {
+        /// The number of the message.
+        pub seq: i64 = "last_seq",
+        /// The number of the change.
+        pub change: i64 = "last_change",
+        pub locked: bool,
+    }
 }
 
 /// The numbers of the message that is being said. Others wait here until it is committed, so they become visible in
@@ -174,10 +148,11 @@ pub fn next_message(tx: &mut Write<'_>, id: ConversationId) -> Result<Option<Num
         sql!(
             "UPDATE conversations SET last_seq = last_seq + 1, last_change = last_change + 1, active_at = $1,
                  tick = CASE WHEN tick < $2 THEN $2 ELSE tick END
-             WHERE id = $3 AND deleted_at IS NULL RETURNING last_seq, last_change, locked"
+             WHERE id = $3 AND deleted_at IS NULL RETURNING ",
+            Numbers::COLUMNS
         ),
         params![now, tick, id],
-        |row| Ok(Numbers { seq: row.get(0)?, change: row.get(1)?, locked: row.get(2)? }),
+        from_row,
     )
 }
 
@@ -191,7 +166,7 @@ pub fn next_change(tx: &mut Write<'_>, id: ConversationId) -> Result<Option<i64>
              WHERE id = $2 AND deleted_at IS NULL RETURNING last_change"
         ),
         params![tick, id],
-        |row| row.get(0),
+        from_row,
     )
 }
 
@@ -232,19 +207,18 @@ pub fn seen_by(
     id: ConversationId,
     account: AccountId,
 ) -> Result<Option<(Conversation, Seat)>> {
-    let found = read.first(
+    read.first(
         sql!(
             "SELECT ",
-            COLUMNS,
+            Conversation::COLUMNS,
             ", ",
-            SEAT,
+            Seat::COLUMNS,
             " FROM conversations c JOIN participants p ON p.conversation_id = c.id
              WHERE c.id = $1 AND c.deleted_at IS NULL AND p.account_id = $2 AND p.left_at IS NULL"
         ),
         params![id, account],
-        |row| Ok((from_row(row, 0)?, seat(row, WIDTH)?)),
-    )?;
-    Ok(found.and_then(|(conversation, seat)| Some((conversation, seat?))))
+        from_row,
+    )
 }
 
 /// The mask that stands for the account in this conversation, if one does.
@@ -252,51 +226,43 @@ pub fn mask(read: &Read<'_>, id: ConversationId, account: AccountId) -> Result<O
     read.first(
         sql!(
             "SELECT ",
-            accounts::COLUMNS,
+            Account::COLUMNS,
             " FROM accounts a JOIN participants p ON p.account_id = a.id
              WHERE a.mask_of = $1 AND p.conversation_id = $2 AND p.left_at IS NULL"
         ),
         params![account, id],
-        accounts::from_row,
+        from_row,
     )
 }
 
-/// Someone behind a mask.
-#[derive(Clone, Debug)]
-pub struct Masked {
-    /// Where.
-    pub conversation: ConversationId,
-    /// The mask.
-    pub mask: AccountId,
-    /// What the mask is called.
-    pub name: String,
-    /// Who it is.
-    pub account: AccountId,
-    /// Where it came in from, as a keyed hash.
-    pub place: String,
-    /// Whether it is a guest.
-    pub guest: bool,
+columns! {
+    /// A mask and the account that wears it.
+    #[derive(Clone, Debug)]
+    pub struct Masked as p {
+        pub conversation: ConversationId = "p.conversation_id",
+        pub mask: AccountId = "p.account_id",
+        /// The mask's name.
+        pub name: String = "a.name",
+        /// The account behind the mask.
+        pub account: AccountId = "b.id",
+        /// The client's address when it joined, as a keyed hash.
+        pub place: String = "COALESCE(p.place, '')",
+        /// Whether the account is a guest.
+        pub guest: bool = "b.kind = 'guest'",
+    }
 }
 
 /// Who is or was in the conversation behind which mask.
 pub fn masks(read: &Read<'_>, id: ConversationId) -> Result<Vec<Masked>> {
     read.all(
         sql!(
-            "SELECT p.account_id, a.name, b.id, COALESCE(p.place, ''), b.kind = 'guest'
-             FROM participants p JOIN accounts a ON a.id = p.account_id JOIN accounts b ON b.id = a.mask_of
+            "SELECT ",
+            Masked::COLUMNS,
+            " FROM participants p JOIN accounts a ON a.id = p.account_id JOIN accounts b ON b.id = a.mask_of
              WHERE p.conversation_id = $1 ORDER BY p.account_id"
         ),
         params![id],
-        |row| {
-            Ok(Masked {
-                conversation: id,
-                mask: row.get(0)?,
-                name: row.get(1)?,
-                account: row.get(2)?,
-                place: row.get(3)?,
-                guest: row.get(4)?,
-            })
-        },
+        from_row,
     )
 }
 
@@ -315,7 +281,7 @@ pub fn resize(tx: &mut Write<'_>, id: ConversationId, by: i64) -> Result<i64> {
     tx.one(
         sql!("UPDATE conversations SET size = size + $1 WHERE id = $2 RETURNING size"),
         params![by, id],
-        |row| row.get(0),
+        from_row,
     )
 }
 
@@ -324,7 +290,7 @@ pub fn ids_of(read: &Read<'_>, account: AccountId) -> Result<Vec<ConversationId>
     read.all(
         sql!("SELECT conversation_id FROM participants WHERE account_id = $1 AND left_at IS NULL"),
         params![account],
-        |row| row.get(0),
+        from_row,
     )
 }
 
@@ -333,7 +299,7 @@ pub fn next_to_clear(read: &Read<'_>) -> Result<Option<ConversationId>> {
     read.first(
         sql!("SELECT id FROM conversations WHERE deleted_at IS NOT NULL ORDER BY deleted_at, id LIMIT 1"),
         params![],
-        |row| row.get(0),
+        from_row,
     )
 }
 
@@ -346,7 +312,7 @@ pub fn clear(tx: &mut Write<'_>, id: ConversationId, limit: i64) -> Result<(Vec<
                  (SELECT id FROM attachments WHERE conversation_id = $1 LIMIT $2) RETURNING id"
         ),
         params![id, limit],
-        |row| row.get(0),
+        from_row,
     )?;
     if !files.is_empty() {
         return Ok((files, false));
@@ -374,7 +340,7 @@ pub fn clear(tx: &mut Write<'_>, id: ConversationId, limit: i64) -> Result<(Vec<
              WHERE p.conversation_id = $1 AND a.mask_of IS NOT NULL"
         ),
         params![id],
-        |row| row.get(0),
+        from_row,
     )?;
     for sql in [
         sql!("DELETE FROM participants WHERE conversation_id = $1"),

@@ -4,60 +4,35 @@ use super::resize;
 use crate::{
     Result,
     clock::Time,
-    db::{Read, Row, Write},
+    db::{Read, Write, columns, from_row},
     ids::{AccountId, ConversationId},
     params, sql,
-    store::{
-        accounts::{self, Account},
-        sync,
-    },
+    store::{accounts::Account, sync},
 };
 
-/// A participant's place in a conversation, kept also after it left.
-#[derive(Clone, Debug)]
-pub struct Seat {
-    /// What it is called here, where that is not its own name.
-    pub alias: Option<String>,
-    /// It has read everything up to this message.
-    pub read_seq: i64,
-    /// It sees what was said after this message.
-    pub sees_after: i64,
-    /// When it came in.
-    pub joined_at: Time,
-    /// When it left or was removed.
-    pub left_at: Option<Time>,
-    /// It was removed, and can't come back before this.
-    pub barred_until: Option<Time>,
-    /// What is said is not to call it.
-    pub muted: bool,
-    /// Everything up to this message has reached one of its devices.
-    pub delivered_seq: i64,
-    /// It is an app's own: it sees everything, and nobody sees it.
-    pub hidden: bool,
-}
-
-/// The columns of a [`Seat`] `p`.
-pub(in crate::store) const SEAT: &str =
-    "p.alias, p.read_seq, p.sees_after, p.joined_at, p.left_at, p.barred_until, p.muted,
-    p.delivered_seq, p.hidden";
-
-/// How many they are.
-pub(in crate::store) const SEAT_WIDTH: usize = 9;
-
-/// Reads a seat that may not be there.
-pub(in crate::store) fn seat(row: &Row<'_>, at: usize) -> Result<Option<Seat>> {
-    let Some(joined_at) = row.get::<Option<Time>>(at + 3)? else { return Ok(None) };
-    Ok(Some(Seat {
-        alias: row.get(at)?,
-        read_seq: row.get(at + 1)?,
-        sees_after: row.get(at + 2)?,
-        joined_at,
-        left_at: row.get(at + 4)?,
-        barred_until: row.get(at + 5)?,
-        muted: row.get(at + 6)?,
-        delivered_seq: row.get(at + 7)?,
-        hidden: row.get(at + 8)?,
-    }))
+columns! {
+    /// An account's place in a conversation, which is kept after the account has left.
+    #[derive(Clone, Debug)]
+    pub struct Seat as p {
+        /// When the account joined. First, because it is never NULL: a seat may be missing.
+        pub joined_at: Time,
+        /// The name used here, where that is not the account's own.
+        pub alias: Option<String>,
+        /// The last message that was read.
+        pub read_seq: i64,
+        /// Messages up to this one are not visible to the account.
+        pub sees_after: i64,
+        /// When the account left or was removed.
+        pub left_at: Option<Time>,
+        /// The end of a ban.
+        pub barred_until: Option<Time>,
+        /// Whether notifications are off.
+        pub muted: bool,
+        /// The last message that reached a device of the account.
+        pub delivered_seq: i64,
+        /// Whether the account is the managing app's own, which sees everything and is shown to nobody.
+        pub hidden: bool,
+    }
 }
 
 /// What a new participant's row needs.
@@ -155,7 +130,7 @@ pub fn place(read: &Read<'_>, id: ConversationId, account: AccountId) -> Result<
     let place = read.first(
         sql!("SELECT place FROM participants WHERE conversation_id = $1 AND account_id = $2"),
         params![id, account],
-        |row| row.get(0),
+        from_row,
     )?;
     Ok(place.flatten())
 }
@@ -197,7 +172,7 @@ pub fn is_called(read: &Read<'_>, id: ConversationId, skeleton: &str, except: Ac
                             WHERE conversation_id = $1 AND skeleton = $2 AND account_id <> $3)"
         ),
         params![id, skeleton, except],
-        |row| row.get(0),
+        from_row,
     )
 }
 
@@ -213,13 +188,14 @@ pub fn clear_aliases(tx: &mut Write<'_>, account: AccountId) -> Result<()> {
     Ok(())
 }
 
-/// Someone who is in a conversation, or was removed from it.
-#[derive(Clone, Debug)]
-pub struct Participant {
-    /// The account, under the name that it has here.
-    pub account: Account,
-    /// Its place.
-    pub seat: Seat,
+columns! {
+    /// A participant of a conversation, or an account that was removed from it.
+    #[derive(Clone, Debug)]
+    pub struct Participant as p {
+        /// The account, under the name used here.
+        pub account: Account = Account::COLUMNS,
+        pub seat: Seat = Seat::COLUMNS,
+    }
 }
 
 /// Who is in it, in the order in which they came; then who was removed and can't come back yet.
@@ -239,9 +215,7 @@ pub fn participants_after(
     read.all(
         sql!(
             "SELECT ",
-            accounts::COLUMNS,
-            ", ",
-            SEAT,
+            Participant::COLUMNS,
             " FROM participants p JOIN accounts a ON a.id = p.account_id
              WHERE p.conversation_id = $1 AND NOT p.hidden AND (p.left_at IS NULL OR p.barred_until > $2)
                AND (p.left_at IS NOT NULL, p.joined_at, p.account_id) > ($3, $4, $5)
@@ -249,12 +223,11 @@ pub fn participants_after(
         ),
         params![id, now, after.0, after.1, after.2, limit],
         |row| {
-            let mut account: Account = accounts::from_row(row)?;
-            let seat = seat(row, accounts::WIDTH)?.ok_or(crate::Error::NotFound)?;
-            if let Some(alias) = &seat.alias {
-                account.name.clone_from(alias);
+            let mut participant: Participant = from_row(row)?;
+            if let Some(alias) = &participant.seat.alias {
+                participant.account.name.clone_from(alias);
             }
-            Ok(Participant { account, seat })
+            Ok(participant)
         },
     )
 }
@@ -268,6 +241,6 @@ pub fn heir(read: &Read<'_>, id: ConversationId, except: AccountId) -> Result<Op
              ORDER BY CASE a.kind WHEN 'member' THEN 0 ELSE 1 END, p.joined_at, p.account_id LIMIT 1"
         ),
         params![id, except],
-        |row| row.get(0),
+        from_row,
     )
 }
