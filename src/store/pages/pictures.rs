@@ -1,5 +1,6 @@
-//! Pictures on pages, and the files in which they are kept.
+//! Pictures on pages, and their files.
 
+use super::Audience;
 use crate::{
     Result,
     clock::Time,
@@ -17,8 +18,8 @@ columns! {
         pub account: AccountId = "q.account_id",
         /// Width and height of the largest file, in pixels.
         pub size: (i64, i64) = "q.width, q.height",
-        /// Who sees the picture on the published page: `everyone`, `members` or `nobody`.
-        pub audience: String,
+        /// The audience on the published page.
+        pub audience: Audience,
         pub created_at: Time,
     }
 }
@@ -34,7 +35,6 @@ columns! {
     }
 }
 
-/// Notes a picture.
 pub fn insert(tx: &mut Write<'_>, account: AccountId, size: (i64, i64)) -> Result<PictureId> {
     let (id, now) = (PictureId(tx.new_id()), tx.now());
     tx.execute(
@@ -44,7 +44,6 @@ pub fn insert(tx: &mut Write<'_>, account: AccountId, size: (i64, i64)) -> Resul
     Ok(id)
 }
 
-/// Notes a file of a picture.
 pub fn insert_file(
     tx: &mut Write<'_>,
     picture: PictureId,
@@ -59,12 +58,11 @@ pub fn insert_file(
     Ok(id)
 }
 
-/// A picture.
 pub fn by_id(read: &Read<'_>, id: PictureId) -> Result<Option<Picture>> {
     read.first(sql!("SELECT ", Picture::COLUMNS, " FROM pictures q WHERE q.id = $1"), params![id], from_row)
 }
 
-/// The picture that a file is of.
+/// Returns the picture that a file belongs to.
 pub fn by_file(read: &Read<'_>, file: AttachmentId) -> Result<Option<Picture>> {
     read.first(
         sql!(
@@ -77,7 +75,7 @@ pub fn by_file(read: &Read<'_>, file: AttachmentId) -> Result<Option<Picture>> {
     )
 }
 
-/// An account's pictures, the oldest first.
+/// Returns an account's pictures, oldest first.
 pub fn of(read: &Read<'_>, account: AccountId) -> Result<Vec<Picture>> {
     read.all(
         sql!("SELECT ", Picture::COLUMNS, " FROM pictures q WHERE q.account_id = $1 ORDER BY q.id"),
@@ -86,12 +84,11 @@ pub fn of(read: &Read<'_>, account: AccountId) -> Result<Vec<Picture>> {
     )
 }
 
-/// How many pictures an account has.
 pub fn count(read: &Read<'_>, account: AccountId) -> Result<i64> {
     read.one(sql!("SELECT COUNT(*) FROM pictures WHERE account_id = $1"), params![account], from_row)
 }
 
-/// The files of all pictures of an account, the narrowest of each first.
+/// Returns the files of all pictures of an account; of each picture the narrowest first.
 pub fn files_of(read: &Read<'_>, account: AccountId) -> Result<Vec<File>> {
     read.all(
         sql!(
@@ -105,7 +102,7 @@ pub fn files_of(read: &Read<'_>, account: AccountId) -> Result<Vec<File>> {
     )
 }
 
-/// Nobody sees the account's pictures any more.
+/// Hides all pictures of an account.
 pub fn hide_all(tx: &mut Write<'_>, account: AccountId) -> Result<()> {
     tx.execute(
         sql!("UPDATE pictures SET audience = 'nobody' WHERE account_id = $1 AND audience <> 'nobody'"),
@@ -114,16 +111,16 @@ pub fn hide_all(tx: &mut Write<'_>, account: AccountId) -> Result<()> {
     .map(drop)
 }
 
-/// So many see a picture of the account from now on.
-pub fn show(tx: &mut Write<'_>, id: PictureId, account: AccountId, audience: &str) -> Result<()> {
+/// Sets the audience of one of the account's pictures.
+pub fn show(tx: &mut Write<'_>, id: PictureId, account: AccountId, audience: Audience) -> Result<()> {
     tx.execute(
         sql!("UPDATE pictures SET audience = $1 WHERE id = $2 AND account_id = $3"),
-        params![audience, id, account],
+        params![audience.name(), id, account],
     )
     .map(drop)
 }
 
-/// Forgets a picture; gives its files, so that the bytes can go.
+/// Deletes a picture and returns the ids of its files, so that the bytes can be deleted.
 pub fn delete(tx: &mut Write<'_>, id: PictureId) -> Result<Vec<AttachmentId>> {
     let files =
         tx.all(sql!("DELETE FROM picture_files WHERE picture_id = $1 RETURNING id"), params![id], from_row)?;
