@@ -5,7 +5,7 @@ use postgres::types::{FromSql, Type};
 use super::Column;
 use crate::Result;
 
-/// One row of an answer.
+/// A row of an answer.
 pub enum Row<'a> {
     /// From SQLite.
     Sqlite(&'a rusqlite::Row<'a>),
@@ -38,7 +38,7 @@ impl Row<'_> {
     }
 }
 
-/// Reads any column of PostgreSQL as no more than its being NULL.
+/// Reads a column of any type on PostgreSQL, only to find out whether it is NULL.
 struct IsNull(bool);
 
 impl FromSql<'_> for IsNull {
@@ -139,11 +139,11 @@ impl<'a> Cursor<'a> {
 /// }
 /// ```
 ///
-/// gives `App::COLUMNS`, here `"x.id, x.owner_id, "` and those of `Maker`, for use in `sql!`; and [`FromRow`] for `App`
-/// and for `Option<App>`. A field is the column of its own name in the table that the statement calls `x`, or the
-/// constant SQL text behind its `=`: another column, an expression, or as many columns as its type is wide. An
-/// `Option<App>` is `None` where the first column is NULL, as a `LEFT JOIN` leaves it: a column that is never NULL has to
-/// come first then.
+/// gives `App::COLUMNS`, which are `"x.id, x.owner_id, "` and those of `Maker`, for use in `sql!`; and [`FromRow`] for
+/// `App` and `Option<App>`. A field is the column of its own name in the table that the statement calls `x`, or the
+/// constant SQL text after its `=`: another column, an expression, or as many columns as its type is wide. An
+/// `Option<App>` is `None` where the first column is NULL, as after a `LEFT JOIN`, so the first column of such a type
+/// must be one that is never NULL otherwise.
 ///
 /// `tests/it/statements.rs` reads this syntax, too, to prepare the statements.
 macro_rules! columns {

@@ -7,7 +7,7 @@ use rusqlite::types::{FromSql, ToSqlOutput, ValueRef};
 
 use crate::clock::Time;
 
-/// A parameter of a statement. It prints itself without its words: drivers log what they are given.
+/// A parameter of a statement. `Debug` leaves the text out, because drivers log their parameters.
 #[derive(Clone, Copy)]
 pub enum Value<'a> {
     /// SQL's NULL.
@@ -94,17 +94,17 @@ impl ToSql for Value<'_> {
     }
 
     fn accepts(_: &Type) -> bool {
-        true // `to_sql` looks at the value as well, and says what does not fit
+        true // `to_sql` checks the value as well, and returns an error where it does not fit
     }
 
     to_sql_checked!();
 }
 
-/// A type that a column can be read as.
+/// A type that a single column can be read as.
 pub trait Column: Sized {
-    /// What both drivers can read.
+    /// The type that both drivers read.
     type Raw: FromSql + FromSqlOwned;
-    /// Makes the type of what was read.
+    /// Converts the value that was read.
     fn from_raw(raw: Self::Raw) -> Self;
 }
 

@@ -1,4 +1,4 @@
-//! Accounts: anyone who can act.
+//! Accounts: members, guests, bots, managed accounts and masks.
 
 use crate::{
     Error, Result,
@@ -8,23 +8,23 @@ use crate::{
     params, sql,
 };
 
-/// What sort of account it is.
+/// The kind of an account.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Kind {
-    /// Has an email, a password and a username.
+    /// An account with an email, a password and a username.
     Member,
-    /// Has a display name only, and lives as long as its session.
+    /// An account with a display name only, which lasts as long as its session.
     Guest,
-    /// Acts by token, and is owned by a member.
+    /// An account that acts by token and is owned by a member.
     Bot,
-    /// A person of another product, spoken for by that product's app.
+    /// A person in another product, whose app acts for them.
     Managed,
-    /// The mask of somebody in a match: it stands for an account that nobody is told.
+    /// A mask in a match: stands for an account whose identity is not shown.
     Stranger,
 }
 
 impl Kind {
-    /// As it is stored, and shown in `data-kind`.
+    /// Returns the name that is stored and shown in `data-kind`.
     pub fn as_str(self) -> &'static str {
         match self {
             Kind::Member => "member",
@@ -44,7 +44,7 @@ impl Column for Kind {
             "bot" => Kind::Bot,
             "managed" => Kind::Managed,
             "stranger" => Kind::Stranger,
-            _ => Kind::Guest, // the least of them
+            _ => Kind::Guest, // the kind with the fewest rights
         }
     }
 }
@@ -61,9 +61,9 @@ columns! {
         pub username: Option<String> = USERNAME,
         /// The display name.
         pub name: String,
-        /// Whether the account administers this instance.
+        /// True if the account administers this instance.
         pub admin: bool,
-        /// Whether an email is sent to the account when it is mentioned.
+        /// True if an email is sent to the account when it is mentioned.
         pub mention_mail: bool,
         pub created_at: Time,
         /// The app that manages the account.
@@ -71,17 +71,16 @@ columns! {
     }
 }
 
-/// Whom a limit counts: an app's people are counted together.
+/// The account or app to which a limit applies: an app's people share one count.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Counted {
-    /// An account of this place.
     Account(AccountId),
-    /// The people of an app's product.
+    /// All people of an app's product.
     App(AppId),
 }
 
 impl Account {
-    /// Whom a limit counts when this account does something.
+    /// Returns to whom this account's actions are counted.
     pub fn counted(&self) -> Counted {
         self.app.map_or(Counted::Account(self.id), Counted::App)
     }
@@ -93,33 +92,29 @@ pub(super) const USERNAME: &str = "COALESCE(a.username, a.handle)";
 /// The kind of account `a`. A mask is stored as a guest, and nobody logs in as one.
 pub(super) const KIND: &str = "CASE WHEN a.mask_of IS NULL THEN a.kind ELSE 'stranger' END";
 
-/// What a new member's row needs.
+/// The values of a new member's row.
 #[derive(Debug)]
 pub struct NewMember<'a> {
-    /// Lower case.
+    /// In lower case.
     pub username: &'a str,
-    /// The display name.
     pub name: &'a str,
-    /// How the two look.
     pub skeletons: Skeletons<'a>,
-    /// As typed.
+    /// The address as typed.
     pub email: &'a str,
-    /// As compared.
+    /// The address in the form that is compared.
     pub email_key: &'a str,
     /// Argon2id, as a PHC string.
     pub password_hash: &'a str,
 }
 
-/// How a name and a username look: what looks the same has the same skeleton.
+/// The skeletons of a name and a username: texts that look alike have the same skeleton.
 #[derive(Clone, Copy, Debug)]
 pub struct Skeletons<'a> {
-    /// Of the display name.
     pub name: &'a str,
-    /// Of the username.
     pub username: &'a str,
 }
 
-/// Adds a member. `None` where the username or the email has just been taken.
+/// Adds a member. Returns `None` where the username or the email has just been taken.
 pub fn insert_member(tx: &mut Write<'_>, new: &NewMember<'_>) -> Result<Option<AccountId>> {
     let id = AccountId(tx.new_id());
     tx.first(
@@ -144,8 +139,8 @@ pub fn insert_member(tx: &mut Write<'_>, new: &NewMember<'_>) -> Result<Option<A
     )
 }
 
-/// Makes a member of a guest, who stays the same account. False where it is no guest any more. Whether
-/// the username and the email are free is for the caller to see to.
+/// Turns a guest into a member under the same account id. Returns false where the account is no guest any more. The
+/// caller checks that the username and the email are free.
 pub fn claim(tx: &mut Write<'_>, id: AccountId, new: &NewMember<'_>) -> Result<bool> {
     let claimed = tx.execute(
         sql!(
@@ -167,7 +162,7 @@ pub fn claim(tx: &mut Write<'_>, id: AccountId, new: &NewMember<'_>) -> Result<b
     Ok(claimed == 1)
 }
 
-/// Adds an account that is known by its name alone: a guest or a bot.
+/// Adds an account that has a name and no username: a guest or a bot.
 pub fn insert_nameless(tx: &mut Write<'_>, kind: Kind, name: &str, skeleton: &str) -> Result<AccountId> {
     let id = AccountId(tx.new_id());
     let now = tx.now();
@@ -181,7 +176,7 @@ pub fn insert_nameless(tx: &mut Write<'_>, kind: Kind, name: &str, skeleton: &st
     Ok(id)
 }
 
-/// Adds a mask: an account under another name, which stands for this one.
+/// Adds a mask: an account under another name, which stands for the account `of`.
 pub fn insert_mask(tx: &mut Write<'_>, of: AccountId, name: &str) -> Result<AccountId> {
     let id = AccountId(tx.new_id());
     let now = tx.now();
@@ -195,7 +190,7 @@ pub fn insert_mask(tx: &mut Write<'_>, of: AccountId, name: &str) -> Result<Acco
     Ok(id)
 }
 
-/// Gives a mask another name.
+/// Renames a mask.
 pub fn rename_mask(tx: &mut Write<'_>, id: AccountId, name: &str) -> Result<()> {
     tx.execute(
         sql!("UPDATE accounts SET name = $1 WHERE id = $2 AND mask_of IS NOT NULL"),
@@ -204,24 +199,24 @@ pub fn rename_mask(tx: &mut Write<'_>, id: AccountId, name: &str) -> Result<()> 
     Ok(())
 }
 
-/// Whom a mask stands for.
+/// Returns the account behind a mask.
 pub fn behind(read: &Read<'_>, mask: AccountId) -> Result<Option<AccountId>> {
     let of = read.first(sql!("SELECT mask_of FROM accounts WHERE id = $1"), params![mask], from_row)?;
     Ok(of.flatten())
 }
 
-/// Whether it has said that it is of age.
+/// Returns whether the account has confirmed that it is of age.
 pub fn is_adult(read: &Read<'_>, id: AccountId) -> Result<bool> {
     read.one(sql!("SELECT adult_at IS NOT NULL FROM accounts WHERE id = $1"), params![id], from_row)
 }
 
-/// It says that it is of age.
+/// Records that the account has confirmed that it is of age.
 pub fn set_adult(tx: &mut Write<'_>, id: AccountId) -> Result<()> {
     let now = tx.now();
     tx.execute(sql!("UPDATE accounts SET adult_at = $1 WHERE id = $2"), params![now, id]).map(drop)
 }
 
-/// The member whose name or username looks like this; the first who came.
+/// Returns the member with this skeleton of a name or username; the oldest where there are several.
 pub fn member_who_looks_like(read: &Read<'_>, skeleton: &str) -> Result<Option<Account>> {
     read.first(
         sql!(
@@ -236,8 +231,8 @@ pub fn member_who_looks_like(read: &Read<'_>, skeleton: &str) -> Result<Option<A
     )
 }
 
-/// Members whose username, or a word of whose name, is like this (`LIKE`, with `\` before what is meant
-/// literally), but for one; at most `limit`.
+/// Returns at most `limit` members other than `except` whose username, or a word of whose name, matches the `LIKE`
+/// pattern, in which `\` escapes.
 pub fn search(read: &Read<'_>, pattern: &str, except: AccountId, limit: i64) -> Result<Vec<Account>> {
     let in_name = format!("% {pattern}");
     read.all(
@@ -255,7 +250,7 @@ pub fn search(read: &Read<'_>, pattern: &str, except: AccountId, limit: i64) -> 
     )
 }
 
-/// Accounts of which it has not been worked out how they look: id, name and username.
+/// Returns the id, name and username of accounts without skeletons.
 pub fn without_skeleton(read: &Read<'_>, limit: i64) -> Result<Vec<(AccountId, String, Option<String>)>> {
     read.all(
         sql!("SELECT id, name, username FROM accounts WHERE name_skeleton IS NULL ORDER BY id LIMIT $1"),
@@ -264,7 +259,6 @@ pub fn without_skeleton(read: &Read<'_>, limit: i64) -> Result<Vec<(AccountId, S
     )
 }
 
-/// Notes how an account looks.
 pub fn set_skeletons(tx: &mut Write<'_>, id: AccountId, skeletons: Skeletons<'_>) -> Result<()> {
     tx.execute(
         sql!("UPDATE accounts SET name_skeleton = $1, username_skeleton = $2 WHERE id = $3"),
@@ -273,7 +267,7 @@ pub fn set_skeletons(tx: &mut Write<'_>, id: AccountId, skeletons: Skeletons<'_>
     Ok(())
 }
 
-/// Guests who came before `since`, and have said nothing from then on; at most `limit`.
+/// Returns at most `limit` guests who were created before `since` and have sent no message from then on.
 pub fn silent_guests(read: &Read<'_>, since: Time, limit: i64) -> Result<Vec<AccountId>> {
     read.all(
         sql!(
@@ -287,7 +281,7 @@ pub fn silent_guests(read: &Read<'_>, since: Time, limit: i64) -> Result<Vec<Acc
     )
 }
 
-/// Notes that a guest was let go. Its row stays: its words are under its name.
+/// Marks a guest as removed. The row stays, because its messages are shown under its name.
 pub fn sweep(tx: &mut Write<'_>, id: AccountId) -> Result<()> {
     let now = tx.now();
     tx.execute(
@@ -297,7 +291,7 @@ pub fn sweep(tx: &mut Write<'_>, id: AccountId) -> Result<()> {
     Ok(())
 }
 
-/// Makes the account this instance's administrator, unless there is one: the first wins.
+/// Makes the account this instance's administrator. Returns false where there is one already.
 pub fn claim_admin(tx: &mut Write<'_>, id: AccountId) -> Result<bool> {
     let claimed = tx.execute(
         sql!("INSERT INTO instance (key, value) VALUES ('admin', $1) ON CONFLICT DO NOTHING"),
@@ -309,13 +303,13 @@ pub fn claim_admin(tx: &mut Write<'_>, id: AccountId) -> Result<bool> {
     Ok(claimed)
 }
 
-/// The account with this id.
+/// Returns the account with this id.
 pub fn by_id(read: &Read<'_>, id: AccountId) -> Result<Account> {
     read.first(sql!("SELECT ", Account::COLUMNS, " FROM accounts a WHERE a.id = $1"), params![id], from_row)?
         .ok_or(Error::NotFound)
 }
 
-/// The account with this username, which must be in lower case.
+/// Returns the account with this username, which must be in lower case.
 pub fn by_username(read: &Read<'_>, username: &str) -> Result<Account> {
     read.first(
         sql!("SELECT ", Account::COLUMNS, " FROM accounts a WHERE a.username = $1"),
@@ -325,12 +319,10 @@ pub fn by_username(read: &Read<'_>, username: &str) -> Result<Account> {
     .ok_or(Error::NotFound)
 }
 
-/// Whether someone has this username.
 pub fn username_taken(read: &Read<'_>, username: &str) -> Result<bool> {
     read.one(sql!("SELECT EXISTS (SELECT 1 FROM accounts WHERE username = $1)"), params![username], from_row)
 }
 
-/// Whether someone has this email.
 pub fn email_taken(read: &Read<'_>, email_key: &str) -> Result<bool> {
     read.one(
         sql!("SELECT EXISTS (SELECT 1 FROM accounts WHERE email_key = $1)"),
@@ -340,7 +332,7 @@ pub fn email_taken(read: &Read<'_>, email_key: &str) -> Result<bool> {
 }
 
 columns! {
-    /// What is needed to check a password.
+    /// The account and the hash to check a password against.
     #[derive(Debug)]
     pub struct Credentials as a {
         pub id: AccountId,
@@ -349,7 +341,7 @@ columns! {
     }
 }
 
-/// The credentials of the member with this username or email, both as compared.
+/// Returns the credentials of the member with this username or email, both in the form that is compared.
 pub fn credentials(read: &Read<'_>, login: &str) -> Result<Option<Credentials>> {
     read.first(
         sql!(
@@ -363,7 +355,7 @@ pub fn credentials(read: &Read<'_>, login: &str) -> Result<Option<Credentials>> 
     )
 }
 
-/// Where to write to the account, as it was typed.
+/// Returns the account's email address as it was typed.
 pub fn email(read: &Read<'_>, id: AccountId) -> Result<Option<String>> {
     let email = read.first(sql!("SELECT email FROM accounts WHERE id = $1"), params![id], from_row)?;
     Ok(email.flatten())
@@ -375,7 +367,7 @@ pub fn set_mention_mail(tx: &mut Write<'_>, id: AccountId, wanted: bool) -> Resu
     Ok(())
 }
 
-/// Who keeps this instance, if anyone has signed up yet.
+/// Returns this instance's administrator; `None` before the first sign-up.
 pub fn admin(read: &Read<'_>) -> Result<Option<Account>> {
     read.first(
         sql!("SELECT ", Account::COLUMNS, " FROM accounts a WHERE a.admin ORDER BY a.id LIMIT 1"),
@@ -384,7 +376,6 @@ pub fn admin(read: &Read<'_>) -> Result<Option<Account>> {
     )
 }
 
-/// How many members there are.
 pub fn count_members(read: &Read<'_>) -> Result<i64> {
     read.one(sql!("SELECT COUNT(*) FROM accounts WHERE kind = 'member'"), params![], from_row)
 }

@@ -1,4 +1,4 @@
-//! Apps: programs that members register, and the people of their products.
+//! Apps: programs that members register, and the managed accounts of their products.
 
 use super::accounts::Account;
 use crate::{
@@ -23,7 +23,7 @@ columns! {
     }
 }
 
-/// Adds an app, which is this bot itself.
+/// Adds an app whose own account is `bot`.
 pub fn insert(tx: &mut Write<'_>, owner: AccountId, bot: AccountId, name: &str) -> Result<AppId> {
     let id = AppId(tx.new_id());
     let now = tx.now();
@@ -34,7 +34,7 @@ pub fn insert(tx: &mut Write<'_>, owner: AccountId, bot: AccountId, name: &str) 
     Ok(id)
 }
 
-/// The apps of a member, the newest first.
+/// Returns a member's apps, newest first.
 pub fn of(read: &Read<'_>, owner: AccountId) -> Result<Vec<App>> {
     read.all(
         sql!(
@@ -47,7 +47,7 @@ pub fn of(read: &Read<'_>, owner: AccountId) -> Result<Vec<App>> {
     )
 }
 
-/// An app, unless it was deleted.
+/// Returns an app, unless it was deleted.
 pub fn by_id(read: &Read<'_>, id: AppId) -> Result<Option<App>> {
     read.first(
         sql!("SELECT ", App::COLUMNS, " FROM apps x WHERE x.id = $1 AND x.deleted_at IS NULL"),
@@ -56,18 +56,18 @@ pub fn by_id(read: &Read<'_>, id: AppId) -> Result<Option<App>> {
     )
 }
 
-/// The member who registered the app that this bot is.
+/// Returns the member who registered the app whose own account is `bot`.
 pub fn owner_of_bot(read: &Read<'_>, bot: AccountId) -> Result<Option<AccountId>> {
     read.first(sql!("SELECT owner_id FROM apps WHERE account_id = $1"), params![bot], from_row)
 }
 
-/// Takes an app away. Its people and what they said stay.
+/// Marks an app as deleted. Its managed accounts and their messages stay.
 pub fn delete(tx: &mut Write<'_>, id: AppId) -> Result<()> {
     let now = tx.now();
     tx.execute(sql!("UPDATE apps SET deleted_at = $1 WHERE id = $2"), params![now, id]).map(drop)
 }
 
-/// The person whom the app calls so.
+/// Returns the managed account with this handle.
 pub fn person(read: &Read<'_>, app: AppId, handle: &str) -> Result<Option<Account>> {
     read.first(
         sql!("SELECT ", Account::COLUMNS, " FROM accounts a WHERE a.app_id = $1 AND a.handle = $2"),
@@ -76,12 +76,12 @@ pub fn person(read: &Read<'_>, app: AppId, handle: &str) -> Result<Option<Accoun
     )
 }
 
-/// How many people the app has named.
+/// Returns the number of an app's managed accounts.
 pub fn count_people(read: &Read<'_>, app: AppId) -> Result<i64> {
     read.one(sql!("SELECT COUNT(*) FROM accounts WHERE app_id = $1"), params![app], from_row)
 }
 
-/// Adds a person whom the app calls so. `None` where another call has just done it.
+/// Adds a managed account. Returns `None` where another call has just added one with this handle.
 pub fn insert_person(tx: &mut Write<'_>, app: AppId, handle: &str) -> Result<Option<AccountId>> {
     let id = AccountId(tx.new_id());
     let now = tx.now();

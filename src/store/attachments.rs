@@ -1,4 +1,4 @@
-//! Attachments: files sent along with messages. The bytes are in the data folder.
+//! Attachments: files sent with messages. The bytes are in the data folder.
 
 use serde::{Deserialize, Serialize};
 
@@ -29,13 +29,13 @@ columns! {
 }
 
 impl Attachment {
-    /// Whether it may be shown, and not only downloaded.
+    /// Returns whether the file may be shown inline, and not only downloaded.
     pub fn is_image(&self) -> bool {
         self.size.is_some()
     }
 }
 
-/// Notes a file that was sent and not yet said.
+/// Adds an uploaded file, which belongs to no message yet.
 pub fn insert(
     tx: &mut Write<'_>,
     conversation: ConversationId,
@@ -65,7 +65,7 @@ pub fn insert(
     Ok(())
 }
 
-/// A file of a conversation; also one that is yet to be said.
+/// Returns a file of a conversation, also one that belongs to no message yet.
 pub fn by_id(read: &Read<'_>, sight: Sight, id: AttachmentId) -> Result<Option<Attachment>> {
     read.first(
         sql!(
@@ -79,7 +79,8 @@ pub fn by_id(read: &Read<'_>, sight: Sight, id: AttachmentId) -> Result<Option<A
     )
 }
 
-/// Says a file with a message: one's own, sent to this conversation, and not yet said.
+/// Attaches a file to a message. Returns false unless the file is the account's own, was uploaded to this conversation
+/// and belongs to no message yet.
 pub fn say(
     tx: &mut Write<'_>,
     id: AttachmentId,
@@ -97,7 +98,7 @@ pub fn say(
     Ok(said == 1)
 }
 
-/// The file, if it is one's own, sent to this conversation, and not yet said.
+/// Returns the file, if it is the account's own, was uploaded to this conversation and belongs to no message yet.
 pub fn unsaid(
     read: &Read<'_>,
     id: AttachmentId,
@@ -116,7 +117,7 @@ pub fn unsaid(
     )
 }
 
-/// How many files and bytes the account, or all of an app's people, have sent since.
+/// Returns how many files and bytes the account, or all of an app's people, have uploaded since.
 pub fn sent_since(read: &Read<'_>, who: Counted, since: Time) -> Result<(i64, i64)> {
     match who {
         Counted::Account(account) => read.one(
@@ -139,12 +140,13 @@ pub fn sent_since(read: &Read<'_>, who: Counted, since: Time) -> Result<(i64, i6
     }
 }
 
-/// Forgets the files of a message; gives them, so that the bytes can go.
+/// Deletes the rows of a message's files and returns their ids, so that the bytes can be deleted.
 pub fn delete_of(tx: &mut Write<'_>, message: MessageId) -> Result<Vec<AttachmentId>> {
     tx.all(sql!("DELETE FROM attachments WHERE message_id = $1 RETURNING id"), params![message], from_row)
 }
 
-/// Forgets files that were sent before `since` and never said; gives them.
+/// Deletes the rows of at most `limit` files that were uploaded before `since` and never attached to a message; returns
+/// their ids.
 pub fn delete_unsaid(tx: &mut Write<'_>, since: Time, limit: i64) -> Result<Vec<AttachmentId>> {
     tx.all(
         sql!(

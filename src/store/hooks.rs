@@ -1,4 +1,4 @@
-//! Hooks: doors through which programs post into a room.
+//! Hooks: addresses through which programs post into a room.
 
 use super::{accounts::Account, conversations::Conversation};
 use crate::{
@@ -19,7 +19,7 @@ columns! {
     }
 }
 
-/// Adds a hook through which the bot speaks.
+/// Adds a hook whose messages are sent by `bot`.
 pub fn insert(
     tx: &mut Write<'_>,
     conversation: ConversationId,
@@ -38,7 +38,7 @@ pub fn insert(
     Ok(id)
 }
 
-/// Who speaks through the hook with this token, and where.
+/// Returns the bot and the room of the hook with this token.
 pub fn by_token(read: &Read<'_>, token_hash: &str) -> Result<Option<(Account, Conversation)>> {
     read.first(
         sql!(
@@ -55,7 +55,7 @@ pub fn by_token(read: &Read<'_>, token_hash: &str) -> Result<Option<(Account, Co
     )
 }
 
-/// The hooks of a room, the oldest first.
+/// Returns a room's hooks, oldest first.
 pub fn of(read: &Read<'_>, conversation: ConversationId) -> Result<Vec<Hook>> {
     read.all(
         sql!(
@@ -69,7 +69,7 @@ pub fn of(read: &Read<'_>, conversation: ConversationId) -> Result<Vec<Hook>> {
     )
 }
 
-/// Closes a hook. False where there is none.
+/// Deletes a hook. Returns false where there is none.
 pub fn delete(tx: &mut Write<'_>, conversation: ConversationId, id: HookId) -> Result<bool> {
     let deleted = tx.execute(
         sql!("DELETE FROM hooks WHERE id = $1 AND conversation_id = $2"),

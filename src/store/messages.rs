@@ -1,4 +1,4 @@
-//! Messages: what is said in conversations.
+//! Messages in conversations.
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -16,24 +16,23 @@ use crate::{
     params, sql,
 };
 
-/// What may be read of a conversation.
+/// The part of a conversation's history that an account may read.
 #[derive(Clone, Copy, Debug)]
 pub struct Sight {
-    /// Which conversation.
     pub conversation: ConversationId,
-    /// Nothing up to this message.
+    /// Messages up to this number are not visible.
     pub after: i64,
 }
 
 impl Sight {
-    /// Everything that was ever said there: for the conversation's owner, and for ourselves.
+    /// Returns the scope of the whole history, for the conversation's owner and for the server itself.
     pub fn whole(conversation: ConversationId) -> Self {
         Sight { conversation, after: 0 }
     }
 }
 
 columns! {
-    /// A message as it is shown, with all that stands around it.
+    /// A message with everything that is shown with it.
     #[derive(Clone, Debug)]
     pub struct Message as m {
         /// The id; a later message has a larger one.
@@ -60,7 +59,8 @@ columns! {
 }
 
 impl Message {
-    /// As someone sees it who sees nothing up to message `after`: without a quote of that.
+    /// Returns the message for an account whose history begins after message `after`: a quote of an earlier message is
+    /// left out.
     pub fn seen_after(mut self, after: i64) -> Self {
         self.reply_to = self.reply_to.filter(|quote| quote.seq > after);
         self
@@ -94,14 +94,13 @@ columns! {
     }
 }
 
-/// One emoji under a message, and who put it there.
+/// An emoji under a message, and the accounts that reacted with it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reaction {
-    /// The emoji.
     pub emoji: String,
-    /// How many reacted so.
+    /// The number of accounts.
     pub count: i64,
-    /// The first of them.
+    /// The first of the accounts, up to a limit.
     pub accounts: Vec<AccountId>,
 }
 
@@ -134,17 +133,17 @@ impl FromRow for Vec<Attachment> {
     }
 }
 
-/// Reads a list that is kept as JSON; an empty one as nothing.
+/// Reads a list that is stored as JSON; an empty list is stored as an empty text.
 fn list<T: DeserializeOwned>(kept: &str) -> Result<Vec<T>> {
     if kept.is_empty() { Ok(Vec::new()) } else { serde_json::from_str(kept).map_err(Error::internal) }
 }
 
-/// A list as it is kept.
+/// Returns the stored form of a list.
 fn kept<T: Serialize>(list: &[T]) -> Result<String> {
     if list.is_empty() { Ok(String::new()) } else { serde_json::to_string(list).map_err(Error::internal) }
 }
 
-/// The message with this id, deleted or not.
+/// Returns the message with this id, deleted or not.
 pub fn by_id(read: &Read<'_>, sight: Sight, id: MessageId) -> Result<Message> {
     read.first(
         sql!(MESSAGE, "WHERE m.id = $1 AND m.conversation_id = $2 AND m.seq > $3"),
@@ -154,7 +153,7 @@ pub fn by_id(read: &Read<'_>, sight: Sight, id: MessageId) -> Result<Message> {
     .ok_or(Error::NotFound)
 }
 
-/// The messages before number `before`, oldest first: the last `limit` of them.
+/// Returns the last `limit` messages before number `before`, oldest first.
 pub fn before(read: &Read<'_>, sight: Sight, before: i64, limit: i64) -> Result<Vec<Message>> {
     let mut messages = read.all(
         sql!(
@@ -168,7 +167,7 @@ pub fn before(read: &Read<'_>, sight: Sight, before: i64, limit: i64) -> Result<
     Ok(messages)
 }
 
-/// The messages after number `seq`, oldest first; at most `limit`.
+/// Returns at most `limit` messages after number `seq`, oldest first.
 pub fn since(read: &Read<'_>, sight: Sight, seq: i64, limit: i64) -> Result<Vec<Message>> {
     read.all(
         sql!(MESSAGE, "WHERE m.conversation_id = $1 AND m.seq > $2 ORDER BY m.seq LIMIT $3"),
@@ -177,8 +176,7 @@ pub fn since(read: &Read<'_>, sight: Sight, seq: i64, limit: i64) -> Result<Vec<
     )
 }
 
-/// Of the messages up to number `seq` those that changed after change `change`, in the order of the
-/// changes; at most `limit`.
+/// Returns at most `limit` messages up to number `seq` that changed after change `change`, in the order of the changes.
 pub fn changed_since(
     read: &Read<'_>,
     sight: Sight,
@@ -197,8 +195,8 @@ pub fn changed_since(
     )
 }
 
-/// The messages that hold all of these patterns in their folded words (`LIKE`, with `\` before what
-/// is meant literally), newest first; at most `limit`. Missing patterns are `%`.
+/// Returns at most `limit` messages whose folded text matches all of these `LIKE` patterns, in which `\` escapes;
+/// newest first. Unused patterns are `%`.
 pub fn search(
     read: &Read<'_>,
     sight: Sight,
@@ -220,7 +218,7 @@ pub fn search(
     )
 }
 
-/// The same in all rooms and threads that the account is in, of messages with ids before this one.
+/// Searches all rooms and threads that the account is in, for messages with ids below `before`.
 pub fn search_all(
     read: &Read<'_>,
     account: AccountId,
@@ -249,7 +247,7 @@ pub fn search_all(
     )
 }
 
-/// Of all rooms and threads that the account is in those that are new or changed, each with its tick.
+/// Returns the new and changed messages of all rooms and threads that the account is in, each with its sync version.
 pub(super) fn changed_for(read: &Read<'_>, span: &Span) -> Result<Vec<(i64, Message)>> {
     read.all(
         sql!(
@@ -270,37 +268,31 @@ pub(super) fn changed_for(read: &Read<'_>, span: &Span) -> Result<Vec<(i64, Mess
     )
 }
 
-/// What a new message's row needs.
+/// The values of a new message's row.
 #[derive(Debug)]
 pub struct NewMessage<'a> {
-    /// Where it is said.
     pub conversation: ConversationId,
-    /// Its number.
+    /// The message's number.
     pub seq: i64,
-    /// The change's number.
+    /// The number of the change.
     pub change: i64,
-    /// Who says it.
     pub author: AccountId,
-    /// Under which name, where that is not the account's.
+    /// The author's name, where that is not the account's own.
     pub alias: Option<&'a str>,
-    /// What it says.
     pub words: Words<'a>,
-    /// What it answers.
+    /// The message that is answered.
     pub reply_to: Option<MessageId>,
-    /// What is sent with it.
     pub attachments: &'a [Attachment],
-    /// By which a client's second try is known.
+    /// The client's key, by which a repeated request is recognized.
     pub idempotency_key: Option<&'a str>,
 }
 
-/// What a message says, and what is worked out of it.
+/// The text of a message and what is derived from it.
 #[derive(Clone, Copy, Debug)]
 pub struct Words<'a> {
-    /// As it was written.
     pub body: &'a str,
-    /// As it is searched.
+    /// The text in the form that is searched.
     pub folded: &'a str,
-    /// Whom it mentions.
     pub mentions: &'a [Mention],
 }
 
@@ -311,7 +303,6 @@ impl Words<'_> {
     }
 }
 
-/// Adds a message.
 pub fn insert(tx: &mut Write<'_>, new: &NewMessage<'_>) -> Result<MessageId> {
     let id = MessageId(tx.new_id());
     let (now, mentions, tick) = (tx.now(), new.words.mentions(), sync::tick(tx)?);
@@ -341,7 +332,7 @@ pub fn insert(tx: &mut Write<'_>, new: &NewMessage<'_>) -> Result<MessageId> {
     Ok(id)
 }
 
-/// The message that this account has already sent here with this idempotency key.
+/// Returns the message that the account has already sent to this conversation with this idempotency key.
 pub fn by_idempotency_key(
     read: &Read<'_>,
     conversation: ConversationId,
@@ -355,7 +346,7 @@ pub fn by_idempotency_key(
     )
 }
 
-/// Sets what the message says.
+/// Replaces the text of a message.
 pub fn edit(tx: &mut Write<'_>, id: MessageId, words: Words<'_>, change: i64) -> Result<()> {
     let (now, mentions, tick) = (tx.now(), words.mentions(), sync::tick(tx)?);
     tx.execute(
@@ -368,7 +359,7 @@ pub fn edit(tx: &mut Write<'_>, id: MessageId, words: Words<'_>, change: i64) ->
     Ok(())
 }
 
-/// Takes the message's words away, with everything that tells of them. The row stays as a gap.
+/// Deletes the text of a message with everything that reveals it. The row stays, so that numbers have no gaps.
 pub fn delete(tx: &mut Write<'_>, id: MessageId, change: i64) -> Result<()> {
     let (now, tick) = (tx.now(), sync::tick(tx)?);
     tx.execute(sql!("DELETE FROM reactions WHERE message_id = $1"), params![id])?;
@@ -383,7 +374,7 @@ pub fn delete(tx: &mut Write<'_>, id: MessageId, change: i64) -> Result<()> {
     Ok(())
 }
 
-/// Whether the account has put this emoji under the message.
+/// Returns whether the account has reacted to the message with this emoji.
 pub fn has_reacted(read: &Read<'_>, id: MessageId, account: AccountId, emoji: &str) -> Result<bool> {
     read.one(
         sql!(
@@ -395,7 +386,7 @@ pub fn has_reacted(read: &Read<'_>, id: MessageId, account: AccountId, emoji: &s
     )
 }
 
-/// Puts an emoji under a message, or takes it away. Doing it twice is doing it once.
+/// Adds or removes a reaction. Repeating the call changes nothing.
 pub fn react(tx: &mut Write<'_>, id: MessageId, account: AccountId, emoji: &str, on: bool) -> Result<()> {
     let now = tx.now();
     if on {
@@ -415,9 +406,9 @@ pub fn react(tx: &mut Write<'_>, id: MessageId, account: AccountId, emoji: &str,
     Ok(())
 }
 
-/// Sums the reactions up anew, and notes the change. `named` accounts are told of each.
+/// Updates the message's stored summary of its reactions. At most `named` accounts are listed for each emoji.
 pub fn sum_reactions(tx: &mut Write<'_>, id: MessageId, named: i64, change: i64) -> Result<()> {
-    // Each emoji in the order in which it came, and under it the first who put it there.
+    // Emojis in the order of their first use, each with the accounts that used it first.
     let rows: Vec<(String, i64, AccountId)> = tx.all(
         sql!(
             "SELECT emoji, total, account_id

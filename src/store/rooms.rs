@@ -1,4 +1,4 @@
-//! Rooms: their links, whom they keep out, and what goes when one goes.
+//! Rooms: links, bans and expiry.
 
 use super::conversations::{Conversation, Seat, Stretch};
 use crate::{
@@ -17,7 +17,7 @@ columns! {
         pub key: String,
         /// From then on the link admits nobody new.
         pub expires_at: Option<Time>,
-        /// How many more people the link admits; unlimited where `None`.
+        /// The number of people that the link still admits; unlimited where `None`.
         pub uses_left: Option<i64>,
     }
 }
@@ -29,14 +29,14 @@ columns! {
         pub room: Conversation = Conversation::COLUMNS,
         /// The room's valid link; the key may be of an older one.
         pub link: Link = Link::COLUMNS,
-        /// Whether the key is that of the valid link.
+        /// True if the key is that of the valid link.
         pub holds: bool = "k.revoked_at IS NULL",
         /// The account's place in the room, if it is or was in it.
         pub seat: Option<Seat> = Seat::COLUMNS,
     }
 }
 
-/// Finds a room by the hash of a key, for this account. Deleted ones are not found.
+/// Returns the room whose link has or had this key hash, as the account sees it. Deleted rooms are not found.
 pub fn by_key(read: &Read<'_>, key_hash: &str, account: AccountId) -> Result<Option<Found>> {
     read.first(
         sql!(
@@ -52,7 +52,7 @@ pub fn by_key(read: &Read<'_>, key_hash: &str, account: AccountId) -> Result<Opt
     )
 }
 
-/// The link of a room that holds now.
+/// Returns the room's valid link.
 pub fn current_link(read: &Read<'_>, id: ConversationId) -> Result<Link> {
     read.one(
         sql!("SELECT ", Link::COLUMNS, " FROM links l WHERE l.conversation_id = $1 AND l.revoked_at IS NULL"),
@@ -61,7 +61,7 @@ pub fn current_link(read: &Read<'_>, id: ConversationId) -> Result<Link> {
     )
 }
 
-/// Makes the link that holds from now on.
+/// Replaces the room's valid link.
 pub fn insert_link(tx: &mut Write<'_>, id: ConversationId, key: &str, key_hash: &str) -> Result<()> {
     let now = tx.now();
     tx.execute(
@@ -75,7 +75,7 @@ pub fn insert_link(tx: &mut Write<'_>, id: ConversationId, key: &str, key_hash: 
     Ok(())
 }
 
-/// Sets until when and for how many more the link holds.
+/// Limits the room's valid link in time and number of uses.
 pub fn limit_link(
     tx: &mut Write<'_>,
     id: ConversationId,
@@ -92,7 +92,7 @@ pub fn limit_link(
     Ok(())
 }
 
-/// Counts a use of the link. False where none was left.
+/// Counts a use of the link. Returns false where no use was left.
 pub fn use_link(tx: &mut Write<'_>, id: ConversationId) -> Result<bool> {
     let used = tx.execute(
         sql!(
@@ -104,7 +104,7 @@ pub fn use_link(tx: &mut Write<'_>, id: ConversationId) -> Result<bool> {
     Ok(used > 0)
 }
 
-/// Lets no new guest in from this place until then.
+/// Bans new guests with this address hash from the room until then.
 pub fn bar(tx: &mut Write<'_>, id: ConversationId, place: &str, until: Time) -> Result<()> {
     tx.execute(
         sql!(
@@ -116,13 +116,13 @@ pub fn bar(tx: &mut Write<'_>, id: ConversationId, place: &str, until: Time) -> 
     Ok(())
 }
 
-/// Lets new guests in from this place again.
+/// Lifts the ban on new guests with this address hash.
 pub fn unbar(tx: &mut Write<'_>, id: ConversationId, place: &str) -> Result<()> {
     tx.execute(sql!("DELETE FROM bars WHERE conversation_id = $1 AND place = $2"), params![id, place])?;
     Ok(())
 }
 
-/// Until when no new guest comes in from this place.
+/// Returns the end of the ban on new guests with this address hash.
 pub fn barred_until(read: &Read<'_>, id: ConversationId, place: &str) -> Result<Option<Time>> {
     read.first(
         sql!("SELECT until FROM bars WHERE conversation_id = $1 AND place = $2"),
@@ -131,7 +131,7 @@ pub fn barred_until(read: &Read<'_>, id: ConversationId, place: &str) -> Result<
     )
 }
 
-/// Forgets the bars that have run out.
+/// Deletes the bans that have ended.
 pub fn forget_bars(tx: &mut Write<'_>) -> Result<u64> {
     let now = tx.now();
     tx.execute(sql!("DELETE FROM bars WHERE until <= $1"), params![now])
@@ -161,7 +161,8 @@ columns! {
     }
 }
 
-/// The account's own rooms whose links let in at `now`, the one where something was said last first; at most `limit`.
+/// Returns at most `limit` of the account's own rooms whose links admit people at `now`, the most recently active
+/// first.
 pub fn open_of(read: &Read<'_>, owner: AccountId, now: Time, limit: i64) -> Result<Vec<Open>> {
     read.all(
         sql!(
@@ -179,7 +180,7 @@ pub fn open_of(read: &Read<'_>, owner: AccountId, now: Time, limit: i64) -> Resu
     )
 }
 
-/// The rooms that the account is in, the one where something was said last first; at most `limit`.
+/// Returns the rooms that the account is in, the most recently active first; at most `limit`.
 pub fn of(read: &Read<'_>, stretch: &Stretch) -> Result<Vec<JoinedRoom>> {
     read.all(
         sql!(
@@ -196,7 +197,7 @@ pub fn of(read: &Read<'_>, stretch: &Stretch) -> Result<Vec<JoinedRoom>> {
     )
 }
 
-/// How many rooms the account is in where something was said that it has not read.
+/// Returns how many of the account's rooms have unread messages.
 pub fn count_unread(read: &Read<'_>, account: AccountId) -> Result<i64> {
     read.one(
         sql!(
@@ -209,8 +210,8 @@ pub fn count_unread(read: &Read<'_>, account: AccountId) -> Result<i64> {
     )
 }
 
-/// Rooms that have run out: nobody is in them; or their link lets nobody in any more, and nothing was
-/// said in them since `since`. At most `limit`.
+/// Returns at most `limit` expired rooms: nobody is in them, or their link admits nobody any more, and the last message
+/// was before `since`.
 pub fn expired(read: &Read<'_>, since: Time, limit: i64) -> Result<Vec<ConversationId>> {
     let now = read.now();
     read.all(

@@ -1,4 +1,4 @@
-//! Catching up: what changed for an account between two ticks.
+//! Synchronization: changes for an account between two sync versions.
 
 use std::time::Duration;
 
@@ -18,24 +18,24 @@ use crate::{
     params, sql,
 };
 
-/// How long one may have been away. What was deleted before is not known any more.
+/// The longest absence after which a client can still synchronize. Older tombstones are deleted.
 pub const AWAY: Duration = Duration::from_secs(30 * 24 * 3600);
 
-/// The tick of this transaction: all that it changes bears it. A later commit may have a lower one on PostgreSQL,
-/// where several write at once; [`latest`] minds that.
+/// Returns the sync version of this transaction, which all rows that it changes get. On PostgreSQL, where several
+/// transactions write at once, a later commit may have a lower version; [`latest`] takes account of that.
 pub fn tick(tx: &mut Write<'_>) -> Result<i64> {
     tx.number(|tx| tx.one(dialect::tick(tx.engine()), params![], from_row))
 }
 
-/// The latest tick of which all is known: whatever is committed from now on bears a higher one.
+/// Returns the latest sync version up to which everything is committed: later commits have a higher one.
 pub fn latest(read: &Read<'_>) -> Result<i64> {
     read.one(dialect::latest_tick(read.engine()), params![], from_row)
 }
 
-/// How far ticks go on above those of another cluster: more transactions than it can have had meanwhile.
+/// The gap to the versions of another cluster: more transactions than that cluster can have had in the meantime.
 const GAP: i64 = 1 << 40;
 
-/// Sees to it that new ticks are above those of old, also in a database that came from elsewhere.
+/// Raises the sync version above all stored ones. A database may have been restored from another cluster.
 pub fn align(tx: &mut Write<'_>) -> Result<()> {
     let highest: i64 = tx.one(
         sql!(
@@ -50,44 +50,43 @@ pub fn align(tx: &mut Write<'_>) -> Result<()> {
     let behind = highest - now;
     if behind > 0 {
         let sql = sql!("UPDATE streams SET last_seq = last_seq + $1 WHERE name = 'ticks'");
-        // Far above: whoever kept a mark of the old database may have one above all that was ever kept.
+        // Far above: a client may hold a token of the old database that is above every stored version.
         tx.execute(sql, params![behind + GAP])?;
     }
     Ok(())
 }
 
-/// Whose changes, behind one tick and up to another; at most so many of each kind, the first first.
+/// An account and a range of sync versions, with a limit for each kind of change; the lowest version first.
 #[derive(Clone, Copy, Debug)]
 pub struct Span {
-    /// Whose.
     pub account: AccountId,
-    /// Only behind this tick.
+    /// Only changes after this version.
     pub after: i64,
-    /// Only up to this one.
+    /// Only changes up to this version.
     pub upto: i64,
-    /// So many at most.
+    /// The maximum number of changes of each kind.
     pub limit: i64,
 }
 
-/// A conversation that changed, or one's own place in it.
+/// A conversation that changed, or in which the account's own membership changed.
 #[derive(Clone, Debug)]
 pub struct Changed {
-    /// When.
+    /// The sync version of the change.
     pub tick: i64,
-    /// How it is now.
+    /// The current state.
     pub conversation: Conversation,
-    /// One's own place.
+    /// The account's membership.
     pub seat: Seat,
-    /// The link that holds now, of a room.
+    /// The valid link of a room.
     pub link: Option<Link>,
-    /// Who is in it, of a thread: [`people`] knows.
+    /// The participants of a thread, by [`people`].
     pub people: Vec<Participant>,
 }
 
-/// When a conversation `c`, or one's own place `p` in it, has changed last.
+/// The sync version of the last change to a conversation `c` or to the account's membership `p` in it.
 const TICK: &str = "CASE WHEN c.tick > p.tick THEN c.tick ELSE p.tick END";
 
-/// The conversations `c` of a [`Span`], beside one's own place `p` in them.
+/// The conversations `c` of a [`Span`], with the account's membership `p` in them.
 const CHANGED: &str = sql!(
     " FROM participants p JOIN conversations c ON c.id = p.conversation_id
      LEFT JOIN links l ON l.conversation_id = c.id AND l.revoked_at IS NULL
@@ -98,7 +97,7 @@ const CHANGED: &str = sql!(
     ", c.id LIMIT $4"
 );
 
-/// The rooms and threads that changed.
+/// Returns the rooms and threads that changed.
 pub fn conversations(read: &Read<'_>, span: &Span) -> Result<Vec<Changed>> {
     read.all(
         sql!("SELECT ", TICK, ", ", Conversation::COLUMNS, ", ", Seat::COLUMNS, ", ", Link::COLUMNS, CHANGED),
@@ -110,7 +109,7 @@ pub fn conversations(read: &Read<'_>, span: &Span) -> Result<Vec<Changed>> {
     )
 }
 
-/// Who is in each of the threads that changed, in the order in which they came.
+/// Returns the participants of each changed thread, in the order in which they joined.
 pub fn people(read: &Read<'_>, span: &Span) -> Result<Vec<(ConversationId, Participant)>> {
     read.all(
         sql!(
@@ -125,12 +124,12 @@ pub fn people(read: &Read<'_>, span: &Span) -> Result<Vec<(ConversationId, Parti
     )
 }
 
-/// The messages that are new or changed, as they are now, each with its tick.
+/// Returns the new and changed messages in their current state, each with its sync version.
 pub fn messages(read: &Read<'_>, span: &Span) -> Result<Vec<(i64, Message)>> {
     super::messages::changed_for(read, span)
 }
 
-/// The conversations that the account is in no more, each with the tick from which on.
+/// Returns the conversations that the account is not in any more, each with the sync version of the departure.
 pub fn departures(read: &Read<'_>, span: &Span) -> Result<Vec<(i64, ConversationId)>> {
     read.all(
         sql!(
@@ -149,7 +148,7 @@ pub fn departures(read: &Read<'_>, span: &Span) -> Result<Vec<(i64, Conversation
 }
 
 columns! {
-    /// What another participant of a thread has received and read.
+    /// The receipt of another participant in a thread.
     #[derive(Clone, Debug)]
     pub struct Receipt as o {
         pub tick: i64 = "o.receipt_tick",
@@ -162,7 +161,7 @@ columns! {
     }
 }
 
-/// How far the others in one's threads have come since.
+/// Returns the receipts of other participants in the account's threads that changed.
 pub fn receipts(read: &Read<'_>, span: &Span) -> Result<Vec<Receipt>> {
     read.all(
         sql!(
@@ -180,8 +179,8 @@ pub fn receipts(read: &Read<'_>, span: &Span) -> Result<Vec<Receipt>> {
     )
 }
 
-/// Notes of everyone in a conversation that it is being deleted; also of those who left after `since`, who may not
-/// have heard of that yet.
+/// Adds a tombstone of a conversation for everyone in it, and for those who left after `since`, whose clients may not
+/// have synchronized that yet.
 pub fn depart(tx: &mut Write<'_>, id: ConversationId, since: Time) -> Result<()> {
     let (now, tick) = (tx.now(), tick(tx)?);
     tx.execute(
@@ -197,7 +196,7 @@ pub fn depart(tx: &mut Write<'_>, id: ConversationId, since: Time) -> Result<()>
     Ok(())
 }
 
-/// Forgets what was deleted before `before`; at most `limit`.
+/// Deletes at most `limit` tombstones from before `before`.
 pub fn forget(tx: &mut Write<'_>, before: Time, limit: i64) -> Result<u64> {
     tx.execute(
         sql!(

@@ -1,4 +1,4 @@
-//! Threads: who is in them, and which of them are one's own.
+//! Threads and their participants.
 
 use super::{
     conversations::{Conversation, Participant, Seat, Stretch},
@@ -21,13 +21,13 @@ columns! {
     }
 }
 
-/// Threads `c` of a [`Stretch`], beside one's own place `p` in them.
+/// The threads `c` of a [`Stretch`], with the account's membership `p` in them.
 const STRETCH: &str = " FROM participants p JOIN conversations c ON c.id = p.conversation_id
      WHERE p.account_id = $1 AND p.left_at IS NULL AND c.kind = 'thread' AND c.deleted_at IS NULL
        AND (c.active_at, c.id) < ($2, $3)
      ORDER BY c.active_at DESC, c.id DESC LIMIT $4";
 
-/// The threads that someone is in.
+/// Returns the threads that the account is in.
 pub fn of(read: &Read<'_>, stretch: &Stretch) -> Result<Vec<JoinedThread>> {
     read.all(
         sql!("SELECT ", JoinedThread::COLUMNS, STRETCH),
@@ -43,7 +43,7 @@ pub(super) const PEOPLE: &str = sql!(
     " FROM participants p JOIN accounts a ON a.id = p.account_id"
 );
 
-/// Who is in each of these threads, in the order in which they came.
+/// Returns the participants of each of these threads, in the order in which they joined.
 pub fn people_of(read: &Read<'_>, stretch: &Stretch) -> Result<Vec<(ConversationId, Participant)>> {
     read.all(
         sql!(
@@ -57,7 +57,7 @@ pub fn people_of(read: &Read<'_>, stretch: &Stretch) -> Result<Vec<(Conversation
     )
 }
 
-/// The thread without a name of just these two in which something was said last.
+/// Returns the most recently active unnamed thread of exactly these two accounts.
 pub fn of_two(read: &Read<'_>, one: AccountId, other: AccountId) -> Result<Option<ConversationId>> {
     read.first(
         sql!(
@@ -72,8 +72,7 @@ pub fn of_two(read: &Read<'_>, one: AccountId, other: AccountId) -> Result<Optio
     )
 }
 
-/// In how many threads of the account something was said that it has not read; those that are to be quiet
-/// don't count.
+/// Returns how many of the account's threads have unread messages. Muted threads are not counted.
 pub fn count_unread(read: &Read<'_>, account: AccountId) -> Result<i64> {
     read.one(
         sql!(
@@ -86,12 +85,13 @@ pub fn count_unread(read: &Read<'_>, account: AccountId) -> Result<i64> {
     )
 }
 
-/// Keeps something with a thread: a JSON object, or nothing.
+/// Stores a program's data with a thread: a JSON object, or an empty text.
 pub fn set_metadata(tx: &mut Write<'_>, id: ConversationId, metadata: &str) -> Result<()> {
     tx.execute(sql!("UPDATE conversations SET metadata = $1 WHERE id = $2"), params![metadata, id]).map(drop)
 }
 
-/// Gives a thread into an app's care: the app sees everything, and nobody sees it.
+/// Puts a thread under an app's management. The app's own account becomes a hidden participant, which sees everything
+/// and is shown to nobody.
 pub fn entrust(tx: &mut Write<'_>, id: ConversationId, app: AppId, bot: AccountId) -> Result<()> {
     let (now, tick) = (tx.now(), sync::tick(tx)?);
     tx.execute(sql!("UPDATE conversations SET app_id = $1 WHERE id = $2"), params![app, id])?;
@@ -105,7 +105,7 @@ pub fn entrust(tx: &mut Write<'_>, id: ConversationId, app: AppId, bot: AccountI
     Ok(())
 }
 
-/// Whether what is said there calls this participant.
+/// Turns notifications for this participant off or on.
 pub fn set_muted(tx: &mut Write<'_>, id: ConversationId, account: AccountId, muted: bool) -> Result<()> {
     let tick = sync::tick(tx)?;
     tx.execute(

@@ -1,4 +1,4 @@
-//! Tokens: what programs act with, hashed, and as whom.
+//! Tokens by which programs act as an account, stored as hashes.
 
 use super::accounts::Account;
 use crate::{
@@ -30,26 +30,25 @@ columns! {
     }
 }
 
-/// What a new token's row needs.
+/// The values of a new token's row.
 #[derive(Debug)]
 pub struct NewToken<'a> {
     /// SHA-256 of the secret, hex.
     pub token_hash: &'a str,
-    /// Its last four characters.
+    /// The last four characters.
     pub hint: &'a str,
-    /// What it is for.
+    /// The owner's name for the token.
     pub name: &'a str,
-    /// As whom it acts.
+    /// The account as which the token acts.
     pub account: AccountId,
     /// The app whose key it is.
     pub app: Option<AppId>,
-    /// What may be done with it, with spaces between.
+    /// The permissions, separated by spaces.
     pub scopes: &'a str,
-    /// From when on it opens nothing.
+    /// From then on the token is refused.
     pub expires_at: Option<Time>,
 }
 
-/// Adds a token.
 pub fn insert(tx: &mut Write<'_>, new: &NewToken<'_>) -> Result<TokenId> {
     let id = TokenId(tx.new_id());
     let now = tx.now();
@@ -63,7 +62,7 @@ pub fn insert(tx: &mut Write<'_>, new: &NewToken<'_>) -> Result<TokenId> {
     Ok(id)
 }
 
-/// The token with this hash, and as whom it acts; unless it has run out.
+/// Returns the token with this hash and the account as which it acts, unless the token has expired.
 pub fn by_hash(read: &Read<'_>, token_hash: &str) -> Result<Option<(Token, Account)>> {
     let now = read.now();
     read.first(
@@ -80,7 +79,7 @@ pub fn by_hash(read: &Read<'_>, token_hash: &str) -> Result<Option<(Token, Accou
     )
 }
 
-/// Whether the token is there, and has not run out.
+/// Returns whether the token exists and has not expired.
 pub fn holds(read: &Read<'_>, id: TokenId) -> Result<bool> {
     let now = read.now();
     read.one(
@@ -92,13 +91,13 @@ pub fn holds(read: &Read<'_>, id: TokenId) -> Result<bool> {
     )
 }
 
-/// Notes that the token is in use.
+/// Records a use of the token.
 pub fn touch(tx: &mut Write<'_>, id: TokenId) -> Result<()> {
     let now = tx.now();
     tx.execute(sql!("UPDATE tokens SET seen_at = $1 WHERE id = $2"), params![now, id]).map(drop)
 }
 
-/// A member's own tokens, or an app's keys: those that still open something, the newest first.
+/// Returns a member's own tokens, or an app's keys, newest first. Expired ones are left out.
 pub fn of(read: &Read<'_>, account: AccountId, app: Option<AppId>) -> Result<Vec<Token>> {
     let now = read.now();
     read.all(
@@ -114,19 +113,19 @@ pub fn of(read: &Read<'_>, account: AccountId, app: Option<AppId>) -> Result<Vec
     )
 }
 
-/// Ends a token of this account. False where there is none.
+/// Deletes a token of this account. Returns false where there is none.
 pub fn delete(tx: &mut Write<'_>, account: AccountId, id: TokenId) -> Result<bool> {
     let ended =
         tx.execute(sql!("DELETE FROM tokens WHERE id = $1 AND account_id = $2"), params![id, account])?;
     Ok(ended == 1)
 }
 
-/// Ends all keys of an app.
+/// Deletes all keys of an app.
 pub fn delete_of(tx: &mut Write<'_>, app: AppId) -> Result<()> {
     tx.execute(sql!("DELETE FROM tokens WHERE app_id = $1"), params![app]).map(drop)
 }
 
-/// Ends an app's keys at this moment, where they would not end before.
+/// Makes an app's keys expire at this time, where they would not expire before.
 pub fn expire_of(tx: &mut Write<'_>, app: AppId, at: Time) -> Result<()> {
     tx.execute(
         sql!(
@@ -138,7 +137,7 @@ pub fn expire_of(tx: &mut Write<'_>, app: AppId, at: Time) -> Result<()> {
     Ok(())
 }
 
-/// Forgets tokens that ran out before `before`.
+/// Deletes tokens that expired before `before`.
 pub fn forget_expired(tx: &mut Write<'_>, before: Time) -> Result<u64> {
     tx.execute(sql!("DELETE FROM tokens WHERE expires_at < $1"), params![before])
 }

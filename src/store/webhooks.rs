@@ -1,4 +1,4 @@
-//! Webhooks: where apps are told what happens, what they are told, and what became of it.
+//! Webhooks: registered addresses, deliveries and attempts.
 
 use std::str::FromStr;
 
@@ -30,7 +30,6 @@ columns! {
     }
 }
 
-/// Adds a webhook.
 pub fn insert(tx: &mut Write<'_>, app: AppId, url: &str, secret: &str, events: &str) -> Result<WebhookId> {
     let (id, now) = (WebhookId(tx.new_id()), tx.now());
     tx.execute(
@@ -42,7 +41,7 @@ pub fn insert(tx: &mut Write<'_>, app: AppId, url: &str, secret: &str, events: &
     Ok(id)
 }
 
-/// An app's webhooks, the oldest first.
+/// Returns an app's webhooks, oldest first.
 pub fn of(read: &Read<'_>, app: AppId) -> Result<Vec<Webhook>> {
     read.all(
         sql!("SELECT ", Webhook::COLUMNS, " FROM webhooks w WHERE w.app_id = $1 ORDER BY w.id"),
@@ -51,7 +50,7 @@ pub fn of(read: &Read<'_>, app: AppId) -> Result<Vec<Webhook>> {
     )
 }
 
-/// A webhook of an app that is still there.
+/// Returns a webhook, unless its app was deleted.
 pub fn by_id(read: &Read<'_>, id: WebhookId) -> Result<Option<Webhook>> {
     read.first(
         sql!(
@@ -64,7 +63,7 @@ pub fn by_id(read: &Read<'_>, id: WebhookId) -> Result<Option<Webhook>> {
     )
 }
 
-/// Those that are to be told of what happens in a conversation: their apps are in it. At most `limit`.
+/// Returns the id and the subscribed events of at most `limit` active webhooks whose apps are in the conversation.
 pub fn listening(
     read: &Read<'_>,
     conversation: ConversationId,
@@ -82,17 +81,17 @@ pub fn listening(
     )
 }
 
-/// Takes a webhook away. What it was told is swept later.
+/// Deletes a webhook. Its deliveries are purged later.
 pub fn delete(tx: &mut Write<'_>, id: WebhookId) -> Result<()> {
     tx.execute(sql!("DELETE FROM webhooks WHERE id = $1"), params![id]).map(drop)
 }
 
-/// The same of all of an app.
+/// Deletes all webhooks of an app.
 pub fn delete_of(tx: &mut Write<'_>, app: AppId) -> Result<()> {
     tx.execute(sql!("DELETE FROM webhooks WHERE app_id = $1"), params![app]).map(drop)
 }
 
-/// Something has reached it.
+/// Records a success: ends the pause and the period of failure.
 pub fn set_reached(tx: &mut Write<'_>, id: WebhookId) -> Result<()> {
     tx.execute(
         sql!(
@@ -104,7 +103,7 @@ pub fn set_reached(tx: &mut Write<'_>, id: WebhookId) -> Result<()> {
     Ok(())
 }
 
-/// It could not be reached: it is left alone until then. Since when that is so.
+/// Records a failure: no call is made until `retry_at`. Returns when the period of failure began.
 pub fn set_failing(tx: &mut Write<'_>, id: WebhookId, retry_at: Time) -> Result<Option<Time>> {
     let now = tx.now();
     tx.first(
@@ -117,7 +116,7 @@ pub fn set_failing(tx: &mut Write<'_>, id: WebhookId, retry_at: Time) -> Result<
     )
 }
 
-/// Gives it up. False where that is done already.
+/// Disables a webhook. Returns false where it was disabled already.
 pub fn disable(tx: &mut Write<'_>, id: WebhookId) -> Result<bool> {
     let now = tx.now();
     let disabled = tx.execute(
@@ -127,7 +126,7 @@ pub fn disable(tx: &mut Write<'_>, id: WebhookId) -> Result<bool> {
     Ok(disabled == 1)
 }
 
-/// Tries it again.
+/// Enables a disabled webhook.
 pub fn enable(tx: &mut Write<'_>, id: WebhookId) -> Result<()> {
     tx.execute(
         sql!("UPDATE webhooks SET disabled_at = NULL, failing_since = NULL, retry_at = 0 WHERE id = $1"),
@@ -136,21 +135,21 @@ pub fn enable(tx: &mut Write<'_>, id: WebhookId) -> Result<()> {
     Ok(())
 }
 
-/// What an app may be told of.
+/// The type of an event that an app can subscribe to.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum EventType {
-    /// Something was said.
+    /// A new message.
     MessageCreated,
-    /// A message is otherwise now.
+    /// A message was edited, deleted or reacted to.
     MessageChanged,
-    /// A thread is otherwise now.
+    /// A thread's name or participants changed.
     ThreadChanged,
-    /// Somebody has come further in a thread.
+    /// A participant of a thread received or read more.
     ReceiptChanged,
 }
 
 impl EventType {
-    /// All there are.
+    /// All types.
     pub const ALL: [EventType; 4] = [
         EventType::MessageCreated,
         EventType::MessageChanged,
@@ -158,7 +157,7 @@ impl EventType {
         EventType::ReceiptChanged,
     ];
 
-    /// How programs call it.
+    /// Returns the public name.
     pub fn name(self) -> &'static str {
         match self {
             EventType::MessageCreated => "message.created",
@@ -241,7 +240,7 @@ columns! {
     }
 }
 
-/// Adds something to be told.
+/// Adds a delivery.
 pub fn insert_delivery(
     tx: &mut Write<'_>,
     webhook: WebhookId,
@@ -260,8 +259,8 @@ pub fn insert_delivery(
     Ok(id)
 }
 
-/// Whether a webhook is about to be told of this anyway, as it is when this transaction is committed: until then
-/// nobody begins to tell it.
+/// Returns whether a pending delivery already covers this change. Payloads are built at delivery time; the row stays
+/// locked until the commit, so that the delivery cannot begin before.
 pub fn hold_waiting(
     tx: &mut Write<'_>,
     webhook: WebhookId,
@@ -279,7 +278,7 @@ pub fn hold_waiting(
     Ok(held > 0)
 }
 
-/// Begins to tell it: what changes from now on is told anew. False where it is not to be told any more.
+/// Begins a delivery: a change from now on needs a new delivery. Returns false where the delivery is done or given up.
 pub fn begin(tx: &mut Write<'_>, id: DeliveryId) -> Result<bool> {
     let begun = tx.execute(
         sql!("UPDATE deliveries SET state = 'calling' WHERE id = $1 AND state IN ('waiting', 'calling')"),
@@ -288,7 +287,7 @@ pub fn begin(tx: &mut Write<'_>, id: DeliveryId) -> Result<bool> {
     Ok(begun == 1)
 }
 
-/// It is not told any more, if it is not told yet.
+/// Gives up a delivery that is not done.
 pub fn give_up(tx: &mut Write<'_>, id: DeliveryId) -> Result<()> {
     tx.execute(
         sql!("UPDATE deliveries SET state = 'failed' WHERE id = $1 AND state IN ('waiting', 'calling')"),
@@ -297,7 +296,7 @@ pub fn give_up(tx: &mut Write<'_>, id: DeliveryId) -> Result<()> {
     .map(drop)
 }
 
-/// It is to be told once more. False where it is about to be anyway.
+/// Schedules a finished delivery once more. Returns false where it is pending.
 pub fn want_again(tx: &mut Write<'_>, id: DeliveryId) -> Result<bool> {
     let now = tx.now();
     let wanted = tx.execute(
@@ -307,12 +306,11 @@ pub fn want_again(tx: &mut Write<'_>, id: DeliveryId) -> Result<bool> {
     Ok(wanted == 1)
 }
 
-/// How often it was tried.
+/// Returns the number of attempts at a delivery.
 pub fn count_attempts(read: &Read<'_>, id: DeliveryId) -> Result<i64> {
     read.one(sql!("SELECT COUNT(*) FROM attempts WHERE delivery_id = $1"), params![id], from_row)
 }
 
-/// Something that is or was told.
 pub fn delivery_by_id(read: &Read<'_>, id: DeliveryId) -> Result<Option<Delivery>> {
     read.first(
         sql!("SELECT ", Delivery::COLUMNS, " FROM deliveries d WHERE d.id = $1"),
@@ -321,7 +319,7 @@ pub fn delivery_by_id(read: &Read<'_>, id: DeliveryId) -> Result<Option<Delivery
     )
 }
 
-/// What a webhook was told, the latest first.
+/// Returns the deliveries of a webhook, newest first.
 pub fn deliveries(read: &Read<'_>, webhook: WebhookId, limit: i64) -> Result<Vec<Delivery>> {
     read.all(
         sql!(
@@ -334,7 +332,6 @@ pub fn deliveries(read: &Read<'_>, webhook: WebhookId, limit: i64) -> Result<Vec
     )
 }
 
-/// Notes what became of it.
 pub fn set_state(tx: &mut Write<'_>, id: DeliveryId, state: DeliveryState) -> Result<()> {
     tx.execute(sql!("UPDATE deliveries SET state = $1 WHERE id = $2"), params![state.as_str(), id]).map(drop)
 }
@@ -354,7 +351,7 @@ columns! {
     }
 }
 
-/// Notes a try.
+/// Records an attempt.
 pub fn insert_attempt(
     tx: &mut Write<'_>,
     id: DeliveryId,
@@ -372,7 +369,7 @@ pub fn insert_attempt(
     Ok(())
 }
 
-/// The tries at what a webhook was told last, the first first.
+/// Returns the attempts at the latest deliveries of a webhook, oldest first.
 pub fn attempts(read: &Read<'_>, webhook: WebhookId, limit: i64) -> Result<Vec<Attempt>> {
     read.all(
         sql!(
@@ -388,7 +385,7 @@ pub fn attempts(read: &Read<'_>, webhook: WebhookId, limit: i64) -> Result<Vec<A
     )
 }
 
-/// Forgets what was told before `before`; at most `limit`.
+/// Deletes at most `limit` deliveries from before `before`, with their attempts.
 pub fn forget(tx: &mut Write<'_>, before: Time, limit: i64) -> Result<u64> {
     tx.execute(
         sql!(
@@ -406,7 +403,7 @@ pub fn forget(tx: &mut Write<'_>, before: Time, limit: i64) -> Result<u64> {
     )
 }
 
-/// Whom to tell that a webhook was given up: the member who registered the app, and what that is called.
+/// Returns whom to notify about a disabled webhook: the member who registered the app, the app and its name.
 pub fn keeper(read: &Read<'_>, id: WebhookId) -> Result<Option<(AccountId, AppId, String)>> {
     read.first(
         sql!(

@@ -1,4 +1,4 @@
-//! The matching of strangers: who waits for whom, talks between them, and reports about these.
+//! The matching of strangers: the waiting queue, talks and reports.
 
 mod queue;
 mod reports;
@@ -23,14 +23,14 @@ use crate::{
     params, sql,
 };
 
-/// How far someone is in the matching.
+/// The state of a ticket.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum State {
-    /// It waits for somebody.
+    /// The account waits for a match.
     Waiting,
-    /// It is in a talk.
+    /// The account is in a talk.
     Matched,
-    /// Its talk is over.
+    /// The talk is over, or the account left the queue.
     Ended,
 }
 
@@ -45,17 +45,17 @@ impl Column for State {
     }
 }
 
-/// Among whom someone looks.
+/// The pool in which an account waits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Pool {
-    /// Those who want to talk with one other.
+    /// Talks of two.
     Pair,
-    /// Those who want to talk with a few.
+    /// Talks of a few.
     Group,
 }
 
 impl Pool {
-    /// As it is stored.
+    /// Returns the stored name.
     pub fn as_str(self) -> &'static str {
         match self {
             Pool::Pair => "pair",
@@ -72,7 +72,7 @@ impl Column for Pool {
 }
 
 columns! {
-    /// An account's part in the matching.
+    /// An account's ticket in the matching.
     #[derive(Clone, Debug)]
     pub struct Seeker as s {
         pub account: AccountId = "s.account_id",
@@ -84,17 +84,17 @@ columns! {
         pub interests: String,
         /// The client's address, as a keyed hash.
         pub place: String,
-        /// Whether the account is a guest.
+        /// True if the account is a guest.
         pub guest: bool,
-        /// Whether the username is shown from the beginning.
+        /// True if the username is shown from the beginning.
         pub shows_name: bool,
         /// The start of the wait; in the future during a pause.
         pub since: Time,
-        /// How far the criteria have been relaxed.
+        /// The step up to which the criteria have been relaxed.
         pub stage: i64,
         /// The ticket is removed then, unless its client is seen before.
         pub alive_until: Time,
-        /// Whether the last window has closed.
+        /// True if the last window has closed.
         pub away: bool,
         /// The number of talks in a row that were left at once.
         pub skips: i64,
@@ -102,11 +102,11 @@ columns! {
         pub conversation: Option<ConversationId> = "s.conversation_id",
         /// The mask worn in that talk.
         pub mask: Option<AccountId> = "s.mask_id",
-        /// Whether the account offers to reveal its identity.
+        /// True if the account offers to reveal its identity.
         pub reveals: bool,
-        /// Whether the account agrees to pictures.
+        /// True if the account agrees to pictures.
         pub pictures: bool,
-        /// Whether the account itself ended its last talk.
+        /// True if the account itself ended its last talk.
         pub went: bool,
         /// When the state last changed.
         pub changed_at: Time,
@@ -114,13 +114,13 @@ columns! {
 }
 
 impl Seeker {
-    /// As blocks know it.
+    /// Returns the account in the form that blocks compare.
     pub fn somebody(&self) -> Somebody {
         Somebody::new(self.account, self.guest.then_some(&self.place))
     }
 }
 
-/// The part that an account has in the matching, if it has one.
+/// Returns the account's ticket.
 pub fn of(read: &Read<'_>, account: AccountId) -> Result<Option<Seeker>> {
     read.first(
         sql!("SELECT ", Seeker::COLUMNS, " FROM seekers s WHERE s.account_id = $1"),
@@ -129,8 +129,8 @@ pub fn of(read: &Read<'_>, account: AccountId) -> Result<Option<Seeker>> {
     )
 }
 
-/// Holds someone who waits until the transaction ends. `None` where it does not wait any more, or someone
-/// else holds it.
+/// Locks a waiting account's ticket until the transaction ends. Returns `None` where the account does not wait any
+/// more, or another transaction holds the lock.
 pub fn hold(tx: &mut Write<'_>, account: AccountId) -> Result<Option<Seeker>> {
     let held = dialect::hold_seeker(tx.engine());
     if tx.first(held, params![account], from_row::<AccountId>)?.is_none() {
@@ -139,7 +139,8 @@ pub fn hold(tx: &mut Write<'_>, account: AccountId) -> Result<Option<Seeker>> {
     of(tx, account)
 }
 
-/// Holds whatever part the account has until the transaction ends: whoever holds it is waited for.
+/// Locks an account's ticket, in whatever state, until the transaction ends. Waits while another transaction holds the
+/// lock.
 pub fn lock(tx: &mut Write<'_>, account: AccountId) -> Result<()> {
     let lock = dialect::lock_seeker(tx.engine());
     tx.first(lock, params![account], from_row::<AccountId>).map(drop)

@@ -1,4 +1,4 @@
-//! Accounts that wait for a match.
+//! The queue of accounts that wait for a match.
 
 use super::{Pool, Seeker};
 use crate::{
@@ -10,32 +10,30 @@ use crate::{
     store::dialect,
 };
 
-/// What someone begins to wait with.
+/// The values of a new ticket.
 #[derive(Clone, Debug)]
 pub struct Waiting<'a> {
-    /// Who.
     pub account: AccountId,
-    /// Among whom it looks.
     pub pool: Pool,
     /// A language's code; empty for any.
     pub language: &'a str,
-    /// Tags, in order, a line each.
+    /// Normalized tags, sorted, a line each.
     pub interests: &'a str,
-    /// Where it comes from, as a keyed hash.
+    /// The client's address, as a keyed hash.
     pub place: &'a str,
-    /// Whether it is a guest.
+    /// True if the account is a guest.
     pub guest: bool,
-    /// Whether its username is shown from the beginning.
+    /// True if the username is shown from the beginning.
     pub shows_name: bool,
-    /// Since when, or from when on.
+    /// The start of the wait; in the future during a pause.
     pub since: Time,
-    /// It is given up then, unless it is heard of before.
+    /// The ticket is removed then, unless its client is seen before.
     pub alive_until: Time,
-    /// Talks in a row that it left at once.
+    /// The number of talks in a row that were left at once.
     pub skips: i64,
 }
 
-/// Someone waits from now on, whatever it did before.
+/// Puts an account into the queue, whatever its state was before.
 pub fn wait(tx: &mut Write<'_>, new: &Waiting<'_>) -> Result<()> {
     let now = tx.now();
     clear_wishes(tx, new.account)?;
@@ -69,22 +67,22 @@ pub fn wait(tx: &mut Write<'_>, new: &Waiting<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Looks alone until the transaction ends. Two who looked at the same time would not see what the other has
-/// just wished for, and leave two waiting who take each other.
+/// Locks the matching until the transaction ends. Two concurrent runs would not see each other's new match keys, and
+/// could leave two accounts waiting that accept each other.
 pub fn look_alone(tx: &mut Write<'_>) -> Result<()> {
     let lock = dialect::lock_looking(tx.engine());
     tx.first(lock, params![], |_| Ok(())).map(drop)
 }
 
-/// Those who are to be looked for now, at most `limit`. Each is held until the transaction ends; whoever
-/// someone else holds is left to them.
+/// Returns at most `limit` accounts that are due for matching. Their tickets are locked until the transaction ends;
+/// tickets that another transaction has locked are left to that one.
 pub fn due(tx: &mut Write<'_>, limit: i64) -> Result<Vec<AccountId>> {
     let (sql, now) = (dialect::due_seekers(tx.engine()), tx.now());
     tx.all(sql, params![now, limit], from_row)
 }
 
-/// Notes how far a search has widened, when to look again, and whether it would do with somebody whom it
-/// gets only when nobody else waits.
+/// Stores up to which step the criteria have been relaxed, when to run the matching again, and whether the ticket is
+/// deferred: a partner exists who is accepted only while nobody else waits.
 pub fn set_stage(
     tx: &mut Write<'_>,
     account: AccountId,
@@ -99,7 +97,7 @@ pub fn set_stage(
     Ok(())
 }
 
-/// Some who would do with somebody if nobody else waited are looked for anew: somebody has gone.
+/// Makes at most `limit` deferred tickets due, because somebody has left the queue.
 pub fn look_for_held(tx: &mut Write<'_>, pool: Pool, limit: i64) -> Result<()> {
     let now = tx.now();
     tx.execute(
@@ -113,7 +111,7 @@ pub fn look_for_held(tx: &mut Write<'_>, pool: Pool, limit: i64) -> Result<()> {
     Ok(())
 }
 
-/// Adds a wish of somebody who waits.
+/// Adds a match key to a waiting account's ticket.
 pub fn wish(tx: &mut Write<'_>, seeker: &Seeker, wish: &str, weight: i64) -> Result<()> {
     tx.execute(
         sql!(
@@ -129,8 +127,8 @@ pub(super) fn clear_wishes(tx: &mut Write<'_>, account: AccountId) -> Result<()>
     tx.execute(sql!("DELETE FROM wishes WHERE account_id = $1"), params![account]).map(drop)
 }
 
-/// For each of the seeker's wishes, the largest first, who has waited longest with the same one: somebody
-/// else, from another place and not met lately, who has a language in common and is not kept apart from it.
+/// For each match key of the ticket, the heaviest first, returns the account that has waited longest with the same key:
+/// from another address, not met lately, with a language in common, not blocked.
 pub fn partners(read: &Read<'_>, seeker: &Seeker) -> Result<Vec<AccountId>> {
     let me = seeker.somebody();
     let found: Vec<Option<AccountId>> = read.all(
@@ -155,8 +153,8 @@ pub fn partners(read: &Read<'_>, seeker: &Seeker) -> Result<Vec<AccountId>> {
     Ok(found.into_iter().flatten().collect())
 }
 
-/// Whether anyone but `except` waits whom the seeker could be matched with in time: from another place, not
-/// met lately, with a language in common, not kept apart.
+/// Returns whether an account other than `except` waits that could be matched with this one in time: from another
+/// address, not met lately, with a language in common, not blocked.
 pub fn others_wait(read: &Read<'_>, seeker: &Seeker, except: AccountId) -> Result<bool> {
     let me = seeker.somebody();
     let now = read.now();
@@ -189,7 +187,7 @@ pub fn others_wait(read: &Read<'_>, seeker: &Seeker, except: AccountId) -> Resul
     )
 }
 
-/// The wishes of somebody who waits, the largest first.
+/// Returns a waiting account's match keys, the heaviest first.
 pub fn wishes(read: &Read<'_>, account: AccountId) -> Result<Vec<String>> {
     read.all(
         sql!("SELECT wish FROM wishes WHERE account_id = $1 ORDER BY weight DESC, wish"),
@@ -198,7 +196,7 @@ pub fn wishes(read: &Read<'_>, account: AccountId) -> Result<Vec<String>> {
     )
 }
 
-/// Those who have waited longest with this wish.
+/// Returns the accounts that have waited longest with this match key.
 pub fn with_wish(read: &Read<'_>, pool: Pool, wish: &str, limit: i64) -> Result<Vec<AccountId>> {
     read.all(
         sql!(
@@ -209,7 +207,7 @@ pub fn with_wish(read: &Read<'_>, pool: Pool, wish: &str, limit: i64) -> Result<
     )
 }
 
-/// It is heard of: it is given up at `until`, and not before.
+/// Extends the life of a ticket until `until`.
 pub fn set_alive(tx: &mut Write<'_>, account: AccountId, until: Time, away: bool) -> Result<()> {
     tx.execute(
         sql!("UPDATE seekers SET alive_until = $1, away = $2 WHERE account_id = $3 AND state <> 'ended'"),
@@ -218,7 +216,7 @@ pub fn set_alive(tx: &mut Write<'_>, account: AccountId, until: Time, away: bool
     Ok(())
 }
 
-/// Those who have not been heard of in time.
+/// Returns the accounts whose tickets have run out.
 pub fn lost(read: &Read<'_>, limit: i64) -> Result<Vec<AccountId>> {
     let now = read.now();
     read.all(
@@ -231,7 +229,7 @@ pub fn lost(read: &Read<'_>, limit: i64) -> Result<Vec<AccountId>> {
     )
 }
 
-/// When somebody is to be looked for, or to be given up, if nothing happens before.
+/// Returns when the next ticket is due for matching or runs out.
 pub fn next_due(read: &Read<'_>) -> Result<Option<Time>> {
     let (look, lost): (Option<Time>, Option<Time>) = read.one(
         sql!(
@@ -244,7 +242,7 @@ pub fn next_due(read: &Read<'_>) -> Result<Option<Time>> {
     Ok([look, lost].into_iter().flatten().min())
 }
 
-/// How many wait in front of this one, and how many wait in all.
+/// Returns how many accounts wait in front of this one, and how many wait in all.
 pub fn place_in_line(read: &Read<'_>, seeker: &Seeker) -> Result<(i64, i64)> {
     let now = read.now();
     read.one(
@@ -259,7 +257,7 @@ pub fn place_in_line(read: &Read<'_>, seeker: &Seeker) -> Result<(i64, i64)> {
     )
 }
 
-/// Everyone who waits, in the order of the line.
+/// Returns all waiting accounts in the order of the queue.
 pub fn line(read: &Read<'_>) -> Result<Vec<(Pool, Time, AccountId)>> {
     read.all(
         sql!(

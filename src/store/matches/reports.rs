@@ -1,4 +1,4 @@
-//! Reports about the people in a talk.
+//! Reports about participants of a talk.
 
 use crate::{
     Result,
@@ -7,26 +7,22 @@ use crate::{
     params, sql,
 };
 
-/// What was reported of whom.
+/// A report about an account.
 #[derive(Debug)]
 pub struct Report<'a> {
-    /// Who reports.
     pub reporter: AccountId,
-    /// Whom.
     pub reported: AccountId,
-    /// The talk.
     pub conversation: ConversationId,
-    /// Which of the reasons.
+    /// The code of a reason.
     pub reason: &'a str,
-    /// What the reporter says about it.
+    /// The reporter's comment.
     pub words: &'a str,
-    /// What was said, as JSON.
+    /// The messages of the talk, as JSON.
     pub transcript: &'a str,
-    /// A keyed hash of the rest.
+    /// A keyed hash of the other fields.
     pub seal: &'a str,
 }
 
-/// Keeps a report.
 pub fn insert_report(tx: &mut Write<'_>, report: &Report<'_>) -> Result<ReportId> {
     let id = ReportId(tx.new_id());
     let now = tx.now();

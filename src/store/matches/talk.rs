@@ -9,7 +9,7 @@ use crate::{
     params, sql,
 };
 
-/// Those in a talk, or who were in it last.
+/// Returns the tickets of those who are in a talk, or were in it last.
 pub fn in_talk(read: &Read<'_>, id: ConversationId) -> Result<Vec<Seeker>> {
     read.all(
         sql!("SELECT ", Seeker::COLUMNS, " FROM seekers s WHERE s.conversation_id = $1 ORDER BY s.mask_id"),
@@ -18,7 +18,7 @@ pub fn in_talk(read: &Read<'_>, id: ConversationId) -> Result<Vec<Seeker>> {
     )
 }
 
-/// Someone is in a talk from now on.
+/// Sets a ticket's state to matched.
 pub fn set_matched(
     tx: &mut Write<'_>,
     account: AccountId,
@@ -39,7 +39,7 @@ pub fn set_matched(
     Ok(())
 }
 
-/// Its talk is over, or it has left the line.
+/// Sets a ticket's state to ended: the talk is over, or the account has left the queue.
 pub fn set_ended(tx: &mut Write<'_>, account: AccountId, skips: i64, went: bool) -> Result<()> {
     let now = tx.now();
     clear_wishes(tx, account)?;
@@ -54,13 +54,13 @@ pub fn set_ended(tx: &mut Write<'_>, account: AccountId, skips: i64, went: bool)
     Ok(())
 }
 
-/// Forgets those who left the line or a talk before then.
+/// Deletes the tickets that ended before then.
 pub fn forget_ended(tx: &mut Write<'_>, before: Time) -> Result<()> {
     tx.execute(sql!("DELETE FROM seekers WHERE state = 'ended' AND changed_at < $1"), params![before])
         .map(drop)
 }
 
-/// Nobody's last talk is this one any more.
+/// Removes the references to a deleted talk from all tickets.
 pub fn unlink(tx: &mut Write<'_>, id: ConversationId) -> Result<()> {
     tx.execute(
         sql!("UPDATE seekers SET conversation_id = NULL, mask_id = NULL WHERE conversation_id = $1"),
@@ -69,17 +69,17 @@ pub fn unlink(tx: &mut Write<'_>, id: ConversationId) -> Result<()> {
     .map(drop)
 }
 
-/// It offers to say who it is.
+/// Records that the account offers to reveal its identity.
 pub fn set_reveals(tx: &mut Write<'_>, account: AccountId) -> Result<()> {
     tx.execute(sql!("UPDATE seekers SET reveals = TRUE WHERE account_id = $1"), params![account]).map(drop)
 }
 
-/// It agrees to pictures.
+/// Records that the account agrees to pictures.
 pub fn set_pictures(tx: &mut Write<'_>, account: AccountId) -> Result<()> {
     tx.execute(sql!("UPDATE seekers SET pictures = TRUE WHERE account_id = $1"), params![account]).map(drop)
 }
 
-/// Talks of a few that have room for one more, and in which nothing keeps this seeker out: the oldest first.
+/// Returns at most `limit` group talks with room for one more, oldest first.
 pub fn open_groups(read: &Read<'_>, most: i64, limit: i64) -> Result<Vec<ConversationId>> {
     read.all(
         sql!(
@@ -94,7 +94,7 @@ pub fn open_groups(read: &Read<'_>, most: i64, limit: i64) -> Result<Vec<Convers
     )
 }
 
-/// The two were matched. Of each only the last `kept` are remembered.
+/// Records that two accounts met. Of each account only the last `kept` meetings are kept.
 pub fn meet(tx: &mut Write<'_>, one: AccountId, other: AccountId, kept: i64) -> Result<()> {
     let now = tx.now();
     for (account, partner) in [(one, other), (other, one)] {

@@ -1,4 +1,4 @@
-//! Letters to the owners of pages, until their mail is on its way.
+//! Messages to the owners of pages, until their mail is sent.
 
 use crate::{
     Result,
@@ -22,7 +22,6 @@ columns! {
     }
 }
 
-/// Keeps a letter.
 pub fn insert(tx: &mut Write<'_>, to: AccountId, name: &str, email: &str, body: &str) -> Result<LetterId> {
     let (id, now) = (LetterId(tx.new_id()), tx.now());
     tx.execute(
@@ -34,7 +33,7 @@ pub fn insert(tx: &mut Write<'_>, to: AccountId, name: &str, email: &str, body: 
     Ok(id)
 }
 
-/// A letter, with its words where they have not gone on yet.
+/// Returns a message, unless its text was deleted after the mail was sent.
 pub fn by_id(read: &Read<'_>, id: LetterId) -> Result<Option<Letter>> {
     read.first(
         sql!("SELECT ", Letter::COLUMNS, " FROM letters l WHERE l.id = $1 AND l.body <> ''"),
@@ -43,13 +42,13 @@ pub fn by_id(read: &Read<'_>, id: LetterId) -> Result<Option<Letter>> {
     )
 }
 
-/// Forgets what it says. That there was one is kept for a while, to be counted.
+/// Deletes the text of a message. The row is kept for a while, because a limit counts it.
 pub fn clear(tx: &mut Write<'_>, id: LetterId) -> Result<()> {
     tx.execute(sql!("UPDATE letters SET name = '', email = '', body = '' WHERE id = $1"), params![id])
         .map(drop)
 }
 
-/// How many were written to the account since.
+/// Returns how many messages were sent to the account since.
 pub fn count_since(read: &Read<'_>, to: AccountId, since: Time) -> Result<i64> {
     read.one(
         sql!("SELECT COUNT(*) FROM letters WHERE account_id = $1 AND created_at > $2"),
@@ -58,7 +57,7 @@ pub fn count_since(read: &Read<'_>, to: AccountId, since: Time) -> Result<i64> {
     )
 }
 
-/// Forgets those from before that moment.
+/// Deletes messages from before `before`.
 pub fn forget(tx: &mut Write<'_>, before: Time) -> Result<u64> {
     tx.execute(sql!("DELETE FROM letters WHERE created_at < $1"), params![before])
 }
