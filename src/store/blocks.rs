@@ -1,4 +1,4 @@
-//! Who wants nothing to do with whom.
+//! Blocks between accounts.
 
 use std::collections::HashSet;
 
@@ -9,25 +9,25 @@ use crate::{
     params, sql,
 };
 
-/// Somebody as blocks know it: an account, and for a guest also the place that it comes from, because it
-/// can be another account tomorrow.
+/// The keys by which blocks refer to an account; for a guest also to its address, because a guest can come back as
+/// another account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Somebody {
-    /// By its account.
+    /// The account's key.
     pub account: String,
-    /// By its place; as `account` for anyone but a guest.
+    /// The key of a guest's address hash; the same as `account` for others.
     pub place: String,
 }
 
 impl Somebody {
-    /// An account, and of a guest the place.
+    /// Makes the keys of an account, with the address hash of a guest.
     pub fn new(account: AccountId, guest_at: Option<&str>) -> Self {
         let account = format!("a{account}");
         Somebody { place: guest_at.map_or_else(|| account.clone(), |place| format!("p{place}")), account }
     }
 }
 
-/// Keeps the two apart, in both directions.
+/// Adds a block, in both directions.
 pub fn insert(tx: &mut Write<'_>, one: &str, other: &str, blocker: AccountId) -> Result<()> {
     let now = tx.now();
     for (one, other) in [(one, other), (other, one)] {
@@ -42,7 +42,7 @@ pub fn insert(tx: &mut Write<'_>, one: &str, other: &str, blocker: AccountId) ->
     Ok(())
 }
 
-/// Whether the two are kept apart.
+/// Returns whether a block stands between the two.
 pub fn stand_between(read: &Read<'_>, one: &Somebody, other: &Somebody) -> Result<bool> {
     read.one(
         sql!("SELECT EXISTS (SELECT 1 FROM blocks WHERE one IN ($1, $2) AND other IN ($3, $4))"),
@@ -51,8 +51,7 @@ pub fn stand_between(read: &Read<'_>, one: &Somebody, other: &Somebody) -> Resul
     )
 }
 
-/// The accounts that are kept apart from each other as accounts, wherever they come from: the lower id
-/// first.
+/// Returns the pairs of accounts with a block between the accounts themselves, not their addresses; the lower id first.
 pub fn between_accounts(read: &Read<'_>) -> Result<HashSet<(AccountId, AccountId)>> {
     let rows: Vec<(String, String)> = read.all(
         sql!("SELECT one, other FROM blocks WHERE one LIKE 'a%' AND other LIKE 'a%'"),

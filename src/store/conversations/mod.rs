@@ -1,4 +1,4 @@
-//! Conversations, and who is in them.
+//! Conversations and their participants.
 
 mod seats;
 
@@ -15,19 +15,19 @@ use crate::{
     params, sql,
 };
 
-/// What sort of conversation it is.
+/// The kind of a conversation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Kind {
-    /// Whoever has its link is in.
+    /// Open to everyone with its link.
     Room,
-    /// Strangers who were brought together.
+    /// Between strangers whom the matching brought together.
     Match,
-    /// People who were named.
+    /// Between people who were named.
     Thread,
 }
 
 impl Kind {
-    /// As it is stored.
+    /// Returns the stored name.
     pub fn as_str(self) -> &'static str {
         match self {
             Kind::Room => "room",
@@ -43,7 +43,7 @@ impl Column for Kind {
         match raw.as_str() {
             "room" => Kind::Room,
             "match" => Kind::Match,
-            _ => Kind::Thread, // the most private of them
+            _ => Kind::Thread, // the most private kind
         }
     }
 }
@@ -57,9 +57,9 @@ columns! {
         pub kind: Kind,
         pub name: String,
         pub owner: Option<AccountId> = "c.owner_id",
-        /// Whether messages are refused.
+        /// True if messages are refused.
         pub locked: bool,
-        /// Whether files may be attached to messages.
+        /// True if files may be attached to messages.
         pub files: bool,
         /// The number of the last message.
         pub last_seq: i64,
@@ -77,25 +77,24 @@ columns! {
     }
 }
 
-/// Whose conversations of one kind, and which stretch of them: the one where something was said last first.
+/// A page of an account's conversations of one kind, the most recently active first.
 #[derive(Clone, Copy, Debug)]
 pub struct Stretch {
-    /// Whose.
     pub account: AccountId,
-    /// Only those behind this one: when something was last said in it, and its id.
+    /// Only conversations behind this position: the time of the last message, and the id.
     pub after: (Time, ConversationId),
-    /// So many at most.
+    /// The maximum number of conversations.
     pub limit: i64,
 }
 
 impl Stretch {
-    /// The first so many.
+    /// Returns the first page.
     pub fn first(account: AccountId, limit: i64) -> Self {
         Stretch { account, after: (Time::from_ms(i64::MAX), ConversationId(i64::MAX)), limit }
     }
 }
 
-/// Adds a conversation. Nothing may be sent along in a match, until those in it agree.
+/// Adds a conversation. In a match files are not allowed until the participants agree.
 pub fn insert(
     tx: &mut Write<'_>,
     kind: Kind,
@@ -114,7 +113,7 @@ pub fn insert(
     Ok(id)
 }
 
-/// The conversation with this id, unless it was deleted.
+/// Returns the conversation with this id, unless it was deleted.
 pub fn by_id(read: &Read<'_>, id: ConversationId) -> Result<Option<Conversation>> {
     read.first(
         sql!(
@@ -139,9 +138,10 @@ columns! {
     }
 }
 
-/// The numbers of the message that is being said. Others wait here until it is committed, so they become visible in
-/// order and without gaps. `None` where the conversation was just deleted. The tick of a conversation is the highest
-/// of all that was ever changed in it: on PostgreSQL whoever waited here may have a lower one.
+/// Returns the numbers of the message that is being sent. Concurrent changes wait here for the commit, so numbers
+/// become visible in order and without gaps. Returns `None` where the conversation was just deleted. The sync version
+/// of a conversation is the highest of all its changes: on PostgreSQL a transaction that waited here may have a lower
+/// one.
 pub fn next_message(tx: &mut Write<'_>, id: ConversationId) -> Result<Option<Numbers>> {
     let (now, tick) = (tx.now(), sync::tick(tx)?);
     tx.first(
@@ -156,7 +156,7 @@ pub fn next_message(tx: &mut Write<'_>, id: ConversationId) -> Result<Option<Num
     )
 }
 
-/// The number of the change that is being made, which is no new message. Others wait here, too.
+/// Returns the number of a change that is no new message. Concurrent changes wait here, too.
 pub fn next_change(tx: &mut Write<'_>, id: ConversationId) -> Result<Option<i64>> {
     let tick = sync::tick(tx)?;
     tx.first(
@@ -170,27 +170,25 @@ pub fn next_change(tx: &mut Write<'_>, id: ConversationId) -> Result<Option<i64>
     )
 }
 
-/// Gives it another name.
 pub fn rename(tx: &mut Write<'_>, id: ConversationId, name: &str) -> Result<()> {
     tx.execute(sql!("UPDATE conversations SET name = $1 WHERE id = $2"), params![name, id]).map(drop)
 }
 
-/// Lets people only read, or write again.
+/// Refuses messages from now on, or accepts them again.
 pub fn lock(tx: &mut Write<'_>, id: ConversationId, locked: bool) -> Result<()> {
     tx.execute(sql!("UPDATE conversations SET locked = $1 WHERE id = $2"), params![locked, id]).map(drop)
 }
 
-/// From now on files may be sent along.
+/// Allows files to be attached from now on.
 pub fn allow_files(tx: &mut Write<'_>, id: ConversationId) -> Result<()> {
     tx.execute(sql!("UPDATE conversations SET files = TRUE WHERE id = $1"), params![id]).map(drop)
 }
 
-/// Gives it to somebody else, or to nobody.
 pub fn set_owner(tx: &mut Write<'_>, id: ConversationId, owner: Option<AccountId>) -> Result<()> {
     tx.execute(sql!("UPDATE conversations SET owner_id = $1 WHERE id = $2"), params![owner, id]).map(drop)
 }
 
-/// Takes it away from everyone; its rows go later, by [`clear`].
+/// Marks a conversation as deleted. Its rows are deleted later, by [`clear`].
 pub fn delete(tx: &mut Write<'_>, id: ConversationId) -> Result<()> {
     let now = tx.now();
     sync::depart(tx, id, now - sync::AWAY)?;
@@ -201,7 +199,7 @@ pub fn delete(tx: &mut Write<'_>, id: ConversationId) -> Result<()> {
     Ok(())
 }
 
-/// The conversation as the account sees it: only while it is in it.
+/// Returns the conversation and the account's membership, while the account is in it.
 pub fn seen_by(
     read: &Read<'_>,
     id: ConversationId,
@@ -221,7 +219,7 @@ pub fn seen_by(
     )
 }
 
-/// The mask that stands for the account in this conversation, if one does.
+/// Returns the mask that stands for the account in this conversation.
 pub fn mask(read: &Read<'_>, id: ConversationId, account: AccountId) -> Result<Option<Account>> {
     read.first(
         sql!(
@@ -247,12 +245,12 @@ columns! {
         pub account: AccountId = "b.id",
         /// The client's address when it joined, as a keyed hash.
         pub place: String = "COALESCE(p.place, '')",
-        /// Whether the account is a guest.
+        /// True if the account is a guest.
         pub guest: bool = "b.kind = 'guest'",
     }
 }
 
-/// Who is or was in the conversation behind which mask.
+/// Returns the masks of current and former participants, with the accounts behind them.
 pub fn masks(read: &Read<'_>, id: ConversationId) -> Result<Vec<Masked>> {
     read.all(
         sql!(
@@ -266,7 +264,7 @@ pub fn masks(read: &Read<'_>, id: ConversationId) -> Result<Vec<Masked>> {
     )
 }
 
-/// Holds the conversation until the transaction ends. False where it is gone.
+/// Locks the conversation until the transaction ends. Returns false where it was deleted.
 pub fn hold(tx: &mut Write<'_>, id: ConversationId) -> Result<bool> {
     let held = tx.execute(
         sql!("UPDATE conversations SET size = size WHERE id = $1 AND deleted_at IS NULL"),
@@ -275,8 +273,8 @@ pub fn hold(tx: &mut Write<'_>, id: ConversationId) -> Result<bool> {
     Ok(held == 1)
 }
 
-/// Counts one more who is in it, or one fewer; how many there are then. Others who come in wait here
-/// until it is committed, so they know of each other.
+/// Adds `by` to the number of participants and returns the new number. Concurrent joins wait here for the commit, so
+/// each sees those before.
 pub fn resize(tx: &mut Write<'_>, id: ConversationId, by: i64) -> Result<i64> {
     tx.one(
         sql!("UPDATE conversations SET size = size + $1 WHERE id = $2 RETURNING size"),
@@ -285,7 +283,7 @@ pub fn resize(tx: &mut Write<'_>, id: ConversationId, by: i64) -> Result<i64> {
     )
 }
 
-/// The conversations that the account is in.
+/// Returns the conversations that the account is in.
 pub fn ids_of(read: &Read<'_>, account: AccountId) -> Result<Vec<ConversationId>> {
     read.all(
         sql!("SELECT conversation_id FROM participants WHERE account_id = $1 AND left_at IS NULL"),
@@ -294,7 +292,7 @@ pub fn ids_of(read: &Read<'_>, account: AccountId) -> Result<Vec<ConversationId>
     )
 }
 
-/// The deleted conversation whose rows are to go next.
+/// Returns the deleted conversation whose rows are to be deleted next.
 pub fn next_to_clear(read: &Read<'_>) -> Result<Option<ConversationId>> {
     read.first(
         sql!("SELECT id FROM conversations WHERE deleted_at IS NOT NULL ORDER BY deleted_at, id LIMIT 1"),
@@ -303,8 +301,8 @@ pub fn next_to_clear(read: &Read<'_>) -> Result<Option<ConversationId>> {
     )
 }
 
-/// Takes away a stretch of a deleted conversation's rows. Gives the files to be deleted, and whether
-/// nothing is left of it.
+/// Deletes a batch of a deleted conversation's rows. Returns the files whose bytes are to be deleted, and whether no
+/// rows are left.
 pub fn clear(tx: &mut Write<'_>, id: ConversationId, limit: i64) -> Result<(Vec<AttachmentId>, bool)> {
     let files = tx.all(
         sql!(

@@ -1,4 +1,4 @@
-//! The places of those who are in a conversation, or were.
+//! Memberships of conversations, current and past.
 
 use super::resize;
 use crate::{
@@ -26,35 +26,33 @@ columns! {
         pub left_at: Option<Time>,
         /// The end of a ban.
         pub barred_until: Option<Time>,
-        /// Whether notifications are off.
+        /// True if notifications are off.
         pub muted: bool,
         /// The last message that reached a device of the account.
         pub delivered_seq: i64,
-        /// Whether the account is the managing app's own, which sees everything and is shown to nobody.
+        /// True if the account is the managing app's own, which sees everything and is shown to nobody.
         pub hidden: bool,
     }
 }
 
-/// What a new participant's row needs.
+/// The values of a new participant's row.
 #[derive(Debug)]
 pub struct Entrance<'a> {
-    /// Where it comes in.
     pub conversation: ConversationId,
-    /// Who.
     pub account: AccountId,
-    /// What it is called here, where that is not its own name.
+    /// The name used here, where that is not the account's own.
     pub alias: Option<&'a str>,
-    /// How what it is called looks.
+    /// The skeleton of the name used here.
     pub skeleton: &'a str,
-    /// What counts as read: everything up to this message.
+    /// Messages up to this one count as read.
     pub read_seq: i64,
-    /// What it never sees: everything up to this message.
+    /// Messages up to this one are not visible to the account.
     pub sees_after: i64,
-    /// Where it comes from, as a keyed hash.
+    /// The client's address, as a keyed hash.
     pub place: &'a str,
 }
 
-/// Adds a participant, or lets it in again.
+/// Adds a participant, or a former one again.
 pub fn join(tx: &mut Write<'_>, new: &Entrance<'_>) -> Result<()> {
     let (now, tick) = (tx.now(), sync::tick(tx)?);
     tx.execute(
@@ -82,7 +80,7 @@ pub fn join(tx: &mut Write<'_>, new: &Entrance<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Takes a participant out; until `barred_until` it can't come back. False where it was not in it.
+/// Removes a participant, with a ban until `barred_until`. Returns false where the account was not in the conversation.
 pub fn leave(
     tx: &mut Write<'_>,
     id: ConversationId,
@@ -103,7 +101,7 @@ pub fn leave(
     Ok(left > 0)
 }
 
-/// Takes everyone out, but for one.
+/// Removes all participants but one.
 pub fn leave_all_but(tx: &mut Write<'_>, id: ConversationId, stays: Option<AccountId>) -> Result<()> {
     let (now, tick) = (tx.now(), sync::tick(tx)?);
     let left = tx.execute(
@@ -116,7 +114,7 @@ pub fn leave_all_but(tx: &mut Write<'_>, id: ConversationId, stays: Option<Accou
     resize(tx, id, -(left as i64)).map(drop)
 }
 
-/// A removed participant may come back.
+/// Lifts the ban on a removed participant.
 pub fn unbar(tx: &mut Write<'_>, id: ConversationId, account: AccountId) -> Result<()> {
     tx.execute(
         sql!("UPDATE participants SET barred_until = NULL WHERE conversation_id = $1 AND account_id = $2"),
@@ -125,7 +123,7 @@ pub fn unbar(tx: &mut Write<'_>, id: ConversationId, account: AccountId) -> Resu
     Ok(())
 }
 
-/// Where the participant came in from last, as a keyed hash.
+/// Returns the client's address at the last join, as a keyed hash.
 pub fn place(read: &Read<'_>, id: ConversationId, account: AccountId) -> Result<Option<String>> {
     let place = read.first(
         sql!("SELECT place FROM participants WHERE conversation_id = $1 AND account_id = $2"),
@@ -135,8 +133,8 @@ pub fn place(read: &Read<'_>, id: ConversationId, account: AccountId) -> Result<
     Ok(place.flatten())
 }
 
-/// Everything up to this message has been read. Never goes back. False where it was so already, or the
-/// account is not in the conversation any more.
+/// Records that messages up to this one have been read. The position never decreases. Returns false where nothing
+/// changed, or the account is not in the conversation any more.
 pub fn set_read(tx: &mut Write<'_>, id: ConversationId, account: AccountId, seq: i64) -> Result<bool> {
     let tick = sync::tick(tx)?;
     let set = tx.execute(
@@ -150,8 +148,8 @@ pub fn set_read(tx: &mut Write<'_>, id: ConversationId, account: AccountId, seq:
     Ok(set == 1)
 }
 
-/// Everything up to this message has reached one of its devices. Never goes back. False where it was so
-/// already, or the account is not in the conversation any more.
+/// Records that messages up to this one have reached a device. The position never decreases. Returns false where
+/// nothing changed, or the account is not in the conversation any more.
 pub fn set_delivered(tx: &mut Write<'_>, id: ConversationId, account: AccountId, seq: i64) -> Result<bool> {
     let tick = sync::tick(tx)?;
     let set = tx.execute(
@@ -164,7 +162,7 @@ pub fn set_delivered(tx: &mut Write<'_>, id: ConversationId, account: AccountId,
     Ok(set == 1)
 }
 
-/// Whether someone else who is or was in the conversation is called so, to the eye.
+/// Returns whether another current or former participant has a name that looks the same.
 pub fn is_called(read: &Read<'_>, id: ConversationId, skeleton: &str, except: AccountId) -> Result<bool> {
     read.one(
         sql!(
@@ -176,7 +174,7 @@ pub fn is_called(read: &Read<'_>, id: ConversationId, skeleton: &str, except: Ac
     )
 }
 
-/// A guest became a member: nowhere is it called by another name any more.
+/// Removes all aliases of a guest who became a member.
 pub fn clear_aliases(tx: &mut Write<'_>, account: AccountId) -> Result<()> {
     tx.execute(
         sql!(
@@ -198,13 +196,13 @@ columns! {
     }
 }
 
-/// Who is in it, in the order in which they came; then who was removed and can't come back yet.
-/// At most `limit`.
+/// Returns at most `limit` participants in the order in which they joined, and then the removed ones whose ban has not
+/// ended.
 pub fn participants(read: &Read<'_>, id: ConversationId, limit: i64) -> Result<Vec<Participant>> {
     participants_after(read, id, (false, Time::from_ms(0), AccountId(0)), limit)
 }
 
-/// The same behind somebody: whether it was removed, when it came, and who.
+/// Returns the participants behind a position: whether removed, time of the join, account.
 pub fn participants_after(
     read: &Read<'_>,
     id: ConversationId,
@@ -232,7 +230,7 @@ pub fn participants_after(
     )
 }
 
-/// Who has been in it for longest, members first; but not `except`.
+/// Returns the longest-standing participant other than `except`, members first.
 pub fn heir(read: &Read<'_>, id: ConversationId, except: AccountId) -> Result<Option<AccountId>> {
     read.first(
         sql!(
