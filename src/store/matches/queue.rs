@@ -127,8 +127,8 @@ pub(super) fn clear_wishes(tx: &mut Write<'_>, account: AccountId) -> Result<()>
     tx.execute(sql!("DELETE FROM wishes WHERE account_id = $1"), params![account]).map(drop)
 }
 
-/// For each match key of the ticket, the heaviest first, returns the account that has waited longest with the same key:
-/// from another address, not met lately, with a language in common, not blocked.
+/// Returns, for each match key of the ticket, the heaviest first, the account that has waited longest with the same
+/// key: from another address, not met lately, with a language in common, not blocked.
 pub fn partners(read: &Read<'_>, seeker: &Seeker) -> Result<Vec<AccountId>> {
     let me = seeker.somebody();
     let found: Vec<Option<AccountId>> = read.all(
@@ -207,7 +207,7 @@ pub fn with_wish(read: &Read<'_>, pool: Pool, wish: &str, limit: i64) -> Result<
     )
 }
 
-/// Extends the life of a ticket until `until`.
+/// Sets when a ticket runs out, and whether the client's last window has closed.
 pub fn set_alive(tx: &mut Write<'_>, account: AccountId, until: Time, away: bool) -> Result<()> {
     tx.execute(
         sql!("UPDATE seekers SET alive_until = $1, away = $2 WHERE account_id = $3 AND state <> 'ended'"),
