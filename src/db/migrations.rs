@@ -1,12 +1,12 @@
-//! The schema, step by step. Each file of `migrations/` runs once, in a transaction of its own,
-//! when the server starts. A file that has been released is never edited.
+//! The migrations of the schema. Each file of `migrations/` runs once, in a transaction of its own, when the server
+//! starts. A file that has been released is never edited.
 
 use postgres::Client;
 use rusqlite::Connection;
 
 use crate::{Error, Result, clock::Time};
 
-/// Every migration in order; its number is its place, counted from 1.
+/// All migrations in order. The number of a migration is its position, counted from 1.
 const ALL: &[(&str, &str)] = &[
     ("0001_accounts_and_peeps", include_str!("../../migrations/0001_accounts_and_peeps.sql")),
     ("0002_rooms", include_str!("../../migrations/0002_rooms.sql")),
@@ -23,7 +23,8 @@ const ALL: &[(&str, &str)] = &[
     ("0013_blocks", include_str!("../../migrations/0013_blocks.sql")),
 ];
 
-/// In SQLite only `INTEGER PRIMARY KEY` is the rowid itself; `BIGINT` would be a second index.
+/// The type of an id column and its form for SQLite: there only `INTEGER PRIMARY KEY` is the rowid itself, and `BIGINT`
+/// would add a second index.
 const SQLITE_ID: (&str, &str) = ("BIGINT PRIMARY KEY", "INTEGER PRIMARY KEY");
 
 const MADE: &str = "CREATE TABLE IF NOT EXISTS migrations (
@@ -31,7 +32,7 @@ const MADE: &str = "CREATE TABLE IF NOT EXISTS migrations (
 const DONE: &str = "SELECT COALESCE(MAX(version), 0) FROM migrations";
 const NOTE: &str = "INSERT INTO migrations (version, name, applied_at) VALUES ($1, $2, $3)";
 
-/// Brings a SQLite file up to date.
+/// Runs the pending migrations on a SQLite file.
 pub(super) fn sqlite(conn: &Connection, now: Time) -> Result<()> {
     let fail = super::sqlite::error;
     conn.execute_batch(&MADE.replace(SQLITE_ID.0, SQLITE_ID.1)).map_err(fail)?;
@@ -46,12 +47,12 @@ pub(super) fn sqlite(conn: &Connection, now: Time) -> Result<()> {
     Ok(())
 }
 
-/// Brings a PostgreSQL database up to date. Several nodes may start at once: one of them
-/// migrates, and the others wait for it.
+/// Runs the pending migrations on a PostgreSQL database. Several nodes may start at once: one of them migrates, and the
+/// others wait for it.
 pub(super) fn postgres(client: &mut Client, now: Time) -> Result<()> {
     let fail = super::postgres::error;
     let mut tx = client.transaction().map_err(fail)?;
-    // Any number will do, as long as it is ours: "chitter" on a telephone's keys.
+    // The number is arbitrary, but no other lock of ours may use it: "chitter" on a telephone's keys.
     tx.execute("SELECT pg_advisory_xact_lock(2448837)", &[]).map_err(fail)?;
     tx.batch_execute(MADE).map_err(fail)?;
     let done = tx.query_one(DONE, &[]).map_err(fail)?.get(0);

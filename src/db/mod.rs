@@ -1,17 +1,19 @@
 //! The databases: SQLite in the data folder, or PostgreSQL. Both run the same synchronous closures
 //! over a [`Read`] or a [`Tx`], with the same SQL text.
 //!
-//! What the caller can rely on:
-//! - An answered [`Db::write`] is on disk. A write that failed, panicked or was dropped left nothing.
-//! - What a transaction emits is handed out after its commit, in commit order, and before the
-//!   writer has its answer: whoever wrote sees what they wrote.
-//! - A closure may run more than once (PostgreSQL retries conflicts), so it takes `&self` and
-//!   touches nothing but the transaction.
+//! Guarantees to the caller:
+//! - When [`Db::write`] returns a value, the write is on disk. A write that failed, panicked or was dropped left
+//!   nothing.
+//! - Events are published after the commit that they belong to, in commit order, and before the writer gets its answer:
+//!   a writer sees its own writes.
+//! - A closure may run more than once (PostgreSQL retries conflicts), so it takes `&self` and changes nothing but the
+//!   transaction.
 //!
-//! This module knows nothing of peeps or people: `E` is whatever the product emits.
+//! This module is independent of the product: `E` is the product's type of events.
 
 mod migrations;
 mod postgres;
+mod row;
 mod sqlite;
 mod tx;
 mod value;
@@ -20,13 +22,15 @@ use std::{panic, path::Path, sync::Arc};
 
 use tokio::sync::oneshot;
 
+pub(crate) use self::row::{Cursor, columns};
 pub use self::{
+    row::{FromRow, Row, from_row},
     tx::{Read, Tx, Write},
-    value::{Column, Row, Value},
+    value::{Column, Value},
 };
 use crate::{Error, Result, clock::Clock, ids::Ids};
 
-/// Which engine is under a connection. Only `store/dialect.rs` should need to ask.
+/// The engine under a connection. Only `store/dialect.rs` should branch on it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Engine {
     /// SQLite, in the data folder.
@@ -35,14 +39,14 @@ pub enum Engine {
     Postgres,
 }
 
-/// What every transaction is given, and who hears of its commit.
+/// The sources of every transaction's values, and the receiver of its events.
 pub struct Setup<E> {
-    /// Where `now` comes from.
+    /// The source of `now`.
     pub clock: Clock,
-    /// Where new ids come from.
+    /// The source of new ids.
     pub ids: Arc<Ids>,
-    /// Called after each commit with what it emitted, in commit order on SQLite; on PostgreSQL
-    /// several may run at once. It must be quick: on SQLite it stands between two commits.
+    /// Called after each commit with its events, in commit order on SQLite; on PostgreSQL several calls may run at
+    /// once. The function must be fast: on SQLite the next commit waits for it.
     pub on_commit: Arc<dyn Fn(Vec<E>) + Send + Sync>,
 }
 
@@ -56,7 +60,7 @@ impl<E> Clone for Setup<E> {
     }
 }
 
-/// A database that is open and migrated. Clones share it.
+/// An open and migrated database. Clones share it.
 pub struct Db<E: 'static>(Arc<Inner<E>>);
 
 enum Inner<E: 'static> {
@@ -71,7 +75,7 @@ impl<E> Clone for Db<E> {
 }
 
 impl<E: Send + 'static> Db<E> {
-    /// Opens the SQLite file, makes it where there is none, and migrates it.
+    /// Opens the SQLite file, creates it where there is none, and migrates it.
     pub fn sqlite(file: &Path, setup: Setup<E>) -> Result<Self> {
         Ok(Db(Arc::new(Inner::Sqlite(sqlite::Sqlite::open(file, setup)?))))
     }
@@ -81,10 +85,10 @@ impl<E: Send + 'static> Db<E> {
         Ok(Db(Arc::new(Inner::Postgres(postgres::Postgres::open(url, setup)?))))
     }
 
-    /// Runs `work` in a transaction and answers when it is on disk.
+    /// Runs `work` in a transaction and returns when the transaction is on disk.
     ///
-    /// An error or a panic in `work` rolls it back, and only it. [`Error::Busy`] where more writes
-    /// wait than we promise to do soon.
+    /// An error or a panic in `work` rolls back this transaction and no other. Returns [`Error::Busy`] where the queue
+    /// of writes is full.
     pub async fn write<T, F>(&self, work: F) -> Result<T>
     where
         T: Send + 'static,
@@ -99,9 +103,10 @@ impl<E: Send + 'static> Db<E> {
         answer.await.map_err(|_| Error::Busy)?
     }
 
-    /// Runs a short read. Each query sees the latest commit; where two must agree, make them one.
+    /// Runs a short read. Each query sees the latest commit; two queries may see different ones, so what has to agree
+    /// must be one query.
     ///
-    /// On SQLite this runs on the calling thread: a thread hop costs more than the query.
+    /// On SQLite the read runs on the calling thread: a change of threads costs more than the query.
     pub async fn read<T, F>(&self, work: F) -> Result<T>
     where
         T: Send + 'static,
@@ -118,7 +123,7 @@ impl<E: Send + 'static> Db<E> {
                     if (!lost || last_try)
                         && let Some(reply) = reply.take()
                     {
-                        // Nobody waits any more: that is theirs to decide.
+                        // The receiver is gone: the caller has dropped the read.
                         let _ = reply.send(result);
                     }
                     lost
@@ -128,8 +133,8 @@ impl<E: Send + 'static> Db<E> {
         }
     }
 
-    /// Runs a read that may take long, such as a search: on SQLite on a thread of its own, so that
-    /// nobody else waits for it.
+    /// Runs a read that may take long, such as a search. On SQLite it runs on a blocking thread, so that it delays
+    /// nobody else.
     pub async fn read_long<T, F>(&self, work: F) -> Result<T>
     where
         T: Send + 'static,
@@ -140,7 +145,7 @@ impl<E: Send + 'static> Db<E> {
                 let db = self.clone();
                 let run = move || match &*db.0 {
                     Inner::Sqlite(db) => db.read(work),
-                    Inner::Postgres(_) => Err(Error::Busy), // it was SQLite a line above
+                    Inner::Postgres(_) => Err(Error::Busy), // unreachable: it was SQLite above
                 };
                 tokio::task::spawn_blocking(run).await.map_err(Error::internal)?
             }
@@ -148,7 +153,7 @@ impl<E: Send + 'static> Db<E> {
         }
     }
 
-    /// Which engine this is.
+    /// Returns the engine of this database.
     pub fn engine(&self) -> Engine {
         match &*self.0 {
             Inner::Sqlite(_) => Engine::Sqlite,
@@ -156,7 +161,7 @@ impl<E: Send + 'static> Db<E> {
         }
     }
 
-    /// Takes no more work, finishes what waits and closes the files. Blocks until done.
+    /// Refuses new work, finishes the queue and closes the files. Blocks until done.
     pub fn close(&self) {
         match &*self.0 {
             Inner::Sqlite(db) => db.close(),
@@ -165,17 +170,17 @@ impl<E: Send + 'static> Db<E> {
     }
 }
 
-/// A write that waits for its turn, with its type erased.
+/// A write in the queue, with its type erased.
 trait Work<E>: Send {
-    /// False when nobody waits for the answer any more, so that it need not be begun.
+    /// Returns false when the caller has dropped the write, so that it need not run.
     fn wanted(&self) -> bool;
-    /// Does the work inside an open transaction. True: keep it. False: roll it back.
+    /// Runs the work inside an open transaction. Returns whether to commit rather than roll back.
     fn run(&mut self, tx: &mut Tx<'_, E>) -> bool;
-    /// What [`Work::run`] came to, when it was to be rolled back.
+    /// Returns the error of [`Work::run`], when that returned false.
     fn error(&self) -> Option<&Error>;
-    /// Its transaction is on disk, or was rolled back as it wished: answers.
+    /// Sends the result, after the commit or the rollback.
     fn answer(self: Box<Self>);
-    /// Its transaction is lost: answers with `error`, or with its own if it had one.
+    /// Sends `error`, or the work's own error if it had one, because the transaction failed.
     fn fail(self: Box<Self>, error: Error);
 }
 
@@ -209,7 +214,7 @@ where
 
     fn fail(self: Box<Self>, error: Error) {
         let answer = match self.result {
-            // What the engine did to it says less than why it was given up.
+            // The engine's error says less than the reason why the work was given up.
             Some(Err(own)) if !matches!(own, Error::Internal(_)) => Err(own),
             _ => Err(error),
         };
@@ -217,22 +222,22 @@ where
     }
 }
 
-/// Runs a closure of the domain's; its panic becomes an error of its own, and the thread lives on.
+/// Runs a closure of the domain. A panic becomes an error, and the thread continues.
 fn guarded<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
     panic::catch_unwind(panic::AssertUnwindSafe(work))
         .unwrap_or_else(|_| Err(Error::internal("a panic in a transaction")))
 }
 
-/// The SQL of one statement. Its text is `'static`, so statements are prepared once per
-/// connection; and it stands in `sql!`, so `tests/statements.rs` can prepare every one of them on
-/// both engines. Several parts are joined, so that queries can share their columns.
+/// Joins the parts of one statement, so that queries can share their columns. The text is `'static`, so that each
+/// connection prepares a statement once; and `tests/it/statements.rs` finds the statements by `sql!` and prepares each
+/// on both engines.
 #[macro_export]
 macro_rules! sql {
     ($text:literal) => { $text };
     ($($part:expr),+ $(,)?) => { ::const_format::concatcp!($($part),+) };
 }
 
-/// The parameters of a statement, in the order of `$1`, `$2` …
+/// Makes the parameters of a statement, in the order of `$1`, `$2` …
 #[macro_export]
 macro_rules! params {
     ($($value:expr),* $(,)?) => { &[$($crate::db::Value::from($value)),*] };

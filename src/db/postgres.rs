@@ -1,4 +1,4 @@
-//! PostgreSQL: a fixed set of threads, each with a connection of its own, runs the same closures.
+//! PostgreSQL: a fixed number of threads, each with a connection of its own, runs the same closures.
 
 use std::{
     collections::HashMap,
@@ -16,18 +16,17 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use super::{Read, Setup, Tx, Value, Work, migrations, tx::Conn};
 use crate::{Error, Result};
 
-/// Connections, one thread each. PostgreSQL allows a hundred by default, and several nodes
-/// share them.
+/// The number of connections, one for each thread. PostgreSQL allows a hundred by default, which several nodes share.
 const CONNECTIONS: usize = 16;
 
-/// Work that may wait, as for SQLite.
+/// The maximum number of waiting tasks, as for SQLite.
 const QUEUE: usize = 4096;
 
-/// How often a write is tried when it collides with others, before it counts as failed.
+/// The number of attempts at a write that conflicts with others, before it fails.
 const TRIES: u32 = 8;
 
-/// A read, and whether this is its last try. True says that the connection is lost: it must not be
-/// used again, and unless it was the last try nobody has been answered yet.
+/// A read, with whether this is its last attempt. Returns whether the connection is lost: then it must not be used
+/// again, and unless this was the last attempt the caller has no answer yet.
 type ReadJob = Box<dyn FnMut(&Read<'_>, bool) -> bool + Send>;
 
 enum Task<E> {
@@ -44,7 +43,7 @@ impl<E: Send + 'static> Postgres<E> {
     pub(super) fn open(url: &str, setup: &Setup<E>) -> Result<Self> {
         let connector = Arc::new(Connector::new(url)?);
         let now = setup.clock.now();
-        // The sync client runs an event loop of its own, which must not be inside another.
+        // The synchronous client runs an event loop of its own, which must not be inside another.
         let first = thread::scope(|scope| {
             let migrate = || -> Result<Connection> {
                 let mut conn = connector.connect()?;
@@ -92,7 +91,7 @@ impl<E: Send + 'static> Postgres<E> {
     }
 }
 
-/// Knows how to reach the server.
+/// Opens connections to the server.
 struct Connector {
     config: Config,
     tls: MakeRustlsConnect,
@@ -118,7 +117,7 @@ impl Connector {
 
     fn connect(&self) -> Result<Connection> {
         let mut client = self.config.connect(self.tls.clone()).map_err(error)?;
-        // A statement that hangs must not hold its thread, or the row it locked, for ever.
+        // Statements have time limits, because one that hangs would hold its thread and its row locks forever.
         client
             .batch_execute(
                 "SET statement_timeout = '15s'; SET lock_timeout = '10s';
@@ -159,7 +158,7 @@ impl Connection {
         Ok(statement)
     }
 
-    /// One try at one write: begin, work, commit.
+    /// Attempts a write once: begin, work, commit.
     fn attempt<E>(&mut self, job: &mut dyn Work<E>, setup: &Setup<E>) -> Attempt {
         if let Err(error) = self.execute("BEGIN", &[]) {
             return if is_lost(&error) { Attempt::Lost } else { Attempt::Failed(error) };
@@ -183,7 +182,7 @@ impl Connection {
                 Attempt::Done
             }
             Err(error) if is_retryable(&error) => Attempt::Again,
-            // The commit may or may not have happened. An idempotency key tells the client.
+            // The commit may or may not have happened. A client finds out by its idempotency key.
             Err(error) => Attempt::Failed(error),
         }
     }
@@ -193,7 +192,7 @@ enum Attempt {
     Done,
     Refused,
     Again,
-    /// The connection went away before anything was committed.
+    /// The connection was lost before anything was committed.
     Lost,
     Failed(Error),
 }
@@ -202,7 +201,7 @@ fn as_sql<'a>(params: &'a [Value<'a>]) -> Vec<&'a (dyn ToSql + Sync)> {
     params.iter().map(|p| p as &(dyn ToSql + Sync)).collect()
 }
 
-/// A thread and its connection.
+/// A thread with its connection.
 struct Worker<E: 'static> {
     connector: Arc<Connector>,
     conn: Option<Connection>,
@@ -245,7 +244,7 @@ impl<E: 'static> Worker<E> {
 
     fn read(&mut self, mut job: ReadJob) {
         for last_try in [false, true] {
-            // Without a connection the job is dropped, and its caller hears that we are busy.
+            // Without a connection the job is dropped, and its caller gets `Error::Busy`.
             let Ok(conn) = connected(&mut self.conn, &self.connector) else { return };
             let now = self.setup.clock.now();
             if !job(&Read::new(Conn::Postgres(conn.into()), now), last_try) {
@@ -256,7 +255,7 @@ impl<E: 'static> Worker<E> {
     }
 }
 
-/// The worker's connection, made anew where it is closed.
+/// Returns the worker's connection, reopened if it was closed.
 fn connected<'a>(conn: &'a mut Option<Connection>, connector: &Connector) -> Result<&'a mut Connection> {
     if conn.as_ref().is_some_and(|c| c.client.is_closed()) {
         *conn = None;
@@ -273,7 +272,7 @@ fn connected<'a>(conn: &'a mut Option<Connection>, connector: &Connector) -> Res
     }
 }
 
-/// A short wait that grows: 1, 2, 4 … 128 ms, so that two that collided do not collide again.
+/// Returns a delay that doubles: 1, 2, 4 … 128 ms, so that two writes that conflicted do not conflict again.
 fn backoff(try_no: u32) -> Duration {
     Duration::from_millis(1 << try_no.min(7))
 }
@@ -285,21 +284,21 @@ fn driver_error(error: &Error) -> Option<&postgres::Error> {
     }
 }
 
-/// Another try can succeed: the transaction was rolled back for the sake of another one. Where it is
-/// a unique key that another one has just taken, the next try finds what that one wrote.
+/// Returns whether another attempt can succeed, because the transaction was rolled back in favour of another one. After
+/// a unique violation the next attempt finds the row of that other one.
 fn is_retryable(error: &Error) -> bool {
     let retryable =
         [SqlState::T_R_SERIALIZATION_FAILURE, SqlState::T_R_DEADLOCK_DETECTED, SqlState::UNIQUE_VIOLATION];
     driver_error(error).and_then(postgres::Error::code).is_some_and(|code| retryable.contains(code))
 }
 
-/// The connection is gone: cut on the way, or by the server, which may be about to restart.
+/// Returns whether the connection is lost: cut by the network, or by a server that is about to restart.
 pub(super) fn is_lost(error: &Error) -> bool {
     let goodbyes = [SqlState::ADMIN_SHUTDOWN, SqlState::CRASH_SHUTDOWN, SqlState::CANNOT_CONNECT_NOW];
     driver_error(error).is_some_and(|e| e.is_closed() || e.code().is_some_and(|code| goodbyes.contains(code)))
 }
 
-/// One of ours for one of PostgreSQL's.
+/// Converts an error of the driver.
 pub(super) fn error(error: postgres::Error) -> Error {
     match error.code() {
         Some(code) if *code == SqlState::DISK_FULL => Error::Full,
@@ -308,8 +307,8 @@ pub(super) fn error(error: postgres::Error) -> Error {
     }
 }
 
-/// The driver's error as the log may have it: what the server said, without its `DETAIL`, because
-/// that holds values, and values are people's words and addresses.
+/// The driver's error without the server's `DETAIL`, which holds values, and so people's words and addresses, that must
+/// not be logged.
 #[derive(Debug)]
 struct Failure(postgres::Error);
 

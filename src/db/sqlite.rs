@@ -1,4 +1,4 @@
-//! SQLite: one thread writes, and commits whatever waits as one transaction. Anyone reads.
+//! SQLite: one thread writes, and commits the whole queue as one transaction. Reads run on any thread.
 
 use std::{
     path::{Path, PathBuf},
@@ -12,18 +12,18 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, config::DbConfig};
 use super::{Read, Setup, Tx, Work, guarded, migrations, tx::Conn};
 use crate::{Error, Result, clock::Clock};
 
-/// Writes that may wait. Beyond it we say [`Error::Busy`] at once: at ten thousand a second
-/// this is half a second of waiting, and a longer queue only makes everybody time out.
+/// The maximum number of waiting writes; more are refused with [`Error::Busy`]. At ten thousand a second this is half a
+/// second of waiting, and a longer queue would only make every request time out.
 const QUEUE: usize = 4096;
 
-/// Writes that share one commit. Enough that the fsync no longer counts; few enough that the
-/// first of them does not wait for long.
+/// The maximum number of writes in one commit: enough that the cost of the fsync no longer counts, and few enough that
+/// the first write does not wait for long.
 const BATCH: usize = 256;
 
-/// Prepared statements a connection keeps; more than the store has.
+/// The number of prepared statements that a connection caches; more than the store has.
 const STATEMENTS: usize = 256;
 
-/// Reading connections kept open. One per worker thread is in use at a time.
+/// The maximum number of idle connections for reads. One per worker thread is in use at a time.
 const READERS: usize = 64;
 
 pub(super) struct Sqlite<E: 'static> {
@@ -78,7 +78,7 @@ impl<E: Send + 'static> Sqlite<E> {
         lock(&self.queue).take();
         lock(&self.readers).clear();
         if let Some(writer) = lock(&self.writer).take() {
-            // A panic of the writer's was logged when it happened.
+            // A panic of the writer has been logged already.
             let _ = writer.join();
         }
     }
@@ -91,11 +91,11 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 fn connect(file: &Path, flags: OpenFlags) -> Result<Connection> {
     let conn = Connection::open_with_flags(file, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX).map_err(error)?;
     conn.set_prepared_statement_cache_capacity(STATEMENTS);
-    // Plan each statement once. Otherwise SQLite plans it anew for every other value that it is
-    // given, which costs more than running it.
+    // Each statement is planned once. Otherwise SQLite plans a statement anew for every other value of its parameters,
+    // which costs more than running it.
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(error)?;
-    // WAL: readers never wait for the writer. FULL: an acknowledged write survives a power cut.
-    // The busy time-out is for people with a `sqlite3` shell on the same file.
+    // WAL: readers never wait for the writer. FULL: an acknowledged write survives a power cut. The busy timeout is for
+    // an administrator's `sqlite3` shell on the same file.
     conn.execute_batch(
         "PRAGMA busy_timeout = 5000;
          PRAGMA journal_mode = WAL;
@@ -129,8 +129,8 @@ impl<E: 'static> Writer<E> {
         tracing::info!(writes = self.writes, commits = self.commits, "The database is closed");
     }
 
-    /// Commits the batch as one transaction, or, where that fails, each of it alone: a write that
-    /// does not fit on the disk must not take its smaller neighbours with it.
+    /// Commits the batch as one transaction, or, where that fails, each write alone: a write that does not fit on the
+    /// disk must not fail the smaller ones beside it.
     fn commit(&mut self, batch: Vec<Box<dyn Work<E>>>) {
         let alone = batch.len() == 1;
         match self.try_commit(batch) {
@@ -176,7 +176,7 @@ impl<E: 'static> Writer<E> {
             if job.run(&mut tx) {
                 emitted.extend(tx.into_emitted());
             } else if self.conn.is_autocommit() {
-                // A full disk, for one, makes SQLite roll back everything by itself.
+                // Some errors, such as a full disk, make SQLite roll back the whole transaction.
                 return Err(rusqlite::Error::SqliteFailure(
                     rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_ABORT_ROLLBACK),
                     job.error().map(ToString::to_string),
@@ -194,7 +194,7 @@ impl<E: 'static> Writer<E> {
     }
 }
 
-/// One of ours for one of SQLite's.
+/// Converts an error of the driver.
 pub(super) fn error(error: rusqlite::Error) -> Error {
     match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => Error::Full,
@@ -203,7 +203,7 @@ pub(super) fn error(error: rusqlite::Error) -> Error {
     }
 }
 
-/// SQLite's errors can't be cloned; each writer of a lost commit gets one with the same code.
+/// Copies an error, because SQLite's cannot be cloned: each writer of a failed commit gets one with the same code.
 fn clone(error: &rusqlite::Error) -> rusqlite::Error {
     let code = error.sqlite_error().map_or(rusqlite::ffi::SQLITE_ERROR, |e| e.extended_code);
     rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), Some(error.to_string()))

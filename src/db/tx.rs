@@ -1,5 +1,5 @@
-//! What the domain and the store work on: a [`Read`]; a [`Write`], which can also change rows; and a [`Tx`], which can
-//! also emit events.
+//! The types that the domain and the store work on: a [`Read`]; a [`Write`], which can also change rows; and a [`Tx`],
+//! which can also emit events.
 
 use std::{
     cell::RefCell,
@@ -25,12 +25,12 @@ impl<'a> Read<'a> {
         Read { conn, now }
     }
 
-    /// When this began. It stands still for as long as it runs.
+    /// Returns when this read or transaction began, which is constant while it runs.
     pub fn now(&self) -> Time {
         self.now
     }
 
-    /// Which engine answers.
+    /// Returns the engine of the connection.
     pub fn engine(&self) -> Engine {
         match self.conn {
             Conn::Sqlite(_) => Engine::Sqlite,
@@ -38,7 +38,7 @@ impl<'a> Read<'a> {
         }
     }
 
-    /// All rows of the answer. `sql` comes from `sql!`.
+    /// Returns all rows of the answer. `sql` comes from `sql!`.
     pub fn all<T>(
         &self,
         sql: &'static str,
@@ -63,7 +63,7 @@ impl<'a> Read<'a> {
         }
     }
 
-    /// The first row of the answer, if there is one.
+    /// Returns the first row of the answer.
     pub fn first<T>(
         &self,
         sql: &'static str,
@@ -73,7 +73,7 @@ impl<'a> Read<'a> {
         Ok(self.all(sql, params, each)?.into_iter().next())
     }
 
-    /// The one row of an answer that always has one, as of an aggregate or of `RETURNING`.
+    /// Returns the row of an answer that always has one, as of an aggregate or of `RETURNING`.
     pub fn one<T>(
         &self,
         sql: &'static str,
@@ -83,7 +83,7 @@ impl<'a> Read<'a> {
         self.first(sql, params, each)?.ok_or_else(|| Error::internal(format!("no row came back from: {sql}")))
     }
 
-    /// Prepares a statement without running it: an error if this engine does not take it.
+    /// Prepares a statement without running it. An error if this engine does not accept it.
     pub fn prepare(&self, sql: &str) -> Result<()> {
         match &self.conn {
             Conn::Sqlite(conn) => conn.prepare(sql).map(drop).map_err(super::sqlite::error),
@@ -92,8 +92,8 @@ impl<'a> Read<'a> {
     }
 }
 
-/// A transaction as the store sees it: statements that change rows. What is done through it happens together or not at
-/// all. A `Write` cannot emit events: which change is worth an event is a rule of the domain.
+/// A transaction as the store sees it: statements that change rows. All of them take effect together or not at all. A
+/// `Write` cannot emit events: which change is worth an event is a rule of the domain.
 pub struct Write<'a> {
     read: Read<'a>,
     ids: &'a Ids,
@@ -108,7 +108,7 @@ impl<'a> Deref for Write<'a> {
 }
 
 impl Write<'_> {
-    /// Returns a fresh id, above all that this process made before.
+    /// Returns a new id, above all that this process made before.
     pub fn new_id(&self) -> i64 {
         self.ids.next(self.read.now)
     }
@@ -166,8 +166,8 @@ impl<'a, E> Tx<'a, E> {
         self.emitted
     }
 
-    /// Emits an event, which is published after the commit, in commit order, at most once: a crash between
-    /// the commit and the publishing loses the event, so nobody may depend on it alone.
+    /// Emits an event, which is published after the commit, in commit order, at most once: a crash between the commit
+    /// and the publishing loses the event, so nothing may depend on an event alone.
     pub fn emit(&mut self, event: E) {
         self.emitted.push(event);
     }

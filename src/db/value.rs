@@ -1,13 +1,13 @@
-//! One value type and one row type over both engines.
+//! Parameters of statements and values of columns, over both engines.
 
 use std::fmt;
 
 use postgres::types::{FromSqlOwned, IsNull, ToSql, Type, private::BytesMut, to_sql_checked};
 use rusqlite::types::{FromSql, ToSqlOutput, ValueRef};
 
-use crate::{Result, clock::Time};
+use crate::clock::Time;
 
-/// A parameter of a statement. It prints itself without its words: drivers log what they are given.
+/// A parameter of a statement. `Debug` leaves the text out, because drivers log their parameters.
 #[derive(Clone, Copy)]
 pub enum Value<'a> {
     /// SQL's NULL.
@@ -94,17 +94,17 @@ impl ToSql for Value<'_> {
     }
 
     fn accepts(_: &Type) -> bool {
-        true // `to_sql` looks at the value as well, and says what does not fit
+        true // `to_sql` checks the value as well, and returns an error where it does not fit
     }
 
     to_sql_checked!();
 }
 
-/// A type that a column can be read as.
+/// A type that a single column can be read as.
 pub trait Column: Sized {
-    /// What both drivers can read.
+    /// The type that both drivers read.
     type Raw: FromSql + FromSqlOwned;
-    /// Makes the type of what was read.
+    /// Converts the value that was read.
     fn from_raw(raw: Self::Raw) -> Self;
 }
 
@@ -132,24 +132,5 @@ impl<T: Column> Column for Option<T> {
     type Raw = Option<T::Raw>;
     fn from_raw(raw: Option<T::Raw>) -> Self {
         raw.map(T::from_raw)
-    }
-}
-
-/// One row of an answer.
-pub enum Row<'a> {
-    /// From SQLite.
-    Sqlite(&'a rusqlite::Row<'a>),
-    /// From PostgreSQL.
-    Postgres(&'a postgres::Row),
-}
-
-impl Row<'_> {
-    /// The column at `index`, counted from 0. An error where the type does not fit.
-    pub fn get<T: Column>(&self, index: usize) -> Result<T> {
-        match self {
-            Row::Sqlite(row) => row.get(index).map_err(super::sqlite::error),
-            Row::Postgres(row) => row.try_get(index).map_err(super::postgres::error),
-        }
-        .map(T::from_raw)
     }
 }

@@ -21,7 +21,7 @@ use crate::{
         self,
         accounts::{Account, Kind},
         conversations::{Conversation, Entrance, NewConversation, Stretch},
-        rooms::{Found, Link, Mine},
+        rooms::{Found, JoinedRoom, Link},
     },
 };
 
@@ -246,13 +246,13 @@ pub fn invites(read: &Read<'_>, key: &Key) -> Result<()> {
 }
 
 /// The rooms that the account is in, the one where something was said last first.
-pub fn of(read: &Read<'_>, account: AccountId) -> Result<Vec<Mine>> {
+pub fn of(read: &Read<'_>, account: AccountId) -> Result<Vec<JoinedRoom>> {
     store::rooms::of(read, &Stretch::first(account, MINE))
 }
 
 /// One of an account's own rooms, with its place in it.
-pub fn as_seen(account: &Account, mine: Mine) -> Inside {
-    let Mine { room, link, seat } = mine;
+pub fn as_seen(account: &Account, mine: JoinedRoom) -> Inside {
+    let JoinedRoom { room, link, seat } = mine;
     Inside { participant: Participant { account: account.clone(), conversation: room, seat }, link }
 }
 

@@ -17,7 +17,7 @@ use crate::{
     store::{
         self,
         jobs::Work,
-        webhooks::{Attempt, Delivery, EventType, Webhook},
+        webhooks::{Attempt, Delivery, DeliveryState, EventType, Webhook},
     },
 };
 
@@ -191,10 +191,10 @@ pub fn settle(
     store::webhooks::insert_attempt(tx, delivery, status, tried.problem.as_deref(), took)?;
     if tried.problem.is_none() {
         store::webhooks::set_reached(tx, webhook)?;
-        store::webhooks::set_state(tx, delivery, "done")?;
+        store::webhooks::set_state(tx, delivery, DeliveryState::Done)?;
         return Ok(None);
     }
-    store::webhooks::set_state(tx, delivery, "waiting")?;
+    store::webhooks::set_state(tx, delivery, DeliveryState::Waiting)?;
     let now = tx.now();
     let known = store::webhooks::by_id(tx, webhook)?;
     let failing =

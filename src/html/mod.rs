@@ -26,7 +26,7 @@ use crate::{
     domain::{self, accounts::Member},
     http::session::Viewer,
     ids::AccountId,
-    store::{self, accounts::Account, conversations::Stretch, rooms::Mine},
+    store::{self, accounts::Account, conversations::Stretch, rooms::JoinedRoom},
     wire::filters,
 };
 
@@ -61,7 +61,7 @@ pub struct Shell {
     at: Place,
     members: i64,
     keeper: Option<Account>,
-    rooms: Vec<Mine>,
+    rooms: Vec<JoinedRoom>,
     unread: i64,
     /// Threads in which something is new.
     unread_threads: i64,

@@ -1,30 +1,30 @@
-//! Accounts: anyone who can act.
+//! Accounts: members, guests, bots, managed accounts and masks.
 
 use crate::{
     Error, Result,
     clock::Time,
-    db::{Column, Read, Row, Write},
+    db::{Column, Read, Write, columns, from_row},
     ids::{AccountId, AppId},
     params, sql,
 };
 
-/// What sort of account it is.
+/// The kind of an account.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Kind {
-    /// Has an email, a password and a username.
+    /// An account with an email, a password and a username.
     Member,
-    /// Has a display name only, and lives as long as its session.
+    /// An account with a display name only, which lasts as long as its session.
     Guest,
-    /// Acts by token, and is owned by a member.
+    /// An account that acts by token and is owned by a member.
     Bot,
-    /// A person of another product, spoken for by that product's app.
+    /// A person in another product, whose app acts for them.
     Managed,
-    /// The mask of somebody in a match: it stands for an account that nobody is told.
+    /// A mask in a match: stands for an account whose identity is not shown.
     Stranger,
 }
 
 impl Kind {
-    /// As it is stored, and shown in `data-kind`.
+    /// Returns the name that is stored and shown in `data-kind`.
     pub fn as_str(self) -> &'static str {
         match self {
             Kind::Member => "member",
@@ -44,102 +44,77 @@ impl Column for Kind {
             "bot" => Kind::Bot,
             "managed" => Kind::Managed,
             "stranger" => Kind::Stranger,
-            _ => Kind::Guest, // the least of them
+            _ => Kind::Guest, // the kind with the fewest rights
         }
     }
 }
 
-/// An account, without its secrets.
-#[derive(Clone, Debug)]
-pub struct Account {
-    /// Its id; it never changes.
-    pub id: AccountId,
-    /// What sort it is.
-    pub kind: Kind,
-    /// The unique handle, in lower case, without the `@`; of a managed account the one that its app has for
-    /// it. Guests have none.
-    pub username: Option<String>,
-    /// The display name.
-    pub name: String,
-    /// Whether it keeps this instance.
-    pub admin: bool,
-    /// Whether it wants an email when it is mentioned.
-    pub mention_mail: bool,
-    /// When it was made.
-    pub created_at: Time,
-    /// The app whose product it is a person of.
-    pub app: Option<AppId>,
+columns! {
+    /// An account, without its secrets.
+    #[derive(Clone, Debug)]
+    pub struct Account as a {
+        /// The id, which never changes.
+        pub id: AccountId,
+        pub kind: Kind = KIND,
+        /// The unique handle, in lower case, without the `@`; of a managed account the one that its app uses. Guests
+        /// have none.
+        pub username: Option<String> = USERNAME,
+        /// The display name.
+        pub name: String,
+        /// True if the account administers this instance.
+        pub admin: bool,
+        /// True if an email is sent to the account when it is mentioned.
+        pub mention_mail: bool,
+        pub created_at: Time,
+        /// The app that manages the account.
+        pub app: Option<AppId> = "a.app_id",
+    }
 }
 
-/// Whom a limit counts: an app's people are counted together.
+/// The account or app to which a limit applies: an app's people share one count.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Counted {
-    /// An account of this place.
     Account(AccountId),
-    /// The people of an app's product.
+    /// All people of an app's product.
     App(AppId),
 }
 
 impl Account {
-    /// Whom a limit counts when this account does something.
+    /// Returns to whom this account's actions are counted.
     pub fn counted(&self) -> Counted {
         self.app.map_or(Counted::Account(self.id), Counted::App)
     }
 }
 
-/// The columns of an [`Account`] `a`, in the order in which [`from_row`] takes them.
-pub(super) const COLUMNS: &str =
-    sql!("a.id, ", KIND, ", ", USERNAME, ", a.name, a.admin, a.mention_mail, a.created_at, a.app_id");
-
-/// What account `a` is called by: a member by everyone, a managed account by its app.
+/// The handle of account `a`: a member's username, or the handle that an app uses for a managed account.
 pub(super) const USERNAME: &str = "COALESCE(a.username, a.handle)";
 
-/// What sort of account `a` is. A mask is kept as a guest, and nobody logs in as one.
+/// The kind of account `a`. A mask is stored as a guest, and nobody logs in as one.
 pub(super) const KIND: &str = "CASE WHEN a.mask_of IS NULL THEN a.kind ELSE 'stranger' END";
 
-/// How many they are.
-pub(super) const WIDTH: usize = 8;
-
-pub(super) fn from_row(row: &Row<'_>) -> Result<Account> {
-    Ok(Account {
-        id: row.get(0)?,
-        kind: row.get(1)?,
-        username: row.get(2)?,
-        name: row.get(3)?,
-        admin: row.get(4)?,
-        mention_mail: row.get(5)?,
-        created_at: row.get(6)?,
-        app: row.get(7)?,
-    })
-}
-
-/// What a new member's row needs.
+/// The values of a new member's row.
 #[derive(Debug)]
 pub struct NewMember<'a> {
-    /// Lower case.
+    /// In lower case.
     pub username: &'a str,
-    /// The display name.
     pub name: &'a str,
-    /// How the two look.
     pub skeletons: Skeletons<'a>,
-    /// As typed.
+    /// The address as typed.
     pub email: &'a str,
-    /// As compared.
+    /// The address in the form that is compared.
     pub email_key: &'a str,
     /// Argon2id, as a PHC string.
     pub password_hash: &'a str,
 }
 
-/// How a name and a username look: what looks the same has the same skeleton.
+/// The skeletons of a name and a username: texts that look alike have the same skeleton.
 #[derive(Clone, Copy, Debug)]
 pub struct Skeletons<'a> {
-    /// Of the display name.
     pub name: &'a str,
-    /// Of the username.
     pub username: &'a str,
 }
 
-/// Adds a member. `None` where the username or the email has just been taken.
+/// Adds a member. Returns `None` where the username or the email has just been taken.
 pub fn insert_member(tx: &mut Write<'_>, new: &NewMember<'_>) -> Result<Option<AccountId>> {
     let id = AccountId(tx.new_id());
     tx.first(
@@ -160,12 +135,12 @@ pub fn insert_member(tx: &mut Write<'_>, new: &NewMember<'_>) -> Result<Option<A
             new.skeletons.name,
             new.skeletons.username,
         ],
-        |row| row.get(0),
+        from_row,
     )
 }
 
-/// Makes a member of a guest, who stays the same account. False where it is no guest any more. Whether
-/// the username and the email are free is for the caller to see to.
+/// Turns a guest into a member under the same account id. Returns false where the account is no guest any more. The
+/// caller checks that the username and the email are free.
 pub fn claim(tx: &mut Write<'_>, id: AccountId, new: &NewMember<'_>) -> Result<bool> {
     let claimed = tx.execute(
         sql!(
@@ -187,7 +162,7 @@ pub fn claim(tx: &mut Write<'_>, id: AccountId, new: &NewMember<'_>) -> Result<b
     Ok(claimed == 1)
 }
 
-/// Adds an account that is known by its name alone: a guest or a bot.
+/// Adds an account that has a name and no username: a guest or a bot.
 pub fn insert_nameless(tx: &mut Write<'_>, kind: Kind, name: &str, skeleton: &str) -> Result<AccountId> {
     let id = AccountId(tx.new_id());
     let now = tx.now();
@@ -201,7 +176,7 @@ pub fn insert_nameless(tx: &mut Write<'_>, kind: Kind, name: &str, skeleton: &st
     Ok(id)
 }
 
-/// Adds a mask: an account under another name, which stands for this one.
+/// Adds a mask: an account under another name, which stands for the account `of`.
 pub fn insert_mask(tx: &mut Write<'_>, of: AccountId, name: &str) -> Result<AccountId> {
     let id = AccountId(tx.new_id());
     let now = tx.now();
@@ -215,7 +190,7 @@ pub fn insert_mask(tx: &mut Write<'_>, of: AccountId, name: &str) -> Result<Acco
     Ok(id)
 }
 
-/// Gives a mask another name.
+/// Renames a mask.
 pub fn rename_mask(tx: &mut Write<'_>, id: AccountId, name: &str) -> Result<()> {
     tx.execute(
         sql!("UPDATE accounts SET name = $1 WHERE id = $2 AND mask_of IS NOT NULL"),
@@ -224,30 +199,29 @@ pub fn rename_mask(tx: &mut Write<'_>, id: AccountId, name: &str) -> Result<()> 
     Ok(())
 }
 
-/// Whom a mask stands for.
+/// Returns the account behind a mask.
 pub fn behind(read: &Read<'_>, mask: AccountId) -> Result<Option<AccountId>> {
-    let of =
-        read.first(sql!("SELECT mask_of FROM accounts WHERE id = $1"), params![mask], |row| row.get(0))?;
+    let of = read.first(sql!("SELECT mask_of FROM accounts WHERE id = $1"), params![mask], from_row)?;
     Ok(of.flatten())
 }
 
-/// Whether it has said that it is of age.
+/// Returns whether the account has confirmed that it is of age.
 pub fn is_adult(read: &Read<'_>, id: AccountId) -> Result<bool> {
-    read.one(sql!("SELECT adult_at IS NOT NULL FROM accounts WHERE id = $1"), params![id], |row| row.get(0))
+    read.one(sql!("SELECT adult_at IS NOT NULL FROM accounts WHERE id = $1"), params![id], from_row)
 }
 
-/// It says that it is of age.
+/// Records that the account has confirmed that it is of age.
 pub fn set_adult(tx: &mut Write<'_>, id: AccountId) -> Result<()> {
     let now = tx.now();
     tx.execute(sql!("UPDATE accounts SET adult_at = $1 WHERE id = $2"), params![now, id]).map(drop)
 }
 
-/// The member whose name or username looks like this; the first who came.
+/// Returns the member with this skeleton of a name or username; the oldest where there are several.
 pub fn member_who_looks_like(read: &Read<'_>, skeleton: &str) -> Result<Option<Account>> {
     read.first(
         sql!(
             "SELECT ",
-            COLUMNS,
+            Account::COLUMNS,
             " FROM accounts a
              WHERE a.kind = 'member' AND (a.name_skeleton = $1 OR a.username_skeleton = $1)
              ORDER BY a.id LIMIT 1"
@@ -257,14 +231,14 @@ pub fn member_who_looks_like(read: &Read<'_>, skeleton: &str) -> Result<Option<A
     )
 }
 
-/// Members whose username, or a word of whose name, is like this (`LIKE`, with `\` before what is meant
-/// literally), but for one; at most `limit`.
+/// Returns at most `limit` members other than `except` whose username, or a word of whose name, matches the `LIKE`
+/// pattern, in which `\` escapes.
 pub fn search(read: &Read<'_>, pattern: &str, except: AccountId, limit: i64) -> Result<Vec<Account>> {
     let in_name = format!("% {pattern}");
     read.all(
         sql!(
             "SELECT ",
-            COLUMNS,
+            Account::COLUMNS,
             r" FROM accounts a
              WHERE a.kind = 'member' AND a.id <> $1
                AND (a.username LIKE $2 ESCAPE '\' OR LOWER(a.name) LIKE $2 ESCAPE '\'
@@ -276,16 +250,15 @@ pub fn search(read: &Read<'_>, pattern: &str, except: AccountId, limit: i64) -> 
     )
 }
 
-/// Accounts of which it has not been worked out how they look: id, name and username.
+/// Returns the id, name and username of accounts without skeletons.
 pub fn without_skeleton(read: &Read<'_>, limit: i64) -> Result<Vec<(AccountId, String, Option<String>)>> {
     read.all(
         sql!("SELECT id, name, username FROM accounts WHERE name_skeleton IS NULL ORDER BY id LIMIT $1"),
         params![limit],
-        |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+        from_row,
     )
 }
 
-/// Notes how an account looks.
 pub fn set_skeletons(tx: &mut Write<'_>, id: AccountId, skeletons: Skeletons<'_>) -> Result<()> {
     tx.execute(
         sql!("UPDATE accounts SET name_skeleton = $1, username_skeleton = $2 WHERE id = $3"),
@@ -294,7 +267,7 @@ pub fn set_skeletons(tx: &mut Write<'_>, id: AccountId, skeletons: Skeletons<'_>
     Ok(())
 }
 
-/// Guests who came before `since`, and have said nothing from then on; at most `limit`.
+/// Returns at most `limit` guests who were created before `since` and have sent no message from then on.
 pub fn silent_guests(read: &Read<'_>, since: Time, limit: i64) -> Result<Vec<AccountId>> {
     read.all(
         sql!(
@@ -304,11 +277,11 @@ pub fn silent_guests(read: &Read<'_>, since: Time, limit: i64) -> Result<Vec<Acc
              ORDER BY a.id LIMIT $2"
         ),
         params![since, limit],
-        |row| row.get(0),
+        from_row,
     )
 }
 
-/// Notes that a guest was let go. Its row stays: its words are under its name.
+/// Marks a guest as removed. The row stays, because its messages are shown under its name.
 pub fn sweep(tx: &mut Write<'_>, id: AccountId) -> Result<()> {
     let now = tx.now();
     tx.execute(
@@ -318,7 +291,7 @@ pub fn sweep(tx: &mut Write<'_>, id: AccountId) -> Result<()> {
     Ok(())
 }
 
-/// Makes the account this instance's administrator, unless there is one: the first wins.
+/// Makes the account this instance's administrator. Returns false where there is one already.
 pub fn claim_admin(tx: &mut Write<'_>, id: AccountId) -> Result<bool> {
     let claimed = tx.execute(
         sql!("INSERT INTO instance (key, value) VALUES ('admin', $1) ON CONFLICT DO NOTHING"),
@@ -330,61 +303,61 @@ pub fn claim_admin(tx: &mut Write<'_>, id: AccountId) -> Result<bool> {
     Ok(claimed)
 }
 
-/// The account with this id.
+/// Returns the account with this id.
 pub fn by_id(read: &Read<'_>, id: AccountId) -> Result<Account> {
-    read.first(sql!("SELECT ", COLUMNS, " FROM accounts a WHERE a.id = $1"), params![id], from_row)?
+    read.first(sql!("SELECT ", Account::COLUMNS, " FROM accounts a WHERE a.id = $1"), params![id], from_row)?
         .ok_or(Error::NotFound)
 }
 
-/// The account with this username, which must be in lower case.
+/// Returns the account with this username, which must be in lower case.
 pub fn by_username(read: &Read<'_>, username: &str) -> Result<Account> {
     read.first(
-        sql!("SELECT ", COLUMNS, " FROM accounts a WHERE a.username = $1"),
+        sql!("SELECT ", Account::COLUMNS, " FROM accounts a WHERE a.username = $1"),
         params![username],
         from_row,
     )?
     .ok_or(Error::NotFound)
 }
 
-/// Whether someone has this username.
 pub fn username_taken(read: &Read<'_>, username: &str) -> Result<bool> {
-    read.one(sql!("SELECT EXISTS (SELECT 1 FROM accounts WHERE username = $1)"), params![username], |row| {
-        row.get(0)
-    })
+    read.one(sql!("SELECT EXISTS (SELECT 1 FROM accounts WHERE username = $1)"), params![username], from_row)
 }
 
-/// Whether someone has this email.
 pub fn email_taken(read: &Read<'_>, email_key: &str) -> Result<bool> {
-    read.one(sql!("SELECT EXISTS (SELECT 1 FROM accounts WHERE email_key = $1)"), params![email_key], |row| {
-        row.get(0)
-    })
-}
-
-/// What is needed to check a password.
-#[derive(Debug)]
-pub struct Credentials {
-    /// Whose they are.
-    pub id: AccountId,
-    /// Argon2id, as a PHC string.
-    pub password_hash: String,
-}
-
-/// The credentials of the member with this username or email, both as compared.
-pub fn credentials(read: &Read<'_>, login: &str) -> Result<Option<Credentials>> {
-    read.first(
-        sql!(
-            "SELECT id, password_hash FROM accounts
-             WHERE (username = $1 OR email_key = $1) AND password_hash IS NOT NULL"
-        ),
-        params![login],
-        |row| Ok(Credentials { id: row.get(0)?, password_hash: row.get(1)? }),
+    read.one(
+        sql!("SELECT EXISTS (SELECT 1 FROM accounts WHERE email_key = $1)"),
+        params![email_key],
+        from_row,
     )
 }
 
-/// Where to write to the account, as it was typed.
+columns! {
+    /// The account and the hash to check a password against.
+    #[derive(Debug)]
+    pub struct Credentials as a {
+        pub id: AccountId,
+        /// Argon2id, as a PHC string.
+        pub password_hash: String,
+    }
+}
+
+/// Returns the credentials of the member with this username or email, both in the form that is compared.
+pub fn credentials(read: &Read<'_>, login: &str) -> Result<Option<Credentials>> {
+    read.first(
+        sql!(
+            "SELECT ",
+            Credentials::COLUMNS,
+            " FROM accounts a
+             WHERE (a.username = $1 OR a.email_key = $1) AND a.password_hash IS NOT NULL"
+        ),
+        params![login],
+        from_row,
+    )
+}
+
+/// Returns the account's email address as it was typed.
 pub fn email(read: &Read<'_>, id: AccountId) -> Result<Option<String>> {
-    let email =
-        read.first(sql!("SELECT email FROM accounts WHERE id = $1"), params![id], |row| row.get(0))?;
+    let email = read.first(sql!("SELECT email FROM accounts WHERE id = $1"), params![id], from_row)?;
     Ok(email.flatten())
 }
 
@@ -394,16 +367,15 @@ pub fn set_mention_mail(tx: &mut Write<'_>, id: AccountId, wanted: bool) -> Resu
     Ok(())
 }
 
-/// Who keeps this instance, if anyone has signed up yet.
+/// Returns this instance's administrator; `None` before the first sign-up.
 pub fn admin(read: &Read<'_>) -> Result<Option<Account>> {
     read.first(
-        sql!("SELECT ", COLUMNS, " FROM accounts a WHERE a.admin ORDER BY a.id LIMIT 1"),
+        sql!("SELECT ", Account::COLUMNS, " FROM accounts a WHERE a.admin ORDER BY a.id LIMIT 1"),
         params![],
         from_row,
     )
 }
 
-/// How many members there are.
 pub fn count_members(read: &Read<'_>) -> Result<i64> {
-    read.one(sql!("SELECT COUNT(*) FROM accounts WHERE kind = 'member'"), params![], |row| row.get(0))
+    read.one(sql!("SELECT COUNT(*) FROM accounts WHERE kind = 'member'"), params![], from_row)
 }

@@ -1,42 +1,29 @@
-//! Apps: programs that members register, and the people of their products.
+//! Apps: programs that members register, and the managed accounts of their products.
 
-use super::accounts::{self, Account};
+use super::accounts::Account;
 use crate::{
     Result,
     clock::Time,
-    db::{Read, Row, Write},
+    db::{Read, Write, columns, from_row},
     ids::{AccountId, AppId},
     params, sql,
 };
 
-/// An app.
-#[derive(Clone, Debug)]
-pub struct App {
-    /// Its id.
-    pub id: AppId,
-    /// The member who registered it.
-    pub owner: AccountId,
-    /// The bot that it is itself.
-    pub bot: AccountId,
-    /// What it is called.
-    pub name: String,
-    /// When it was registered.
-    pub created_at: Time,
+columns! {
+    /// A program that a member registered.
+    #[derive(Clone, Debug)]
+    pub struct App as x {
+        pub id: AppId,
+        /// The member who registered the app.
+        pub owner: AccountId = "x.owner_id",
+        /// The app's own account.
+        pub bot: AccountId = "x.account_id",
+        pub name: String,
+        pub created_at: Time,
+    }
 }
 
-const COLUMNS: &str = "x.id, x.owner_id, x.account_id, x.name, x.created_at";
-
-fn from_row(row: &Row<'_>) -> Result<App> {
-    Ok(App {
-        id: row.get(0)?,
-        owner: row.get(1)?,
-        bot: row.get(2)?,
-        name: row.get(3)?,
-        created_at: row.get(4)?,
-    })
-}
-
-/// Adds an app, which is this bot itself.
+/// Adds an app whose own account is `bot`.
 pub fn insert(tx: &mut Write<'_>, owner: AccountId, bot: AccountId, name: &str) -> Result<AppId> {
     let id = AppId(tx.new_id());
     let now = tx.now();
@@ -47,12 +34,12 @@ pub fn insert(tx: &mut Write<'_>, owner: AccountId, bot: AccountId, name: &str) 
     Ok(id)
 }
 
-/// The apps of a member, the newest first.
+/// Returns a member's apps, newest first.
 pub fn of(read: &Read<'_>, owner: AccountId) -> Result<Vec<App>> {
     read.all(
         sql!(
             "SELECT ",
-            COLUMNS,
+            App::COLUMNS,
             " FROM apps x WHERE x.owner_id = $1 AND x.deleted_at IS NULL ORDER BY x.id DESC"
         ),
         params![owner],
@@ -60,36 +47,36 @@ pub fn of(read: &Read<'_>, owner: AccountId) -> Result<Vec<App>> {
     )
 }
 
-/// An app, unless it was deleted.
+/// Returns an app, unless it was deleted.
 pub fn by_id(read: &Read<'_>, id: AppId) -> Result<Option<App>> {
     read.first(
-        sql!("SELECT ", COLUMNS, " FROM apps x WHERE x.id = $1 AND x.deleted_at IS NULL"),
+        sql!("SELECT ", App::COLUMNS, " FROM apps x WHERE x.id = $1 AND x.deleted_at IS NULL"),
         params![id],
         from_row,
     )
 }
 
-/// Takes an app away. Its people and what they said stay.
+/// Marks an app as deleted. Its managed accounts and their messages stay.
 pub fn delete(tx: &mut Write<'_>, id: AppId) -> Result<()> {
     let now = tx.now();
     tx.execute(sql!("UPDATE apps SET deleted_at = $1 WHERE id = $2"), params![now, id]).map(drop)
 }
 
-/// The person whom the app calls so.
+/// Returns the managed account with this handle.
 pub fn person(read: &Read<'_>, app: AppId, handle: &str) -> Result<Option<Account>> {
     read.first(
-        sql!("SELECT ", accounts::COLUMNS, " FROM accounts a WHERE a.app_id = $1 AND a.handle = $2"),
+        sql!("SELECT ", Account::COLUMNS, " FROM accounts a WHERE a.app_id = $1 AND a.handle = $2"),
         params![app, handle],
-        accounts::from_row,
+        from_row,
     )
 }
 
-/// How many people the app has named.
+/// Returns the number of an app's managed accounts.
 pub fn count_people(read: &Read<'_>, app: AppId) -> Result<i64> {
-    read.one(sql!("SELECT COUNT(*) FROM accounts WHERE app_id = $1"), params![app], |row| row.get(0))
+    read.one(sql!("SELECT COUNT(*) FROM accounts WHERE app_id = $1"), params![app], from_row)
 }
 
-/// Adds a person whom the app calls so. `None` where another call has just done it.
+/// Adds a managed account. Returns `None` where another call has just added one with this handle.
 pub fn insert_person(tx: &mut Write<'_>, app: AppId, handle: &str) -> Result<Option<AccountId>> {
     let id = AccountId(tx.new_id());
     let now = tx.now();
@@ -99,6 +86,6 @@ pub fn insert_person(tx: &mut Write<'_>, app: AppId, handle: &str) -> Result<Opt
              VALUES ($1, 'managed', $2, '', $3, $4, $2) ON CONFLICT DO NOTHING RETURNING id"
         ),
         params![id, handle, now, app],
-        |row| row.get(0),
+        from_row,
     )
 }

@@ -1,4 +1,4 @@
-//! Attachments: files sent along with messages. The bytes are in the data folder.
+//! Attachments: files sent with messages. The bytes are in the data folder.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,47 +6,36 @@ use super::{accounts::Counted, messages::Sight};
 use crate::{
     Result,
     clock::Time,
-    db::{Read, Row, Write},
+    db::{Read, Write, columns, from_row},
     ids::{AccountId, AttachmentId, ConversationId, MessageId},
     params, sql,
 };
 
-/// A file as it is shown.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Attachment {
-    /// Its id, and the name of its file.
-    pub id: AttachmentId,
-    /// As the one who sent it called it.
-    pub name: String,
-    /// Of an image that we made ourselves, or `application/octet-stream`.
-    pub media_type: String,
-    /// How large it is.
-    pub bytes: i64,
-    /// Width and height in pixels, of images alone.
-    pub size: Option<(i64, i64)>,
+columns! {
+    /// A file as it is shown.
+    #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+    pub struct Attachment as f {
+        /// The id, and the name of the stored file.
+        pub id: AttachmentId,
+        /// The file's name on the sender's device.
+        pub name: String,
+        /// The type of an image that this server encoded, or `application/octet-stream`.
+        pub media_type: String,
+        /// The length in bytes.
+        pub bytes: i64,
+        /// Width and height in pixels, of images alone.
+        pub size: Option<(i64, i64)> = "f.width, f.height",
+    }
 }
 
 impl Attachment {
-    /// Whether it may be shown, and not only downloaded.
+    /// Returns whether the file may be shown inline, and not only downloaded.
     pub fn is_image(&self) -> bool {
         self.size.is_some()
     }
 }
 
-const COLUMNS: &str = "f.id, f.name, f.media_type, f.bytes, f.width, f.height";
-
-fn from_row(row: &Row<'_>) -> Result<Attachment> {
-    let (width, height): (Option<i64>, Option<i64>) = (row.get(4)?, row.get(5)?);
-    Ok(Attachment {
-        id: row.get(0)?,
-        name: row.get(1)?,
-        media_type: row.get(2)?,
-        bytes: row.get(3)?,
-        size: width.zip(height),
-    })
-}
-
-/// Notes a file that was sent and not yet said.
+/// Adds an uploaded file, which belongs to no message yet.
 pub fn insert(
     tx: &mut Write<'_>,
     conversation: ConversationId,
@@ -76,12 +65,12 @@ pub fn insert(
     Ok(())
 }
 
-/// A file of a conversation; also one that is yet to be said.
+/// Returns a file of a conversation, also one that belongs to no message yet.
 pub fn by_id(read: &Read<'_>, sight: Sight, id: AttachmentId) -> Result<Option<Attachment>> {
     read.first(
         sql!(
             "SELECT ",
-            COLUMNS,
+            Attachment::COLUMNS,
             " FROM attachments f LEFT JOIN messages m ON m.id = f.message_id
              WHERE f.id = $1 AND f.conversation_id = $2 AND (m.seq IS NULL OR m.seq > $3)"
         ),
@@ -90,7 +79,8 @@ pub fn by_id(read: &Read<'_>, sight: Sight, id: AttachmentId) -> Result<Option<A
     )
 }
 
-/// Says a file with a message: one's own, sent to this conversation, and not yet said.
+/// Attaches a file to a message. Returns false unless the file is the account's own, was uploaded to this conversation
+/// and belongs to no message yet.
 pub fn say(
     tx: &mut Write<'_>,
     id: AttachmentId,
@@ -108,7 +98,7 @@ pub fn say(
     Ok(said == 1)
 }
 
-/// The file, if it is one's own, sent to this conversation, and not yet said.
+/// Returns the file, if it is the account's own, was uploaded to this conversation and belongs to no message yet.
 pub fn unsaid(
     read: &Read<'_>,
     id: AttachmentId,
@@ -118,7 +108,7 @@ pub fn unsaid(
     read.first(
         sql!(
             "SELECT ",
-            COLUMNS,
+            Attachment::COLUMNS,
             " FROM attachments f WHERE f.id = $1 AND f.conversation_id = $2 AND f.account_id = $3
                AND f.message_id IS NULL"
         ),
@@ -127,9 +117,8 @@ pub fn unsaid(
     )
 }
 
-/// How many files and bytes the account, or all of an app's people, have sent since.
+/// Returns how many files and bytes the account, or all of an app's people, have uploaded since.
 pub fn sent_since(read: &Read<'_>, who: Counted, since: Time) -> Result<(i64, i64)> {
-    let sum = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
     match who {
         Counted::Account(account) => read.one(
             sql!(
@@ -137,7 +126,7 @@ pub fn sent_since(read: &Read<'_>, who: Counted, since: Time) -> Result<(i64, i6
                  WHERE account_id = $1 AND created_at > $2"
             ),
             params![account, since],
-            sum,
+            from_row,
         ),
         Counted::App(app) => read.one(
             sql!(
@@ -146,19 +135,18 @@ pub fn sent_since(read: &Read<'_>, who: Counted, since: Time) -> Result<(i64, i6
                  WHERE a.app_id = $1 AND f.created_at > $2"
             ),
             params![app, since],
-            sum,
+            from_row,
         ),
     }
 }
 
-/// Forgets the files of a message; gives them, so that the bytes can go.
+/// Deletes the rows of a message's files and returns their ids, so that the bytes can be deleted.
 pub fn delete_of(tx: &mut Write<'_>, message: MessageId) -> Result<Vec<AttachmentId>> {
-    tx.all(sql!("DELETE FROM attachments WHERE message_id = $1 RETURNING id"), params![message], |row| {
-        row.get(0)
-    })
+    tx.all(sql!("DELETE FROM attachments WHERE message_id = $1 RETURNING id"), params![message], from_row)
 }
 
-/// Forgets files that were sent before `since` and never said; gives them.
+/// Deletes the rows of at most `limit` files that were uploaded before `since` and never attached to a message; returns
+/// their ids.
 pub fn delete_unsaid(tx: &mut Write<'_>, since: Time, limit: i64) -> Result<Vec<AttachmentId>> {
     tx.all(
         sql!(
@@ -167,6 +155,6 @@ pub fn delete_unsaid(tx: &mut Write<'_>, since: Time, limit: i64) -> Result<Vec<
              RETURNING id"
         ),
         params![since, limit],
-        |row| row.get(0),
+        from_row,
     )
 }

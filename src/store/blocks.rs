@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use crate::{
     Result,
-    db::{Read, Write},
+    db::{Read, Write, from_row},
     ids::AccountId,
     params, sql,
 };
@@ -41,7 +41,7 @@ pub fn insert(tx: &mut Write<'_>, one: Side<'_>, other: Side<'_>, blocker: Accou
     Ok(())
 }
 
-/// Whether a block stands between two people. `one` and `other` are their accounts; the person behind a mask and the
+/// Returns whether a block stands between two people. `one` and `other` are their accounts; the person behind a mask and the
 /// owner of an app's bot count as well. Of guests the hashed addresses count, too.
 pub fn between(
     read: &Read<'_>,
@@ -60,7 +60,7 @@ pub fn between(
                         OR b.other_ip_hash = $4))"
         ),
         params![one, one_ip_hash, other, other_ip_hash],
-        |row| row.get(0),
+        from_row,
     )
 }
 
@@ -70,12 +70,12 @@ pub(super) const APART: &str = "EXISTS (
     WHERE (b.account_id = me.account_id OR (me.guest AND b.ip_hash = me.place))
       AND (b.other_account_id = s.account_id OR (s.guest AND b.other_ip_hash = s.place)))";
 
-/// The accounts that are kept apart as accounts, the lower id first.
+/// Returns the accounts that are kept apart as accounts, the lower id first.
 pub fn between_accounts(read: &Read<'_>) -> Result<HashSet<(AccountId, AccountId)>> {
     let pairs: Vec<(AccountId, AccountId)> = read.all(
         sql!("SELECT account_id, other_account_id FROM blocks WHERE account_id < other_account_id"),
         params![],
-        |row| Ok((row.get(0)?, row.get(1)?)),
+        from_row,
     )?;
     Ok(pairs.into_iter().collect())
 }

@@ -1,4 +1,4 @@
-//! The few statements that the two engines want in different words.
+//! Statements that the two engines need in different words.
 
 use crate::{db::Engine, sql};
 
@@ -11,7 +11,7 @@ pub(super) fn claim_jobs(engine: Engine) -> &'static str {
                           ORDER BY run_at, id LIMIT $5)
              RETURNING id, work, attempts, created_at"
         ),
-        // Several nodes claim at once: each steps over what another is just taking.
+        // Several nodes claim at once: each skips the rows that another node is claiming.
         Engine::Postgres => sql!(
             "UPDATE jobs SET attempts = attempts + 1, node = $1, run_at = $2
              WHERE id IN (SELECT id FROM jobs WHERE run_at <= $3 AND queue = $4
@@ -21,7 +21,7 @@ pub(super) fn claim_jobs(engine: Engine) -> &'static str {
     }
 }
 
-/// The tick of this transaction. PostgreSQL has several at once, and a number for each already.
+/// Returns the sync version of this transaction. PostgreSQL runs several at once and already numbers each.
 pub(super) fn tick(engine: Engine) -> &'static str {
     match engine {
         Engine::Sqlite => {
@@ -34,11 +34,12 @@ pub(super) fn tick(engine: Engine) -> &'static str {
     }
 }
 
-/// The latest tick of which all is known. On PostgreSQL others of this database may still write under lower ones:
-/// what began after the statement's snapshot (`xmax`) is not counted, and of what began before, the lowest that is
-/// under way is the bound. (The snapshot's own `xmin` would wait for the other databases of the cluster, too.)
-/// `backend_xid` is the lower half of a transaction's id. It holds where each statement has a snapshot of its own, as
-/// reads have: those who write are looked at after it was taken.
+/// Returns the latest sync version up to which everything is committed. On PostgreSQL other transactions of this
+/// database may still write under lower versions: transactions that began after the statement's snapshot (`xmax`) are
+/// not counted, and of those that began before, the lowest that is still running is the bound. (The snapshot's own
+/// `xmin` would wait for the other databases of the cluster, too.) `backend_xid` is the lower half of a transaction's
+/// id. This is correct where each statement has a snapshot of its own, as in reads: the running transactions are listed
+/// after the snapshot was taken.
 pub(super) fn latest_tick(engine: Engine) -> &'static str {
     match engine {
         Engine::Sqlite => sql!("SELECT last_seq FROM streams WHERE name = 'ticks'"),
@@ -56,7 +57,7 @@ pub(super) fn latest_tick(engine: Engine) -> &'static str {
     }
 }
 
-/// A tick that no commit before this transaction has gone beyond.
+/// Returns a sync version that no commit before this transaction has exceeded.
 pub(super) fn tick_now(engine: Engine) -> &'static str {
     match engine {
         Engine::Sqlite => latest_tick(engine),
@@ -64,7 +65,7 @@ pub(super) fn tick_now(engine: Engine) -> &'static str {
     }
 }
 
-/// Holds the peep `$1` until the transaction ends. SQLite has one writer, so there is nothing to hold.
+/// Locks the peep `$1` until the transaction ends. SQLite has one writer, so there is nothing to lock.
 pub(super) fn lock_peep(engine: Engine) -> &'static str {
     match engine {
         Engine::Sqlite => sql!("SELECT id FROM peeps WHERE id = $1"),
@@ -72,8 +73,8 @@ pub(super) fn lock_peep(engine: Engine) -> &'static str {
     }
 }
 
-/// Those who wait and are to be looked for by `$1`, at most `$2`, held until the transaction ends. On
-/// PostgreSQL several nodes look at once: each steps over those whom another is just looking for.
+/// Returns at most `$2` waiting tickets that are due by `$1`, locked until the transaction ends. On PostgreSQL several
+/// nodes run the matching at once: each skips the tickets that another node has locked.
 pub(super) fn due_seekers(engine: Engine) -> &'static str {
     match engine {
         Engine::Sqlite => sql!(
@@ -87,7 +88,8 @@ pub(super) fn due_seekers(engine: Engine) -> &'static str {
     }
 }
 
-/// The seeker `$1`, if it waits and nobody else holds it; held until the transaction ends.
+/// Locks the waiting ticket of account `$1` until the transaction ends. Returns nothing where another transaction holds
+/// the lock.
 pub(super) fn hold_seeker(engine: Engine) -> &'static str {
     match engine {
         Engine::Sqlite => sql!("SELECT account_id FROM seekers WHERE account_id = $1 AND state = 'waiting'"),
@@ -98,7 +100,7 @@ pub(super) fn hold_seeker(engine: Engine) -> &'static str {
     }
 }
 
-/// Holds the seeker `$1` until the transaction ends, and waits for whoever holds it.
+/// Locks the ticket of account `$1` until the transaction ends. Waits while another transaction holds the lock.
 pub(super) fn lock_seeker(engine: Engine) -> &'static str {
     match engine {
         Engine::Sqlite => sql!("SELECT account_id FROM seekers WHERE account_id = $1"),
@@ -106,8 +108,8 @@ pub(super) fn lock_seeker(engine: Engine) -> &'static str {
     }
 }
 
-/// Holds the looking for matches until the transaction ends: what one who looks has written, the next one
-/// sees. Any number will do, as long as nobody else of ours takes it.
+/// Locks the matching until the transaction ends: each run sees what the one before has written. The number is
+/// arbitrary, but no other lock of ours may use it.
 pub(super) fn lock_looking(engine: Engine) -> &'static str {
     match engine {
         Engine::Sqlite => sql!("SELECT 1"),

@@ -1,29 +1,25 @@
-//! Hooks: doors through which programs post into a room.
+//! Hooks: addresses through which programs post into a room.
 
-use super::{
-    accounts::{self, Account},
-    conversations::{self, Conversation},
-};
+use super::{accounts::Account, conversations::Conversation};
 use crate::{
     Result,
     clock::Time,
-    db::{Read, Write},
+    db::{Read, Write, columns, from_row},
     ids::{AccountId, ConversationId, HookId},
     params, sql,
 };
 
-/// A hook, without its secret.
-#[derive(Clone, Debug)]
-pub struct Hook {
-    /// Its id.
-    pub id: HookId,
-    /// What it is called.
-    pub name: String,
-    /// When it was made.
-    pub created_at: Time,
+columns! {
+    /// An address for programs to post into a room, without its secret.
+    #[derive(Clone, Debug)]
+    pub struct Hook as h {
+        pub id: HookId,
+        pub name: String = "a.name",
+        pub created_at: Time,
+    }
 }
 
-/// Adds a hook through which the bot speaks.
+/// Adds a hook whose messages are sent by `bot`.
 pub fn insert(
     tx: &mut Write<'_>,
     conversation: ConversationId,
@@ -42,36 +38,38 @@ pub fn insert(
     Ok(id)
 }
 
-/// Who speaks through the hook with this token, and where.
+/// Returns the bot and the room of the hook with this token.
 pub fn by_token(read: &Read<'_>, token_hash: &str) -> Result<Option<(Account, Conversation)>> {
     read.first(
         sql!(
             "SELECT ",
-            accounts::COLUMNS,
+            Account::COLUMNS,
             ", ",
-            conversations::COLUMNS,
+            Conversation::COLUMNS,
             " FROM hooks h JOIN accounts a ON a.id = h.account_id
              JOIN conversations c ON c.id = h.conversation_id
              WHERE h.token_hash = $1 AND c.deleted_at IS NULL"
         ),
         params![token_hash],
-        |row| Ok((accounts::from_row(row)?, conversations::from_row(row, accounts::WIDTH)?)),
+        from_row,
     )
 }
 
-/// The hooks of a room, the oldest first.
+/// Returns a room's hooks, oldest first.
 pub fn of(read: &Read<'_>, conversation: ConversationId) -> Result<Vec<Hook>> {
     read.all(
         sql!(
-            "SELECT h.id, a.name, h.created_at FROM hooks h JOIN accounts a ON a.id = h.account_id
+            "SELECT ",
+            Hook::COLUMNS,
+            " FROM hooks h JOIN accounts a ON a.id = h.account_id
              WHERE h.conversation_id = $1 ORDER BY h.id"
         ),
         params![conversation],
-        |row| Ok(Hook { id: row.get(0)?, name: row.get(1)?, created_at: row.get(2)? }),
+        from_row,
     )
 }
 
-/// Closes a hook. False where there is none.
+/// Deletes a hook. Returns false where there is none.
 pub fn delete(tx: &mut Write<'_>, conversation: ConversationId, id: HookId) -> Result<bool> {
     let deleted = tx.execute(
         sql!("DELETE FROM hooks WHERE id = $1 AND conversation_id = $2"),

@@ -1,43 +1,42 @@
-//! What was answered to requests that may come again.
+//! Answers to requests that may be repeated under the same idempotency key.
 
 use crate::{
     Result,
     clock::Time,
-    db::{Read, Write},
+    db::{Read, Write, from_row},
     ids::{ConversationId, MessageId, PeepId},
     params, sql,
 };
 
-/// An answer as it was given.
+/// A stored answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
-    /// Its status; 0 where nothing of it was kept.
+    /// The HTTP status; 0 where the answer was not stored or was redacted.
     pub status: u16,
-    /// Where what was made is.
+    /// The address of what was created.
     pub location: Option<String>,
-    /// JSON, or nothing.
+    /// JSON, or empty.
     pub body: String,
-    /// What it tells of: it goes with that.
+    /// The content of the answer: the answer is redacted when that is deleted.
     pub about: About,
 }
 
-/// What an answer tells of.
+/// The content of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum About {
-    /// Nothing that can be deleted.
+    /// Content that cannot be deleted.
     Nothing,
-    /// A peep.
     Peep(PeepId),
-    /// Something said in a conversation.
+    /// A message in a conversation.
     Message(MessageId, ConversationId),
-    /// Several things said in a conversation.
+    /// Several messages in a conversation.
     Messages(ConversationId),
-    /// A conversation, or something in it that is not said.
+    /// A conversation, or something in it that is not a message.
     Conversation(ConversationId),
 }
 
 impl About {
-    /// As it is kept: what was said by its id, or 0 where it is several, and in which conversation.
+    /// Returns the stored form: the id of the peep or message, or 0 for several messages, and the conversation.
     fn columns(self) -> (Option<i64>, Option<ConversationId>) {
         match self {
             About::Nothing => (None, None),
@@ -49,7 +48,7 @@ impl About {
     }
 }
 
-/// Takes a key for a request. False where it is taken already; whoever is just taking it is waited for.
+/// Takes a key for a request. Returns false where the key is taken. Waits while another transaction takes the same key.
 pub fn take(tx: &mut Write<'_>, owner: &str, key: &str, fingerprint: &str) -> Result<bool> {
     let now = tx.now();
     let taken = tx.execute(
@@ -62,7 +61,7 @@ pub fn take(tx: &mut Write<'_>, owner: &str, key: &str, fingerprint: &str) -> Re
     Ok(taken == 1)
 }
 
-/// Notes the answer to the request that took the key.
+/// Stores the answer to the request that took the key.
 pub fn note(tx: &mut Write<'_>, owner: &str, key: &str, answer: &Answer) -> Result<()> {
     let (said, conversation) = answer.about.columns();
     tx.execute(
@@ -83,22 +82,20 @@ pub fn note(tx: &mut Write<'_>, owner: &str, key: &str, answer: &Answer) -> Resu
     Ok(())
 }
 
-/// The request that took the key, by its fingerprint, and what it was answered.
+/// Returns the fingerprint of the request that took the key, and the stored answer.
 pub fn answer(read: &Read<'_>, owner: &str, key: &str) -> Result<Option<(String, Answer)>> {
     read.first(
         sql!("SELECT fingerprint, status, location, body FROM idempotency WHERE owner = $1 AND key = $2"),
         params![owner, key],
         |row| {
-            let status = u16::try_from(row.get::<i64>(1)?).unwrap_or_default();
-            Ok((
-                row.get(0)?,
-                Answer { status, location: row.get(2)?, body: row.get(3)?, about: About::Nothing },
-            ))
+            let (fingerprint, status, location, body): (_, i64, _, _) = from_row(row)?;
+            let status = u16::try_from(status).unwrap_or_default();
+            Ok((fingerprint, Answer { status, location, body, about: About::Nothing }))
         },
     )
 }
 
-/// A peep is gone: so is the answer that holds it. Its key stays taken.
+/// Redacts the answer that contains a deleted peep. Its key stays taken.
 pub fn blank_peep(tx: &mut Write<'_>, id: PeepId) -> Result<()> {
     tx.execute(
         sql!("UPDATE idempotency SET status = 0, location = NULL, body = '' WHERE said_id = $1"),
@@ -107,8 +104,8 @@ pub fn blank_peep(tx: &mut Write<'_>, id: PeepId) -> Result<()> {
     Ok(())
 }
 
-/// A message is gone: so are the answers that hold it, or answer it and quote it, and those that hold several
-/// of its conversation.
+/// Redacts the answers that contain a deleted message, or a reply that quotes it, and those that contain several
+/// messages of its conversation.
 pub fn blank_message(tx: &mut Write<'_>, id: MessageId, conversation: ConversationId) -> Result<()> {
     tx.execute(
         sql!(
@@ -121,7 +118,7 @@ pub fn blank_message(tx: &mut Write<'_>, id: MessageId, conversation: Conversati
     Ok(())
 }
 
-/// The same of everything in a conversation.
+/// Redacts every answer that is about a conversation.
 pub fn blank_all(tx: &mut Write<'_>, conversation: ConversationId) -> Result<()> {
     tx.execute(
         sql!("UPDATE idempotency SET status = 0, location = NULL, body = '' WHERE conversation_id = $1"),
@@ -130,7 +127,7 @@ pub fn blank_all(tx: &mut Write<'_>, conversation: ConversationId) -> Result<()>
     Ok(())
 }
 
-/// Forgets the keys that were taken before `before`; at most `limit`.
+/// Deletes at most `limit` keys that were taken before `before`.
 pub fn forget(tx: &mut Write<'_>, before: Time, limit: i64) -> Result<u64> {
     tx.execute(
         sql!(

@@ -1,4 +1,4 @@
-//! Messages: what is said in conversations.
+//! Messages in conversations.
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -11,175 +11,149 @@ use super::{
 use crate::{
     Error, Result,
     clock::Time,
-    db::{Read, Row, Write},
+    db::{FromRow, Read, Row, Write, columns, from_row},
     ids::{AccountId, ConversationId, MessageId},
     params, sql,
 };
 
-/// What may be read of a conversation.
+/// The part of a conversation's history that an account may read.
 #[derive(Clone, Copy, Debug)]
 pub struct Sight {
-    /// Which conversation.
     pub conversation: ConversationId,
-    /// Nothing up to this message.
+    /// Messages up to this number are not visible.
     pub after: i64,
 }
 
 impl Sight {
-    /// Everything that was ever said there: for the conversation's owner, and for ourselves.
+    /// Returns the scope of the whole history, for the conversation's owner and for the server itself.
     pub fn whole(conversation: ConversationId) -> Self {
         Sight { conversation, after: 0 }
     }
 }
 
-/// A message as it is shown, with all that stands around it.
-#[derive(Clone, Debug)]
-pub struct Message {
-    /// Its id; a later message has a larger one.
-    pub id: MessageId,
-    /// Where it was said.
-    pub conversation: ConversationId,
-    /// Its number there: 1, 2, 3 … without gaps.
-    pub seq: i64,
-    /// The conversation's number of its last change.
-    pub change: i64,
-    /// Who said it.
-    pub author: Speaker,
-    /// What it says, cleaned; empty once deleted, or where only files were sent.
-    pub body: String,
-    /// The members that it mentions.
-    pub mentions: Vec<Mention>,
-    /// What it answers.
-    pub reply_to: Option<Quote>,
-    /// The reactions, in the order in which they came.
-    pub reactions: Vec<Reaction>,
-    /// The files sent with it.
-    pub attachments: Vec<Attachment>,
-    /// When it was said.
-    pub created_at: Time,
-    /// When it was last edited.
-    pub edited_at: Option<Time>,
-    /// When it was deleted.
-    pub deleted_at: Option<Time>,
+columns! {
+    /// A message with everything that is shown with it.
+    #[derive(Clone, Debug)]
+    pub struct Message as m {
+        /// The id; a later message has a larger one.
+        pub id: MessageId,
+        pub conversation: ConversationId = "m.conversation_id",
+        /// The number in the conversation: 1, 2, 3 … without gaps.
+        pub seq: i64,
+        /// The conversation's number of the message's last change.
+        pub change: i64,
+        pub author: Speaker = Speaker::COLUMNS,
+        /// The sanitized text; empty once deleted, or where only files were sent.
+        pub body: String,
+        /// The members that the message mentions.
+        pub mentions: Vec<Mention>,
+        /// The reactions, in the order in which each emoji was first used.
+        pub reactions: Vec<Reaction>,
+        pub attachments: Vec<Attachment>,
+        pub created_at: Time,
+        pub edited_at: Option<Time>,
+        pub deleted_at: Option<Time>,
+        /// The message that this one answers.
+        pub reply_to: Option<Quote> = Quote::COLUMNS,
+    }
 }
 
 impl Message {
-    /// As someone sees it who sees nothing up to message `after`: without a quote of that.
+    /// Returns the message for an account whose history begins after message `after`: a quote of an earlier message is
+    /// left out.
     pub fn seen_after(mut self, after: i64) -> Self {
         self.reply_to = self.reply_to.filter(|quote| quote.seq > after);
         self
     }
 }
 
-/// Who says something, as it is called where it says it.
-#[derive(Clone, Debug)]
-pub struct Speaker {
-    /// The account.
-    pub id: AccountId,
-    /// What sort it is.
-    pub kind: Kind,
-    /// Its handle, if it has one.
-    pub username: Option<String>,
-    /// What it is called.
-    pub name: String,
+columns! {
+    /// The author of a message, under the name used in its conversation.
+    #[derive(Clone, Debug)]
+    pub struct Speaker as m {
+        pub id: AccountId = "m.account_id",
+        pub kind: Kind = accounts::KIND,
+        pub username: Option<String> = accounts::USERNAME,
+        pub name: String = "COALESCE(m.alias, p.alias, a.name)",
+    }
 }
 
-/// The message that another one answers.
-#[derive(Clone, Debug)]
-pub struct Quote {
-    /// Its id.
-    pub id: MessageId,
-    /// Its number.
-    pub seq: i64,
-    /// Who said it.
-    pub account_id: AccountId,
-    /// What that one is called.
-    pub name: String,
-    /// What it says; empty once deleted, or where only files were sent.
-    pub body: String,
+columns! {
+    /// The message that another one answers.
+    #[derive(Clone, Debug)]
+    pub struct Quote as q {
+        pub id: MessageId,
+        /// The number in the conversation.
+        pub seq: i64,
+        /// The author.
+        pub account_id: AccountId,
+        /// The author's name in the conversation.
+        pub name: String = "COALESCE(q.alias, qp.alias, qa.name)",
+        /// The text; empty once deleted, or where only files were sent.
+        pub body: String,
+    }
 }
 
-/// One emoji under a message, and who put it there.
+/// An emoji under a message, and the accounts that reacted with it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reaction {
-    /// The emoji.
     pub emoji: String,
-    /// How many reacted so.
+    /// The number of accounts.
     pub count: i64,
-    /// The first of them.
+    /// The first of the accounts, up to a limit.
     pub accounts: Vec<AccountId>,
 }
 
-/// A message `m`, in the order in which [`from_row`] takes it.
-const MESSAGE: &str = sql!("SELECT ", COLUMNS, FROM);
-
-const COLUMNS: &str = sql!(
-    "m.id, m.conversation_id, m.seq, m.change,
-           m.account_id, ",
-    accounts::KIND,
-    ", ",
-    accounts::USERNAME,
-    ", COALESCE(m.alias, p.alias, a.name),
-           m.body, m.mentions, m.reactions, m.attachments, m.created_at, m.edited_at, m.deleted_at,
-           q.id, q.seq, q.account_id, COALESCE(q.alias, qp.alias, qa.name), q.body"
-);
+/// The start of every statement that returns messages `m`.
+const MESSAGE: &str = sql!("SELECT ", Message::COLUMNS, FROM);
 
 const FROM: &str = " FROM messages m JOIN accounts a ON a.id = m.account_id
     LEFT JOIN participants p ON p.conversation_id = m.conversation_id AND p.account_id = m.account_id
     LEFT JOIN messages q ON q.id = m.reply_to LEFT JOIN accounts qa ON qa.id = q.account_id
     LEFT JOIN participants qp ON qp.conversation_id = q.conversation_id AND qp.account_id = q.account_id ";
 
-/// Reads a message as someone sees it who sees nothing up to message `after`.
-fn from_row(row: &Row<'_>, after: i64) -> Result<Message> {
-    let reply_to = match row.get::<Option<MessageId>>(15)? {
-        Some(id) => Some(Quote {
-            id,
-            seq: row.get(16)?,
-            account_id: row.get(17)?,
-            name: row.get(18)?,
-            body: row.get(19)?,
-        }),
-        None => None,
-    };
-    Ok(Message {
-        id: row.get(0)?,
-        conversation: row.get(1)?,
-        seq: row.get(2)?,
-        change: row.get(3)?,
-        author: Speaker { id: row.get(4)?, kind: row.get(5)?, username: row.get(6)?, name: row.get(7)? },
-        body: row.get(8)?,
-        mentions: super::peeps::mentions(&row.get::<String>(9)?),
-        reactions: list(&row.get::<String>(10)?)?,
-        attachments: list(&row.get::<String>(11)?)?,
-        created_at: row.get(12)?,
-        edited_at: row.get(13)?,
-        deleted_at: row.get(14)?,
-        reply_to,
-    }
-    .seen_after(after))
+/// Reads a message for an account whose history begins after message `after`.
+fn seen_after(after: i64) -> impl Fn(&Row<'_>) -> Result<Message> {
+    move |row| from_row::<Message>(row).map(|message| message.seen_after(after))
 }
 
-/// Reads a list that is kept as JSON; an empty one as nothing.
+impl FromRow for Vec<Reaction> {
+    const WIDTH: usize = 1;
+
+    fn from_row(row: &Row<'_>, at: usize) -> Result<Self> {
+        list(&row.get::<String>(at)?)
+    }
+}
+
+impl FromRow for Vec<Attachment> {
+    const WIDTH: usize = 1;
+
+    fn from_row(row: &Row<'_>, at: usize) -> Result<Self> {
+        list(&row.get::<String>(at)?)
+    }
+}
+
+/// Reads a list that is stored as JSON; an empty list is stored as an empty text.
 fn list<T: DeserializeOwned>(kept: &str) -> Result<Vec<T>> {
     if kept.is_empty() { Ok(Vec::new()) } else { serde_json::from_str(kept).map_err(Error::internal) }
 }
 
-/// A list as it is kept.
+/// Returns the stored form of a list.
 fn kept<T: Serialize>(list: &[T]) -> Result<String> {
     if list.is_empty() { Ok(String::new()) } else { serde_json::to_string(list).map_err(Error::internal) }
 }
 
-/// The message with this id, deleted or not.
+/// Returns the message with this id, deleted or not.
 pub fn by_id(read: &Read<'_>, sight: Sight, id: MessageId) -> Result<Message> {
     read.first(
         sql!(MESSAGE, "WHERE m.id = $1 AND m.conversation_id = $2 AND m.seq > $3"),
         params![id, sight.conversation, sight.after],
-        |row| from_row(row, sight.after),
+        seen_after(sight.after),
     )?
     .ok_or(Error::NotFound)
 }
 
-/// The messages before number `before`, oldest first: the last `limit` of them.
+/// Returns the last `limit` messages before number `before`, oldest first.
 pub fn before(read: &Read<'_>, sight: Sight, before: i64, limit: i64) -> Result<Vec<Message>> {
     let mut messages = read.all(
         sql!(
@@ -187,23 +161,22 @@ pub fn before(read: &Read<'_>, sight: Sight, before: i64, limit: i64) -> Result<
             "WHERE m.conversation_id = $1 AND m.seq > $2 AND m.seq < $3 ORDER BY m.seq DESC LIMIT $4"
         ),
         params![sight.conversation, sight.after, before, limit],
-        |row| from_row(row, sight.after),
+        seen_after(sight.after),
     )?;
     messages.reverse();
     Ok(messages)
 }
 
-/// The messages after number `seq`, oldest first; at most `limit`.
+/// Returns at most `limit` messages after number `seq`, oldest first.
 pub fn since(read: &Read<'_>, sight: Sight, seq: i64, limit: i64) -> Result<Vec<Message>> {
     read.all(
         sql!(MESSAGE, "WHERE m.conversation_id = $1 AND m.seq > $2 ORDER BY m.seq LIMIT $3"),
         params![sight.conversation, seq.max(sight.after), limit],
-        |row| from_row(row, sight.after),
+        seen_after(sight.after),
     )
 }
 
-/// Of the messages up to number `seq` those that changed after change `change`, in the order of the
-/// changes; at most `limit`.
+/// Returns at most `limit` messages up to number `seq` that changed after change `change`, in the order of the changes.
 pub fn changed_since(
     read: &Read<'_>,
     sight: Sight,
@@ -218,12 +191,12 @@ pub fn changed_since(
              ORDER BY m.change LIMIT $5"
         ),
         params![sight.conversation, sight.after, change, seq, limit],
-        |row| from_row(row, sight.after),
+        seen_after(sight.after),
     )
 }
 
-/// The messages that hold all of these patterns in their folded words (`LIKE`, with `\` before what
-/// is meant literally), newest first; at most `limit`. Missing patterns are `%`.
+/// Returns at most `limit` messages whose folded text matches all of these `LIKE` patterns, in which `\` escapes;
+/// newest first. Unused patterns are `%`.
 pub fn search(
     read: &Read<'_>,
     sight: Sight,
@@ -241,11 +214,11 @@ pub fn search(
               ORDER BY m.seq DESC LIMIT $8"
         ),
         params![sight.conversation, sight.after, first, second, third, fourth, before, limit],
-        |row| from_row(row, sight.after),
+        seen_after(sight.after),
     )
 }
 
-/// The same in all rooms and threads that the account is in, of messages with ids before this one.
+/// Searches all rooms and threads that the account is in, for messages with ids below `before`.
 pub fn search_all(
     read: &Read<'_>,
     account: AccountId,
@@ -256,9 +229,8 @@ pub fn search_all(
     let [first, second, third, fourth] = patterns;
     read.all(
         sql!(
-            "SELECT ",
-            COLUMNS,
-            ", me.sees_after",
+            "SELECT me.sees_after, ",
+            Message::COLUMNS,
             FROM,
             r"JOIN participants me ON me.conversation_id = m.conversation_id AND me.left_at IS NULL
               JOIN conversations c ON c.id = m.conversation_id AND c.deleted_at IS NULL
@@ -268,17 +240,19 @@ pub fn search_all(
               ORDER BY m.id DESC LIMIT $7"
         ),
         params![account, first, second, third, fourth, before, limit],
-        |row| from_row(row, row.get(20)?),
+        |row| {
+            let (after, message): (i64, Message) = from_row(row)?;
+            Ok(message.seen_after(after))
+        },
     )
 }
 
-/// Of all rooms and threads that the account is in those that are new or changed, each with its tick.
+/// Returns the new and changed messages of all rooms and threads that the account is in, each with its sync version.
 pub(super) fn changed_for(read: &Read<'_>, span: &Span) -> Result<Vec<(i64, Message)>> {
     read.all(
         sql!(
-            "SELECT ",
-            COLUMNS,
-            ", me.sees_after, m.tick",
+            "SELECT m.tick, me.sees_after, ",
+            Message::COLUMNS,
             FROM,
             "JOIN participants me ON me.conversation_id = m.conversation_id AND me.left_at IS NULL
              JOIN conversations c ON c.id = m.conversation_id AND c.deleted_at IS NULL
@@ -287,41 +261,38 @@ pub(super) fn changed_for(read: &Read<'_>, span: &Span) -> Result<Vec<(i64, Mess
              ORDER BY m.tick, m.conversation_id, m.change LIMIT $4"
         ),
         params![span.account, span.after, span.upto, span.limit],
-        |row| Ok((row.get(21)?, from_row(row, row.get(20)?)?)),
+        |row| {
+            let (tick, after, message): (i64, i64, Message) = from_row(row)?;
+            Ok((tick, message.seen_after(after)))
+        },
     )
 }
 
-/// What a new message's row needs.
+/// The values of a new message's row.
 #[derive(Debug)]
 pub struct NewMessage<'a> {
-    /// Where it is said.
     pub conversation: ConversationId,
-    /// Its number.
+    /// The message's number.
     pub seq: i64,
-    /// The change's number.
+    /// The number of the change.
     pub change: i64,
-    /// Who says it.
     pub author: AccountId,
-    /// Under which name, where that is not the account's.
+    /// The author's name, where that is not the account's own.
     pub alias: Option<&'a str>,
-    /// What it says.
     pub words: Words<'a>,
-    /// What it answers.
+    /// The message that is answered.
     pub reply_to: Option<MessageId>,
-    /// What is sent with it.
     pub attachments: &'a [Attachment],
-    /// By which a client's second try is known.
+    /// The client's key, by which a repeated request is recognized.
     pub idempotency_key: Option<&'a str>,
 }
 
-/// What a message says, and what is worked out of it.
+/// The text of a message and what is derived from it.
 #[derive(Clone, Copy, Debug)]
 pub struct Words<'a> {
-    /// As it was written.
     pub body: &'a str,
-    /// As it is searched.
+    /// The text in the form that is searched.
     pub folded: &'a str,
-    /// Whom it mentions.
     pub mentions: &'a [Mention],
 }
 
@@ -332,7 +303,6 @@ impl Words<'_> {
     }
 }
 
-/// Adds a message.
 pub fn insert(tx: &mut Write<'_>, new: &NewMessage<'_>) -> Result<MessageId> {
     let id = MessageId(tx.new_id());
     let (now, mentions, tick) = (tx.now(), new.words.mentions(), sync::tick(tx)?);
@@ -362,7 +332,7 @@ pub fn insert(tx: &mut Write<'_>, new: &NewMessage<'_>) -> Result<MessageId> {
     Ok(id)
 }
 
-/// The message that this account has already sent here with this idempotency key.
+/// Returns the message that the account has already sent to this conversation with this idempotency key.
 pub fn by_idempotency_key(
     read: &Read<'_>,
     conversation: ConversationId,
@@ -372,11 +342,11 @@ pub fn by_idempotency_key(
     read.first(
         sql!(MESSAGE, "WHERE m.account_id = $1 AND m.conversation_id = $2 AND m.idempotency_key = $3"),
         params![author, conversation, key],
-        |row| from_row(row, 0),
+        from_row,
     )
 }
 
-/// Sets what the message says.
+/// Replaces the text of a message.
 pub fn edit(tx: &mut Write<'_>, id: MessageId, words: Words<'_>, change: i64) -> Result<()> {
     let (now, mentions, tick) = (tx.now(), words.mentions(), sync::tick(tx)?);
     tx.execute(
@@ -389,7 +359,7 @@ pub fn edit(tx: &mut Write<'_>, id: MessageId, words: Words<'_>, change: i64) ->
     Ok(())
 }
 
-/// Takes the message's words away, with everything that tells of them. The row stays as a gap.
+/// Deletes the text of a message with everything that reveals it. The row stays, so that numbers have no gaps.
 pub fn delete(tx: &mut Write<'_>, id: MessageId, change: i64) -> Result<()> {
     let (now, tick) = (tx.now(), sync::tick(tx)?);
     tx.execute(sql!("DELETE FROM reactions WHERE message_id = $1"), params![id])?;
@@ -404,7 +374,7 @@ pub fn delete(tx: &mut Write<'_>, id: MessageId, change: i64) -> Result<()> {
     Ok(())
 }
 
-/// Whether the account has put this emoji under the message.
+/// Returns whether the account has reacted to the message with this emoji.
 pub fn has_reacted(read: &Read<'_>, id: MessageId, account: AccountId, emoji: &str) -> Result<bool> {
     read.one(
         sql!(
@@ -412,11 +382,11 @@ pub fn has_reacted(read: &Read<'_>, id: MessageId, account: AccountId, emoji: &s
                             WHERE message_id = $1 AND emoji = $2 AND account_id = $3)"
         ),
         params![id, emoji, account],
-        |row| row.get(0),
+        from_row,
     )
 }
 
-/// Puts an emoji under a message, or takes it away. Doing it twice is doing it once.
+/// Adds or removes a reaction. Repeating the call changes nothing.
 pub fn react(tx: &mut Write<'_>, id: MessageId, account: AccountId, emoji: &str, on: bool) -> Result<()> {
     let now = tx.now();
     if on {
@@ -436,9 +406,9 @@ pub fn react(tx: &mut Write<'_>, id: MessageId, account: AccountId, emoji: &str,
     Ok(())
 }
 
-/// Sums the reactions up anew, and notes the change. `named` accounts are told of each.
+/// Updates the message's stored summary of its reactions. At most `named` accounts are listed for each emoji.
 pub fn sum_reactions(tx: &mut Write<'_>, id: MessageId, named: i64, change: i64) -> Result<()> {
-    // Each emoji in the order in which it came, and under it the first who put it there.
+    // Emojis in the order of their first use, each with the accounts that used it first.
     let rows: Vec<(String, i64, AccountId)> = tx.all(
         sql!(
             "SELECT emoji, total, account_id
@@ -451,7 +421,7 @@ pub fn sum_reactions(tx: &mut Write<'_>, id: MessageId, named: i64, change: i64)
              ORDER BY first_at, emoji, place"
         ),
         params![id, named],
-        |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+        from_row,
     )?;
     let mut sum: Vec<Reaction> = Vec::new();
     for (emoji, count, account) in rows {

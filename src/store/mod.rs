@@ -1,4 +1,4 @@
-//! One function per query, the SQL beside it. Rows in, rows out: the rules are the domain's.
+//! Queries: one function per statement, with the SQL beside it. Rules are in the domain.
 
 pub mod accounts;
 pub mod apps;

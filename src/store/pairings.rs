@@ -1,14 +1,14 @@
-//! Weekly pairs: who takes part, and who was paired with whom.
+//! Weekly pairs: the accounts that take part, and past pairs.
 
 use crate::{
     Result,
     clock::Time,
-    db::{Read, Write},
+    db::{Read, Write, from_row},
     ids::{AccountId, ConversationId},
     params, sql,
 };
 
-/// Takes part from now on. Twice is once.
+/// Adds an account to the weekly pairs. Repeating the call changes nothing.
 pub fn join(tx: &mut Write<'_>, account: AccountId) -> Result<()> {
     let now = tx.now();
     tx.execute(
@@ -18,29 +18,26 @@ pub fn join(tx: &mut Write<'_>, account: AccountId) -> Result<()> {
     Ok(())
 }
 
-/// Takes part no more.
+/// Removes an account from the weekly pairs.
 pub fn leave(tx: &mut Write<'_>, account: AccountId) -> Result<()> {
     tx.execute(sql!("DELETE FROM weekly WHERE account_id = $1"), params![account]).map(drop)
 }
 
-/// Whether it takes part.
 pub fn takes_part(read: &Read<'_>, account: AccountId) -> Result<bool> {
-    read.one(sql!("SELECT EXISTS (SELECT 1 FROM weekly WHERE account_id = $1)"), params![account], |row| {
-        row.get(0)
-    })
+    read.one(sql!("SELECT EXISTS (SELECT 1 FROM weekly WHERE account_id = $1)"), params![account], from_row)
 }
 
-/// Everyone who takes part.
+/// Returns all accounts that take part.
 pub fn members(read: &Read<'_>) -> Result<Vec<AccountId>> {
-    read.all(sql!("SELECT account_id FROM weekly ORDER BY account_id"), params![], |row| row.get(0))
+    read.all(sql!("SELECT account_id FROM weekly ORDER BY account_id"), params![], from_row)
 }
 
-/// How many take part.
+/// Returns how many accounts take part.
 pub fn count(read: &Read<'_>) -> Result<i64> {
-    read.one(sql!("SELECT COUNT(*) FROM weekly"), params![], |row| row.get(0))
+    read.one(sql!("SELECT COUNT(*) FROM weekly"), params![], from_row)
 }
 
-/// Who of those who take part was paired with whom, and when last. The lower id is the first.
+/// Returns past pairs among the accounts that take part, with the time of the last pairing. The lower id comes first.
 pub fn history(read: &Read<'_>) -> Result<Vec<(AccountId, AccountId, Time)>> {
     read.all(
         sql!(
@@ -48,11 +45,11 @@ pub fn history(read: &Read<'_>) -> Result<Vec<(AccountId, AccountId, Time)>> {
              JOIN weekly a ON a.account_id = p.one_id JOIN weekly b ON b.account_id = p.other_id"
         ),
         params![],
-        |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+        from_row,
     )
 }
 
-/// Notes that the two are paired now, in this conversation.
+/// Records that two accounts are paired now, in this conversation.
 pub fn pair(tx: &mut Write<'_>, one: AccountId, other: AccountId, id: ConversationId) -> Result<()> {
     let now = tx.now();
     tx.execute(
@@ -66,7 +63,8 @@ pub fn pair(tx: &mut Write<'_>, one: AccountId, other: AccountId, id: Conversati
     Ok(())
 }
 
-/// Those with whom the account was paired since, and where they talk; unless it has left.
+/// Returns the account's latest pair since `since`: the conversation and the other members; `None` where the account
+/// has left the conversation.
 pub fn of(
     read: &Read<'_>,
     account: AccountId,
@@ -83,14 +81,14 @@ pub fn of(
              ORDER BY x.paired_at, x.one_id, x.other_id"
         ),
         params![account, since],
-        |row| Ok((row.get(0)?, row.get(1)?)),
+        from_row,
     )?;
     let Some((id, _)) = found.last().copied() else { return Ok(None) };
     let others = found.into_iter().filter(|(talk, _)| *talk == id).map(|(_, other)| other).collect();
     Ok(Some((id, others)))
 }
 
-/// Takes the week that began then: true for whoever is the first to.
+/// Claims the pairing of the week that began on `monday`. Returns true for the first caller only.
 pub fn take_week(tx: &mut Write<'_>, monday: Time) -> Result<bool> {
     let week = monday.ms().to_string();
     let taken = tx.execute(

@@ -4,166 +4,138 @@ use super::{accounts::Kind, dialect};
 use crate::{
     Error, Result,
     clock::Time,
-    db::{Read, Row, Value, Write},
+    db::{FromRow, Read, Row, Value, Write, columns, from_row},
     ids::{AccountId, PeepId},
     params, sql,
 };
 
-/// A peep as it is shown, with all that stands around it.
-#[derive(Clone, Debug)]
-pub struct Peep {
-    /// Its id; a later peep has a larger one.
-    pub id: PeepId,
-    /// Who wrote it.
-    pub author: Author,
-    /// What it says, cleaned; empty once deleted.
-    pub body: String,
-    /// When it was posted.
-    pub created_at: Time,
-    /// When it was last edited.
-    pub edited_at: Option<Time>,
-    /// When it was deleted.
-    pub deleted_at: Option<Time>,
-    /// The public stream's number of its last change.
-    pub seq: i64,
-    /// How many like it.
-    pub likes: i64,
-    /// How many direct replies it has.
-    pub replies: i64,
-    /// What it answers.
-    pub reply_to: Option<Parent>,
-    /// The members that it mentions or once mentioned.
-    pub mentions: Vec<Mention>,
-    /// Whether the viewer likes it.
-    pub liked: bool,
+columns! {
+    /// A peep with everything that is shown with it.
+    #[derive(Clone, Debug)]
+    pub struct Peep as p {
+        /// The id; a later peep has a larger one.
+        pub id: PeepId,
+        pub author: Author = Author::COLUMNS,
+        /// The sanitized text; empty once deleted.
+        pub body: String,
+        pub created_at: Time,
+        pub edited_at: Option<Time>,
+        pub deleted_at: Option<Time>,
+        /// The public stream's number of the peep's last change.
+        pub seq: i64,
+        /// The number of likes.
+        pub likes: i64,
+        /// The number of direct replies.
+        pub replies: i64,
+        /// The peep that this one answers.
+        pub reply_to: Option<Parent> = Parent::COLUMNS,
+        /// The members that the peep mentions or once mentioned.
+        pub mentions: Vec<Mention> = MENTIONS,
+        /// True if the viewer `$1` likes the peep.
+        pub liked: bool = LIKED,
+    }
 }
 
-/// Who wrote a peep.
-#[derive(Clone, Debug)]
-pub struct Author {
-    /// The account.
-    pub id: AccountId,
-    /// Its handle.
-    pub username: String,
-    /// Its display name.
-    pub name: String,
-    /// What sort it is.
-    pub kind: Kind,
-    /// When it was made.
-    pub created_at: Time,
+columns! {
+    /// The author of a peep.
+    #[derive(Clone, Debug)]
+    pub struct Author as a {
+        pub id: AccountId = "p.account_id",
+        pub username: String,
+        /// The display name.
+        pub name: String,
+        pub kind: Kind,
+        /// When the account was created.
+        pub created_at: Time,
+    }
 }
 
-/// The peep that another one answers.
-#[derive(Clone, Debug)]
-pub struct Parent {
-    /// Its id.
-    pub id: PeepId,
-    /// Its author's id.
-    pub account_id: AccountId,
-    /// Its author's handle.
-    pub username: String,
-    /// Its author's display name.
-    pub name: String,
-    /// What it says; empty once deleted.
-    pub body: String,
+columns! {
+    /// The peep that another one answers.
+    #[derive(Clone, Debug)]
+    pub struct Parent as q {
+        pub id: PeepId = "p.reply_to",
+        /// The author.
+        pub account_id: AccountId,
+        /// The author's username.
+        pub username: String = "qa.username",
+        /// The author's display name.
+        pub name: String = "qa.name",
+        /// The text; empty once deleted.
+        pub body: String,
+    }
 }
 
-/// A member whom a peep mentions.
+/// A member that a peep mentions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mention {
-    /// The member.
     pub id: AccountId,
-    /// Its handle.
     pub username: String,
 }
 
-/// A peep `p` as the viewer `$1` sees it, in the order in which [`from_row`] takes it.
-const PEEP: &str = "
-    SELECT p.id, p.account_id, a.username, a.name, a.kind, a.created_at,
-           p.body, p.created_at, p.edited_at, p.deleted_at, p.seq, p.likes, p.replies,
-           p.reply_to, q.account_id, qa.username, qa.name, q.body,
-           (SELECT string_agg(CAST(ma.id AS TEXT) || ':' || ma.username, ' ')
-            FROM mentions m JOIN accounts ma ON ma.id = m.account_id WHERE m.peep_id = p.id),
-           EXISTS (SELECT 1 FROM likes l WHERE l.peep_id = p.id AND l.account_id = $1)
-    FROM peeps p JOIN accounts a ON a.id = p.account_id
-    LEFT JOIN peeps q ON q.id = p.reply_to LEFT JOIN accounts qa ON qa.id = q.account_id ";
+/// The members that peep `p` mentions, as `7:nell 9:ify`; NULL where there are none.
+const MENTIONS: &str = "(SELECT string_agg(CAST(ma.id AS TEXT) || ':' || ma.username, ' ')
+            FROM mentions m JOIN accounts ma ON ma.id = m.account_id WHERE m.peep_id = p.id)";
 
-fn from_row(row: &Row<'_>) -> Result<Peep> {
-    let reply_to = match row.get::<Option<PeepId>>(13)? {
-        Some(id) => Some(Parent {
-            id,
-            account_id: row.get(14)?,
-            username: row.get(15)?,
-            name: row.get(16)?,
-            body: row.get(17)?,
-        }),
-        None => None,
-    };
-    Ok(Peep {
-        id: row.get(0)?,
-        author: Author {
-            id: row.get(1)?,
-            username: row.get(2)?,
-            name: row.get(3)?,
-            kind: row.get(4)?,
-            created_at: row.get(5)?,
-        },
-        body: row.get(6)?,
-        created_at: row.get(7)?,
-        edited_at: row.get(8)?,
-        deleted_at: row.get(9)?,
-        seq: row.get(10)?,
-        likes: row.get(11)?,
-        replies: row.get(12)?,
-        reply_to,
-        mentions: row.get::<Option<String>>(18)?.as_deref().map(mentions).unwrap_or_default(),
-        liked: row.get(19)?,
-    })
+/// The condition that the viewer `$1` likes peep `p`.
+const LIKED: &str = "EXISTS (SELECT 1 FROM likes l WHERE l.peep_id = p.id AND l.account_id = $1)";
+
+/// The start of every statement that returns peeps `p` as the viewer `$1` sees them.
+const PEEP: &str = sql!(
+    "SELECT ",
+    Peep::COLUMNS,
+    " FROM peeps p JOIN accounts a ON a.id = p.account_id
+    LEFT JOIN peeps q ON q.id = p.reply_to LEFT JOIN accounts qa ON qa.id = q.account_id "
+);
+
+/// A list of mentions is stored as `7:nell 9:ify`, or NULL.
+impl FromRow for Vec<Mention> {
+    const WIDTH: usize = 1;
+
+    fn from_row(row: &Row<'_>, at: usize) -> Result<Self> {
+        let joined: Option<String> = row.get(at)?;
+        let pairs = joined.as_deref().unwrap_or_default().split(' ').filter_map(|pair| pair.split_once(':'));
+        let mention =
+            |(id, username): (&str, &str)| Some(Mention { id: id.parse().ok()?, username: username.into() });
+        Ok(pairs.filter_map(mention).collect())
+    }
 }
 
-/// Reads `7:nell 9:ify`.
-pub(super) fn mentions(joined: &str) -> Vec<Mention> {
-    let pairs = joined.split(' ').filter_map(|pair| pair.split_once(':'));
-    pairs
-        .filter_map(|(id, username)| Some(Mention { id: id.parse().ok()?, username: username.into() }))
-        .collect()
-}
-
-/// Who looks, as a parameter: nobody has the id 0.
+/// Returns the viewer as a parameter. No account has the id 0, which stands for an anonymous viewer.
 fn seen_by(viewer: Option<AccountId>) -> Value<'static> {
     viewer.unwrap_or(AccountId(0)).into()
 }
 
-/// The peep with this id, deleted or not.
+/// Returns the peep with this id, deleted or not.
 pub fn by_id(read: &Read<'_>, viewer: Option<AccountId>, id: PeepId) -> Result<Peep> {
     read.first(sql!(PEEP, "WHERE p.id = $2"), &[seen_by(viewer), id.into()], from_row)?.ok_or(Error::NotFound)
 }
 
-/// Whose peeps a list holds.
+/// The set of peeps that a list is taken from.
 #[derive(Clone, Debug)]
 pub enum Scope {
-    /// Everyone's.
+    /// All peeps.
     Public,
-    /// One account's.
+    /// An account's peeps.
     Account(AccountId),
-    /// Those with a tag, given as it is stored.
+    /// The peeps with a tag, in its stored form.
     Tag(String),
 }
 
-/// Which stretch of a list is wanted.
+/// The range of a list.
 #[derive(Clone, Copy, Debug)]
 pub struct Span {
-    /// Only older ones than this.
+    /// Only peeps older than this one.
     pub before: Option<PeepId>,
-    /// Only newer ones than this.
+    /// Only peeps newer than this one.
     pub after: Option<PeepId>,
-    /// Of those, the oldest instead of the newest. The list is newest first all the same.
+    /// True for the oldest peeps of the range, false for the newest. The order is newest first either way.
     pub oldest: bool,
-    /// How many at the most.
+    /// The maximum number of peeps.
     pub limit: i64,
 }
 
-/// A stretch of a list, newest first.
+/// Returns a range of a list, newest first.
 pub fn list(read: &Read<'_>, viewer: Option<AccountId>, scope: &Scope, span: Span) -> Result<Vec<Peep>> {
     let mut params = vec![
         seen_by(viewer),
@@ -175,7 +147,7 @@ pub fn list(read: &Read<'_>, viewer: Option<AccountId>, scope: &Scope, span: Spa
         (Scope::Public, false) => sql!(PEEP, WITHIN, "ORDER BY p.id DESC LIMIT $4"),
         (Scope::Public, true) => sql!(PEEP, WITHIN, "ORDER BY p.id LIMIT $4"),
         (Scope::Account(id), oldest) => {
-            // The scope comes before the limit in the text, so it does in the parameters.
+            // The scope comes before the limit in the text, and so in the parameters.
             params.insert(3, (*id).into());
             if oldest {
                 sql!(PEEP, WITHIN, "AND p.account_id = $4 ORDER BY p.id LIMIT $5")
@@ -201,12 +173,13 @@ pub fn list(read: &Read<'_>, viewer: Option<AccountId>, scope: &Scope, span: Spa
 
 const WITHIN: &str = "WHERE p.deleted_at IS NULL AND p.id < $2 AND p.id > $3 ";
 
-/// Bounded by the tag's own ids, so that a rare tag does not walk through all peeps.
+/// The start of a condition on tagged peeps. The bounds are on the tag's own ids, so that a rare tag does not scan all
+/// peeps.
 const TAGGED: &str = "JOIN tags t ON t.peep_id = p.id
     WHERE p.deleted_at IS NULL AND t.peep_id < $2 AND t.peep_id > $3 ";
 
-/// What changed in the public stream after number `seq`, in the order of the changes: each peep
-/// once, as it is now, deleted ones included.
+/// Returns the peeps that changed after number `seq` in the public stream, in the order of the changes: each once, in
+/// its current state, deleted ones included.
 pub fn changed_since(read: &Read<'_>, seq: i64, limit: i64) -> Result<Vec<Peep>> {
     read.all(
         sql!(PEEP, "WHERE p.seq > $2 ORDER BY p.seq LIMIT $3"),
@@ -215,22 +188,22 @@ pub fn changed_since(read: &Read<'_>, seq: i64, limit: i64) -> Result<Vec<Peep>>
     )
 }
 
-/// The number of the public stream's last change.
+/// Returns the number of the public stream's last change.
 pub fn last_seq(read: &Read<'_>) -> Result<i64> {
-    read.one(sql!("SELECT last_seq FROM streams WHERE name = 'public'"), params![], |row| row.get(0))
+    read.one(sql!("SELECT last_seq FROM streams WHERE name = 'public'"), params![], from_row)
 }
 
-/// The number of the change that is being made. Others wait here until it is committed, so numbers
-/// become visible in order and without gaps.
+/// Returns the number of the current change. Concurrent changes wait here for the commit, so numbers become visible in
+/// order and without gaps.
 pub fn next_seq(tx: &mut Write<'_>) -> Result<i64> {
     tx.one(
         sql!("UPDATE streams SET last_seq = last_seq + 1 WHERE name = 'public' RETURNING last_seq"),
         params![],
-        |row| row.get(0),
+        from_row,
     )
 }
 
-/// The peeps above this one in its conversation, the first at the top; at most `limit`.
+/// Returns at most `limit` ancestors of this peep, the topmost first.
 pub fn ancestors(read: &Read<'_>, viewer: Option<AccountId>, id: PeepId, limit: i64) -> Result<Vec<Peep>> {
     read.all(
         sql!(
@@ -249,8 +222,7 @@ pub fn ancestors(read: &Read<'_>, viewer: Option<AccountId>, id: PeepId, limit: 
     )
 }
 
-/// The peeps below this one in its conversation, oldest first; at most `limit`. Deleted ones are among
-/// them only if something answers them.
+/// Returns at most `limit` descendants of this peep, oldest first. Deleted ones are included only if they have replies.
 pub fn descendants(read: &Read<'_>, viewer: Option<AccountId>, id: PeepId, limit: i64) -> Result<Vec<Peep>> {
     read.all(
         sql!(
@@ -269,22 +241,19 @@ pub fn descendants(read: &Read<'_>, viewer: Option<AccountId>, id: PeepId, limit
     )
 }
 
-/// What a new peep's row needs.
+/// The values of a new peep's row.
 #[derive(Debug)]
 pub struct NewPeep<'a> {
-    /// Who writes.
     pub author: AccountId,
-    /// What it says.
     pub body: &'a str,
-    /// What it answers.
+    /// The peep that is answered.
     pub reply_to: Option<PeepId>,
-    /// The number of this change.
+    /// The number of the change.
     pub seq: i64,
-    /// By which a client's second try is known.
+    /// The client's key, by which a repeated request is recognized.
     pub idempotency_key: Option<&'a str>,
 }
 
-/// Adds a peep.
 pub fn insert(tx: &mut Write<'_>, new: &NewPeep<'_>) -> Result<PeepId> {
     let id = PeepId(tx.new_id());
     let now = tx.now();
@@ -298,16 +267,16 @@ pub fn insert(tx: &mut Write<'_>, new: &NewPeep<'_>) -> Result<PeepId> {
     Ok(id)
 }
 
-/// The peep that this account has already posted with this idempotency key.
+/// Returns the peep that the account has already posted with this idempotency key.
 pub fn by_idempotency_key(read: &Read<'_>, author: AccountId, key: &str) -> Result<Option<PeepId>> {
     read.first(
         sql!("SELECT id FROM peeps WHERE account_id = $1 AND idempotency_key = $2"),
         params![author, key],
-        |row| row.get(0),
+        from_row,
     )
 }
 
-/// Sets what the peep says; what it said before becomes a version.
+/// Replaces the text of a peep; the earlier text becomes a version.
 pub fn edit(tx: &mut Write<'_>, id: PeepId, body: &str, seq: i64) -> Result<()> {
     let now = tx.now();
     tx.execute(
@@ -326,7 +295,7 @@ pub fn edit(tx: &mut Write<'_>, id: PeepId, body: &str, seq: i64) -> Result<()> 
     Ok(())
 }
 
-/// Takes the peep's words away, with everything that tells of them. The row stays as a gap.
+/// Deletes the text of a peep with everything that reveals it. The row stays, so that replies keep their parent.
 pub fn delete(tx: &mut Write<'_>, id: PeepId, seq: i64) -> Result<()> {
     let now = tx.now();
     tx.execute(sql!("DELETE FROM peep_versions WHERE peep_id = $1"), params![id])?;
@@ -340,48 +309,50 @@ pub fn delete(tx: &mut Write<'_>, id: PeepId, seq: i64) -> Result<()> {
     Ok(())
 }
 
-/// Takes the peep's row for this transaction: nobody else edits, deletes or answers it meanwhile.
+/// Locks the peep's row until the transaction ends: no other transaction edits, deletes or answers the peep meanwhile.
 pub fn lock(tx: &mut Write<'_>, id: PeepId) -> Result<()> {
     tx.all(dialect::lock_peep(tx.engine()), params![id], |_| Ok(())).map(drop)
 }
 
-/// What a peep said at some time.
-#[derive(Clone, Debug)]
-pub struct Version {
-    /// The words.
-    pub body: String,
-    /// When they were written.
-    pub created_at: Time,
+columns! {
+    /// An earlier text of a peep.
+    #[derive(Clone, Debug)]
+    pub struct Version as v {
+        pub body: String,
+        /// When the text was written.
+        pub created_at: Time,
+    }
 }
 
-/// What the peep said before, oldest first.
+/// Returns the earlier texts of a peep, oldest first.
 pub fn versions(read: &Read<'_>, id: PeepId) -> Result<Vec<Version>> {
     read.all(
-        sql!("SELECT body, created_at FROM peep_versions WHERE peep_id = $1 ORDER BY version"),
+        sql!("SELECT ", Version::COLUMNS, " FROM peep_versions v WHERE v.peep_id = $1 ORDER BY v.version"),
         params![id],
-        |row| Ok(Version { body: row.get(0)?, created_at: row.get(1)? }),
+        from_row,
     )
 }
 
-/// The numbers under a peep.
-#[derive(Clone, Copy, Debug)]
-pub struct Counts {
-    /// How many like it.
-    pub likes: i64,
-    /// How many direct replies it has.
-    pub replies: i64,
+columns! {
+    /// The numbers under a peep.
+    #[derive(Clone, Copy, Debug)]
+    pub struct Counts as peeps {
+        pub likes: i64,
+        /// The number of direct replies.
+        pub replies: i64,
+    }
 }
 
-/// Adds `by` to the replies of a peep; the numbers after that.
+/// Adds `by` to the number of replies and returns the new counts.
 pub fn count_reply(tx: &mut Write<'_>, id: PeepId, by: i64) -> Result<Counts> {
     tx.one(
-        sql!("UPDATE peeps SET replies = replies + $1 WHERE id = $2 RETURNING likes, replies"),
+        sql!("UPDATE peeps SET replies = replies + $1 WHERE id = $2 RETURNING ", Counts::COLUMNS),
         params![by, id],
-        |row| Ok(Counts { likes: row.get(0)?, replies: row.get(1)? }),
+        from_row,
     )
 }
 
-/// Likes or no longer likes a peep; the numbers after that, or `None` where it was so already.
+/// Adds or removes a like and returns the new counts; `None` where nothing changed.
 pub fn like(tx: &mut Write<'_>, id: PeepId, account: AccountId, likes: bool) -> Result<Option<Counts>> {
     let now = tx.now();
     let changed = if likes {
@@ -399,13 +370,13 @@ pub fn like(tx: &mut Write<'_>, id: PeepId, account: AccountId, likes: bool) -> 
         return Ok(None);
     }
     tx.first(
-        sql!("UPDATE peeps SET likes = likes + $1 WHERE id = $2 RETURNING likes, replies"),
+        sql!("UPDATE peeps SET likes = likes + $1 WHERE id = $2 RETURNING ", Counts::COLUMNS),
         params![if likes { 1 } else { -1 }, id],
-        |row| Ok(Counts { likes: row.get(0)?, replies: row.get(1)? }),
+        from_row,
     )
 }
 
-/// Files the peep under a tag, given as it is stored.
+/// Adds a tag, in its stored form, to a peep.
 pub fn add_tag(tx: &mut Write<'_>, id: PeepId, tag: &str) -> Result<()> {
     tx.execute(
         sql!("INSERT INTO tags (tag, peep_id) VALUES ($1, $2) ON CONFLICT DO NOTHING"),
@@ -414,13 +385,13 @@ pub fn add_tag(tx: &mut Write<'_>, id: PeepId, tag: &str) -> Result<()> {
     Ok(())
 }
 
-/// Takes the peep out of all tags.
+/// Removes all tags of a peep.
 pub fn clear_tags(tx: &mut Write<'_>, id: PeepId) -> Result<()> {
     tx.execute(sql!("DELETE FROM tags WHERE peep_id = $1"), params![id])?;
     Ok(())
 }
 
-/// Notes that the peep mentions a member. True the first time, so that it is told only once.
+/// Records a mention. Returns true the first time only, so that the member is notified once.
 pub fn add_mention(tx: &mut Write<'_>, id: PeepId, account: AccountId) -> Result<bool> {
     let added = tx.execute(
         sql!("INSERT INTO mentions (peep_id, account_id) VALUES ($1, $2) ON CONFLICT DO NOTHING"),

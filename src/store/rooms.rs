@@ -1,82 +1,67 @@
-//! Rooms: their links, whom they keep out, and what goes when one goes.
+//! Rooms: links, bans and expiry.
 
-use super::conversations::{self, Conversation, Seat, Stretch, WIDTH};
+use super::conversations::{Conversation, Seat, Stretch};
 use crate::{
     Result,
     clock::Time,
-    db::{Read, Row, Write},
+    db::{Read, Write, columns, from_row},
     ids::{AccountId, ConversationId},
     params, sql,
 };
 
-/// What a room is opened by.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Link {
-    /// The secret in the address.
-    pub key: String,
-    /// It lets nobody new in from then on.
-    pub expires_at: Option<Time>,
-    /// It lets in so many more.
-    pub uses_left: Option<i64>,
+columns! {
+    /// A link by which people join a room.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct Link as l {
+        /// The secret in the address.
+        pub key: String,
+        /// From then on the link admits nobody new.
+        pub expires_at: Option<Time>,
+        /// The number of people that the link still admits; unlimited where `None`.
+        pub uses_left: Option<i64>,
+    }
 }
 
-/// The columns of a [`Link`] `l`, in the order in which [`link`] takes them.
-const LINK: &str = "l.key, l.expires_at, l.uses_left";
-
-fn link(row: &Row<'_>, at: usize) -> Result<Link> {
-    Ok(Link { key: row.get(at)?, expires_at: row.get(at + 1)?, uses_left: row.get(at + 2)? })
+columns! {
+    /// A room as found by a key.
+    #[derive(Clone, Debug)]
+    pub struct Found as k {
+        pub room: Conversation = Conversation::COLUMNS,
+        /// The room's valid link; the key may be of an older one.
+        pub link: Link = Link::COLUMNS,
+        /// True if the key is that of the valid link.
+        pub holds: bool = "k.revoked_at IS NULL",
+        /// The account's place in the room, if it is or was in it.
+        pub seat: Option<Seat> = Seat::COLUMNS,
+    }
 }
 
-/// A room as someone with a key in hand finds it.
-#[derive(Clone, Debug)]
-pub struct Found {
-    /// The room.
-    pub room: Conversation,
-    /// The link that holds now; the key in hand may be an older one.
-    pub link: Link,
-    /// Whether the key in hand is that of the link that holds.
-    pub holds: bool,
-    /// The account's place in it, if it is or was in it.
-    pub seat: Option<Seat>,
-}
-
-/// Finds a room by the hash of a key, for this account. Deleted ones are not found.
+/// Returns the room whose link has or had this key hash, as the account sees it. Deleted rooms are not found.
 pub fn by_key(read: &Read<'_>, key_hash: &str, account: AccountId) -> Result<Option<Found>> {
     read.first(
         sql!(
             "SELECT ",
-            conversations::COLUMNS,
-            ", ",
-            LINK,
-            ", k.revoked_at IS NULL, ",
-            conversations::SEAT,
+            Found::COLUMNS,
             " FROM links k JOIN conversations c ON c.id = k.conversation_id
              JOIN links l ON l.conversation_id = c.id AND l.revoked_at IS NULL
              LEFT JOIN participants p ON p.conversation_id = c.id AND p.account_id = $1
              WHERE k.key_hash = $2 AND c.deleted_at IS NULL"
         ),
         params![account, key_hash],
-        |row| {
-            Ok(Found {
-                room: conversations::from_row(row, 0)?,
-                link: link(row, WIDTH)?,
-                holds: row.get(WIDTH + 3)?,
-                seat: conversations::seat(row, WIDTH + 4)?,
-            })
-        },
+        from_row,
     )
 }
 
-/// The link of a room that holds now.
+/// Returns the room's valid link.
 pub fn current_link(read: &Read<'_>, id: ConversationId) -> Result<Link> {
     read.one(
-        sql!("SELECT ", LINK, " FROM links l WHERE l.conversation_id = $1 AND l.revoked_at IS NULL"),
+        sql!("SELECT ", Link::COLUMNS, " FROM links l WHERE l.conversation_id = $1 AND l.revoked_at IS NULL"),
         params![id],
-        |row| link(row, 0),
+        from_row,
     )
 }
 
-/// Makes the link that holds from now on.
+/// Replaces the room's valid link.
 pub fn insert_link(tx: &mut Write<'_>, id: ConversationId, key: &str, key_hash: &str) -> Result<()> {
     let now = tx.now();
     tx.execute(
@@ -90,7 +75,7 @@ pub fn insert_link(tx: &mut Write<'_>, id: ConversationId, key: &str, key_hash: 
     Ok(())
 }
 
-/// Sets until when and for how many more the link holds.
+/// Limits the room's valid link in time and number of uses.
 pub fn limit_link(
     tx: &mut Write<'_>,
     id: ConversationId,
@@ -107,7 +92,7 @@ pub fn limit_link(
     Ok(())
 }
 
-/// Counts a use of the link. False where none was left.
+/// Counts a use of the link. Returns false where no use was left.
 pub fn use_link(tx: &mut Write<'_>, id: ConversationId) -> Result<bool> {
     let used = tx.execute(
         sql!(
@@ -119,7 +104,7 @@ pub fn use_link(tx: &mut Write<'_>, id: ConversationId) -> Result<bool> {
     Ok(used > 0)
 }
 
-/// Lets no new guest in from this place until then.
+/// Bans new guests with this address hash from the room until then.
 pub fn bar(tx: &mut Write<'_>, id: ConversationId, place: &str, until: Time) -> Result<()> {
     tx.execute(
         sql!(
@@ -131,57 +116,59 @@ pub fn bar(tx: &mut Write<'_>, id: ConversationId, place: &str, until: Time) -> 
     Ok(())
 }
 
-/// Lets new guests in from this place again.
+/// Lifts the ban on new guests with this address hash.
 pub fn unbar(tx: &mut Write<'_>, id: ConversationId, place: &str) -> Result<()> {
     tx.execute(sql!("DELETE FROM bars WHERE conversation_id = $1 AND place = $2"), params![id, place])?;
     Ok(())
 }
 
-/// Until when no new guest comes in from this place.
+/// Returns the end of the ban on new guests with this address hash.
 pub fn barred_until(read: &Read<'_>, id: ConversationId, place: &str) -> Result<Option<Time>> {
     read.first(
         sql!("SELECT until FROM bars WHERE conversation_id = $1 AND place = $2"),
         params![id, place],
-        |row| row.get(0),
+        from_row,
     )
 }
 
-/// Forgets the bars that have run out.
+/// Deletes the bans that have ended.
 pub fn forget_bars(tx: &mut Write<'_>) -> Result<u64> {
     let now = tx.now();
     tx.execute(sql!("DELETE FROM bars WHERE until <= $1"), params![now])
 }
 
-/// A room among those that someone is in.
-#[derive(Clone, Debug)]
-pub struct Mine {
-    /// The room.
-    pub room: Conversation,
-    /// Its link.
-    pub link: Link,
-    /// One's own place.
-    pub seat: Seat,
+columns! {
+    /// A room that an account is in.
+    #[derive(Clone, Debug)]
+    pub struct JoinedRoom as p {
+        pub room: Conversation = Conversation::COLUMNS,
+        pub link: Link = Link::COLUMNS,
+        /// The account's place in the room.
+        pub seat: Seat = Seat::COLUMNS,
+    }
 }
 
-/// A room that anyone may walk into.
-#[derive(Clone, Debug)]
-pub struct Open {
-    /// Which.
-    pub id: ConversationId,
-    /// Its name.
-    pub name: String,
-    /// The secret in its address.
-    pub key: String,
-    /// How many are in it.
-    pub size: i64,
+columns! {
+    /// A room whose link is shown to anyone.
+    #[derive(Clone, Debug)]
+    pub struct Open as c {
+        pub id: ConversationId,
+        pub name: String,
+        /// The secret in the room's address.
+        pub key: String = "l.key",
+        /// The number of participants.
+        pub size: i64,
+    }
 }
 
-/// The account's own rooms whose links let in at `now`, the one where something was said last first; at most `limit`.
+/// Returns at most `limit` of the account's own rooms whose links admit people at `now`, the most recently active
+/// first.
 pub fn open_of(read: &Read<'_>, owner: AccountId, now: Time, limit: i64) -> Result<Vec<Open>> {
     read.all(
         sql!(
-            "SELECT c.id, c.name, l.key, c.size
-             FROM participants p JOIN conversations c ON c.id = p.conversation_id
+            "SELECT ",
+            Open::COLUMNS,
+            " FROM participants p JOIN conversations c ON c.id = p.conversation_id
              JOIN links l ON l.conversation_id = c.id AND l.revoked_at IS NULL
              WHERE p.account_id = $1 AND p.left_at IS NULL AND c.owner_id = $1 AND c.by_link
                AND c.deleted_at IS NULL AND (l.expires_at IS NULL OR l.expires_at > $2)
@@ -189,20 +176,16 @@ pub fn open_of(read: &Read<'_>, owner: AccountId, now: Time, limit: i64) -> Resu
              ORDER BY c.active_at DESC, c.id DESC LIMIT $3"
         ),
         params![owner, now, limit],
-        |row| Ok(Open { id: row.get(0)?, name: row.get(1)?, key: row.get(2)?, size: row.get(3)? }),
+        from_row,
     )
 }
 
-/// The rooms that the account is in, the one where something was said last first; at most `limit`.
-pub fn of(read: &Read<'_>, stretch: &Stretch) -> Result<Vec<Mine>> {
-    let mine = read.all(
+/// Returns the rooms that the account is in, the most recently active first; at most `limit`.
+pub fn of(read: &Read<'_>, stretch: &Stretch) -> Result<Vec<JoinedRoom>> {
+    read.all(
         sql!(
             "SELECT ",
-            conversations::COLUMNS,
-            ", ",
-            LINK,
-            ", ",
-            conversations::SEAT,
+            JoinedRoom::COLUMNS,
             " FROM participants p JOIN conversations c ON c.id = p.conversation_id
              JOIN links l ON l.conversation_id = c.id AND l.revoked_at IS NULL
              WHERE p.account_id = $1 AND p.left_at IS NULL AND c.by_link AND c.deleted_at IS NULL
@@ -210,17 +193,11 @@ pub fn of(read: &Read<'_>, stretch: &Stretch) -> Result<Vec<Mine>> {
              ORDER BY c.active_at DESC, c.id DESC LIMIT $4"
         ),
         params![stretch.account, stretch.after.0, stretch.after.1, stretch.limit],
-        |row| {
-            let seat = conversations::seat(row, WIDTH + 3)?;
-            Ok(seat.map(|seat| -> Result<Mine> {
-                Ok(Mine { room: conversations::from_row(row, 0)?, link: link(row, WIDTH)?, seat })
-            }))
-        },
-    )?;
-    mine.into_iter().flatten().collect()
+        from_row,
+    )
 }
 
-/// How many rooms the account is in where something was said that it has not read.
+/// Returns how many of the account's rooms have unread messages.
 pub fn count_unread(read: &Read<'_>, account: AccountId) -> Result<i64> {
     read.one(
         sql!(
@@ -229,12 +206,12 @@ pub fn count_unread(read: &Read<'_>, account: AccountId) -> Result<i64> {
                AND c.last_seq > p.read_seq"
         ),
         params![account],
-        |row| row.get(0),
+        from_row,
     )
 }
 
-/// Rooms that have run out: nobody is in them; or their link lets nobody in any more, and nothing was
-/// said in them since `since`. At most `limit`.
+/// Returns at most `limit` expired rooms: nobody is in them, or their link admits nobody any more, and the last message
+/// was before `since`.
 pub fn expired(read: &Read<'_>, since: Time, limit: i64) -> Result<Vec<ConversationId>> {
     let now = read.now();
     read.all(
@@ -246,6 +223,6 @@ pub fn expired(read: &Read<'_>, since: Time, limit: i64) -> Result<Vec<Conversat
              ORDER BY c.active_at LIMIT $3"
         ),
         params![since, now, limit],
-        |row| row.get(0),
+        from_row,
     )
 }

@@ -1,15 +1,14 @@
-//! Sessions: a cookie's token, hashed, and whose it is.
+//! Sessions: the hash of a cookie's token, and its account.
 
-use super::accounts::{self, Account};
+use super::accounts::Account;
 use crate::{
     Result,
     clock::Time,
-    db::{Read, Write},
+    db::{Read, Write, from_row},
     ids::AccountId,
     params, sql,
 };
 
-/// Starts a session.
 pub fn insert(tx: &mut Write<'_>, token_hash: &str, account: AccountId) -> Result<()> {
     let now = tx.now();
     tx.execute(
@@ -19,40 +18,39 @@ pub fn insert(tx: &mut Write<'_>, token_hash: &str, account: AccountId) -> Resul
     Ok(())
 }
 
-/// Whose session it is, and when it was last noted as used; unless that was before `since`.
+/// Returns the session's account and its last recorded use, unless that was before `since`.
 pub fn account(read: &Read<'_>, token_hash: &str, since: Time) -> Result<Option<(Account, Time)>> {
     read.first(
         sql!(
             "SELECT ",
-            accounts::COLUMNS,
+            Account::COLUMNS,
             ", s.seen_at
              FROM sessions s JOIN accounts a ON a.id = s.account_id
              WHERE s.token_hash = $1 AND s.seen_at >= $2"
         ),
         params![token_hash, since],
-        |row| Ok((accounts::from_row(row)?, row.get(accounts::WIDTH)?)),
+        from_row,
     )
 }
 
-/// Notes that the session is in use.
+/// Records a use of the session.
 pub fn touch(tx: &mut Write<'_>, token_hash: &str) -> Result<()> {
     let now = tx.now();
     tx.execute(sql!("UPDATE sessions SET seen_at = $1 WHERE token_hash = $2"), params![now, token_hash])?;
     Ok(())
 }
 
-/// Ends a session.
 pub fn delete(tx: &mut Write<'_>, token_hash: &str) -> Result<()> {
     tx.execute(sql!("DELETE FROM sessions WHERE token_hash = $1"), params![token_hash])?;
     Ok(())
 }
 
-/// Ends all sessions that were last used before `since`.
+/// Deletes all sessions that were last used before `since`.
 pub fn delete_stale(tx: &mut Write<'_>, since: Time) -> Result<u64> {
     tx.execute(sql!("DELETE FROM sessions WHERE seen_at < $1"), params![since])
 }
 
-/// Ends all sessions of an account.
+/// Deletes all sessions of an account.
 pub fn delete_of(tx: &mut Write<'_>, account: AccountId) -> Result<()> {
     tx.execute(sql!("DELETE FROM sessions WHERE account_id = $1"), params![account])?;
     Ok(())

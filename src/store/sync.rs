@@ -1,10 +1,10 @@
-//! Catching up: what changed for an account between two ticks.
+//! Synchronization: changes for an account between two sync versions.
 
 use std::time::Duration;
 
 use super::{
-    accounts::{self, Account},
-    conversations::{self, Conversation, Participant, Seat},
+    accounts::Account,
+    conversations::{Conversation, Participant, Seat},
     dialect,
     messages::Message,
     rooms::Link,
@@ -13,29 +13,29 @@ use super::{
 use crate::{
     Result,
     clock::Time,
-    db::{Read, Write},
+    db::{Read, Write, columns, from_row},
     ids::{AccountId, ConversationId},
     params, sql,
 };
 
-/// How long one may have been away. What was deleted before is not known any more.
+/// The longest absence after which a client can still synchronize. Older tombstones are deleted.
 pub const AWAY: Duration = Duration::from_secs(30 * 24 * 3600);
 
-/// The tick of this transaction: all that it changes bears it. A later commit may have a lower one on PostgreSQL,
-/// where several write at once; [`latest`] minds that.
+/// Returns the sync version of this transaction, which all rows that it changes get. On PostgreSQL, where several
+/// transactions write at once, a later commit may have a lower version; [`latest`] takes account of that.
 pub fn tick(tx: &mut Write<'_>) -> Result<i64> {
-    tx.number(|tx| tx.one(dialect::tick(tx.engine()), params![], |row| row.get(0)))
+    tx.number(|tx| tx.one(dialect::tick(tx.engine()), params![], from_row))
 }
 
-/// The latest tick of which all is known: whatever is committed from now on bears a higher one.
+/// Returns the latest sync version up to which everything is committed: later commits have a higher one.
 pub fn latest(read: &Read<'_>) -> Result<i64> {
-    read.one(dialect::latest_tick(read.engine()), params![], |row| row.get(0))
+    read.one(dialect::latest_tick(read.engine()), params![], from_row)
 }
 
-/// How far ticks go on above those of another cluster: more transactions than it can have had meanwhile.
+/// The gap to the versions of another cluster: more transactions than that cluster can have had in the meantime.
 const GAP: i64 = 1 << 40;
 
-/// Sees to it that new ticks are above those of old, also in a database that came from elsewhere.
+/// Raises the sync version above all stored ones. A database may have been restored from another cluster.
 pub fn align(tx: &mut Write<'_>) -> Result<()> {
     let highest: i64 = tx.one(
         sql!(
@@ -44,50 +44,49 @@ pub fn align(tx: &mut Write<'_>) -> Result<()> {
                   (SELECT COALESCE(MAX(tick), 0) AS highest FROM participants) p"
         ),
         params![],
-        |row| row.get(0),
+        from_row,
     )?;
-    let now: i64 = tx.one(dialect::tick_now(tx.engine()), params![], |row| row.get(0))?;
+    let now: i64 = tx.one(dialect::tick_now(tx.engine()), params![], from_row)?;
     let behind = highest - now;
     if behind > 0 {
         let sql = sql!("UPDATE streams SET last_seq = last_seq + $1 WHERE name = 'ticks'");
-        // Far above: whoever kept a mark of the old database may have one above all that was ever kept.
+        // Far above: a client may hold a token of the old database that is above every stored version.
         tx.execute(sql, params![behind + GAP])?;
     }
     Ok(())
 }
 
-/// Whose changes, behind one tick and up to another; at most so many of each kind, the first first.
+/// An account and a range of sync versions, with a limit for each kind of change; the lowest version first.
 #[derive(Clone, Copy, Debug)]
 pub struct Span {
-    /// Whose.
     pub account: AccountId,
-    /// Only behind this tick.
+    /// Only changes after this version.
     pub after: i64,
-    /// Only up to this one.
+    /// Only changes up to this version.
     pub upto: i64,
-    /// So many at most.
+    /// The maximum number of changes of each kind.
     pub limit: i64,
 }
 
-/// A conversation that changed, or one's own place in it.
+/// A conversation that changed, or in which the account's own membership changed.
 #[derive(Clone, Debug)]
 pub struct Changed {
-    /// When.
+    /// The sync version of the change.
     pub tick: i64,
-    /// How it is now.
+    /// The current state.
     pub conversation: Conversation,
-    /// One's own place.
+    /// The account's membership.
     pub seat: Seat,
-    /// The link that holds now, of a room.
+    /// The valid link of a room.
     pub link: Option<Link>,
-    /// Who is in it, of a thread: [`people`] knows.
+    /// The participants of a thread, by [`people`].
     pub people: Vec<Participant>,
 }
 
-/// When a conversation `c`, or one's own place `p` in it, has changed last.
+/// The sync version of the last change to a conversation `c` or to the account's membership `p` in it.
 const TICK: &str = "CASE WHEN c.tick > p.tick THEN c.tick ELSE p.tick END";
 
-/// The conversations `c` of a [`Span`], beside one's own place `p` in them.
+/// The conversations `c` of a [`Span`], with the account's membership `p` in them.
 const CHANGED: &str = sql!(
     " FROM participants p JOIN conversations c ON c.id = p.conversation_id
      LEFT JOIN links l ON l.conversation_id = c.id AND l.revoked_at IS NULL
@@ -98,38 +97,19 @@ const CHANGED: &str = sql!(
     ", c.id LIMIT $4"
 );
 
-/// The rooms and threads that changed.
+/// Returns the rooms and threads that changed.
 pub fn conversations(read: &Read<'_>, span: &Span) -> Result<Vec<Changed>> {
-    let changed = read.all(
-        sql!(
-            "SELECT ",
-            conversations::COLUMNS,
-            ", ",
-            conversations::SEAT,
-            ", l.key, l.expires_at, l.uses_left, ",
-            TICK,
-            CHANGED
-        ),
+    read.all(
+        sql!("SELECT ", TICK, ", ", Conversation::COLUMNS, ", ", Seat::COLUMNS, ", ", Link::COLUMNS, CHANGED),
         params![span.account, span.after, span.upto, span.limit],
         |row| {
-            let at = conversations::WIDTH + conversations::SEAT_WIDTH;
-            let key: Option<String> = row.get(at)?;
-            let (expires_at, uses_left) = (row.get(at + 1)?, row.get(at + 2)?);
-            Ok((
-                row.get(at + 3)?,
-                conversations::from_row(row, 0)?,
-                conversations::seat(row, conversations::WIDTH)?,
-                key.map(|key| Link { key, expires_at, uses_left }),
-            ))
+            let (tick, conversation, seat, link) = from_row(row)?;
+            Ok(Changed { tick, conversation, seat, link, people: Vec::new() })
         },
-    )?;
-    let changed = changed.into_iter().filter_map(|(tick, conversation, seat, link)| {
-        Some(Changed { tick, conversation, seat: seat?, link, people: Vec::new() })
-    });
-    Ok(changed.collect())
+    )
 }
 
-/// Who is in each of the threads that changed, in the order in which they came.
+/// Returns the participants of each changed thread, in the order in which they joined.
 pub fn people(read: &Read<'_>, span: &Span) -> Result<Vec<(ConversationId, Participant)>> {
     read.all(
         sql!(
@@ -140,16 +120,16 @@ pub fn people(read: &Read<'_>, span: &Span) -> Result<Vec<(ConversationId, Parti
             ") ORDER BY p.conversation_id, p.joined_at, p.account_id"
         ),
         params![span.account, span.after, span.upto, span.limit],
-        threads::person,
+        from_row,
     )
 }
 
-/// The messages that are new or changed, as they are now, each with its tick.
+/// Returns the new and changed messages in their current state, each with its sync version.
 pub fn messages(read: &Read<'_>, span: &Span) -> Result<Vec<(i64, Message)>> {
     super::messages::changed_for(read, span)
 }
 
-/// The conversations that the account is in no more, each with the tick from which on.
+/// Returns the conversations that the account is not in any more, each with the sync version of the departure.
 pub fn departures(read: &Read<'_>, span: &Span) -> Result<Vec<(i64, ConversationId)>> {
     read.all(
         sql!(
@@ -163,33 +143,31 @@ pub fn departures(read: &Read<'_>, span: &Span) -> Result<Vec<(i64, Conversation
              ORDER BY t LIMIT $4"
         ),
         params![span.account, span.after, span.upto, span.limit],
-        |row| Ok((row.get(0)?, row.get(1)?)),
+        from_row,
     )
 }
 
-/// How far another one in a thread has come.
-#[derive(Clone, Debug)]
-pub struct Receipt {
-    /// When.
-    pub tick: i64,
-    /// Where.
-    pub conversation: ConversationId,
-    /// Who.
-    pub account: Account,
-    /// Everything up to this message has reached one of its devices.
-    pub delivered_seq: i64,
-    /// Everything up to this message has been read.
-    pub read_seq: i64,
+columns! {
+    /// The receipt of another participant in a thread.
+    #[derive(Clone, Debug)]
+    pub struct Receipt as o {
+        pub tick: i64 = "o.receipt_tick",
+        pub conversation: ConversationId = "o.conversation_id",
+        pub account: Account = Account::COLUMNS,
+        /// The last message that reached a device of the account.
+        pub delivered_seq: i64,
+        /// The last message that the account read.
+        pub read_seq: i64,
+    }
 }
 
-/// How far the others in one's threads have come since.
+/// Returns the receipts of other participants in the account's threads that changed.
 pub fn receipts(read: &Read<'_>, span: &Span) -> Result<Vec<Receipt>> {
     read.all(
         sql!(
             "SELECT ",
-            accounts::COLUMNS,
-            ", o.receipt_tick, o.conversation_id, o.delivered_seq, o.read_seq
-             FROM participants p JOIN conversations c ON c.id = p.conversation_id
+            Receipt::COLUMNS,
+            " FROM participants p JOIN conversations c ON c.id = p.conversation_id
              JOIN participants o ON o.conversation_id = c.id AND o.receipt_tick > $1 AND o.receipt_tick <= $2
              JOIN accounts a ON a.id = o.account_id
              WHERE p.account_id = $3 AND p.left_at IS NULL AND c.deleted_at IS NULL AND c.shows_people
@@ -197,21 +175,12 @@ pub fn receipts(read: &Read<'_>, span: &Span) -> Result<Vec<Receipt>> {
              ORDER BY o.receipt_tick LIMIT $4"
         ),
         params![span.after, span.upto, span.account, span.limit],
-        |row| {
-            let at = accounts::WIDTH;
-            Ok(Receipt {
-                account: accounts::from_row(row)?,
-                tick: row.get(at)?,
-                conversation: row.get(at + 1)?,
-                delivered_seq: row.get(at + 2)?,
-                read_seq: row.get(at + 3)?,
-            })
-        },
+        from_row,
     )
 }
 
-/// Notes of everyone in a conversation that it is being deleted; also of those who left after `since`, who may not
-/// have heard of that yet.
+/// Adds a tombstone of a conversation for everyone in it, and for those who left after `since`, whose clients may not
+/// have synchronized that yet.
 pub fn depart(tx: &mut Write<'_>, id: ConversationId, since: Time) -> Result<()> {
     let (now, tick) = (tx.now(), tick(tx)?);
     tx.execute(
@@ -227,7 +196,7 @@ pub fn depart(tx: &mut Write<'_>, id: ConversationId, since: Time) -> Result<()>
     Ok(())
 }
 
-/// Forgets what was deleted before `before`; at most `limit`.
+/// Deletes at most `limit` tombstones from before `before`.
 pub fn forget(tx: &mut Write<'_>, before: Time, limit: i64) -> Result<u64> {
     tx.execute(
         sql!(
@@ -244,6 +213,6 @@ pub fn has_departed(read: &Read<'_>, account: AccountId, id: ConversationId) -> 
     read.one(
         sql!("SELECT EXISTS (SELECT 1 FROM departures WHERE account_id = $1 AND conversation_id = $2)"),
         params![account, id],
-        |row| row.get(0),
+        from_row,
     )
 }

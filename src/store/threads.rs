@@ -1,56 +1,49 @@
-//! Threads: who is in them, and which of them are one's own.
+//! Threads and their participants.
 
 use super::{
-    accounts,
-    conversations::{self, Conversation, Participant, Seat, Stretch},
+    conversations::{Conversation, Participant, Seat, Stretch},
     sync,
 };
 use crate::{
     Result,
-    db::{Read, Row, Write},
+    db::{Read, Write, columns, from_row},
     ids::{AccountId, AppId, ConversationId},
     params, sql,
 };
 
-/// A thread among those that someone is in.
-#[derive(Clone, Debug)]
-pub struct Mine {
-    /// The thread.
-    pub thread: Conversation,
-    /// One's own place.
-    pub seat: Seat,
+columns! {
+    /// A thread that an account is in.
+    #[derive(Clone, Debug)]
+    pub struct JoinedThread as p {
+        pub thread: Conversation = Conversation::COLUMNS,
+        /// The account's place in the thread.
+        pub seat: Seat = Seat::COLUMNS,
+    }
 }
 
-/// Threads `c` of a [`Stretch`], beside one's own place `p` in them.
+/// The threads `c` of a [`Stretch`], with the account's membership `p` in them.
 const STRETCH: &str = " FROM participants p JOIN conversations c ON c.id = p.conversation_id
      WHERE p.account_id = $1 AND p.left_at IS NULL AND c.shows_people AND c.deleted_at IS NULL
        AND (c.active_at, c.id) < ($2, $3)
      ORDER BY c.active_at DESC, c.id DESC LIMIT $4";
 
-/// The threads that someone is in.
-pub fn of(read: &Read<'_>, stretch: &Stretch) -> Result<Vec<Mine>> {
-    let mine = read.all(
-        sql!("SELECT ", conversations::COLUMNS, ", ", conversations::SEAT, STRETCH),
+/// Returns the threads that the account is in.
+pub fn of(read: &Read<'_>, stretch: &Stretch) -> Result<Vec<JoinedThread>> {
+    read.all(
+        sql!("SELECT ", JoinedThread::COLUMNS, STRETCH),
         params![stretch.account, stretch.after.0, stretch.after.1, stretch.limit],
-        |row| {
-            let seat = conversations::seat(row, conversations::WIDTH)?;
-            let thread = conversations::from_row(row, 0)?;
-            Ok(seat.map(|seat| Mine { thread, seat }))
-        },
-    )?;
-    Ok(mine.into_iter().flatten().collect())
+        from_row,
+    )
 }
 
-/// Participants with their accounts, as [`person`] takes them.
+/// The start of every statement that returns the ids of conversations, each with a [`Participant`] of it.
 pub(super) const PEOPLE: &str = sql!(
-    "SELECT ",
-    accounts::COLUMNS,
-    ", p.conversation_id, ",
-    conversations::SEAT,
+    "SELECT p.conversation_id, ",
+    Participant::COLUMNS,
     " FROM participants p JOIN accounts a ON a.id = p.account_id"
 );
 
-/// Who is in each of these threads, in the order in which they came.
+/// Returns the participants of each of these threads, in the order in which they joined.
 pub fn people_of(read: &Read<'_>, stretch: &Stretch) -> Result<Vec<(ConversationId, Participant)>> {
     read.all(
         sql!(
@@ -60,17 +53,11 @@ pub fn people_of(read: &Read<'_>, stretch: &Stretch) -> Result<Vec<(Conversation
             ") ORDER BY p.conversation_id, p.joined_at, p.account_id"
         ),
         params![stretch.account, stretch.after.0, stretch.after.1, stretch.limit],
-        person,
+        from_row,
     )
 }
 
-/// Somebody who is in a conversation, and which.
-pub(super) fn person(row: &Row<'_>) -> Result<(ConversationId, Participant)> {
-    let seat = conversations::seat(row, accounts::WIDTH + 1)?.ok_or(crate::Error::NotFound)?;
-    Ok((row.get(accounts::WIDTH)?, Participant { account: accounts::from_row(row)?, seat }))
-}
-
-/// The thread without a name of just these two in which something was said last.
+/// Returns the most recently active unnamed thread of exactly these two accounts.
 pub fn of_two(read: &Read<'_>, one: AccountId, other: AccountId) -> Result<Option<ConversationId>> {
     read.first(
         sql!(
@@ -81,12 +68,11 @@ pub fn of_two(read: &Read<'_>, one: AccountId, other: AccountId) -> Result<Optio
              ORDER BY c.active_at DESC, c.id DESC LIMIT 1"
         ),
         params![one, other],
-        |row| row.get(0),
+        from_row,
     )
 }
 
-/// In how many threads of the account something was said that it has not read; those that are to be quiet
-/// don't count.
+/// Returns how many of the account's threads have unread messages. Muted threads are not counted.
 pub fn count_unread(read: &Read<'_>, account: AccountId) -> Result<i64> {
     read.one(
         sql!(
@@ -95,16 +81,17 @@ pub fn count_unread(read: &Read<'_>, account: AccountId) -> Result<i64> {
                AND c.last_seq > p.read_seq AND NOT p.muted"
         ),
         params![account],
-        |row| row.get(0),
+        from_row,
     )
 }
 
-/// Keeps something with a thread: a JSON object, or nothing.
+/// Stores a program's data with a thread: a JSON object, or an empty text.
 pub fn set_metadata(tx: &mut Write<'_>, id: ConversationId, metadata: &str) -> Result<()> {
     tx.execute(sql!("UPDATE conversations SET metadata = $1 WHERE id = $2"), params![metadata, id]).map(drop)
 }
 
-/// Gives a thread into an app's care: the app sees everything, and nobody sees it.
+/// Puts a thread under an app's management. The app's own account becomes a hidden participant, which sees everything
+/// and is shown to nobody.
 pub fn entrust(tx: &mut Write<'_>, id: ConversationId, app: AppId, bot: AccountId) -> Result<()> {
     let (now, tick) = (tx.now(), sync::tick(tx)?);
     tx.execute(sql!("UPDATE conversations SET app_id = $1 WHERE id = $2"), params![app, id])?;
@@ -118,7 +105,7 @@ pub fn entrust(tx: &mut Write<'_>, id: ConversationId, app: AppId, bot: AccountI
     Ok(())
 }
 
-/// Whether what is said there calls this participant.
+/// Turns notifications for this participant off or on.
 pub fn set_muted(tx: &mut Write<'_>, id: ConversationId, account: AccountId, muted: bool) -> Result<()> {
     let tick = sync::tick(tx)?;
     tx.execute(

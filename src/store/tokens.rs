@@ -1,70 +1,54 @@
-//! Tokens: what programs act with, hashed, and as whom.
+//! Tokens by which programs act as an account, stored as hashes.
 
-use super::accounts::{self, Account};
+use super::accounts::Account;
 use crate::{
     Result,
     clock::Time,
-    db::{Read, Row, Write},
+    db::{Read, Write, columns, from_row},
     ids::{AccountId, AppId, TokenId},
     params, sql,
 };
 
-/// A token, without its secret.
-#[derive(Clone, Debug)]
-pub struct Token {
-    /// Its id.
-    pub id: TokenId,
-    /// Its last four characters.
-    pub hint: String,
-    /// What it is for.
-    pub name: String,
-    /// What may be done with it, with spaces between.
-    pub scopes: String,
-    /// The app whose key it is.
-    pub app: Option<AppId>,
-    /// When it was made.
-    pub created_at: Time,
-    /// When it was last noted as used.
-    pub seen_at: Option<Time>,
-    /// From when on it opens nothing.
-    pub expires_at: Option<Time>,
+columns! {
+    /// A token, without its secret.
+    #[derive(Clone, Debug)]
+    pub struct Token as t {
+        pub id: TokenId,
+        /// The last four characters.
+        pub hint: String,
+        /// The owner's name for the token.
+        pub name: String,
+        /// The permissions, separated by spaces.
+        pub scopes: String,
+        /// The app whose key it is.
+        pub app: Option<AppId> = "t.app_id",
+        pub created_at: Time,
+        /// The last recorded use.
+        pub seen_at: Option<Time>,
+        /// From then on the token is refused.
+        pub expires_at: Option<Time>,
+    }
 }
 
-const COLUMNS: &str = "t.id, t.hint, t.name, t.scopes, t.app_id, t.created_at, t.seen_at, t.expires_at";
-
-fn from_row(row: &Row<'_>, at: usize) -> Result<Token> {
-    Ok(Token {
-        id: row.get(at)?,
-        hint: row.get(at + 1)?,
-        name: row.get(at + 2)?,
-        scopes: row.get(at + 3)?,
-        app: row.get(at + 4)?,
-        created_at: row.get(at + 5)?,
-        seen_at: row.get(at + 6)?,
-        expires_at: row.get(at + 7)?,
-    })
-}
-
-/// What a new token's row needs.
+/// The values of a new token's row.
 #[derive(Debug)]
 pub struct NewToken<'a> {
     /// SHA-256 of the secret, hex.
     pub token_hash: &'a str,
-    /// Its last four characters.
+    /// The last four characters.
     pub hint: &'a str,
-    /// What it is for.
+    /// The owner's name for the token.
     pub name: &'a str,
-    /// As whom it acts.
+    /// The account as which the token acts.
     pub account: AccountId,
     /// The app whose key it is.
     pub app: Option<AppId>,
-    /// What may be done with it, with spaces between.
+    /// The permissions, separated by spaces.
     pub scopes: &'a str,
-    /// From when on it opens nothing.
+    /// From then on the token is refused.
     pub expires_at: Option<Time>,
 }
 
-/// Adds a token.
 pub fn insert(tx: &mut Write<'_>, new: &NewToken<'_>) -> Result<TokenId> {
     let id = TokenId(tx.new_id());
     let now = tx.now();
@@ -78,24 +62,24 @@ pub fn insert(tx: &mut Write<'_>, new: &NewToken<'_>) -> Result<TokenId> {
     Ok(id)
 }
 
-/// The token with this hash, and as whom it acts; unless it has run out.
+/// Returns the token with this hash and the account as which it acts, unless the token has expired.
 pub fn by_hash(read: &Read<'_>, token_hash: &str) -> Result<Option<(Token, Account)>> {
     let now = read.now();
     read.first(
         sql!(
             "SELECT ",
-            accounts::COLUMNS,
+            Token::COLUMNS,
             ", ",
-            COLUMNS,
+            Account::COLUMNS,
             " FROM tokens t JOIN accounts a ON a.id = t.account_id LEFT JOIN apps x ON x.id = t.app_id
              WHERE t.token_hash = $1 AND (t.expires_at IS NULL OR t.expires_at > $2) AND x.deleted_at IS NULL"
         ),
         params![token_hash, now],
-        |row| Ok((from_row(row, accounts::WIDTH)?, accounts::from_row(row)?)),
+        from_row,
     )
 }
 
-/// Whether the token is there, and has not run out.
+/// Returns whether the token exists and has not expired.
 pub fn holds(read: &Read<'_>, id: TokenId) -> Result<bool> {
     let now = read.now();
     read.one(
@@ -103,45 +87,45 @@ pub fn holds(read: &Read<'_>, id: TokenId) -> Result<bool> {
             "SELECT EXISTS (SELECT 1 FROM tokens WHERE id = $1 AND (expires_at IS NULL OR expires_at > $2))"
         ),
         params![id, now],
-        |row| row.get(0),
+        from_row,
     )
 }
 
-/// Notes that the token is in use.
+/// Records a use of the token.
 pub fn touch(tx: &mut Write<'_>, id: TokenId) -> Result<()> {
     let now = tx.now();
     tx.execute(sql!("UPDATE tokens SET seen_at = $1 WHERE id = $2"), params![now, id]).map(drop)
 }
 
-/// A member's own tokens, or an app's keys: those that still open something, the newest first.
+/// Returns a member's own tokens, or an app's keys, newest first. Expired ones are left out.
 pub fn of(read: &Read<'_>, account: AccountId, app: Option<AppId>) -> Result<Vec<Token>> {
     let now = read.now();
     read.all(
         sql!(
             "SELECT ",
-            COLUMNS,
+            Token::COLUMNS,
             " FROM tokens t WHERE t.account_id = $1 AND COALESCE(t.app_id, 0) = $2
                AND (t.expires_at IS NULL OR t.expires_at > $3)
              ORDER BY t.id DESC"
         ),
         params![account, app.unwrap_or(AppId(0)), now],
-        |row| from_row(row, 0),
+        from_row,
     )
 }
 
-/// Ends a token of this account. False where there is none.
+/// Deletes a token of this account. Returns false where there is none.
 pub fn delete(tx: &mut Write<'_>, account: AccountId, id: TokenId) -> Result<bool> {
     let ended =
         tx.execute(sql!("DELETE FROM tokens WHERE id = $1 AND account_id = $2"), params![id, account])?;
     Ok(ended == 1)
 }
 
-/// Ends all keys of an app.
+/// Deletes all keys of an app.
 pub fn delete_of(tx: &mut Write<'_>, app: AppId) -> Result<()> {
     tx.execute(sql!("DELETE FROM tokens WHERE app_id = $1"), params![app]).map(drop)
 }
 
-/// Ends an app's keys at this moment, where they would not end before.
+/// Makes an app's keys expire at this time, where they would not expire before.
 pub fn expire_of(tx: &mut Write<'_>, app: AppId, at: Time) -> Result<()> {
     tx.execute(
         sql!(
@@ -153,7 +137,7 @@ pub fn expire_of(tx: &mut Write<'_>, app: AppId, at: Time) -> Result<()> {
     Ok(())
 }
 
-/// Forgets tokens that ran out before `before`.
+/// Deletes tokens that expired before `before`.
 pub fn forget_expired(tx: &mut Write<'_>, before: Time) -> Result<u64> {
     tx.execute(sql!("DELETE FROM tokens WHERE expires_at < $1"), params![before])
 }

@@ -1,56 +1,35 @@
-//! Webhooks: where apps are told what happens, what they are told, and what became of it.
+//! Webhooks: registered addresses, deliveries and attempts.
 
 use std::str::FromStr;
 
 use crate::{
     Error, Result,
     clock::Time,
-    db::{Read, Row, Write},
+    db::{Column, FromRow, Read, Row, Write, columns, from_row},
     ids::{AccountId, AppId, ConversationId, DeliveryId, WebhookId},
     params, sql,
 };
 
-/// Where an app is told.
-#[derive(Clone, Debug)]
-pub struct Webhook {
-    /// Its id.
-    pub id: WebhookId,
-    /// Whose it is.
-    pub app: AppId,
-    /// Where it is called.
-    pub url: String,
-    /// What calls are signed with.
-    pub secret: String,
-    /// What it is told of, with spaces between.
-    pub events: String,
-    /// When it was made.
-    pub created_at: Time,
-    /// Since when nothing has reached it.
-    pub failing_since: Option<Time>,
-    /// Until when it is left alone.
-    pub retry_at: Time,
-    /// When it was given up.
-    pub disabled_at: Option<Time>,
+columns! {
+    /// An address that an app registered for events.
+    #[derive(Clone, Debug)]
+    pub struct Webhook as w {
+        pub id: WebhookId,
+        pub app: AppId = "w.app_id",
+        pub url: String,
+        /// The key that signs the calls.
+        pub secret: String,
+        /// The names of the subscribed [`EventType`]s, separated by spaces.
+        pub events: String,
+        pub created_at: Time,
+        /// The first failure since the last success.
+        pub failing_since: Option<Time>,
+        /// No call is made before then.
+        pub retry_at: Time,
+        pub disabled_at: Option<Time>,
+    }
 }
 
-const COLUMNS: &str = "w.id, w.app_id, w.url, w.secret, w.events, w.created_at, w.failing_since, w.retry_at,
-    w.disabled_at";
-
-fn from_row(row: &Row<'_>) -> Result<Webhook> {
-    Ok(Webhook {
-        id: row.get(0)?,
-        app: row.get(1)?,
-        url: row.get(2)?,
-        secret: row.get(3)?,
-        events: row.get(4)?,
-        created_at: row.get(5)?,
-        failing_since: row.get(6)?,
-        retry_at: row.get(7)?,
-        disabled_at: row.get(8)?,
-    })
-}
-
-/// Adds a webhook.
 pub fn insert(tx: &mut Write<'_>, app: AppId, url: &str, secret: &str, events: &str) -> Result<WebhookId> {
     let (id, now) = (WebhookId(tx.new_id()), tx.now());
     tx.execute(
@@ -62,21 +41,21 @@ pub fn insert(tx: &mut Write<'_>, app: AppId, url: &str, secret: &str, events: &
     Ok(id)
 }
 
-/// An app's webhooks, the oldest first.
+/// Returns an app's webhooks, oldest first.
 pub fn of(read: &Read<'_>, app: AppId) -> Result<Vec<Webhook>> {
     read.all(
-        sql!("SELECT ", COLUMNS, " FROM webhooks w WHERE w.app_id = $1 ORDER BY w.id"),
+        sql!("SELECT ", Webhook::COLUMNS, " FROM webhooks w WHERE w.app_id = $1 ORDER BY w.id"),
         params![app],
         from_row,
     )
 }
 
-/// A webhook of an app that is still there.
+/// Returns a webhook, unless its app was deleted.
 pub fn by_id(read: &Read<'_>, id: WebhookId) -> Result<Option<Webhook>> {
     read.first(
         sql!(
             "SELECT ",
-            COLUMNS,
+            Webhook::COLUMNS,
             " FROM webhooks w JOIN apps x ON x.id = w.app_id WHERE w.id = $1 AND x.deleted_at IS NULL"
         ),
         params![id],
@@ -84,7 +63,7 @@ pub fn by_id(read: &Read<'_>, id: WebhookId) -> Result<Option<Webhook>> {
     )
 }
 
-/// Those that are to be told of what happens in a conversation: their apps are in it. At most `limit`.
+/// Returns the id and the subscribed events of at most `limit` active webhooks whose apps are in the conversation.
 pub fn listening(
     read: &Read<'_>,
     conversation: ConversationId,
@@ -98,21 +77,21 @@ pub fn listening(
              ORDER BY w.id LIMIT $2"
         ),
         params![conversation, limit],
-        |row| Ok((row.get(0)?, row.get(1)?)),
+        from_row,
     )
 }
 
-/// Takes a webhook away. What it was told is swept later.
+/// Deletes a webhook. Its deliveries are purged later.
 pub fn delete(tx: &mut Write<'_>, id: WebhookId) -> Result<()> {
     tx.execute(sql!("DELETE FROM webhooks WHERE id = $1"), params![id]).map(drop)
 }
 
-/// The same of all of an app.
+/// Deletes all webhooks of an app.
 pub fn delete_of(tx: &mut Write<'_>, app: AppId) -> Result<()> {
     tx.execute(sql!("DELETE FROM webhooks WHERE app_id = $1"), params![app]).map(drop)
 }
 
-/// Something has reached it.
+/// Records a success: ends the pause and the period of failure.
 pub fn set_reached(tx: &mut Write<'_>, id: WebhookId) -> Result<()> {
     tx.execute(
         sql!(
@@ -124,7 +103,7 @@ pub fn set_reached(tx: &mut Write<'_>, id: WebhookId) -> Result<()> {
     Ok(())
 }
 
-/// It could not be reached: it is left alone until then. Since when that is so.
+/// Records a failure: no call is made until `retry_at`. Returns when the period of failure began.
 pub fn set_failing(tx: &mut Write<'_>, id: WebhookId, retry_at: Time) -> Result<Option<Time>> {
     let now = tx.now();
     tx.first(
@@ -133,11 +112,11 @@ pub fn set_failing(tx: &mut Write<'_>, id: WebhookId, retry_at: Time) -> Result<
              WHERE id = $3 RETURNING failing_since"
         ),
         params![now, retry_at, id],
-        |row| row.get(0),
+        from_row,
     )
 }
 
-/// Gives it up. False where that is done already.
+/// Disables a webhook. Returns false where it was disabled already.
 pub fn disable(tx: &mut Write<'_>, id: WebhookId) -> Result<bool> {
     let now = tx.now();
     let disabled = tx.execute(
@@ -147,7 +126,7 @@ pub fn disable(tx: &mut Write<'_>, id: WebhookId) -> Result<bool> {
     Ok(disabled == 1)
 }
 
-/// Tries it again.
+/// Enables a disabled webhook.
 pub fn enable(tx: &mut Write<'_>, id: WebhookId) -> Result<()> {
     tx.execute(
         sql!("UPDATE webhooks SET disabled_at = NULL, failing_since = NULL, retry_at = 0 WHERE id = $1"),
@@ -156,21 +135,21 @@ pub fn enable(tx: &mut Write<'_>, id: WebhookId) -> Result<()> {
     Ok(())
 }
 
-/// What an app may be told of.
+/// The type of an event that an app can subscribe to.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum EventType {
-    /// Something was said.
+    /// A new message.
     MessageCreated,
-    /// A message is otherwise now.
+    /// A message was edited, deleted or reacted to.
     MessageChanged,
-    /// A thread is otherwise now.
+    /// A thread's name or participants changed.
     ThreadChanged,
-    /// Somebody has come further in a thread.
+    /// A participant of a thread received or read more.
     ReceiptChanged,
 }
 
 impl EventType {
-    /// All there are.
+    /// All types.
     pub const ALL: [EventType; 4] = [
         EventType::MessageCreated,
         EventType::MessageChanged,
@@ -178,7 +157,7 @@ impl EventType {
         EventType::ReceiptChanged,
     ];
 
-    /// How programs call it.
+    /// Returns the public name.
     pub fn name(self) -> &'static str {
         match self {
             EventType::MessageCreated => "message.created",
@@ -186,6 +165,15 @@ impl EventType {
             EventType::ThreadChanged => "thread.changed",
             EventType::ReceiptChanged => "receipt.changed",
         }
+    }
+}
+
+/// An unknown name is an error: only a newer version can have stored it.
+impl FromRow for EventType {
+    const WIDTH: usize = 1;
+
+    fn from_row(row: &Row<'_>, at: usize) -> Result<Self> {
+        row.get::<String>(at)?.parse()
     }
 }
 
@@ -198,44 +186,61 @@ impl FromStr for EventType {
     }
 }
 
-/// Something that a webhook is told.
-#[derive(Clone, Debug)]
-pub struct Delivery {
-    /// Its id; the same over all tries.
-    pub id: DeliveryId,
-    /// Whom.
-    pub webhook: WebhookId,
-    /// What happened.
-    pub event: EventType,
-    /// Where.
-    pub conversation: ConversationId,
-    /// The message, or the account that has come further.
-    pub subject: i64,
-    /// `waiting`, `calling`, `done` or `failed`.
-    pub state: String,
-    /// From when on it is tried.
-    pub wanted_at: Time,
-    /// When it happened.
-    pub created_at: Time,
+/// The state of a [`Delivery`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum DeliveryState {
+    Waiting,
+    /// A call is under way. A change from now on needs a delivery of its own.
+    Calling,
+    Done,
+    /// Given up.
+    Failed,
 }
 
-const DELIVERY: &str =
-    "d.id, d.webhook_id, d.event, d.conversation_id, d.subject_id, d.state, d.wanted_at, d.created_at";
-
-fn delivery(row: &Row<'_>) -> Result<Delivery> {
-    Ok(Delivery {
-        id: row.get(0)?,
-        webhook: row.get(1)?,
-        event: row.get::<String>(2)?.parse()?,
-        conversation: row.get(3)?,
-        subject: row.get(4)?,
-        state: row.get(5)?,
-        wanted_at: row.get(6)?,
-        created_at: row.get(7)?,
-    })
+impl DeliveryState {
+    /// Returns the stored name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            DeliveryState::Waiting => "waiting",
+            DeliveryState::Calling => "calling",
+            DeliveryState::Done => "done",
+            DeliveryState::Failed => "failed",
+        }
+    }
 }
 
-/// Adds something to be told.
+impl Column for DeliveryState {
+    type Raw = String;
+    fn from_raw(raw: String) -> Self {
+        match raw.as_str() {
+            "calling" => DeliveryState::Calling,
+            "done" => DeliveryState::Done,
+            "failed" => DeliveryState::Failed,
+            _ => DeliveryState::Waiting,
+        }
+    }
+}
+
+columns! {
+    /// An event for a webhook.
+    #[derive(Clone, Debug)]
+    pub struct Delivery as d {
+        /// The id, which is the same over all attempts.
+        pub id: DeliveryId,
+        pub webhook: WebhookId = "d.webhook_id",
+        pub event: EventType,
+        pub conversation: ConversationId = "d.conversation_id",
+        /// The message, or the account whose receipt changed.
+        pub subject: i64 = "d.subject_id",
+        pub state: DeliveryState,
+        /// No attempt is made before then.
+        pub wanted_at: Time,
+        /// When the event happened.
+        pub created_at: Time,
+    }
+}
+
+/// Adds a delivery.
 pub fn insert_delivery(
     tx: &mut Write<'_>,
     webhook: WebhookId,
@@ -254,8 +259,8 @@ pub fn insert_delivery(
     Ok(id)
 }
 
-/// Whether a webhook is about to be told of this anyway, as it is when this transaction is committed: until then
-/// nobody begins to tell it.
+/// Returns whether a pending delivery already covers this change. Payloads are built at delivery time; the row stays
+/// locked until the commit, so that the delivery cannot begin before.
 pub fn hold_waiting(
     tx: &mut Write<'_>,
     webhook: WebhookId,
@@ -273,7 +278,7 @@ pub fn hold_waiting(
     Ok(held > 0)
 }
 
-/// Begins to tell it: what changes from now on is told anew. False where it is not to be told any more.
+/// Begins a delivery: a change from now on needs a new delivery. Returns false where the delivery is done or given up.
 pub fn begin(tx: &mut Write<'_>, id: DeliveryId) -> Result<bool> {
     let begun = tx.execute(
         sql!("UPDATE deliveries SET state = 'calling' WHERE id = $1 AND state IN ('waiting', 'calling')"),
@@ -282,7 +287,7 @@ pub fn begin(tx: &mut Write<'_>, id: DeliveryId) -> Result<bool> {
     Ok(begun == 1)
 }
 
-/// It is not told any more, if it is not told yet.
+/// Gives up a delivery that is not done.
 pub fn give_up(tx: &mut Write<'_>, id: DeliveryId) -> Result<()> {
     tx.execute(
         sql!("UPDATE deliveries SET state = 'failed' WHERE id = $1 AND state IN ('waiting', 'calling')"),
@@ -291,7 +296,7 @@ pub fn give_up(tx: &mut Write<'_>, id: DeliveryId) -> Result<()> {
     .map(drop)
 }
 
-/// It is to be told once more. False where it is about to be anyway.
+/// Schedules a finished delivery once more. Returns false where it is pending.
 pub fn want_again(tx: &mut Write<'_>, id: DeliveryId) -> Result<bool> {
     let now = tx.now();
     let wanted = tx.execute(
@@ -301,46 +306,52 @@ pub fn want_again(tx: &mut Write<'_>, id: DeliveryId) -> Result<bool> {
     Ok(wanted == 1)
 }
 
-/// How often it was tried.
+/// Returns the number of attempts at a delivery.
 pub fn count_attempts(read: &Read<'_>, id: DeliveryId) -> Result<i64> {
-    read.one(sql!("SELECT COUNT(*) FROM attempts WHERE delivery_id = $1"), params![id], |row| row.get(0))
+    read.one(sql!("SELECT COUNT(*) FROM attempts WHERE delivery_id = $1"), params![id], from_row)
 }
 
-/// Something that is or was told.
 pub fn delivery_by_id(read: &Read<'_>, id: DeliveryId) -> Result<Option<Delivery>> {
-    read.first(sql!("SELECT ", DELIVERY, " FROM deliveries d WHERE d.id = $1"), params![id], delivery)
-}
-
-/// What a webhook was told, the latest first.
-pub fn deliveries(read: &Read<'_>, webhook: WebhookId, limit: i64) -> Result<Vec<Delivery>> {
-    read.all(
-        sql!("SELECT ", DELIVERY, " FROM deliveries d WHERE d.webhook_id = $1 ORDER BY d.id DESC LIMIT $2"),
-        params![webhook, limit],
-        delivery,
+    read.first(
+        sql!("SELECT ", Delivery::COLUMNS, " FROM deliveries d WHERE d.id = $1"),
+        params![id],
+        from_row,
     )
 }
 
-/// Notes what became of it.
-pub fn set_state(tx: &mut Write<'_>, id: DeliveryId, state: &str) -> Result<()> {
-    tx.execute(sql!("UPDATE deliveries SET state = $1 WHERE id = $2"), params![state, id]).map(drop)
+/// Returns the deliveries of a webhook, newest first.
+pub fn deliveries(read: &Read<'_>, webhook: WebhookId, limit: i64) -> Result<Vec<Delivery>> {
+    read.all(
+        sql!(
+            "SELECT ",
+            Delivery::COLUMNS,
+            " FROM deliveries d WHERE d.webhook_id = $1 ORDER BY d.id DESC LIMIT $2"
+        ),
+        params![webhook, limit],
+        from_row,
+    )
 }
 
-/// One try.
-#[derive(Clone, Debug)]
-pub struct Attempt {
-    /// At what.
-    pub delivery: DeliveryId,
-    /// When.
-    pub created_at: Time,
-    /// What it was answered with.
-    pub status: Option<i64>,
-    /// What went wrong.
-    pub problem: Option<String>,
-    /// How long it took.
-    pub took_ms: i64,
+pub fn set_state(tx: &mut Write<'_>, id: DeliveryId, state: DeliveryState) -> Result<()> {
+    tx.execute(sql!("UPDATE deliveries SET state = $1 WHERE id = $2"), params![state.as_str(), id]).map(drop)
 }
 
-/// Notes a try.
+columns! {
+    /// A call of a webhook and its outcome.
+    #[derive(Clone, Debug)]
+    pub struct Attempt as a {
+        pub delivery: DeliveryId = "a.delivery_id",
+        pub created_at: Time,
+        /// The HTTP status of the answer.
+        pub status: Option<i64>,
+        /// The error, where the call failed.
+        pub problem: Option<String>,
+        /// The duration of the call in milliseconds.
+        pub took_ms: i64,
+    }
+}
+
+/// Records an attempt.
 pub fn insert_attempt(
     tx: &mut Write<'_>,
     id: DeliveryId,
@@ -358,29 +369,23 @@ pub fn insert_attempt(
     Ok(())
 }
 
-/// The tries at what a webhook was told last, the first first.
+/// Returns the attempts at the latest deliveries of a webhook, oldest first.
 pub fn attempts(read: &Read<'_>, webhook: WebhookId, limit: i64) -> Result<Vec<Attempt>> {
     read.all(
         sql!(
-            "SELECT a.delivery_id, a.created_at, a.status, a.problem, a.took_ms FROM attempts a
+            "SELECT ",
+            Attempt::COLUMNS,
+            " FROM attempts a
              WHERE a.delivery_id IN
                  (SELECT d.id FROM deliveries d WHERE d.webhook_id = $1 ORDER BY d.id DESC LIMIT $2)
              ORDER BY a.created_at"
         ),
         params![webhook, limit],
-        |row| {
-            Ok(Attempt {
-                delivery: row.get(0)?,
-                created_at: row.get(1)?,
-                status: row.get(2)?,
-                problem: row.get(3)?,
-                took_ms: row.get(4)?,
-            })
-        },
+        from_row,
     )
 }
 
-/// Forgets what was told before `before`; at most `limit`.
+/// Deletes at most `limit` deliveries from before `before`, with their attempts.
 pub fn forget(tx: &mut Write<'_>, before: Time, limit: i64) -> Result<u64> {
     tx.execute(
         sql!(
@@ -398,7 +403,7 @@ pub fn forget(tx: &mut Write<'_>, before: Time, limit: i64) -> Result<u64> {
     )
 }
 
-/// Whom to tell that a webhook was given up: the member who registered the app, and what that is called.
+/// Returns whom to notify about a disabled webhook: the member who registered the app, the app and its name.
 pub fn keeper(read: &Read<'_>, id: WebhookId) -> Result<Option<(AccountId, AppId, String)>> {
     read.first(
         sql!(
@@ -406,6 +411,6 @@ pub fn keeper(read: &Read<'_>, id: WebhookId) -> Result<Option<(AccountId, AppId
              WHERE w.id = $1 AND x.deleted_at IS NULL AND w.disabled_at IS NOT NULL"
         ),
         params![id],
-        |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+        from_row,
     )
 }

@@ -8,8 +8,8 @@ use std::{
 
 use chitter::db::Engine;
 use syn::{
-    Arm, Expr, ExprLit, File, ItemConst, Lit, Macro, Pat, Token,
-    parse::Parser,
+    Arm, Attribute, Expr, ExprLit, File, Ident, ItemConst, Lit, Macro, Pat, Token, Type, Visibility, braced,
+    parse::{Parse, ParseStream, Parser},
     punctuated::Punctuated,
     spanned::Spanned,
     visit::{self, Visit},
@@ -83,7 +83,45 @@ fn is_sql(tokens: &Macro) -> bool {
     tokens.path.segments.last().is_some_and(|last| last.ident == "sql")
 }
 
-/// Collects the constants that are text.
+/// A struct in `columns!`, with the text of its columns as parts.
+struct Columns {
+    name: String,
+    parts: Vec<Expr>,
+}
+
+impl Parse for Columns {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        input.call(Attribute::parse_outer)?;
+        input.parse::<Visibility>()?;
+        input.parse::<Token![struct]>()?;
+        let name = input.parse::<Ident>()?.to_string();
+        input.parse::<Token![as]>()?;
+        let alias: Ident = input.parse()?;
+        let body;
+        braced!(body in input);
+        let mut parts: Vec<Expr> = Vec::new();
+        while !body.is_empty() {
+            body.call(Attribute::parse_outer)?;
+            body.parse::<Visibility>()?;
+            let field: Ident = body.parse()?;
+            body.parse::<Token![:]>()?;
+            body.parse::<Type>()?;
+            if !parts.is_empty() {
+                parts.push(syn::parse_quote!(", "));
+            }
+            if body.parse::<Option<Token![=]>>()?.is_some() {
+                parts.push(body.parse()?);
+            } else {
+                let column = format!("{alias}.{field}");
+                parts.push(syn::parse_quote!(#column));
+            }
+            body.parse::<Option<Token![,]>>()?;
+        }
+        Ok(Columns { name, parts })
+    }
+}
+
+/// Collects the constants that are text, and the columns of structs.
 struct Constants<'a> {
     module: String,
     shared: &'a mut Shared,
@@ -99,6 +137,21 @@ impl<'a> Visit<'a> for Constants<'_> {
         };
         if let Some(text) = text {
             self.shared.insert((self.module.clone(), item.ident.to_string()), text);
+        }
+    }
+
+    fn visit_macro(&mut self, tokens: &'a Macro) {
+        if tokens.path.is_ident("columns") {
+            let columns: Columns = tokens.parse_body().expect("columns! holds a struct");
+            if let Some(text) = joined(&columns.parts, &self.module, self.shared) {
+                let before = self.shared.insert((columns.name.clone(), "COLUMNS".to_owned()), text.clone());
+                let once = before.is_none_or(|before| before == text);
+                assert!(
+                    once,
+                    "a struct's name stands for its columns: there are two called {}",
+                    columns.name
+                );
+            }
         }
     }
 }
@@ -148,10 +201,14 @@ fn statements() -> Vec<Statement> {
         })
         .collect();
     let mut shared = Shared::new();
-    // Twice, because a shared text may be made of one that stands further down.
-    for _ in 0..2 {
+    // Until nothing is added, because a shared text may be made of one that stands further down.
+    loop {
+        let known = shared.len();
         for (module, file) in &files {
             Constants { module: module.clone(), shared: &mut shared }.visit_file(file);
+        }
+        if shared.len() == known {
+            break;
         }
     }
     let mut found = Vec::new();

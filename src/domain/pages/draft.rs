@@ -140,7 +140,7 @@ impl Member {
         store::pages::publish(tx, self.id(), &draft.to_json()?)?;
         store::pages::pictures::hide_all(tx, self.id())?;
         for (picture, audience) in draft.pictures() {
-            store::pages::pictures::show(tx, picture, self.id(), audience.name())?;
+            store::pages::pictures::show(tx, picture, self.id(), audience)?;
         }
         self.page_changed(tx);
         Ok(())

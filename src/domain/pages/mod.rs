@@ -29,6 +29,7 @@ use serde_json::Value;
 
 use self::{content::Content, hero::Hero, look::Look};
 use super::accounts::Member;
+pub use crate::store::pages::Audience;
 use crate::{Error, Result, clock::Time, db::Read, ids::PictureId, store};
 
 /// What the JSON is written as. Whoever changes what it means adds a step to [`UPGRADES`].
@@ -36,39 +37,6 @@ const VERSION: usize = UPGRADES.len() + 1;
 
 /// From each version to the next one.
 const UPGRADES: &[fn(&mut Value)] = &[];
-
-/// Who sees a section.
-#[derive(Serialize, Deserialize, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
-#[serde(rename_all = "snake_case")]
-pub enum Audience {
-    /// Its owner, in the editor.
-    Nobody,
-    /// Whoever is logged in as a member.
-    Members,
-    /// Everyone, strangers and search engines included.
-    #[default]
-    Everyone,
-}
-
-impl Audience {
-    /// All there are, the widest first.
-    pub const ALL: [Audience; 3] = [Audience::Everyone, Audience::Members, Audience::Nobody];
-
-    /// How it stands in forms and in the database.
-    pub fn name(self) -> &'static str {
-        match self {
-            Audience::Everyone => "everyone",
-            Audience::Members => "members",
-            Audience::Nobody => "nobody",
-        }
-    }
-
-    /// Takes a [`Audience::name`].
-    pub fn parse(raw: &str) -> Result<Self> {
-        let known = Audience::ALL.into_iter().find(|one| one.name() == raw);
-        known.ok_or_else(|| Error::invalid("audience", "Choose who sees it."))
-    }
-}
 
 /// A page.
 #[derive(Serialize, Deserialize, Clone, PartialEq, Eq, Debug, Default)]

@@ -83,13 +83,12 @@ impl Member {
 /// not; else whether everyone may.
 pub fn may_see(read: &Read<'_>, file: AttachmentId, viewer: Option<&Account>) -> Result<Option<bool>> {
     let Some(picture) = store::pages::pictures::by_file(read, file)? else { return Ok(None) };
-    let audience = Audience::parse(&picture.audience)?;
     let is_own = viewer.is_some_and(|viewer| viewer.id == picture.account);
     let is_member = viewer.is_some_and(|viewer| Member::try_from(viewer.clone()).is_ok());
-    let sees = match audience {
+    let sees = match picture.audience {
         Audience::Everyone => true,
         Audience::Members => is_member || is_own,
         Audience::Nobody => is_own,
     };
-    Ok(sees.then_some(audience == Audience::Everyone))
+    Ok(sees.then_some(picture.audience == Audience::Everyone))
 }

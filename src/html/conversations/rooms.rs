@@ -27,7 +27,7 @@ use crate::{
         session::{ClientAddr, Viewer, place},
     },
     services::presence,
-    store::{accounts::Account, rooms::Mine},
+    store::{accounts::Account, rooms::JoinedRoom},
     wire::{
         avatars::{flock, here_now},
         filters,
@@ -40,7 +40,7 @@ use crate::{
 #[template(path = "rooms.html")]
 struct RoomsPage {
     shell: Shell,
-    mine: Vec<Mine>,
+    mine: Vec<JoinedRoom>,
     name: String,
     error: Option<Error>,
     now: Time,
@@ -64,18 +64,18 @@ impl RoomsPage {
         note(self.error.as_ref(), &["name"])
     }
 
-    fn ago(&self, mine: &Mine) -> String {
+    fn ago(&self, mine: &JoinedRoom) -> String {
         ago(self.now, mine.room.active_at)
     }
 
-    fn people(&self, mine: &Mine) -> String {
+    fn people(&self, mine: &JoinedRoom) -> String {
         match mine.room.size {
             1 => "just you".into(),
             n => format!("{n} people"),
         }
     }
 
-    fn unread(&self, mine: &Mine) -> i64 {
+    fn unread(&self, mine: &JoinedRoom) -> i64 {
         (mine.room.last_seq - mine.seat.read_seq).max(0)
     }
 }

@@ -34,7 +34,7 @@ use crate::{
     store::{
         self,
         conversations::{Participant as One, Stretch},
-        threads::Mine,
+        threads::JoinedThread,
     },
     wire::{
         avatars::{flock, here_now},
@@ -50,7 +50,7 @@ const PAGE: i64 = 100;
 #[template(path = "threads.html")]
 struct ThreadsPage {
     shell: Shell,
-    mine: Vec<(Mine, Vec<One>)>,
+    mine: Vec<(JoinedThread, Vec<One>)>,
     form: NewThread,
     error: Option<Error>,
     now: Time,
@@ -69,7 +69,7 @@ impl ThreadsPage {
         for (id, one) in people.into_iter().filter(|(_, one)| one.account.id != member.id()) {
             people_of.entry(id).or_default().push(one);
         }
-        let with = |mine: Mine| {
+        let with = |mine: JoinedThread| {
             let people = people_of.remove(&mine.thread.id).unwrap_or_default();
             (mine, people)
         };
@@ -91,20 +91,20 @@ impl ThreadsPage {
         if self.fault().is_some() { None } else { note(self.error.as_ref(), &[]) }
     }
 
-    fn title(&self, mine: &Mine, people: &[One]) -> String {
+    fn title(&self, mine: &JoinedThread, people: &[One]) -> String {
         title(&mine.thread.name, people)
     }
 
-    fn ago(&self, mine: &Mine) -> String {
+    fn ago(&self, mine: &JoinedThread) -> String {
         ago(self.now, mine.thread.active_at)
     }
 
-    fn unread(&self, mine: &Mine) -> i64 {
+    fn unread(&self, mine: &JoinedThread) -> i64 {
         (mine.thread.last_seq - mine.seat.read_seq).max(0)
     }
 
     /// Under the title: who is in it, where it has a name of its own.
-    fn people(&self, mine: &Mine, people: &[One]) -> String {
+    fn people(&self, mine: &JoinedThread, people: &[One]) -> String {
         match people.len() {
             0 => "just you".into(),
             1 if mine.thread.name.is_empty() => people

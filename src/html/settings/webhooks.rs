@@ -27,7 +27,7 @@ use crate::{
     },
     store::{
         apps::App as Registered,
-        webhooks::{Delivery, EventType},
+        webhooks::{Delivery, DeliveryState, EventType},
     },
     wire::{
         filters,
@@ -100,10 +100,10 @@ impl WebhooksPage {
 
     /// How a delivery stands, in a word.
     fn state(delivery: &Delivery) -> &'static str {
-        match delivery.state.as_str() {
-            "done" => "delivered",
-            "failed" => "given up",
-            _ => "waiting",
+        match delivery.state {
+            DeliveryState::Done => "delivered",
+            DeliveryState::Failed => "given up",
+            DeliveryState::Waiting | DeliveryState::Calling => "waiting",
         }
     }
 }

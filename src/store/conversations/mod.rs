@@ -1,4 +1,4 @@
-//! Conversations, and who is in them.
+//! Conversations and their participants.
 
 mod seats;
 
@@ -6,32 +6,28 @@ pub use self::seats::{
     Entrance, Participant, Seat, clear_aliases, heir, is_called, join, leave, leave_all_but, participants,
     participants_after, place, set_delivered, set_read, unbar,
 };
-pub(super) use self::seats::{SEAT, SEAT_WIDTH, seat};
-use super::{
-    accounts::{self, Account},
-    sync,
-};
+use super::{accounts::Account, sync};
 use crate::{
     Result,
     clock::Time,
-    db::{Column, Read, Row, Write},
+    db::{Column, Read, Write, columns, from_row},
     ids::{AccountId, AppId, AttachmentId, ConversationId},
     params, sql,
 };
 
-/// What sort of conversation it is.
+/// The kind of a conversation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Kind {
-    /// Whoever has its link is in.
+    /// Open to everyone with its link.
     Room,
-    /// Strangers who were brought together.
+    /// Between strangers whom the matching brought together.
     Match,
-    /// People who were named.
+    /// Between people who were named.
     Thread,
 }
 
 impl Kind {
-    /// As it is stored.
+    /// Returns the stored name.
     pub fn as_str(self) -> &'static str {
         match self {
             Kind::Room => "room",
@@ -47,80 +43,52 @@ impl Column for Kind {
         match raw.as_str() {
             "room" => Kind::Room,
             "match" => Kind::Match,
-            _ => Kind::Thread, // the most private of them
+            _ => Kind::Thread, // the most private kind
         }
     }
 }
 
-/// A conversation, without what is said in it.
-#[derive(Clone, Debug)]
-pub struct Conversation {
-    /// Its id; it never changes.
-    pub id: ConversationId,
-    /// What sort it is.
-    pub kind: Kind,
-    /// What it is called.
-    pub name: String,
-    /// Whose it is.
-    pub owner: Option<AccountId>,
-    /// Whether it can only be read.
-    pub locked: bool,
-    /// Whether files may be sent along.
-    pub files: bool,
-    /// The number of its last message.
-    pub last_seq: i64,
-    /// The number of its last change, of whatever kind.
-    pub last_change: i64,
-    /// How many are in it.
-    pub size: i64,
-    /// When something was last said in it.
-    pub active_at: Time,
-    /// When it was made.
-    pub created_at: Time,
-    /// What a program keeps with it: a JSON object, or nothing.
-    pub metadata: String,
-    /// The app that looks after it: it is of the app's people.
-    pub app: Option<AppId>,
+columns! {
+    /// A conversation, without what is said in it.
+    #[derive(Clone, Debug)]
+    pub struct Conversation as c {
+        /// The id, which never changes.
+        pub id: ConversationId,
+        pub kind: Kind,
+        pub name: String,
+        pub owner: Option<AccountId> = "c.owner_id",
+        /// True if messages are refused.
+        pub locked: bool,
+        /// True if files may be attached to messages.
+        pub files: bool,
+        /// The number of the last message.
+        pub last_seq: i64,
+        /// The number of the last change, of whatever kind.
+        pub last_change: i64,
+        /// The number of participants.
+        pub size: i64,
+        /// When the last message was sent.
+        pub active_at: Time,
+        pub created_at: Time,
+        /// A program's data about the conversation: a JSON object, or nothing.
+        pub metadata: String,
+        /// The app that manages the conversation, which is between that app's people.
+        pub app: Option<AppId> = "c.app_id",
+    }
 }
 
-/// The columns of a [`Conversation`] `c`, in the order in which [`from_row`] takes them.
-pub(super) const COLUMNS: &str = "c.id, c.kind, c.name, c.owner_id, c.locked, c.files, c.last_seq,
-    c.last_change, c.size, c.active_at, c.created_at, c.metadata, c.app_id";
-
-/// How many they are.
-pub(super) const WIDTH: usize = 13;
-
-pub(super) fn from_row(row: &Row<'_>, at: usize) -> Result<Conversation> {
-    Ok(Conversation {
-        id: row.get(at)?,
-        kind: row.get(at + 1)?,
-        name: row.get(at + 2)?,
-        owner: row.get(at + 3)?,
-        locked: row.get(at + 4)?,
-        files: row.get(at + 5)?,
-        last_seq: row.get(at + 6)?,
-        last_change: row.get(at + 7)?,
-        size: row.get(at + 8)?,
-        active_at: row.get(at + 9)?,
-        created_at: row.get(at + 10)?,
-        metadata: row.get(at + 11)?,
-        app: row.get(at + 12)?,
-    })
-}
-
-/// Whose conversations of one kind, and which stretch of them: the one where something was said last first.
+/// A page of an account's conversations of one kind, the most recently active first.
 #[derive(Clone, Copy, Debug)]
 pub struct Stretch {
-    /// Whose.
     pub account: AccountId,
-    /// Only those behind this one: when something was last said in it, and its id.
+    /// Only conversations behind this position: the time of the last message, and the id.
     pub after: (Time, ConversationId),
-    /// So many at most.
+    /// The maximum number of conversations.
     pub limit: i64,
 }
 
 impl Stretch {
-    /// The first so many.
+    /// Returns the first page.
     pub fn first(account: AccountId, limit: i64) -> Self {
         Stretch { account, after: (Time::from_ms(i64::MAX), ConversationId(i64::MAX)), limit }
     }
@@ -167,43 +135,50 @@ pub fn insert(tx: &mut Write<'_>, new: &NewConversation<'_>) -> Result<Conversat
     Ok(id)
 }
 
-/// The conversation with this id, unless it was deleted.
+/// Returns the conversation with this id, unless it was deleted.
 pub fn by_id(read: &Read<'_>, id: ConversationId) -> Result<Option<Conversation>> {
     read.first(
-        sql!("SELECT ", COLUMNS, " FROM conversations c WHERE c.id = $1 AND c.deleted_at IS NULL"),
+        sql!(
+            "SELECT ",
+            Conversation::COLUMNS,
+            " FROM conversations c WHERE c.id = $1 AND c.deleted_at IS NULL"
+        ),
         params![id],
-        |row| from_row(row, 0),
+        from_row,
     )
 }
 
-/// The numbers that a new message gets, and whether anything may be said.
-#[derive(Clone, Copy, Debug)]
-pub struct Numbers {
-    /// The message's own.
-    pub seq: i64,
-    /// The change's.
-    pub change: i64,
-    /// Whether the conversation can only be read.
-    pub locked: bool,
+columns! {
+    /// The numbers of a new message, and whether messages are refused.
+    #[derive(Clone, Copy, Debug)]
+    pub struct Numbers as conversations {
+        /// The number of the message.
+        pub seq: i64 = "last_seq",
+        /// The number of the change.
+        pub change: i64 = "last_change",
+        pub locked: bool,
+    }
 }
 
-/// The numbers of the message that is being said. Others wait here until it is committed, so they become visible in
-/// order and without gaps. `None` where the conversation was just deleted. The tick of a conversation is the highest
-/// of all that was ever changed in it: on PostgreSQL whoever waited here may have a lower one.
+/// Returns the numbers of the message that is being sent. Concurrent changes wait here for the commit, so numbers
+/// become visible in order and without gaps. Returns `None` where the conversation was just deleted. The sync version
+/// of a conversation is the highest of all its changes: on PostgreSQL a transaction that waited here may have a lower
+/// one.
 pub fn next_message(tx: &mut Write<'_>, id: ConversationId) -> Result<Option<Numbers>> {
     let (now, tick) = (tx.now(), sync::tick(tx)?);
     tx.first(
         sql!(
             "UPDATE conversations SET last_seq = last_seq + 1, last_change = last_change + 1, active_at = $1,
                  tick = CASE WHEN tick < $2 THEN $2 ELSE tick END
-             WHERE id = $3 AND deleted_at IS NULL RETURNING last_seq, last_change, locked"
+             WHERE id = $3 AND deleted_at IS NULL RETURNING ",
+            Numbers::COLUMNS
         ),
         params![now, tick, id],
-        |row| Ok(Numbers { seq: row.get(0)?, change: row.get(1)?, locked: row.get(2)? }),
+        from_row,
     )
 }
 
-/// The number of the change that is being made, which is no new message. Others wait here, too.
+/// Returns the number of a change that is no new message. Concurrent changes wait here, too.
 pub fn next_change(tx: &mut Write<'_>, id: ConversationId) -> Result<Option<i64>> {
     let tick = sync::tick(tx)?;
     tx.first(
@@ -213,31 +188,29 @@ pub fn next_change(tx: &mut Write<'_>, id: ConversationId) -> Result<Option<i64>
              WHERE id = $2 AND deleted_at IS NULL RETURNING last_change"
         ),
         params![tick, id],
-        |row| row.get(0),
+        from_row,
     )
 }
 
-/// Gives it another name.
 pub fn rename(tx: &mut Write<'_>, id: ConversationId, name: &str) -> Result<()> {
     tx.execute(sql!("UPDATE conversations SET name = $1 WHERE id = $2"), params![name, id]).map(drop)
 }
 
-/// Lets people only read, or write again.
+/// Refuses messages from now on, or accepts them again.
 pub fn lock(tx: &mut Write<'_>, id: ConversationId, locked: bool) -> Result<()> {
     tx.execute(sql!("UPDATE conversations SET locked = $1 WHERE id = $2"), params![locked, id]).map(drop)
 }
 
-/// From now on files may be sent along.
+/// Allows files to be attached from now on.
 pub fn allow_files(tx: &mut Write<'_>, id: ConversationId) -> Result<()> {
     tx.execute(sql!("UPDATE conversations SET files = TRUE WHERE id = $1"), params![id]).map(drop)
 }
 
-/// Gives it to somebody else, or to nobody.
 pub fn set_owner(tx: &mut Write<'_>, id: ConversationId, owner: Option<AccountId>) -> Result<()> {
     tx.execute(sql!("UPDATE conversations SET owner_id = $1 WHERE id = $2"), params![owner, id]).map(drop)
 }
 
-/// Takes it away from everyone; its rows go later, by [`clear`].
+/// Marks a conversation as deleted. Its rows are deleted later, by [`clear`].
 pub fn delete(tx: &mut Write<'_>, id: ConversationId) -> Result<()> {
     let now = tx.now();
     sync::depart(tx, id, now - sync::AWAY)?;
@@ -248,28 +221,27 @@ pub fn delete(tx: &mut Write<'_>, id: ConversationId) -> Result<()> {
     Ok(())
 }
 
-/// The conversation as the account sees it: only while it is in it.
+/// Returns the conversation and the account's membership, while the account is in it.
 pub fn seen_by(
     read: &Read<'_>,
     id: ConversationId,
     account: AccountId,
 ) -> Result<Option<(Conversation, Seat)>> {
-    let found = read.first(
+    read.first(
         sql!(
             "SELECT ",
-            COLUMNS,
+            Conversation::COLUMNS,
             ", ",
-            SEAT,
+            Seat::COLUMNS,
             " FROM conversations c JOIN participants p ON p.conversation_id = c.id
              WHERE c.id = $1 AND c.deleted_at IS NULL AND p.account_id = $2 AND p.left_at IS NULL"
         ),
         params![id, account],
-        |row| Ok((from_row(row, 0)?, seat(row, WIDTH)?)),
-    )?;
-    Ok(found.and_then(|(conversation, seat)| Some((conversation, seat?))))
+        from_row,
+    )
 }
 
-/// The kind of a conversation that the account is or was in, itself or behind a mask; also of one that is deleted and
+/// Returns the kind of a conversation that the account is or was in, itself or behind a mask; also of one that is deleted and
 /// not yet cleared away.
 pub fn kind_for(read: &Read<'_>, id: ConversationId, account: AccountId) -> Result<Option<Kind>> {
     read.first(
@@ -279,64 +251,56 @@ pub fn kind_for(read: &Read<'_>, id: ConversationId, account: AccountId) -> Resu
                                          WHERE p.conversation_id = c.id AND (p.account_id = $2 OR a.mask_of = $2))"
         ),
         params![id, account],
-        |row| row.get(0),
+        from_row,
     )
 }
 
-/// The mask that stands for the account in this conversation, if one does.
+/// Returns the mask that stands for the account in this conversation.
 pub fn mask(read: &Read<'_>, id: ConversationId, account: AccountId) -> Result<Option<Account>> {
     read.first(
         sql!(
             "SELECT ",
-            accounts::COLUMNS,
+            Account::COLUMNS,
             " FROM accounts a JOIN participants p ON p.account_id = a.id
              WHERE a.mask_of = $1 AND p.conversation_id = $2 AND p.left_at IS NULL"
         ),
         params![account, id],
-        accounts::from_row,
+        from_row,
     )
 }
 
-/// Someone behind a mask.
-#[derive(Clone, Debug)]
-pub struct Masked {
-    /// Where.
-    pub conversation: ConversationId,
-    /// The mask.
-    pub mask: AccountId,
-    /// What the mask is called.
-    pub name: String,
-    /// Who it is.
-    pub account: AccountId,
-    /// Where it came in from, as a keyed hash.
-    pub place: String,
-    /// Whether it is a guest.
-    pub guest: bool,
+columns! {
+    /// A mask and the account that wears it.
+    #[derive(Clone, Debug)]
+    pub struct Masked as p {
+        pub conversation: ConversationId = "p.conversation_id",
+        pub mask: AccountId = "p.account_id",
+        /// The mask's name.
+        pub name: String = "a.name",
+        /// The account behind the mask.
+        pub account: AccountId = "b.id",
+        /// The client's address when it joined, as a keyed hash.
+        pub place: String = "COALESCE(p.place, '')",
+        /// True if the account is a guest.
+        pub guest: bool = "b.kind = 'guest'",
+    }
 }
 
-/// Who is or was in the conversation behind which mask.
+/// Returns the masks of current and former participants, with the accounts behind them.
 pub fn masks(read: &Read<'_>, id: ConversationId) -> Result<Vec<Masked>> {
     read.all(
         sql!(
-            "SELECT p.account_id, a.name, b.id, COALESCE(p.place, ''), b.kind = 'guest'
-             FROM participants p JOIN accounts a ON a.id = p.account_id JOIN accounts b ON b.id = a.mask_of
+            "SELECT ",
+            Masked::COLUMNS,
+            " FROM participants p JOIN accounts a ON a.id = p.account_id JOIN accounts b ON b.id = a.mask_of
              WHERE p.conversation_id = $1 ORDER BY p.account_id"
         ),
         params![id],
-        |row| {
-            Ok(Masked {
-                conversation: id,
-                mask: row.get(0)?,
-                name: row.get(1)?,
-                account: row.get(2)?,
-                place: row.get(3)?,
-                guest: row.get(4)?,
-            })
-        },
+        from_row,
     )
 }
 
-/// Holds the conversation until the transaction ends. False where it is gone.
+/// Locks the conversation until the transaction ends. Returns false where it was deleted.
 pub fn hold(tx: &mut Write<'_>, id: ConversationId) -> Result<bool> {
     let held = tx.execute(
         sql!("UPDATE conversations SET size = size WHERE id = $1 AND deleted_at IS NULL"),
@@ -345,36 +309,36 @@ pub fn hold(tx: &mut Write<'_>, id: ConversationId) -> Result<bool> {
     Ok(held == 1)
 }
 
-/// Counts one more who is in it, or one fewer; how many there are then. Others who come in wait here
-/// until it is committed, so they know of each other.
+/// Adds `by` to the number of participants and returns the new number. Concurrent joins wait here for the commit, so
+/// each sees those before.
 pub fn resize(tx: &mut Write<'_>, id: ConversationId, by: i64) -> Result<i64> {
     tx.one(
         sql!("UPDATE conversations SET size = size + $1 WHERE id = $2 RETURNING size"),
         params![by, id],
-        |row| row.get(0),
+        from_row,
     )
 }
 
-/// The conversations that the account is in.
+/// Returns the conversations that the account is in.
 pub fn ids_of(read: &Read<'_>, account: AccountId) -> Result<Vec<ConversationId>> {
     read.all(
         sql!("SELECT conversation_id FROM participants WHERE account_id = $1 AND left_at IS NULL"),
         params![account],
-        |row| row.get(0),
+        from_row,
     )
 }
 
-/// The deleted conversation whose rows are to go next.
+/// Returns the deleted conversation whose rows are to be deleted next.
 pub fn next_to_clear(read: &Read<'_>) -> Result<Option<ConversationId>> {
     read.first(
         sql!("SELECT id FROM conversations WHERE deleted_at IS NOT NULL ORDER BY deleted_at, id LIMIT 1"),
         params![],
-        |row| row.get(0),
+        from_row,
     )
 }
 
-/// Takes away a stretch of a deleted conversation's rows. Gives the files to be deleted, and whether
-/// nothing is left of it.
+/// Deletes a batch of a deleted conversation's rows. Returns the files whose bytes are to be deleted, and whether no
+/// rows are left.
 pub fn clear(tx: &mut Write<'_>, id: ConversationId, limit: i64) -> Result<(Vec<AttachmentId>, bool)> {
     let files = tx.all(
         sql!(
@@ -382,7 +346,7 @@ pub fn clear(tx: &mut Write<'_>, id: ConversationId, limit: i64) -> Result<(Vec<
                  (SELECT id FROM attachments WHERE conversation_id = $1 LIMIT $2) RETURNING id"
         ),
         params![id, limit],
-        |row| row.get(0),
+        from_row,
     )?;
     if !files.is_empty() {
         return Ok((files, false));
@@ -410,7 +374,7 @@ pub fn clear(tx: &mut Write<'_>, id: ConversationId, limit: i64) -> Result<(Vec<
              WHERE p.conversation_id = $1 AND a.mask_of IS NOT NULL"
         ),
         params![id],
-        |row| row.get(0),
+        from_row,
     )?;
     for sql in [
         sql!("DELETE FROM participants WHERE conversation_id = $1"),

@@ -1,85 +1,58 @@
-//! The places of those who are in a conversation, or were.
+//! Memberships of conversations, current and past.
 
 use super::resize;
 use crate::{
     Result,
     clock::Time,
-    db::{Read, Row, Write},
+    db::{Read, Write, columns, from_row},
     ids::{AccountId, ConversationId},
     params, sql,
-    store::{
-        accounts::{self, Account},
-        sync,
-    },
+    store::{accounts::Account, sync},
 };
 
-/// A participant's place in a conversation, kept also after it left.
-#[derive(Clone, Debug)]
-pub struct Seat {
-    /// What it is called here, where that is not its own name.
-    pub alias: Option<String>,
-    /// It has read everything up to this message.
-    pub read_seq: i64,
-    /// It sees what was said after this message.
-    pub sees_after: i64,
-    /// When it came in.
-    pub joined_at: Time,
-    /// When it left or was removed.
-    pub left_at: Option<Time>,
-    /// It was removed, and can't come back before this.
-    pub barred_until: Option<Time>,
-    /// What is said is not to call it.
-    pub muted: bool,
-    /// Everything up to this message has reached one of its devices.
-    pub delivered_seq: i64,
-    /// It is an app's own: it sees everything, and nobody sees it.
-    pub hidden: bool,
+columns! {
+    /// An account's place in a conversation, which is kept after the account has left.
+    #[derive(Clone, Debug)]
+    pub struct Seat as p {
+        /// When the account joined. First, because it is never NULL: a seat may be missing.
+        pub joined_at: Time,
+        /// The name used here, where that is not the account's own.
+        pub alias: Option<String>,
+        /// The last message that was read.
+        pub read_seq: i64,
+        /// Messages up to this one are not visible to the account.
+        pub sees_after: i64,
+        /// When the account left or was removed.
+        pub left_at: Option<Time>,
+        /// The end of a ban.
+        pub barred_until: Option<Time>,
+        /// True if notifications are off.
+        pub muted: bool,
+        /// The last message that reached a device of the account.
+        pub delivered_seq: i64,
+        /// True if the account is the managing app's own, which sees everything and is shown to nobody.
+        pub hidden: bool,
+    }
 }
 
-/// The columns of a [`Seat`] `p`.
-pub(in crate::store) const SEAT: &str =
-    "p.alias, p.read_seq, p.sees_after, p.joined_at, p.left_at, p.barred_until, p.muted,
-    p.delivered_seq, p.hidden";
-
-/// How many they are.
-pub(in crate::store) const SEAT_WIDTH: usize = 9;
-
-/// Reads a seat that may not be there.
-pub(in crate::store) fn seat(row: &Row<'_>, at: usize) -> Result<Option<Seat>> {
-    let Some(joined_at) = row.get::<Option<Time>>(at + 3)? else { return Ok(None) };
-    Ok(Some(Seat {
-        alias: row.get(at)?,
-        read_seq: row.get(at + 1)?,
-        sees_after: row.get(at + 2)?,
-        joined_at,
-        left_at: row.get(at + 4)?,
-        barred_until: row.get(at + 5)?,
-        muted: row.get(at + 6)?,
-        delivered_seq: row.get(at + 7)?,
-        hidden: row.get(at + 8)?,
-    }))
-}
-
-/// What a new participant's row needs.
+/// The values of a new participant's row.
 #[derive(Debug)]
 pub struct Entrance<'a> {
-    /// Where it comes in.
     pub conversation: ConversationId,
-    /// Who.
     pub account: AccountId,
-    /// What it is called here, where that is not its own name.
+    /// The name used here, where that is not the account's own.
     pub alias: Option<&'a str>,
-    /// How what it is called looks.
+    /// The skeleton of the name used here.
     pub skeleton: &'a str,
-    /// What counts as read: everything up to this message.
+    /// Messages up to this one count as read.
     pub read_seq: i64,
-    /// What it never sees: everything up to this message.
+    /// Messages up to this one are not visible to the account.
     pub sees_after: i64,
-    /// Where it comes from, as a keyed hash.
+    /// The client's address, as a keyed hash.
     pub place: &'a str,
 }
 
-/// Adds a participant, or lets it in again.
+/// Adds a participant, or a former one again.
 pub fn join(tx: &mut Write<'_>, new: &Entrance<'_>) -> Result<()> {
     let (now, tick) = (tx.now(), sync::tick(tx)?);
     tx.execute(
@@ -107,7 +80,7 @@ pub fn join(tx: &mut Write<'_>, new: &Entrance<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Takes a participant out; until `barred_until` it can't come back. False where it was not in it.
+/// Removes a participant, with a ban until `barred_until`. Returns false where the account was not in the conversation.
 pub fn leave(
     tx: &mut Write<'_>,
     id: ConversationId,
@@ -128,7 +101,7 @@ pub fn leave(
     Ok(left > 0)
 }
 
-/// Takes everyone out, but for one.
+/// Removes all participants but one.
 pub fn leave_all_but(tx: &mut Write<'_>, id: ConversationId, stays: Option<AccountId>) -> Result<()> {
     let (now, tick) = (tx.now(), sync::tick(tx)?);
     let left = tx.execute(
@@ -141,7 +114,7 @@ pub fn leave_all_but(tx: &mut Write<'_>, id: ConversationId, stays: Option<Accou
     resize(tx, id, -(left as i64)).map(drop)
 }
 
-/// A removed participant may come back.
+/// Lifts the ban on a removed participant.
 pub fn unbar(tx: &mut Write<'_>, id: ConversationId, account: AccountId) -> Result<()> {
     tx.execute(
         sql!("UPDATE participants SET barred_until = NULL WHERE conversation_id = $1 AND account_id = $2"),
@@ -150,18 +123,18 @@ pub fn unbar(tx: &mut Write<'_>, id: ConversationId, account: AccountId) -> Resu
     Ok(())
 }
 
-/// Where the participant came in from last, as a keyed hash.
+/// Returns the client's address at the last join, as a keyed hash.
 pub fn place(read: &Read<'_>, id: ConversationId, account: AccountId) -> Result<Option<String>> {
     let place = read.first(
         sql!("SELECT place FROM participants WHERE conversation_id = $1 AND account_id = $2"),
         params![id, account],
-        |row| row.get(0),
+        from_row,
     )?;
     Ok(place.flatten())
 }
 
-/// Everything up to this message has been read. Never goes back. False where it was so already, or the
-/// account is not in the conversation any more.
+/// Records that messages up to this one have been read. The position never decreases. Returns false where nothing
+/// changed, or the account is not in the conversation any more.
 pub fn set_read(tx: &mut Write<'_>, id: ConversationId, account: AccountId, seq: i64) -> Result<bool> {
     let tick = sync::tick(tx)?;
     let set = tx.execute(
@@ -175,8 +148,8 @@ pub fn set_read(tx: &mut Write<'_>, id: ConversationId, account: AccountId, seq:
     Ok(set == 1)
 }
 
-/// Everything up to this message has reached one of its devices. Never goes back. False where it was so
-/// already, or the account is not in the conversation any more.
+/// Records that messages up to this one have reached a device. The position never decreases. Returns false where
+/// nothing changed, or the account is not in the conversation any more.
 pub fn set_delivered(tx: &mut Write<'_>, id: ConversationId, account: AccountId, seq: i64) -> Result<bool> {
     let tick = sync::tick(tx)?;
     let set = tx.execute(
@@ -189,7 +162,7 @@ pub fn set_delivered(tx: &mut Write<'_>, id: ConversationId, account: AccountId,
     Ok(set == 1)
 }
 
-/// Whether someone else who is or was in the conversation is called so, to the eye.
+/// Returns whether another current or former participant has a name that looks the same.
 pub fn is_called(read: &Read<'_>, id: ConversationId, skeleton: &str, except: AccountId) -> Result<bool> {
     read.one(
         sql!(
@@ -197,11 +170,11 @@ pub fn is_called(read: &Read<'_>, id: ConversationId, skeleton: &str, except: Ac
                             WHERE conversation_id = $1 AND skeleton = $2 AND account_id <> $3)"
         ),
         params![id, skeleton, except],
-        |row| row.get(0),
+        from_row,
     )
 }
 
-/// A guest became a member: nowhere is it called by another name any more.
+/// Removes all aliases of a guest who became a member.
 pub fn clear_aliases(tx: &mut Write<'_>, account: AccountId) -> Result<()> {
     tx.execute(
         sql!(
@@ -213,22 +186,23 @@ pub fn clear_aliases(tx: &mut Write<'_>, account: AccountId) -> Result<()> {
     Ok(())
 }
 
-/// Someone who is in a conversation, or was removed from it.
-#[derive(Clone, Debug)]
-pub struct Participant {
-    /// The account, under the name that it has here.
-    pub account: Account,
-    /// Its place.
-    pub seat: Seat,
+columns! {
+    /// A participant of a conversation, or an account that was removed from it.
+    #[derive(Clone, Debug)]
+    pub struct Participant as p {
+        /// The account, under the name used here.
+        pub account: Account = Account::COLUMNS,
+        pub seat: Seat = Seat::COLUMNS,
+    }
 }
 
-/// Who is in it, in the order in which they came; then who was removed and can't come back yet.
-/// At most `limit`.
+/// Returns at most `limit` participants in the order in which they joined, and then the removed ones whose ban has not
+/// ended.
 pub fn participants(read: &Read<'_>, id: ConversationId, limit: i64) -> Result<Vec<Participant>> {
     participants_after(read, id, (false, Time::from_ms(0), AccountId(0)), limit)
 }
 
-/// The same behind somebody: whether it was removed, when it came, and who.
+/// Returns the participants behind a position: whether removed, time of the join, account.
 pub fn participants_after(
     read: &Read<'_>,
     id: ConversationId,
@@ -239,9 +213,7 @@ pub fn participants_after(
     read.all(
         sql!(
             "SELECT ",
-            accounts::COLUMNS,
-            ", ",
-            SEAT,
+            Participant::COLUMNS,
             " FROM participants p JOIN accounts a ON a.id = p.account_id
              WHERE p.conversation_id = $1 AND NOT p.hidden AND (p.left_at IS NULL OR p.barred_until > $2)
                AND (p.left_at IS NOT NULL, p.joined_at, p.account_id) > ($3, $4, $5)
@@ -249,17 +221,16 @@ pub fn participants_after(
         ),
         params![id, now, after.0, after.1, after.2, limit],
         |row| {
-            let mut account = accounts::from_row(row)?;
-            let seat = seat(row, accounts::WIDTH)?.ok_or(crate::Error::NotFound)?;
-            if let Some(alias) = &seat.alias {
-                account.name.clone_from(alias);
+            let mut participant: Participant = from_row(row)?;
+            if let Some(alias) = &participant.seat.alias {
+                participant.account.name.clone_from(alias);
             }
-            Ok(Participant { account, seat })
+            Ok(participant)
         },
     )
 }
 
-/// Who has been in it for longest, members first; but not `except`.
+/// Returns the longest-standing participant other than `except`, members first.
 pub fn heir(read: &Read<'_>, id: ConversationId, except: AccountId) -> Result<Option<AccountId>> {
     read.first(
         sql!(
@@ -268,6 +239,6 @@ pub fn heir(read: &Read<'_>, id: ConversationId, except: AccountId) -> Result<Op
              ORDER BY CASE a.kind WHEN 'member' THEN 0 ELSE 1 END, p.joined_at, p.account_id LIMIT 1"
         ),
         params![id, except],
-        |row| row.get(0),
+        from_row,
     )
 }

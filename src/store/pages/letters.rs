@@ -1,27 +1,27 @@
-//! Letters to the owners of pages, until their mail is on its way.
+//! Messages to the owners of pages, until their mail is sent.
 
 use crate::{
     Result,
     clock::Time,
-    db::{Read, Write},
+    db::{Read, Write, columns, from_row},
     ids::{AccountId, LetterId},
     params, sql,
 };
 
-/// A letter.
-#[derive(Clone, Debug)]
-pub struct Letter {
-    /// To whom.
-    pub to: AccountId,
-    /// Who wrote it.
-    pub name: String,
-    /// Where they are answered.
-    pub email: String,
-    /// What they wrote.
-    pub body: String,
+columns! {
+    /// A message to the owner of a page.
+    #[derive(Clone, Debug)]
+    pub struct Letter as l {
+        /// The recipient.
+        pub to: AccountId = "l.account_id",
+        /// The sender's name.
+        pub name: String,
+        /// The address for answers.
+        pub email: String,
+        pub body: String,
+    }
 }
 
-/// Keeps a letter.
 pub fn insert(tx: &mut Write<'_>, to: AccountId, name: &str, email: &str, body: &str) -> Result<LetterId> {
     let (id, now) = (LetterId(tx.new_id()), tx.now());
     tx.execute(
@@ -33,31 +33,31 @@ pub fn insert(tx: &mut Write<'_>, to: AccountId, name: &str, email: &str, body: 
     Ok(id)
 }
 
-/// A letter, with its words where they have not gone on yet.
+/// Returns a message, unless its text was deleted after the mail was sent.
 pub fn by_id(read: &Read<'_>, id: LetterId) -> Result<Option<Letter>> {
     read.first(
-        sql!("SELECT l.account_id, l.name, l.email, l.body FROM letters l WHERE l.id = $1 AND l.body <> ''"),
+        sql!("SELECT ", Letter::COLUMNS, " FROM letters l WHERE l.id = $1 AND l.body <> ''"),
         params![id],
-        |row| Ok(Letter { to: row.get(0)?, name: row.get(1)?, email: row.get(2)?, body: row.get(3)? }),
+        from_row,
     )
 }
 
-/// Forgets what it says. That there was one is kept for a while, to be counted.
+/// Deletes the text of a message. The row is kept for a while, because a limit counts it.
 pub fn clear(tx: &mut Write<'_>, id: LetterId) -> Result<()> {
     tx.execute(sql!("UPDATE letters SET name = '', email = '', body = '' WHERE id = $1"), params![id])
         .map(drop)
 }
 
-/// How many were written to the account since.
+/// Returns how many messages were sent to the account since.
 pub fn count_since(read: &Read<'_>, to: AccountId, since: Time) -> Result<i64> {
     read.one(
         sql!("SELECT COUNT(*) FROM letters WHERE account_id = $1 AND created_at > $2"),
         params![to, since],
-        |row| row.get(0),
+        from_row,
     )
 }
 
-/// Forgets those from before that moment.
+/// Deletes messages from before `before`.
 pub fn forget(tx: &mut Write<'_>, before: Time) -> Result<u64> {
     tx.execute(sql!("DELETE FROM letters WHERE created_at < $1"), params![before])
 }

@@ -1,48 +1,87 @@
-//! Pages, as JSON: the draft, and what others see.
+//! Pages as JSON: drafts and published versions.
 
 pub mod letters;
 pub mod pictures;
 pub mod visits;
 
+use serde::{Deserialize, Serialize};
+
 use crate::{
-    Result,
+    Error, Result,
     clock::Time,
-    db::{Read, Row, Write},
+    db::{Column, Read, Write, columns, from_row},
     ids::AccountId,
     params, sql,
 };
 
-/// A page as it is kept.
-#[derive(Clone, Debug)]
-pub struct Kept {
-    /// What its owner works on.
-    pub draft: String,
-    /// What others see.
-    pub published: Option<String>,
-    /// Since when.
-    pub published_at: Option<Time>,
-    /// A host name under which it is the front page.
-    pub host: Option<String>,
+/// The audience of a section or a picture, the narrowest first.
+#[derive(Serialize, Deserialize, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+#[serde(rename_all = "snake_case")]
+pub enum Audience {
+    /// Only the owner, in the editor.
+    Nobody,
+    /// Everyone who is logged in as a member.
+    Members,
+    /// Everyone, strangers and search engines included.
+    #[default]
+    Everyone,
 }
 
-/// The account's page.
+impl Audience {
+    /// All audiences, the widest first.
+    pub const ALL: [Audience; 3] = [Audience::Everyone, Audience::Members, Audience::Nobody];
+
+    /// Returns the name in forms and in the database.
+    pub fn name(self) -> &'static str {
+        match self {
+            Audience::Everyone => "everyone",
+            Audience::Members => "members",
+            Audience::Nobody => "nobody",
+        }
+    }
+
+    /// Parses a name from a form.
+    pub fn parse(raw: &str) -> Result<Self> {
+        let known = Audience::ALL.into_iter().find(|one| one.name() == raw);
+        known.ok_or_else(|| Error::invalid("audience", "Choose who sees it."))
+    }
+}
+
+impl Column for Audience {
+    type Raw = String;
+    fn from_raw(raw: String) -> Self {
+        match raw.as_str() {
+            "everyone" => Audience::Everyone,
+            "members" => Audience::Members,
+            _ => Audience::Nobody, // the narrowest
+        }
+    }
+}
+
+columns! {
+    /// A page as it is stored.
+    #[derive(Clone, Debug)]
+    pub struct Kept as g {
+        /// The owner's version, as JSON.
+        pub draft: String,
+        /// The version that others see, as JSON.
+        pub published: Option<String>,
+        pub published_at: Option<Time>,
+        /// The host name under which the page is the front page.
+        pub host: Option<String>,
+    }
+}
+
 pub fn by_account(read: &Read<'_>, account: AccountId) -> Result<Option<Kept>> {
     read.first(
-        sql!("SELECT g.draft, g.published, g.published_at, g.host FROM pages g WHERE g.account_id = $1"),
+        sql!("SELECT ", Kept::COLUMNS, " FROM pages g WHERE g.account_id = $1"),
         params![account],
-        |row: &Row<'_>| {
-            Ok(Kept {
-                draft: row.get(0)?,
-                published: row.get(1)?,
-                published_at: row.get(2)?,
-                host: row.get(3)?,
-            })
-        },
+        from_row,
     )
 }
 
-/// Takes the page, so that nobody else changes it in the meantime; begins with this where there is none. Gives the
-/// draft.
+/// Locks the account's page until the transaction ends and returns the draft. Creates the page with the draft `begun`
+/// where there is none.
 pub fn lock(tx: &mut Write<'_>, account: AccountId, begun: &str) -> Result<String> {
     let now = tx.now();
     tx.one(
@@ -51,16 +90,15 @@ pub fn lock(tx: &mut Write<'_>, account: AccountId, begun: &str) -> Result<Strin
              ON CONFLICT (account_id) DO UPDATE SET changed_at = $3 RETURNING draft"
         ),
         params![account, begun, now],
-        |row| row.get(0),
+        from_row,
     )
 }
 
-/// Keeps the draft.
 pub fn set_draft(tx: &mut Write<'_>, account: AccountId, draft: &str) -> Result<()> {
     tx.execute(sql!("UPDATE pages SET draft = $1 WHERE account_id = $2"), params![draft, account]).map(drop)
 }
 
-/// Shows this to others.
+/// Publishes this version.
 pub fn publish(tx: &mut Write<'_>, account: AccountId, page: &str) -> Result<()> {
     let now = tx.now();
     tx.execute(
@@ -70,7 +108,7 @@ pub fn publish(tx: &mut Write<'_>, account: AccountId, page: &str) -> Result<()>
     .map(drop)
 }
 
-/// Shows others nothing any more.
+/// Withdraws the published version.
 pub fn unpublish(tx: &mut Write<'_>, account: AccountId) -> Result<()> {
     tx.execute(
         sql!("UPDATE pages SET published = NULL, published_at = NULL WHERE account_id = $1"),
@@ -79,17 +117,17 @@ pub fn unpublish(tx: &mut Write<'_>, account: AccountId) -> Result<()> {
     .map(drop)
 }
 
-/// Whose page a host name leads to.
+/// Returns the account whose page has this host name.
 pub fn by_host(read: &Read<'_>, host: &str) -> Result<Option<AccountId>> {
-    read.first(sql!("SELECT g.account_id FROM pages g WHERE g.host = $1"), params![host], |row| row.get(0))
+    read.first(sql!("SELECT g.account_id FROM pages g WHERE g.host = $1"), params![host], from_row)
 }
 
-/// Maps a host name to the page, or none any more.
+/// Sets or removes the host name of a page.
 pub fn set_host(tx: &mut Write<'_>, account: AccountId, host: Option<&str>) -> Result<()> {
     tx.execute(sql!("UPDATE pages SET host = $1 WHERE account_id = $2"), params![host, account]).map(drop)
 }
 
-/// Every host name that leads to a page that others see, and whose it is.
+/// Returns the host names of published pages, each with the owner's username.
 pub fn hosts(read: &Read<'_>) -> Result<Vec<(String, String)>> {
     read.all(
         sql!(
@@ -97,11 +135,12 @@ pub fn hosts(read: &Read<'_>) -> Result<Vec<(String, String)>> {
              WHERE g.host IS NOT NULL AND g.published_at IS NOT NULL"
         ),
         params![],
-        |row| Ok((row.get(0)?, row.get(1)?)),
+        from_row,
     )
 }
 
-/// Whose pages others see without a host name of their own, and since when, the latest first; at most `limit`.
+/// Returns the owners' usernames and the times of publication of at most `limit` pages without a host name of their
+/// own, latest first.
 pub fn published(read: &Read<'_>, limit: i64) -> Result<Vec<(String, Time)>> {
     read.all(
         sql!(
@@ -109,6 +148,6 @@ pub fn published(read: &Read<'_>, limit: i64) -> Result<Vec<(String, Time)>> {
              WHERE g.published_at IS NOT NULL AND g.host IS NULL ORDER BY g.published_at DESC LIMIT $1"
         ),
         params![limit],
-        |row| Ok((row.get(0)?, row.get(1)?)),
+        from_row,
     )
 }

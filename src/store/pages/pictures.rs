@@ -1,52 +1,40 @@
-//! Pictures on pages, and the files in which they are kept.
+//! Pictures on pages, and their files.
 
+use super::Audience;
 use crate::{
     Result,
     clock::Time,
-    db::{Read, Row, Write},
+    db::{Read, Write, columns, from_row},
     ids::{AccountId, AttachmentId, PictureId},
     params, sql,
 };
 
-/// A picture.
-#[derive(Clone, Debug)]
-pub struct Picture {
-    /// Its id.
-    pub id: PictureId,
-    /// Whose it is.
-    pub account: AccountId,
-    /// Width and height of the largest file, in pixels.
-    pub size: (i64, i64),
-    /// Who sees it on what is published: `everyone`, `members` or `nobody`.
-    pub audience: String,
-    /// When it was sent.
-    pub created_at: Time,
+columns! {
+    /// A picture.
+    #[derive(Clone, Debug)]
+    pub struct Picture as q {
+        pub id: PictureId,
+        /// The owner.
+        pub account: AccountId = "q.account_id",
+        /// Width and height of the largest file, in pixels.
+        pub size: (i64, i64) = "q.width, q.height",
+        /// The audience on the published page.
+        pub audience: Audience,
+        pub created_at: Time,
+    }
 }
 
-const COLUMNS: &str = "q.id, q.account_id, q.width, q.height, q.audience, q.created_at";
-
-fn from_row(row: &Row<'_>) -> Result<Picture> {
-    Ok(Picture {
-        id: row.get(0)?,
-        account: row.get(1)?,
-        size: (row.get(2)?, row.get(3)?),
-        audience: row.get(4)?,
-        created_at: row.get(5)?,
-    })
+columns! {
+    /// A file of a picture.
+    #[derive(Clone, Copy, Debug)]
+    pub struct File as f {
+        pub id: AttachmentId,
+        pub picture: PictureId = "f.picture_id",
+        /// Width and height, in pixels.
+        pub size: (i64, i64) = "f.width, f.height",
+    }
 }
 
-/// A file of a picture.
-#[derive(Clone, Copy, Debug)]
-pub struct File {
-    /// Its id.
-    pub id: AttachmentId,
-    /// Of which picture.
-    pub picture: PictureId,
-    /// Width and height, in pixels.
-    pub size: (i64, i64),
-}
-
-/// Notes a picture.
 pub fn insert(tx: &mut Write<'_>, account: AccountId, size: (i64, i64)) -> Result<PictureId> {
     let (id, now) = (PictureId(tx.new_id()), tx.now());
     tx.execute(
@@ -56,7 +44,6 @@ pub fn insert(tx: &mut Write<'_>, account: AccountId, size: (i64, i64)) -> Resul
     Ok(id)
 }
 
-/// Notes a file of a picture.
 pub fn insert_file(
     tx: &mut Write<'_>,
     picture: PictureId,
@@ -71,17 +58,16 @@ pub fn insert_file(
     Ok(id)
 }
 
-/// A picture.
 pub fn by_id(read: &Read<'_>, id: PictureId) -> Result<Option<Picture>> {
-    read.first(sql!("SELECT ", COLUMNS, " FROM pictures q WHERE q.id = $1"), params![id], from_row)
+    read.first(sql!("SELECT ", Picture::COLUMNS, " FROM pictures q WHERE q.id = $1"), params![id], from_row)
 }
 
-/// The picture that a file is of.
+/// Returns the picture that a file belongs to.
 pub fn by_file(read: &Read<'_>, file: AttachmentId) -> Result<Option<Picture>> {
     read.first(
         sql!(
             "SELECT ",
-            COLUMNS,
+            Picture::COLUMNS,
             " FROM pictures q JOIN picture_files f ON f.picture_id = q.id WHERE f.id = $1"
         ),
         params![file],
@@ -89,33 +75,34 @@ pub fn by_file(read: &Read<'_>, file: AttachmentId) -> Result<Option<Picture>> {
     )
 }
 
-/// An account's pictures, the oldest first.
+/// Returns an account's pictures, oldest first.
 pub fn of(read: &Read<'_>, account: AccountId) -> Result<Vec<Picture>> {
     read.all(
-        sql!("SELECT ", COLUMNS, " FROM pictures q WHERE q.account_id = $1 ORDER BY q.id"),
+        sql!("SELECT ", Picture::COLUMNS, " FROM pictures q WHERE q.account_id = $1 ORDER BY q.id"),
         params![account],
         from_row,
     )
 }
 
-/// How many pictures an account has.
 pub fn count(read: &Read<'_>, account: AccountId) -> Result<i64> {
-    read.one(sql!("SELECT COUNT(*) FROM pictures WHERE account_id = $1"), params![account], |row| row.get(0))
+    read.one(sql!("SELECT COUNT(*) FROM pictures WHERE account_id = $1"), params![account], from_row)
 }
 
-/// The files of all pictures of an account, the narrowest of each first.
+/// Returns the files of all pictures of an account; of each picture the narrowest first.
 pub fn files_of(read: &Read<'_>, account: AccountId) -> Result<Vec<File>> {
     read.all(
         sql!(
-            "SELECT f.id, f.picture_id, f.width, f.height FROM pictures q
+            "SELECT ",
+            File::COLUMNS,
+            " FROM pictures q
              JOIN picture_files f ON f.picture_id = q.id WHERE q.account_id = $1 ORDER BY f.picture_id, f.width"
         ),
         params![account],
-        |row| Ok(File { id: row.get(0)?, picture: row.get(1)?, size: (row.get(2)?, row.get(3)?) }),
+        from_row,
     )
 }
 
-/// Nobody sees the account's pictures any more.
+/// Hides all pictures of an account.
 pub fn hide_all(tx: &mut Write<'_>, account: AccountId) -> Result<()> {
     tx.execute(
         sql!("UPDATE pictures SET audience = 'nobody' WHERE account_id = $1 AND audience <> 'nobody'"),
@@ -124,21 +111,19 @@ pub fn hide_all(tx: &mut Write<'_>, account: AccountId) -> Result<()> {
     .map(drop)
 }
 
-/// So many see a picture of the account from now on.
-pub fn show(tx: &mut Write<'_>, id: PictureId, account: AccountId, audience: &str) -> Result<()> {
+/// Sets the audience of one of the account's pictures.
+pub fn show(tx: &mut Write<'_>, id: PictureId, account: AccountId, audience: Audience) -> Result<()> {
     tx.execute(
         sql!("UPDATE pictures SET audience = $1 WHERE id = $2 AND account_id = $3"),
-        params![audience, id, account],
+        params![audience.name(), id, account],
     )
     .map(drop)
 }
 
-/// Forgets a picture; gives its files, so that the bytes can go.
+/// Deletes a picture and returns the ids of its files, so that the bytes can be deleted.
 pub fn delete(tx: &mut Write<'_>, id: PictureId) -> Result<Vec<AttachmentId>> {
     let files =
-        tx.all(sql!("DELETE FROM picture_files WHERE picture_id = $1 RETURNING id"), params![id], |row| {
-            row.get(0)
-        })?;
+        tx.all(sql!("DELETE FROM picture_files WHERE picture_id = $1 RETURNING id"), params![id], from_row)?;
     tx.execute(sql!("DELETE FROM pictures WHERE id = $1"), params![id])?;
     Ok(files)
 }

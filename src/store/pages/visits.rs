@@ -1,13 +1,13 @@
-//! How often pages were opened and links on them followed, by day.
+//! Views of pages and clicks on their links, counted by day.
 
 use crate::{
     Result,
-    db::{Read, Write},
+    db::{Read, Write, from_row},
     ids::AccountId,
     params, sql,
 };
 
-/// Counts so many more. An empty `link` is the page itself.
+/// Adds `count`. An empty `link` stands for the page itself.
 pub fn add(tx: &mut Write<'_>, account: AccountId, day: i64, link: &str, count: i64) -> Result<()> {
     tx.execute(
         sql!(
@@ -19,16 +19,16 @@ pub fn add(tx: &mut Write<'_>, account: AccountId, day: i64, link: &str, count: 
     .map(drop)
 }
 
-/// What was counted for the account from that day on: day, link, how often.
+/// Returns the counts of an account from that day on: day, link, count.
 pub fn since(read: &Read<'_>, account: AccountId, day: i64) -> Result<Vec<(i64, String, i64)>> {
     read.all(
         sql!("SELECT day, link, count FROM visits WHERE account_id = $1 AND day >= $2 ORDER BY day"),
         params![account, day],
-        |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+        from_row,
     )
 }
 
-/// Forgets what was counted before that day.
+/// Deletes the counts from before that day.
 pub fn forget(tx: &mut Write<'_>, day: i64) -> Result<u64> {
     tx.execute(sql!("DELETE FROM visits WHERE day < $1"), params![day])
 }

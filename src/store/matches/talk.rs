@@ -1,0 +1,118 @@
+//! Talks between matched accounts, and which accounts met lately.
+
+use super::{Seeker, queue::clear_wishes};
+use crate::{
+    Result,
+    clock::Time,
+    db::{Read, Write, from_row},
+    ids::{AccountId, ConversationId},
+    params, sql,
+};
+
+/// Returns the tickets of those who are in a talk, or were in it last.
+pub fn in_talk(read: &Read<'_>, id: ConversationId) -> Result<Vec<Seeker>> {
+    read.all(
+        sql!("SELECT ", Seeker::COLUMNS, " FROM seekers s WHERE s.conversation_id = $1 ORDER BY s.mask_id"),
+        params![id],
+        from_row,
+    )
+}
+
+/// Sets a ticket's state to matched.
+pub fn set_matched(
+    tx: &mut Write<'_>,
+    account: AccountId,
+    conversation: ConversationId,
+    mask: AccountId,
+    reveals: bool,
+) -> Result<()> {
+    let now = tx.now();
+    clear_wishes(tx, account)?;
+    tx.execute(
+        sql!(
+            "UPDATE seekers SET state = 'matched', conversation_id = $1, mask_id = $2, changed_at = $3,
+                                look_at = NULL, held = FALSE, reveals = $4, pictures = FALSE
+             WHERE account_id = $5"
+        ),
+        params![conversation, mask, now, reveals, account],
+    )?;
+    Ok(())
+}
+
+/// Sets a ticket's state to ended: the talk is over, or the account has left the queue.
+pub fn set_ended(tx: &mut Write<'_>, account: AccountId, skips: i64, went: bool) -> Result<()> {
+    let now = tx.now();
+    clear_wishes(tx, account)?;
+    tx.execute(
+        sql!(
+            "UPDATE seekers SET state = 'ended', changed_at = $1, skips = $2, went = $3, away = FALSE,
+                                held = FALSE
+             WHERE account_id = $4"
+        ),
+        params![now, skips, went, account],
+    )?;
+    Ok(())
+}
+
+/// Deletes the tickets that ended before then.
+pub fn forget_ended(tx: &mut Write<'_>, before: Time) -> Result<()> {
+    tx.execute(sql!("DELETE FROM seekers WHERE state = 'ended' AND changed_at < $1"), params![before])
+        .map(drop)
+}
+
+/// Removes the references to a deleted talk from all tickets.
+pub fn unlink(tx: &mut Write<'_>, id: ConversationId) -> Result<()> {
+    tx.execute(
+        sql!("UPDATE seekers SET conversation_id = NULL, mask_id = NULL WHERE conversation_id = $1"),
+        params![id],
+    )
+    .map(drop)
+}
+
+/// Records that the account offers to reveal its identity.
+pub fn set_reveals(tx: &mut Write<'_>, account: AccountId) -> Result<()> {
+    tx.execute(sql!("UPDATE seekers SET reveals = TRUE WHERE account_id = $1"), params![account]).map(drop)
+}
+
+/// Records that the account agrees to pictures.
+pub fn set_pictures(tx: &mut Write<'_>, account: AccountId) -> Result<()> {
+    tx.execute(sql!("UPDATE seekers SET pictures = TRUE WHERE account_id = $1"), params![account]).map(drop)
+}
+
+/// Returns at most `limit` group talks with room for one more, oldest first.
+pub fn open_groups(read: &Read<'_>, most: i64, limit: i64) -> Result<Vec<ConversationId>> {
+    read.all(
+        sql!(
+            "SELECT c.id FROM conversations c
+             WHERE c.id IN (SELECT s.conversation_id FROM seekers s
+                            WHERE s.pool = 'group' AND s.state = 'matched')
+               AND c.deleted_at IS NULL AND c.size BETWEEN 2 AND $1
+             ORDER BY c.id LIMIT $2"
+        ),
+        params![most - 1, limit],
+        from_row,
+    )
+}
+
+/// Records that two accounts met. Of each account only the last `kept` meetings are kept.
+pub fn meet(tx: &mut Write<'_>, one: AccountId, other: AccountId, kept: i64) -> Result<()> {
+    let now = tx.now();
+    for (account, partner) in [(one, other), (other, one)] {
+        tx.execute(
+            sql!(
+                "INSERT INTO meetings (account_id, partner_id, met_at) VALUES ($1, $2, $3)
+                 ON CONFLICT (account_id, partner_id) DO UPDATE SET met_at = excluded.met_at"
+            ),
+            params![account, partner, now],
+        )?;
+        tx.execute(
+            sql!(
+                "DELETE FROM meetings WHERE account_id = $1 AND partner_id NOT IN
+                     (SELECT partner_id FROM meetings WHERE account_id = $1
+                      ORDER BY met_at DESC, partner_id DESC LIMIT $2)"
+            ),
+            params![account, kept],
+        )?;
+    }
+    Ok(())
+}
