@@ -146,8 +146,7 @@ pub async fn get(
         .read(move |read| {
             let door = Door::Conversation { account: account.clone(), id: room, kind: None };
             let participant = door.inside(read)?;
-            let sight = participant.ok_or(Error::NotFound)?.sight();
-            store::attachments::by_id(read, sight, id)?.ok_or(Error::NotFound)
+            participant.ok_or(Error::NotFound)?.attachment(read, id)
         })
         .await?;
     let bytes = tokio::fs::File::open(app.files.path(id)).await.map_err(|_| Error::NotFound)?;

@@ -58,8 +58,8 @@ impl Hook {
     responses((status = 200, description = "All of them.", body = List<Hook>)),
 )]
 pub async fn list(State(app): State<Arc<App>>, inside: Inside) -> Result<List<Hook>> {
-    let room = inside.owner()?.inside().participant.conversation.id;
-    let hooks = app.db.read(move |read| store::hooks::of(read, room)).await?;
+    let owner = inside.owner()?;
+    let hooks = app.db.read(move |read| owner.hooks(read)).await?;
     Ok(List::whole(hooks.into_iter().map(|hook| Hook::new(hook, None)).collect()))
 }
 

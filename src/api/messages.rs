@@ -28,10 +28,7 @@ use crate::{
     },
     ids::{AttachmentId, IdempotencyKey, MessageId},
     socket,
-    store::{
-        self,
-        idempotency::{About, Answer},
-    },
+    store::idempotency::{About, Answer},
     wire::messages::{Message, all},
 };
 
@@ -68,7 +65,7 @@ pub async fn list(
     viewer: Viewer,
     Query(paging): Query<Span>,
 ) -> Result<List<Message>> {
-    let (sight, last_seq) = (participant.sight(), participant.conversation.last_seq);
+    let (first_seq, last_seq) = (participant.sight().after + 1, participant.conversation.last_seq);
     let limit = limit(paging.limit)?;
     for (name, number) in [("since", paging.since), ("before", paging.before)] {
         if number.is_some_and(|number| number < 0) {
@@ -76,11 +73,12 @@ pub async fn list(
         }
     }
     let (since, before) = (paging.since, paging.before.unwrap_or(i64::MAX));
+    let asked = participant.clone();
     let found = app
         .db
         .read(move |read| match since {
-            Some(since) => store::messages::since(read, sight, since, limit),
-            None => store::messages::before(read, sight, before, limit),
+            Some(since) => asked.messages_since(read, since, limit),
+            None => asked.messages_before(read, before, limit),
         })
         .await?;
     if let Some(last) = found.last().map(|last| last.seq)
@@ -91,7 +89,7 @@ pub async fn list(
     }
     let base = app.config.base_url.as_str();
     let at = |query: String| page(&format!("{base}{}", uri.path()), &viewer, &query, limit);
-    let older = found.first().filter(|first| first.seq > sight.after + 1);
+    let older = found.first().filter(|first| first.seq > first_seq);
     let newer = found.last().filter(|last| last.seq < last_seq);
     Ok(List::whole(all(&found, base))
         .with_next(newer.map(|last| at(format!("since={}", last.seq))))
@@ -258,7 +256,7 @@ pub async fn get(
     Path((_, id)): Path<(String, String)>,
 ) -> Result<Json<Message>> {
     let id = from_path(&id)?;
-    let found = app.db.read(move |read| store::messages::by_id(read, participant.sight(), id)).await?;
+    let found = app.db.read(move |read| participant.message(read, id)).await?;
     Ok(Json(Message::new(&found, app.config.base_url.as_str())))
 }
 

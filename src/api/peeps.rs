@@ -21,6 +21,7 @@ use crate::{
         self,
         accounts::Member,
         peeps::{Body, Draft},
+        viewer::Viewer as Who,
     },
     events::Tx,
     http::{
@@ -32,7 +33,6 @@ use crate::{
     ids::PeepId,
     services::page_cache::{PublicPage, Rendered},
     store::{
-        self,
         idempotency::{About, Answer},
         peeps::{Peep, Scope, Span},
     },
@@ -91,7 +91,10 @@ pub async fn public_timeline(
         let make = async {
             let peeps = app
                 .db
-                .read(|read| store::peeps::list(read, None, &Scope::Public, Paging::default().span()))
+                .read(|read| {
+                    let span = Paging::default().span();
+                    domain::peeps::timeline(read, Who::STRANGER, &Scope::Public, span)
+                })
                 .await?;
             let link = links(&app, &peeps, PAGE);
             let body = serde_json::to_string(&statuses(&app, peeps)).map_err(Error::internal)?;
@@ -104,8 +107,8 @@ pub async fn public_timeline(
             .map(|page| cached::respond(&page, &headers));
     }
     let viewer = Viewer::find(&app, &Method::GET, &uri, &headers).await?;
-    let (id, span) = (viewer.account.map(|a| a.id), paging.span());
-    let peeps = app.db.read(move |read| store::peeps::list(read, id, &Scope::Public, span)).await?;
+    let (who, span) = (viewer.who(), paging.span());
+    let peeps = app.db.read(move |read| domain::peeps::timeline(read, who, &Scope::Public, span)).await?;
     let link = links(&app, &peeps, span.limit);
     let mut response = Json(statuses(&app, peeps)).into_response();
     if let Some(link) = link.and_then(|link| HeaderValue::try_from(link).ok()) {
@@ -226,8 +229,8 @@ pub async fn get(
     Path(id): Path<String>,
     viewer: Viewer,
 ) -> Result<Json<Status>> {
-    let (id, viewer) = (from_path(&id)?, viewer.account.map(|a| a.id));
-    let peep = app.db.read(move |read| domain::peeps::existing(read, viewer, id)).await?;
+    let (id, who) = (from_path(&id)?, viewer.who());
+    let peep = app.db.read(move |read| domain::peeps::existing(read, who, id)).await?;
     Ok(status(&app, peep))
 }
 
@@ -282,8 +285,8 @@ pub async fn context(
     Path(id): Path<String>,
     viewer: Viewer,
 ) -> Result<Json<Context>> {
-    let (id, viewer) = (from_path(&id)?, viewer.account.map(|a| a.id));
-    let found = app.db.read(move |read| domain::peeps::conversation(read, viewer, id)).await?;
+    let (id, who) = (from_path(&id)?, viewer.who());
+    let found = app.db.read(move |read| domain::peeps::conversation(read, who, id)).await?;
     let present = |mut peeps: Vec<Peep>| {
         peeps.retain(|peep| peep.deleted_at.is_none());
         statuses(&app, peeps)
@@ -298,9 +301,13 @@ pub async fn context(
     security((), ("token" = [])),
     responses((status = 200, description = "All of them.", body = Vec<StatusEdit>)),
 )]
-pub async fn history(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Json<Vec<StatusEdit>>> {
-    let id = from_path(&id)?;
-    let (peep, versions) = app.db.read(move |read| domain::peeps::history(read, id)).await?;
+pub async fn history(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    viewer: Viewer,
+) -> Result<Json<Vec<StatusEdit>>> {
+    let (id, who) = (from_path(&id)?, viewer.who());
+    let (peep, versions) = app.db.read(move |read| domain::peeps::history(read, who, id)).await?;
     let base = app.config.base_url.as_str();
     Ok(Json(versions.iter().map(|version| StatusEdit::new(version, &peep, base)).collect()))
 }

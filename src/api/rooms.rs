@@ -77,7 +77,7 @@ pub async fn list(
     Query(paging): Query<Paging>,
 ) -> Result<List<Room>> {
     let stretch = paging.stretch(account.id)?;
-    let mine = app.db.read(move |read| store::rooms::of(read, &stretch)).await?;
+    let mine = app.db.read(move |read| rooms::page(read, &stretch)).await?;
     let (base, limit) = (app.config.base_url.as_str(), stretch.limit);
     let path = format!("{base}/api/v1/rooms");
     let next = mine.last().filter(|_| mine.len() as i64 == limit).map(|last| &last.room);
@@ -255,16 +255,13 @@ pub async fn participants(
     let (id, owner) = (inside.participant.conversation.id, inside.participant.conversation.owner);
     let (limit, [removed, at, who]) = (limit(paging.limit)?, paging.after()?.unwrap_or_default());
     let after = (removed != 0, Time::from_ms(at), AccountId(who));
-    let all =
-        app.db.read(move |read| store::conversations::participants_after(read, id, after, limit)).await?;
-    let next = all.last().filter(|_| all.len() as i64 == limit).map(|last| {
-        let removed = i64::from(last.seat.left_at.is_some());
-        let cursor = format!("cursor={removed}.{}.{}", last.seat.joined_at.ms(), last.account.id);
+    let found = app.db.read(move |read| inside.people(read, after, limit)).await?;
+    let next = found.next.map(|(removed, at, who)| {
+        let cursor = format!("cursor={}.{}.{who}", i64::from(removed), at.ms());
         page(&format!("{}{}", app.config.base_url.as_str(), uri.path()), &viewer, &cursor, limit)
     });
     let here: Vec<_> = app.presence.people(id).into_iter().map(|one| one.id).collect();
-    let mine = inside.participant.is_owner();
-    let seen = all.into_iter().filter(|one| mine || one.seat.left_at.is_none()).map(|one| Participant {
+    let seen = found.people.into_iter().map(|one| Participant {
         owner: owner == Some(one.account.id),
         here: here.contains(&one.account.id),
         read_seq: one.seat.read_seq,

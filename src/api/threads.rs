@@ -1,6 +1,6 @@
 //! Threads: <docs/api.md> describes them.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use axum::{
     Json,
@@ -20,7 +20,7 @@ use crate::{
     Error, Result,
     app::App,
     domain::{
-        threads::{self, Changes, History, MOST, Metadata, Names, Thread as Permission, ThreadName},
+        threads::{self, Changes, History, Metadata, Names, Thread as Permission, ThreadName},
         tokens::Grant,
     },
     events::Tx,
@@ -32,7 +32,6 @@ use crate::{
     ids::ConversationId,
     store::{
         self,
-        conversations::Participant,
         idempotency::{About, Answer},
     },
     wire::{accounts::Account, threads::Thread},
@@ -97,26 +96,13 @@ pub async fn list(
     Query(paging): Query<Paging>,
 ) -> Result<List<Thread>> {
     let stretch = paging.stretch(account.id)?;
-    let (mine, people) = app
-        .db
-        .read(move |read| {
-            Ok((store::threads::of(read, &stretch)?, store::threads::people_of(read, &stretch)?))
-        })
-        .await?;
-    let mut people_of: HashMap<ConversationId, Vec<Participant>> = HashMap::new();
-    for (id, one) in people {
-        people_of.entry(id).or_default().push(one);
-    }
+    let mine = app.db.read(move |read| threads::page(read, &stretch)).await?;
     let (base, limit) = (app.config.base_url.as_str(), stretch.limit);
     let path = format!("{base}/api/v1/threads");
-    let next = mine.last().filter(|_| mine.len() as i64 == limit).map(|last| &last.thread);
+    let next = mine.last().filter(|_| mine.len() as i64 == limit).map(|(last, _)| &last.thread);
     let next = next.map(|last| format!("cursor={}.{}", last.active_at.ms(), last.id));
     let next = next.map(|cursor| page(&path, &viewer, &cursor, limit));
-    let nobody = Vec::new();
-    let threads = mine.iter().map(|mine| {
-        let people = people_of.get(&mine.thread.id).unwrap_or(&nobody);
-        Thread::new(&mine.thread, &mine.seat, people, base)
-    });
+    let threads = mine.iter().map(|(mine, people)| Thread::new(&mine.thread, &mine.seat, people, base));
     Ok(List::whole(threads.collect()).with_next(next))
 }
 
@@ -295,8 +281,7 @@ pub struct Progress {
     ),
 )]
 pub async fn receipts(State(app): State<Arc<App>>, permission: Permission) -> Result<List<Progress>> {
-    let id = permission.participant().conversation.id;
-    let people = app.db.read(move |read| store::conversations::participants(read, id, MOST as i64)).await?;
+    let people = app.db.read(move |read| permission.participant().everyone(read)).await?;
     let all = people.iter().map(|one| Progress {
         account: Account::from(&one.account),
         delivered_seq: one.seat.delivered_seq,

@@ -6,6 +6,7 @@ use unicode_segmentation::UnicodeSegmentation;
 
 use super::{
     conversations::{LOCKED, OUT, Participant, forget_files, tell},
+    rooms::{self, Key, Owner},
     text::{self, Piece, REFERENCES, Rules, Segment},
     webhooks,
 };
@@ -374,6 +375,51 @@ impl Query {
         let before = before.unwrap_or(i64::MAX);
         store::messages::search(read, participant.sight(), &self.0, before, limit)
     }
+}
+
+impl Participant {
+    /// The last `limit` messages before number `before`, oldest first.
+    pub fn messages_before(&self, read: &Read<'_>, before: i64, limit: i64) -> Result<Vec<Message>> {
+        store::messages::before(read, self.sight(), before, limit)
+    }
+
+    /// The first `limit` messages after number `seq`, oldest first.
+    pub fn messages_since(&self, read: &Read<'_>, seq: i64, limit: i64) -> Result<Vec<Message>> {
+        store::messages::since(read, self.sight(), seq, limit)
+    }
+
+    /// The first `limit` of those messages up to number `seq` that changed after change number `change`, in the order
+    /// of the changes.
+    pub fn messages_changed_since(
+        &self,
+        read: &Read<'_>,
+        change: i64,
+        seq: i64,
+        limit: i64,
+    ) -> Result<Vec<Message>> {
+        store::messages::changed_since(read, self.sight(), change, seq, limit)
+    }
+
+    /// A message, deleted or not.
+    pub fn message(&self, read: &Read<'_>, id: MessageId) -> Result<Message> {
+        store::messages::by_id(read, self.sight(), id)
+    }
+}
+
+impl Owner {
+    /// The first `limit` messages after number `seq` of the whole room, oldest first: for an export.
+    pub fn export(&self, read: &Read<'_>, seq: i64, limit: i64) -> Result<Vec<Message>> {
+        let id = self.inside().participant.conversation.id;
+        store::messages::since(read, Sight::whole(id), seq, limit)
+    }
+}
+
+/// A room and its last `limit` messages, for a feed. The feed's address is the permission: it is signed for the owner
+/// whom the caller has to compare.
+pub fn feed(read: &Read<'_>, key: &Key, limit: i64) -> Result<(Conversation, Vec<Message>)> {
+    let room = rooms::glance(read, key)?;
+    let messages = store::messages::before(read, Sight::whole(room.id), i64::MAX, limit)?;
+    Ok((room, messages))
 }
 
 #[cfg(test)]

@@ -14,18 +14,11 @@ use crate::{
     Error, Result,
     app::App,
     clock::Time,
-    domain::{
-        self,
-        rooms::{self, Key},
-    },
+    domain::{self, messages, peeps, rooms::Key, viewer::Viewer},
     http::{cached, input::from_path},
     ids::{AccountId, ConversationId},
     services::page_cache::{PublicPage, Rendered},
-    store::{
-        self,
-        messages::Sight,
-        peeps::{Peep, Scope, Span},
-    },
+    store::peeps::{Peep, Scope, Span},
     wire::{format::excerpt, markup, rooms::url as room_url},
 };
 
@@ -91,7 +84,8 @@ fn entry(peep: &Peep, base: &str) -> Entry {
 /// `GET /feed.atom`
 pub async fn everyone(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Response> {
     let make = async {
-        let peeps = app.db.read(|read| store::peeps::list(read, None, &Scope::Public, LATEST)).await?;
+        let peeps =
+            app.db.read(|read| peeps::timeline(read, Viewer::STRANGER, &Scope::Public, LATEST)).await?;
         let feed = feed(&app, app.config.name.clone(), app.config.stream_path(), "/feed.atom", &peeps);
         let body = feed.render().map_err(Error::internal)?;
         Ok(Rendered { kind: KIND, link: None, body })
@@ -106,7 +100,7 @@ pub(super) async fn person(app: &App, username: &str) -> Result<Response> {
         .db
         .read(move |read| {
             let person = domain::accounts::member(read, &username)?;
-            let peeps = store::peeps::list(read, None, &Scope::Account(person.id()), LATEST)?;
+            let peeps = peeps::timeline(read, Viewer::STRANGER, &Scope::Account(person.id()), LATEST)?;
             Ok((person, peeps))
         })
         .await?;
@@ -139,14 +133,7 @@ pub async fn room(
 ) -> Result<Response> {
     let owner: AccountId = from_path(secret.split('-').next().unwrap_or_default())?;
     let visited = Key::parse(&key)?;
-    let (room, messages) = app
-        .db
-        .read(move |read| {
-            let room = rooms::glance(read, &visited)?;
-            let messages = store::messages::before(read, Sight::whole(room.id), i64::MAX, ENTRIES)?;
-            Ok((room, messages))
-        })
-        .await?;
+    let (room, messages) = app.db.read(move |read| messages::feed(read, &visited, ENTRIES)).await?;
     let own = room_path(&app, &key, room.id, owner);
     let same = own.rsplit('/').next().is_some_and(|ours| ours.as_bytes().ct_eq(secret.as_bytes()).into());
     if !same || room.owner != Some(owner) {

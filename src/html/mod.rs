@@ -23,10 +23,14 @@ use crate::{
     app::App,
     assets,
     db::Read,
-    domain::{self, accounts::Member},
+    domain::{
+        self,
+        accounts::{Member, admin, count_members},
+        rooms, threads,
+    },
     http::session::Viewer,
     ids::AccountId,
-    store::{self, accounts::Account, conversations::Stretch, rooms::Mine},
+    store::{accounts::Account, conversations::Stretch, rooms::Mine},
 };
 
 /// Where in the site a page is, for the rail.
@@ -77,11 +81,11 @@ impl Shell {
     async fn new(app: &App, viewer: &Viewer, at: Place) -> Result<Self> {
         let id = viewer.account.as_ref().map(|account| account.id);
         let read = move |read: &Read<'_>| {
-            let (members, keeper) = (store::accounts::count_members(read)?, store::accounts::admin(read)?);
+            let (members, keeper) = (count_members(read)?, admin(read)?);
             let Some(id) = id else { return Ok((members, keeper, Vec::new(), 0, 0)) };
-            let rooms = store::rooms::of(read, &Stretch::first(id, RAIL as i64))?;
-            let unread = if rooms.is_empty() { 0 } else { store::rooms::count_unread(read, id)? };
-            Ok((members, keeper, rooms, unread, store::threads::count_unread(read, id)?))
+            let rooms = rooms::page(read, &Stretch::first(id, RAIL as i64))?;
+            let unread = if rooms.is_empty() { 0 } else { rooms::count_unread(read, id)? };
+            Ok((members, keeper, rooms, unread, threads::count_unread(read, id)?))
         };
         let (members, keeper, rooms, unread, unread_threads) = app.db.read(read).await?;
         Ok(Shell { members, keeper, rooms, unread, unread_threads, at, ..Shell::bare(app, viewer) })

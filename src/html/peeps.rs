@@ -23,6 +23,7 @@ use crate::{
         self,
         accounts::Member,
         peeps::{Body, Conversation, Draft},
+        viewer::Viewer as Who,
     },
     http::{
         input::{Input, from_path},
@@ -30,7 +31,7 @@ use crate::{
         session::{ClientAddr, Viewer},
     },
     ids::{IdempotencyKey, PeepId},
-    store::{self, peeps::Peep},
+    store::peeps::Peep,
     wire::{
         format::{self, date_and_time},
         markup,
@@ -75,12 +76,12 @@ async fn conversation_page(
     composer: Option<Composer>,
 ) -> Result<ConversationPage> {
     let member = viewer.member();
-    let viewer_id = member.as_ref().map(Member::id);
+    let who = viewer.who();
     let (seq, found) = app
         .db
         .read(move |read| {
-            let seq = store::peeps::last_seq(read)?;
-            Ok((seq, domain::peeps::conversation(read, viewer_id, id)?))
+            let seq = domain::peeps::last_seq(read)?;
+            Ok((seq, domain::peeps::conversation(read, who, id)?))
         })
         .await?;
     let Conversation { above, peep, below } = found;
@@ -203,8 +204,8 @@ pub async fn edit_form(
     Path((_, id)): Path<(String, String)>,
     member: Member,
 ) -> Result<Response> {
-    let id = from_path(&id)?;
-    let peep = app.db.read(move |read| domain::peeps::existing(read, None, id)).await?;
+    let (id, who) = (from_path(&id)?, Who::from(&member));
+    let peep = app.db.read(move |read| domain::peeps::existing(read, who, id)).await?;
     if peep.author.id != member.id() {
         return Err(Error::Forbidden("Only the one who wrote a peep can change it."));
     }
@@ -263,7 +264,7 @@ pub async fn delete_form(
     member: Member,
 ) -> Result<Response> {
     let id = from_path(&id)?;
-    let peep = app.db.read(move |read| domain::peeps::existing(read, None, id)).await?;
+    let peep = app.db.read(move |read| domain::peeps::existing(read, Who::STRANGER, id)).await?;
     if !member.may_delete(&peep) {
         return Err(Error::Forbidden("Only the one who wrote a peep can delete it."));
     }
@@ -342,8 +343,8 @@ pub async fn history(
     Path((_, id)): Path<(String, String)>,
     viewer: Viewer,
 ) -> Result<Response> {
-    let id = from_path(&id)?;
-    let (peep, versions) = app.db.read(move |read| domain::peeps::history(read, id)).await?;
+    let (id, who) = (from_path(&id)?, viewer.who());
+    let (peep, versions) = app.db.read(move |read| domain::peeps::history(read, who, id)).await?;
     let versions = versions.into_iter().rev().map(|version| Said {
         words: markup::html(&version.body, &peep.mentions, ""),
         since: date_and_time(version.created_at),

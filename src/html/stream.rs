@@ -15,18 +15,15 @@ use crate::{
     Error, Result,
     app::App,
     db::Read,
-    domain::{self, accounts::Member},
+    domain::{self, accounts::Member, peeps, viewer::Viewer as Who},
     http::{
         cached,
         input::{Query, from_path},
         session::{Viewer, has_session},
     },
-    ids::{AccountId, PeepId},
+    ids::PeepId,
     services::page_cache::{PublicPage, Rendered},
-    store::{
-        self,
-        peeps::{Peep, Scope, Span},
-    },
+    store::peeps::{Peep, Scope, Span},
     wire::{format::initials, markup, peep_card::Card},
 };
 
@@ -84,11 +81,11 @@ struct List {
     more: bool,
 }
 
-fn list(read: &Read<'_>, viewer: Option<AccountId>, scope: &Scope, before: Option<PeepId>) -> Result<List> {
+fn list(read: &Read<'_>, viewer: Who, scope: &Scope, before: Option<PeepId>) -> Result<List> {
     // The number first: what changes between the two reads is replayed, and shown once all the same.
-    let seq = store::peeps::last_seq(read)?;
+    let seq = peeps::last_seq(read)?;
     let span = Span { before, after: None, oldest: false, limit: PAGE + 1 };
-    let mut peeps = store::peeps::list(read, viewer, scope, span)?;
+    let mut peeps = peeps::timeline(read, viewer, scope, span)?;
     let more = peeps.len() > PAGE as usize;
     peeps.truncate(PAGE as usize);
     Ok(List { seq, peeps, more })
@@ -107,8 +104,8 @@ async fn list_page(app: &App, asked: Asked<'_>, composer: Option<Composer>) -> R
     let Asked { viewer, scope, heading, path, paging } = asked;
     let before = paging.before()?;
     let member = viewer.member();
-    let (id, live) = (member.as_ref().map(Member::id), live(&scope));
-    let found = app.db.read(move |read| list(read, id, &scope, before)).await?;
+    let (who, live) = (viewer.who(), live(&scope));
+    let found = app.db.read(move |read| list(read, who, &scope, before)).await?;
     let now = app.clock.now();
     let at = match &heading {
         Heading::Stream => Place::Stream,

@@ -31,6 +31,7 @@ use crate::{
         sessions::{self, Token},
         threads::Thread,
         tokens::{self, Grant},
+        viewer,
     },
     events::Tx,
     services::limits::Origin,
@@ -206,6 +207,11 @@ impl Viewer {
             }
         }
         Ok(Viewer { account: Some(account), token: Some(token), ..Viewer::default() })
+    }
+
+    /// The viewer, as the domain's reads take it.
+    pub fn who(&self) -> viewer::Viewer {
+        viewer::Viewer { account: self.account.as_ref().map(|account| account.id) }
     }
 
     /// Whether it may change anything: with a token only as far as that goes.

@@ -34,7 +34,6 @@ use crate::{
     ids::Ids,
     jobs,
     services::data_dir::DataDir,
-    store,
 };
 
 /// Connections at the same time. A socket that listens costs some 12 KiB, so this is a few
@@ -72,10 +71,7 @@ pub async fn serve(mut config: Config, data: DataDir, clock: Clock, ids: Ids) ->
     let app = tokio::task::spawn_blocking(move || App::open(config, data, clock, ids))
         .await
         .map_err(|e| e.to_string())??;
-    app.db
-        .write(|tx| store::sync::align(tx))
-        .await
-        .map_err(|e| format!("can't prepare the database: {e}"))?;
+    app.db.write(domain::sync::align).await.map_err(|e| format!("can't prepare the database: {e}"))?;
     loop {
         // Those who came before it was noted how they look: once, and then never again.
         match app.db.write(domain::accounts::fill_skeletons).await {
@@ -107,7 +103,7 @@ impl Server {
 
     /// Whether nobody has signed up yet.
     pub async fn is_empty(&self) -> bool {
-        self.app.db.read(store::accounts::count_members).await.is_ok_and(|members| members == 0)
+        self.app.db.read(domain::accounts::count_members).await.is_ok_and(|members| members == 0)
     }
 }
 

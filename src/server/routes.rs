@@ -24,7 +24,7 @@ use crate::{
     app::App,
     domain, html,
     http::{assets, conditional, cors, hosts, session},
-    socket, store,
+    socket,
 };
 
 /// The largest body that is taken: a peep of 280 towering emoji, percent-encoded, with room to spare.
@@ -316,6 +316,6 @@ async fn ready(State(app): State<Arc<App>>) -> Result<&'static str, Error> {
     if app.stop.is_cancelled() {
         return Err(Error::Busy);
     }
-    app.db.read(store::peeps::last_seq).await?;
+    app.db.read(domain::peeps::last_seq).await?;
     Ok("ready\n")
 }

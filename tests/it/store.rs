@@ -267,7 +267,7 @@ mod together {
             });
             try_join_all(edits).await.expect("all edit");
             let (peep, versions) =
-                desk.db.read(move |read| chitter::domain::peeps::history(read, id)).await.expect("a history");
+                desk.db.read(move |read| chitter::domain::peeps::history(read, chitter::domain::viewer::Viewer::STRANGER, id)).await.expect("a history");
             let words: BTreeSet<_> = versions.iter().map(|version| version.body.clone()).collect();
             assert_eq!((versions.len(), words.len()), (13, 13), "nothing is lost and nothing is there twice");
             assert_eq!((peep.body.as_str(), peep.seq), (versions[12].body.as_str(), 13));

@@ -10,7 +10,7 @@ use crate::{
     domain::{conversations::Participant, messages::LIMIT},
     html::{fault, note},
     ids::{IdempotencyKey, random},
-    store::{self, conversations::Kind},
+    store::conversations::Kind,
     wire::bubble::Bubble,
 };
 
@@ -64,11 +64,11 @@ impl Chat {
         refused: Option<(SayForm, &Error)>,
     ) -> Result<Self> {
         let mut participant = participant.clone();
-        let sight = participant.sight();
         let end = end.filter(|end| *end <= participant.conversation.last_seq);
         let before = end.unwrap_or(i64::MAX);
-        let messages = app.db.read(move |read| store::messages::before(read, sight, before, PAGE)).await?;
-        let older = messages.first().filter(|first| first.seq > sight.after + 1);
+        let asked = participant.clone();
+        let messages = app.db.read(move |read| asked.messages_before(read, before, PAGE)).await?;
+        let older = messages.first().filter(|first| first.seq > participant.sight().after + 1);
         let older = older.map(|first| format!("{path}?before={}", first.seq));
         if let Some(latest) = messages.last()
             && end.is_none()

@@ -13,7 +13,10 @@ use super::{chat::Stretch, match_talk::talk_page};
 use crate::{
     Error, Result,
     app::App,
-    domain::matches::{self, Complaint, Current, Interests, Language, REASONS, Search},
+    domain::{
+        accounts,
+        matches::{self, Complaint, Current, Interests, Language, REASONS, Search},
+    },
     html::{Place, Shell, accounts::is_note, fault, note, page, page_refused},
     http::{
         input::{Input, Query},
@@ -22,7 +25,6 @@ use crate::{
     },
     ids::AccountId,
     store::{
-        self,
         accounts::Account,
         conversations::Masked,
         matches::{Pool, Seeker, State as Stage},
@@ -87,7 +89,7 @@ struct MatchPage {
 impl MatchPage {
     async fn new(app: &App, account: &Account, current: Option<Current>, reported: bool) -> Result<Self> {
         let id = account.id;
-        let adult = app.db.read(move |read| store::accounts::is_adult(read, id)).await?;
+        let adult = app.db.read(move |read| accounts::is_adult(read, id)).await?;
         let ended = current.map(|current| current.seeker).filter(|seeker| seeker.state == Stage::Ended);
         // Whoever only left the line has met nobody.
         let over = ended.as_ref().filter(|seeker| seeker.conversation.is_some());

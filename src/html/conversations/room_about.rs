@@ -15,7 +15,7 @@ use crate::{
     clock::Time,
     domain::{
         names::Name,
-        rooms::{Changes, Inside, Owner, RoomName, Visitor},
+        rooms::{Changes, FIRST, Inside, Owner, RoomName, Visitor},
     },
     error::Faults,
     html::{Place, Shell, accounts::is_note, fault, feeds, note, page, page_refused},
@@ -25,7 +25,7 @@ use crate::{
         session::{ClientAddr, Viewer, enter, rule},
     },
     ids::{AccountId, HookId},
-    store::{self, accounts::Kind, conversations::Participant, hooks::Hook},
+    store::{accounts::Kind, conversations::Participant, hooks::Hook},
     wire::{
         format::{date_and_time, initials},
         hooks::url as hook_url,
@@ -57,19 +57,20 @@ struct AboutPage {
 
 impl AboutPage {
     async fn new(app: &App, inside: Inside) -> Result<Self> {
-        let (id, owner) = (inside.participant.conversation.id, inside.participant.is_owner());
+        let id = inside.participant.conversation.id;
+        let (viewer, owner) = (inside.clone(), inside.clone().owner().ok());
+        let is_owner = owner.is_some();
         let (people, hooks) = app
             .db
             .read(move |read| {
-                let mut people = store::conversations::participants(read, id, PEOPLE)?;
-                people.retain(|one| owner || one.seat.left_at.is_none());
-                Ok((people, if owner { store::hooks::of(read, id)? } else { Vec::new() }))
+                let hooks = owner.as_ref().map_or(Ok(Vec::new()), |owner| owner.hooks(read))?;
+                Ok((viewer.people(read, FIRST, PEOPLE)?.people, hooks))
             })
             .await?;
         let base = app.config.base_url.as_str();
         let account = &inside.participant.account;
         let feed =
-            owner.then(|| format!("{base}{}", feeds::room_path(app, &inside.link.key, id, account.id)));
+            is_owner.then(|| format!("{base}{}", feeds::room_path(app, &inside.link.key, id, account.id)));
         Ok(AboutPage {
             shell: Shell::new(app, &Viewer::from(account), Place::Rooms).await?,
             url: rooms::url(base, &inside.link.key),

@@ -1,6 +1,6 @@
 //! Threads: one's own, and what people who are named say to each other.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use askama::Template;
 use axum::{
@@ -20,7 +20,7 @@ use crate::{
     domain::{
         accounts::Member,
         conversations::Participant,
-        threads::{self, Beginning, Changes, History, MOST, Metadata, Names, Thread, ThreadName},
+        threads::{self, Beginning, Changes, History, Metadata, Names, Thread, ThreadName},
     },
     events::Here,
     html::{Place, Shell, fault, note, page, page_refused},
@@ -58,23 +58,13 @@ struct ThreadsPage {
 impl ThreadsPage {
     async fn new(app: &App, member: &Member) -> Result<Self> {
         let stretch = Stretch::first(member.id(), PAGE);
-        let (mine, people) = app
-            .db
-            .read(move |read| {
-                Ok((store::threads::of(read, &stretch)?, store::threads::people_of(read, &stretch)?))
-            })
-            .await?;
-        let mut people_of: HashMap<ConversationId, Vec<One>> = HashMap::new();
-        for (id, one) in people.into_iter().filter(|(_, one)| one.account.id != member.id()) {
-            people_of.entry(id).or_default().push(one);
+        let mut mine = app.db.read(move |read| threads::page(read, &stretch)).await?;
+        for (_, people) in &mut mine {
+            people.retain(|one| one.account.id != member.id());
         }
-        let with = |mine: Mine| {
-            let people = people_of.remove(&mine.thread.id).unwrap_or_default();
-            (mine, people)
-        };
         Ok(ThreadsPage {
             shell: Shell::new(app, &Viewer::from(member), Place::Threads).await?,
-            mine: mine.into_iter().map(with).collect(),
+            mine,
             form: NewThread::default(),
             error: None,
             now: app.clock.now(),
@@ -148,8 +138,8 @@ pub(in crate::html) async fn title_of(app: &App, participant: &Participant) -> R
 }
 
 async fn everyone(app: &App, participant: &Participant) -> Result<Vec<One>> {
-    let id = participant.conversation.id;
-    app.db.read(move |read| store::conversations::participants(read, id, MOST as i64)).await
+    let asked = participant.clone();
+    app.db.read(move |read| asked.everyone(read)).await
 }
 
 async fn others(app: &App, participant: &Participant) -> Result<Vec<One>> {

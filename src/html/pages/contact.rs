@@ -19,7 +19,7 @@ use crate::{
     assets,
     clock::Time,
     domain::{
-        accounts::Member,
+        accounts::{self, Member},
         pages::{
             Audience, Published,
             contact::Contact,
@@ -33,7 +33,6 @@ use crate::{
         respond::head,
         session::{ClientAddr, Viewer},
     },
-    store,
 };
 
 /// What keeps a form’s stamp from passing for another signature.
@@ -206,7 +205,7 @@ pub async fn address(
         check_stamp(&app, &owner, &form.stamp)?;
         app.limits.letter(from)?;
         let id = owner.id();
-        app.db.read(move |read| store::accounts::email(read, id)).await
+        app.db.read(move |read| accounts::email(read, id)).await
     };
     match find.await {
         Ok(email) => page(&WritePage { email, ..told }),

@@ -39,7 +39,6 @@ use crate::{
         session::{ClientAddr, Viewer, has_session},
     },
     services::{cards, page_cache::Rendered},
-    store,
 };
 
 /// A member, and what it shows.
@@ -250,7 +249,7 @@ const SITEMAP: i64 = 49_000;
 
 /// `GET /sitemap.xml`: the front page, and every page that is published (<https://www.sitemaps.org/protocol.html>).
 pub async fn sitemap(State(app): State<Arc<App>>) -> Result<Response> {
-    let mut pages = app.db.read(|read| store::pages::published(read, SITEMAP)).await?;
+    let mut pages = app.db.read(|read| pages::all_published(read, SITEMAP)).await?;
     pages.retain(|(username, _)| app.config.home.as_ref() != Some(username)); // that is the front page
     let sitemap = Sitemap { base: app.config.base_url.as_str(), pages };
     let body = sitemap.render().map_err(Error::internal)?;

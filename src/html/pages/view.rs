@@ -18,13 +18,18 @@ use crate::{
     domain::{
         accounts::Member,
         pages::{
-            Audience, Page, Section, contact::Contact, content::Content, hero::Backdrop, latest::Latest,
-            pictures::Picture,
+            Audience, Page, Section,
+            contact::Contact,
+            content::Content,
+            hero::Backdrop,
+            latest::Latest,
+            pictures::{self, Picture},
         },
+        peeps,
+        viewer::Viewer,
     },
     ids::PictureId,
     store::{
-        self,
         pages::pictures::File,
         peeps::{Peep, Scope, Span},
         rooms::Open,
@@ -47,14 +52,15 @@ impl Material {
     /// Reads what the page shows.
     pub(super) fn of(read: &Read<'_>, owner: &Member, page: &Page) -> Result<Self> {
         let mut material = Material::default();
-        for file in store::pages::pictures::files_of(read, owner.id())? {
+        for file in pictures::files_of(read, owner)? {
             material.files.entry(file.picture).or_default().push(file);
         }
         for section in &page.sections {
             match &section.content {
                 Content::Latest(Latest { count, .. }) if material.peeps.len() < usize::from(*count) => {
                     let span = Span { before: None, after: None, oldest: false, limit: i64::from(*count) };
-                    material.peeps = store::peeps::list(read, None, &Scope::Account(owner.id()), span)?;
+                    material.peeps =
+                        peeps::timeline(read, Viewer::STRANGER, &Scope::Account(owner.id()), span)?;
                 }
                 Content::Rooms(rooms) => {
                     material.rooms.insert(section.id, rooms.open(read, owner.id())?);

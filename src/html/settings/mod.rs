@@ -17,14 +17,13 @@ use super::{Place, Shell, page};
 use crate::{
     Error, Result,
     app::App,
-    domain::accounts::Member,
+    domain::accounts::{self, Member},
     http::{
         input::{Input, Query, from_path},
         session::{ClientAddr, Viewer},
     },
     ids::AccountId,
     jobs::mail::UNSUBSCRIBE,
-    store,
 };
 
 #[derive(Template)]
@@ -49,7 +48,7 @@ pub async fn form(
     member: Member,
 ) -> Result<Response> {
     let id = member.id();
-    let email = app.db.read(move |read| store::accounts::email(read, id)).await?.unwrap_or_default();
+    let email = app.db.read(move |read| accounts::email(read, id)).await?.unwrap_or_default();
     let shell = Shell::new(&app, &Viewer::from(&member), Place::Settings).await?;
     page(&SettingsPage { shell, member, email, saved: saved.is_some() })
 }
@@ -103,7 +102,7 @@ pub async fn unsubscribe(
 ) -> Result<Response> {
     let account = subscriber(&app, &token)?;
     app.limits.write(from)?;
-    app.db.write(move |tx| store::accounts::set_mention_mail(tx, account, false)).await?;
+    app.db.write(move |tx| accounts::stop_mention_mail(tx, account)).await?;
     let shell = Shell::new(&app, &viewer, Place::Elsewhere).await?;
     page(&UnsubscribePage { shell, path: String::new(), done: true })
 }
