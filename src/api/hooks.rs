@@ -21,6 +21,7 @@ use crate::{
         names::Name,
         rooms::{Inside, Visitor},
         sessions::Token,
+        text::RefusedWords,
     },
     events::Tx,
     http::{
@@ -149,13 +150,13 @@ struct Fact {
 }
 
 impl Call {
-    /// What it comes to as a message.
-    pub fn body(&self) -> Result<Body> {
+    /// The call as the body of a message.
+    pub fn body(&self, refused: &RefusedWords) -> Result<Body> {
         let words = cut(&self.words());
         if words.trim().is_empty() {
             return Err(Error::invalid("text", "There is no text in it."));
         }
-        Body::parse(&words)
+        Body::parse(&words, refused)
     }
 
     /// Everything that it says, as one text.
@@ -228,7 +229,7 @@ pub async fn call(
             .map_err(|_| Error::invalid("payload", "The payload is not the JSON we expect."))?,
         None => call,
     };
-    let body = call.body()?;
+    let body = call.body(&app.config.refused_words)?;
     // A name that can't be taken is left out: the news matters more.
     let name = call.username.as_deref().and_then(|name| Name::parse(name).ok());
     app.db.write(move |tx| caller.say(tx, &body, name.as_ref())).await?;
@@ -284,7 +285,7 @@ mod tests {
     #[test]
     fn what_is_too_long_is_cut_between_characters() {
         let cut = cut(&"👨‍👩‍👧‍👦".repeat(5000));
-        assert!(Body::parse(&cut).is_ok() && cut.ends_with('…'));
+        assert!(Body::parse(&cut, &RefusedWords::default()).is_ok() && cut.ends_with('…'));
         assert_eq!(super::cut("a\u{1b}[31mb"), "a[31mb");
     }
 }

@@ -122,11 +122,14 @@ impl Posted {
             Some(name) => door.clone().of(viewer.speak_for(app, name).await.map_err(in_body)?),
             None => door.clone(),
         };
-        app.config.refused_words.check(&self.body)?;
         let key = self.idempotency_key.map(|key| IdempotencyKey::parse(&key)).transpose()?;
         let only_files = self.body.trim().is_empty() && !self.attachments.is_empty();
         let draft = Draft {
-            body: if only_files { Body::empty() } else { Body::parse(&self.body)? },
+            body: if only_files {
+                Body::empty()
+            } else {
+                Body::parse(&self.body, &app.config.refused_words)?
+            },
             reply_to: self.reply_to,
             attachments: self.attachments,
             idempotency_key: key,
@@ -283,8 +286,7 @@ pub async fn edit(
     Input(edited): Input<Edited>,
 ) -> Result<Json<Message>> {
     app.limits.say(from, door.account().id)?;
-    let (id, body) = (from_path(&id)?, Body::parse(&edited.body)?);
-    app.config.refused_words.check(body.as_str())?;
+    let (id, body) = (from_path(&id)?, Body::parse(&edited.body, &app.config.refused_words)?);
     let thread_limit = app.config.thread_limit;
     let changed = app.db.write(move |tx| door.enter(tx)?.edit(tx, id, &body, thread_limit)).await?;
     Ok(Json(Message::new(&changed, app.config.base_url.as_str())))

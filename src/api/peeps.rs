@@ -21,6 +21,7 @@ use crate::{
         self,
         accounts::Member,
         peeps::{Body, Draft},
+        text::RefusedWords,
         viewer::Viewer as Who,
     },
     events::Tx,
@@ -167,7 +168,7 @@ fn id_or_number() -> Object {
 }
 
 impl Posted {
-    fn body(&self) -> Result<Body> {
+    fn body(&self, refused: &RefusedWords) -> Result<Body> {
         if self.media_ids.as_ref().is_some_and(|ids| !ids.is_empty()) || self.poll.is_some() {
             return Err(Error::invalid("media_ids", "There are no pictures and no polls here yet."));
         }
@@ -183,7 +184,7 @@ impl Posted {
         if self.visibility.as_ref().is_some_and(|v| v != "public") {
             return Err(Error::invalid("visibility", "Peeps are public. Nothing was posted."));
         }
-        Body::parse(&self.status).map_err(renamed)
+        Body::parse(&self.status, refused).map_err(renamed)
     }
 }
 
@@ -212,7 +213,11 @@ pub async fn post(
     Post(once, posted): Post<Posted>,
 ) -> Result<Response> {
     let allowance = app.limits.post(from, member.id())?;
-    let draft = Draft { body: posted.body()?, reply_to: posted.in_reply_to_id, idempotency_key: None };
+    let draft = Draft {
+        body: posted.body(&app.config.refused_words)?,
+        reply_to: posted.in_reply_to_id,
+        idempotency_key: None,
+    };
     let base = app.config.base_url.clone();
     let post = move |tx: &mut Tx<'_>| told(member.post(tx, &draft).map_err(renamed)?, base.as_str());
     once.telling(allowance).answer(&app, post).await
@@ -249,7 +254,7 @@ pub async fn edit(
 ) -> Result<Json<Status>> {
     let id = from_path(&id)?;
     app.limits.post(from, member.id())?;
-    let body = posted.body()?;
+    let body = posted.body(&app.config.refused_words)?;
     let peep = app.db.write(move |tx| member.edit(tx, id, &body)).await?;
     Ok(status(&app, peep))
 }

@@ -7,7 +7,7 @@ use unicode_segmentation::UnicodeSegmentation;
 use super::{
     conversations::{LOCKED, OUT, Participant, forget_files, tell},
     rooms::{self, Key, Owner},
-    text::{self, Piece, REFERENCES, Rules, Segment},
+    text::{self, Piece, REFERENCES, RefusedWords, Rules, Segment},
     webhooks,
 };
 use crate::{
@@ -46,8 +46,9 @@ const TERMS: usize = 4;
 pub struct Body(String);
 
 impl Body {
-    /// Cleans what was typed.
-    pub fn parse(raw: &str) -> Result<Self> {
+    /// Cleans what was typed. Refuses text with one of the words that the instance does not allow.
+    pub fn parse(raw: &str, refused: &RefusedWords) -> Result<Self> {
+        refused.check(raw)?;
         let rules = Rules { field: "body", limit: LIMIT, lines: true, empty: "Write something first." };
         text::clean(raw, rules).map(Body)
     }
@@ -446,7 +447,8 @@ mod tests {
 
     #[test]
     fn a_message_may_be_long_but_not_endless() {
-        assert!(Body::parse(&"a".repeat(4000)).is_ok());
-        assert!(Body::parse(&"a".repeat(4001)).is_err());
+        let parse = |length| Body::parse(&"a".repeat(length), &RefusedWords::default());
+        assert!(parse(4000).is_ok());
+        assert!(parse(4001).is_err());
     }
 }

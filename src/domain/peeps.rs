@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use super::{
     accounts::Member,
-    text::{self, REFERENCES, Rules, Segment},
+    text::{self, REFERENCES, RefusedWords, Rules, Segment},
     viewer::Viewer,
 };
 use crate::{
@@ -37,8 +37,9 @@ const VERSIONS: usize = 50;
 pub struct Body(String);
 
 impl Body {
-    /// Cleans what was typed.
-    pub fn parse(raw: &str) -> Result<Self> {
+    /// Cleans what was typed. Refuses text with one of the words that the instance does not allow.
+    pub fn parse(raw: &str, refused: &RefusedWords) -> Result<Self> {
+        refused.check(raw)?;
         let rules = Rules { field: "body", limit: LIMIT, lines: true, empty: "Write something first." };
         text::clean(raw, rules).map(Body)
     }

@@ -23,6 +23,7 @@ use crate::{
         self,
         accounts::Member,
         peeps::{Body, Conversation, Draft},
+        text::RefusedWords,
         viewer::Viewer as Who,
     },
     http::{
@@ -131,10 +132,10 @@ impl PostForm {
         id.map(|id| id.parse().map_err(|_| Error::invalid("reply_to", "There is no such peep."))).transpose()
     }
 
-    fn draft(&self) -> Result<Draft> {
+    fn draft(&self, refused: &RefusedWords) -> Result<Draft> {
         let key = Some(self.idempotency_key.as_str()).filter(|key| !key.is_empty());
         Ok(Draft {
-            body: Body::parse(&self.body)?,
+            body: Body::parse(&self.body, refused)?,
             reply_to: self.reply_to()?,
             idempotency_key: key.map(IdempotencyKey::parse).transpose()?,
         })
@@ -150,7 +151,8 @@ pub async fn post(
     Input(form): Input<PostForm>,
 ) -> Result<Response> {
     let by_script = headers.contains_key(FRAGMENT);
-    let posted = match app.limits.post(from, member.id()).and_then(|_| form.draft()) {
+    let posted = match app.limits.post(from, member.id()).and_then(|_| form.draft(&app.config.refused_words))
+    {
         Ok(draft) => {
             let author = member.clone();
             app.db.write(move |tx| author.post(tx, &draft)).await
@@ -231,7 +233,8 @@ pub async fn edit(
 ) -> Result<Response> {
     let id: PeepId = from_path(&id)?;
     let path = format!("/@{}/{id}", member.username);
-    let edited = match app.limits.post(from, member.id()).and_then(|_| Body::parse(&form.body)) {
+    let parse = || Body::parse(&form.body, &app.config.refused_words);
+    let edited = match app.limits.post(from, member.id()).and_then(|_| parse()) {
         Ok(body) => {
             let author = member.clone();
             app.db.write(move |tx| author.edit(tx, id, &body)).await

@@ -18,6 +18,7 @@ use crate::{
         conversations::{Door, Participant},
         messages::{Body, Draft},
         rooms::Visitor,
+        text::RefusedWords,
     },
     html::page_refused,
     http::{
@@ -116,7 +117,7 @@ pub struct SayForm {
 }
 
 impl SayForm {
-    fn draft(&self) -> Result<Draft> {
+    fn draft(&self, refused: &RefusedWords) -> Result<Draft> {
         let reply_to = Some(self.reply_to.as_str()).filter(|id| !id.is_empty());
         let reply_to: Option<MessageId> = reply_to
             .map(|id| id.parse().map_err(|_| Error::invalid("reply_to", "There is no such message.")))
@@ -129,7 +130,7 @@ impl SayForm {
         let key = Some(self.idempotency_key.as_str()).filter(|key| !key.is_empty());
         let only_files = self.body.trim().is_empty() && !attachments.is_empty();
         Ok(Draft {
-            body: if only_files { Body::empty() } else { Body::parse(&self.body)? },
+            body: if only_files { Body::empty() } else { Body::parse(&self.body, refused)? },
             reply_to,
             attachments,
             idempotency_key: key.map(IdempotencyKey::parse).transpose()?,
@@ -146,11 +147,7 @@ pub async fn say(
     Input(form): Input<SayForm>,
 ) -> Result<Response> {
     let by_script = headers.contains_key(FRAGMENT);
-    let draft = app
-        .limits
-        .say(from, door.account().id)
-        .and_then(|_| app.config.refused_words.check(&form.body))
-        .and_then(|()| form.draft());
+    let draft = app.limits.say(from, door.account().id).and_then(|_| form.draft(&app.config.refused_words));
     let said = match draft {
         Ok(draft) => {
             let (door, thread_limit) = (door.clone(), app.config.thread_limit);
