@@ -23,7 +23,7 @@ use crate::{
         conversations::Door,
     },
     http::{
-        idempotent::{Once, answer},
+        idempotent::{Idempotent, answer},
         input::from_path,
         session::{ClientAddr, come_in},
     },
@@ -60,7 +60,7 @@ pub async fn send(
     State(app): State<Arc<App>>,
     ClientAddr(from): ClientAddr,
     door: Door,
-    once: Once,
+    idempotent: Idempotent,
     mut form: Multipart,
 ) -> Result<Response> {
     app.limits.say(from, door.account().id)?;
@@ -74,7 +74,7 @@ pub async fn send(
             // It is there already: whoever sends it again is told of the first one, and this one is swept.
             let about = About::Conversation(conversation);
             let told = Answer { about, ..answer(StatusCode::CREATED, &File::new(&file, conversation))? };
-            return once.of(&hash).answer(&app, move |_| Ok(told.clone())).await;
+            return idempotent.of(&hash).answer(&app, move |_| Ok(told.clone())).await;
         }
     }
     Err(Error::invalid("file", "There is no file in it: send one as multipart/form-data, in the field file."))

@@ -87,7 +87,7 @@ pub async fn create(
     State(app): State<Arc<App>>,
     from: ClientAddr,
     visitor: Visitor,
-    Post(once, new): Post<New>,
+    Post(idempotent, new): Post<New>,
 ) -> Result<Response> {
     let name = Name::parse(&new.name)?;
     app.limits.say(from.0, visitor.account.id)?;
@@ -96,7 +96,7 @@ pub async fn create(
         let (hook, token) = visitor.enter(tx)?.owner()?.open_hook(tx, &name)?;
         answer(StatusCode::CREATED, &Hook::new(hook, Some(url(base.as_str(), &token))))
     };
-    once.with_secret().answer(&app, open).await
+    idempotent.with_secret().answer(&app, open).await
 }
 
 /// Closes a hook. For the room’s owner.

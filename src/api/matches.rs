@@ -12,7 +12,7 @@ use crate::{
     domain::matches::{self, Complaint, Interests, Language, Search},
     events::Tx,
     http::{
-        idempotent::{Bare, Post, answer, nothing},
+        idempotent::{EmptyBody, Post, answer, nothing},
         session::{ClientAddr, place},
     },
     ids::AccountId,
@@ -48,7 +48,7 @@ pub async fn seek(
     State(app): State<Arc<App>>,
     ClientAddr(from): ClientAddr,
     account: store::accounts::Account,
-    Post(once, new): Post<New>,
+    Post(idempotent, new): Post<New>,
 ) -> Result<Response> {
     app.config.require_matching()?;
     let allowance = app.limits.seek(from)?;
@@ -63,7 +63,7 @@ pub async fn seek(
         matches::seek(tx, &account, &place, &search, new.adult)?;
         answer(StatusCode::CREATED, &matches::current(tx, account.id)?.as_ref().map(Match::new))
     };
-    once.telling(allowance).answer(&app, seek).await
+    idempotent.telling(allowance).answer(&app, seek).await
 }
 
 /// How far one is.
@@ -107,7 +107,7 @@ pub async fn next(
     State(app): State<Arc<App>>,
     ClientAddr(from): ClientAddr,
     account: store::accounts::Account,
-    Bare(once): Bare,
+    EmptyBody(idempotent): EmptyBody,
 ) -> Result<Response> {
     app.config.require_matching()?;
     app.limits.seek(from)?;
@@ -116,7 +116,7 @@ pub async fn next(
         matches::next(tx, &account, &place)?;
         answer(StatusCode::OK, &matches::current(tx, account.id)?.as_ref().map(Match::new))
     };
-    once.answer(&app, next).await
+    idempotent.answer(&app, next).await
 }
 
 /// Whom it is about, where there are several; and what one reports.
@@ -139,11 +139,11 @@ pub async fn block(
     State(app): State<Arc<App>>,
     ClientAddr(from): ClientAddr,
     account: store::accounts::Account,
-    Post(once, about): Post<About>,
+    Post(idempotent, about): Post<About>,
 ) -> Result<Response> {
     app.limits.write(from)?;
     let block = move |tx: &mut Tx<'_>| matches::block(tx, account.id, about.account_id).map(|()| nothing());
-    once.answer(&app, block).await
+    idempotent.answer(&app, block).await
 }
 
 /// What is reported of whom.
@@ -169,7 +169,7 @@ pub async fn report(
     State(app): State<Arc<App>>,
     ClientAddr(from): ClientAddr,
     account: store::accounts::Account,
-    Post(once, reported): Post<Reported>,
+    Post(idempotent, reported): Post<Reported>,
 ) -> Result<Response> {
     let complaint = Complaint::parse(&reported.reason, &reported.words)?;
     app.limits.write(from)?;
@@ -178,7 +178,7 @@ pub async fn report(
         let seal = |report: &str| keeper.data.seal(report);
         matches::report(tx, account.id, reported.account_id, &complaint, seal).map(|()| nothing())
     };
-    let answered = once.answer(&app, report).await?;
+    let answered = idempotent.answer(&app, report).await?;
     tracing::warn!("Somebody was reported in a match: look into the reports");
     Ok(answered)
 }
@@ -192,10 +192,10 @@ pub async fn reveal(
     State(app): State<Arc<App>>,
     ClientAddr(from): ClientAddr,
     account: store::accounts::Account,
-    Bare(once): Bare,
+    EmptyBody(idempotent): EmptyBody,
 ) -> Result<Response> {
     app.limits.write(from)?;
-    once.answer(&app, move |tx| matches::reveal(tx, account.id).map(|()| nothing())).await
+    idempotent.answer(&app, move |tx| matches::reveal(tx, account.id).map(|()| nothing())).await
 }
 
 /// Agrees to pictures: when everyone in the talk does, they can be sent.
@@ -207,8 +207,8 @@ pub async fn allow_pictures(
     State(app): State<Arc<App>>,
     ClientAddr(from): ClientAddr,
     account: store::accounts::Account,
-    Bare(once): Bare,
+    EmptyBody(idempotent): EmptyBody,
 ) -> Result<Response> {
     app.limits.write(from)?;
-    once.answer(&app, move |tx| matches::allow_pictures(tx, account.id).map(|()| nothing())).await
+    idempotent.answer(&app, move |tx| matches::allow_pictures(tx, account.id).map(|()| nothing())).await
 }

@@ -22,7 +22,7 @@ use crate::{
     },
     events::{Event, Told, Topic, Tx, Typing},
     http::{
-        idempotent::{Bare, Post, answer, nothing},
+        idempotent::{EmptyBody, Post, answer, nothing},
         input::{Input, Query, from_path},
         session::{ClientAddr, Viewer, come_in},
     },
@@ -38,7 +38,7 @@ const BATCH: usize = 100;
 /// Which stretch of a conversation's messages.
 #[derive(Deserialize, Default, IntoParams)]
 #[into_params(parameter_in = Query)]
-pub struct Span {
+pub struct MessageRange {
     /// Those after this number.
     #[param(minimum = 0)]
     since: Option<i64>,
@@ -55,7 +55,7 @@ pub struct Span {
 /// The latest messages; or with `since` those after a number, with `before` those before one. `next` leads to newer
 /// ones, and is null where there are none yet; `prev` leads to older ones.
 #[utoipa::path(
-    get, path = "/messages", params(Span),
+    get, path = "/messages", params(MessageRange),
     responses((status = 200, description = "A page of messages.", body = List<Message>)),
 )]
 pub async fn list(
@@ -63,7 +63,7 @@ pub async fn list(
     uri: Uri,
     participant: Participant,
     viewer: Viewer,
-    Query(paging): Query<Span>,
+    Query(paging): Query<MessageRange>,
 ) -> Result<List<Message>> {
     let (first_seq, last_seq) = (participant.sight().after + 1, participant.conversation.last_seq);
     let limit = limit(paging.limit)?;
@@ -159,7 +159,7 @@ pub async fn say(
     ClientAddr(from): ClientAddr,
     door: Door,
     viewer: Viewer,
-    Post(once, posted): Post<Posted>,
+    Post(idempotent, posted): Post<Posted>,
 ) -> Result<Response> {
     let (door, draft) = posted.draft(&app, &door, &viewer).await?;
     let allowance = app.limits.say(from, door.account().id)?;
@@ -169,7 +169,7 @@ pub async fn say(
         let told = answer(StatusCode::CREATED, &Message::new(&said, base.as_str()))?;
         Ok(Answer { about: About::Message(said.id, said.conversation), ..told })
     };
-    once.telling(allowance).answer(&app, say).await
+    idempotent.telling(allowance).answer(&app, say).await
 }
 
 /// Messages to be said at once, each as it would be said alone.
@@ -191,7 +191,7 @@ pub async fn say_all(
     ClientAddr(from): ClientAddr,
     door: Door,
     viewer: Viewer,
-    Post(once, batch): Post<Batch>,
+    Post(idempotent, batch): Post<Batch>,
 ) -> Result<Response> {
     if !(1..=BATCH).contains(&batch.messages.len()) {
         return Err(Error::invalid("messages", "Send between 1 and 100 messages at once."));
@@ -212,7 +212,7 @@ pub async fn say_all(
         let about = told.first().map_or(About::Nothing, |first| About::Messages(first.conversation_id));
         Ok(Answer { about, ..answer(StatusCode::CREATED, &List::whole(told))? })
     };
-    once.answer(&app, say).await
+    idempotent.answer(&app, say).await
 }
 
 /// What is wrong with one of several messages.
@@ -234,7 +234,7 @@ pub async fn type_on(
     State(app): State<Arc<App>>,
     ClientAddr(from): ClientAddr,
     participant: Participant,
-    Bare(once): Bare,
+    EmptyBody(idempotent): EmptyBody,
 ) -> Result<Response> {
     app.limits.type_on(from, participant.id())?;
     let conversation = participant.conversation.id;
@@ -245,7 +245,7 @@ pub async fn type_on(
         let typing = Typing { conversation, who: participant.somebody() };
         app.events.publish(&Topic::Conversation(conversation), &Event::Typing(Arc::new(Told::new(typing))));
     }
-    once.answer(&app, |_| Ok(nothing())).await
+    idempotent.answer(&app, |_| Ok(nothing())).await
 }
 
 /// A message.

@@ -27,7 +27,7 @@ use crate::{
     events::Tx,
     http::{
         cached,
-        idempotent::{Bare, Once, Post, answer},
+        idempotent::{EmptyBody, Idempotent, Post, answer},
         input::{Input, Query, from_path},
         session::{ClientAddr, Viewer, has_session},
     },
@@ -173,7 +173,10 @@ impl Posted {
             return Err(Error::invalid("media_ids", "There are no pictures and no polls here yet."));
         }
         if self.scheduled_at.is_some() {
-            return Err(Error::invalid("scheduled_at", "Peeps are posted at once. Nothing was posted."));
+            return Err(Error::invalid(
+                "scheduled_at",
+                "Peeps are posted at once. Nothing was posted.",
+            ));
         }
         if self.spoiler_text.as_ref().is_some_and(|text| !text.is_empty()) {
             return Err(Error::invalid(
@@ -210,7 +213,7 @@ pub async fn post(
     State(app): State<Arc<App>>,
     ClientAddr(from): ClientAddr,
     member: Member,
-    Post(once, posted): Post<Posted>,
+    Post(idempotent, posted): Post<Posted>,
 ) -> Result<Response> {
     let allowance = app.limits.post(from, member.id())?;
     let draft = Draft {
@@ -220,7 +223,7 @@ pub async fn post(
     };
     let base = app.config.base_url.clone();
     let post = move |tx: &mut Tx<'_>| told(member.post(tx, &draft).map_err(renamed)?, base.as_str());
-    once.telling(allowance).answer(&app, post).await
+    idempotent.telling(allowance).answer(&app, post).await
 }
 
 /// A peep.
@@ -328,9 +331,9 @@ pub async fn favourite(
     id: Path<String>,
     from: ClientAddr,
     member: Member,
-    Bare(once): Bare,
+    EmptyBody(idempotent): EmptyBody,
 ) -> Result<Response> {
-    like(app, id, from, member, once, true).await
+    like(app, id, from, member, idempotent, true).await
 }
 
 /// Likes a peep no longer.
@@ -344,9 +347,9 @@ pub async fn unfavourite(
     id: Path<String>,
     from: ClientAddr,
     member: Member,
-    Bare(once): Bare,
+    EmptyBody(idempotent): EmptyBody,
 ) -> Result<Response> {
-    like(app, id, from, member, once, false).await
+    like(app, id, from, member, idempotent, false).await
 }
 
 async fn like(
@@ -354,12 +357,12 @@ async fn like(
     Path(id): Path<String>,
     ClientAddr(from): ClientAddr,
     member: Member,
-    once: Once,
+    idempotent: Idempotent,
     likes: bool,
 ) -> Result<Response> {
     let id = from_path(&id)?;
     app.limits.post(from, member.id())?;
     let base = app.config.base_url.clone();
     let like = move |tx: &mut Tx<'_>| told(member.like(tx, id, likes)?, base.as_str());
-    once.answer(&app, like).await
+    idempotent.answer(&app, like).await
 }

@@ -52,7 +52,7 @@ pub async fn create(
     State(app): State<Arc<App>>,
     ClientAddr(from): ClientAddr,
     account: store::accounts::Account,
-    Post(once, new): Post<New>,
+    Post(idempotent, new): Post<New>,
 ) -> Result<Response> {
     let name = RoomName::parse(&new.name)?;
     let allowance = app.limits.room(from, &account)?;
@@ -62,7 +62,7 @@ pub async fn create(
         let told = created(format!("/api/v1/rooms/{}", room.key), &room)?;
         Ok(Answer { about: About::Conversation(room.id), ..told })
     };
-    once.telling(allowance).answer(&app, create).await
+    idempotent.telling(allowance).answer(&app, create).await
 }
 
 /// One’s rooms, the one where something was said last first.
@@ -204,7 +204,7 @@ pub async fn renew_link(
     State(app): State<Arc<App>>,
     from: ClientAddr,
     visitor: Visitor,
-    Post(once, new): Post<NewLink>,
+    Post(idempotent, new): Post<NewLink>,
 ) -> Result<Response> {
     app.limits.say(from.0, visitor.account.id)?;
     let base = app.config.base_url.clone();
@@ -213,7 +213,7 @@ pub async fn renew_link(
         let room = Room::new(&visitor.enter(tx)?, base.as_str());
         Ok(Answer { about: About::Conversation(room.id), ..answer(StatusCode::CREATED, &room)? })
     };
-    once.answer(&app, renew).await
+    idempotent.answer(&app, renew).await
 }
 
 /// Someone in a room.

@@ -48,7 +48,7 @@ pub struct Session {
 pub async fn create(
     State(app): State<Arc<App>>,
     ClientAddr(from): ClientAddr,
-    Post(once, new): Post<New>,
+    Post(idempotent, new): Post<New>,
 ) -> Result<Response> {
     let name = Name::parse(&new.name)?;
     app.limits.guest(from)?;
@@ -57,7 +57,7 @@ pub async fn create(
         let session = Session { account: Account::from(&guest), token: token.as_str().into() };
         answer(StatusCode::CREATED, &session)
     };
-    once.with_secret().answer(&app, come).await
+    idempotent.with_secret().answer(&app, come).await
 }
 
 /// Ends the session whose token is sent.

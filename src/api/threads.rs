@@ -65,7 +65,7 @@ pub async fn create(
     ClientAddr(from): ClientAddr,
     account: store::accounts::Account,
     viewer: Viewer,
-    Post(once, new): Post<New>,
+    Post(idempotent, new): Post<New>,
 ) -> Result<Response> {
     let beginning = threads::beginning(
         Names::parse(new.users.iter().map(String::as_str)),
@@ -81,7 +81,7 @@ pub async fn create(
         let told = created(format!("/api/v1/threads/{}", thread.id), &thread)?;
         Ok(Answer { about: About::Conversation(thread.id), ..told })
     };
-    once.telling(allowance).answer(&app, begin).await
+    idempotent.telling(allowance).answer(&app, begin).await
 }
 
 /// One’s threads, the one where something was said last first.
@@ -217,7 +217,7 @@ pub async fn add(
     ClientAddr(from): ClientAddr,
     permission: Permission,
     viewer: Viewer,
-    Post(once, more): Post<More>,
+    Post(idempotent, more): Post<More>,
 ) -> Result<Response> {
     let speaks_for = viewer.grant.as_ref().and_then(Grant::speaks_for);
     app.limits.say(from, permission.participant().id())?;
@@ -232,7 +232,7 @@ pub async fn add(
         let thread = Thread::seen(tx, &now, base.as_str())?;
         Ok(Answer { about: About::Conversation(thread.id), ..answer(StatusCode::OK, &thread)? })
     };
-    once.answer(&app, add).await
+    idempotent.answer(&app, add).await
 }
 
 /// Takes somebody out, or leaves.

@@ -9,7 +9,7 @@ use axum::{
 };
 use serde::Deserialize;
 
-use super::{Place, Shell, fault, note, on_this_site, page, page_refused};
+use super::{NavItem, Shell, field_error, form_error, on_this_site, page, show_form_error};
 use crate::{
     Error, Result,
     app::App,
@@ -19,7 +19,6 @@ use crate::{
     },
     http::{
         input::{Input, Query},
-        respond::head,
         session::{ClientAddr, Viewer, set_cookie},
     },
 };
@@ -51,12 +50,12 @@ pub struct SignUpForm {
 }
 
 impl SignUpPage {
-    fn fault(&self, field: &str) -> Option<&str> {
-        fault(self.error.as_ref(), field)
+    fn field_error(&self, field: &str) -> Option<&str> {
+        field_error(self.error.as_ref(), field)
     }
 
-    fn note(&self) -> Option<String> {
-        note(self.error.as_ref(), &["email", "password", "name", "username"])
+    fn form_error(&self) -> Option<String> {
+        form_error(self.error.as_ref(), &["email", "password", "name", "username"])
     }
 }
 
@@ -72,7 +71,7 @@ pub async fn sign_up_form(
     // A guest has a name already, and keeps it.
     let name = viewer.guest().map(|guest| guest.name.clone()).unwrap_or_default();
     let form = SignUpForm { next, name, ..SignUpForm::default() };
-    page(&SignUpPage { shell: Shell::new(&app, &viewer, Place::SignUp).await?, form, error: None })
+    page(&SignUpPage { shell: Shell::new(&app, &viewer, NavItem::SignUp).await?, form, error: None })
 }
 
 /// `POST /signup`
@@ -93,12 +92,13 @@ pub async fn sign_up(
             Ok(([set_cookie(&app.config, Some(&token))], Redirect::to(on_this_site(&form.next)))
                 .into_response())
         }
-        Err(error) if is_note(&error) => {
-            let head = head(&error);
-            let shell = Shell::new(&app, &viewer, Place::SignUp).await?;
-            page_refused(head, &SignUpPage { shell, form, error: Some(error) })
+        Err(error) => {
+            show_form_error(error, async |error| {
+                let shell = Shell::new(&app, &viewer, NavItem::SignUp).await?;
+                Ok(SignUpPage { shell, form, error: Some(error) })
+            })
+            .await
         }
-        Err(error) => Err(error),
     }
 }
 
@@ -129,14 +129,6 @@ async fn join(
     Ok(token)
 }
 
-/// Whether an error is told in the form, where what was typed is kept, and not on a page of its own.
-pub(super) fn is_note(error: &Error) -> bool {
-    matches!(
-        error,
-        Error::Invalid(_) | Error::Conflict(_) | Error::TooMany { .. } | Error::Busy | Error::Full
-    )
-}
-
 #[derive(Template)]
 #[template(path = "login.html")]
 struct LogInPage {
@@ -155,12 +147,12 @@ pub struct LogInForm {
 }
 
 impl LogInPage {
-    fn fault(&self, field: &str) -> Option<&str> {
-        fault(self.error.as_ref(), field)
+    fn field_error(&self, field: &str) -> Option<&str> {
+        field_error(self.error.as_ref(), field)
     }
 
-    fn note(&self) -> Option<String> {
-        note(self.error.as_ref(), &["login", "password"])
+    fn form_error(&self) -> Option<String> {
+        form_error(self.error.as_ref(), &["login", "password"])
     }
 }
 
@@ -174,7 +166,7 @@ pub async fn log_in_form(
         return Ok(Redirect::to(on_this_site(&next)).into_response());
     }
     let form = LogInForm { next, ..LogInForm::default() };
-    page(&LogInPage { shell: Shell::new(&app, &viewer, Place::LogIn).await?, form, error: None })
+    page(&LogInPage { shell: Shell::new(&app, &viewer, NavItem::LogIn).await?, form, error: None })
 }
 
 /// `POST /login`
@@ -189,12 +181,13 @@ pub async fn log_in(
             Ok(([set_cookie(&app.config, Some(&token))], Redirect::to(on_this_site(&form.next)))
                 .into_response())
         }
-        Err(error) if is_note(&error) => {
-            let head = head(&error);
-            let shell = Shell::new(&app, &viewer, Place::LogIn).await?;
-            page_refused(head, &LogInPage { shell, form, error: Some(error) })
+        Err(error) => {
+            show_form_error(error, async |error| {
+                let shell = Shell::new(&app, &viewer, NavItem::LogIn).await?;
+                Ok(LogInPage { shell, form, error: Some(error) })
+            })
+            .await
         }
-        Err(error) => Err(error),
     }
 }
 

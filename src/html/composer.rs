@@ -2,7 +2,7 @@
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 
-use super::{fault, note};
+use super::{field_error, form_error};
 use crate::{
     Error, Result,
     app::App,
@@ -37,8 +37,8 @@ impl Composer {
 
     /// The same form once more, with what was typed in it and what is wrong with that.
     pub(super) fn refused(self, body: String, key: String, error: &Error) -> Self {
-        let sentence =
-            fault(Some(error), "body").map_or_else(|| note(Some(error), &["body"]), |f| Some(f.into()));
+        let sentence = field_error(Some(error), "body")
+            .map_or_else(|| form_error(Some(error), &["body"]), |f| Some(f.into()));
         // The same key, because not every error knows whether the peep was stored all the same.
         // With a key that was used for other words one would never get on.
         let keep = IdempotencyKey::parse(&key).is_ok() && !matches!(error, Error::Conflict(_));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use askama::Template;
 use axum::{extract::State, response::Response};
 
-use super::{Place, Shell, page};
+use super::{NavItem, Shell, page};
 use crate::{
     Result,
     app::App,
@@ -50,7 +50,7 @@ pub async fn reference(State(app): State<Arc<App>>, viewer: Viewer) -> Result<Re
         calls: openapi::calls().iter().filter(|call| call.tag == tag.name).collect(),
     });
     page(&ReferencePage {
-        shell: Shell::new(&app, &viewer, Place::Elsewhere).await?,
+        shell: Shell::new(&app, &viewer, NavItem::Elsewhere).await?,
         base: app.config.base_url.as_str().into(),
         nouns: nouns.collect(),
         shapes: openapi::shapes(),
@@ -59,5 +59,5 @@ pub async fn reference(State(app): State<Arc<App>>, viewer: Viewer) -> Result<Re
 
 /// `GET /docs/problems`: each type of problem is a place on it.
 pub async fn problems(State(app): State<Arc<App>>, viewer: Viewer) -> Result<Response> {
-    page(&ProblemsPage { shell: Shell::new(&app, &viewer, Place::Elsewhere).await?, kinds: KINDS })
+    page(&ProblemsPage { shell: Shell::new(&app, &viewer, NavItem::Elsewhere).await?, kinds: KINDS })
 }

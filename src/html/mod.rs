@@ -28,14 +28,14 @@ use crate::{
         accounts::{Member, admin, count_members},
         rooms, threads,
     },
-    http::session::Viewer,
+    http::{respond::status_and_headers, session::Viewer},
     ids::AccountId,
     store::{accounts::Account, conversations::Stretch, rooms::Mine},
 };
 
 /// Where in the site a page is, for the rail.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Place {
+pub enum NavItem {
     /// The public stream.
     Stream,
     /// The viewer's rooms.
@@ -61,7 +61,7 @@ pub struct Shell {
     name: String,
     viewer: Option<Member>,
     guest: Option<Account>,
-    at: Place,
+    at: NavItem,
     members: i64,
     keeper: Option<Account>,
     rooms: Vec<Mine>,
@@ -78,7 +78,7 @@ pub struct Shell {
 const RAIL: usize = 5;
 
 impl Shell {
-    async fn new(app: &App, viewer: &Viewer, at: Place) -> Result<Self> {
+    async fn new(app: &App, viewer: &Viewer, at: NavItem) -> Result<Self> {
         let id = viewer.account.as_ref().map(|account| account.id);
         let read = move |read: &Read<'_>| {
             let (members, keeper) = (count_members(read)?, admin(read)?);
@@ -97,7 +97,7 @@ impl Shell {
             name: app.config.name.clone(),
             viewer: viewer.member(),
             guest: viewer.guest().cloned(),
-            at: Place::Elsewhere,
+            at: NavItem::Elsewhere,
             members: 0,
             keeper: None,
             rooms: Vec::new(),
@@ -118,7 +118,7 @@ impl Shell {
         &assets::VERSION
     }
 
-    fn is_at(&self, place: Place) -> bool {
+    fn is_at(&self, place: NavItem) -> bool {
         self.at == place
     }
 
@@ -145,8 +145,31 @@ fn page_with(status: StatusCode, template: &impl Template) -> Result<Response> {
     Ok((status, headers, body).into_response())
 }
 
-/// Renders a form once more, with what was typed in it and what is wrong with that.
-fn page_refused((status, headers): (StatusCode, HeaderMap), template: &impl Template) -> Result<Response> {
+/// Whether an error is shown in the form, with what was typed still in the fields, instead of on a page of its own.
+fn is_form_error(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::Invalid(_) | Error::Conflict(_) | Error::TooMany { .. } | Error::Busy | Error::Full
+    )
+}
+
+/// Renders the page of a form again where the form shows the error; returns any other error.
+async fn show_form_error<T: Template>(
+    error: Error,
+    page: impl AsyncFnOnce(Error) -> Result<T>,
+) -> Result<Response> {
+    if !is_form_error(&error) {
+        return Err(error);
+    }
+    let head = status_and_headers(&error);
+    render_form_error(head, &page(error).await?)
+}
+
+/// Renders a form again, with what was typed in it and what is wrong with that.
+fn render_form_error(
+    (status, headers): (StatusCode, HeaderMap),
+    template: &impl Template,
+) -> Result<Response> {
     Ok((headers, page_with(status, template)?).into_response())
 }
 
@@ -241,7 +264,7 @@ fn encoded(path: &str) -> String {
 }
 
 /// The sentence about a field of a form, if the error has one.
-fn fault<'a>(error: Option<&'a Error>, field: &str) -> Option<&'a str> {
+fn field_error<'a>(error: Option<&'a Error>, field: &str) -> Option<&'a str> {
     match error {
         Some(Error::Invalid(faults)) => faults.iter().find(|f| f.field == field).map(|f| f.message.as_str()),
         _ => None,
@@ -249,7 +272,7 @@ fn fault<'a>(error: Option<&'a Error>, field: &str) -> Option<&'a str> {
 }
 
 /// The sentence about no field in particular, for the top of a form.
-fn note(error: Option<&Error>, fields: &[&str]) -> Option<String> {
+fn form_error(error: Option<&Error>, fields: &[&str]) -> Option<String> {
     match error {
         Some(Error::Invalid(faults)) => {
             faults.iter().find(|f| !fields.contains(&&*f.field)).map(|f| f.message.clone())

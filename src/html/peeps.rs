@@ -11,9 +11,9 @@ use axum::{
 use serde::Deserialize;
 
 use super::{
-    Place, Shell,
+    NavItem, Shell,
     composer::Composer,
-    on_this_site, page, page_refused, page_with,
+    on_this_site, page, page_with, render_form_error,
     stream::{Paging, stream_page},
 };
 use crate::{
@@ -28,7 +28,7 @@ use crate::{
     },
     http::{
         input::{Input, from_path},
-        respond::{FRAGMENT, head},
+        respond::{FRAGMENT, status_and_headers},
         session::{ClientAddr, Viewer},
     },
     ids::{IdempotencyKey, PeepId},
@@ -103,7 +103,7 @@ async fn conversation_page(
     }
     let gone = lead.peep.deleted_at.is_some();
     Ok(ConversationPage {
-        shell: Shell::new(app, viewer, Place::Elsewhere).await?,
+        shell: Shell::new(app, viewer, NavItem::Elsewhere).await?,
         title: if gone {
             "A deleted peep".into()
         } else {
@@ -180,14 +180,16 @@ async fn refused_post(app: &App, member: Member, form: PostForm, error: Error) -
     };
     if let Some(parent) = reply_to {
         match conversation_page(app, &Viewer::from(&member), parent, composer(reply_to)?).await {
-            Ok(page) if page.composer.is_some() => return page_refused(head(&error), &page),
+            Ok(page) if page.composer.is_some() => {
+                return render_form_error(status_and_headers(&error), &page);
+            }
             // What was to be answered is gone: the words are kept above the stream.
             Ok(_) | Err(Error::NotFound) => {}
             Err(other) => return Err(other),
         }
     }
     let page = stream_page(app, &Viewer::from(&member), &Paging::default(), composer(None)?).await?;
-    page_refused(head(&error), &page)
+    render_form_error(status_and_headers(&error), &page)
 }
 
 #[derive(Template)]
@@ -212,7 +214,7 @@ pub async fn edit_form(
         return Err(Error::Forbidden("Only the one who wrote a peep can change it."));
     }
     let path = format!("/@{}/{id}", peep.author.username);
-    let shell = Shell::new(&app, &Viewer::from(&member), Place::Elsewhere).await?;
+    let shell = Shell::new(&app, &Viewer::from(&member), NavItem::Elsewhere).await?;
     page(&EditPage { shell, id, path, body: peep.body, error: None })
 }
 
@@ -244,9 +246,9 @@ pub async fn edit(
     match edited {
         Ok(_) => Ok(Redirect::to(&path).into_response()),
         Err(error @ (Error::Invalid(_) | Error::TooMany { .. } | Error::Busy | Error::Full)) => {
-            let shell = Shell::new(&app, &Viewer::from(&member), Place::Elsewhere).await?;
+            let shell = Shell::new(&app, &Viewer::from(&member), NavItem::Elsewhere).await?;
             let template = EditPage { shell, id, path, body: form.body, error: Some(error.sentence()) };
-            page_refused(head(&error), &template)
+            render_form_error(status_and_headers(&error), &template)
         }
         Err(error) => Err(error),
     }
@@ -273,7 +275,11 @@ pub async fn delete_form(
     }
     let path = format!("/@{}/{id}", peep.author.username);
     let card = Card::new(peep, None, app.clock.now());
-    page(&DeletePage { shell: Shell::new(&app, &Viewer::from(&member), Place::Elsewhere).await?, path, card })
+    page(&DeletePage {
+        shell: Shell::new(&app, &Viewer::from(&member), NavItem::Elsewhere).await?,
+        path,
+        card,
+    })
 }
 
 /// `POST /peeps/{id}/delete`
@@ -354,7 +360,7 @@ pub async fn history(
         exact: version.created_at.rfc3339(),
     });
     page(&HistoryPage {
-        shell: Shell::new(&app, &viewer, Place::Elsewhere).await?,
+        shell: Shell::new(&app, &viewer, NavItem::Elsewhere).await?,
         path: format!("/@{}/{id}", peep.author.username),
         name: peep.author.name.clone(),
         versions: versions.collect(),

@@ -6,7 +6,7 @@ use askama::Template;
 use axum::{extract::State, response::Response};
 use serde::Deserialize;
 
-use super::{Place, Shell, conversations::threads, page};
+use super::{NavItem, Shell, conversations::threads, page};
 use crate::{
     Error, Result,
     app::App,
@@ -68,7 +68,7 @@ pub async fn room(
 ) -> Result<Response> {
     let path = format!("/rooms/{}", inside.link.key);
     let title = inside.participant.conversation.name.clone();
-    look(&app, from, &inside.participant, Place::Rooms, (title, path), search).await
+    look(&app, from, &inside.participant, NavItem::Rooms, (title, path), search).await
 }
 
 /// `GET /threads/{thread}/search`
@@ -81,14 +81,14 @@ pub async fn thread(
     let participant = thread.participant();
     let path = format!("/threads/{}", participant.conversation.id);
     let title = threads::title_of(&app, participant).await?;
-    look(&app, from, participant, Place::Threads, (title, path), search).await
+    look(&app, from, participant, NavItem::Threads, (title, path), search).await
 }
 
 async fn look(
     app: &App,
     ClientAddr(from): ClientAddr,
     participant: &Participant,
-    at: Place,
+    at: NavItem,
     (title, path): (String, String),
     Search { q, before }: Search,
 ) -> Result<Response> {

@@ -9,11 +9,7 @@ use axum::{
 };
 use serde::Deserialize;
 
-use super::{
-    Shell,
-    accounts::{Next, is_note},
-    fault, note, on_this_site, page, page_refused,
-};
+use super::{Shell, accounts::Next, field_error, form_error, on_this_site, page, show_form_error};
 use crate::{
     Error, Result,
     app::App,
@@ -23,7 +19,6 @@ use crate::{
     },
     http::{
         input::{Input, Query},
-        respond::head,
         session::{self, ClientAddr, Viewer, set_cookie},
     },
 };
@@ -61,12 +56,12 @@ impl NamePage {
         Ok(NamePage { shell: Shell::bare(app, &Viewer::default()), room, form, error })
     }
 
-    fn fault(&self) -> Option<&str> {
-        fault(self.error.as_ref(), "name")
+    fn field_error(&self) -> Option<&str> {
+        field_error(self.error.as_ref(), "name")
     }
 
-    fn note(&self) -> Option<String> {
-        note(self.error.as_ref(), &["name"])
+    fn form_error(&self) -> Option<String> {
+        form_error(self.error.as_ref(), &["name"])
     }
 
     fn is_for_match(&self) -> bool {
@@ -113,9 +108,11 @@ pub async fn come_in(
     };
     match welcome.await {
         Ok((_, token)) => Ok(([set_cookie(&app.config, Some(&token))], Redirect::to(&next)).into_response()),
-        Err(error) if is_note(&error) => {
-            page_refused(head(&error), &NamePage::new(&app, NameForm { next, ..form }, Some(error)).await?)
+        Err(error) => {
+            show_form_error(error, async |error| {
+                NamePage::new(&app, NameForm { next, ..form }, Some(error)).await
+            })
+            .await
         }
-        Err(error) => Err(error),
     }
 }

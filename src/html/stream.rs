@@ -10,7 +10,7 @@ use axum::{
 };
 use serde::Deserialize;
 
-use super::{Place, Shell, composer::Composer, page, pages::show};
+use super::{NavItem, Shell, composer::Composer, page, pages::show};
 use crate::{
     Error, Result,
     app::App,
@@ -92,7 +92,7 @@ fn list(read: &Read<'_>, viewer: Who, scope: &Scope, before: Option<PeepId>) -> 
 }
 
 /// A list, ready to be rendered.
-struct Asked<'a> {
+struct ListRequest<'a> {
     viewer: &'a Viewer,
     scope: Scope,
     heading: Heading,
@@ -100,17 +100,17 @@ struct Asked<'a> {
     paging: &'a Paging,
 }
 
-async fn list_page(app: &App, asked: Asked<'_>, composer: Option<Composer>) -> Result<ListPage> {
-    let Asked { viewer, scope, heading, path, paging } = asked;
+async fn list_page(app: &App, asked: ListRequest<'_>, composer: Option<Composer>) -> Result<ListPage> {
+    let ListRequest { viewer, scope, heading, path, paging } = asked;
     let before = paging.before()?;
     let member = viewer.member();
     let (who, live) = (viewer.who(), live(&scope));
     let found = app.db.read(move |read| list(read, who, &scope, before)).await?;
     let now = app.clock.now();
     let at = match &heading {
-        Heading::Stream => Place::Stream,
-        Heading::Person { you: true, .. } => Place::You,
-        _ => Place::Elsewhere,
+        Heading::Stream => NavItem::Stream,
+        Heading::Person { you: true, .. } => NavItem::You,
+        _ => NavItem::Elsewhere,
     };
     let older = found.peeps.last().filter(|_| found.more).map(|last| format!("{path}?before={}", last.id));
     Ok(ListPage {
@@ -143,7 +143,7 @@ pub async fn front(
     headers: HeaderMap,
 ) -> Result<Response> {
     if let Some(username) = &app.config.home {
-        let asked = show::Asked { method, uri: uri.clone(), headers: headers.clone() };
+        let asked = show::PageRequest { method, uri: uri.clone(), headers: headers.clone() };
         if let Some(page) = show::front(&app, username, &asked).await? {
             return Ok(page);
         }
@@ -182,7 +182,7 @@ pub(super) async fn stream_page(
     composer: Option<Composer>,
 ) -> Result<ListPage> {
     let path = app.config.stream_path().into();
-    let asked = Asked { viewer, scope: Scope::Public, heading: Heading::Stream, path, paging };
+    let asked = ListRequest { viewer, scope: Scope::Public, heading: Heading::Stream, path, paging };
     list_page(app, asked, composer).await
 }
 
@@ -199,7 +199,7 @@ pub async fn tag(
     }
     let path = markup::tag_path("", &tag);
     let heading = Heading::Tag { tag: tag.clone() };
-    let asked = Asked { viewer: &viewer, scope: Scope::Tag(tag), heading, path, paging: &paging };
+    let asked = ListRequest { viewer: &viewer, scope: Scope::Tag(tag), heading, path, paging: &paging };
     page(&list_page(&app, asked, None).await?)
 }
 
@@ -220,6 +220,6 @@ pub(super) async fn peeps_of(
         you: viewer.account.as_ref().is_some_and(|viewer| viewer.id == person.id()),
         page: path.ends_with("/peeps"),
     };
-    let asked = Asked { viewer, scope: Scope::Account(person.id()), heading, path, paging };
+    let asked = ListRequest { viewer, scope: Scope::Account(person.id()), heading, path, paging };
     page(&list_page(app, asked, None).await?)
 }

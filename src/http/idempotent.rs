@@ -28,20 +28,20 @@ use crate::{
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
 /// What is to be done once, if it came with a key.
-pub struct Once {
+pub struct Idempotent {
     keyed: Option<Keyed>,
     allowance: Option<Allowance>,
     secret: bool,
 }
 
-impl Once {
+impl Idempotent {
     /// Does the work in a transaction, unless it has been done before, and answers.
     pub async fn answer(
         self,
         app: &App,
         work: impl Fn(&mut Tx<'_>) -> Result<Answer> + Send + 'static,
     ) -> Result<Response> {
-        let Once { keyed, allowance, secret } = self;
+        let Idempotent { keyed, allowance, secret } = self;
         let (answer, replayed) = app
             .db
             .write(move |tx| match &keyed {
@@ -71,12 +71,12 @@ impl Once {
 
     /// Tells with the answer how much is left of a limit.
     pub fn telling(self, allowance: Option<Allowance>) -> Self {
-        Once { allowance, ..self }
+        Idempotent { allowance, ..self }
     }
 
     /// The answer has a secret in it, which is told once and kept nowhere.
     pub fn with_secret(self) -> Self {
-        Once { secret: true, ..self }
+        Idempotent { secret: true, ..self }
     }
 
     /// The same, of a body that was not there to be looked at before.
@@ -110,13 +110,13 @@ pub fn nothing() -> Answer {
     }
 }
 
-/// Handlers of POSTs whose body is not JSON ask for this, and say by [`Once::of`] what it was.
-impl FromRequestParts<Arc<App>> for Once {
+/// Handlers of POSTs whose body is not JSON ask for this, and say by [`Idempotent::of`] what it was.
+impl FromRequestParts<Arc<App>> for Idempotent {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self> {
         let Some(key) = parts.headers.get("idempotency-key") else {
-            return Ok(Once { keyed: None, allowance: None, secret: false });
+            return Ok(Idempotent { keyed: None, allowance: None, secret: false });
         };
         let key = IdempotencyKey::parse(&String::from_utf8_lossy(key.as_bytes()))?;
         let viewer = Viewer::from_request_parts(parts, app).await?;
@@ -126,34 +126,34 @@ impl FromRequestParts<Arc<App>> for Once {
         };
         let asked = format!("{} {}\n", parts.method, parts.uri);
         let fingerprint = hex(&Sha256::digest(asked.as_bytes()));
-        Ok(Once { keyed: Some(Keyed { owner, key, fingerprint }), allowance: None, secret: false })
+        Ok(Idempotent { keyed: Some(Keyed { owner, key, fingerprint }), allowance: None, secret: false })
     }
 }
 
 /// The body of a POST, and how it is done once.
-pub struct Post<T>(pub Once, pub T);
+pub struct Post<T>(pub Idempotent, pub T);
 
 impl<T: DeserializeOwned> FromRequest<Arc<App>> for Post<T> {
     type Rejection = Error;
 
     async fn from_request(request: Request, app: &Arc<App>) -> Result<Self> {
         let (mut parts, body) = request.into_parts();
-        let once = Once::from_request_parts(&mut parts, app).await?;
+        let idempotent = Idempotent::from_request_parts(&mut parts, app).await?;
         let (kind, bytes) = input::read(Request::from_parts(parts, body), app).await?;
-        Ok(Post(once.of(&bytes), input::parse(&kind, &bytes)?))
+        Ok(Post(idempotent.of(&bytes), input::parse(&kind, &bytes)?))
     }
 }
 
 /// How a POST is done once that says everything by its address. What else is in it does not matter.
-pub struct Bare(pub Once);
+pub struct EmptyBody(pub Idempotent);
 
-impl FromRequest<Arc<App>> for Bare {
+impl FromRequest<Arc<App>> for EmptyBody {
     type Rejection = Error;
 
     async fn from_request(request: Request, app: &Arc<App>) -> Result<Self> {
         let (mut parts, body) = request.into_parts();
-        let once = Once::from_request_parts(&mut parts, app).await?;
+        let idempotent = Idempotent::from_request_parts(&mut parts, app).await?;
         let (_, bytes) = input::read(Request::from_parts(parts, body), app).await?;
-        Ok(Bare(once.of(&bytes)))
+        Ok(EmptyBody(idempotent.of(&bytes)))
     }
 }

@@ -17,14 +17,14 @@ pub struct Refusal(pub Arc<Error>);
 impl IntoResponse for Error {
     /// A status and no body yet: [`edge`] gives it a face.
     fn into_response(self) -> Response {
-        let mut response = head(&self).into_response();
+        let mut response = status_and_headers(&self).into_response();
         response.extensions_mut().insert(Refusal(Arc::new(self)));
         response
     }
 }
 
 /// What an error says whatever its face: the status, and when to come back.
-pub fn head(error: &Error) -> (StatusCode, HeaderMap) {
+pub fn status_and_headers(error: &Error) -> (StatusCode, HeaderMap) {
     let mut headers = HeaderMap::new();
     if let Error::TooMany { retry_after, limit } = error {
         let seconds = retry_after.as_millis().div_ceil(1000).max(1) as u64;

@@ -8,7 +8,7 @@ use crate::{
     Error, Result,
     app::App,
     domain::{conversations::Participant, messages::LIMIT},
-    html::{fault, note},
+    html::{field_error, form_error},
     ids::{IdempotencyKey, random},
     store::conversations::Kind,
     wire::bubble::Bubble,
@@ -19,14 +19,14 @@ const PAGE: i64 = 50;
 
 /// Which messages.
 #[derive(Deserialize, Default)]
-pub struct Stretch {
+pub struct MessageRange {
     /// Only those before this one.
     before: Option<i64>,
     /// Those around this one.
     at: Option<i64>,
 }
 
-impl Stretch {
+impl MessageRange {
     /// The first message that is not shown any more; `None` for the latest.
     pub(super) fn end(&self) -> Option<i64> {
         self.at.map(|at| at.saturating_add(PAGE / 2)).or(self.before)
@@ -79,7 +79,8 @@ impl Chat {
         let mut key = BASE64_URL_SAFE_NO_PAD.encode(random::<12>()?);
         let (mut body, mut error) = (String::new(), None);
         if let Some((form, why)) = refused {
-            error = fault(Some(why), "body").map(Into::into).or_else(|| note(Some(why), &["body"]));
+            error =
+                field_error(Some(why), "body").map(Into::into).or_else(|| form_error(Some(why), &["body"]));
             body = form.body;
             // Not every error knows whether it was said all the same.
             if IdempotencyKey::parse(&form.idempotency_key).is_ok() && !matches!(why, Error::Conflict(_)) {

@@ -13,7 +13,7 @@ use crate::{
         conversations::Door,
         matches::{self, Current},
     },
-    html::{Place, Shell},
+    html::{NavItem, Shell},
     http::session::{Viewer, come_in},
     store::{accounts::Account, matches::State as Stage},
     wire::match_state::{Offers, status},
@@ -105,6 +105,6 @@ pub(super) async fn talk_page(
         all => format!("{} strangers", all.len() + 1),
     };
     let offers = Offers { current: &current }.render().map_err(Error::internal)?;
-    let shell = Shell::new(app, &Viewer::from(account), Place::Match).await?;
+    let shell = Shell::new(app, &Viewer::from(account), NavItem::Match).await?;
     Ok(TalkPage { shell, chat, current, offers })
 }

@@ -9,7 +9,7 @@ use axum::{
 };
 use serde::Deserialize;
 
-use super::{chat::Stretch, match_talk::talk_page};
+use super::{chat::MessageRange, match_talk::talk_page};
 use crate::{
     Error, Result,
     app::App,
@@ -17,10 +17,9 @@ use crate::{
         accounts,
         matches::{self, Complaint, Current, Interests, Language, REASONS, Search},
     },
-    html::{Place, Shell, accounts::is_note, fault, note, page, page_refused},
+    html::{NavItem, Shell, field_error, form_error, page, show_form_error},
     http::{
         input::{Input, Query},
-        respond::head,
         session::{ClientAddr, Viewer, place},
     },
     ids::AccountId,
@@ -95,7 +94,7 @@ impl MatchPage {
         let over = ended.as_ref().filter(|seeker| seeker.conversation.is_some());
         let over = over.map(|seeker| Over { seeker, reported }.render()).transpose();
         Ok(MatchPage {
-            shell: Shell::new(app, &Viewer::from(account), Place::Match).await?,
+            shell: Shell::new(app, &Viewer::from(account), NavItem::Match).await?,
             form: ended.as_ref().map(SearchForm::of).unwrap_or_default(),
             over: over.map_err(Error::internal)?,
             lost: ended.is_some_and(|seeker| seeker.conversation.is_none() && !seeker.went),
@@ -107,12 +106,12 @@ impl MatchPage {
         })
     }
 
-    fn fault(&self, field: &str) -> Option<&str> {
-        fault(self.error.as_ref(), field)
+    fn field_error(&self, field: &str) -> Option<&str> {
+        field_error(self.error.as_ref(), field)
     }
 
-    fn note(&self) -> Option<String> {
-        note(self.error.as_ref(), &["interests", "language", "adult"])
+    fn form_error(&self) -> Option<String> {
+        form_error(self.error.as_ref(), &["interests", "language", "adult"])
     }
 }
 
@@ -125,17 +124,17 @@ struct WaitingPage {
 
 /// What is asked for on the page.
 #[derive(Deserialize, Default)]
-pub struct Asked {
+pub struct MatchQuery {
     reported: Option<String>,
     #[serde(flatten)]
-    stretch: Stretch,
+    range: MessageRange,
 }
 
 /// `GET /match`: the form, the line, or the talk.
 pub async fn show(
     State(app): State<Arc<App>>,
     account: Account,
-    Query(asked): Query<Asked>,
+    Query(asked): Query<MatchQuery>,
 ) -> Result<Response> {
     app.config.require_matching()?;
     let id = account.id;
@@ -149,11 +148,14 @@ pub async fn show(
     }
     match current {
         Some(current) if current.seeker.state == Stage::Matched => {
-            page(&talk_page(&app, &account, asked.stretch.end(), None).await?)
+            page(&talk_page(&app, &account, asked.range.end(), None).await?)
         }
         Some(current) if current.seeker.state == Stage::Waiting => {
             let line = Line { current: &current, now }.render().map_err(Error::internal)?;
-            page(&WaitingPage { shell: Shell::new(&app, &Viewer::from(&account), Place::Match).await?, line })
+            page(&WaitingPage {
+                shell: Shell::new(&app, &Viewer::from(&account), NavItem::Match).await?,
+                line,
+            })
         }
         current => {
             let reported = asked.reported.is_some();
@@ -178,11 +180,13 @@ pub async fn seek(
     };
     match seek.await {
         Ok(()) => Ok(Redirect::to("/match").into_response()),
-        Err(error) if is_note(&error) => {
-            let page = MatchPage::new(&app, &account, None, false).await?;
-            page_refused(head(&error), &MatchPage { form, error: Some(error), ..page })
+        Err(error) => {
+            show_form_error(error, async |error| {
+                let page = MatchPage::new(&app, &account, None, false).await?;
+                Ok(MatchPage { form, error: Some(error), ..page })
+            })
+            .await
         }
-        Err(error) => Err(error),
     }
 }
 
@@ -286,7 +290,7 @@ impl ReportPage {
     async fn new(app: &App, account: &Account, form: ReportForm, error: Option<Error>) -> Result<Self> {
         let id = account.id;
         let others = app.db.read(move |read| matches::others(read, id)).await.unwrap_or_default();
-        let shell = Shell::new(app, &Viewer::from(account), Place::Match).await?;
+        let shell = Shell::new(app, &Viewer::from(account), NavItem::Match).await?;
         Ok(ReportPage { shell, others, form, error })
     }
 
@@ -294,12 +298,12 @@ impl ReportPage {
         self.form.account_id == one.mask.to_string()
     }
 
-    fn fault(&self, field: &str) -> Option<&str> {
-        fault(self.error.as_ref(), field)
+    fn field_error(&self, field: &str) -> Option<&str> {
+        field_error(self.error.as_ref(), field)
     }
 
-    fn note(&self) -> Option<String> {
-        note(self.error.as_ref(), &["reason", "words", "account_id"])
+    fn form_error(&self) -> Option<String> {
+        form_error(self.error.as_ref(), &["reason", "words", "account_id"])
     }
 }
 
@@ -334,10 +338,9 @@ pub async fn report(
     };
     match report.await {
         Ok(()) => Ok(Redirect::to("/match?reported=1").into_response()),
-        Err(error) if is_note(&error) => {
-            let head = head(&error);
-            page_refused(head, &ReportPage::new(&app, &account, form, Some(error)).await?)
+        Err(error) => {
+            show_form_error(error, async |error| ReportPage::new(&app, &account, form, Some(error)).await)
+                .await
         }
-        Err(error) => Err(error),
     }
 }

@@ -20,10 +20,10 @@ use crate::{
         rooms::Visitor,
         text::RefusedWords,
     },
-    html::page_refused,
+    html::render_form_error,
     http::{
         input::Input,
-        respond::{FRAGMENT, head},
+        respond::{FRAGMENT, status_and_headers},
         session::{ClientAddr, Viewer, come_in, enter},
     },
     ids::{AccountId, AttachmentId, IdempotencyKey, MessageId},
@@ -167,13 +167,13 @@ pub async fn say(
         Err(Error::NotFound) if !by_script && matches!(door, Door::Conversation { .. }) => {
             Ok(Redirect::to("/match").into_response())
         }
-        Err(error) if by_script || !crate::html::accounts::is_note(&error) => Err(error),
+        Err(error) if by_script || !crate::html::is_form_error(&error) => Err(error),
         // The page that the form was on, with what was typed still in it.
         Err(error) => match &door {
             Door::Room(visitor) => {
                 let inside = enter(&app, visitor).await?;
                 let page = rooms::room_page(&app, &inside, None, Some((form, &error))).await?;
-                page_refused(head(&error), &page)
+                render_form_error(status_and_headers(&error), &page)
             }
             Door::Conversation { account, .. } => {
                 let participant = come_in(&app, &door).await?;
@@ -181,10 +181,10 @@ pub async fn say(
                 if participant.conversation.kind == Kind::Thread {
                     let viewer = Viewer::from(account);
                     let page = ThreadPage::new(&app, &viewer, &participant, None, refused).await?;
-                    return page_refused(head(&error), &page);
+                    return render_form_error(status_and_headers(&error), &page);
                 }
                 let page = super::match_talk::talk_page(&app, account, None, refused).await?;
-                page_refused(head(&error), &page)
+                render_form_error(status_and_headers(&error), &page)
             }
         },
     }

@@ -15,7 +15,7 @@ use crate::{
         accounts::Member,
         pairings::{self, Weekly},
     },
-    html::{Place, Shell, page},
+    html::{NavItem, Shell, page},
     http::session::{ClientAddr, Viewer},
 };
 
@@ -46,7 +46,7 @@ pub async fn show(State(app): State<Arc<App>>, member: Member) -> Result<Respons
     app.config.require_matching()?;
     let id = member.id();
     let weekly = app.db.read(move |read| pairings::weekly(read, id)).await?;
-    let shell = Shell::new(&app, &Viewer::from(&member), Place::Match).await?;
+    let shell = Shell::new(&app, &Viewer::from(&member), NavItem::Match).await?;
     page(&WeeklyPage { shell, weekly })
 }
 

@@ -18,10 +18,9 @@ use crate::{
         rooms::{Changes, FIRST, Inside, Owner, RoomName, Visitor},
     },
     error::Faults,
-    html::{Place, Shell, accounts::is_note, fault, feeds, note, page, page_refused},
+    html::{NavItem, Shell, feeds, field_error, form_error, page, show_form_error},
     http::{
         input::{Input, Query, from_path},
-        respond::head,
         session::{ClientAddr, Viewer, enter, rule},
     },
     ids::{AccountId, HookId},
@@ -72,7 +71,7 @@ impl AboutPage {
         let feed =
             is_owner.then(|| format!("{base}{}", feeds::room_path(app, &inside.link.key, id, account.id)));
         Ok(AboutPage {
-            shell: Shell::new(app, &Viewer::from(account), Place::Rooms).await?,
+            shell: Shell::new(app, &Viewer::from(account), NavItem::Rooms).await?,
             url: rooms::url(base, &inside.link.key),
             people,
             hooks,
@@ -109,17 +108,17 @@ impl AboutPage {
         date_and_time(*moment)
     }
 
-    fn fault(&self, field: &str) -> Option<&str> {
-        fault(self.error.as_ref(), field)
+    fn field_error(&self, field: &str) -> Option<&str> {
+        field_error(self.error.as_ref(), field)
     }
 
     fn hook_fault(&self) -> Option<&str> {
-        fault(self.hook_error.as_ref(), "name")
+        field_error(self.hook_error.as_ref(), "name")
     }
 
-    fn note(&self) -> Option<String> {
-        note(self.error.as_ref(), &["name", "uses_left", "expires_at"])
-            .or_else(|| note(self.hook_error.as_ref(), &["name"]))
+    fn form_error(&self) -> Option<String> {
+        form_error(self.error.as_ref(), &["name", "uses_left", "expires_at"])
+            .or_else(|| form_error(self.hook_error.as_ref(), &["name"]))
     }
 }
 
@@ -208,11 +207,13 @@ pub async fn change(
     };
     match changed {
         Ok(()) => Ok(back(&visitor)),
-        Err(error) if is_note(&error) => {
-            let page = AboutPage::new(&app, enter(&app, &visitor).await?).await?;
-            page_refused(head(&error), &AboutPage { form, error: Some(error), ..page })
+        Err(error) => {
+            show_form_error(error, async |error| {
+                let page = AboutPage::new(&app, enter(&app, &visitor).await?).await?;
+                Ok(AboutPage { form, error: Some(error), ..page })
+            })
+            .await
         }
-        Err(error) => Err(error),
     }
 }
 
@@ -292,10 +293,12 @@ pub async fn open_hook(
             let hook = Some(hook_url(app.config.base_url.as_str(), &token));
             page(&AboutPage { hook, ..about })
         }
-        Err(error) if is_note(&error) => {
-            page_refused(head(&error), &AboutPage { hook_form: form, hook_error: Some(error), ..about })
+        Err(error) => {
+            show_form_error(error, async |error| {
+                Ok(AboutPage { hook_form: form, hook_error: Some(error), ..about })
+            })
+            .await
         }
-        Err(error) => Err(error),
     }
 }
 
@@ -322,7 +325,7 @@ struct EndPage {
 
 /// `GET /rooms/{key}/leave`
 pub async fn leave_form(State(app): State<Arc<App>>, inside: Inside) -> Result<Response> {
-    let shell = Shell::new(&app, &Viewer::from(&inside.participant.account), Place::Rooms).await?;
+    let shell = Shell::new(&app, &Viewer::from(&inside.participant.account), NavItem::Rooms).await?;
     page(&EndPage { shell, inside, delete: false })
 }
 
@@ -339,7 +342,7 @@ pub async fn leave(
 
 /// `GET /rooms/{key}/delete`
 pub async fn delete_form(State(app): State<Arc<App>>, inside: Inside) -> Result<Response> {
-    let shell = Shell::new(&app, &Viewer::from(&inside.participant.account), Place::Rooms).await?;
+    let shell = Shell::new(&app, &Viewer::from(&inside.participant.account), NavItem::Rooms).await?;
     let owner = inside.owner()?;
     page(&EndPage { shell, inside: owner.inside().clone(), delete: true })
 }

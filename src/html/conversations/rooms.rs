@@ -11,7 +11,7 @@ use qrcode::{Color, EcLevel, QrCode};
 use serde::Deserialize;
 
 use super::{
-    chat::{Chat, Stretch},
+    chat::{Chat, MessageRange},
     messages::{Row, SayForm},
 };
 use crate::{
@@ -20,16 +20,15 @@ use crate::{
     clock::Time,
     domain::rooms::{self, Inside, RoomName},
     events::Here,
-    html::{Place, Shell, fault, note, page, page_refused},
+    html::{NavItem, Shell, field_error, form_error, page, show_form_error},
     http::{
         input::{Input, Query},
-        respond::head,
         session::{ClientAddr, Viewer, place},
     },
     services::presence,
     store::{accounts::Account, rooms::Mine},
     wire::{
-        avatars::{flock, here_now},
+        avatars::{avatars, here_now},
         format::{ago, date_and_time},
         rooms::url as room_url,
     },
@@ -51,16 +50,16 @@ impl RoomsPage {
     async fn new(app: &App, account: &Account, name: String, error: Option<Error>) -> Result<Self> {
         let id = account.id;
         let mine = app.db.read(move |read| rooms::of(read, id)).await?;
-        let shell = Shell::new(app, &Viewer::from(account), Place::Rooms).await?;
+        let shell = Shell::new(app, &Viewer::from(account), NavItem::Rooms).await?;
         Ok(RoomsPage { shell, mine, name, error, now: app.clock.now(), left: false })
     }
 
-    fn fault(&self) -> Option<&str> {
-        fault(self.error.as_ref(), "name")
+    fn field_error(&self) -> Option<&str> {
+        field_error(self.error.as_ref(), "name")
     }
 
-    fn note(&self) -> Option<String> {
-        note(self.error.as_ref(), &["name"])
+    fn form_error(&self) -> Option<String> {
+        form_error(self.error.as_ref(), &["name"])
     }
 
     fn ago(&self, mine: &Mine) -> String {
@@ -116,10 +115,10 @@ pub async fn create(
     };
     match create.await {
         Ok(inside) => Ok(Redirect::to(&format!("/rooms/{}", inside.link.key)).into_response()),
-        Err(error) if crate::html::accounts::is_note(&error) => {
-            page_refused(head(&error), &RoomsPage::new(&app, &account, form.name, Some(error)).await?)
+        Err(error) => {
+            show_form_error(error, async |error| RoomsPage::new(&app, &account, form.name, Some(error)).await)
+                .await
         }
-        Err(error) => Err(error),
     }
 }
 
@@ -139,8 +138,8 @@ impl RoomPage {
         self.shell.guest.is_some()
     }
 
-    fn flock(&self) -> String {
-        flock(&self.here)
+    fn avatars(&self) -> String {
+        avatars(&self.here)
     }
 
     fn here_now(&self) -> String {
@@ -165,12 +164,12 @@ pub async fn room(
     State(app): State<Arc<App>>,
     inside: Inside,
     Path(key): Path<String>,
-    Query(stretch): Query<Stretch>,
+    Query(range): Query<MessageRange>,
 ) -> Result<Response> {
     if inside.link.key != key {
         return Ok(Redirect::to(&format!("/rooms/{}", inside.link.key)).into_response());
     }
-    page(&room_page(&app, &inside, stretch.end(), None).await?)
+    page(&room_page(&app, &inside, range.end(), None).await?)
 }
 
 /// The page of a room: its latest messages, or those before `end`; with what could not be said.
@@ -190,7 +189,7 @@ pub(super) async fn room_page(
     }
     let url = room_url(app.config.base_url.as_str(), &inside.link.key);
     Ok(RoomPage {
-        shell: Shell::new(app, &Viewer::from(&participant.account), Place::Rooms).await?,
+        shell: Shell::new(app, &Viewer::from(&participant.account), NavItem::Rooms).await?,
         qr: Qr::of(&url)?,
         url,
         here: presence::here(id, people),

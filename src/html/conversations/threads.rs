@@ -10,7 +10,7 @@ use axum::{
 use serde::Deserialize;
 
 use super::{
-    chat::{Chat, Stretch as Around},
+    chat::{Chat, MessageRange},
     messages::{Row, SayForm},
 };
 use crate::{
@@ -23,10 +23,9 @@ use crate::{
         threads::{self, Beginning, Changes, History, Metadata, Names, Thread, ThreadName},
     },
     events::Here,
-    html::{Place, Shell, fault, note, page, page_refused},
+    html::{NavItem, Shell, field_error, form_error, page, show_form_error},
     http::{
         input::{Input, Query, from_path},
-        respond::head,
         session::{ClientAddr, Viewer},
     },
     ids::ConversationId,
@@ -37,7 +36,7 @@ use crate::{
         threads::Mine,
     },
     wire::{
-        avatars::{flock, here_now},
+        avatars::{avatars, here_now},
         format::{ago, initials},
     },
 };
@@ -63,7 +62,7 @@ impl ThreadsPage {
             people.retain(|one| one.account.id != member.id());
         }
         Ok(ThreadsPage {
-            shell: Shell::new(app, &Viewer::from(member), Place::Threads).await?,
+            shell: Shell::new(app, &Viewer::from(member), NavItem::Threads).await?,
             mine,
             form: NewThread::default(),
             error: None,
@@ -72,12 +71,12 @@ impl ThreadsPage {
     }
 
     /// What is wrong with the names, each in a sentence.
-    fn fault(&self) -> Option<String> {
+    fn field_error(&self) -> Option<String> {
         faults_of(self.error.as_ref())
     }
 
-    fn note(&self) -> Option<String> {
-        if self.fault().is_some() { None } else { note(self.error.as_ref(), &[]) }
+    fn form_error(&self) -> Option<String> {
+        if self.field_error().is_some() { None } else { form_error(self.error.as_ref(), &[]) }
     }
 
     fn title(&self, mine: &Mine, people: &[One]) -> String {
@@ -181,11 +180,13 @@ pub async fn begin(
     };
     match begin.await {
         Ok(id) => Ok(Redirect::to(&format!("/threads/{id}")).into_response()),
-        Err(error) if crate::html::accounts::is_note(&error) => {
-            let threads = ThreadsPage::new(&app, &member).await?;
-            page_refused(head(&error), &ThreadsPage { form, error: Some(error), ..threads })
+        Err(error) => {
+            show_form_error(error, async |error| {
+                let threads = ThreadsPage::new(&app, &member).await?;
+                Ok(ThreadsPage { form, error: Some(error), ..threads })
+            })
+            .await
         }
-        Err(error) => Err(error),
     }
 }
 
@@ -231,7 +232,7 @@ impl ThreadPage {
         if !people.iter().any(|one| one.id == participant.id()) {
             people.push(participant.somebody());
         }
-        let shell = Shell::new(app, viewer, Place::Threads).await?;
+        let shell = Shell::new(app, viewer, NavItem::Threads).await?;
         let paired = participant.conversation.owner.is_none();
         Ok(ThreadPage { shell, chat, here: presence::here(id, people), others, paired })
     }
@@ -240,8 +241,8 @@ impl ThreadPage {
         here_now(&self.here)
     }
 
-    fn flock(&self) -> String {
-        flock(&self.here)
+    fn avatars(&self) -> String {
+        avatars(&self.here)
     }
 
     /// How far the others have read, for the page's script.
@@ -260,10 +261,10 @@ pub async fn show(
     State(app): State<Arc<App>>,
     viewer: Viewer,
     participant: Participant,
-    Query(stretch): Query<Around>,
+    Query(range): Query<MessageRange>,
 ) -> Result<Response> {
     match participant.conversation.kind {
-        Kind::Thread => page(&ThreadPage::new(&app, &viewer, &participant, stretch.end(), None).await?),
+        Kind::Thread => page(&ThreadPage::new(&app, &viewer, &participant, range.end(), None).await?),
         Kind::Match => Ok(Redirect::to("/match").into_response()),
         Kind::Room => Err(Error::NotFound), // its address is its key
     }
@@ -287,7 +288,7 @@ impl AboutPage {
         let others: Vec<One> =
             people.iter().filter(|one| one.account.id != participant.id()).cloned().collect();
         Ok(AboutPage {
-            shell: Shell::new(app, &Viewer::from(&participant.account), Place::Threads).await?,
+            shell: Shell::new(app, &Viewer::from(&participant.account), NavItem::Threads).await?,
             title: title(&participant.conversation.name, &others),
             name: participant.conversation.name.clone(),
             participant: participant.clone(),
@@ -324,15 +325,15 @@ impl AboutPage {
     }
 
     fn name_fault(&self) -> Option<&str> {
-        fault(self.error.as_ref(), "name")
+        field_error(self.error.as_ref(), "name")
     }
 
     fn users_fault(&self) -> Option<String> {
         faults_of(self.error.as_ref())
     }
 
-    fn note(&self) -> Option<String> {
-        if self.users_fault().is_some() { None } else { note(self.error.as_ref(), &["name"]) }
+    fn form_error(&self) -> Option<String> {
+        if self.users_fault().is_some() { None } else { form_error(self.error.as_ref(), &["name"]) }
     }
 }
 
@@ -354,11 +355,13 @@ async fn back(
 ) -> Result<Response> {
     match done {
         Ok(()) => Ok(Redirect::to(&format!("{}/about", path(thread.participant()))).into_response()),
-        Err(error) if crate::html::accounts::is_note(&error) => {
-            let about = keep(AboutPage::new(app, thread.participant()).await?);
-            page_refused(head(&error), &AboutPage { error: Some(error), ..about })
+        Err(error) => {
+            show_form_error(error, async |error| {
+                let about = keep(AboutPage::new(app, thread.participant()).await?);
+                Ok(AboutPage { error: Some(error), ..about })
+            })
+            .await
         }
-        Err(error) => Err(error),
     }
 }
 

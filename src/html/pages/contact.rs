@@ -27,10 +27,9 @@ use crate::{
             letters::{self, FASTEST, Letter, OPEN},
         },
     },
-    html::{accounts::is_note, fault, note, page, page_refused},
+    html::{field_error, form_error, page, show_form_error},
     http::{
         input::{Input, Query},
-        respond::head,
         session::{ClientAddr, Viewer},
     },
 };
@@ -55,12 +54,12 @@ struct WritePage {
 }
 
 impl WritePage {
-    fn fault(&self, field: &str) -> Option<&str> {
-        fault(self.error.as_ref(), field)
+    fn field_error(&self, field: &str) -> Option<&str> {
+        field_error(self.error.as_ref(), field)
     }
 
-    fn note(&self) -> Option<String> {
-        note(self.error.as_ref(), &["name", "email", "body"])
+    fn form_error(&self) -> Option<String> {
+        form_error(self.error.as_ref(), &["name", "email", "body"])
     }
 }
 
@@ -174,10 +173,9 @@ pub async fn send(
     };
     match send.await {
         Ok(()) => Ok(sent(&told)),
-        Err(error) if is_note(&error) => {
-            page_refused(head(&error), &WritePage { form, error: Some(error), ..told })
+        Err(error) => {
+            show_form_error(error, async |error| Ok(WritePage { form, error: Some(error), ..told })).await
         }
-        Err(error) => Err(error),
     }
 }
 
@@ -209,10 +207,9 @@ pub async fn address(
     };
     match find.await {
         Ok(email) => page(&WritePage { email, ..told }),
-        Err(error) if is_note(&error) => {
-            page_refused(head(&error), &WritePage { error: Some(error), ..told })
+        Err(error) => {
+            show_form_error(error, async |error| Ok(WritePage { error: Some(error), ..told })).await
         }
-        Err(error) => Err(error),
     }
 }
 

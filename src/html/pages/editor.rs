@@ -39,10 +39,10 @@ use crate::{
     },
     error::Faults,
     events::Tx,
-    html::{Place, Shell, accounts::is_note, fault, page, page_refused},
+    html::{NavItem, Shell, field_error, is_form_error, page, render_form_error},
     http::{
         input::{Input, Query},
-        respond::{FRAGMENT, Framed, head},
+        respond::{FRAGMENT, Framed, status_and_headers},
         session::{ClientAddr, Viewer},
     },
     ids::PictureId,
@@ -95,7 +95,7 @@ impl SectionForm {
     }
 
     fn fault_end(&self, name: &str, ending: &str) -> Option<&str> {
-        fault(self.error.as_ref(), &format!("{name}{ending}"))
+        field_error(self.error.as_ref(), &format!("{name}{ending}"))
     }
 
     /// Whether it is the room for one more.
@@ -104,19 +104,19 @@ impl SectionForm {
     }
 
     fn fault_at(&self, name: &str, at: &usize) -> Option<&str> {
-        fault(self.error.as_ref(), &format!("{name}.{at}"))
+        field_error(self.error.as_ref(), &format!("{name}.{at}"))
     }
 
     fn ticks(&self, room: &Open) -> bool {
         self.fields.is_on(&format!("room.{}", room.id))
     }
 
-    fn fault(&self, name: &str) -> Option<&str> {
-        fault(self.error.as_ref(), name)
+    fn field_error(&self, name: &str) -> Option<&str> {
+        field_error(self.error.as_ref(), name)
     }
 
     /// What is wrong with no field in particular.
-    fn note(&self) -> Option<String> {
+    fn form_error(&self) -> Option<String> {
         match &self.error {
             Some(Error::Invalid(faults)) => {
                 faults.iter().find(|fault| fault.field.is_empty()).map(|fault| fault.message.clone())
@@ -164,7 +164,7 @@ impl EditorPage {
             }
         }
         Ok(EditorPage {
-            shell: Shell::new(app, &Viewer::from(member), Place::Settings).await?,
+            shell: Shell::new(app, &Viewer::from(member), NavItem::Settings).await?,
             username: member.username.clone(),
             host: mine.host.clone().unwrap_or_default(),
             sections: sections.collect(),
@@ -267,9 +267,9 @@ impl Change {
                     .into_response())
             }
             Ok(None) => Ok(Redirect::to("/settings/page").into_response()),
-            Err(error) if is_note(&error) && !self.by_script => {
+            Err(error) if is_form_error(&error) && !self.by_script => {
                 let mut editor = EditorPage::new(&self.app, &self.member).await?;
-                let head: (StatusCode, HeaderMap) = head(&error);
+                let head: (StatusCode, HeaderMap) = status_and_headers(&error);
                 match editor.sections.iter_mut().find(|section| section.id.to_string() == form) {
                     Some(section) => {
                         // What did not come, because the form broke off, is as it was.
@@ -287,7 +287,7 @@ impl Change {
                         editor.trouble = Some((form.to_owned(), error));
                     }
                 }
-                page_refused(head, &editor)
+                render_form_error(head, &editor)
             }
             Err(error) => Err(error),
         }

@@ -89,7 +89,7 @@ pub async fn person(
     if let Some(username) = username.strip_suffix(".vcf") {
         return contact::vcard(&app, username).await;
     }
-    let asked = Asked { method, uri, headers };
+    let asked = PageRequest { method, uri, headers };
     if !asked.has_session(&app)
         && let Some(ready) = asked.ready(&app, &username)
     {
@@ -109,7 +109,7 @@ pub async fn person(
 }
 
 /// The front page, where it is somebody’s own. `None` where that somebody shows nothing.
-pub async fn front(app: &App, username: &str, asked: &Asked) -> Result<Option<Response>> {
+pub async fn front(app: &App, username: &str, asked: &PageRequest) -> Result<Option<Response>> {
     if !asked.has_session(app)
         && let Some(ready) = asked.ready(app, username)
     {
@@ -123,7 +123,7 @@ pub async fn front(app: &App, username: &str, asked: &Asked) -> Result<Option<Re
 }
 
 /// How a page was asked for.
-pub struct Asked {
+pub struct PageRequest {
     /// By `GET` or `HEAD`.
     pub method: Method,
     /// At this address.
@@ -132,7 +132,7 @@ pub struct Asked {
     pub headers: HeaderMap,
 }
 
-impl Asked {
+impl PageRequest {
     fn has_session(&self, app: &App) -> bool {
         has_session(&app.config, &self.headers)
     }

@@ -12,7 +12,7 @@ use crate::{
         accounts::Member,
         pages::visits::{Visits, begin},
     },
-    html::{Place, Shell, page},
+    html::{NavItem, Shell, page},
     http::session::Viewer,
 };
 
@@ -60,7 +60,7 @@ pub async fn show(State(app): State<Arc<App>>, member: Member) -> Result<Respons
     let asked = member.clone();
     let visits = app.db.read(move |read| asked.visits(read)).await?;
     page(&VisitsPage {
-        shell: Shell::new(&app, &Viewer::from(&member), Place::Settings).await?,
+        shell: Shell::new(&app, &Viewer::from(&member), NavItem::Settings).await?,
         width: visits.days.len() as i64 * STEP,
         total: visits.days.iter().map(|(_, count)| count).sum(),
         most: visits.days.iter().map(|(_, count)| *count).max().unwrap_or(0),

@@ -14,10 +14,9 @@ use crate::{
     Error, Result,
     app::App,
     domain::{accounts::Member, apps::Mine, names::Name, sessions::Token as Secret},
-    html::{Place, Shell, fault, note, page, page_refused},
+    html::{NavItem, Shell, field_error, form_error, page, show_form_error},
     http::{
         input::{Input, from_path},
-        respond::head,
         session::{ClientAddr, Viewer},
     },
     ids::AppId,
@@ -38,18 +37,18 @@ impl AppsPage {
         let owner = member.clone();
         Ok(AppsPage {
             apps: app.db.read(move |read| owner.apps(read)).await?,
-            shell: Shell::new(app, &Viewer::from(member), Place::Settings).await?,
+            shell: Shell::new(app, &Viewer::from(member), NavItem::Settings).await?,
             name: String::new(),
             error: None,
         })
     }
 
-    fn fault(&self) -> Option<&str> {
-        fault(self.error.as_ref(), "name")
+    fn field_error(&self) -> Option<&str> {
+        field_error(self.error.as_ref(), "name")
     }
 
-    fn note(&self) -> Option<String> {
-        note(self.error.as_ref(), &["name"])
+    fn form_error(&self) -> Option<String> {
+        form_error(self.error.as_ref(), &["name"])
     }
 }
 
@@ -79,11 +78,13 @@ pub async fn register(
     };
     match register.await {
         Ok(new) => Ok(Redirect::to(&format!("/settings/apps/{}", new.id)).into_response()),
-        Err(error) if crate::html::accounts::is_note(&error) => {
-            let apps = AppsPage::new(&app, &member).await?;
-            page_refused(head(&error), &AppsPage { name: form.name, error: Some(error), ..apps })
+        Err(error) => {
+            show_form_error(error, async |error| {
+                let apps = AppsPage::new(&app, &member).await?;
+                Ok(AppsPage { name: form.name, error: Some(error), ..apps })
+            })
+            .await
         }
-        Err(error) => Err(error),
     }
 }
 
@@ -105,7 +106,7 @@ impl AppPage {
         let again = mine.clone();
         let keys = app.db.read(move |read| again.keys(read)).await?;
         Ok(AppPage {
-            shell: Shell::new(app, &Viewer::from(member), Place::Settings).await?,
+            shell: Shell::new(app, &Viewer::from(member), NavItem::Settings).await?,
             app: mine.app().clone(),
             keys: lines(&keys, app.clock.now(), &format!("/settings/apps/{id}/keys")),
             made: None,
@@ -114,12 +115,12 @@ impl AppPage {
         })
     }
 
-    fn fault(&self) -> Option<&str> {
-        fault(self.error.as_ref(), "name")
+    fn field_error(&self) -> Option<&str> {
+        field_error(self.error.as_ref(), "name")
     }
 
-    fn note(&self) -> Option<String> {
-        note(self.error.as_ref(), &["name"])
+    fn form_error(&self) -> Option<String> {
+        form_error(self.error.as_ref(), &["name"])
     }
 }
 
@@ -176,11 +177,13 @@ async fn new_key(
     };
     match make.await {
         Ok((_, secret)) => page(&AppPage { made: Some(secret), ..AppPage::new(&app, &member, &mine).await? }),
-        Err(error) if crate::html::accounts::is_note(&error) => {
-            let about = AppPage::new(&app, &member, &mine).await?;
-            page_refused(head(&error), &AppPage { form, error: Some(error), ..about })
+        Err(error) => {
+            show_form_error(error, async |error| {
+                let about = AppPage::new(&app, &member, &mine).await?;
+                Ok(AppPage { form, error: Some(error), ..about })
+            })
+            .await
         }
-        Err(error) => Err(error),
     }
 }
 

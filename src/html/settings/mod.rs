@@ -13,7 +13,7 @@ use axum::{
 };
 use serde::Deserialize;
 
-use super::{Place, Shell, page};
+use super::{NavItem, Shell, page};
 use crate::{
     Error, Result,
     app::App,
@@ -49,7 +49,7 @@ pub async fn form(
 ) -> Result<Response> {
     let id = member.id();
     let email = app.db.read(move |read| accounts::email(read, id)).await?.unwrap_or_default();
-    let shell = Shell::new(&app, &Viewer::from(&member), Place::Settings).await?;
+    let shell = Shell::new(&app, &Viewer::from(&member), NavItem::Settings).await?;
     page(&SettingsPage { shell, member, email, saved: saved.is_some() })
 }
 
@@ -88,7 +88,7 @@ pub async fn unsubscribe_form(
     viewer: Viewer,
 ) -> Result<Response> {
     subscriber(&app, &token)?;
-    let shell = Shell::new(&app, &viewer, Place::Elsewhere).await?;
+    let shell = Shell::new(&app, &viewer, NavItem::Elsewhere).await?;
     page(&UnsubscribePage { shell, path: format!("/unsubscribe/{token}"), done: false })
 }
 
@@ -103,7 +103,7 @@ pub async fn unsubscribe(
     let account = subscriber(&app, &token)?;
     app.limits.write(from)?;
     app.db.write(move |tx| accounts::stop_mention_mail(tx, account)).await?;
-    let shell = Shell::new(&app, &viewer, Place::Elsewhere).await?;
+    let shell = Shell::new(&app, &viewer, NavItem::Elsewhere).await?;
     page(&UnsubscribePage { shell, path: String::new(), done: true })
 }
 

@@ -14,10 +14,9 @@ use crate::{
     app::App,
     clock::Time,
     domain::{accounts::Member, names::Name, sessions::Token as Secret, tokens::Scopes},
-    html::{Place, Shell, fault, note, page, page_refused},
+    html::{NavItem, Shell, field_error, form_error, page, show_form_error},
     http::{
         input::{Input, from_path},
-        respond::head,
         session::{ClientAddr, Viewer},
     },
     store::tokens::Token,
@@ -73,7 +72,7 @@ impl TokensPage {
         let owner = member.clone();
         let tokens = app.db.read(move |read| owner.tokens(read)).await?;
         Ok(TokensPage {
-            shell: Shell::new(app, &Viewer::from(member), Place::Settings).await?,
+            shell: Shell::new(app, &Viewer::from(member), NavItem::Settings).await?,
             tokens: lines(&tokens, app.clock.now(), "/settings/tokens"),
             made: None,
             form: TokenForm::default(),
@@ -81,12 +80,12 @@ impl TokensPage {
         })
     }
 
-    fn fault(&self) -> Option<&str> {
-        fault(self.error.as_ref(), "name")
+    fn field_error(&self) -> Option<&str> {
+        field_error(self.error.as_ref(), "name")
     }
 
-    fn note(&self) -> Option<String> {
-        note(self.error.as_ref(), &["name"])
+    fn form_error(&self) -> Option<String> {
+        form_error(self.error.as_ref(), &["name"])
     }
 }
 
@@ -128,11 +127,13 @@ pub async fn make(
     };
     match make.await {
         Ok((_, secret)) => page(&TokensPage { made: Some(secret), ..TokensPage::new(&app, &member).await? }),
-        Err(error) if crate::html::accounts::is_note(&error) => {
-            let tokens = TokensPage::new(&app, &member).await?;
-            page_refused(head(&error), &TokensPage { form, error: Some(error), ..tokens })
+        Err(error) => {
+            show_form_error(error, async |error| {
+                let tokens = TokensPage::new(&app, &member).await?;
+                Ok(TokensPage { form, error: Some(error), ..tokens })
+            })
+            .await
         }
-        Err(error) => Err(error),
     }
 }
 

@@ -19,10 +19,9 @@ use crate::{
         webhooks::{Log, Wanted},
     },
     events::Tx,
-    html::{Place, Shell, fault, note, page, page_refused},
+    html::{NavItem, Shell, field_error, form_error, page, show_form_error},
     http::{
         input::{Input, from_path},
-        respond::head,
         session::{ClientAddr, Viewer},
     },
     store::{
@@ -47,7 +46,7 @@ impl WebhooksPage {
     async fn new(app: &App, member: &Member, mine: &Mine) -> Result<Self> {
         let again = mine.clone();
         Ok(WebhooksPage {
-            shell: Shell::new(app, &Viewer::from(member), Place::Settings).await?,
+            shell: Shell::new(app, &Viewer::from(member), NavItem::Settings).await?,
             app: mine.app().clone(),
             logs: app.db.read(move |read| again.webhooks(read)).await?,
             form: HashMap::new(),
@@ -56,12 +55,12 @@ impl WebhooksPage {
         })
     }
 
-    fn fault(&self, field: &str) -> Option<&str> {
-        fault(self.error.as_ref(), field)
+    fn field_error(&self, field: &str) -> Option<&str> {
+        field_error(self.error.as_ref(), field)
     }
 
-    fn note(&self) -> Option<String> {
-        note(self.error.as_ref(), &["url", "events"])
+    fn form_error(&self) -> Option<String> {
+        form_error(self.error.as_ref(), &["url", "events"])
     }
 
     fn url(&self) -> &str {
@@ -135,11 +134,13 @@ pub async fn open(
     };
     match open.await {
         Ok(()) => Ok(back(&mine)),
-        Err(error) if crate::html::accounts::is_note(&error) => {
-            let about = WebhooksPage::new(&app, &member, &mine).await?;
-            page_refused(head(&error), &WebhooksPage { form, error: Some(error), ..about })
+        Err(error) => {
+            show_form_error(error, async |error| {
+                let about = WebhooksPage::new(&app, &member, &mine).await?;
+                Ok(WebhooksPage { form, error: Some(error), ..about })
+            })
+            .await
         }
-        Err(error) => Err(error),
     }
 }
 
