@@ -3,7 +3,10 @@
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde::Deserialize;
 
-use super::messages::{Row, SayForm, blank, rows};
+use super::{
+    message_list::{Row, blank, rows},
+    messages::SayForm,
+};
 use crate::{
     Error, Result,
     app::App,

@@ -2,10 +2,7 @@
 
 use askama::Template;
 
-use super::{
-    chat::Chat,
-    messages::{Row, SayForm},
-};
+use super::{chat::Chat, message_list::Row, messages::SayForm};
 use crate::{
     Error, Result,
     app::App,

@@ -1,6 +1,6 @@
-//! Messages as they are shown: one template for pages and for the socket.
+//! Sending a message by a form, and marking messages as read.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use axum::{
     extract::State,
@@ -13,9 +13,8 @@ use super::{rooms, threads::ThreadPage};
 use crate::{
     Error, Result,
     app::App,
-    clock::Time,
     domain::{
-        conversations::{Door, Participant},
+        conversations::Door,
         messages::{Body, Draft},
         rooms::Visitor,
         text::RefusedWords,
@@ -26,84 +25,10 @@ use crate::{
         respond::{FRAGMENT, status_and_headers},
         session::{ClientAddr, Viewer, come_in, enter},
     },
-    ids::{AccountId, AttachmentId, IdempotencyKey, MessageId},
-    store::{
-        conversations::Kind,
-        messages::{Message, Speaker},
-    },
-    wire::bubble::{Bubble, message_fragment},
+    ids::{AttachmentId, IdempotencyKey, MessageId},
+    store::conversations::Kind,
+    wire::bubble::message_fragment,
 };
-
-/// What one person says within so long is shown as one breath. `room.js` says the same.
-const BREATH: Duration = Duration::from_secs(5 * 60);
-
-/// What stands in the list of messages.
-pub(super) enum Row {
-    Day(String, Time),
-    /// What follows is new since the viewer was here last.
-    Since,
-    Message(Box<Bubble>),
-}
-
-/// What one is about to say, for the page's script to fill in: the same template as what was said.
-pub(super) fn blank(participant: &Participant, now: Time) -> Bubble {
-    let author = Speaker {
-        id: participant.id(),
-        kind: participant.account.kind,
-        username: participant.account.username.clone(),
-        name: participant.name().to_owned(),
-    };
-    let message = Message {
-        id: MessageId(0),
-        conversation: participant.conversation.id,
-        seq: 0,
-        change: 0,
-        author,
-        body: "…".into(),
-        mentions: Vec::new(),
-        reply_to: None,
-        reactions: Vec::new(),
-        attachments: Vec::new(),
-        created_at: now,
-        edited_at: None,
-        deleted_at: None,
-    };
-    Bubble::new(message, Some(participant.id()))
-}
-
-/// The list: messages in breaths and days, and where the new ones begin. Days are UTC's until the
-/// page's script tells them in the reader's own time.
-pub(super) fn rows(messages: Vec<Message>, me: AccountId, read_seq: i64) -> Vec<Row> {
-    let mut rows: Vec<Row> = Vec::with_capacity(messages.len() + 4);
-    let mut since_told = false;
-    let mut day = None;
-    for message in messages {
-        let date = message.created_at.utc().date();
-        if day != Some(date) {
-            rows.push(Row::Day(date.strftime("%A, %-d %B %Y").to_string(), message.created_at));
-            day = Some(date);
-        }
-        // Where one has read nothing at all, everything is new, and a line says nothing.
-        let new = message.seq > read_seq && read_seq > 0 && message.author.id != me;
-        if new && !since_told {
-            rows.push(Row::Since);
-            since_told = true;
-        }
-        let mut bubble = Bubble::new(message, Some(me));
-        if let Some(Row::Message(above)) = rows.last_mut() {
-            let close = bubble.message.created_at.since(above.message.created_at) < BREATH;
-            if close
-                && above.message.author.id == bubble.message.author.id
-                && above.message.author.name == bubble.message.author.name
-            {
-                above.ends = false;
-                bubble.starts = false;
-            }
-        }
-        rows.push(Row::Message(Box::new(bubble)));
-    }
-    rows
-}
 
 /// The form that something is said with.
 #[derive(Deserialize, Default)]

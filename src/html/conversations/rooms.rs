@@ -12,7 +12,8 @@ use serde::Deserialize;
 
 use super::{
     chat::{Chat, MessageRange},
-    messages::{Row, SayForm},
+    message_list::Row,
+    messages::SayForm,
 };
 use crate::{
     Error, Result,
