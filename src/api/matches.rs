@@ -20,29 +20,29 @@ use crate::{
     wire::matches::Match,
 };
 
-/// What is looked for.
+/// The stranger to be found.
 #[derive(Deserialize, Default, ToSchema)]
 #[schema(as = Wishes, example = json!({ "adult": true, "interests": ["bread"] }))]
 #[serde(default, deny_unknown_fields)]
 pub struct New {
-    /// One is 18 or older: has to be said once.
+    /// The caller is 18 or older; has to be stated once.
     adult: bool,
     /// Up to five, of 1 to 24 characters.
     interests: Vec<String>,
     /// A code such as `de`.
     language: Option<String>,
-    /// Three to eight are brought together.
+    /// Whether three to eight people are matched instead of two.
     group: bool,
-    /// A member’s username is shown from the beginning.
+    /// Whether a member’s username is shown from the beginning.
     shows_name: bool,
 }
 
-/// Begins to wait for a stranger; while one waits, thinks again.
+/// Starts waiting for a stranger, or changes the search while waiting.
 ///
-/// `adult` has to be `true` once.
+/// `adult` has to be `true` the first time.
 #[utoipa::path(
     post, path = "/api/v1/matches", request_body = Option<New>,
-    responses((status = 201, description = "How far one is.", body = Match)),
+    responses((status = 201, description = "The state of the match.", body = Match)),
 )]
 pub async fn seek(
     State(app): State<Arc<App>>,
@@ -66,12 +66,12 @@ pub async fn seek(
     idempotent.telling(allowance).answer(&app, seek).await
 }
 
-/// How far one is.
+/// The state of the caller’s match.
 ///
-/// To ask is a sign of life: without one for 30 seconds, or an open socket, a place is given up.
+/// Each call keeps the caller’s place. Without a call for 30 seconds, or an open socket, the place is given up.
 #[utoipa::path(
     get, path = "/api/v1/matches/current",
-    responses((status = 200, description = "How far one is.", body = Match)),
+    responses((status = 200, description = "The state of the match.", body = Match)),
 )]
 pub async fn get(State(app): State<Arc<App>>, account: store::accounts::Account) -> Result<Json<Match>> {
     app.config.require_matching()?;
@@ -83,7 +83,7 @@ pub async fn get(State(app): State<Arc<App>>, account: store::accounts::Account)
     Ok(Json(Match::new(&current)))
 }
 
-/// Leaves the line, or the talk, which is then gone for both.
+/// Leaves the waiting queue, or the conversation, which then ends for both.
 #[utoipa::path(
     delete, path = "/api/v1/matches/current",
     responses((status = 204, description = "One has no part in it any more.")),
@@ -98,10 +98,10 @@ pub async fn leave(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Leaves the talk, and waits again with the same wishes.
+/// Leaves the conversation, and waits again with the same search.
 #[utoipa::path(
     post, path = "/api/v1/matches/current/next",
-    responses((status = 200, description = "How far one is.", body = Match)),
+    responses((status = 200, description = "The state of the match.", body = Match)),
 )]
 pub async fn next(
     State(app): State<Arc<App>>,
@@ -119,18 +119,18 @@ pub async fn next(
     idempotent.answer(&app, next).await
 }
 
-/// Whom it is about, where there are several; and what one reports.
+/// The person to be blocked.
 #[derive(Deserialize, Default, ToSchema)]
 #[schema(as = Block)]
 #[serde(default, deny_unknown_fields)]
 pub struct About {
-    /// Whose mask, in a group.
+    /// The id of the person’s mask, in a group.
     account_id: Option<AccountId>,
 }
 
-/// Is never matched with this one again, and leaves the talk.
+/// Blocks the other person for future matches, and leaves the conversation.
 ///
-/// `account_id` is a mask, and needed in a group.
+/// `account_id` is the id of a mask, and needed in a group.
 #[utoipa::path(
     post, path = "/api/v1/matches/current/block", request_body = Option<About>,
     responses((status = 204, description = "They are kept apart.")),
@@ -146,21 +146,21 @@ pub async fn block(
     idempotent.answer(&app, block).await
 }
 
-/// What is reported of whom.
+/// A report.
 #[derive(Deserialize, Default, ToSchema)]
 #[schema(as = Report, example = json!({ "reason": "spam", "words": "Sells watches" }))]
 #[serde(default, deny_unknown_fields)]
 pub struct Reported {
-    /// Whose mask, in a group.
+    /// The id of the person’s mask, in a group.
     account_id: Option<AccountId>,
     #[schema(required, pattern = "^(harassment|sexual|minor|harm|spam|other)$")]
     reason: String,
     words: String,
 }
 
-/// Reports somebody: what was said is kept, sealed, for those who look after the place.
+/// Reports somebody: the messages are kept, sealed, for the administrators.
 ///
-/// Up to an hour after the end too.
+/// Also possible up to an hour after the end.
 #[utoipa::path(
     post, path = "/api/v1/matches/current/report", request_body = Reported,
     responses((status = 204, description = "It is kept.")),
@@ -183,7 +183,7 @@ pub async fn report(
     Ok(answered)
 }
 
-/// Offers to say who one is: when everyone in the talk does, everyone is told.
+/// Offers to reveal the caller’s name. When everyone in the conversation has offered, all names are shown.
 #[utoipa::path(
     post, path = "/api/v1/matches/current/reveal",
     responses((status = 204, description = "It is offered.")),
@@ -198,7 +198,7 @@ pub async fn reveal(
     idempotent.answer(&app, move |tx| matches::reveal(tx, account.id).map(|()| nothing())).await
 }
 
-/// Agrees to pictures: when everyone in the talk does, they can be sent.
+/// Agrees to pictures. When everyone in the conversation has agreed, pictures can be sent.
 #[utoipa::path(
     post, path = "/api/v1/matches/current/pictures",
     responses((status = 204, description = "One agrees.")),

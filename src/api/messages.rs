@@ -1,5 +1,5 @@
-//! Messages: <docs/api.md> describes them. `…` is `/api/v1/rooms/{key}`, or `/api/v1/conversations/{conversation}`
-//! of any that one is in.
+//! Messages: <docs/api.md> describes them. The paths are below `/api/v1/rooms/{key}`, and below
+//! `/api/v1/conversations/{conversation}` for those who are in a conversation.
 
 use std::sync::Arc;
 
@@ -32,28 +32,28 @@ use crate::{
     wire::messages::{Message, all},
 };
 
-/// Messages that are said at once.
+/// The most messages in one call.
 const BATCH: usize = 100;
 
-/// Which stretch of a conversation's messages.
+/// A range of a conversation's messages.
 #[derive(Deserialize, Default, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct MessageRange {
-    /// Those after this number.
+    /// Only messages after this number.
     #[param(minimum = 0)]
     since: Option<i64>,
-    /// Those before this number.
+    /// Only messages before this number.
     #[param(minimum = 0)]
     before: Option<i64>,
-    /// How many at most: 50 unless given.
+    /// The largest number of results: 50 unless given.
     #[param(minimum = 1, maximum = 200)]
     limit: Option<i64>,
 }
 
-/// What was said, oldest first.
+/// A conversation’s messages, oldest first.
 ///
 /// The latest messages; or with `since` those after a number, with `before` those before one. `next` leads to newer
-/// ones, and is null where there are none yet; `prev` leads to older ones.
+/// messages, and is null where there are none yet; `prev` leads to older ones.
 #[utoipa::path(
     get, path = "/messages", params(MessageRange),
     responses((status = 200, description = "A page of messages.", body = List<Message>)),
@@ -96,27 +96,27 @@ pub async fn list(
         .with_prev(older.map(|first| at(format!("before={}", first.seq)))))
 }
 
-/// What a program says. Fields that nobody knows are refused, not lost in silence.
+/// A message to be sent. Unknown fields are refused.
 #[derive(Serialize, Deserialize, Default, ToSchema)]
 #[schema(as = NewMessage, example = json!({ "body": "Saturday at nine?" }))]
 #[serde(default, deny_unknown_fields)]
 pub struct Posted {
-    /// 1 to 280 characters in a thread, unless the place has room for more, and up to 4,000 elsewhere. What stands
-    /// between backticks is code. Empty only where files go along.
+    /// 1 to 280 characters in a thread, unless the instance allows more, and up to 4,000 elsewhere. Text between backticks
+    /// is code. May be empty only with attachments.
     body: String,
-    /// The message that it answers.
+    /// The message that this one answers.
     reply_to: Option<MessageId>,
-    /// The files that go along: up to ten.
+    /// The attached files: up to ten.
     #[schema(max_items = 10)]
     attachments: Vec<AttachmentId>,
-    /// The same key gets the same message: for forms, which send no headers.
+    /// A repeated call with the same key returns the same message. For forms, which send no headers.
     idempotency_key: Option<String>,
-    /// Which of the app’s people says it, where the key may speak for them.
+    /// The person of the app who sends the message, if the key may act for them.
     r#as: Option<String>,
 }
 
 impl Posted {
-    /// What is to be said, and the door of whoever says it.
+    /// The draft of the message, and the access of its author.
     async fn draft(self, app: &App, door: &Door, viewer: &Viewer) -> Result<(Door, Draft)> {
         let door = match self.r#as {
             Some(name) => door.clone().of(viewer.speak_for(app, name).await.map_err(in_body)?),
@@ -138,7 +138,7 @@ impl Posted {
     }
 }
 
-/// Whoever speaks was named in the body, and not in the query.
+/// Moves errors about `as` from the query to the body, where the author was named.
 fn in_body(error: Error) -> Error {
     match error {
         Error::Invalid(mut faults) => {
@@ -149,7 +149,7 @@ fn in_body(error: Error) -> Error {
     }
 }
 
-/// Says something.
+/// Sends a message.
 #[utoipa::path(
     post, path = "/messages", request_body = Posted,
     responses((status = 201, description = "The message.", body = Message)),
@@ -172,7 +172,7 @@ pub async fn say(
     idempotent.telling(allowance).answer(&app, say).await
 }
 
-/// Messages to be said at once, each as it would be said alone.
+/// Messages to be sent in one call.
 #[derive(Deserialize, Default, ToSchema)]
 #[schema(example = json!({ "messages": [{ "body": "One" }, { "body": "Two" }] }))]
 #[serde(default, deny_unknown_fields)]
@@ -181,7 +181,7 @@ pub struct Batch {
     messages: Vec<Posted>,
 }
 
-/// Says up to a hundred messages at once: all of them or none.
+/// Sends up to a hundred messages in one call: all of them or none.
 #[utoipa::path(
     post, path = "/messages/batch", request_body = Batch,
     responses((status = 201, description = "The messages.", body = List<Message>)),
@@ -215,7 +215,7 @@ pub async fn say_all(
     idempotent.answer(&app, say).await
 }
 
-/// What is wrong with one of several messages.
+/// Adds the position of a message to the errors about it.
 fn within(at: usize, error: Error) -> Error {
     match error {
         Error::Invalid(mut faults) => {
@@ -228,7 +228,7 @@ fn within(at: usize, error: Error) -> Error {
     }
 }
 
-/// Tells the others that one types; it is believed for a few seconds.
+/// Shows the others for a few seconds that the caller is typing.
 #[utoipa::path(post, path = "/typing", responses((status = 204, description = "They are told.")))]
 pub async fn type_on(
     State(app): State<Arc<App>>,
@@ -240,7 +240,7 @@ pub async fn type_on(
     let conversation = participant.conversation.id;
     let asked = participant.clone();
     app.db.read(move |read| asked.may_type(read)).await?;
-    // Among more it would be a flicker, and a flood.
+    // With more listeners the events would be many and of no use.
     if app.events.subscribers(&Topic::Conversation(conversation)) <= socket::CROWD {
         let typing = Typing { conversation, who: participant.somebody() };
         app.events.publish(&Topic::Conversation(conversation), &Event::Typing(Arc::new(Told::new(typing))));
@@ -263,7 +263,7 @@ pub async fn get(
     Ok(Json(Message::new(&found, app.config.base_url.as_str())))
 }
 
-/// What a message is to say instead.
+/// The changes of a message.
 #[derive(Deserialize, Default, ToSchema)]
 #[schema(as = MessagePatch, example = json!({ "body": "Saturday at ten?" }))]
 #[serde(default, deny_unknown_fields)]
@@ -272,7 +272,7 @@ pub struct Edited {
     body: String,
 }
 
-/// Edits one’s own message.
+/// Edits the caller’s own message.
 #[utoipa::path(
     patch, path = "/messages/{id}", params(("id" = MessageId, Path, description = "The message’s id.")),
     request_body = Edited,
@@ -292,9 +292,9 @@ pub async fn edit(
     Ok(Json(Message::new(&changed, app.config.base_url.as_str())))
 }
 
-/// Deletes one’s own message, or as a room’s owner anyone’s.
+/// Deletes the caller’s own message, or as a room’s owner anyone’s.
 ///
-/// It stays as a gap, with `deleted_at`.
+/// A deleted message remains as a gap, with `deleted_at`.
 #[utoipa::path(
     delete, path = "/messages/{id}", params(("id" = MessageId, Path, description = "The message’s id.")),
     responses((status = 204, description = "Its words are gone.")),
@@ -311,7 +311,7 @@ pub async fn delete(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Puts an emoji under a message.
+/// Adds the caller’s reaction to a message.
 #[utoipa::path(
     put, path = "/messages/{id}/reactions/{emoji}",
     params(
@@ -329,7 +329,7 @@ pub async fn react(
     set_reaction(app, from, door, &id, &emoji, true).await
 }
 
-/// Takes one’s emoji away.
+/// Removes the caller’s reaction from a message.
 #[utoipa::path(
     delete, path = "/messages/{id}/reactions/{emoji}",
     params(
@@ -361,7 +361,7 @@ async fn set_reaction(
     Ok(Json(Message::new(&changed, app.config.base_url.as_str())))
 }
 
-/// Up to where one has read.
+/// The caller’s read position.
 #[derive(Deserialize, ToSchema)]
 #[schema(as = ReadPosition, example = json!({ "seq": 1 }))]
 #[serde(deny_unknown_fields)]
@@ -371,9 +371,9 @@ pub struct Read {
     seq: i64,
 }
 
-/// One has read up to here.
+/// Moves the caller’s read position.
 ///
-/// Never goes back, and never beyond the last message.
+/// The position never moves back, and never beyond the last message.
 #[utoipa::path(
     put, path = "/read", request_body = Read,
     responses((status = 204, description = "It is noted.")),
@@ -389,7 +389,7 @@ pub async fn read(
         return Err(Error::invalid("seq", "That is a message’s number, or 0."));
     }
     let participant = come_in(&app, &door).await?;
-    // A second tab says the same: that needs no write.
+    // A second tab sends the same position, which needs no write.
     if seq > participant.seat.read_seq {
         app.db.write(move |tx| participant.read(tx, seq)).await?;
     }

@@ -40,13 +40,13 @@ use crate::{
     wire::peeps::{Context, Status, StatusEdit},
 };
 
-/// Statuses in an answer, unless another number is asked for.
+/// The default number of statuses on a page.
 const PAGE: i64 = 20;
 
-/// The most that can be asked for.
+/// The largest number of statuses on a page.
 const MOST: i64 = 40;
 
-/// Which stretch of a timeline: <https://docs.joinmastodon.org/api/guidelines/#pagination>.
+/// A page of a timeline: <https://docs.joinmastodon.org/api/guidelines/#pagination>.
 #[derive(Deserialize, Default, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct Paging {
@@ -76,7 +76,7 @@ impl Paging {
 
 /// Everyone’s peeps, newest first.
 ///
-/// `Link` has `next`, older, and `prev`, newer.
+/// The `Link` header has `next` for older and `prev` for newer ones.
 #[utoipa::path(
     get, path = "/api/v1/timelines/public", params(Paging),
     security((), ("token" = [])),
@@ -122,7 +122,7 @@ fn statuses(app: &App, peeps: Vec<Peep>) -> Vec<Status> {
     peeps.into_iter().map(|peep| Status::new(peep, app.config.base_url.as_str())).collect()
 }
 
-/// The answer about a peep, which goes with it.
+/// The answer about a peep, which is deleted with the peep.
 fn told(peep: Peep, base: &str) -> Result<Answer> {
     let about = About::Peep(peep.id);
     Ok(Answer { about, ..answer(StatusCode::OK, &Status::new(peep, base))? })
@@ -139,7 +139,7 @@ fn links(app: &App, peeps: &[Peep], limit: i64) -> Option<String> {
     Some(format!("<{url}&max_id={}>; rel=\"next\", <{url}&min_id={}>; rel=\"prev\"", oldest.id, newest.id))
 }
 
-/// What a program posts. What we do not have yet (pictures, polls) is refused, not lost in silence.
+/// A status to be posted. Features that do not exist yet (pictures, polls) are refused instead of ignored.
 #[derive(Deserialize, Default, ToSchema)]
 #[schema(as = NewStatus, example = json!({ "status": "Good morning" }))]
 #[serde(default)]
@@ -147,10 +147,10 @@ pub struct Posted {
     /// 1 to 280 characters.
     #[schema(required, min_length = 1)]
     status: String,
-    /// The peep that it answers. Mastodon’s clients may send a number.
+    /// The peep that this one answers. Mastodon’s clients may send a number.
     #[schema(schema_with = id_or_number)]
     in_reply_to_id: Option<PeepId>,
-    /// Peeps are public.
+    /// Only `public` is accepted.
     #[schema(pattern = "^public$")]
     visibility: Option<String>,
     #[schema(ignore)]
@@ -173,10 +173,7 @@ impl Posted {
             return Err(Error::invalid("media_ids", "There are no pictures and no polls here yet."));
         }
         if self.scheduled_at.is_some() {
-            return Err(Error::invalid(
-                "scheduled_at",
-                "Peeps are posted at once. Nothing was posted.",
-            ));
+            return Err(Error::invalid("scheduled_at", "Peeps are posted at once. Nothing was posted."));
         }
         if self.spoiler_text.as_ref().is_some_and(|text| !text.is_empty()) {
             return Err(Error::invalid(
@@ -191,7 +188,7 @@ impl Posted {
     }
 }
 
-/// The fields have other names in this API.
+/// Renames the fields of an error to their names in Mastodon's API.
 fn renamed(error: Error) -> Error {
     let Error::Invalid(mut faults) = error else { return error };
     for fault in &mut faults {
@@ -242,7 +239,7 @@ pub async fn get(
     Ok(status(&app, peep))
 }
 
-/// Edits one’s own peep.
+/// Edits the caller’s own peep.
 #[utoipa::path(
     put, path = "/api/v1/statuses/{id}", params(("id" = PeepId, Path, description = "The peep’s id.")),
     request_body = Posted,
@@ -262,7 +259,7 @@ pub async fn edit(
     Ok(status(&app, peep))
 }
 
-/// Deletes one’s own peep.
+/// Deletes the caller’s own peep.
 #[utoipa::path(
     delete, path = "/api/v1/statuses/{id}", params(("id" = PeepId, Path, description = "The peep’s id.")),
     responses(
@@ -281,7 +278,7 @@ pub async fn delete(
     Ok(status(&app, peep))
 }
 
-/// What a peep answers, and what answers it.
+/// The peeps that a peep answers, and those that answer it.
 #[utoipa::path(
     get, path = "/api/v1/statuses/{id}/context",
     params(("id" = PeepId, Path, description = "The peep’s id.")),
@@ -336,7 +333,7 @@ pub async fn favourite(
     like(app, id, from, member, idempotent, true).await
 }
 
-/// Likes a peep no longer.
+/// Removes the caller’s like from a peep.
 #[utoipa::path(
     post, path = "/api/v1/statuses/{id}/unfavourite",
     params(("id" = PeepId, Path, description = "The peep’s id.")),

@@ -37,25 +37,25 @@ use crate::{
     wire::{accounts::Account, threads::Thread},
 };
 
-/// A thread to be begun. Fields that nobody knows are refused, not lost in silence.
+/// A thread to be created. Unknown fields are refused.
 #[derive(Deserialize, Default, ToSchema)]
 #[schema(as = NewThread, example = json!({ "users": ["ify"], "name": "Cake day", "metadata": { "order": 17 } }))]
 #[serde(default, deny_unknown_fields)]
 pub struct New {
-    /// Usernames, each once, with or without an `@`; or what the app calls its people.
+    /// Usernames, each once, with or without an `@`; or the names that the app has for its people.
     #[schema(required, min_items = 1, max_items = 100)]
     users: Vec<String>,
     /// Up to 80 characters.
     name: Option<String>,
-    /// A JSON object of up to 4 KiB that is kept with it.
+    /// A JSON object of up to 4 KiB that is stored with the thread.
     #[schema(value_type = Option<Object>)]
     metadata: Option<Map<String, Value>>,
 }
 
-/// Begins a thread.
+/// Creates a thread.
 ///
-/// One is in it oneself, and owns it. A server that speaks for the people of its own product names at least two; those
-/// it has not named before are made.
+/// The caller is in the thread, and owns it. A server that acts for the people of its own product names at least two;
+/// accounts are created for those whom it has not named before.
 #[utoipa::path(
     post, path = "/api/v1/threads", request_body = New,
     responses((status = 201, description = "The thread.", body = Thread)),
@@ -84,7 +84,7 @@ pub async fn create(
     idempotent.telling(allowance).answer(&app, begin).await
 }
 
-/// One’s threads, the one where something was said last first.
+/// The caller’s threads, most recently active first.
 #[utoipa::path(
     get, path = "/api/v1/threads", params(Paging),
     responses((status = 200, description = "A page of them.", body = List<Thread>)),
@@ -117,7 +117,7 @@ pub async fn get(State(app): State<Arc<App>>, permission: Permission) -> Result<
     app.db.read(move |read| Thread::seen(read, &permission, base.as_str())).await.map(Json)
 }
 
-/// What is to be changed. What is missing stays.
+/// The changes of a thread. Missing fields stay as they are.
 #[derive(Deserialize, Default, ToSchema)]
 #[schema(as = ThreadPatch, example = json!({ "name": "Pie day" }))]
 #[serde(default, deny_unknown_fields)]
@@ -125,17 +125,17 @@ pub struct Patch {
     /// Up to 80 characters; null or empty for none.
     #[serde(deserialize_with = "present")]
     name: Option<Option<String>>,
-    /// In place of what was kept before; null for nothing.
+    /// Replaces the stored metadata; null removes it.
     #[schema(value_type = Option<Object>)]
     #[serde(deserialize_with = "present")]
     metadata: Option<Option<Map<String, Value>>>,
-    /// Whether it is to be quiet, for oneself.
+    /// Whether the thread is muted for the caller.
     muted: Option<bool>,
 }
 
-/// Renames a thread, keeps something with it, or makes it quiet.
+/// Renames a thread, sets its metadata, or mutes it.
 ///
-/// The name and the metadata are everyone’s, `muted` is one’s own. What is missing stays.
+/// The name and the metadata are the same for everyone, `muted` is the caller’s own. Missing fields stay as they are.
 #[utoipa::path(
     patch, path = "/api/v1/threads/{thread}",
     params(("thread" = ConversationId, Path, description = "The thread’s id.")),
@@ -167,7 +167,7 @@ pub async fn change(
 
 /// Deletes a thread, for everyone.
 ///
-/// For whoever began it.
+/// For the thread’s owner.
 #[utoipa::path(
     delete, path = "/api/v1/threads/{thread}",
     params(("thread" = ConversationId, Path, description = "The thread’s id.")),
@@ -183,7 +183,7 @@ pub async fn delete(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Who is to be added, and what they see.
+/// The people to be added, and the messages that they see.
 #[derive(Deserialize, Default, ToSchema)]
 #[schema(as = MorePeople, example = json!({ "users": ["ha"], "history": "all" }))]
 #[serde(default, deny_unknown_fields)]
@@ -193,7 +193,7 @@ pub struct More {
     history: Past,
 }
 
-/// What those see who are added.
+/// The messages that added people see.
 #[derive(Serialize, Deserialize, Default, Clone, Copy, ToSchema)]
 #[schema(as = History)]
 #[serde(rename_all = "snake_case")]
@@ -205,7 +205,7 @@ enum Past {
 
 /// Adds people.
 ///
-/// They see what is said from then on (`from_now`), or `all` that whoever adds them sees.
+/// They see the messages from then on (`from_now`), or `all` that the caller sees.
 #[utoipa::path(
     post, path = "/api/v1/threads/{thread}/users",
     params(("thread" = ConversationId, Path, description = "The thread’s id.")),
@@ -235,9 +235,9 @@ pub async fn add(
     idempotent.answer(&app, add).await
 }
 
-/// Takes somebody out, or leaves.
+/// Removes somebody, or leaves.
 ///
-/// Its owner takes out anyone; everyone leaves by `me`. With the last one the thread goes.
+/// The owner removes anyone; with `me` the caller leaves. The thread is deleted with its last person.
 #[utoipa::path(
     delete, path = "/api/v1/threads/{thread}/users/{id}",
     params(
@@ -258,17 +258,17 @@ pub async fn remove(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// How far one of the people has come.
+/// The receipts of a person.
 #[derive(Serialize, ToSchema)]
 pub struct Progress {
     account: Account,
-    /// Everything up to this message has reached one of its devices.
+    /// The number of the last message that was delivered to one of the person’s devices.
     delivered_seq: i64,
-    /// Everything up to this message has been read.
+    /// The number of the last message that the person has read.
     read_seq: i64,
 }
 
-/// What has been delivered to whom, and read by whom.
+/// The receipts of everyone in a thread.
 #[utoipa::path(
     get, path = "/api/v1/threads/{thread}/receipts",
     params(("thread" = ConversationId, Path, description = "The thread’s id.")),

@@ -23,7 +23,7 @@ use crate::{
     },
 };
 
-/// Where to go afterwards.
+/// The path to be redirected to afterwards.
 #[derive(Deserialize, Default)]
 pub struct Next {
     #[serde(default)]
@@ -38,7 +38,7 @@ struct SignUpPage {
     error: Option<Error>,
 }
 
-/// The form to become a member.
+/// The form to sign up.
 #[derive(Deserialize, Default)]
 #[serde(default)]
 pub struct SignUpForm {
@@ -68,7 +68,7 @@ pub async fn sign_up_form(
     if viewer.member().is_some() {
         return Ok(Redirect::to(on_this_site(&next)).into_response());
     }
-    // A guest has a name already, and keeps it.
+    // The form begins with the name that a guest has.
     let name = viewer.guest().map(|guest| guest.name.clone()).unwrap_or_default();
     let form = SignUpForm { next, name, ..SignUpForm::default() };
     page(&SignUpPage { shell: Shell::new(&app, &viewer, NavItem::SignUp).await?, form, error: None })
@@ -102,7 +102,7 @@ pub async fn sign_up(
     }
 }
 
-/// A guest who joins stays the same account, in a session of its own: the old token was good for less.
+/// Signs up. A guest keeps the account, in a new session: the old token must not become a member's.
 async fn join(
     app: &App,
     from: crate::services::limits::Origin,
@@ -110,7 +110,7 @@ async fn join(
     application: Application,
 ) -> Result<Token> {
     app.limits.sign_up(from)?;
-    // Hashing is dear: first see whether it would be for nothing.
+    // The check comes first, because hashing is costly.
     let applicant = app.db.read(move |read| application.check(read)).await?;
     let hash = app.passwords.hash(applicant.password().as_str()).await?;
     let token = Token::random()?;
@@ -125,7 +125,7 @@ async fn join(
             sessions::start(tx, &started, id)
         })
         .await?;
-    app.page_cache.invalidate_public(); // it says how many live here
+    app.page_cache.invalidate_public(); // pages show the number of members
     Ok(token)
 }
 

@@ -1,4 +1,4 @@
-//! What developers read: the API's reference, and the problems that a program may be told of.
+//! Documentation for developers: the API's reference, and the types of problems.
 
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ struct ProblemsPage {
     kinds: &'static [&'static Kind],
 }
 
-/// Some calls about one noun.
+/// The calls about one noun.
 struct Noun {
     name: &'static str,
     slug: String,
@@ -40,7 +40,7 @@ struct ReferencePage {
     shapes: &'static [Shape],
 }
 
-/// `GET /docs/api`: every call, with an example, made from the same document that programs read.
+/// `GET /docs/api`: every call with an example, rendered from the OpenAPI document.
 pub async fn reference(State(app): State<Arc<App>>, viewer: Viewer) -> Result<Response> {
     let tags = openapi::DOCUMENT.tags.iter().flatten();
     let nouns = tags.map(|tag| Noun {
@@ -57,7 +57,7 @@ pub async fn reference(State(app): State<Arc<App>>, viewer: Viewer) -> Result<Re
     })
 }
 
-/// `GET /docs/problems`: each type of problem is a place on it.
+/// `GET /docs/problems`: a section for each type of problem.
 pub async fn problems(State(app): State<Arc<App>>, viewer: Viewer) -> Result<Response> {
     page(&ProblemsPage { shell: Shell::new(&app, &viewer, NavItem::Elsewhere).await?, kinds: KINDS })
 }

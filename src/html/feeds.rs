@@ -28,7 +28,7 @@ const KIND: &str = "application/atom+xml; charset=utf-8";
 const ENTRIES: i64 = 40;
 const LATEST: Span = Span { before: None, after: None, oldest: false, limit: ENTRIES };
 
-/// What keeps the address of a room's feed from passing for another address.
+/// The purpose of the signature, so that it is not valid for other signed addresses.
 const ROOM: &str = "the feed of a room";
 
 /// A feed, ready to be rendered.
@@ -38,9 +38,9 @@ struct Feed<'a> {
     title: String,
     /// The base URL.
     base: &'a str,
-    /// The page that it is of.
+    /// The page that the feed belongs to.
     page: String,
-    /// Its own address, and its id.
+    /// The feed's own address, which is also its id.
     own: String,
     entries: Vec<Entry>,
 }
@@ -51,7 +51,7 @@ struct Entry {
     published: Time,
     updated: Time,
     author: String,
-    /// Where the author's page is, if there is one.
+    /// The address of the author's page, if there is one.
     author_url: Option<String>,
     html: String,
 }
@@ -61,7 +61,7 @@ impl Feed<'_> {
         self.entries.iter().map(|entry| entry.updated).max().unwrap_or(Time::from_ms(0))
     }
 
-    /// The feed as an answer.
+    /// The feed as a response.
     fn answer(&self) -> Result<Response> {
         let body = self.render().map_err(Error::internal)?;
         Ok(([(header::CONTENT_TYPE, HeaderValue::from_static(KIND))], body).into_response())
@@ -120,8 +120,8 @@ fn feed<'a>(app: &'a App, title: String, page: &str, own: &str, peeps: &[Peep]) 
     }
 }
 
-/// The address of a room's feed, for its owner alone: feed readers have no cookie, so the address is
-/// the secret. It ends with the link, and when the room has another owner.
+/// The address of a room's feed, for its owner alone. Feed readers have no cookie, so the address is the secret. It is
+/// valid as long as the link is, and the room has the same owner.
 pub(super) fn room_path(app: &App, key: &str, room: ConversationId, owner: AccountId) -> String {
     format!("/rooms/{key}/feed/{owner}-{}.atom", app.data.sign(ROOM, &format!("{room} {owner}")))
 }

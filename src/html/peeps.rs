@@ -1,4 +1,4 @@
-//! One peep: with its conversation, and what can be done with it.
+//! A peep with its conversation, and the forms to post, edit, delete and like.
 
 use std::sync::Arc;
 
@@ -171,7 +171,7 @@ pub async fn post(
     }
 }
 
-/// The page that the form was on, with what was typed still in it.
+/// Renders the page that the form was on, with what was typed still in it.
 async fn refused_post(app: &App, member: Member, form: PostForm, error: Error) -> Result<Response> {
     let reply_to = form.reply_to().unwrap_or_default();
     let composer = |reply_to| -> Result<_> {
@@ -183,7 +183,7 @@ async fn refused_post(app: &App, member: Member, form: PostForm, error: Error) -
             Ok(page) if page.composer.is_some() => {
                 return render_form_error(status_and_headers(&error), &page);
             }
-            // What was to be answered is gone: the words are kept above the stream.
+            // The peep to be answered was deleted, so the stream's form keeps the words.
             Ok(_) | Err(Error::NotFound) => {}
             Err(other) => return Err(other),
         }
@@ -322,7 +322,7 @@ pub async fn like(
     if headers.contains_key(FRAGMENT) {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
-    // Back to where the button was.
+    // Returns to the page with the button.
     let from = headers.get(header::REFERER).and_then(|from| from.to_str().ok());
     let from = from.and_then(|from| from.strip_prefix(app.config.base_url.as_str()));
     let from = from.map(on_this_site).and_then(|from| from.split('#').next());
@@ -339,7 +339,7 @@ struct HistoryPage {
     versions: Vec<Said>,
 }
 
-/// What a peep said from some time on.
+/// A version of a peep, with the time from which it was shown.
 struct Said {
     words: String,
     since: String,

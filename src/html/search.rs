@@ -20,14 +20,14 @@ use crate::{
     wire::format::{ago, date_and_time},
 };
 
-/// Messages that are found at once.
+/// Messages on a page of results.
 const FOUND: i64 = 50;
 
 #[derive(Template)]
 #[template(path = "search.html")]
 struct SearchPage {
     shell: Shell,
-    /// What the conversation is called, and where it is.
+    /// The title of the conversation, and its path.
     title: String,
     path: String,
     q: String,
@@ -51,7 +51,7 @@ impl SearchPage {
     }
 }
 
-/// What is looked for.
+/// The query of a search.
 #[derive(Deserialize, Default)]
 #[serde(default)]
 pub struct Search {

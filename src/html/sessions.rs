@@ -1,4 +1,4 @@
-//! The door: one question, and one is in.
+//! The page that asks a stranger for a name, and makes a guest of them.
 
 use std::sync::Arc;
 
@@ -27,7 +27,7 @@ use crate::{
 #[template(path = "name.html")]
 struct NamePage {
     shell: Shell,
-    /// The room that one is about to enter: its name, and how many are in it.
+    /// The room that the guest is about to join: its name, and the number of people in it.
     room: Option<(String, i64)>,
     form: NameForm,
     error: Option<Error>,
@@ -77,7 +77,7 @@ impl NamePage {
     }
 }
 
-/// `GET /session/new`: whoever has a name already goes on at once.
+/// `GET /session/new`: redirects at once those who have a name already.
 pub async fn name_form(
     State(app): State<Arc<App>>,
     Query(Next { next }): Query<Next>,

@@ -30,7 +30,7 @@ use crate::{
 /// Peeps on a page.
 const PAGE: i64 = 20;
 
-/// Which page of a list.
+/// A page of a list.
 #[derive(Deserialize, Default)]
 pub struct Paging {
     /// Only peeps older than this one.
@@ -43,7 +43,7 @@ impl Paging {
     }
 }
 
-/// What a list of peeps is about.
+/// The heading of a list of peeps.
 pub(super) enum Heading {
     Stream,
     Person {
@@ -70,11 +70,11 @@ pub(super) struct ListPage {
     older: Option<String>,
     newest: Option<String>,
     seq: i64,
-    /// Which peeps belong here when they arrive by the socket.
+    /// The peeps that belong to this list when they arrive by the socket.
     live: String,
 }
 
-/// What a list page reads.
+/// The data of a list page.
 struct List {
     seq: i64,
     peeps: Vec<Peep>,
@@ -82,7 +82,7 @@ struct List {
 }
 
 fn list(read: &Read<'_>, viewer: Who, scope: &Scope, before: Option<PeepId>) -> Result<List> {
-    // The number first: what changes between the two reads is replayed, and shown once all the same.
+    // The number is read first: a change between the two reads is replayed, and scripts show it once.
     let seq = peeps::last_seq(read)?;
     let span = Span { before, after: None, oldest: false, limit: PAGE + 1 };
     let mut peeps = peeps::timeline(read, viewer, scope, span)?;
@@ -91,7 +91,7 @@ fn list(read: &Read<'_>, viewer: Who, scope: &Scope, before: Option<PeepId>) -> 
     Ok(List { seq, peeps, more })
 }
 
-/// A list, ready to be rendered.
+/// A list to be read and rendered.
 struct ListRequest<'a> {
     viewer: &'a Viewer,
     scope: Scope,
@@ -125,7 +125,7 @@ async fn list_page(app: &App, asked: ListRequest<'_>, composer: Option<Composer>
     })
 }
 
-/// What the page's script compares an arriving peep with.
+/// The filter by which the page's script accepts arriving peeps.
 fn live(scope: &Scope) -> String {
     match scope {
         Scope::Public => "all".into(),
@@ -134,7 +134,7 @@ fn live(scope: &Scope) -> String {
     }
 }
 
-/// `GET /`: the stream, unless the front page is somebody's own.
+/// `GET /`: the stream, unless a member's page is the front page.
 pub async fn front(
     State(app): State<Arc<App>>,
     Query(paging): Query<Paging>,

@@ -1,5 +1,5 @@
-//! POSTs that are done once, however often they are sent: with an `Idempotency-Key` the second time gets
-//! the bytes of the first, and `Idempotency-Replayed: true`.
+//! Idempotent POSTs: a repeated request with the same `Idempotency-Key` receives the stored response of the first, with
+//! `Idempotency-Replayed: true`.
 
 use std::sync::Arc;
 
@@ -27,7 +27,7 @@ use crate::{
 
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
-/// What is to be done once, if it came with a key.
+/// A request that is executed once per key; without a key each time.
 pub struct Idempotent {
     keyed: Option<Keyed>,
     allowance: Option<Allowance>,
@@ -35,7 +35,7 @@ pub struct Idempotent {
 }
 
 impl Idempotent {
-    /// Does the work in a transaction, unless it has been done before, and answers.
+    /// Does the work in a transaction and responds, or responds with the stored answer of the first time.
     pub async fn answer(
         self,
         app: &App,
@@ -69,17 +69,17 @@ impl Idempotent {
         Ok(response)
     }
 
-    /// Tells with the answer how much is left of a limit.
+    /// Adds the state of a rate limit to the response.
     pub fn telling(self, allowance: Option<Allowance>) -> Self {
         Idempotent { allowance, ..self }
     }
 
-    /// The answer has a secret in it, which is told once and kept nowhere.
+    /// Marks the response as one with a secret, which is sent once and never stored.
     pub fn with_secret(self) -> Self {
         Idempotent { secret: true, ..self }
     }
 
-    /// The same, of a body that was not there to be looked at before.
+    /// Adds a body to the fingerprint, for handlers that read the body themselves.
     pub fn of(mut self, body: &[u8]) -> Self {
         if let Some(keyed) = &mut self.keyed {
             keyed.fingerprint =
@@ -89,18 +89,18 @@ impl Idempotent {
     }
 }
 
-/// An answer with something in it.
+/// An answer with a JSON body.
 pub fn answer(status: StatusCode, what: &impl Serialize) -> Result<Answer> {
     let body = serde_json::to_string(what).map_err(Error::internal)?;
     Ok(Answer { status: status.as_u16(), location: None, body, about: About::Nothing })
 }
 
-/// An answer about something that was made, and where it is.
+/// An answer with status 201, the address of the new resource, and a JSON body.
 pub fn created(location: String, what: &impl Serialize) -> Result<Answer> {
     Ok(Answer { location: Some(location), ..answer(StatusCode::CREATED, what)? })
 }
 
-/// An answer without anything in it.
+/// An answer with status 204.
 pub fn nothing() -> Answer {
     Answer {
         status: StatusCode::NO_CONTENT.as_u16(),
@@ -110,7 +110,7 @@ pub fn nothing() -> Answer {
     }
 }
 
-/// Handlers of POSTs whose body is not JSON ask for this, and say by [`Idempotent::of`] what it was.
+/// The extractor for POSTs whose body is not JSON. Their handlers add the body by [`Idempotent::of`].
 impl FromRequestParts<Arc<App>> for Idempotent {
     type Rejection = Error;
 
@@ -130,7 +130,7 @@ impl FromRequestParts<Arc<App>> for Idempotent {
     }
 }
 
-/// The body of a POST, and how it is done once.
+/// The parsed body of a POST, with its [`Idempotent`].
 pub struct Post<T>(pub Idempotent, pub T);
 
 impl<T: DeserializeOwned> FromRequest<Arc<App>> for Post<T> {
@@ -144,7 +144,8 @@ impl<T: DeserializeOwned> FromRequest<Arc<App>> for Post<T> {
     }
 }
 
-/// How a POST is done once that says everything by its address. What else is in it does not matter.
+/// The [`Idempotent`] of a POST whose address says everything. Its body is read for the fingerprint and otherwise
+/// ignored.
 pub struct EmptyBody(pub Idempotent);
 
 impl FromRequest<Arc<App>> for EmptyBody {

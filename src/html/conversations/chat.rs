@@ -1,4 +1,4 @@
-//! A conversation as it is shown, of whatever kind: what `chat.html` needs.
+//! The data of `chat.html`, which shows every kind of conversation.
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde::Deserialize;
@@ -20,35 +20,35 @@ use crate::{
 /// Messages on a page.
 const PAGE: i64 = 50;
 
-/// Which messages.
+/// A range of messages.
 #[derive(Deserialize, Default)]
 pub struct MessageRange {
-    /// Only those before this one.
+    /// Only messages before this number.
     before: Option<i64>,
-    /// Those around this one.
+    /// Messages around this number.
     at: Option<i64>,
 }
 
 impl MessageRange {
-    /// The first message that is not shown any more; `None` for the latest.
+    /// The number of the first message after the range; `None` for the latest messages.
     pub(super) fn end(&self) -> Option<i64> {
         self.at.map(|at| at.saturating_add(PAGE / 2)).or(self.before)
     }
 }
 
-/// What was said, and what one is about to say.
+/// The messages, and the form for the next one.
 pub(super) struct Chat {
-    /// The viewer in it.
+    /// The viewer as a participant.
     pub(super) participant: Participant,
-    /// What it is called for the viewer.
+    /// The title for the viewer.
     pub(super) title: String,
     pub(super) rows: Vec<Row>,
-    /// What the page's script shows while something is being sent.
+    /// The template of a message that is being sent, for the page's script.
     pub(super) bubble: Bubble,
-    /// Where the messages before these are, and the latest ones.
+    /// The addresses of the messages before these, and of the latest ones.
     pub(super) older: Option<String>,
     pub(super) newest: Option<String>,
-    /// Where the form goes.
+    /// The address that the form is sent to.
     pub(super) action: String,
     pub(super) limit: usize,
     pub(super) body: String,
@@ -57,7 +57,7 @@ pub(super) struct Chat {
 }
 
 impl Chat {
-    /// The latest messages, or those before `end`; with what could not be said. `path` is the page's.
+    /// The latest messages, or those before `end`; with the form that was refused. `path` is the page's path.
     pub(super) async fn new(
         app: &App,
         participant: &Participant,
@@ -76,7 +76,7 @@ impl Chat {
         if let Some(latest) = messages.last()
             && end.is_none()
         {
-            // Something may have been said since the conversation was looked up: it is on the page already.
+            // The page has messages that were sent after the conversation was read.
             participant.conversation.last_seq = latest.seq;
         }
         let mut key = BASE64_URL_SAFE_NO_PAD.encode(random::<12>()?);
@@ -85,7 +85,7 @@ impl Chat {
             error =
                 field_error(Some(why), "body").map(Into::into).or_else(|| form_error(Some(why), &["body"]));
             body = form.body;
-            // Not every error knows whether it was said all the same.
+            // The key stays the same, because after some errors the message may have been stored nevertheless.
             if IdempotencyKey::parse(&form.idempotency_key).is_ok() && !matches!(why, Error::Conflict(_)) {
                 key = form.idempotency_key;
             }

@@ -1,4 +1,4 @@
-//! Matches: asking for one, waiting for it, talking, and what there is to do about the other one.
+//! Matches: the search form, the waiting queue, and the actions in a conversation with a stranger.
 
 use std::sync::Arc;
 
@@ -31,7 +31,7 @@ use crate::{
     wire::{match_state::Over, match_waiting::Line},
 };
 
-/// The form that a search begins with, as a browser sends it.
+/// The form of a search.
 #[derive(Deserialize, Default)]
 #[serde(default)]
 pub struct SearchForm {
@@ -43,7 +43,7 @@ pub struct SearchForm {
 }
 
 impl SearchForm {
-    /// What was looked for last.
+    /// The form with the values of the last search.
     fn of(seeker: &Seeker) -> Self {
         SearchForm {
             interests: matches::tags(&seeker.interests).join(", "),
@@ -72,14 +72,14 @@ impl SearchForm {
 #[template(path = "match.html")]
 struct MatchPage {
     shell: Shell,
-    /// The talk that has just ended.
+    /// The conversation that has just ended.
     over: Option<String>,
-    /// Whether it has lost its place in the line.
+    /// Whether the viewer has lost the place in the waiting queue.
     lost: bool,
     form: SearchForm,
     rules: Vec<String>,
     age_text: String,
-    /// Whether the viewer has said that it is of age.
+    /// Whether the viewer has stated that they are of age.
     adult: bool,
     reported: bool,
     error: Option<Error>,
@@ -90,7 +90,7 @@ impl MatchPage {
         let id = account.id;
         let adult = app.db.read(move |read| accounts::is_adult(read, id)).await?;
         let ended = current.map(|current| current.seeker).filter(|seeker| seeker.state == Stage::Ended);
-        // Whoever only left the line has met nobody.
+        // A viewer who only left the queue has met nobody.
         let over = ended.as_ref().filter(|seeker| seeker.conversation.is_some());
         let over = over.map(|seeker| Over { seeker, reported }.render()).transpose();
         Ok(MatchPage {
@@ -122,7 +122,7 @@ struct WaitingPage {
     line: String,
 }
 
-/// What is asked for on the page.
+/// The query of the page.
 #[derive(Deserialize, Default)]
 pub struct MatchQuery {
     reported: Option<String>,
@@ -130,7 +130,7 @@ pub struct MatchQuery {
     range: MessageRange,
 }
 
-/// `GET /match`: the form, the line, or the talk.
+/// `GET /match`: the search form, the waiting queue, or the conversation.
 pub async fn show(
     State(app): State<Arc<App>>,
     account: Account,
@@ -143,7 +143,7 @@ pub async fn show(
     if let Some(current) = &current
         && matches::is_to_be_noted(&current.seeker, now)
     {
-        // A page without scripts says nothing more until it is loaded anew.
+        // A page without scripts keeps the place only when it is loaded.
         app.db.write(move |tx| matches::is_here(tx, id)).await?;
     }
     match current {
@@ -164,7 +164,7 @@ pub async fn show(
     }
 }
 
-/// `POST /match`: begins to wait.
+/// `POST /match`: starts waiting.
 pub async fn seek(
     State(app): State<Arc<App>>,
     ClientAddr(from): ClientAddr,
@@ -190,7 +190,7 @@ pub async fn seek(
     }
 }
 
-/// Back to where one is now; it does not matter if there was nothing to be done any more.
+/// Redirects to the match page, also if the conversation had ended already.
 fn back(done: Result<()>) -> Result<Response> {
     match done {
         Ok(()) | Err(Error::NotFound | Error::Conflict(_)) => Ok(Redirect::to("/match").into_response()),
@@ -240,7 +240,7 @@ pub async fn allow_pictures(
     back(app.db.write(move |tx| matches::allow_pictures(tx, account.id)).await)
 }
 
-/// Whom it is about, where there are several.
+/// The person of a group to be blocked.
 #[derive(Deserialize, Default)]
 #[serde(default)]
 pub struct BlockForm {
@@ -266,7 +266,7 @@ pub async fn block(
     back(app.db.write(move |tx| matches::block(tx, account.id, mask)).await)
 }
 
-/// What is reported.
+/// The form of a report.
 #[derive(Deserialize, Default)]
 #[serde(default)]
 pub struct ReportForm {
@@ -280,7 +280,7 @@ pub struct ReportForm {
 #[template(path = "match_report.html")]
 struct ReportPage {
     shell: Shell,
-    /// Whom it may be about, where there are several.
+    /// The people of a group who can be reported.
     others: Vec<Masked>,
     form: ReportForm,
     error: Option<Error>,

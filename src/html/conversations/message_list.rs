@@ -10,18 +10,18 @@ use crate::{
     wire::bubble::Bubble,
 };
 
-/// What one person says within so long is shown as one breath. `room.js` says the same.
+/// The time within which messages of one person are shown as a group. The same as in `room.js`.
 const BREATH: Duration = Duration::from_secs(5 * 60);
 
-/// What stands in the list of messages.
+/// A row of the list.
 pub(super) enum Row {
     Day(String, Time),
-    /// What follows is new since the viewer was here last.
+    /// The line above the first unread message.
     Since,
     Message(Box<Bubble>),
 }
 
-/// What one is about to say, for the page's script to fill in: the same template as what was said.
+/// An empty message that the page's script fills in, by the same template as sent messages.
 pub(super) fn blank(participant: &Participant, now: Time) -> Bubble {
     let author = Speaker {
         id: participant.id(),
@@ -47,8 +47,8 @@ pub(super) fn blank(participant: &Participant, now: Time) -> Bubble {
     Bubble::new(message, Some(participant.id()))
 }
 
-/// The list: messages in breaths and days, and where the new ones begin. Days are UTC's until the
-/// page's script tells them in the reader's own time.
+/// The rows: messages in groups and days, and the line above the unread ones. Days are in UTC until the page's script
+/// shows them in the reader's time zone.
 pub(super) fn rows(messages: Vec<Message>, me: AccountId, read_seq: i64) -> Vec<Row> {
     let mut rows: Vec<Row> = Vec::with_capacity(messages.len() + 4);
     let mut since_told = false;
@@ -59,7 +59,7 @@ pub(super) fn rows(messages: Vec<Message>, me: AccountId, read_seq: i64) -> Vec<
             rows.push(Row::Day(date.strftime("%A, %-d %B %Y").to_string(), message.created_at));
             day = Some(date);
         }
-        // Where one has read nothing at all, everything is new, and a line says nothing.
+        // Without a read position every message is unread, and the line is of no use.
         let new = message.seq > read_seq && read_seq > 0 && message.author.id != me;
         if new && !since_told {
             rows.push(Row::Since);

@@ -30,7 +30,7 @@ use crate::{
     wire::bubble::message_fragment,
 };
 
-/// The form that something is said with.
+/// The form for a message.
 #[derive(Deserialize, Default)]
 #[serde(default)]
 pub struct SayForm {
@@ -88,12 +88,12 @@ pub async fn say(
             let page = page_of(&app, &door).await?;
             Ok(Redirect::to(&format!("{page}#m{}", message.seq)).into_response())
         }
-        // The talk has ended meanwhile: its own page says so.
+        // The conversation has ended meanwhile, which the match page shows.
         Err(Error::NotFound) if !by_script && matches!(door, Door::Conversation { .. }) => {
             Ok(Redirect::to("/match").into_response())
         }
         Err(error) if by_script || !crate::html::is_form_error(&error) => Err(error),
-        // The page that the form was on, with what was typed still in it.
+        // Renders the page that the form was on, with what was typed still in it.
         Err(error) => match &door {
             Door::Room(visitor) => {
                 let inside = enter(&app, visitor).await?;
@@ -115,7 +115,7 @@ pub async fn say(
     }
 }
 
-/// Where the conversation behind a door is shown.
+/// The path of the page of a conversation.
 async fn page_of(app: &App, door: &Door) -> Result<String> {
     if let Door::Room(visitor) = door {
         return Ok(format!("/rooms/{}", visitor.key.as_str()));
@@ -128,7 +128,7 @@ async fn page_of(app: &App, door: &Door) -> Result<String> {
     })
 }
 
-/// `POST /rooms/{key}/read`: up to the last message, for those without scripts.
+/// `POST /rooms/{key}/read`: marks all messages as read, for browsers without scripts.
 pub async fn read(
     State(app): State<Arc<App>>,
     ClientAddr(from): ClientAddr,

@@ -1,4 +1,4 @@
-//! Weekly pairs: taking part, and whom one is paired with.
+//! Weekly pairs: joining, leaving, and the pair of the week.
 
 use std::sync::Arc;
 
@@ -50,7 +50,7 @@ pub async fn show(State(app): State<Arc<App>>, member: Member) -> Result<Respons
     page(&WeeklyPage { shell, weekly })
 }
 
-/// `POST /match/weekly`: takes part from the next Monday on.
+/// `POST /match/weekly`: joins from the next Monday on.
 pub async fn join(
     State(app): State<Arc<App>>,
     ClientAddr(from): ClientAddr,

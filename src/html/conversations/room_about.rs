@@ -1,4 +1,4 @@
-//! About a room: who is in it, and what its owner can do. Plain forms, which work without scripts.
+//! About a room: its people, and the forms for its owner, which work without scripts.
 
 use std::sync::Arc;
 
@@ -40,12 +40,12 @@ const PEOPLE: i64 = 500;
 struct AboutPage {
     shell: Shell,
     inside: Inside,
-    /// The link that holds.
+    /// The room's current link.
     url: String,
     people: Vec<Participant>,
     hooks: Vec<Hook>,
     feed: Option<String>,
-    /// The address of a hook that was just opened: it is shown this once.
+    /// The address of a hook that was just created, which is shown this once.
     hook: Option<String>,
     saved: bool,
     form: RoomForm,
@@ -137,7 +137,7 @@ pub async fn about(
     page(&AboutPage { saved: saved.is_some(), ..AboutPage::new(&app, inside).await? })
 }
 
-/// What the owner may change, as a browser sends it: a switch that is off is not there.
+/// The owner's form. Browsers leave out switches that are off.
 #[derive(Deserialize, Default)]
 #[serde(default)]
 pub struct RoomForm {
@@ -150,7 +150,7 @@ pub struct RoomForm {
 impl RoomForm {
     fn of(inside: &Inside) -> Self {
         let (room, link) = (&inside.participant.conversation, &inside.link);
-        // To the minute, as browsers fill in a moment.
+        // Browsers show times to the minute.
         let moment = |at: Time| at.utc().strftime("%Y-%m-%dT%H:%M").to_string();
         RoomForm {
             name: room.name.clone(),
@@ -169,7 +169,7 @@ impl RoomForm {
         Ok(Changes {
             name: name.filter(|name| name.as_str() != before.name),
             locked: Some(self.locked.is_some()),
-            // What stands there as before is not set anew: the moment may have passed meanwhile.
+            // An unchanged time is not set again, because it may have passed meanwhile.
             expires_at: expires_at.filter(|_| self.expires_at != before.expires_at),
             uses_left: uses_left.filter(|_| self.uses_left != before.uses_left),
         })
@@ -221,14 +221,14 @@ fn back(visitor: &Visitor) -> Response {
     Redirect::to(&format!("/rooms/{}/about?saved=1", visitor.key.as_str())).into_response()
 }
 
-/// Whether those inside stay when there is a new link.
+/// The form for a new link.
 #[derive(Deserialize, Default)]
 #[serde(default)]
 pub struct LinkForm {
     everyone_leaves: Option<String>,
 }
 
-/// `POST /rooms/{key}/link`: a new one.
+/// `POST /rooms/{key}/link`: creates a new link.
 pub async fn renew_link(
     State(app): State<Arc<App>>,
     from: ClientAddr,
@@ -264,19 +264,19 @@ pub async fn readmit(
     Ok(back(&visitor))
 }
 
-/// `GET /rooms/{key}/hooks`: where a hook was just opened, loaded anew.
+/// `GET /rooms/{key}/hooks`: redirects browsers that reload the page after a hook was created.
 pub async fn back_to_about(Path(key): Path<String>) -> Redirect {
     Redirect::to(&format!("/rooms/{key}/about"))
 }
 
-/// The form that a hook is opened with.
+/// The form for a new hook.
 #[derive(Deserialize, Default)]
 #[serde(default)]
 pub struct HookForm {
     hook_name: String,
 }
 
-/// `POST /rooms/{key}/hooks`: shows the new hook's address, this once.
+/// `POST /rooms/{key}/hooks`: creates a hook, whose address is shown this once.
 pub async fn open_hook(
     State(app): State<Arc<App>>,
     from: ClientAddr,
@@ -319,7 +319,7 @@ pub async fn close_hook(
 struct EndPage {
     shell: Shell,
     inside: Inside,
-    /// To delete it, or else to leave it.
+    /// Whether the page confirms a deletion, or else leaving.
     delete: bool,
 }
 

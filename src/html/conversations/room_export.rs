@@ -1,4 +1,4 @@
-//! A room to take along: everything that was said in it, as JSON for programs or as HTML to read.
+//! The export of a room: all messages, as JSON for programs or as HTML for people.
 
 use std::{convert::Infallible, sync::Arc};
 
@@ -21,7 +21,7 @@ use crate::{
     wire::{self, attachments, format::date_and_time, markup, rooms::Room},
 };
 
-/// Messages read at once.
+/// Messages read by one query.
 const STRETCH: i64 = 500;
 
 /// `GET /rooms/{key}/export.json`: for its owner.
@@ -30,7 +30,7 @@ pub async fn json(State(app): State<Arc<App>>, inside: Inside) -> Result<Respons
     let inside = owner.inside();
     let room = Room::new(inside, app.config.base_url.as_str());
     let head = json!({ "room": room, "exported_at": app.clock.now().rfc3339() }).to_string();
-    // The list is opened within the object, and closed after the last message.
+    // The list begins within the object, and ends after the last message.
     let head = format!("{},\"messages\":[", head.strip_suffix('}').unwrap_or(&head));
     let base = app.config.base_url.as_str().to_owned();
     let encode = move |message: &Message| {
@@ -84,14 +84,14 @@ pub async fn html(State(app): State<Arc<App>>, inside: Inside) -> Result<Respons
     Ok(export(&app, owner, "text/html; charset=utf-8", "html", Parts { head, encode, tail }))
 }
 
-/// What an export is made of.
+/// The parts of an export.
 struct Parts<F> {
     head: String,
     encode: F,
     tail: &'static str,
 }
 
-/// Reads and writes a stretch at a time, so that a long-lived room does not fill the memory.
+/// Streams the messages in batches, so that a large room does not fill the memory.
 fn export<F>(app: &Arc<App>, owner: Owner, kind: &'static str, ending: &str, parts: Parts<F>) -> Response
 where
     F: Fn(&Message) -> String + Send + 'static,
@@ -109,7 +109,7 @@ where
                 return Some((Ok(Bytes::from(text)), (app, owner, encode, Some(next), None)));
             }
             Ok((messages, None)) => messages.iter().map(&encode).collect::<String>() + tail,
-            // It is too late for another status: whoever reads it sees that the end is missing.
+            // The status has been sent already. The missing end shows that the export is incomplete.
             Err(error) => {
                 tracing::error!(%error, "An export broke off");
                 return None;
@@ -119,7 +119,7 @@ where
     });
     let day = app.clock.now().utc().date();
     let disposition = format!("attachment; filename=\"room-{day}.{ending}\"");
-    // Whoever compresses it asks once more after the end.
+    // The compression polls again after the end.
     let mut response = Body::from_stream(stretches.fuse()).into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
@@ -130,7 +130,7 @@ where
     response
 }
 
-/// The next messages, and where those after them begin, if there may be any.
+/// The next messages, and the number to continue from, if more may follow.
 async fn stretch(app: &App, owner: &Owner, from: i64) -> Result<(Vec<Message>, Option<i64>)> {
     let owner = owner.clone();
     let messages = app.db.read_long(move |read| owner.export(read, from, STRETCH)).await?;

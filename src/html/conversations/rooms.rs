@@ -1,4 +1,4 @@
-//! Rooms: the list of one's own, and the room itself.
+//! The list of the viewer's rooms, and a room's page.
 
 use std::sync::Arc;
 
@@ -43,7 +43,7 @@ struct RoomsPage {
     name: String,
     error: Option<Error>,
     now: Time,
-    /// One was in a room until a moment ago.
+    /// Whether the viewer has just left a room.
     left: bool,
 }
 
@@ -79,7 +79,7 @@ impl RoomsPage {
     }
 }
 
-/// Whether one was in a room until a moment ago.
+/// The query after leaving a room.
 #[derive(Deserialize)]
 pub struct Left {
     left: Option<String>,
@@ -94,14 +94,14 @@ pub async fn list(
     page(&RoomsPage { left: left.is_some(), ..RoomsPage::new(&app, &account, String::new(), None).await? })
 }
 
-/// The form that a room is made with.
+/// The form for a new room.
 #[derive(Deserialize, Default)]
 #[serde(default)]
 pub struct NewRoom {
     name: String,
 }
 
-/// `POST /rooms`: leads straight into the new room.
+/// `POST /rooms`: creates a room, and redirects to it.
 pub async fn create(
     State(app): State<Arc<App>>,
     ClientAddr(from): ClientAddr,
@@ -147,7 +147,7 @@ impl RoomPage {
         here_now(&self.here)
     }
 
-    /// Until when and for how many the link works, if there is an end to it.
+    /// The limits of the link, if there are any.
     fn link_limits(&self) -> Option<String> {
         let link = &self.inside.link;
         let until = link.expires_at.map(|at| format!("until {}", date_and_time(at)));
@@ -160,7 +160,7 @@ impl RoomPage {
     }
 }
 
-/// `GET /rooms/{key}`: whoever opens it is in it.
+/// `GET /rooms/{key}`: joins the room, if the viewer is not in it yet.
 pub async fn room(
     State(app): State<Arc<App>>,
     inside: Inside,
@@ -173,7 +173,7 @@ pub async fn room(
     page(&room_page(&app, &inside, range.end(), None).await?)
 }
 
-/// The page of a room: its latest messages, or those before `end`; with what could not be said.
+/// The page of a room: its latest messages, or those before `end`; with the form that was refused.
 pub(super) async fn room_page(
     app: &App,
     inside: &Inside,
@@ -186,7 +186,7 @@ pub(super) async fn room_page(
     let chat = Chat::new(app, participant, &path, format!("{path}/messages"), end, refused).await?;
     let mut people = app.presence.people(id);
     if !people.iter().any(|one| one.id == me) {
-        people.push(participant.somebody()); // who reads this is here
+        people.push(participant.somebody()); // the viewer of the page is present
     }
     let url = room_url(app.config.base_url.as_str(), &inside.link.key);
     Ok(RoomPage {

@@ -1,4 +1,4 @@
-//! Threads: one's own, and what people who are named say to each other.
+//! The list of the viewer's threads, a thread's page, and the page about its people.
 
 use std::sync::Arc;
 
@@ -71,7 +71,7 @@ impl ThreadsPage {
         })
     }
 
-    /// What is wrong with the names, each in a sentence.
+    /// The errors about the usernames, a sentence each.
     fn field_error(&self) -> Option<String> {
         faults_of(self.error.as_ref())
     }
@@ -92,7 +92,7 @@ impl ThreadsPage {
         (mine.thread.last_seq - mine.seat.read_seq).max(0)
     }
 
-    /// Under the title: who is in it, where it has a name of its own.
+    /// The line under the title: the people, where the thread has a name of its own.
     fn people(&self, mine: &Mine, people: &[One]) -> String {
         match people.len() {
             0 => "just you".into(),
@@ -107,7 +107,7 @@ impl ThreadsPage {
     }
 }
 
-/// What is wrong with the people who were named.
+/// The errors about the usernames, a sentence each.
 fn faults_of(error: Option<&Error>) -> Option<String> {
     let Some(Error::Invalid(faults)) = error else { return None };
     let about: Vec<_> = faults.iter().filter(|fault| fault.field.starts_with("users")).collect();
@@ -127,12 +127,12 @@ fn names(people: &[One]) -> String {
     }
 }
 
-/// What a thread is called for somebody: by its name, or by the others in it.
+/// The title of a thread: its name, or the names of the others.
 fn title(name: &str, others: &[One]) -> String {
     if name.is_empty() { names(others) } else { name.into() }
 }
 
-/// What the thread is called for this participant.
+/// The title of the thread for this participant.
 pub(in crate::html) async fn title_of(app: &App, participant: &Participant) -> Result<String> {
     Ok(title(&participant.conversation.name, &others(app, participant).await?))
 }
@@ -153,7 +153,7 @@ pub async fn list(State(app): State<Arc<App>>, member: Member) -> Result<Respons
     page(&ThreadsPage::new(&app, &member).await?)
 }
 
-/// The form that a thread is begun with: usernames, with spaces or commas between them.
+/// The form for a new thread: usernames, with spaces or commas between them.
 #[derive(Deserialize, Default)]
 #[serde(default)]
 pub struct NewThread {
@@ -165,7 +165,7 @@ fn named(users: &str) -> Result<Names> {
     Names::parse(users.split([',', ' ', ';']).filter(|name| !name.is_empty()))
 }
 
-/// `POST /threads`: leads straight into the thread; with one other into the one that there is already.
+/// `POST /threads`: creates a thread, and redirects to it; with one other person to the existing one, if there is one.
 pub async fn begin(
     State(app): State<Arc<App>>,
     ClientAddr(from): ClientAddr,
@@ -211,12 +211,12 @@ pub(super) struct ThreadPage {
     chat: Chat,
     here: Here,
     others: Vec<One>,
-    /// Whether it was begun for the two by the weekly pairs.
+    /// Whether the weekly pairs created the thread.
     paired: bool,
 }
 
 impl ThreadPage {
-    /// The latest messages, or those before `end`; with what could not be said.
+    /// The latest messages, or those before `end`; with the form that was refused.
     pub(super) async fn new(
         app: &App,
         viewer: &Viewer,
@@ -246,7 +246,7 @@ impl ThreadPage {
         avatars(&self.here)
     }
 
-    /// How far the others have read, for the page's script.
+    /// The read positions of the others, for the page's script.
     fn progress(&self) -> String {
         let progress: Vec<_> = self
             .others
@@ -267,7 +267,7 @@ pub async fn show(
     match participant.conversation.kind {
         Kind::Thread => page(&ThreadPage::new(&app, &viewer, &participant, range.end(), None).await?),
         Kind::Match => Ok(Redirect::to("/match").into_response()),
-        Kind::Room => Err(Error::NotFound), // its address is its key
+        Kind::Room => Err(Error::NotFound), // a room's address has its key
     }
 }
 
@@ -347,7 +347,7 @@ pub async fn about(State(app): State<Arc<App>>, thread: Thread) -> Result<Respon
     page(&AboutPage::new(&app, thread.participant()).await?)
 }
 
-/// Back to the people of a thread; with what could not be done.
+/// Redirects to the page about a thread, or renders it with the error.
 async fn back(
     app: &App,
     thread: &Thread,
@@ -366,14 +366,14 @@ async fn back(
     }
 }
 
-/// Another name.
+/// The form for another name.
 #[derive(Deserialize, Default)]
 #[serde(default)]
 pub struct NameForm {
     name: String,
 }
 
-/// `POST /threads/{thread}/about`: another name.
+/// `POST /threads/{thread}/about`: renames the thread.
 pub async fn rename(
     State(app): State<Arc<App>>,
     ClientAddr(from): ClientAddr,
@@ -390,7 +390,7 @@ pub async fn rename(
     back(&app, &thread, done, |about| AboutPage { name: form.name, ..about }).await
 }
 
-/// Whether a thread is to be quiet.
+/// The form to mute a thread.
 #[derive(Deserialize, Default)]
 #[serde(default)]
 pub struct MuteForm {
@@ -411,7 +411,7 @@ pub async fn mute(
     back(&app, &thread, done, |about| about).await
 }
 
-/// Who is to be added.
+/// The form to add people.
 #[derive(Deserialize, Default)]
 #[serde(default)]
 pub struct AddForm {

@@ -1,4 +1,4 @@
-//! Apps of one's own, and their keys.
+//! A member's apps, and their keys.
 
 use std::sync::Arc;
 
@@ -57,14 +57,14 @@ pub async fn list(State(app): State<Arc<App>>, member: Member) -> Result<Respons
     page(&AppsPage::new(&app, &member).await?)
 }
 
-/// What an app is to be called.
+/// The form for a new app.
 #[derive(Deserialize, Default)]
 #[serde(default)]
 pub struct AppForm {
     name: String,
 }
 
-/// `POST /settings/apps`: leads to the new app.
+/// `POST /settings/apps`: redirects to the new app.
 pub async fn register(
     State(app): State<Arc<App>>,
     ClientAddr(from): ClientAddr,
@@ -94,7 +94,7 @@ struct AppPage {
     shell: Shell,
     app: Registered,
     keys: Vec<String>,
-    /// The secret of the key that was just made.
+    /// The secret of a key that was just created.
     made: Option<Secret>,
     form: TokenForm,
     error: Option<Error>,
@@ -135,7 +135,7 @@ pub async fn show(State(app): State<Arc<App>>, member: Member, Path(id): Path<St
     page(&AppPage::new(&app, &member, &mine).await?)
 }
 
-/// `POST /settings/apps/{id}/keys`: one more key; the answer shows it, this once.
+/// `POST /settings/apps/{id}/keys`: creates a key, whose secret is shown this once.
 pub async fn make_key(
     state: State<Arc<App>>,
     from: ClientAddr,
@@ -146,7 +146,7 @@ pub async fn make_key(
     new_key(state, from, member, &id, form, false).await
 }
 
-/// `POST /settings/apps/{id}/keys/rotate`: a key in place of all others, which still hold for a day.
+/// `POST /settings/apps/{id}/keys/rotate`: creates a key that replaces all others, which expire in a day.
 pub async fn rotate_keys(
     state: State<Arc<App>>,
     from: ClientAddr,
@@ -187,7 +187,7 @@ async fn new_key(
     }
 }
 
-/// `POST /settings/apps/{id}/keys/{key}/end`: at once.
+/// `POST /settings/apps/{id}/keys/{key}/end`: revokes a key at once.
 pub async fn end_key(
     State(app): State<Arc<App>>,
     ClientAddr(from): ClientAddr,

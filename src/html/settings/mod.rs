@@ -1,4 +1,4 @@
-//! Settings, and the way out of emails without logging in.
+//! Settings, and the unsubscription from emails without logging in.
 
 pub mod apps;
 pub mod tokens;
@@ -53,7 +53,7 @@ pub async fn form(
     page(&SettingsPage { shell, member, email, saved: saved.is_some() })
 }
 
-/// The settings as a browser sends them: a switch that is off is not there.
+/// The form of the settings. Browsers leave out switches that are off.
 #[derive(Deserialize, Default)]
 #[serde(default)]
 pub struct SettingsForm {
@@ -81,7 +81,7 @@ struct UnsubscribePage {
     done: bool,
 }
 
-/// `GET /unsubscribe/{token}`: asks first, because mail programs look at links by themselves.
+/// `GET /unsubscribe/{token}`: asks for confirmation, because mail programs open links by themselves.
 pub async fn unsubscribe_form(
     State(app): State<Arc<App>>,
     Path(token): Path<String>,
@@ -92,8 +92,8 @@ pub async fn unsubscribe_form(
     page(&UnsubscribePage { shell, path: format!("/unsubscribe/{token}"), done: false })
 }
 
-/// `POST /unsubscribe/{token}`: by our own button, or by a mail program's (RFC 8058), which has no
-/// session and no origin; the token in the address is all that it needs.
+/// `POST /unsubscribe/{token}`: by the page's button or a mail program's (RFC 8058), which has no session and no origin.
+/// The token in the address is the permission.
 pub async fn unsubscribe(
     State(app): State<Arc<App>>,
     Path(token): Path<String>,
@@ -107,7 +107,7 @@ pub async fn unsubscribe(
     page(&UnsubscribePage { shell, path: String::new(), done: true })
 }
 
-/// Whose mail the link is about; an address that we did not make leads nowhere.
+/// The account of an unsubscription link. A link with another signature is answered with 404.
 fn subscriber(app: &App, token: &str) -> Result<AccountId> {
     let (id, signature) = token.split_once('-').ok_or(Error::NotFound)?;
     let ours = app.data.sign(UNSUBSCRIBE, id);

@@ -1,4 +1,4 @@
-//! Tokens of one's own: what programs act with as oneself.
+//! A member's tokens, by which programs act as the member.
 
 use std::sync::Arc;
 
@@ -23,13 +23,13 @@ use crate::{
     wire::format::{ago, date_and_time},
 };
 
-/// A token, as it stands in a list.
+/// A token in a list.
 #[derive(Template)]
 #[template(path = "token.html")]
 struct Line<'a> {
     token: &'a Token,
     now: Time,
-    /// Where its end is asked for.
+    /// The path of the list, below which the token is revoked.
     path: &'a str,
 }
 
@@ -51,7 +51,7 @@ impl Line<'_> {
     }
 }
 
-/// Tokens, as they stand in a list. `path` is the address of the list.
+/// Renders the tokens of a list. `path` is the path of the list.
 pub(super) fn lines(tokens: &[Token], now: Time, path: &str) -> Vec<String> {
     tokens.iter().map(|token| Line { token, now, path }.render().unwrap_or_default()).collect()
 }
@@ -61,7 +61,7 @@ pub(super) fn lines(tokens: &[Token], now: Time, path: &str) -> Vec<String> {
 struct TokensPage {
     shell: Shell,
     tokens: Vec<String>,
-    /// The secret of the one that was just made.
+    /// The secret of a token that was just created.
     made: Option<Secret>,
     form: TokenForm,
     error: Option<Error>,
@@ -89,7 +89,7 @@ impl TokensPage {
     }
 }
 
-/// The form that a token is made with; a box that is not ticked is not there.
+/// The form for a new token. Browsers leave out boxes that are not ticked.
 #[derive(Deserialize, Default)]
 #[serde(default)]
 pub struct TokenForm {
@@ -112,7 +112,7 @@ pub async fn list(State(app): State<Arc<App>>, member: Member) -> Result<Respons
     page(&TokensPage::new(&app, &member).await?)
 }
 
-/// `POST /settings/tokens`: the answer shows the secret, this once.
+/// `POST /settings/tokens`: creates a token, whose secret is shown this once.
 pub async fn make(
     State(app): State<Arc<App>>,
     ClientAddr(from): ClientAddr,

@@ -1,4 +1,4 @@
-//! The webhooks of an app of one's own, and the log of what they were told.
+//! The webhooks of a member's app, and the log of their deliveries.
 
 use std::{collections::HashMap, str::FromStr, sync::Arc};
 
@@ -67,7 +67,7 @@ impl WebhooksPage {
         self.form.get("url").map_or("", String::as_str)
     }
 
-    /// Ticked are those that were, or else what most want.
+    /// Returns whether the box of an event is ticked: as in the form that was sent, or else the usual choice.
     fn is_on(&self, event: &str) -> bool {
         if self.form.is_empty() {
             event == EventType::MessageCreated.name()
@@ -84,7 +84,7 @@ impl WebhooksPage {
         date_and_time(*at)
     }
 
-    /// What an event is, in words.
+    /// The description of an event.
     fn words(event: &EventType) -> &'static str {
         match event {
             EventType::MessageCreated => "Something was said",
@@ -94,7 +94,7 @@ impl WebhooksPage {
         }
     }
 
-    /// How a delivery stands, in a word.
+    /// The state of a delivery, in a word.
     fn state(delivery: &Delivery) -> &'static str {
         match delivery.state.as_str() {
             "done" => "delivered",
@@ -148,7 +148,7 @@ fn back(mine: &Mine) -> Response {
     Redirect::to(&format!("/settings/apps/{}/webhooks", mine.app().id)).into_response()
 }
 
-/// Does something with one of the app's webhooks or deliveries, and leads back.
+/// Runs a verb on one of the app's webhooks or deliveries, and redirects to the list.
 async fn with<T: FromStr + Copy + Send + 'static>(
     app: &App,
     ClientAddr(from): ClientAddr,

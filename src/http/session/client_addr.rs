@@ -18,7 +18,7 @@ use crate::{
     services::limits::Origin,
 };
 
-/// Where the request came from: the other end of the connection, or what a trusted proxy says.
+/// The origin of a request: the peer of the connection, or the address that a trusted proxy names.
 #[derive(Clone, Copy, Debug)]
 pub struct ClientAddr(pub Origin);
 
@@ -39,8 +39,7 @@ impl FromRequestParts<Arc<App>> for ClientAddr {
     }
 }
 
-/// The last address in `X-Forwarded-For` that is not one of our proxies: what stands before it,
-/// the client could have made up.
+/// The last address in `X-Forwarded-For` that is not a trusted proxy. The client could have invented those before it.
 fn client(peer: IpAddr, headers: &HeaderMap, config: &Config) -> IpAddr {
     let trusted = |ip: IpAddr| config.proxies.iter().any(|net| net.contains(&ip.to_canonical()));
     if !trusted(peer) {
@@ -59,12 +58,12 @@ fn client(peer: IpAddr, headers: &HeaderMap, config: &Config) -> IpAddr {
     client
 }
 
-/// Counts a request to the API, and tells with its answer how much is left.
+/// Counts a request to the API, and adds the state of the rate limit to the response.
 pub async fn count(State(app): State<Arc<App>>, request: Request, next: Next) -> Result<Response> {
     let (mut parts, body) = request.into_parts();
     let from = ClientAddr::from_request_parts(&mut parts, &app).await;
     if let (Err(_), Some(line)) = (&from, parts.extensions.get::<Arc<Line>>()) {
-        // Guessing costs us a look, too.
+        // A wrong token costs a query as well, so guesses are counted.
         app.limits.request(Origin::at(client(line.peer.ip(), &parts.headers, &app.config)))?;
     }
     let allowance = app.limits.request(from?.0)?;
@@ -75,7 +74,7 @@ pub async fn count(State(app): State<Arc<App>>, request: Request, next: Next) ->
     Ok(response)
 }
 
-/// An address as rooms remember it: a keyed hash, so that nobody reads addresses in a backup.
+/// The keyed hash of an address, as rooms store it: a backup reveals no addresses.
 pub fn place(app: &App, from: Origin) -> String {
     app.data.sign("place", &crate::services::limits::place(from.ip).to_string())
 }

@@ -15,16 +15,16 @@ pub(super) fn token(config: &Config, cookies: Option<&HeaderValue>) -> Option<To
     (!found.value().is_empty()).then(|| Token::presented(found.value()))
 }
 
-/// With https the browser itself makes sure that nobody but this host, over TLS, can set it.
+/// The name of the cookie. With https its prefix makes browsers accept the cookie from this host over TLS alone.
 fn cookie_name(config: &Config) -> &'static str {
     if config.base_url.is_https() { "__Host-chitter_session" } else { "chitter_session" }
 }
 
-/// How long browsers are asked to keep the cookie: as long as they will (RFC 6265bis caps it at 400
-/// days). Whether the session still holds is the database's to say, by when it was last used.
+/// The lifetime of the cookie: the longest that browsers accept (400 days by RFC 6265bis). The session itself expires
+/// in the database, by the time of its last use.
 const KEPT: Duration = Duration::from_secs(400 * 24 * 3600);
 
-/// The header that starts a session in the browser, or, without a token, ends it.
+/// The `Set-Cookie` header that starts a session in the browser, or ends it where there is no token.
 pub fn set_cookie(config: &Config, token: Option<&Token>) -> (header::HeaderName, String) {
     let lasts = token.map_or(0, |_| KEPT.as_secs());
     let cookie = Cookie::build((cookie_name(config), token.map_or("", Token::as_str)))

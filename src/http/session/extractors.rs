@@ -24,7 +24,7 @@ use crate::{
     store::{accounts::Account, conversations::Kind as Conversation},
 };
 
-/// Handlers that ask for an account are for members and guests.
+/// The extractor of handlers for members and guests.
 impl FromRequestParts<Arc<App>> for Account {
     type Rejection = Error;
 
@@ -33,8 +33,8 @@ impl FromRequestParts<Arc<App>> for Account {
     }
 }
 
-/// Handlers under `{key}` ask for a visitor: somebody with a room's key in hand. A stranger is asked
-/// for a name first, unless the key opens nothing.
+/// The extractor of handlers under `{key}`: an account with a room's key. A stranger is asked for a name first, unless
+/// the key is not valid.
 impl FromRequestParts<Arc<App>> for Visitor {
     type Rejection = Error;
 
@@ -43,7 +43,7 @@ impl FromRequestParts<Arc<App>> for Visitor {
         let key = params.iter().find(|(name, _)| *name == "key").ok_or(Error::NotFound)?.1;
         let viewer = Viewer::from_request_parts(parts, app).await?;
         if viewer.account.is_none() && is_api(&parts.uri) {
-            return Err(Error::Unauthenticated); // a program is asked for its token, whatever key it has
+            return Err(Error::Unauthenticated); // programs need a token, whatever key they have
         }
         let (key, may_come_in) = (Key::parse(key)?, viewer.may_write());
         let Some(account) = viewer.account else {
@@ -55,7 +55,7 @@ impl FromRequestParts<Arc<App>> for Visitor {
     }
 }
 
-/// Handlers under `{key}`, `{conversation}` or `{thread}` that serve any kind of conversation ask for its door.
+/// The extractor of handlers under `{key}`, `{conversation}` or `{thread}` that serve every kind of conversation.
 impl FromRequestParts<Arc<App>> for Door {
     type Rejection = Error;
 
@@ -71,8 +71,7 @@ impl FromRequestParts<Arc<App>> for Door {
     }
 }
 
-/// Handlers that ask for a participant are for whoever is in the conversation; a room's visitor comes in
-/// by it.
+/// The extractor of handlers for those who are in the conversation. An account with a room's key joins the room by it.
 impl FromRequestParts<Arc<App>> for Participant {
     type Rejection = Error;
 
@@ -82,7 +81,7 @@ impl FromRequestParts<Arc<App>> for Participant {
     }
 }
 
-/// Handlers under `{thread}` that ask for a thread are for whoever is in it.
+/// The extractor of handlers under `{thread}` for those who are in the thread.
 impl FromRequestParts<Arc<App>> for Thread {
     type Rejection = Error;
 
@@ -91,7 +90,7 @@ impl FromRequestParts<Arc<App>> for Thread {
     }
 }
 
-/// Finds who stands at the door inside, or lets it in. Only the first time writes anything.
+/// Finds the participant, or joins the conversation. Only joining writes to the database.
 pub async fn come_in(app: &App, door: &Door) -> Result<Participant> {
     let asked = door.clone();
     if let Some(participant) = app.db.read(move |read| asked.inside(read)).await? {
@@ -101,7 +100,7 @@ pub async fn come_in(app: &App, door: &Door) -> Result<Participant> {
     app.db.write(move |tx| comes.enter(tx)).await
 }
 
-/// Handlers that ask for this are for whoever is in the room; a visitor comes in by it.
+/// The extractor of handlers for those who are in the room. An account with the room's key joins by it.
 impl FromRequestParts<Arc<App>> for Inside {
     type Rejection = Error;
 
@@ -111,7 +110,7 @@ impl FromRequestParts<Arc<App>> for Inside {
     }
 }
 
-/// Finds the visitor inside, or lets it in. Only the first time writes anything.
+/// Finds the visitor in the room, or joins it. Only joining writes to the database.
 pub async fn enter(app: &App, visitor: &Visitor) -> Result<Inside> {
     let asked = visitor.clone();
     if let Some(inside) = app.db.read(move |read| asked.inside(read)).await? {
@@ -121,7 +120,7 @@ pub async fn enter(app: &App, visitor: &Visitor) -> Result<Inside> {
     app.db.write(move |tx| comes.enter(tx)).await
 }
 
-/// Does what only the room's owner may do.
+/// Counts a request, and runs a verb that only the room's owner may run.
 pub async fn rule<T: Send + 'static>(
     app: &App,
     from: ClientAddr,
@@ -133,21 +132,21 @@ pub async fn rule<T: Send + 'static>(
     app.db.write(move |tx| verb(&visitor.enter(tx)?.owner()?, tx)).await
 }
 
-/// Lets a guest in, with a session of its own.
+/// Creates a guest with a session of its own.
 pub fn welcome(tx: &mut Tx<'_>, name: &Name) -> Result<(Account, Token)> {
     let (guest, token) = (accounts::welcome(tx, name)?, Token::random()?);
     sessions::start(tx, &token, guest.id)?;
     Ok((guest, token))
 }
 
-/// Handlers that ask for a member are for members only.
+/// The extractor of handlers for members alone.
 impl FromRequestParts<Arc<App>> for Member {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self> {
         let viewer = Viewer::from_request_parts(parts, app).await?;
         let member = Member::try_from(viewer.account.ok_or(Error::Unauthenticated)?);
-        // A person may log in as somebody else; a program that is asked to would throw a good token away.
+        // A person can log in with another account, but a program that receives a 401 would discard a valid token.
         let is_program = is_api(&parts.uri) && parts.headers.contains_key(header::AUTHORIZATION);
         member.map_err(|error| if is_program { Error::Forbidden("That is for members.") } else { error })
     }

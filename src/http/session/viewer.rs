@@ -24,16 +24,16 @@ use crate::{
     store::accounts::{Account, Kind},
 };
 
-/// Whoever looks: an account, by its session, or a stranger.
+/// The account that makes a request, by its session or token; or a stranger.
 #[derive(Clone, Default)]
 pub struct Viewer {
-    /// The account, if there is a session that holds.
+    /// The account, if the session or token is valid.
     pub account: Option<Account>,
     /// The session's secret.
     pub token: Option<Token>,
-    /// How far it may go, where it came with a token and not with a session.
+    /// The scopes of the token, if the request has a token instead of a session.
     pub grant: Option<Grant>,
-    /// For whom of its people an app asks, as the query says.
+    /// The person for whom an app makes the request, by the query's `as`.
     pub speaks_for: Option<String>,
 }
 
@@ -50,13 +50,13 @@ impl From<&Account> for Viewer {
 }
 
 impl Viewer {
-    /// The member who looks, if it is one.
+    /// The account as a member, if it is one.
     pub fn member(&self) -> Option<Member> {
         self.account.clone().and_then(|account| Member::try_from(account).ok())
     }
 
-    /// Finds who it is: a program by its `Authorization` header, or a browser by its cookie. A program
-    /// whose token does not hold, or not for this, is told so; a browser is a stranger then.
+    /// Finds the account: of a program by its `Authorization` header, of a browser by its cookie. A program whose token is
+    /// invalid or lacks a scope receives an error; a browser with an invalid session is a stranger.
     pub async fn find(app: &App, method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<Self> {
         let Some(authorization) = headers.get(header::AUTHORIZATION) else {
             return Viewer::by_cookie(app, headers.get(header::COOKIE)).await;
@@ -69,7 +69,7 @@ impl Viewer {
         if viewer.account.is_some() { Ok(viewer) } else { Err(Error::Unauthenticated) }
     }
 
-    /// Finds who it is by the `Cookie` header.
+    /// Finds the account by the `Cookie` header.
     pub async fn by_cookie(app: &App, cookies: Option<&HeaderValue>) -> Result<Self> {
         match token(&app.config, cookies) {
             Some(token) => Viewer::by_token(app, token).await,
@@ -77,7 +77,7 @@ impl Viewer {
         }
     }
 
-    /// A token opens the API, as far as its scopes go, and no page.
+    /// Finds the account of a token, which is valid for the API as far as its scopes go, and for no page.
     async fn by_grant(app: &App, secret: Token, method: &Method, uri: &Uri) -> Result<Self> {
         let found = app.db.read(move |read| tokens::find(read, &secret)).await?;
         let (grant, account, to_be_noted) = found.ok_or(Error::Unauthenticated)?;
@@ -105,20 +105,20 @@ impl Viewer {
         }
     }
 
-    /// What the query of a next page has to begin with, so that it is asked for as this one was.
+    /// The beginning of the query of a next page, so that it is requested for the same person.
     pub fn again(&self) -> String {
         let name = self.speaks_for.as_deref().map(|name| utf8_percent_encode(name, NON_ALPHANUMERIC));
         name.map(|name| format!("as={name}&")).unwrap_or_default()
     }
 
-    /// The person of the app's product for whom it speaks.
+    /// Finds the person of the app's product for whom the app acts.
     pub async fn speak_for(&self, app: &App, name: String) -> Result<Account> {
         let of = self.grant.as_ref().and_then(Grant::speaks_for);
         let of = of.ok_or(Error::Forbidden("Only an app’s key with the scope act_as speaks for others."))?;
         app.db.read(move |read| apps::known_person(read, of, &name)).await
     }
 
-    /// Notes from time to time that the session is used.
+    /// Finds the account of a session, and updates from time to time when the session was last used.
     async fn by_token(app: &App, token: Token) -> Result<Self> {
         let asked = token.clone();
         let Some((account, to_be_noted)) = app.db.read(move |read| sessions::find(read, &asked)).await?
@@ -127,7 +127,7 @@ impl Viewer {
         };
         if to_be_noted {
             let used = token.clone();
-            // Reading goes on when nothing can be written, as on a full disk.
+            // A failed write, as on a full disk, does not stop people from reading.
             if let Err(error) = app.db.write(move |tx| sessions::touch(tx, &used)).await {
                 tracing::warn!(%error, "Can't note that a session is in use");
             }
@@ -135,17 +135,17 @@ impl Viewer {
         Ok(Viewer { account: Some(account), token: Some(token), ..Viewer::default() })
     }
 
-    /// The viewer, as the domain's reads take it.
+    /// The viewer for reads of the domain.
     pub fn who(&self) -> viewer::Viewer {
         viewer::Viewer { account: self.account.as_ref().map(|account| account.id) }
     }
 
-    /// Whether it may change anything: with a token only as far as that goes.
+    /// Returns whether the viewer may change anything: a token may lack the scope `write`.
     pub fn may_write(&self) -> bool {
         self.grant.as_ref().is_none_or(|grant| grant.scopes.write)
     }
 
-    /// The guest who looks, if it is one.
+    /// The account, if it is a guest.
     pub fn guest(&self) -> Option<&Account> {
         self.account.as_ref().filter(|account| account.kind == Kind::Guest)
     }
@@ -162,7 +162,7 @@ impl FromRequestParts<Arc<App>> for Viewer {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self> {
-        // Several parts of one request may ask.
+        // Several extractors of one request use the viewer.
         if let Some(viewer) = parts.extensions.get::<Viewer>() {
             return Ok(viewer.clone());
         }
@@ -172,16 +172,16 @@ impl FromRequestParts<Arc<App>> for Viewer {
     }
 }
 
-/// For whom an app speaks, in the query of any request.
+/// The person for whom an app makes a request, in the query of any request.
 #[derive(serde::Deserialize)]
 struct Acting {
     #[serde(rename = "as")]
     name: Option<String>,
 }
 
-/// Whether the request brings a session along, valid or not.
+/// Returns whether the request has a session or token, valid or not.
 pub fn has_session(config: &Config, headers: &HeaderMap) -> bool {
-    // Another scheme is between the browser and a proxy.
+    // Other schemes are for a proxy in front of the server.
     let bears =
         |value: &HeaderValue| value.as_bytes().get(..7).is_some_and(|s| s.eq_ignore_ascii_case(b"bearer "));
     headers.get(header::AUTHORIZATION).is_some_and(bears)
