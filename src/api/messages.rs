@@ -101,8 +101,8 @@ pub async fn list(
 #[schema(as = NewMessage, example = json!({ "body": "Saturday at nine?" }))]
 #[serde(default, deny_unknown_fields)]
 pub struct Posted {
-    /// 1 to 280 characters in a thread, unless the instance allows more, and up to 4,000 elsewhere. Text between backticks
-    /// is code. May be empty only with attachments.
+    /// 1 to 280 characters in a thread, unless the instance allows more, and up to 4,000 elsewhere. Text between
+    /// backticks is code. May be empty only with attachments.
     body: String,
     /// The message that this one answers.
     reply_to: Option<MessageId>,

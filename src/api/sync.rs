@@ -96,9 +96,9 @@ impl Change {
 
 /// All changes for the caller since the previous call, in order.
 ///
-/// Something that changed more than once is returned once, with its current state. Returned messages count as delivered.
-/// A thread or a room that the caller has joined is returned itself; its earlier messages are to be fetched. After more
-/// than 30 days a client has to begin anew.
+/// Something that changed more than once is returned once, with its current state. Returned messages count as
+/// delivered. A thread or a room that the caller has joined is returned itself; its earlier messages are to be fetched.
+/// After more than 30 days a client has to begin anew.
 #[utoipa::path(
     get, path = "/api/v1/sync", params(Since),
     responses((status = 200, description = "What changed.", body = Sync)),

@@ -1,5 +1,5 @@
-//! Cross-origin requests (CORS, in the Fetch standard): pages of every site may call the API. Without a token they can do
-//! only what everyone may do; cookies are never accepted from another site.
+//! Cross-origin requests (CORS, in the Fetch standard): pages of every site may call the API. Without a token they can
+//! do only what everyone may do; cookies are never accepted from another site.
 
 use std::time::Duration;
 

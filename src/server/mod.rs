@@ -73,7 +73,8 @@ pub async fn serve(mut config: Config, data: DataDir, clock: Clock, ids: Ids) ->
         .map_err(|e| e.to_string())??;
     app.db.write(domain::sync::align).await.map_err(|e| format!("can't prepare the database: {e}"))?;
     loop {
-        // Fills in the skeletons of names from before there was a column for them. After the first start there are none.
+        // Fills in the skeletons of names from before there was a column for them. After the first start there are
+        // none.
         match app.db.write(domain::accounts::fill_skeletons).await {
             Ok(0) => break,
             Ok(_) => {}

@@ -1,5 +1,5 @@
-//! The editor of one’s page. Every change is a form of its own and is kept in the draft; the result stands
-//! beside it, made by the same template as the page. `editor.js` sends the forms while one types.
+//! The editor of a member's page. Every change is a form of its own and is stored in the draft. The preview beside the
+//! forms is rendered by the template of the page. `editor.js` sends the forms while the member types.
 
 use std::sync::Arc;
 
@@ -61,13 +61,13 @@ struct EditorPage {
     thumbs: Vec<(PictureId, String)>,
     look: Fields,
     host: String,
-    /// What went wrong, and with which form: a section’s, or `look`, `host`, `kind`.
+    /// The error, and its form: a section’s id, or `look`, `host`, `kind`.
     trouble: Option<(String, Error)>,
     /// The section that is open.
     open: Option<u32>,
 }
 
-/// A section, and what its form says.
+/// A section, and the fields of its form.
 struct SectionForm {
     id: u32,
     content: Content,
@@ -85,7 +85,7 @@ impl SectionForm {
         self.fields.get(&format!("{name}.{at}"))
     }
 
-    /// A field that ends like this.
+    /// The value of a field of an item.
     fn end(&self, name: &str, ending: &str) -> &str {
         self.fields.get(&format!("{name}{ending}"))
     }
@@ -98,7 +98,7 @@ impl SectionForm {
         field_error(self.error.as_ref(), &format!("{name}{ending}"))
     }
 
-    /// Whether it is the room for one more.
+    /// Whether this is the empty item at the end.
     fn is_last(&self, at: &usize) -> bool {
         *at + 1 == self.items().end && self.at("item_title", at).is_empty() && self.at("link", at).is_empty()
     }
@@ -115,7 +115,7 @@ impl SectionForm {
         field_error(self.error.as_ref(), name)
     }
 
-    /// What is wrong with no field in particular.
+    /// The error about the form as a whole.
     fn form_error(&self) -> Option<String> {
         match &self.error {
             Some(Error::Invalid(faults)) => {
@@ -125,7 +125,7 @@ impl SectionForm {
         }
     }
 
-    /// The items of its list, and room for one more.
+    /// The items of the section's list, and an empty one.
     fn items(&self) -> std::ops::Range<usize> {
         let (name, most) = match self.content {
             Content::Links(_) => ("link", Links::MOST),
@@ -191,7 +191,7 @@ impl EditorPage {
     }
 }
 
-/// Which section is open.
+/// The query of the editor: the open section.
 #[derive(Deserialize, Default)]
 #[serde(default)]
 pub struct Opened {
@@ -207,7 +207,7 @@ pub async fn show(
     page(&EditorPage { open: opened.section, ..EditorPage::new(&app, &member).await? })
 }
 
-/// `GET /settings/page/preview`: the draft, as the page will be. The editor shows it in a frame.
+/// `GET /settings/page/preview`: the draft as the page will look. The editor shows it in a frame.
 pub async fn preview(State(app): State<Arc<App>>, member: Member) -> Result<Response> {
     let asked = member.clone();
     let read = app.db.read(move |read| {
@@ -228,7 +228,7 @@ pub async fn preview(State(app): State<Arc<App>>, member: Member) -> Result<Resp
     Ok(response)
 }
 
-/// Who changes a page: a member, from somewhere, by a form or by our script.
+/// A request to change a page: by a form, or by the site's script.
 pub struct Change {
     app: Arc<App>,
     member: Member,
@@ -248,8 +248,7 @@ impl axum::extract::FromRequestParts<Arc<App>> for Change {
 }
 
 impl Change {
-    /// Does it, and leads back to the editor, to the section that it was about; a form that is refused is shown
-    /// again, with what was typed.
+    /// Makes a change, and redirects to the editor at its section. A refused form is shown again, with what was typed.
     async fn done(
         self,
         form: &str,
@@ -272,7 +271,7 @@ impl Change {
                 let head: (StatusCode, HeaderMap) = status_and_headers(&error);
                 match editor.sections.iter_mut().find(|section| section.id.to_string() == form) {
                     Some(section) => {
-                        // What did not come, because the form broke off, is as it was.
+                        // Fields that were not received, because the form was cut off, keep their values.
                         section.fields = typed.unwrap_or_default().over(&section.fields);
                         section.audience =
                             Audience::parse(section.fields.get("audience")).unwrap_or(section.audience);
@@ -293,7 +292,7 @@ impl Change {
         }
     }
 
-    /// The same for what is done in one transaction.
+    /// Makes a change in one transaction.
     async fn write(
         self,
         form: &str,
@@ -307,7 +306,7 @@ impl Change {
     }
 }
 
-/// A new section.
+/// The form for a new section.
 #[derive(Deserialize, Default)]
 #[serde(default)]
 pub struct NewSection {
@@ -319,8 +318,8 @@ pub async fn add(change: Change, Input(NewSection { kind }): Input<NewSection>) 
     change.write("kind", move |member, tx| member.add_section(tx, &kind).map(Some)).await
 }
 
-/// `POST /settings/page/sections/{id}`: the fields of its kind, `audience`, pictures as `file` and `file.0`; and a
-/// button that moves an item `up` or leaves it out: `without`.
+/// `POST /settings/page/sections/{id}`: the fields of the section's kind, `audience`, pictures as `file` and `file.0`,
+/// and a button that moves an item up (`up`) or removes it (`without`).
 pub async fn fill(change: Change, Path(id): Path<u32>, form: Multipart) -> Result<Response> {
     let mut fields = Fields::default();
     let received = receive(&change, form, &mut fields).await;
@@ -340,8 +339,8 @@ pub async fn fill(change: Change, Path(id): Path<u32>, form: Multipart) -> Resul
     change.done(&id.to_string(), Some(typed), set).await
 }
 
-/// Takes the fields of a form. The pictures in it are kept, and stand in the fields by their ids; where one can’t be,
-/// the words around it are taken all the same.
+/// Reads the fields of a form. Its pictures are stored, and their ids are the values of the fields. The other fields
+/// are read even if a picture is refused.
 async fn receive(change: &Change, mut form: Multipart, fields: &mut Fields) -> Result<()> {
     let _turn = change.app.limits.upload(&change.member.account)?;
     let mut faults = Faults::default();
@@ -356,14 +355,14 @@ async fn receive(change: &Change, mut form: Multipart, fields: &mut Fields) -> R
             fields.set(format!("picture{ending}"), id.to_string());
             fields.set(format!("no_picture{ending}"), "");
             if ending.is_empty() {
-                fields.set("backdrop", "picture"); // whoever sends one wants it to be seen
+                fields.set("backdrop", "picture"); // a picture that was sent is meant to be shown
             }
         }
     }
     faults.done()
 }
 
-/// What is wrong with a form that can't be read to its end.
+/// The error of a form that can't be read to its end.
 fn unread(error: &MultipartError) -> Error {
     match error.status() {
         StatusCode::PAYLOAD_TOO_LARGE => Error::invalid("", TOO_LARGE),
@@ -371,10 +370,10 @@ fn unread(error: &MultipartError) -> Error {
     }
 }
 
-/// What is said of a picture that is too large.
+/// The error of a picture that is too large.
 const TOO_LARGE: &str = "That picture is larger than 20 MB. Send a smaller one.";
 
-/// A picture of a form; nothing where none was chosen.
+/// Stores a picture of a form; `None` where none was chosen.
 async fn picture(change: &Change, mut field: Field<'_>) -> Result<Option<PictureId>> {
     let mut incoming = change.app.files.receive().await?;
     let mut is_large = false;
@@ -395,7 +394,7 @@ async fn picture(change: &Change, mut field: Field<'_>) -> Result<Option<Picture
     pictures::keep(&change.app, &change.member, incoming).await.map(Some)
 }
 
-/// Where a section goes.
+/// The form to move a section.
 #[derive(Deserialize, Default)]
 #[serde(default)]
 pub struct Move {
@@ -441,7 +440,7 @@ pub async fn discard(change: Change) -> Result<Response> {
     change.write("", |member, tx| member.discard_draft(tx).map(|()| None)).await
 }
 
-/// A host name as a browser sends it.
+/// The form for a host name.
 #[derive(Deserialize, Default)]
 #[serde(default)]
 pub struct HostForm {

@@ -1,4 +1,4 @@
-//! Who came by: a number for each day and each link, as a small chart.
+//! The visits of a page: counts by day and by link, as a small chart.
 
 use std::sync::Arc;
 
@@ -42,7 +42,7 @@ struct Bar {
 fn bars(visits: &Visits) -> Vec<Bar> {
     let most = visits.days.iter().map(|(_, count)| *count).max().unwrap_or(0).max(1);
     let bar = |(at, (day, count)): (usize, &(i64, i64))| {
-        // What there was can be seen, however little it was.
+        // A bar is visible even for a single visit.
         let height = if *count == 0 { 0 } else { (HEIGHT * count / most).max(2) };
         Bar {
             x: at as i64 * STEP,

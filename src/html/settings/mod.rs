@@ -92,8 +92,8 @@ pub async fn unsubscribe_form(
     page(&UnsubscribePage { shell, path: format!("/unsubscribe/{token}"), done: false })
 }
 
-/// `POST /unsubscribe/{token}`: by the page's button or a mail program's (RFC 8058), which has no session and no origin.
-/// The token in the address is the permission.
+/// `POST /unsubscribe/{token}`: by the page's button or a mail program's (RFC 8058), which has no session and no
+/// origin. The token in the address is the permission.
 pub async fn unsubscribe(
     State(app): State<Arc<App>>,
     Path(token): Path<String>,

@@ -55,8 +55,8 @@ impl Viewer {
         self.account.clone().and_then(|account| Member::try_from(account).ok())
     }
 
-    /// Finds the account: of a program by its `Authorization` header, of a browser by its cookie. A program whose token is
-    /// invalid or lacks a scope receives an error; a browser with an invalid session is a stranger.
+    /// Finds the account: of a program by its `Authorization` header, of a browser by its cookie. A program whose token
+    /// is invalid or lacks a scope receives an error; a browser with an invalid session is a stranger.
     pub async fn find(app: &App, method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<Self> {
         let Some(authorization) = headers.get(header::AUTHORIZATION) else {
             return Viewer::by_cookie(app, headers.get(header::COOKIE)).await;
