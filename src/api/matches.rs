@@ -31,9 +31,9 @@ pub struct New {
     interests: Vec<String>,
     /// A code such as `de`.
     language: Option<String>,
-    /// Whether three to eight people are matched instead of two.
+    /// True if three to eight people are matched instead of two.
     group: bool,
-    /// Whether a member’s username is shown from the beginning.
+    /// True if a member’s username is shown from the beginning.
     shows_name: bool,
 }
 

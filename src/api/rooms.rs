@@ -103,7 +103,7 @@ pub async fn get(State(app): State<Arc<App>>, inside: Inside) -> Json<Room> {
 #[serde(default, deny_unknown_fields)]
 pub struct Patch {
     name: Option<String>,
-    /// Whether only the owner may write.
+    /// True if only the owner may write.
     locked: Option<bool>,
     /// The time after which nobody can join by the link.
     #[schema(format = DateTime)]
@@ -187,7 +187,7 @@ pub async fn delete(State(app): State<Arc<App>>, from: ClientAddr, visitor: Visi
 #[derive(Deserialize, Default, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct NewLink {
-    /// Whether the people in the room have to join again.
+    /// True if the people in the room have to join again.
     everyone_leaves: bool,
 }
 
@@ -222,13 +222,13 @@ pub async fn renew_link(
 pub struct Participant {
     account: Account,
     owner: bool,
-    /// Whether the person has the room open.
+    /// True if the person has the room open.
     here: bool,
     /// The number of the last message that the person has read.
     read_seq: i64,
     #[schema(format = DateTime)]
     joined_at: String,
-    /// Whether the owner has removed the person.
+    /// True if the owner has removed the person.
     removed: bool,
 }
 

@@ -129,7 +129,7 @@ pub struct Patch {
     #[schema(value_type = Option<Object>)]
     #[serde(deserialize_with = "present")]
     metadata: Option<Option<Map<String, Value>>>,
-    /// Whether the thread is muted for the caller.
+    /// True if the thread is muted for the caller.
     muted: Option<bool>,
 }
 

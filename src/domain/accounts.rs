@@ -332,7 +332,7 @@ pub fn email(read: &Read<'_>, account: AccountId) -> Result<Option<String>> {
     store::accounts::email(read, account)
 }
 
-/// Whether the account has stated that it is of age.
+/// Returns whether the account has stated that it is of age.
 pub fn is_adult(read: &Read<'_>, account: AccountId) -> Result<bool> {
     store::accounts::is_adult(read, account)
 }

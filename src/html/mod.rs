@@ -68,7 +68,7 @@ pub struct Shell {
     unread: i64,
     /// The number of threads with unread messages.
     unread_threads: i64,
-    /// Whether strangers are matched here.
+    /// True if strangers are matched here.
     matching: bool,
     /// The path of the stream.
     stream: &'static str,
@@ -145,7 +145,8 @@ fn page_with(status: StatusCode, template: &impl Template) -> Result<Response> {
     Ok((status, headers, body).into_response())
 }
 
-/// Whether an error is shown in the form, with what was typed still in the fields, instead of on a page of its own.
+/// Returns whether an error is shown in the form, with what was typed still in the fields, instead of on a page of its
+/// own.
 fn is_form_error(error: &Error) -> bool {
     matches!(
         error,

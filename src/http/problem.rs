@@ -113,7 +113,7 @@ pub struct Problem<'a> {
     /// The values that are not accepted.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<Wrong<'a>>,
-    /// The same as in the header `X-Request-Id`.
+    /// The value of the header `X-Request-Id`.
     request_id: &'a str,
     /// The same as `detail`.
     error: &'a str,

@@ -74,12 +74,12 @@ struct MatchPage {
     shell: Shell,
     /// The conversation that has just ended.
     over: Option<String>,
-    /// Whether the viewer has lost the place in the waiting queue.
+    /// True if the viewer has lost the place in the waiting queue.
     lost: bool,
     form: SearchForm,
     rules: Vec<String>,
     age_text: String,
-    /// Whether the viewer has stated that they are of age.
+    /// True if the viewer has stated that they are of age.
     adult: bool,
     reported: bool,
     error: Option<Error>,

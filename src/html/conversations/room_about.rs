@@ -122,7 +122,7 @@ impl AboutPage {
     }
 }
 
-/// Whether something was just saved.
+/// The query after a form was saved.
 #[derive(Deserialize)]
 pub struct Saved {
     saved: Option<String>,
@@ -319,7 +319,7 @@ pub async fn close_hook(
 struct EndPage {
     shell: Shell,
     inside: Inside,
-    /// Whether the page confirms a deletion, or else leaving.
+    /// True if the page confirms a deletion, or else leaving.
     delete: bool,
 }
 

@@ -43,7 +43,7 @@ struct RoomsPage {
     name: String,
     error: Option<Error>,
     now: Time,
-    /// Whether the viewer has just left a room.
+    /// True if the viewer has just left a room.
     left: bool,
 }
 

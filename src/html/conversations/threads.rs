@@ -211,7 +211,7 @@ pub(super) struct ThreadPage {
     chat: Chat,
     here: Here,
     others: Vec<One>,
-    /// Whether the weekly pairs created the thread.
+    /// True if the weekly pairs created the thread.
     paired: bool,
 }
 

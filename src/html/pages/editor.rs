@@ -98,7 +98,7 @@ impl SectionForm {
         field_error(self.error.as_ref(), &format!("{name}{ending}"))
     }
 
-    /// Whether this is the empty item at the end.
+    /// Returns whether this is the empty item at the end.
     fn is_last(&self, at: &usize) -> bool {
         *at + 1 == self.items().end && self.at("item_title", at).is_empty() && self.at("link", at).is_empty()
     }

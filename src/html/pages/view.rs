@@ -172,7 +172,7 @@ pub(super) struct View {
     description: String,
     /// The colours of the sheet by day and by night.
     sheet: (String, String),
-    /// Whether search engines must not index it: a draft, or a page with sections for members.
+    /// True if search engines must not index it: a draft, or a page with sections for members.
     hidden: bool,
     url: String,
     base: String,
@@ -187,7 +187,7 @@ pub(super) struct View {
     icon: String,
     css: String,
     write_to: Option<String>,
-    /// Whether the viewer is the page's owner.
+    /// True if the viewer is the page's owner.
     mine: bool,
     has_hero: bool,
     parts: Vec<Part>,
@@ -205,7 +205,7 @@ pub(super) struct Showing<'a> {
     pub(super) host: Option<&'a str>,
     /// On the site, or in a folder.
     pub(super) home: Home,
-    /// Whether the owner views the published page.
+    /// True if the owner views the published page.
     pub(super) mine: bool,
 }
 

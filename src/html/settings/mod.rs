@@ -35,7 +35,7 @@ struct SettingsPage {
     saved: bool,
 }
 
-/// Whether something was just saved.
+/// The query after a form was saved.
 #[derive(Deserialize)]
 pub struct Saved {
     saved: Option<String>,

@@ -1,5 +1,5 @@
-//! Who makes a request: its address, the session in its cookie or header, the account behind the session, and the room
-//! whose key is in the path.
+//! The session of a request: its address, the cookie or token, the account behind it, and the room whose key is in the
+//! path.
 
 mod client_addr;
 mod cookie;
