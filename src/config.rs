@@ -94,7 +94,7 @@ pub struct Settings {
     #[arg(long, env = "CHITTER_RULES", value_name = "TEXT", global = true)]
     pub rules: Option<String>,
 
-    /// Words that can't be said in rooms and matches, as one,two
+    /// Words that can't be said in peeps and messages, as one,two
     #[arg(long, env = "CHITTER_REFUSED_WORDS", value_name = "LIST", global = true)]
     pub refused_words: Option<String>,
 

@@ -19,6 +19,7 @@ use crate::{
         pages::{Audience, form::Fields, look::Look},
         peeps::{Body, Draft},
         rooms::{self, Key, RoomName, Visitor},
+        text::RefusedWords,
     },
     events::Tx,
     html::pages::pictures,
@@ -146,7 +147,11 @@ pub async fn seed(config: Config, password: Option<String>) -> Result<Seeded, St
         clock.set(now - Duration::from_secs(line.ago * 60));
         let (line, reply_to) = (line.clone(), line.answers.map(|place| posted[place]));
         let post = move |tx: &mut Tx<'_>| {
-            let draft = Draft { body: Body::parse(&line.body)?, reply_to, idempotency_key: None };
+            let draft = Draft {
+                body: Body::parse(&line.body, &RefusedWords::default())?,
+                reply_to,
+                idempotency_key: None,
+            };
             let peep = domain::accounts::member(tx, &line.by)?.post(tx, &draft)?;
             for fan in &line.liked_by {
                 domain::accounts::member(tx, fan)?.like(tx, peep.id, true)?;
@@ -246,7 +251,8 @@ fn say(tx: &mut Tx<'_>, key: &str, line: &Said, reply_to: Option<MessageId>) -> 
     };
     let visitor =
         |account| Ok(Visitor { account, key: Key::parse(key)?, place: String::new(), may_come_in: true });
-    let draft = messages::Draft { reply_to, ..messages::Draft::of(messages::Body::parse(&line.body)?) };
+    let body = messages::Body::parse(&line.body, &RefusedWords::default())?;
+    let draft = messages::Draft { reply_to, ..messages::Draft::of(body) };
     let said = visitor(account)?.enter(tx)?.participant.say(tx, &draft, conversations::MAX_BODY)?;
     for (emoji, fan) in &line.reactions {
         let fan = domain::accounts::member(tx, fan)?.account;

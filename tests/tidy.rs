@@ -1,7 +1,7 @@
 //! The house rules that a machine can check.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
 };
@@ -127,6 +127,93 @@ const LAYERS: &[(&str, &[&str])] = &[
     ),
 ];
 
+/// The paths by which a file calls or passes functions, each with its line. Names of types and variants, which begin
+/// with a capital letter, are left out.
+#[derive(Default)]
+struct Functions(Vec<(Vec<String>, usize)>);
+
+impl<'a> Visit<'a> for Functions {
+    fn visit_expr_path(&mut self, expression: &'a syn::ExprPath) {
+        let segments = &expression.path.segments;
+        self.0.push((
+            segments.iter().map(|segment| segment.ident.to_string()).collect(),
+            expression.span().start().line,
+        ));
+        visit::visit_expr_path(self, expression);
+    }
+}
+
+/// The names under which a file imports something of the crate, each with what it stands for.
+fn imports(file: &File) -> BTreeMap<String, Vec<String>> {
+    fn collect(before: &[String], tree: &UseTree, found: &mut BTreeMap<String, Vec<String>>) {
+        let with = |ident: &Ident| [before, &[ident.to_string()]].concat();
+        match tree {
+            UseTree::Path(path) => collect(&with(&path.ident), &path.tree, found),
+            UseTree::Group(group) => group.items.iter().for_each(|tree| collect(before, tree, found)),
+            UseTree::Name(name) if name.ident == "self" => {
+                found.extend(before.last().map(|last| (last.clone(), before.to_vec())));
+            }
+            UseTree::Name(name) => {
+                found.insert(name.ident.to_string(), with(&name.ident));
+            }
+            UseTree::Rename(name) if name.ident == "self" => {
+                found.insert(name.rename.to_string(), before.to_vec());
+            }
+            UseTree::Rename(name) => {
+                found.insert(name.rename.to_string(), with(&name.ident));
+            }
+            UseTree::Glob(_) => {
+                found.insert(format!("{}::*", before.join("::")), before.to_vec());
+            }
+        }
+    }
+    struct Uses(BTreeMap<String, Vec<String>>);
+    impl<'a> Visit<'a> for Uses {
+        fn visit_item_use(&mut self, item: &'a syn::ItemUse) {
+            collect(&[], &item.tree, &mut self.0);
+        }
+    }
+    let mut uses = Uses(BTreeMap::new());
+    uses.visit_file(file);
+    uses.0
+}
+
+#[test]
+fn the_edge_calls_no_function_of_the_store() {
+    let is_lower = |name: &String| name.starts_with(|first: char| first.is_ascii_lowercase());
+    let is_function = |path: &[String]| {
+        path.len() > 3 && path[0] == "crate" && path[1] == "store" && path[2..].iter().all(is_lower)
+    };
+    let mut found = Vec::new();
+    let mut looked_at = 0;
+    for layer in ["html", "api", "http", "socket", "server", "jobs"] {
+        for file in layer_files(layer) {
+            let parsed = source(&file);
+            let imports = imports(&parsed);
+            for path in imports.values().filter(|path| path.starts_with(&["crate".into(), "store".into()])) {
+                // A module may be imported, for its types; a function is called by its own name.
+                if imports.contains_key(&format!("{}::*", path.join("::"))) {
+                    found.push(format!("{file}: use {}::*", path.join("::")));
+                }
+            }
+            let mut functions = Functions::default();
+            functions.visit_file(&parsed);
+            for (path, line) in functions.0 {
+                looked_at += 1;
+                let whole = match imports.get(&path[0]) {
+                    Some(import) => [import.as_slice(), &path[1..]].concat(),
+                    None => path,
+                };
+                if is_function(&whole) {
+                    found.push(format!("{file}:{line}: {}", whole[1..].join("::")));
+                }
+            }
+        }
+    }
+    assert!(looked_at > 1000, "expressions are looked at: {looked_at}");
+    none("html, api, http, socket, server and jobs call the domain, which decides who sees what", &found);
+}
+
 /// The files of a layer: a folder, or one file.
 fn layer_files(layer: &str) -> Vec<String> {
     let file = format!("src/{layer}.rs");
@@ -243,7 +330,7 @@ fn nouns(folder: &str, others: &[&str]) -> BTreeSet<String> {
 
 #[test]
 fn a_noun_has_the_same_file_name_in_every_layer() {
-    let domain = nouns("src/domain", &["access", "names", "text"]);
+    let domain = nouns("src/domain", &["access", "names", "text", "viewer"]);
     assert!(domain.contains("peeps"), "the domain has nouns: {domain:?}");
     let store = nouns("src/store", &["dialect"]);
     assert_eq!(domain, store, "what the domain speaks of, the store keeps, under the same name");

@@ -15,19 +15,19 @@ use crate::{
     wire::accounts::Account,
 };
 
-/// Members that are found at once: what fits below a field.
+/// The most members in a response: what fits below a field.
 const FOUND: i64 = 8;
 
-/// What somebody's username or name begins with.
+/// A search for members.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct Search {
-    /// How it begins.
+    /// The beginning of the username or name.
     #[param(required, example = "if")]
     q: String,
 }
 
-/// Members whose username or name begins so. For members.
+/// Finds members by the beginning of their username or name. For members.
 #[utoipa::path(
     get, path = "/api/v1/accounts/search", params(Search),
     responses((status = 200, description = "The first eight.", body = List<Account>)),

@@ -1,4 +1,4 @@
-//! Files that are sent along with messages.
+//! Attachments: files that are sent with messages.
 
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ use crate::{
         attachments::{FileName, LARGEST},
     },
     http::{
-        idempotent::{Once, answer},
+        idempotent::{Idempotent, answer},
         input::from_path,
         session::{ClientAddr, come_in},
     },
@@ -37,19 +37,18 @@ use crate::{
     wire::attachments::File,
 };
 
-/// A file on its way here.
+/// A file to be uploaded.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "it is here for the document alone")]
 struct Upload {
-    /// The file's bytes, and in `filename` what it is called.
+    /// The file's bytes; its name is in `filename`.
     #[schema(value_type = String, format = Binary)]
     file: Vec<u8>,
 }
 
-/// Sends a file, to be said with a message.
+/// Uploads a file, to be attached to a message.
 ///
-/// Up to 20 MB. JPEG, PNG, WebP and GIF are made anew, without what else was in them; anything else is only ever
-/// downloaded.
+/// Up to 20 MB. JPEG, PNG, WebP and GIF are encoded again without metadata; other files are only offered for download.
 #[utoipa::path(
     post, path = "/attachments", request_body(content = Upload, content_type = "multipart/form-data"),
     responses(
@@ -60,7 +59,7 @@ pub async fn send(
     State(app): State<Arc<App>>,
     ClientAddr(from): ClientAddr,
     door: Door,
-    once: Once,
+    idempotent: Idempotent,
     mut form: Multipart,
 ) -> Result<Response> {
     app.limits.say(from, door.account().id)?;
@@ -71,16 +70,16 @@ pub async fn send(
     while let Some(field) = form.next_field().await.map_err(|error| refused(&error))? {
         if field.name() == Some("file") {
             let (file, hash) = receive(&app, &door, field).await?;
-            // It is there already: whoever sends it again is told of the first one, and this one is swept.
+            // A repeated request receives the answer about the first file; this copy is purged later.
             let about = About::Conversation(conversation);
             let told = Answer { about, ..answer(StatusCode::CREATED, &File::new(&file, conversation))? };
-            return once.of(&hash).answer(&app, move |_| Ok(told.clone())).await;
+            return idempotent.of(&hash).answer(&app, move |_| Ok(told.clone())).await;
         }
     }
     Err(Error::invalid("file", "There is no file in it: send one as multipart/form-data, in the field file."))
 }
 
-/// The file, and a hash of it as it came.
+/// Receives a file; returns it with a hash of the received bytes.
 async fn receive(app: &App, door: &Door, mut field: Field<'_>) -> Result<(Attachment, Vec<u8>)> {
     let name = FileName::parse(field.file_name().unwrap_or_default());
     let mut incoming = app.files.receive().await?;
@@ -99,7 +98,7 @@ async fn receive(app: &App, door: &Door, mut field: Field<'_>) -> Result<(Attach
     Ok((keep(app, door, name, incoming).await?, hash.finalize().to_vec()))
 }
 
-/// Makes it anew if it is a picture, notes it, and keeps it.
+/// Encodes a picture again, inserts the row of the file, and stores the bytes.
 async fn keep(app: &App, door: &Door, name: FileName, incoming: Incoming) -> Result<Attachment> {
     let picture = app.pictures.remake(incoming.path()).await.map_err(|error| error.about("file"))?;
     let bytes = tokio::fs::metadata(incoming.path()).await.map_err(Error::internal)?.len();
@@ -115,7 +114,7 @@ async fn keep(app: &App, door: &Door, name: FileName, incoming: Incoming) -> Res
         door.enter(tx)?.send(tx, &file)?;
         Ok(file)
     };
-    // The row first: what a crash leaves then is a row of a file that was never said, which is swept.
+    // The row comes first: a crash leaves a row of a file that was never attached, which is purged.
     let file = app.db.write(keep).await?;
     app.files.keep(incoming, file.id).await?;
     Ok(file)
@@ -133,8 +132,8 @@ fn refused(error: &MultipartError) -> Error {
     }
 }
 
-/// `GET /files/{room}/{id}/{name}`: for those who are in the room. Pictures that we made are shown;
-/// everything else is downloaded.
+/// `GET /files/{room}/{id}/{name}`: for those who are in the conversation. Pictures that were encoded here are shown
+/// inline; everything else is downloaded.
 pub async fn get(
     State(app): State<Arc<App>>,
     account: store::accounts::Account,
@@ -146,8 +145,7 @@ pub async fn get(
         .read(move |read| {
             let door = Door::Conversation { account: account.clone(), id: room, kind: None };
             let participant = door.inside(read)?;
-            let sight = participant.ok_or(Error::NotFound)?.sight();
-            store::attachments::by_id(read, sight, id)?.ok_or(Error::NotFound)
+            participant.ok_or(Error::NotFound)?.attachment(read, id)
         })
         .await?;
     let bytes = tokio::fs::File::open(app.files.path(id)).await.map_err(|_| Error::NotFound)?;
@@ -165,7 +163,7 @@ pub async fn get(
     if let Ok(disposition) = disposition {
         headers.insert(header::CONTENT_DISPOSITION, disposition);
     }
-    // It never changes; and whoever may see it is decided each time that it is not in the cache.
+    // A file never changes. Access is checked each time that the browser's cache does not have it.
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, max-age=86400, immutable"));
     Ok(response)
 }

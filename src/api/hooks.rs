@@ -1,5 +1,5 @@
-//! Hooks: the doors of a room, and what comes in through them, in the shape that programs know from
-//! Slack: <https://api.slack.com/messaging/webhooks>.
+//! Hooks: addresses by which programs post into a room, in the format of Slack's incoming webhooks:
+//! <https://api.slack.com/messaging/webhooks>.
 
 use std::sync::Arc;
 
@@ -22,6 +22,7 @@ use crate::{
         names::Name,
         rooms::{Inside, Visitor},
         sessions::Token,
+        text::RefusedWords,
     },
     events::Tx,
     http::{
@@ -34,14 +35,14 @@ use crate::{
     wire::hooks::url,
 };
 
-/// A hook as its room's owner sees it. The address is told once, when it is made.
+/// A hook as its room's owner sees it. The address is sent once, when the hook is created.
 #[derive(Serialize, ToSchema)]
 pub struct Hook {
     id: HookId,
     name: String,
     #[schema(format = DateTime)]
     created_at: String,
-    /// Where the program posts to, told once.
+    /// The address that the program posts to, sent once.
     #[serde(skip_serializing_if = "Option::is_none")]
     url: Option<String>,
 }
@@ -52,31 +53,31 @@ impl Hook {
     }
 }
 
-/// A room’s hooks. For its owner.
+/// A room’s hooks. For the room’s owner.
 #[utoipa::path(
     get, path = "/api/v1/rooms/{key}/hooks",
     params(("key" = String, Path, description = "The key in the room’s link.")),
     responses((status = 200, description = "All of them.", body = List<Hook>)),
 )]
 pub async fn list(State(app): State<Arc<App>>, inside: Inside) -> Result<List<Hook>> {
-    let room = inside.owner()?.inside().participant.conversation.id;
-    let hooks = app.db.read(move |read| store::hooks::of(read, room)).await?;
+    let owner = inside.owner()?;
+    let hooks = app.db.read(move |read| owner.hooks(read)).await?;
     Ok(List::whole(hooks.into_iter().map(|hook| Hook::new(hook, None)).collect()))
 }
 
-/// A hook to be made.
+/// A hook to be created.
 #[derive(Deserialize, Default, ToSchema)]
 #[schema(as = NewHook, example = json!({ "name": "Builds" }))]
 #[serde(default, deny_unknown_fields)]
 pub struct New {
-    /// What its messages are called by: 1 to 50 characters.
+    /// The name that its messages are shown under: 1 to 50 characters.
     #[schema(required, min_length = 1)]
     name: String,
 }
 
-/// Opens a door for a program.
+/// Creates a hook.
 ///
-/// For the room’s owner. The answer has the address that the program posts to, this once.
+/// For the room’s owner. The response has the address that the program posts to, which is sent this once.
 #[utoipa::path(
     post, path = "/api/v1/rooms/{key}/hooks",
     params(("key" = String, Path, description = "The key in the room’s link.")),
@@ -87,7 +88,7 @@ pub async fn create(
     State(app): State<Arc<App>>,
     from: ClientAddr,
     visitor: Visitor,
-    Post(once, new): Post<New>,
+    Post(idempotent, new): Post<New>,
 ) -> Result<Response> {
     let name = Name::parse(&new.name)?;
     app.limits.say(from.0, visitor.account.id)?;
@@ -96,10 +97,10 @@ pub async fn create(
         let (hook, token) = visitor.enter(tx)?.owner()?.open_hook(tx, &name)?;
         answer(StatusCode::CREATED, &Hook::new(hook, Some(url(base.as_str(), &token))))
     };
-    once.with_secret().answer(&app, open).await
+    idempotent.with_secret().answer(&app, open).await
 }
 
-/// Closes a hook. For the room’s owner.
+/// Deletes a hook. For the room’s owner.
 #[utoipa::path(
     delete, path = "/api/v1/rooms/{key}/hooks/{id}",
     params(
@@ -119,8 +120,8 @@ pub async fn delete(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// What a program posts: JSON, or the same JSON in the form field `payload`. Pictures of other hosts
-/// (`icon_url`) are not shown: they would tell those hosts who reads here.
+/// The body of a program's post: JSON, or the same JSON in the form field `payload`. Pictures of other hosts
+/// (`icon_url`) are not shown, because those hosts would learn who reads the room.
 #[derive(Deserialize, Default)]
 #[serde(default)]
 pub struct Call {
@@ -130,7 +131,7 @@ pub struct Call {
     attachments: Option<Vec<Section>>,
 }
 
-/// What Slack calls an attachment: a section of the message.
+/// A section of the message, which Slack calls an attachment.
 #[derive(Deserialize, Default)]
 #[serde(default)]
 struct Section {
@@ -150,16 +151,16 @@ struct Fact {
 }
 
 impl Call {
-    /// What it comes to as a message.
-    pub fn body(&self) -> Result<Body> {
+    /// The call as the body of a message.
+    pub fn body(&self, refused: &RefusedWords) -> Result<Body> {
         let words = cut(&self.words());
         if words.trim().is_empty() {
             return Err(Error::invalid("text", "There is no text in it."));
         }
-        Body::parse(&words)
+        Body::parse(&words, refused)
     }
 
-    /// Everything that it says, as one text.
+    /// The text and all sections as one text.
     fn words(&self) -> String {
         let mut parts: Vec<String> = self.text.iter().map(|text| plain(text)).collect();
         parts.extend(self.attachments.iter().flatten().map(Section::words));
@@ -192,8 +193,8 @@ impl Section {
     }
 }
 
-/// Slack's text as plain text: `<https://x.example|Build 7>` is "Build 7 https://x.example", `<!here>`
-/// is "@here", and three characters are written as entities.
+/// Converts Slack's text to plain text: `<https://x.example|Build 7>` becomes "Build 7 https://x.example", `<!here>`
+/// becomes "@here", and the three entities become their characters.
 fn plain(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
@@ -213,7 +214,7 @@ fn plain(text: &str) -> String {
     out.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
 }
 
-/// `POST /hooks/{token}`: answers `ok`, as programs expect it.
+/// `POST /hooks/{token}`: responds with `ok`, as programs expect from Slack.
 pub async fn call(
     State(app): State<Arc<App>>,
     ClientAddr(from): ClientAddr,
@@ -229,15 +230,15 @@ pub async fn call(
             .map_err(|_| Error::invalid("payload", "The payload is not the JSON we expect."))?,
         None => call,
     };
-    let body = call.body()?;
-    // A name that can't be taken is left out: the news matters more.
+    let body = call.body(&app.config.refused_words)?;
+    // An invalid name is ignored, because the message matters more.
     let name = call.username.as_deref().and_then(|name| Name::parse(name).ok());
     app.db.write(move |tx| caller.say(tx, &body, name.as_ref())).await?;
     Ok("ok")
 }
 
-/// What is too long for a message is cut: a program can't be asked to write shorter. Control
-/// characters, such as a terminal's colours, are taken out for the same reason.
+/// Cuts a text that is too long for a message, because a program can't be asked to write less. Control characters, such
+/// as a terminal's colours, are removed for the same reason.
 fn cut(words: &str) -> String {
     use unicode_segmentation::UnicodeSegmentation;
     let words: String = words.chars().filter(|c| !c.is_control() || matches!(c, '\n' | '\t')).collect();
@@ -285,7 +286,7 @@ mod tests {
     #[test]
     fn what_is_too_long_is_cut_between_characters() {
         let cut = cut(&"👨‍👩‍👧‍👦".repeat(5000));
-        assert!(Body::parse(&cut).is_ok() && cut.ends_with('…'));
+        assert!(Body::parse(&cut, &RefusedWords::default()).is_ok() && cut.ends_with('…'));
         assert_eq!(super::cut("a\u{1b}[31mb"), "a[31mb");
     }
 }

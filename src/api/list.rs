@@ -1,4 +1,4 @@
-//! Lists, a page at a time.
+//! Paginated lists.
 
 use axum::{
     Json,
@@ -16,26 +16,26 @@ use crate::{
     store::conversations::Stretch,
 };
 
-/// Things in an answer, unless another number is asked for.
+/// The default number of items on a page.
 const USUAL: i64 = 50;
 
-/// The most that can be asked for.
+/// The largest number of items on a page.
 const MOST: i64 = 200;
 
-/// Which page of a list.
+/// A page of a list.
 #[derive(Deserialize, Default, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(default)]
 pub struct Paging {
-    /// Where to go on: from the `next` of the page before.
+    /// The cursor of the `next` of the page before.
     pub cursor: Option<String>,
-    /// How many at most: 50 unless given.
+    /// The largest number of results: 50 unless given.
     #[param(minimum = 1, maximum = 200)]
     pub limit: Option<i64>,
 }
 
 impl Paging {
-    /// Behind which number, or numbers with dots between them, it goes on.
+    /// The number, or numbers with dots between them, after which the page begins.
     pub fn after<const N: usize>(&self) -> Result<Option<[i64; N]>> {
         let Some(raw) = &self.cursor else { return Ok(None) };
         if raw.is_empty() {
@@ -48,7 +48,7 @@ impl Paging {
         })
     }
 
-    /// The stretch of an account's conversations.
+    /// The page of an account's conversations.
     pub fn stretch(&self, account: AccountId) -> Result<Stretch> {
         let first = Stretch::first(account, limit(self.limit)?);
         Ok(match self.after()? {
@@ -58,7 +58,7 @@ impl Paging {
     }
 }
 
-/// How many at most, where so many are asked for.
+/// The limit of a page, as requested or the default.
 pub fn limit(asked: Option<i64>) -> Result<i64> {
     match asked.unwrap_or(USUAL) {
         limit @ 1..=MOST => Ok(limit),
@@ -66,10 +66,10 @@ pub fn limit(asked: Option<i64>) -> Result<i64> {
     }
 }
 
-/// A page of a list: what is on it, and where its neighbours are, in the body and as a `Link` (RFC 8288).
+/// A page of a list, with the addresses of its neighbours, in the body and as `Link` header (RFC 8288).
 #[derive(Serialize, ToSchema)]
 pub struct List<T> {
-    /// What is on this page.
+    /// The items on this page.
     data: Vec<T>,
     /// The address of the next page; null on the last one.
     #[schema(required)]
@@ -85,20 +85,20 @@ impl<T> List<T> {
         List { data, next: None, prev: None }
     }
 
-    /// The page after it is at this address.
+    /// Sets the address of the next page.
     pub fn with_next(mut self, next: Option<String>) -> Self {
         self.next = next;
         self
     }
 
-    /// The page before it is at this address.
+    /// Sets the address of the page before.
     pub fn with_prev(mut self, prev: Option<String>) -> Self {
         self.prev = prev;
         self
     }
 }
 
-/// The address of a page of the list at `path`, for whoever asked for this one.
+/// The address of a page of the list at `path`, for the viewer of this one.
 pub fn page(path: &str, viewer: &Viewer, query: &str, limit: i64) -> String {
     format!("{path}?{}{query}&limit={limit}", viewer.again())
 }

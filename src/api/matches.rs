@@ -12,7 +12,7 @@ use crate::{
     domain::matches::{self, Complaint, Interests, Language, Search},
     events::Tx,
     http::{
-        idempotent::{Bare, Post, answer, nothing},
+        idempotent::{EmptyBody, Post, answer, nothing},
         session::{ClientAddr, place},
     },
     ids::AccountId,
@@ -20,35 +20,35 @@ use crate::{
     wire::matches::Match,
 };
 
-/// What is looked for.
+/// The stranger to be found.
 #[derive(Deserialize, Default, ToSchema)]
 #[schema(as = Wishes, example = json!({ "adult": true, "interests": ["bread"] }))]
 #[serde(default, deny_unknown_fields)]
 pub struct New {
-    /// One is 18 or older: has to be said once.
+    /// The caller is 18 or older; has to be stated once.
     adult: bool,
     /// Up to five, of 1 to 24 characters.
     interests: Vec<String>,
     /// A code such as `de`.
     language: Option<String>,
-    /// Three to eight are brought together.
+    /// True if three to eight people are matched instead of two.
     group: bool,
-    /// A member’s username is shown from the beginning.
+    /// True if a member’s username is shown from the beginning.
     shows_name: bool,
 }
 
-/// Begins to wait for a stranger; while one waits, thinks again.
+/// Starts waiting for a stranger, or changes the search while waiting.
 ///
-/// `adult` has to be `true` once.
+/// `adult` has to be `true` the first time.
 #[utoipa::path(
     post, path = "/api/v1/matches", request_body = Option<New>,
-    responses((status = 201, description = "How far one is.", body = Match)),
+    responses((status = 201, description = "The state of the match.", body = Match)),
 )]
 pub async fn seek(
     State(app): State<Arc<App>>,
     ClientAddr(from): ClientAddr,
     account: store::accounts::Account,
-    Post(once, new): Post<New>,
+    Post(idempotent, new): Post<New>,
 ) -> Result<Response> {
     app.config.require_matching()?;
     let allowance = app.limits.seek(from)?;
@@ -63,15 +63,15 @@ pub async fn seek(
         matches::seek(tx, &account, &place, &search, new.adult)?;
         answer(StatusCode::CREATED, &matches::current(tx, account.id)?.as_ref().map(Match::new))
     };
-    once.telling(allowance).answer(&app, seek).await
+    idempotent.telling(allowance).answer(&app, seek).await
 }
 
-/// How far one is.
+/// The state of the caller’s match.
 ///
-/// To ask is a sign of life: without one for 30 seconds, or an open socket, a place is given up.
+/// Each call keeps the caller’s place. Without a call for 30 seconds, or an open socket, the place is given up.
 #[utoipa::path(
     get, path = "/api/v1/matches/current",
-    responses((status = 200, description = "How far one is.", body = Match)),
+    responses((status = 200, description = "The state of the match.", body = Match)),
 )]
 pub async fn get(State(app): State<Arc<App>>, account: store::accounts::Account) -> Result<Json<Match>> {
     app.config.require_matching()?;
@@ -83,7 +83,7 @@ pub async fn get(State(app): State<Arc<App>>, account: store::accounts::Account)
     Ok(Json(Match::new(&current)))
 }
 
-/// Leaves the line, or the talk, which is then gone for both.
+/// Leaves the waiting queue, or the conversation, which then ends for both.
 #[utoipa::path(
     delete, path = "/api/v1/matches/current",
     responses((status = 204, description = "One has no part in it any more.")),
@@ -98,16 +98,16 @@ pub async fn leave(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Leaves the talk, and waits again with the same wishes.
+/// Leaves the conversation, and waits again with the same search.
 #[utoipa::path(
     post, path = "/api/v1/matches/current/next",
-    responses((status = 200, description = "How far one is.", body = Match)),
+    responses((status = 200, description = "The state of the match.", body = Match)),
 )]
 pub async fn next(
     State(app): State<Arc<App>>,
     ClientAddr(from): ClientAddr,
     account: store::accounts::Account,
-    Bare(once): Bare,
+    EmptyBody(idempotent): EmptyBody,
 ) -> Result<Response> {
     app.config.require_matching()?;
     app.limits.seek(from)?;
@@ -116,21 +116,21 @@ pub async fn next(
         matches::next(tx, &account, &place)?;
         answer(StatusCode::OK, &matches::current(tx, account.id)?.as_ref().map(Match::new))
     };
-    once.answer(&app, next).await
+    idempotent.answer(&app, next).await
 }
 
-/// Whom it is about, where there are several; and what one reports.
+/// The person to be blocked.
 #[derive(Deserialize, Default, ToSchema)]
 #[schema(as = Block)]
 #[serde(default, deny_unknown_fields)]
 pub struct About {
-    /// Whose mask, in a group.
+    /// The id of the person’s mask, in a group.
     account_id: Option<AccountId>,
 }
 
-/// Is never matched with this one again, and leaves the talk.
+/// Blocks the other person for future matches, and leaves the conversation.
 ///
-/// `account_id` is a mask, and needed in a group.
+/// `account_id` is the id of a mask, and needed in a group.
 #[utoipa::path(
     post, path = "/api/v1/matches/current/block", request_body = Option<About>,
     responses((status = 204, description = "They are kept apart.")),
@@ -139,28 +139,28 @@ pub async fn block(
     State(app): State<Arc<App>>,
     ClientAddr(from): ClientAddr,
     account: store::accounts::Account,
-    Post(once, about): Post<About>,
+    Post(idempotent, about): Post<About>,
 ) -> Result<Response> {
     app.limits.write(from)?;
     let block = move |tx: &mut Tx<'_>| matches::block(tx, account.id, about.account_id).map(|()| nothing());
-    once.answer(&app, block).await
+    idempotent.answer(&app, block).await
 }
 
-/// What is reported of whom.
+/// A report.
 #[derive(Deserialize, Default, ToSchema)]
 #[schema(as = Report, example = json!({ "reason": "spam", "words": "Sells watches" }))]
 #[serde(default, deny_unknown_fields)]
 pub struct Reported {
-    /// Whose mask, in a group.
+    /// The id of the person’s mask, in a group.
     account_id: Option<AccountId>,
     #[schema(required, pattern = "^(harassment|sexual|minor|harm|spam|other)$")]
     reason: String,
     words: String,
 }
 
-/// Reports somebody: what was said is kept, sealed, for those who look after the place.
+/// Reports somebody: the messages are kept, sealed, for the administrators.
 ///
-/// Up to an hour after the end too.
+/// Also possible up to an hour after the end.
 #[utoipa::path(
     post, path = "/api/v1/matches/current/report", request_body = Reported,
     responses((status = 204, description = "It is kept.")),
@@ -169,7 +169,7 @@ pub async fn report(
     State(app): State<Arc<App>>,
     ClientAddr(from): ClientAddr,
     account: store::accounts::Account,
-    Post(once, reported): Post<Reported>,
+    Post(idempotent, reported): Post<Reported>,
 ) -> Result<Response> {
     let complaint = Complaint::parse(&reported.reason, &reported.words)?;
     app.limits.write(from)?;
@@ -178,12 +178,12 @@ pub async fn report(
         let seal = |report: &str| keeper.data.seal(report);
         matches::report(tx, account.id, reported.account_id, &complaint, seal).map(|()| nothing())
     };
-    let answered = once.answer(&app, report).await?;
+    let answered = idempotent.answer(&app, report).await?;
     tracing::warn!("Somebody was reported in a match: look into the reports");
     Ok(answered)
 }
 
-/// Offers to say who one is: when everyone in the talk does, everyone is told.
+/// Offers to reveal the caller’s name. When everyone in the conversation has offered, all names are shown.
 #[utoipa::path(
     post, path = "/api/v1/matches/current/reveal",
     responses((status = 204, description = "It is offered.")),
@@ -192,13 +192,13 @@ pub async fn reveal(
     State(app): State<Arc<App>>,
     ClientAddr(from): ClientAddr,
     account: store::accounts::Account,
-    Bare(once): Bare,
+    EmptyBody(idempotent): EmptyBody,
 ) -> Result<Response> {
     app.limits.write(from)?;
-    once.answer(&app, move |tx| matches::reveal(tx, account.id).map(|()| nothing())).await
+    idempotent.answer(&app, move |tx| matches::reveal(tx, account.id).map(|()| nothing())).await
 }
 
-/// Agrees to pictures: when everyone in the talk does, they can be sent.
+/// Agrees to pictures. When everyone in the conversation has agreed, pictures can be sent.
 #[utoipa::path(
     post, path = "/api/v1/matches/current/pictures",
     responses((status = 204, description = "One agrees.")),
@@ -207,8 +207,8 @@ pub async fn allow_pictures(
     State(app): State<Arc<App>>,
     ClientAddr(from): ClientAddr,
     account: store::accounts::Account,
-    Bare(once): Bare,
+    EmptyBody(idempotent): EmptyBody,
 ) -> Result<Response> {
     app.limits.write(from)?;
-    once.answer(&app, move |tx| matches::allow_pictures(tx, account.id).map(|()| nothing())).await
+    idempotent.answer(&app, move |tx| matches::allow_pictures(tx, account.id).map(|()| nothing())).await
 }

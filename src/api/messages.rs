@@ -1,5 +1,5 @@
-//! Messages: <docs/api.md> describes them. `…` is `/api/v1/rooms/{key}`, or `/api/v1/conversations/{conversation}`
-//! of any that one is in.
+//! Messages: <docs/api.md> describes them. The paths are below `/api/v1/rooms/{key}`, and below
+//! `/api/v1/conversations/{conversation}` for those who are in a conversation.
 
 use std::sync::Arc;
 
@@ -23,43 +23,40 @@ use crate::{
     },
     events::{Event, Told, Topic, Tx, Typing},
     http::{
-        idempotent::{Bare, Post, answer, nothing},
+        idempotent::{EmptyBody, Post, answer, nothing},
         input::{Input, Query, from_path},
         session::{ClientAddr, Viewer, come_in},
     },
     ids::{AttachmentId, IdempotencyKey, MessageId},
     socket,
-    store::{
-        self,
-        idempotency::{About, Answer},
-    },
+    store::idempotency::{About, Answer},
     wire::messages::{Message, all},
 };
 
-/// Messages that are said at once.
+/// The most messages in one call.
 const BATCH: usize = 100;
 
-/// Which stretch of a conversation's messages.
+/// A range of a conversation's messages.
 #[derive(Deserialize, Default, IntoParams)]
 #[into_params(parameter_in = Query)]
-pub struct Span {
-    /// Those after this number.
+pub struct MessageRange {
+    /// Only messages after this number.
     #[param(minimum = 0)]
     since: Option<i64>,
-    /// Those before this number.
+    /// Only messages before this number.
     #[param(minimum = 0)]
     before: Option<i64>,
-    /// How many at most: 50 unless given.
+    /// The largest number of results: 50 unless given.
     #[param(minimum = 1, maximum = 200)]
     limit: Option<i64>,
 }
 
-/// What was said, oldest first.
+/// A conversation’s messages, oldest first.
 ///
 /// The latest messages; or with `since` those after a number, with `before` those before one. `next` leads to newer
-/// ones, and is null where there are none yet; `prev` leads to older ones.
+/// messages, and is null where there are none yet; `prev` leads to older ones.
 #[utoipa::path(
-    get, path = "/messages", params(Span),
+    get, path = "/messages", params(MessageRange),
     responses((status = 200, description = "A page of messages.", body = List<Message>)),
 )]
 pub async fn list(
@@ -67,9 +64,9 @@ pub async fn list(
     uri: Uri,
     participant: Participant,
     viewer: Viewer,
-    Query(paging): Query<Span>,
+    Query(paging): Query<MessageRange>,
 ) -> Result<List<Message>> {
-    let (sight, last_seq) = (participant.sight(), participant.conversation.last_seq);
+    let (first_seq, last_seq) = (participant.sight().after + 1, participant.conversation.last_seq);
     let limit = limit(paging.limit)?;
     for (name, number) in [("since", paging.since), ("before", paging.before)] {
         if number.is_some_and(|number| number < 0) {
@@ -77,11 +74,12 @@ pub async fn list(
         }
     }
     let (since, before) = (paging.since, paging.before.unwrap_or(i64::MAX));
+    let asked = participant.clone();
     let found = app
         .db
         .read(move |read| match since {
-            Some(since) => store::messages::since(read, sight, since, limit),
-            None => store::messages::before(read, sight, before, limit),
+            Some(since) => asked.messages_since(read, since, limit),
+            None => asked.messages_before(read, before, limit),
         })
         .await?;
     if let Some(last) = found.last().map(|last| last.seq)
@@ -92,44 +90,47 @@ pub async fn list(
     }
     let base = app.config.base_url.as_str();
     let at = |query: String| page(&format!("{base}{}", uri.path()), &viewer, &query, limit);
-    let older = found.first().filter(|first| first.seq > sight.after + 1);
+    let older = found.first().filter(|first| first.seq > first_seq);
     let newer = found.last().filter(|last| last.seq < last_seq);
     Ok(List::whole(all(&found, base))
         .with_next(newer.map(|last| at(format!("since={}", last.seq))))
         .with_prev(older.map(|first| at(format!("before={}", first.seq)))))
 }
 
-/// What a program says. Fields that nobody knows are refused, not lost in silence.
+/// A message to be sent. Unknown fields are refused.
 #[derive(Serialize, Deserialize, Default, ToSchema)]
 #[schema(as = NewMessage, example = json!({ "body": "Saturday at nine?" }))]
 #[serde(default, deny_unknown_fields)]
 pub struct Posted {
-    /// 1 to 280 characters in a thread, unless the place has room for more, and up to 4,000 elsewhere. What stands
-    /// between backticks is code. Empty only where files go along.
+    /// 1 to 280 characters in a thread, unless the instance allows more, and up to 4,000 elsewhere. Text between
+    /// backticks is code. May be empty only with attachments.
     body: String,
-    /// The message that it answers.
+    /// The message that this one answers.
     reply_to: Option<MessageId>,
-    /// The files that go along: up to ten.
+    /// The attached files: up to ten.
     #[schema(max_items = 10)]
     attachments: Vec<AttachmentId>,
-    /// The same key gets the same message: for forms, which send no headers.
+    /// A repeated call with the same key returns the same message. For forms, which send no headers.
     idempotency_key: Option<String>,
-    /// Which of the app’s people says it, where the key may speak for them.
+    /// The person of the app who sends the message, if the key may act for them.
     r#as: Option<String>,
 }
 
 impl Posted {
-    /// What is to be said, and the door of whoever says it.
+    /// The draft of the message, and the access of its author.
     async fn draft(self, app: &App, door: &Door, viewer: &Viewer) -> Result<(Door, Draft)> {
         let door = match self.r#as {
             Some(name) => door.clone().of(viewer.speak_for(app, name).await.map_err(in_body)?),
             None => door.clone(),
         };
-        app.config.refused_words.check(&self.body)?;
         let key = self.idempotency_key.map(|key| IdempotencyKey::parse(&key)).transpose()?;
         let only_files = self.body.trim().is_empty() && !self.attachments.is_empty();
         let draft = Draft {
-            body: if only_files { Body::empty() } else { Body::parse(&self.body)? },
+            body: if only_files {
+                Body::empty()
+            } else {
+                Body::parse(&self.body, &app.config.refused_words)?
+            },
             reply_to: self.reply_to,
             attachments: self.attachments,
             idempotency_key: key,
@@ -138,7 +139,7 @@ impl Posted {
     }
 }
 
-/// Whoever speaks was named in the body, and not in the query.
+/// Moves errors about `as` from the query to the body, where the author was named.
 fn in_body(error: Error) -> Error {
     match error {
         Error::Invalid(mut faults) => {
@@ -149,7 +150,7 @@ fn in_body(error: Error) -> Error {
     }
 }
 
-/// Says something.
+/// Sends a message.
 #[utoipa::path(
     post, path = "/messages", request_body = Posted,
     responses((status = 201, description = "The message.", body = Message)),
@@ -159,7 +160,7 @@ pub async fn say(
     ClientAddr(from): ClientAddr,
     door: Door,
     viewer: Viewer,
-    Post(once, posted): Post<Posted>,
+    Post(idempotent, posted): Post<Posted>,
 ) -> Result<Response> {
     let (door, draft) = posted.draft(&app, &door, &viewer).await?;
     let allowance = app.limits.say(from, door.account().id)?;
@@ -169,10 +170,10 @@ pub async fn say(
         let told = answer(StatusCode::CREATED, &Message::new(&said, base.as_str()))?;
         Ok(Answer { about: About::Message(said.id, said.conversation), ..told })
     };
-    once.telling(allowance).answer(&app, say).await
+    idempotent.telling(allowance).answer(&app, say).await
 }
 
-/// Messages to be said at once, each as it would be said alone.
+/// Messages to be sent in one call.
 #[derive(Deserialize, Default, ToSchema)]
 #[schema(example = json!({ "messages": [{ "body": "One" }, { "body": "Two" }] }))]
 #[serde(default, deny_unknown_fields)]
@@ -181,7 +182,7 @@ pub struct Batch {
     messages: Vec<Posted>,
 }
 
-/// Says up to a hundred messages at once: all of them or none.
+/// Sends up to a hundred messages in one call: all of them or none.
 #[utoipa::path(
     post, path = "/messages/batch", request_body = Batch,
     responses((status = 201, description = "The messages.", body = List<Message>)),
@@ -191,7 +192,7 @@ pub async fn say_all(
     ClientAddr(from): ClientAddr,
     door: Door,
     viewer: Viewer,
-    Post(once, batch): Post<Batch>,
+    Post(idempotent, batch): Post<Batch>,
 ) -> Result<Response> {
     if !(1..=BATCH).contains(&batch.messages.len()) {
         return Err(Error::invalid("messages", "Send between 1 and 100 messages at once."));
@@ -212,10 +213,10 @@ pub async fn say_all(
         let about = told.first().map_or(About::Nothing, |first| About::Messages(first.conversation_id));
         Ok(Answer { about, ..answer(StatusCode::CREATED, &List::whole(told))? })
     };
-    once.answer(&app, say).await
+    idempotent.answer(&app, say).await
 }
 
-/// What is wrong with one of several messages.
+/// Adds the position of a message to the errors about it.
 fn within(at: usize, error: Error) -> Error {
     match error {
         Error::Invalid(mut faults) => {
@@ -228,24 +229,24 @@ fn within(at: usize, error: Error) -> Error {
     }
 }
 
-/// Tells the others that one types; it is believed for a few seconds.
+/// Shows the others for a few seconds that the caller is typing.
 #[utoipa::path(post, path = "/typing", responses((status = 204, description = "They are told.")))]
 pub async fn type_on(
     State(app): State<Arc<App>>,
     ClientAddr(from): ClientAddr,
     participant: Participant,
-    Bare(once): Bare,
+    EmptyBody(idempotent): EmptyBody,
 ) -> Result<Response> {
     app.limits.type_on(from, participant.id())?;
     let conversation = participant.conversation.id;
     let asked = participant.clone();
     app.db.read(move |read| asked.may_type(read)).await?;
-    // Among more it would be a flicker, and a flood.
+    // With more listeners the events would be many and of no use.
     if app.events.subscribers(&Topic::Conversation(conversation)) <= socket::CROWD {
         let typing = Typing { conversation, who: participant.somebody() };
         app.events.publish(&Topic::Conversation(conversation), &Event::Typing(Arc::new(Told::new(typing))));
     }
-    once.answer(&app, |_| Ok(nothing())).await
+    idempotent.answer(&app, |_| Ok(nothing())).await
 }
 
 /// A message.
@@ -259,11 +260,11 @@ pub async fn get(
     Path((_, id)): Path<(String, String)>,
 ) -> Result<Json<Message>> {
     let id = from_path(&id)?;
-    let found = app.db.read(move |read| store::messages::by_id(read, participant.sight(), id)).await?;
+    let found = app.db.read(move |read| participant.message(read, id)).await?;
     Ok(Json(Message::new(&found, app.config.base_url.as_str())))
 }
 
-/// What a message is to say instead.
+/// The changes of a message.
 #[derive(Deserialize, Default, ToSchema)]
 #[schema(as = MessagePatch, example = json!({ "body": "Saturday at ten?" }))]
 #[serde(default, deny_unknown_fields)]
@@ -272,7 +273,7 @@ pub struct Edited {
     body: String,
 }
 
-/// Edits one’s own message.
+/// Edits the caller’s own message.
 #[utoipa::path(
     patch, path = "/messages/{id}", params(("id" = MessageId, Path, description = "The message’s id.")),
     request_body = Edited,
@@ -286,16 +287,15 @@ pub async fn edit(
     Input(edited): Input<Edited>,
 ) -> Result<Json<Message>> {
     app.limits.say(from, door.account().id)?;
-    let (id, body) = (from_path(&id)?, Body::parse(&edited.body)?);
-    app.config.refused_words.check(body.as_str())?;
+    let (id, body) = (from_path(&id)?, Body::parse(&edited.body, &app.config.refused_words)?);
     let thread_limit = app.config.thread_limit;
     let changed = app.db.write(move |tx| door.enter(tx)?.edit(tx, id, &body, thread_limit)).await?;
     Ok(Json(Message::new(&changed, app.config.base_url.as_str())))
 }
 
-/// Deletes one’s own message, or as a room’s owner anyone’s.
+/// Deletes the caller’s own message, or as a room’s owner anyone’s.
 ///
-/// It stays as a gap, with `deleted_at`.
+/// A deleted message remains as a gap, with `deleted_at`.
 #[utoipa::path(
     delete, path = "/messages/{id}", params(("id" = MessageId, Path, description = "The message’s id.")),
     responses((status = 204, description = "Its words are gone.")),
@@ -312,7 +312,7 @@ pub async fn delete(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Puts an emoji under a message.
+/// Adds the caller’s reaction to a message.
 #[utoipa::path(
     put, path = "/messages/{id}/reactions/{emoji}",
     params(
@@ -330,7 +330,7 @@ pub async fn react(
     set_reaction(app, from, door, &id, &emoji, true).await
 }
 
-/// Takes one’s emoji away.
+/// Removes the caller’s reaction from a message.
 #[utoipa::path(
     delete, path = "/messages/{id}/reactions/{emoji}",
     params(
@@ -362,7 +362,7 @@ async fn set_reaction(
     Ok(Json(Message::new(&changed, app.config.base_url.as_str())))
 }
 
-/// Up to where one has read.
+/// The caller’s read position.
 #[derive(Deserialize, ToSchema)]
 #[schema(as = ReadPosition, example = json!({ "seq": 1 }))]
 #[serde(deny_unknown_fields)]
@@ -372,9 +372,9 @@ pub struct Read {
     seq: i64,
 }
 
-/// One has read up to here.
+/// Moves the caller’s read position.
 ///
-/// Never goes back, and never beyond the last message.
+/// The position never moves back, and never beyond the last message.
 #[utoipa::path(
     put, path = "/read", request_body = Read,
     responses((status = 204, description = "It is noted.")),
@@ -390,7 +390,7 @@ pub async fn read(
         return Err(Error::invalid("seq", "That is a message’s number, or 0."));
     }
     let participant = come_in(&app, &door).await?;
-    // A second tab says the same: that needs no write.
+    // A second tab sends the same position, which needs no write.
     if seq > participant.seat.read_seq {
         app.db.write(move |tx| participant.read(tx, seq)).await?;
     }

@@ -20,17 +20,17 @@ use axum::{Json, extract::State, http::header, response::IntoResponse};
 
 use crate::app::App;
 
-/// `GET /openapi.json`: what all of this is, for programs.
+/// `GET /openapi.json`: the description of the API.
 pub async fn document() -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "application/json")], crate::openapi::json())
 }
 
-/// `GET /docs/chitter.postman_collection.json`: the same for Postman, and for newman.
+/// `GET /docs/chitter.postman_collection.json`: the API as a collection for Postman and newman.
 pub async fn postman(State(app): State<Arc<App>>) -> impl IntoResponse {
     Json(crate::openapi::collection(app.config.base_url.as_str()))
 }
 
-/// `GET /asyncapi.json`: what is said on the socket.
+/// `GET /asyncapi.json`: the description of the WebSocket's messages.
 pub async fn live(State(app): State<Arc<App>>) -> impl IntoResponse {
     let base = &app.config.base_url;
     let host = base.as_str().split_once("://").map_or("", |(_, host)| host);

@@ -15,12 +15,12 @@ use crate::{
     wire::accounts::Account,
 };
 
-/// How one stands with the weekly pairs.
+/// The caller’s state in the weekly pairs.
 #[derive(Serialize, ToSchema)]
 pub struct Weekly {
     takes_part: bool,
     members: i64,
-    /// When pairs are made next.
+    /// The time at which the next pairs are made.
     #[schema(format = DateTime)]
     next_at: String,
     #[schema(required)]
@@ -28,7 +28,7 @@ pub struct Weekly {
     partners: Vec<Account>,
 }
 
-/// How one stands with the weekly pairs. For members.
+/// The caller’s state in the weekly pairs. For members.
 #[utoipa::path(
     get, path = "/api/v1/matches/weekly",
     responses((status = 200, description = "How one stands.", body = Weekly)),
@@ -50,7 +50,7 @@ pub async fn get(State(app): State<Arc<App>>, member: Member) -> Result<Json<Wee
     }))
 }
 
-/// Takes part from the next Monday on.
+/// Joins the weekly pairs from the next Monday on.
 #[utoipa::path(
     put, path = "/api/v1/matches/weekly",
     responses((status = 204, description = "One takes part.")),
@@ -66,7 +66,7 @@ pub async fn join(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Takes part no more.
+/// Leaves the weekly pairs.
 #[utoipa::path(
     delete, path = "/api/v1/matches/weekly",
     responses((status = 204, description = "One takes no part.")),

@@ -21,31 +21,32 @@ use crate::{
         self,
         accounts::Member,
         peeps::{Body, Draft},
+        text::RefusedWords,
+        viewer::Viewer as Who,
     },
     events::Tx,
     http::{
         cached,
-        idempotent::{Bare, Once, Post, answer},
+        idempotent::{EmptyBody, Idempotent, Post, answer},
         input::{Input, Query, from_path},
         session::{ClientAddr, Viewer, has_session},
     },
     ids::PeepId,
     services::page_cache::{PublicPage, Rendered},
     store::{
-        self,
         idempotency::{About, Answer},
         peeps::{Peep, Scope, Span},
     },
     wire::peeps::{Context, Status, StatusEdit},
 };
 
-/// Statuses in an answer, unless another number is asked for.
+/// The default number of statuses on a page.
 const PAGE: i64 = 20;
 
-/// The most that can be asked for.
+/// The largest number of statuses on a page.
 const MOST: i64 = 40;
 
-/// Which stretch of a timeline: <https://docs.joinmastodon.org/api/guidelines/#pagination>.
+/// A page of a timeline: <https://docs.joinmastodon.org/api/guidelines/#pagination>.
 #[derive(Deserialize, Default, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct Paging {
@@ -75,7 +76,7 @@ impl Paging {
 
 /// Everyone’s peeps, newest first.
 ///
-/// `Link` has `next`, older, and `prev`, newer.
+/// The `Link` header has `next` for older and `prev` for newer ones.
 #[utoipa::path(
     get, path = "/api/v1/timelines/public", params(Paging),
     security((), ("token" = [])),
@@ -91,7 +92,10 @@ pub async fn public_timeline(
         let make = async {
             let peeps = app
                 .db
-                .read(|read| store::peeps::list(read, None, &Scope::Public, Paging::default().span()))
+                .read(|read| {
+                    let span = Paging::default().span();
+                    domain::peeps::timeline(read, Who::STRANGER, &Scope::Public, span)
+                })
                 .await?;
             let link = links(&app, &peeps, PAGE);
             let body = serde_json::to_string(&statuses(&app, peeps)).map_err(Error::internal)?;
@@ -104,8 +108,8 @@ pub async fn public_timeline(
             .map(|page| cached::respond(&page, &headers));
     }
     let viewer = Viewer::find(&app, &Method::GET, &uri, &headers).await?;
-    let (id, span) = (viewer.account.map(|a| a.id), paging.span());
-    let peeps = app.db.read(move |read| store::peeps::list(read, id, &Scope::Public, span)).await?;
+    let (who, span) = (viewer.who(), paging.span());
+    let peeps = app.db.read(move |read| domain::peeps::timeline(read, who, &Scope::Public, span)).await?;
     let link = links(&app, &peeps, span.limit);
     let mut response = Json(statuses(&app, peeps)).into_response();
     if let Some(link) = link.and_then(|link| HeaderValue::try_from(link).ok()) {
@@ -118,7 +122,7 @@ fn statuses(app: &App, peeps: Vec<Peep>) -> Vec<Status> {
     peeps.into_iter().map(|peep| Status::new(peep, app.config.base_url.as_str())).collect()
 }
 
-/// The answer about a peep, which goes with it.
+/// The answer about a peep, which is deleted with the peep.
 fn told(peep: Peep, base: &str) -> Result<Answer> {
     let about = About::Peep(peep.id);
     Ok(Answer { about, ..answer(StatusCode::OK, &Status::new(peep, base))? })
@@ -135,7 +139,7 @@ fn links(app: &App, peeps: &[Peep], limit: i64) -> Option<String> {
     Some(format!("<{url}&max_id={}>; rel=\"next\", <{url}&min_id={}>; rel=\"prev\"", oldest.id, newest.id))
 }
 
-/// What a program posts. What we do not have yet (pictures, polls) is refused, not lost in silence.
+/// A status to be posted. Features that do not exist yet (pictures, polls) are refused instead of ignored.
 #[derive(Deserialize, Default, ToSchema)]
 #[schema(as = NewStatus, example = json!({ "status": "Good morning" }))]
 #[serde(default)]
@@ -143,10 +147,10 @@ pub struct Posted {
     /// 1 to 280 characters.
     #[schema(required, min_length = 1)]
     status: String,
-    /// The peep that it answers. Mastodon’s clients may send a number.
+    /// The peep that this one answers. Mastodon’s clients may send a number.
     #[schema(schema_with = id_or_number)]
     in_reply_to_id: Option<PeepId>,
-    /// Peeps are public.
+    /// Only `public` is accepted.
     #[schema(pattern = "^public$")]
     visibility: Option<String>,
     #[schema(ignore)]
@@ -164,7 +168,7 @@ fn id_or_number() -> Object {
 }
 
 impl Posted {
-    fn body(&self) -> Result<Body> {
+    fn body(&self, refused: &RefusedWords) -> Result<Body> {
         if self.media_ids.as_ref().is_some_and(|ids| !ids.is_empty()) || self.poll.is_some() {
             return Err(Error::invalid("media_ids", "There are no pictures and no polls here yet."));
         }
@@ -180,11 +184,11 @@ impl Posted {
         if self.visibility.as_ref().is_some_and(|v| v != "public") {
             return Err(Error::invalid("visibility", "Peeps are public. Nothing was posted."));
         }
-        Body::parse(&self.status).map_err(renamed)
+        Body::parse(&self.status, refused).map_err(renamed)
     }
 }
 
-/// The fields have other names in this API.
+/// Renames the fields of an error to their names in Mastodon's API.
 fn renamed(error: Error) -> Error {
     let Error::Invalid(mut faults) = error else { return error };
     for fault in &mut faults {
@@ -206,13 +210,17 @@ pub async fn post(
     State(app): State<Arc<App>>,
     ClientAddr(from): ClientAddr,
     member: Member,
-    Post(once, posted): Post<Posted>,
+    Post(idempotent, posted): Post<Posted>,
 ) -> Result<Response> {
     let allowance = app.limits.post(from, member.id())?;
-    let draft = Draft { body: posted.body()?, reply_to: posted.in_reply_to_id, idempotency_key: None };
+    let draft = Draft {
+        body: posted.body(&app.config.refused_words)?,
+        reply_to: posted.in_reply_to_id,
+        idempotency_key: None,
+    };
     let base = app.config.base_url.clone();
     let post = move |tx: &mut Tx<'_>| told(member.post(tx, &draft).map_err(renamed)?, base.as_str());
-    once.telling(allowance).answer(&app, post).await
+    idempotent.telling(allowance).answer(&app, post).await
 }
 
 /// A peep.
@@ -226,12 +234,12 @@ pub async fn get(
     Path(id): Path<String>,
     viewer: Viewer,
 ) -> Result<Json<Status>> {
-    let (id, viewer) = (from_path(&id)?, viewer.account.map(|a| a.id));
-    let peep = app.db.read(move |read| domain::peeps::existing(read, viewer, id)).await?;
+    let (id, who) = (from_path(&id)?, viewer.who());
+    let peep = app.db.read(move |read| domain::peeps::existing(read, who, id)).await?;
     Ok(status(&app, peep))
 }
 
-/// Edits one’s own peep.
+/// Edits the caller’s own peep.
 #[utoipa::path(
     put, path = "/api/v1/statuses/{id}", params(("id" = PeepId, Path, description = "The peep’s id.")),
     request_body = Posted,
@@ -246,12 +254,12 @@ pub async fn edit(
 ) -> Result<Json<Status>> {
     let id = from_path(&id)?;
     app.limits.post(from, member.id())?;
-    let body = posted.body()?;
+    let body = posted.body(&app.config.refused_words)?;
     let peep = app.db.write(move |tx| member.edit(tx, id, &body)).await?;
     Ok(status(&app, peep))
 }
 
-/// Deletes one’s own peep.
+/// Deletes the caller’s own peep.
 #[utoipa::path(
     delete, path = "/api/v1/statuses/{id}", params(("id" = PeepId, Path, description = "The peep’s id.")),
     responses(
@@ -270,7 +278,7 @@ pub async fn delete(
     Ok(status(&app, peep))
 }
 
-/// What a peep answers, and what answers it.
+/// The peeps that a peep answers, and those that answer it.
 #[utoipa::path(
     get, path = "/api/v1/statuses/{id}/context",
     params(("id" = PeepId, Path, description = "The peep’s id.")),
@@ -282,8 +290,8 @@ pub async fn context(
     Path(id): Path<String>,
     viewer: Viewer,
 ) -> Result<Json<Context>> {
-    let (id, viewer) = (from_path(&id)?, viewer.account.map(|a| a.id));
-    let found = app.db.read(move |read| domain::peeps::conversation(read, viewer, id)).await?;
+    let (id, who) = (from_path(&id)?, viewer.who());
+    let found = app.db.read(move |read| domain::peeps::conversation(read, who, id)).await?;
     let present = |mut peeps: Vec<Peep>| {
         peeps.retain(|peep| peep.deleted_at.is_none());
         statuses(&app, peeps)
@@ -298,9 +306,13 @@ pub async fn context(
     security((), ("token" = [])),
     responses((status = 200, description = "All of them.", body = Vec<StatusEdit>)),
 )]
-pub async fn history(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Json<Vec<StatusEdit>>> {
-    let id = from_path(&id)?;
-    let (peep, versions) = app.db.read(move |read| domain::peeps::history(read, id)).await?;
+pub async fn history(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    viewer: Viewer,
+) -> Result<Json<Vec<StatusEdit>>> {
+    let (id, who) = (from_path(&id)?, viewer.who());
+    let (peep, versions) = app.db.read(move |read| domain::peeps::history(read, who, id)).await?;
     let base = app.config.base_url.as_str();
     Ok(Json(versions.iter().map(|version| StatusEdit::new(version, &peep, base)).collect()))
 }
@@ -316,12 +328,12 @@ pub async fn favourite(
     id: Path<String>,
     from: ClientAddr,
     member: Member,
-    Bare(once): Bare,
+    EmptyBody(idempotent): EmptyBody,
 ) -> Result<Response> {
-    like(app, id, from, member, once, true).await
+    like(app, id, from, member, idempotent, true).await
 }
 
-/// Likes a peep no longer.
+/// Removes the caller’s like from a peep.
 #[utoipa::path(
     post, path = "/api/v1/statuses/{id}/unfavourite",
     params(("id" = PeepId, Path, description = "The peep’s id.")),
@@ -332,9 +344,9 @@ pub async fn unfavourite(
     id: Path<String>,
     from: ClientAddr,
     member: Member,
-    Bare(once): Bare,
+    EmptyBody(idempotent): EmptyBody,
 ) -> Result<Response> {
-    like(app, id, from, member, once, false).await
+    like(app, id, from, member, idempotent, false).await
 }
 
 async fn like(
@@ -342,12 +354,12 @@ async fn like(
     Path(id): Path<String>,
     ClientAddr(from): ClientAddr,
     member: Member,
-    once: Once,
+    idempotent: Idempotent,
     likes: bool,
 ) -> Result<Response> {
     let id = from_path(&id)?;
     app.limits.post(from, member.id())?;
     let base = app.config.base_url.clone();
     let like = move |tx: &mut Tx<'_>| told(member.like(tx, id, likes)?, base.as_str());
-    once.answer(&app, like).await
+    idempotent.answer(&app, like).await
 }

@@ -31,7 +31,7 @@ use crate::{
     wire::{accounts::Account, rooms::Room},
 };
 
-/// A room to be made.
+/// A room to be created.
 #[derive(Deserialize, Default, ToSchema)]
 #[schema(as = NewRoom, example = json!({ "name": "Repair café" }))]
 #[serde(default, deny_unknown_fields)]
@@ -41,9 +41,9 @@ pub struct New {
     name: String,
 }
 
-/// Makes a room.
+/// Creates a room.
 ///
-/// Whoever makes it owns it.
+/// The caller owns the new room.
 #[utoipa::path(
     post, path = "/api/v1/rooms", request_body = New,
     responses((status = 201, description = "The room.", body = Room)),
@@ -52,7 +52,7 @@ pub async fn create(
     State(app): State<Arc<App>>,
     ClientAddr(from): ClientAddr,
     account: store::accounts::Account,
-    Post(once, new): Post<New>,
+    Post(idempotent, new): Post<New>,
 ) -> Result<Response> {
     let name = RoomName::parse(&new.name)?;
     let allowance = app.limits.room(from, &account)?;
@@ -62,10 +62,10 @@ pub async fn create(
         let told = created(format!("/api/v1/rooms/{}", room.key), &room)?;
         Ok(Answer { about: About::Conversation(room.id), ..told })
     };
-    once.telling(allowance).answer(&app, create).await
+    idempotent.telling(allowance).answer(&app, create).await
 }
 
-/// One’s rooms, the one where something was said last first.
+/// The caller’s rooms, most recently active first.
 #[utoipa::path(
     get, path = "/api/v1/rooms", params(Paging),
     responses((status = 200, description = "A page of them.", body = List<Room>)),
@@ -77,7 +77,7 @@ pub async fn list(
     Query(paging): Query<Paging>,
 ) -> Result<List<Room>> {
     let stretch = paging.stretch(account.id)?;
-    let mine = app.db.read(move |read| store::rooms::of(read, &stretch)).await?;
+    let mine = app.db.read(move |read| rooms::page(read, &stretch)).await?;
     let (base, limit) = (app.config.base_url.as_str(), stretch.limit);
     let path = format!("{base}/api/v1/rooms");
     let next = mine.last().filter(|_| mine.len() as i64 == limit).map(|last| &last.room);
@@ -87,7 +87,7 @@ pub async fn list(
     Ok(List::whole(rooms.collect()).with_next(next))
 }
 
-/// A room. Whoever has its key comes in by asking.
+/// A room. A caller who has its key joins it by this call.
 #[utoipa::path(
     get, path = "/api/v1/rooms/{key}",
     params(("key" = String, Path, description = "The key in the room’s link.")),
@@ -97,24 +97,24 @@ pub async fn get(State(app): State<Arc<App>>, inside: Inside) -> Json<Room> {
     Json(Room::new(&inside, app.config.base_url.as_str()))
 }
 
-/// What is to be changed. What is missing stays; a limit that is `null` goes.
+/// The changes of a room. Missing fields stay as they are; a limit that is `null` is removed.
 #[derive(Deserialize, Default, ToSchema)]
 #[schema(as = RoomPatch, example = json!({ "locked": true, "uses_left": 30 }))]
 #[serde(default, deny_unknown_fields)]
 pub struct Patch {
     name: Option<String>,
-    /// Whether only the owner may write.
+    /// True if only the owner may write.
     locked: Option<bool>,
-    /// From when on the link lets nobody in any more.
+    /// The time after which nobody can join by the link.
     #[schema(format = DateTime)]
     #[serde(deserialize_with = "present")]
     expires_at: Option<Option<String>>,
-    /// How many more the link lets in.
+    /// The number of people who can still join by the link.
     #[serde(deserialize_with = "present")]
     uses_left: Option<Option<i64>>,
 }
 
-/// Tells `null` from what is not there.
+/// Deserializes `null` as `Some(None)`, apart from a missing field.
 pub(super) fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     d: D,
 ) -> Result<Option<Option<T>>, D::Error> {
@@ -147,8 +147,8 @@ impl Patch {
 
 /// Renames or locks a room, or limits its link.
 ///
-/// For its owner. In a locked room only the owner writes. `expires_at` and `uses_left` limit whom the link lets in
-/// anew; `null` takes the limit away, and what is missing stays.
+/// For the room’s owner. In a locked room only the owner writes. `expires_at` and `uses_left` limit who can join by the
+/// link; `null` removes the limit, and missing fields stay as they are.
 #[utoipa::path(
     patch, path = "/api/v1/rooms/{key}",
     params(("key" = String, Path, description = "The key in the room’s link.")),
@@ -172,7 +172,7 @@ pub async fn change(
 
 /// Deletes a room, for everyone.
 ///
-/// For its owner.
+/// For the room’s owner.
 #[utoipa::path(
     delete, path = "/api/v1/rooms/{key}",
     params(("key" = String, Path, description = "The key in the room’s link.")),
@@ -183,17 +183,18 @@ pub async fn delete(State(app): State<Arc<App>>, from: ClientAddr, visitor: Visi
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Whether those inside stay when there is a new link.
+/// A link to be created.
 #[derive(Deserialize, Default, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct NewLink {
-    /// Whether those inside have to come in anew.
+    /// True if the people in the room have to join again.
     everyone_leaves: bool,
 }
 
-/// Makes a new link.
+/// Creates a new link.
 ///
-/// For its owner. The old one lets nobody in any more; those inside may go on with it, unless everyone leaves.
+/// For the room’s owner. Nobody can join by the old link any more; the people in the room can go on using it, unless
+/// everyone has to leave.
 #[utoipa::path(
     post, path = "/api/v1/rooms/{key}/link",
     params(("key" = String, Path, description = "The key in the room’s link.")),
@@ -204,7 +205,7 @@ pub async fn renew_link(
     State(app): State<Arc<App>>,
     from: ClientAddr,
     visitor: Visitor,
-    Post(once, new): Post<NewLink>,
+    Post(idempotent, new): Post<NewLink>,
 ) -> Result<Response> {
     app.limits.say(from.0, visitor.account.id)?;
     let base = app.config.base_url.clone();
@@ -213,27 +214,27 @@ pub async fn renew_link(
         let room = Room::new(&visitor.enter(tx)?, base.as_str());
         Ok(Answer { about: About::Conversation(room.id), ..answer(StatusCode::CREATED, &room)? })
     };
-    once.answer(&app, renew).await
+    idempotent.answer(&app, renew).await
 }
 
-/// Someone in a room.
+/// A person in a room.
 #[derive(Serialize, ToSchema)]
 pub struct Participant {
     account: Account,
     owner: bool,
-    /// Whether it has the room open.
+    /// True if the person has the room open.
     here: bool,
-    /// Up to which message it has read.
+    /// The number of the last message that the person has read.
     read_seq: i64,
     #[schema(format = DateTime)]
     joined_at: String,
-    /// Whether the owner removed it.
+    /// True if the owner has removed the person.
     removed: bool,
 }
 
-/// Who is in a room, who of them is here, and up to where they have read.
+/// The people in a room, with their presence and read positions.
 ///
-/// Its owner also sees whom it removed.
+/// The owner also sees those who were removed.
 #[utoipa::path(
     get, path = "/api/v1/rooms/{key}/participants",
     params(("key" = String, Path, description = "The key in the room’s link."), Paging),
@@ -255,16 +256,13 @@ pub async fn participants(
     let (id, owner) = (inside.participant.conversation.id, inside.participant.conversation.owner);
     let (limit, [removed, at, who]) = (limit(paging.limit)?, paging.after()?.unwrap_or_default());
     let after = (removed != 0, Time::from_ms(at), AccountId(who));
-    let all =
-        app.db.read(move |read| store::conversations::participants_after(read, id, after, limit)).await?;
-    let next = all.last().filter(|_| all.len() as i64 == limit).map(|last| {
-        let removed = i64::from(last.seat.left_at.is_some());
-        let cursor = format!("cursor={removed}.{}.{}", last.seat.joined_at.ms(), last.account.id);
+    let found = app.db.read(move |read| inside.people(read, after, limit)).await?;
+    let next = found.next.map(|(removed, at, who)| {
+        let cursor = format!("cursor={}.{}.{who}", i64::from(removed), at.ms());
         page(&format!("{}{}", app.config.base_url.as_str(), uri.path()), &viewer, &cursor, limit)
     });
     let here: Vec<_> = app.presence.people(id).into_iter().map(|one| one.id).collect();
-    let mine = inside.participant.is_owner();
-    let seen = all.into_iter().filter(|one| mine || one.seat.left_at.is_none()).map(|one| Participant {
+    let seen = found.people.into_iter().map(|one| Participant {
         owner: owner == Some(one.account.id),
         here: here.contains(&one.account.id),
         read_seq: one.seat.read_seq,
@@ -277,7 +275,8 @@ pub async fn participants(
 
 /// Removes somebody, or leaves.
 ///
-/// For its owner: a guest for an hour, with new guests from its address; a member until let back in. `me` leaves.
+/// The owner removes a guest for an hour, along with new guests from the same address; a member until readmitted. With
+/// `me` the caller leaves.
 #[utoipa::path(
     delete, path = "/api/v1/rooms/{key}/participants/{id}",
     params(

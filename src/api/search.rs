@@ -1,4 +1,4 @@
-//! Finding what was said: in a conversation, or wherever one is.
+//! Searching messages: of a conversation, or of all that the caller is in.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ use crate::{
     wire::messages::{Message, all},
 };
 
-/// What is looked for, and where to go on.
+/// A search, and the place of the page.
 #[derive(Deserialize, Default, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(default)]
@@ -28,9 +28,9 @@ pub struct Search {
     /// Up to four words, of two letters or more in all.
     #[param(required, min_length = 2, example = "hello")]
     q: String,
-    /// From the `next` of the page before.
+    /// The cursor of the `next` of the page before.
     cursor: Option<String>,
-    /// How many at most: 50 unless given.
+    /// The largest number of results: 50 unless given.
     #[param(minimum = 1, maximum = 200)]
     limit: Option<i64>,
 }
@@ -41,7 +41,7 @@ impl Search {
         Ok(paging.after()?.map(|[after]| after))
     }
 
-    /// The page of what was found. It goes on behind number `last`, where it goes on.
+    /// The page of results; `last` is the number after which the next page begins.
     fn found(
         &self,
         found: &[messages::Message],
@@ -73,7 +73,7 @@ pub async fn here(
     uri: Uri,
     Query(search): Query<Search>,
 ) -> Result<List<Message>> {
-    // It reads many rows: as dear as a write.
+    // A search reads many rows, so it is limited like a write.
     app.limits.write(from)?;
     let words = Words::parse(&search.q)?;
     let (limit, before) = (limit(search.limit)?, search.after()?);
@@ -83,7 +83,7 @@ pub async fn here(
     search.found(&found, last, &path, &viewer, app.config.base_url.as_str())
 }
 
-/// Finds messages in all rooms and threads that one is in, newest first.
+/// Finds messages in all of the caller’s rooms and threads, newest first.
 #[utoipa::path(
     get, path = "/api/v1/search", params(Search),
     responses((status = 200, description = "A page of what was found.", body = List<Message>)),

@@ -1,4 +1,4 @@
-//! Sessions for programs: a name, and a token to act with.
+//! Sessions for programs: a guest, and the token to authenticate with.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use crate::{
     wire::accounts::Account,
 };
 
-/// What a guest is called.
+/// A guest to be created.
 #[derive(Deserialize, Default, ToSchema)]
 #[schema(as = NewGuest, example = json!({ "name": "Teo" }))]
 #[serde(default, deny_unknown_fields)]
@@ -28,7 +28,7 @@ pub struct New {
     name: String,
 }
 
-/// A guest, and the token that it acts with.
+/// A guest, and the token to authenticate with.
 #[derive(Serialize, ToSchema)]
 pub struct Session {
     account: Account,
@@ -36,10 +36,10 @@ pub struct Session {
     token: String,
 }
 
-/// Comes in as a guest.
+/// Creates a guest.
 ///
-/// The name is no member’s, nor looks like one. The answer has the token to act with, this once. A guest who says
-/// nothing for 30 days is let go.
+/// A name of a member, or one that looks like it, is refused. The response has the token to authenticate with, which is
+/// sent this once. A guest who says nothing for 30 days is removed.
 #[utoipa::path(
     post, path = "/api/v1/sessions", security(()),
     request_body = New,
@@ -48,7 +48,7 @@ pub struct Session {
 pub async fn create(
     State(app): State<Arc<App>>,
     ClientAddr(from): ClientAddr,
-    Post(once, new): Post<New>,
+    Post(idempotent, new): Post<New>,
 ) -> Result<Response> {
     let name = Name::parse(&new.name)?;
     app.limits.guest(from)?;
@@ -57,7 +57,7 @@ pub async fn create(
         let session = Session { account: Account::from(&guest), token: token.as_str().into() };
         answer(StatusCode::CREATED, &session)
     };
-    once.with_secret().answer(&app, come).await
+    idempotent.with_secret().answer(&app, come).await
 }
 
 /// Ends the session whose token is sent.

@@ -1,4 +1,4 @@
-//! Catching up: <docs/api.md> describes it.
+//! Sync, which returns changes since the last call: <docs/api.md> describes it.
 
 use std::sync::Arc;
 
@@ -29,45 +29,45 @@ use crate::{
     wire::{accounts::Account, messages::Message, rooms::Room, threads::Thread},
 };
 
-/// Up to where one knows everything.
+/// The place from which changes are returned.
 #[derive(Deserialize, Default, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(default)]
 pub struct Since {
-    /// The `since` of the answer before. Without it one begins now.
+    /// The `since` of the previous response. Without it sync begins now.
     since: Option<String>,
-    /// How many at most: 50 unless given. What was done at once stays together, even if it is more.
+    /// The largest number of results: 50 unless given. Changes of one transaction stay together, even if they are more.
     #[param(minimum = 1, maximum = 200)]
     limit: Option<i64>,
 }
 
-/// What changed since one asked last.
+/// The changes since the previous call.
 #[derive(Serialize, ToSchema)]
 pub struct Sync {
-    /// In the order in which it changed, each as it is now.
+    /// The changes in their order, each with the current state.
     data: Vec<Change>,
-    /// As whom one asks: one’s own messages are among them.
+    /// The caller’s account, whose own messages are among the changes.
     account_id: AccountId,
-    /// Up to where one knows everything with this: keep it, and ask with it next time.
+    /// The token to be stored, and to be sent as `since` with the next call.
     since: String,
-    /// The address of what there is beyond this page; null where there is nothing yet.
+    /// The address of the next page; null where there is nothing more yet.
     #[schema(required)]
     next: Option<String>,
 }
 
-/// Something that changed, as it is now.
+/// A change, with the current state.
 #[derive(Serialize, ToSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
 enum Change {
-    /// A thread is new, or has another name, other people, more messages or another read position.
+    /// A thread that is new, or has another name, other people, more messages or another read position.
     Thread { thread: Thread },
-    /// The same of a room.
+    /// A room that is new, or has another name, other people, more messages or another read position.
     Room { room: Room },
-    /// A message is new, edited, deleted, or has other reactions.
+    /// A message that is new, edited, deleted, or has other reactions.
     Message { message: Message },
-    /// One is not in it any more, or it is gone.
+    /// A conversation that was deleted, or that the caller is not in any more.
     Left { conversation_id: ConversationId },
-    /// Somebody else in a thread has come further.
+    /// A receipt of somebody else in a thread.
     Receipt { conversation_id: ConversationId, account: Account, delivered_seq: i64, read_seq: i64 },
 }
 
@@ -94,11 +94,11 @@ impl Change {
     }
 }
 
-/// Everything that changed for oneself since, in one call and in order.
+/// All changes for the caller since the previous call, in order.
 ///
-/// What changed more than once comes once, as it is now. What is fetched so counts as delivered. A thread or a room
-/// that one comes into is told as such; what was said there before is to be fetched. Who has been away for more than
-/// 30 days begins anew.
+/// Something that changed more than once is returned once, with its current state. Returned messages count as
+/// delivered. A thread or a room that the caller has joined is returned itself; its earlier messages are to be fetched.
+/// After more than 30 days a client has to begin anew.
 #[utoipa::path(
     get, path = "/api/v1/sync", params(Since),
     responses((status = 200, description = "What changed.", body = Sync)),
@@ -110,7 +110,7 @@ pub async fn get(
     viewer: Viewer,
     Query(Since { since, limit: asked }): Query<Since>,
 ) -> Result<Response> {
-    app.limits.write(from)?; // it reads many rows
+    app.limits.write(from)?; // sync reads many rows
     let (mark, limit) = (since.map(|since| since.parse()).transpose()?, limit(asked)?);
     let id = account.id;
     let changes = app.db.read(move |read| sync::since(read, id, mark, limit)).await?;

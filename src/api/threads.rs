@@ -1,6 +1,6 @@
 //! Threads: <docs/api.md> describes them.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use axum::{
     Json,
@@ -20,7 +20,7 @@ use crate::{
     Error, Result,
     app::App,
     domain::{
-        threads::{self, Changes, History, MOST, Metadata, Names, Thread as Permission, ThreadName},
+        threads::{self, Changes, History, Metadata, Names, Thread as Permission, ThreadName},
         tokens::Grant,
     },
     events::Tx,
@@ -32,31 +32,30 @@ use crate::{
     ids::ConversationId,
     store::{
         self,
-        conversations::Participant,
         idempotency::{About, Answer},
     },
     wire::{accounts::Account, threads::Thread},
 };
 
-/// A thread to be begun. Fields that nobody knows are refused, not lost in silence.
+/// A thread to be created. Unknown fields are refused.
 #[derive(Deserialize, Default, ToSchema)]
 #[schema(as = NewThread, example = json!({ "users": ["ify"], "name": "Cake day", "metadata": { "order": 17 } }))]
 #[serde(default, deny_unknown_fields)]
 pub struct New {
-    /// Usernames, each once, with or without an `@`; or what the app calls its people.
+    /// Usernames, each once, with or without an `@`; or the names that the app has for its people.
     #[schema(required, min_items = 1, max_items = 100)]
     users: Vec<String>,
     /// Up to 80 characters.
     name: Option<String>,
-    /// A JSON object of up to 4 KiB that is kept with it.
+    /// A JSON object of up to 4 KiB that is stored with the thread.
     #[schema(value_type = Option<Object>)]
     metadata: Option<Map<String, Value>>,
 }
 
-/// Begins a thread.
+/// Creates a thread.
 ///
-/// One is in it oneself, and owns it. A server that speaks for the people of its own product names at least two; those
-/// it has not named before are made.
+/// The caller is in the thread, and owns it. A server that acts for the people of its own product names at least two;
+/// accounts are created for those whom it has not named before.
 #[utoipa::path(
     post, path = "/api/v1/threads", request_body = New,
     responses((status = 201, description = "The thread.", body = Thread)),
@@ -66,7 +65,7 @@ pub async fn create(
     ClientAddr(from): ClientAddr,
     account: store::accounts::Account,
     viewer: Viewer,
-    Post(once, new): Post<New>,
+    Post(idempotent, new): Post<New>,
 ) -> Result<Response> {
     let beginning = threads::beginning(
         Names::parse(new.users.iter().map(String::as_str)),
@@ -82,10 +81,10 @@ pub async fn create(
         let told = created(format!("/api/v1/threads/{}", thread.id), &thread)?;
         Ok(Answer { about: About::Conversation(thread.id), ..told })
     };
-    once.telling(allowance).answer(&app, begin).await
+    idempotent.telling(allowance).answer(&app, begin).await
 }
 
-/// One’s threads, the one where something was said last first.
+/// The caller’s threads, most recently active first.
 #[utoipa::path(
     get, path = "/api/v1/threads", params(Paging),
     responses((status = 200, description = "A page of them.", body = List<Thread>)),
@@ -97,26 +96,13 @@ pub async fn list(
     Query(paging): Query<Paging>,
 ) -> Result<List<Thread>> {
     let stretch = paging.stretch(account.id)?;
-    let (mine, people) = app
-        .db
-        .read(move |read| {
-            Ok((store::threads::of(read, &stretch)?, store::threads::people_of(read, &stretch)?))
-        })
-        .await?;
-    let mut people_of: HashMap<ConversationId, Vec<Participant>> = HashMap::new();
-    for (id, one) in people {
-        people_of.entry(id).or_default().push(one);
-    }
+    let mine = app.db.read(move |read| threads::page(read, &stretch)).await?;
     let (base, limit) = (app.config.base_url.as_str(), stretch.limit);
     let path = format!("{base}/api/v1/threads");
-    let next = mine.last().filter(|_| mine.len() as i64 == limit).map(|last| &last.thread);
+    let next = mine.last().filter(|_| mine.len() as i64 == limit).map(|(last, _)| &last.thread);
     let next = next.map(|last| format!("cursor={}.{}", last.active_at.ms(), last.id));
     let next = next.map(|cursor| page(&path, &viewer, &cursor, limit));
-    let nobody = Vec::new();
-    let threads = mine.iter().map(|mine| {
-        let people = people_of.get(&mine.thread.id).unwrap_or(&nobody);
-        Thread::new(&mine.thread, &mine.seat, people, base)
-    });
+    let threads = mine.iter().map(|(mine, people)| Thread::new(&mine.thread, &mine.seat, people, base));
     Ok(List::whole(threads.collect()).with_next(next))
 }
 
@@ -131,7 +117,7 @@ pub async fn get(State(app): State<Arc<App>>, permission: Permission) -> Result<
     app.db.read(move |read| Thread::seen(read, &permission, base.as_str())).await.map(Json)
 }
 
-/// What is to be changed. What is missing stays.
+/// The changes of a thread. Missing fields stay as they are.
 #[derive(Deserialize, Default, ToSchema)]
 #[schema(as = ThreadPatch, example = json!({ "name": "Pie day" }))]
 #[serde(default, deny_unknown_fields)]
@@ -139,17 +125,17 @@ pub struct Patch {
     /// Up to 80 characters; null or empty for none.
     #[serde(deserialize_with = "present")]
     name: Option<Option<String>>,
-    /// In place of what was kept before; null for nothing.
+    /// Replaces the stored metadata; null removes it.
     #[schema(value_type = Option<Object>)]
     #[serde(deserialize_with = "present")]
     metadata: Option<Option<Map<String, Value>>>,
-    /// Whether it is to be quiet, for oneself.
+    /// True if the thread is muted for the caller.
     muted: Option<bool>,
 }
 
-/// Renames a thread, keeps something with it, or makes it quiet.
+/// Renames a thread, sets its metadata, or mutes it.
 ///
-/// The name and the metadata are everyone’s, `muted` is one’s own. What is missing stays.
+/// The name and the metadata are the same for everyone, `muted` is the caller’s own. Missing fields stay as they are.
 #[utoipa::path(
     patch, path = "/api/v1/threads/{thread}",
     params(("thread" = ConversationId, Path, description = "The thread’s id.")),
@@ -181,7 +167,7 @@ pub async fn change(
 
 /// Deletes a thread, for everyone.
 ///
-/// For whoever began it.
+/// For the thread’s owner.
 #[utoipa::path(
     delete, path = "/api/v1/threads/{thread}",
     params(("thread" = ConversationId, Path, description = "The thread’s id.")),
@@ -197,7 +183,7 @@ pub async fn delete(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Who is to be added, and what they see.
+/// The people to be added, and the messages that they see.
 #[derive(Deserialize, Default, ToSchema)]
 #[schema(as = MorePeople, example = json!({ "users": ["ha"], "history": "all" }))]
 #[serde(default, deny_unknown_fields)]
@@ -207,7 +193,7 @@ pub struct More {
     history: Past,
 }
 
-/// What those see who are added.
+/// The messages that added people see.
 #[derive(Serialize, Deserialize, Default, Clone, Copy, ToSchema)]
 #[schema(as = History)]
 #[serde(rename_all = "snake_case")]
@@ -219,7 +205,7 @@ enum Past {
 
 /// Adds people.
 ///
-/// They see what is said from then on (`from_now`), or `all` that whoever adds them sees.
+/// They see the messages from then on (`from_now`), or `all` that the caller sees.
 #[utoipa::path(
     post, path = "/api/v1/threads/{thread}/users",
     params(("thread" = ConversationId, Path, description = "The thread’s id.")),
@@ -231,7 +217,7 @@ pub async fn add(
     ClientAddr(from): ClientAddr,
     permission: Permission,
     viewer: Viewer,
-    Post(once, more): Post<More>,
+    Post(idempotent, more): Post<More>,
 ) -> Result<Response> {
     let speaks_for = viewer.grant.as_ref().and_then(Grant::speaks_for);
     app.limits.say(from, permission.participant().id())?;
@@ -246,12 +232,12 @@ pub async fn add(
         let thread = Thread::seen(tx, &now, base.as_str())?;
         Ok(Answer { about: About::Conversation(thread.id), ..answer(StatusCode::OK, &thread)? })
     };
-    once.answer(&app, add).await
+    idempotent.answer(&app, add).await
 }
 
-/// Takes somebody out, or leaves.
+/// Removes somebody, or leaves.
 ///
-/// Its owner takes out anyone; everyone leaves by `me`. With the last one the thread goes.
+/// The owner removes anyone; with `me` the caller leaves. The thread is deleted with its last person.
 #[utoipa::path(
     delete, path = "/api/v1/threads/{thread}/users/{id}",
     params(
@@ -272,17 +258,17 @@ pub async fn remove(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// How far one of the people has come.
+/// The receipts of a person.
 #[derive(Serialize, ToSchema)]
 pub struct Progress {
     account: Account,
-    /// Everything up to this message has reached one of its devices.
+    /// The number of the last message that was delivered to one of the person’s devices.
     delivered_seq: i64,
-    /// Everything up to this message has been read.
+    /// The number of the last message that the person has read.
     read_seq: i64,
 }
 
-/// What has been delivered to whom, and read by whom.
+/// The receipts of everyone in a thread.
 #[utoipa::path(
     get, path = "/api/v1/threads/{thread}/receipts",
     params(("thread" = ConversationId, Path, description = "The thread’s id.")),
@@ -295,8 +281,7 @@ pub struct Progress {
     ),
 )]
 pub async fn receipts(State(app): State<Arc<App>>, permission: Permission) -> Result<List<Progress>> {
-    let id = permission.participant().conversation.id;
-    let people = app.db.read(move |read| store::conversations::participants(read, id, MOST as i64)).await?;
+    let people = app.db.read(move |read| permission.participant().everyone(read)).await?;
     let all = people.iter().map(|one| Progress {
         account: Account::from(&one.account),
         delivered_seq: one.seat.delivered_seq,

@@ -327,6 +327,31 @@ impl TryFrom<Account> for Member {
     }
 }
 
+/// The email of an account; guests, bots and managed accounts have none.
+pub fn email(read: &Read<'_>, account: AccountId) -> Result<Option<String>> {
+    store::accounts::email(read, account)
+}
+
+/// Returns whether the account has stated that it is of age.
+pub fn is_adult(read: &Read<'_>, account: AccountId) -> Result<bool> {
+    store::accounts::is_adult(read, account)
+}
+
+/// Turns the emails about mentions off for whoever holds the signed link of such an email.
+pub fn stop_mention_mail(tx: &mut Tx<'_>, account: AccountId) -> Result<()> {
+    store::accounts::set_mention_mail(tx, account, false)
+}
+
+/// The number of members.
+pub fn count_members(read: &Read<'_>) -> Result<i64> {
+    store::accounts::count_members(read)
+}
+
+/// The member who administers the instance; `None` until somebody has signed up.
+pub fn admin(read: &Read<'_>) -> Result<Option<Account>> {
+    store::accounts::admin(read)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

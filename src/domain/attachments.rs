@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     Error, Result,
+    db::Read,
     events::Tx,
     ids::AttachmentId,
     store::{self, accounts::Counted, attachments::Attachment},
@@ -62,7 +63,7 @@ impl FileName {
 
 impl Participant {
     /// Refuses a file before its bytes come, if there have been too many today.
-    pub fn may_send(&self, read: &crate::db::Read<'_>) -> Result<()> {
+    pub fn may_send(&self, read: &Read<'_>) -> Result<()> {
         if !self.may_write() {
             return Err(LOCKED);
         }
@@ -98,6 +99,13 @@ pub fn sweep(tx: &mut Tx<'_>) -> Result<usize> {
     let count = files.len();
     forget_files(tx, files)?;
     Ok(count)
+}
+
+impl Participant {
+    /// A file of the conversation, as far back as the participant may read.
+    pub fn attachment(&self, read: &Read<'_>, id: AttachmentId) -> Result<Attachment> {
+        store::attachments::by_id(read, self.sight(), id)?.ok_or(Error::NotFound)
+    }
 }
 
 #[cfg(test)]

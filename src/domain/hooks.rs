@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     Error, Result,
+    db::Read,
     events::Tx,
     ids::HookId,
     store::{
@@ -53,7 +54,7 @@ pub struct Caller {
 
 impl Caller {
     /// Finds the door by its token.
-    pub fn find(read: &crate::db::Read<'_>, token: &Token) -> Result<Self> {
+    pub fn find(read: &Read<'_>, token: &Token) -> Result<Self> {
         let (bot, room) = store::hooks::by_token(read, &token.hash())?.ok_or(Error::NotFound)?;
         Ok(Caller { bot, room })
     }
@@ -73,5 +74,12 @@ impl Caller {
     /// Which bot speaks here.
     pub fn bot(&self) -> &Account {
         &self.bot
+    }
+}
+
+impl Owner {
+    /// The room's hooks.
+    pub fn hooks(&self, read: &Read<'_>) -> Result<Vec<Hook>> {
+        store::hooks::of(read, self.inside().participant.conversation.id)
     }
 }

@@ -1,10 +1,17 @@
 //! The outbox: jobs that are promised in a transaction and done after it.
 
+use std::time::Duration;
+
 use crate::{
     Result,
     clock::Time,
+    db::Read,
     events::{Emission, Event, Topic, Tx},
-    store::{self, jobs::Work},
+    ids::JobId,
+    store::{
+        self,
+        jobs::{Job, Queue, Work},
+    },
 };
 
 impl Tx<'_> {
@@ -21,4 +28,31 @@ impl Tx<'_> {
         self.emit(Emission { topic: Topic::Outbox, event: Event::JobDue });
         Ok(())
     }
+}
+
+/// Claims up to `limit` due jobs of a queue for `node`, for as long as `lease`.
+pub fn claim(tx: &mut Tx<'_>, queue: Queue, node: &str, lease: Duration, limit: i64) -> Result<Vec<Job>> {
+    let lease_ends = tx.now() + lease;
+    store::jobs::claim(tx, queue, node, lease_ends, limit)
+}
+
+/// Makes due at once what `node` had claimed before it was restarted, and returns the number of those jobs.
+pub fn release(tx: &mut Tx<'_>, node: &str) -> Result<u64> {
+    store::jobs::release(tx, node)
+}
+
+/// Deletes a job that is done, obsolete or given up.
+pub fn finish(tx: &mut Tx<'_>, id: JobId) -> Result<()> {
+    store::jobs::finish(tx, id)
+}
+
+/// Puts a job off for `pause`.
+pub fn put_off(tx: &mut Tx<'_>, id: JobId, pause: Duration) -> Result<()> {
+    let again = tx.now() + pause;
+    store::jobs::put_off(tx, id, again)
+}
+
+/// The time at which the next job of a queue is due, if there is one.
+pub fn next_due(read: &Read<'_>, queue: Queue) -> Result<Option<Time>> {
+    store::jobs::next_due(read, queue)
 }

@@ -6,7 +6,8 @@ use unicode_segmentation::UnicodeSegmentation;
 
 use super::{
     conversations::{LOCKED, MAX_BODY, OUT, Participant, forget_files, tell},
-    text::{self, Piece, REFERENCES, Rules, Segment},
+    rooms::{self, Key, Owner},
+    text::{self, Piece, REFERENCES, RefusedWords, Rules, Segment},
     webhooks,
 };
 use crate::{
@@ -42,8 +43,9 @@ const TERMS: usize = 4;
 pub struct Body(String);
 
 impl Body {
-    /// Cleans what was typed.
-    pub fn parse(raw: &str) -> Result<Self> {
+    /// Cleans what was typed. Refuses text with one of the words that the instance does not allow.
+    pub fn parse(raw: &str, refused: &RefusedWords) -> Result<Self> {
+        refused.check(raw)?;
         let rules = Rules { field: "body", limit: MAX_BODY, lines: true, empty: "Write something first." };
         text::clean(raw, rules).map(Body)
     }
@@ -365,6 +367,51 @@ impl Query {
     }
 }
 
+impl Participant {
+    /// The last `limit` messages before number `before`, oldest first.
+    pub fn messages_before(&self, read: &Read<'_>, before: i64, limit: i64) -> Result<Vec<Message>> {
+        store::messages::before(read, self.sight(), before, limit)
+    }
+
+    /// The first `limit` messages after number `seq`, oldest first.
+    pub fn messages_since(&self, read: &Read<'_>, seq: i64, limit: i64) -> Result<Vec<Message>> {
+        store::messages::since(read, self.sight(), seq, limit)
+    }
+
+    /// The first `limit` of those messages up to number `seq` that changed after change number `change`, in the order
+    /// of the changes.
+    pub fn messages_changed_since(
+        &self,
+        read: &Read<'_>,
+        change: i64,
+        seq: i64,
+        limit: i64,
+    ) -> Result<Vec<Message>> {
+        store::messages::changed_since(read, self.sight(), change, seq, limit)
+    }
+
+    /// A message, deleted or not.
+    pub fn message(&self, read: &Read<'_>, id: MessageId) -> Result<Message> {
+        store::messages::by_id(read, self.sight(), id)
+    }
+}
+
+impl Owner {
+    /// The first `limit` messages after number `seq` of the whole room, oldest first: for an export.
+    pub fn export(&self, read: &Read<'_>, seq: i64, limit: i64) -> Result<Vec<Message>> {
+        let id = self.inside().participant.conversation.id;
+        store::messages::since(read, Sight::whole(id), seq, limit)
+    }
+}
+
+/// A room and its last `limit` messages, for a feed. The feed's address is the permission: it is signed for the owner
+/// whom the caller has to compare.
+pub fn feed(read: &Read<'_>, key: &Key, limit: i64) -> Result<(Conversation, Vec<Message>)> {
+    let room = rooms::glance(read, key)?;
+    let messages = store::messages::before(read, Sight::whole(room.id), i64::MAX, limit)?;
+    Ok((room, messages))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -389,7 +436,8 @@ mod tests {
 
     #[test]
     fn a_message_may_be_long_but_not_endless() {
-        assert!(Body::parse(&"a".repeat(4000)).is_ok());
-        assert!(Body::parse(&"a".repeat(4001)).is_err());
+        let parse = |length| Body::parse(&"a".repeat(length), &RefusedWords::default());
+        assert!(parse(4000).is_ok());
+        assert!(parse(4001).is_err());
     }
 }

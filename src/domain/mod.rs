@@ -21,4 +21,5 @@ pub mod sync;
 pub mod text;
 pub mod threads;
 pub mod tokens;
+pub mod viewer;
 pub mod webhooks;

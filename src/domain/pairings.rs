@@ -164,6 +164,23 @@ fn groups(members: &[AccountId], met: &Met, apart: &HashSet<(AccountId, AccountI
     pairs
 }
 
+/// An account that is told about its pair of this week, with the others in it and its email; `None` where it has left
+/// the conversation, or has no address.
+pub fn pair_notice(
+    read: &Read<'_>,
+    conversation: ConversationId,
+    to: AccountId,
+) -> Result<Option<(Account, Vec<Account>, String)>> {
+    let account = store::accounts::by_id(read, to)?;
+    if store::conversations::seen_by(read, conversation, to)?.is_none() {
+        return Ok(None);
+    }
+    let everyone = store::conversations::participants(read, conversation, 10)?;
+    let others = everyone.into_iter().map(|one| one.account).filter(|one| one.id != to);
+    let others: Vec<Account> = others.collect();
+    Ok(store::accounts::email(read, to)?.map(|address| (account, others, address)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,7 +4,8 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use super::{
     accounts::Member,
-    text::{self, REFERENCES, Rules, Segment},
+    text::{self, REFERENCES, RefusedWords, Rules, Segment},
+    viewer::Viewer,
 };
 use crate::{
     Error, Result,
@@ -13,8 +14,9 @@ use crate::{
     ids::{AccountId, IdempotencyKey, PeepId},
     store::{
         self,
+        accounts::Account,
         jobs::Work,
-        peeps::{Counts, NewPeep, Peep, Version},
+        peeps::{Counts, NewPeep, Peep, Scope, Span, Version},
     },
 };
 
@@ -35,8 +37,9 @@ const VERSIONS: usize = 50;
 pub struct Body(String);
 
 impl Body {
-    /// Cleans what was typed.
-    pub fn parse(raw: &str) -> Result<Self> {
+    /// Cleans what was typed. Refuses text with one of the words that the instance does not allow.
+    pub fn parse(raw: &str, refused: &RefusedWords) -> Result<Self> {
+        refused.check(raw)?;
         let rules = Rules { field: "body", limit: LIMIT, lines: true, empty: "Write something first." };
         text::clean(raw, rules).map(Body)
     }
@@ -123,7 +126,7 @@ impl Member {
     /// no edit.
     pub fn edit(&self, tx: &mut Tx<'_>, id: PeepId, body: &Body) -> Result<Peep> {
         store::peeps::lock(tx, id)?;
-        let peep = existing(tx, Some(self.id()), id)?;
+        let peep = existing(tx, self.into(), id)?;
         if peep.author.id != self.id() {
             return Err(Error::Forbidden("Only the one who wrote a peep can change it."));
         }
@@ -143,7 +146,7 @@ impl Member {
     /// Deletes a peep: one's own, or as the administrator anyone's. Gives it as it was.
     pub fn delete(&self, tx: &mut Tx<'_>, id: PeepId) -> Result<Peep> {
         store::peeps::lock(tx, id)?;
-        let peep = existing(tx, Some(self.id()), id)?;
+        let peep = existing(tx, self.into(), id)?;
         if !self.may_delete(&peep) {
             return Err(Error::Forbidden("Only the one who wrote a peep can delete it."));
         }
@@ -166,7 +169,7 @@ impl Member {
     /// Likes a peep, or no longer. Doing it twice is doing it once.
     pub fn like(&self, tx: &mut Tx<'_>, id: PeepId, likes: bool) -> Result<Peep> {
         store::peeps::lock(tx, id)?;
-        existing(tx, Some(self.id()), id)?;
+        existing(tx, self.into(), id)?;
         if let Some(counts) = store::peeps::like(tx, id, self.id(), likes)? {
             tell_counts(tx, id, counts);
         }
@@ -207,7 +210,7 @@ impl Member {
 /// Counts a reply on the peep that it answers, which must still be there.
 fn answer(tx: &mut Tx<'_>, parent: PeepId) -> Result<()> {
     store::peeps::lock(tx, parent)?;
-    match existing(tx, None, parent) {
+    match existing(tx, Viewer::STRANGER, parent) {
         Err(Error::NotFound) => Err(Error::invalid("reply_to", "The peep you answer has been deleted.")),
         Err(other) => Err(other),
         Ok(_) => {
@@ -225,8 +228,8 @@ fn tell_counts(tx: &mut Tx<'_>, id: PeepId, counts: Counts) {
 }
 
 /// The peep, unless it has been deleted.
-pub fn existing(read: &Read<'_>, viewer: Option<AccountId>, id: PeepId) -> Result<Peep> {
-    let peep = store::peeps::by_id(read, viewer, id)?;
+pub fn existing(read: &Read<'_>, viewer: Viewer, id: PeepId) -> Result<Peep> {
+    let peep = store::peeps::by_id(read, viewer.account, id)?;
     if peep.deleted_at.is_some() { Err(Error::NotFound) } else { Ok(peep) }
 }
 
@@ -242,7 +245,8 @@ pub struct Conversation {
 }
 
 /// The conversation around a peep. A deleted peep that was answered is still a place.
-pub fn conversation(read: &Read<'_>, viewer: Option<AccountId>, id: PeepId) -> Result<Conversation> {
+pub fn conversation(read: &Read<'_>, viewer: Viewer, id: PeepId) -> Result<Conversation> {
+    let viewer = viewer.account;
     let peep = store::peeps::by_id(read, viewer, id)?;
     let above = store::peeps::ancestors(read, viewer, id, ABOVE)?;
     let below = store::peeps::descendants(read, viewer, id, BELOW)?;
@@ -253,10 +257,44 @@ pub fn conversation(read: &Read<'_>, viewer: Option<AccountId>, id: PeepId) -> R
 }
 
 /// Everything the peep has said, oldest first; the last is what it says now.
-pub fn history(read: &Read<'_>, id: PeepId) -> Result<(Peep, Vec<Version>)> {
-    let peep = existing(read, None, id)?;
+pub fn history(read: &Read<'_>, viewer: Viewer, id: PeepId) -> Result<(Peep, Vec<Version>)> {
+    let peep = existing(read, viewer, id)?;
     let mut versions = store::peeps::versions(read, id)?;
     let since = peep.edited_at.unwrap_or(peep.created_at);
     versions.push(Version { body: peep.body.clone(), created_at: since });
     Ok((peep, versions))
+}
+
+/// A page of peeps, newest first, as the viewer sees them.
+pub fn timeline(read: &Read<'_>, viewer: Viewer, scope: &Scope, span: Span) -> Result<Vec<Peep>> {
+    store::peeps::list(read, viewer.account, scope, span)
+}
+
+/// The number of the public stream's last change.
+pub fn last_seq(read: &Read<'_>) -> Result<i64> {
+    store::peeps::last_seq(read)
+}
+
+/// The first `limit` peeps that changed in the public stream after number `seq`, in the order of the changes, as they
+/// are now and as a stranger sees them; deleted ones included.
+pub fn changed_since(read: &Read<'_>, seq: i64, limit: i64) -> Result<Vec<Peep>> {
+    store::peeps::changed_since(read, seq, limit)
+}
+
+/// A peep that mentions an account, with the account and its email; `None` where the peep or the mention is gone, or
+/// the account wants no mail about mentions.
+pub fn mention_notice(read: &Read<'_>, id: PeepId, to: AccountId) -> Result<Option<(Peep, Account, String)>> {
+    let peep = match existing(read, to.into(), id) {
+        Ok(peep) => peep,
+        Err(Error::NotFound) => return Ok(None),
+        Err(other) => return Err(other),
+    };
+    let account = store::accounts::by_id(read, to)?;
+    let username = account.username.clone().unwrap_or_default();
+    // An edit may have removed the mention since.
+    let mentioned = text::segments(&peep.body)
+        .iter()
+        .any(|segment| matches!(segment, Segment::Mention(_, name) if *name == username));
+    let address = store::accounts::email(read, to)?;
+    Ok(address.filter(|_| mentioned && account.mention_mail).map(|address| (peep, account, address)))
 }

@@ -20,7 +20,7 @@ use crate::{
     store::{
         self,
         accounts::{Account, Kind},
-        conversations::{Conversation, Entrance, NewConversation, Stretch},
+        conversations::{Conversation, Entrance, NewConversation, Participant as Person, Stretch},
         rooms::{Found, JoinedRoom, Link},
     },
 };
@@ -440,6 +440,49 @@ pub fn sweep_rooms(tx: &mut Tx<'_>) -> Result<usize> {
     }
     store::rooms::forget_bars(tx)?;
     Ok(expired.len())
+}
+
+/// A page of the rooms that an account is in, most recently active first.
+pub fn page(read: &Read<'_>, stretch: &Stretch) -> Result<Vec<JoinedRoom>> {
+    store::rooms::of(read, stretch)
+}
+
+/// The number of rooms with messages that the account has not read.
+pub fn count_unread(read: &Read<'_>, account: AccountId) -> Result<i64> {
+    store::rooms::count_unread(read, account)
+}
+
+/// A place in the list of a room's people: whether that one was removed, when they joined, and their account.
+pub type PeoplePosition = (bool, Time, AccountId);
+
+/// The place before the first in the list of a room's people.
+pub const FIRST: PeoplePosition = (false, Time::from_ms(0), AccountId(0));
+
+/// A page of a room's people.
+#[derive(Clone, Debug)]
+pub struct People {
+    /// The people on this page.
+    pub people: Vec<Person>,
+    /// The last place on this page, if another page follows.
+    pub next: Option<PeoplePosition>,
+}
+
+/// The link of a room that holds now. For those who are in the room.
+pub fn current_link(read: &Read<'_>, id: ConversationId) -> Result<Link> {
+    store::rooms::current_link(read, id)
+}
+
+impl Inside {
+    /// The `limit` people in the room after a place in the list: first those who are in it, then those who were
+    /// removed, each in the order in which they joined. Those who were removed are shown to the owner alone.
+    pub fn people(&self, read: &Read<'_>, after: PeoplePosition, limit: i64) -> Result<People> {
+        let id = self.participant.conversation.id;
+        let mut people = store::conversations::participants_after(read, id, after, limit)?;
+        let position = |one: &Person| (one.seat.left_at.is_some(), one.seat.joined_at, one.account.id);
+        let next = people.last().filter(|_| people.len() as i64 == limit).map(position);
+        people.retain(|one| one.seat.left_at.is_none() || self.participant.is_owner());
+        Ok(People { people, next })
+    }
 }
 
 #[cfg(test)]

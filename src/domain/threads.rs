@@ -1,6 +1,6 @@
 //! Threads: private conversations of 2 to 100 people who are named.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use super::{
     apps,
@@ -19,7 +19,8 @@ use crate::{
     store::{
         self,
         accounts::{Account, Kind},
-        conversations::{Entrance, Kind as Conversation, NewConversation},
+        conversations::{Entrance, Kind as Conversation, NewConversation, Participant as Person, Stretch},
+        threads::JoinedThread,
         webhooks::EventType,
     },
 };
@@ -499,6 +500,35 @@ pub fn beginning(
     faults.done()?;
     let users = users.unwrap_or(Names(Vec::new()));
     Ok(Beginning { users, name: name.unwrap_or_default(), metadata: metadata.unwrap_or_default(), app })
+}
+
+/// A thread that an account is in, with everyone in it.
+pub type WithPeople = (JoinedThread, Vec<Person>);
+
+/// A page of the threads that an account is in, most recently active first, each with its people.
+pub fn page(read: &Read<'_>, stretch: &Stretch) -> Result<Vec<WithPeople>> {
+    let threads = store::threads::of(read, stretch)?;
+    let mut people_of: HashMap<ConversationId, Vec<Person>> = HashMap::new();
+    for (id, one) in store::threads::people_of(read, stretch)? {
+        people_of.entry(id).or_default().push(one);
+    }
+    let with_people = |thread: JoinedThread| {
+        let people = people_of.remove(&thread.thread.id).unwrap_or_default();
+        (thread, people)
+    };
+    Ok(threads.into_iter().map(with_people).collect())
+}
+
+/// The number of threads with messages that the account has not read.
+pub fn count_unread(read: &Read<'_>, account: AccountId) -> Result<i64> {
+    store::threads::count_unread(read, account)
+}
+
+impl Participant {
+    /// Everyone in a thread, in the order in which they joined.
+    pub fn everyone(&self, read: &Read<'_>) -> Result<Vec<Person>> {
+        store::conversations::participants(read, self.conversation.id, MOST as i64)
+    }
 }
 
 #[cfg(test)]

@@ -13,9 +13,10 @@ use crate::{
     db::Read,
     error::Faults,
     events::Tx,
-    ids::{ConversationId, DeliveryId, WebhookId, random},
+    ids::{AppId, ConversationId, DeliveryId, WebhookId, random},
     store::{
         self,
+        accounts::Account,
         jobs::Work,
         webhooks::{Attempt, Delivery, DeliveryState, EventType, Webhook},
     },
@@ -222,6 +223,30 @@ pub fn sign(secret: &str, id: &str, seconds: i64, body: &[u8]) -> Result<String>
 pub fn sweep(tx: &mut Tx<'_>) -> Result<u64> {
     let before = tx.now() - LOG;
     store::webhooks::forget(tx, before, BATCH)
+}
+
+/// A delivery with its webhook; `None` where one of them is gone.
+pub fn delivery(read: &Read<'_>, id: DeliveryId) -> Result<Option<(Delivery, Webhook)>> {
+    let Some(delivery) = store::webhooks::delivery_by_id(read, id)? else { return Ok(None) };
+    Ok(store::webhooks::by_id(read, delivery.webhook)?.map(|webhook| (delivery, webhook)))
+}
+
+/// Marks a delivery as under way. False where it is not pending any more.
+pub fn begin(tx: &mut Tx<'_>, id: DeliveryId) -> Result<bool> {
+    store::webhooks::begin(tx, id)
+}
+
+/// Gives a delivery up.
+pub fn give_up(tx: &mut Tx<'_>, id: DeliveryId) -> Result<()> {
+    store::webhooks::give_up(tx, id)
+}
+
+/// A webhook that was given up, as the mail about it needs it: the member who registered the app, their email, the app
+/// and its name. `None` where the webhook is tried again, or something is gone.
+pub fn failure_notice(read: &Read<'_>, id: WebhookId) -> Result<Option<(Account, String, AppId, String)>> {
+    let Some((owner, app, name)) = store::webhooks::keeper(read, id)? else { return Ok(None) };
+    let account = store::accounts::by_id(read, owner)?;
+    Ok(store::accounts::email(read, owner)?.map(|address| (account, address, app, name)))
 }
 
 #[cfg(test)]

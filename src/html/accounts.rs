@@ -9,7 +9,7 @@ use axum::{
 };
 use serde::Deserialize;
 
-use super::{Place, Shell, fault, note, on_this_site, page, page_refused};
+use super::{NavItem, Shell, field_error, form_error, on_this_site, page, show_form_error};
 use crate::{
     Error, Result,
     app::App,
@@ -19,13 +19,12 @@ use crate::{
     },
     http::{
         input::{Input, Query},
-        respond::head,
         session::{ClientAddr, Viewer, set_cookie},
     },
     wire::filters,
 };
 
-/// Where to go afterwards.
+/// The path to be redirected to afterwards.
 #[derive(Deserialize, Default)]
 pub struct Next {
     #[serde(default)]
@@ -40,7 +39,7 @@ struct SignUpPage {
     error: Option<Error>,
 }
 
-/// The form to become a member.
+/// The form to sign up.
 #[derive(Deserialize, Default)]
 #[serde(default)]
 pub struct SignUpForm {
@@ -52,12 +51,12 @@ pub struct SignUpForm {
 }
 
 impl SignUpPage {
-    fn fault(&self, field: &str) -> Option<&str> {
-        fault(self.error.as_ref(), field)
+    fn field_error(&self, field: &str) -> Option<&str> {
+        field_error(self.error.as_ref(), field)
     }
 
-    fn note(&self) -> Option<String> {
-        note(self.error.as_ref(), &["email", "password", "name", "username"])
+    fn form_error(&self) -> Option<String> {
+        form_error(self.error.as_ref(), &["email", "password", "name", "username"])
     }
 }
 
@@ -70,10 +69,10 @@ pub async fn sign_up_form(
     if viewer.member().is_some() {
         return Ok(Redirect::to(on_this_site(&next)).into_response());
     }
-    // A guest has a name already, and keeps it.
+    // The form begins with the name that a guest has.
     let name = viewer.guest().map(|guest| guest.name.clone()).unwrap_or_default();
     let form = SignUpForm { next, name, ..SignUpForm::default() };
-    page(&SignUpPage { shell: Shell::new(&app, &viewer, Place::SignUp).await?, form, error: None })
+    page(&SignUpPage { shell: Shell::new(&app, &viewer, NavItem::SignUp).await?, form, error: None })
 }
 
 /// `POST /signup`
@@ -94,16 +93,17 @@ pub async fn sign_up(
             Ok(([set_cookie(&app.config, Some(&token))], Redirect::to(on_this_site(&form.next)))
                 .into_response())
         }
-        Err(error) if is_note(&error) => {
-            let head = head(&error);
-            let shell = Shell::new(&app, &viewer, Place::SignUp).await?;
-            page_refused(head, &SignUpPage { shell, form, error: Some(error) })
+        Err(error) => {
+            show_form_error(error, async |error| {
+                let shell = Shell::new(&app, &viewer, NavItem::SignUp).await?;
+                Ok(SignUpPage { shell, form, error: Some(error) })
+            })
+            .await
         }
-        Err(error) => Err(error),
     }
 }
 
-/// A guest who joins stays the same account, in a session of its own: the old token was good for less.
+/// Signs up. A guest keeps the account, in a new session: the old token must not become a member's.
 async fn join(
     app: &App,
     from: crate::services::limits::Origin,
@@ -111,7 +111,7 @@ async fn join(
     application: Application,
 ) -> Result<Token> {
     app.limits.sign_up(from)?;
-    // Hashing is dear: first see whether it would be for nothing.
+    // The check comes first, because hashing is costly.
     let applicant = app.db.read(move |read| application.check(read)).await?;
     let hash = app.passwords.hash(applicant.password().as_str()).await?;
     let token = Token::random()?;
@@ -126,16 +126,8 @@ async fn join(
             sessions::start(tx, &started, id)
         })
         .await?;
-    app.page_cache.invalidate_public(); // it says how many live here
+    app.page_cache.invalidate_public(); // pages show the number of members
     Ok(token)
-}
-
-/// Whether an error is told in the form, where what was typed is kept, and not on a page of its own.
-pub(super) fn is_note(error: &Error) -> bool {
-    matches!(
-        error,
-        Error::Invalid(_) | Error::Conflict(_) | Error::TooMany { .. } | Error::Busy | Error::Full
-    )
 }
 
 #[derive(Template)]
@@ -156,12 +148,12 @@ pub struct LogInForm {
 }
 
 impl LogInPage {
-    fn fault(&self, field: &str) -> Option<&str> {
-        fault(self.error.as_ref(), field)
+    fn field_error(&self, field: &str) -> Option<&str> {
+        field_error(self.error.as_ref(), field)
     }
 
-    fn note(&self) -> Option<String> {
-        note(self.error.as_ref(), &["login", "password"])
+    fn form_error(&self) -> Option<String> {
+        form_error(self.error.as_ref(), &["login", "password"])
     }
 }
 
@@ -175,7 +167,7 @@ pub async fn log_in_form(
         return Ok(Redirect::to(on_this_site(&next)).into_response());
     }
     let form = LogInForm { next, ..LogInForm::default() };
-    page(&LogInPage { shell: Shell::new(&app, &viewer, Place::LogIn).await?, form, error: None })
+    page(&LogInPage { shell: Shell::new(&app, &viewer, NavItem::LogIn).await?, form, error: None })
 }
 
 /// `POST /login`
@@ -190,12 +182,13 @@ pub async fn log_in(
             Ok(([set_cookie(&app.config, Some(&token))], Redirect::to(on_this_site(&form.next)))
                 .into_response())
         }
-        Err(error) if is_note(&error) => {
-            let head = head(&error);
-            let shell = Shell::new(&app, &viewer, Place::LogIn).await?;
-            page_refused(head, &LogInPage { shell, form, error: Some(error) })
+        Err(error) => {
+            show_form_error(error, async |error| {
+                let shell = Shell::new(&app, &viewer, NavItem::LogIn).await?;
+                Ok(LogInPage { shell, form, error: Some(error) })
+            })
+            .await
         }
-        Err(error) => Err(error),
     }
 }
 

@@ -1,8 +1,8 @@
-//! The form to write a peep with: at the top of the stream, and under a peep to answer it.
+//! The form for a peep: at the top of the stream, and under a peep for a reply.
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 
-use super::{fault, note};
+use super::{field_error, form_error};
 use crate::{
     Error, Result,
     app::App,
@@ -11,7 +11,7 @@ use crate::{
     wire::format::initials,
 };
 
-/// The form to write a peep with, and what was wrong with what it was sent with.
+/// The form for a peep, with the error of the last attempt.
 pub(super) struct Composer {
     pub(super) initials: String,
     pub(super) tone: u64,
@@ -35,12 +35,12 @@ impl Composer {
         })
     }
 
-    /// The same form once more, with what was typed in it and what is wrong with that.
+    /// The same form again, with what was typed and the error.
     pub(super) fn refused(self, body: String, key: String, error: &Error) -> Self {
-        let sentence =
-            fault(Some(error), "body").map_or_else(|| note(Some(error), &["body"]), |f| Some(f.into()));
-        // The same key, because not every error knows whether the peep was stored all the same.
-        // With a key that was used for other words one would never get on.
+        let sentence = field_error(Some(error), "body")
+            .map_or_else(|| form_error(Some(error), &["body"]), |f| Some(f.into()));
+        // The key stays the same, because after some errors the peep may have been stored nevertheless.
+        // A key that was used for other words is replaced, because it would be refused each time.
         let keep = IdempotencyKey::parse(&key).is_ok() && !matches!(error, Error::Conflict(_));
         let key = if keep { key } else { self.key };
         Composer { body, error: sentence, key, ..self }

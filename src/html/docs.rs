@@ -1,11 +1,11 @@
-//! What developers read: the API's reference, and the problems that a program may be told of.
+//! Documentation for developers: the API's reference, and the types of problems.
 
 use std::sync::Arc;
 
 use askama::Template;
 use axum::{extract::State, response::Response};
 
-use super::{Place, Shell, page};
+use super::{NavItem, Shell, page};
 use crate::{
     Result,
     app::App,
@@ -24,7 +24,7 @@ struct ProblemsPage {
     kinds: &'static [&'static Kind],
 }
 
-/// Some calls about one noun.
+/// The calls about one noun.
 struct Noun {
     name: &'static str,
     slug: String,
@@ -41,7 +41,7 @@ struct ReferencePage {
     shapes: &'static [Shape],
 }
 
-/// `GET /docs/api`: every call, with an example, made from the same document that programs read.
+/// `GET /docs/api`: every call with an example, rendered from the OpenAPI document.
 pub async fn reference(State(app): State<Arc<App>>, viewer: Viewer) -> Result<Response> {
     let tags = openapi::DOCUMENT.tags.iter().flatten();
     let nouns = tags.map(|tag| Noun {
@@ -51,14 +51,14 @@ pub async fn reference(State(app): State<Arc<App>>, viewer: Viewer) -> Result<Re
         calls: openapi::calls().iter().filter(|call| call.tag == tag.name).collect(),
     });
     page(&ReferencePage {
-        shell: Shell::new(&app, &viewer, Place::Elsewhere).await?,
+        shell: Shell::new(&app, &viewer, NavItem::Elsewhere).await?,
         base: app.config.base_url.as_str().into(),
         nouns: nouns.collect(),
         shapes: openapi::shapes(),
     })
 }
 
-/// `GET /docs/problems`: each type of problem is a place on it.
+/// `GET /docs/problems`: a section for each type of problem.
 pub async fn problems(State(app): State<Arc<App>>, viewer: Viewer) -> Result<Response> {
-    page(&ProblemsPage { shell: Shell::new(&app, &viewer, Place::Elsewhere).await?, kinds: KINDS })
+    page(&ProblemsPage { shell: Shell::new(&app, &viewer, NavItem::Elsewhere).await?, kinds: KINDS })
 }

@@ -14,18 +14,11 @@ use crate::{
     Error, Result,
     app::App,
     clock::Time,
-    domain::{
-        self,
-        rooms::{self, Key},
-    },
+    domain::{self, messages, peeps, rooms::Key, viewer::Viewer},
     http::{cached, input::from_path},
     ids::{AccountId, ConversationId},
     services::page_cache::{PublicPage, Rendered},
-    store::{
-        self,
-        messages::Sight,
-        peeps::{Peep, Scope, Span},
-    },
+    store::peeps::{Peep, Scope, Span},
     wire::{format::excerpt, markup, rooms::url as room_url},
 };
 
@@ -35,7 +28,7 @@ const KIND: &str = "application/atom+xml; charset=utf-8";
 const ENTRIES: i64 = 40;
 const LATEST: Span = Span { before: None, after: None, oldest: false, limit: ENTRIES };
 
-/// What keeps the address of a room's feed from passing for another address.
+/// The purpose of the signature, so that it is not valid for other signed addresses.
 const ROOM: &str = "the feed of a room";
 
 /// A feed, ready to be rendered.
@@ -45,9 +38,9 @@ struct Feed<'a> {
     title: String,
     /// The base URL.
     base: &'a str,
-    /// The page that it is of.
+    /// The page that the feed belongs to.
     page: String,
-    /// Its own address, and its id.
+    /// The feed's own address, which is also its id.
     own: String,
     entries: Vec<Entry>,
 }
@@ -58,7 +51,7 @@ struct Entry {
     published: Time,
     updated: Time,
     author: String,
-    /// Where the author's page is, if there is one.
+    /// The address of the author's page, if there is one.
     author_url: Option<String>,
     html: String,
 }
@@ -68,7 +61,7 @@ impl Feed<'_> {
         self.entries.iter().map(|entry| entry.updated).max().unwrap_or(Time::from_ms(0))
     }
 
-    /// The feed as an answer.
+    /// The feed as a response.
     fn answer(&self) -> Result<Response> {
         let body = self.render().map_err(Error::internal)?;
         Ok(([(header::CONTENT_TYPE, HeaderValue::from_static(KIND))], body).into_response())
@@ -91,7 +84,8 @@ fn entry(peep: &Peep, base: &str) -> Entry {
 /// `GET /feed.atom`
 pub async fn everyone(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Response> {
     let make = async {
-        let peeps = app.db.read(|read| store::peeps::list(read, None, &Scope::Public, LATEST)).await?;
+        let peeps =
+            app.db.read(|read| peeps::timeline(read, Viewer::STRANGER, &Scope::Public, LATEST)).await?;
         let feed = feed(&app, app.config.name.clone(), app.config.stream_path(), "/feed.atom", &peeps);
         let body = feed.render().map_err(Error::internal)?;
         Ok(Rendered { kind: KIND, link: None, body })
@@ -106,7 +100,7 @@ pub(super) async fn person(app: &App, username: &str) -> Result<Response> {
         .db
         .read(move |read| {
             let person = domain::accounts::member(read, &username)?;
-            let peeps = store::peeps::list(read, None, &Scope::Account(person.id()), LATEST)?;
+            let peeps = peeps::timeline(read, Viewer::STRANGER, &Scope::Account(person.id()), LATEST)?;
             Ok((person, peeps))
         })
         .await?;
@@ -126,8 +120,8 @@ fn feed<'a>(app: &'a App, title: String, page: &str, own: &str, peeps: &[Peep]) 
     }
 }
 
-/// The address of a room's feed, for its owner alone: feed readers have no cookie, so the address is
-/// the secret. It ends with the link, and when the room has another owner.
+/// The address of a room's feed, for its owner alone. Feed readers have no cookie, so the address is the secret. It is
+/// valid as long as the link is, and the room has the same owner.
 pub(super) fn room_path(app: &App, key: &str, room: ConversationId, owner: AccountId) -> String {
     format!("/rooms/{key}/feed/{owner}-{}.atom", app.data.sign(ROOM, &format!("{room} {owner}")))
 }
@@ -139,14 +133,7 @@ pub async fn room(
 ) -> Result<Response> {
     let owner: AccountId = from_path(secret.split('-').next().unwrap_or_default())?;
     let visited = Key::parse(&key)?;
-    let (room, messages) = app
-        .db
-        .read(move |read| {
-            let room = rooms::glance(read, &visited)?;
-            let messages = store::messages::before(read, Sight::whole(room.id), i64::MAX, ENTRIES)?;
-            Ok((room, messages))
-        })
-        .await?;
+    let (room, messages) = app.db.read(move |read| messages::feed(read, &visited, ENTRIES)).await?;
     let own = room_path(&app, &key, room.id, owner);
     let same = own.rsplit('/').next().is_some_and(|ours| ours.as_bytes().ct_eq(secret.as_bytes()).into());
     if !same || room.owner != Some(owner) {

@@ -1,4 +1,4 @@
-//! The site for people: a file per noun. Parse, call one verb, render.
+//! The pages for people: a file per noun. Handlers parse, call one verb of the domain, and render.
 
 pub mod accounts;
 mod composer;
@@ -23,23 +23,27 @@ use crate::{
     app::App,
     assets,
     db::Read,
-    domain::{self, accounts::Member},
-    http::session::Viewer,
+    domain::{
+        self,
+        accounts::{Member, admin, count_members},
+        rooms, threads,
+    },
+    http::{respond::status_and_headers, session::Viewer},
     ids::AccountId,
-    store::{self, accounts::Account, conversations::Stretch, rooms::JoinedRoom},
+    store::{accounts::Account, conversations::Stretch, rooms::JoinedRoom},
     wire::filters,
 };
 
-/// Where in the site a page is, for the rail.
+/// The item of the navigation that a page belongs to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Place {
+pub enum NavItem {
     /// The public stream.
     Stream,
     /// The viewer's rooms.
     Rooms,
     /// The viewer's threads.
     Threads,
-    /// Where strangers are matched.
+    /// Matches with strangers.
     Match,
     /// The viewer's own peeps.
     You,
@@ -49,52 +53,52 @@ pub enum Place {
     SignUp,
     /// Logging in.
     LogIn,
-    /// Anywhere else.
+    /// No item.
     Elsewhere,
 }
 
-/// What stands around every page.
+/// The frame of every page: navigation and footer.
 pub struct Shell {
     name: String,
     viewer: Option<Member>,
     guest: Option<Account>,
-    at: Place,
+    at: NavItem,
     members: i64,
     keeper: Option<Account>,
     rooms: Vec<JoinedRoom>,
     unread: i64,
-    /// Threads in which something is new.
+    /// The number of threads with unread messages.
     unread_threads: i64,
-    /// Whether strangers are matched here.
+    /// True if strangers are matched here.
     matching: bool,
-    /// Where the stream is.
+    /// The path of the stream.
     stream: &'static str,
 }
 
-/// Rooms that the rail shows; the others are a click away.
+/// Rooms in the navigation; the others are a click away.
 const RAIL: usize = 5;
 
 impl Shell {
-    async fn new(app: &App, viewer: &Viewer, at: Place) -> Result<Self> {
+    async fn new(app: &App, viewer: &Viewer, at: NavItem) -> Result<Self> {
         let id = viewer.account.as_ref().map(|account| account.id);
         let read = move |read: &Read<'_>| {
-            let (members, keeper) = (store::accounts::count_members(read)?, store::accounts::admin(read)?);
+            let (members, keeper) = (count_members(read)?, admin(read)?);
             let Some(id) = id else { return Ok((members, keeper, Vec::new(), 0, 0)) };
-            let rooms = store::rooms::of(read, &Stretch::first(id, RAIL as i64))?;
-            let unread = if rooms.is_empty() { 0 } else { store::rooms::count_unread(read, id)? };
-            Ok((members, keeper, rooms, unread, store::threads::count_unread(read, id)?))
+            let rooms = rooms::page(read, &Stretch::first(id, RAIL as i64))?;
+            let unread = if rooms.is_empty() { 0 } else { rooms::count_unread(read, id)? };
+            Ok((members, keeper, rooms, unread, threads::count_unread(read, id)?))
         };
         let (members, keeper, rooms, unread, unread_threads) = app.db.read(read).await?;
         Ok(Shell { members, keeper, rooms, unread, unread_threads, at, ..Shell::bare(app, viewer) })
     }
 
-    /// The shell of an error page: it must not fail itself.
+    /// The shell of an error page, which needs no database and can't fail.
     fn bare(app: &App, viewer: &Viewer) -> Self {
         Shell {
             name: app.config.name.clone(),
             viewer: viewer.member(),
             guest: viewer.guest().cloned(),
-            at: Place::Elsewhere,
+            at: NavItem::Elsewhere,
             members: 0,
             keeper: None,
             rooms: Vec::new(),
@@ -105,7 +109,7 @@ impl Shell {
         }
     }
 
-    /// The id of whoever looks, for the page's scripts.
+    /// The id of the viewer's account, for the page's scripts.
     fn viewer_id(&self) -> Option<AccountId> {
         let member = self.viewer.as_ref().map(Member::id);
         member.or_else(|| self.guest.as_ref().map(|guest| guest.id))
@@ -115,7 +119,7 @@ impl Shell {
         &assets::VERSION
     }
 
-    fn is_at(&self, place: Place) -> bool {
+    fn is_at(&self, place: NavItem) -> bool {
         self.at == place
     }
 
@@ -127,7 +131,7 @@ impl Shell {
     }
 }
 
-/// Renders a page that is made for this viewer alone.
+/// Renders a page for this viewer alone, which no shared cache may store.
 fn page(template: &impl Template) -> Result<Response> {
     page_with(StatusCode::OK, template)
 }
@@ -142,8 +146,32 @@ fn page_with(status: StatusCode, template: &impl Template) -> Result<Response> {
     Ok((status, headers, body).into_response())
 }
 
-/// Renders a form once more, with what was typed in it and what is wrong with that.
-fn page_refused((status, headers): (StatusCode, HeaderMap), template: &impl Template) -> Result<Response> {
+/// Returns whether an error is shown in the form, with what was typed still in the fields, instead of on a page of its
+/// own.
+fn is_form_error(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::Invalid(_) | Error::Conflict(_) | Error::TooMany { .. } | Error::Busy | Error::Full
+    )
+}
+
+/// Renders the page of a form again where the form shows the error; returns any other error.
+async fn show_form_error<T: Template>(
+    error: Error,
+    page: impl AsyncFnOnce(Error) -> Result<T>,
+) -> Result<Response> {
+    if !is_form_error(&error) {
+        return Err(error);
+    }
+    let head = status_and_headers(&error);
+    render_form_error(head, &page(error).await?)
+}
+
+/// Renders a form again, with what was typed in it and what is wrong with that.
+fn render_form_error(
+    (status, headers): (StatusCode, HeaderMap),
+    template: &impl Template,
+) -> Result<Response> {
     Ok((headers, page_with(status, template)?).into_response())
 }
 
@@ -154,13 +182,13 @@ struct ErrorPage<'a> {
     heading: &'a str,
     sentence: String,
     log_in: bool,
-    /// Whom somebody may have meant who is not there.
+    /// Members with usernames like the one that was not found.
     meant: Vec<Account>,
     stream: &'static str,
     request: &'a str,
 }
 
-/// The face of an error for people.
+/// The page of an error.
 pub async fn error_page(
     app: &App,
     cookies: Option<HeaderValue>,
@@ -169,11 +197,10 @@ pub async fn error_page(
     path: Option<&str>,
     request: &str,
 ) -> Response {
-    // With the database gone there is no viewer to be found, and still a page to be shown.
+    // Without the database there is no viewer, but still a page.
     let viewer = Viewer::by_cookie(app, cookies.as_ref()).await.unwrap_or_default();
     if let (Error::Unauthenticated, Some(path)) = (error, path) {
-        // In a room a name is enough, and among strangers not even that is told. Whoever has one already
-        // is a guest at a page for members.
+        // Rooms and matches need only a name. A guest has one already, so the page is for members.
         let nameless = path.starts_with("/rooms") || path.starts_with("/match");
         let door = if nameless && viewer.account.is_none() { "/session/new" } else { "/login" };
         return Redirect::to(&format!("{door}?next={}", encoded(path))).into_response();
@@ -211,15 +238,15 @@ pub async fn error_page(
     page_with(status, &template).unwrap_or_else(|_| status.into_response())
 }
 
-/// Members whose usernames begin like the one in a path that leads to nobody.
+/// Members whose usernames begin like the one in a path that was not found.
 async fn meant(app: &App, path: &str) -> Vec<Account> {
     let Some(rest) = path.strip_prefix("/@") else { return Vec::new() };
     let name = rest.split(['/', '?', '.']).next().unwrap_or_default().to_owned();
     let search = app.db.read(move |read| {
         if domain::accounts::member(read, &name).is_ok() {
-            return Ok(Vec::new()); // the member is there, and something of theirs is not
+            return Ok(Vec::new()); // the member exists, and something of theirs was not found
         }
-        // The whole name first, and then less and less of it: most slips are near the end.
+        // Shortens the name from the end, where most mistakes are.
         for length in (2..=name.chars().count()).rev() {
             let begun: String = name.chars().take(length).collect();
             let found = domain::accounts::search(read, &begun, AccountId(0), 3)?;
@@ -238,15 +265,15 @@ fn encoded(path: &str) -> String {
 }
 
 /// The sentence about a field of a form, if the error has one.
-fn fault<'a>(error: Option<&'a Error>, field: &str) -> Option<&'a str> {
+fn field_error<'a>(error: Option<&'a Error>, field: &str) -> Option<&'a str> {
     match error {
         Some(Error::Invalid(faults)) => faults.iter().find(|f| f.field == field).map(|f| f.message.as_str()),
         _ => None,
     }
 }
 
-/// The sentence about no field in particular, for the top of a form.
-fn note(error: Option<&Error>, fields: &[&str]) -> Option<String> {
+/// The sentence about the form as a whole, or about a field that it does not show.
+fn form_error(error: Option<&Error>, fields: &[&str]) -> Option<String> {
     match error {
         Some(Error::Invalid(faults)) => {
             faults.iter().find(|f| !fields.contains(&&*f.field)).map(|f| f.message.clone())
@@ -255,8 +282,8 @@ fn note(error: Option<&Error>, fields: &[&str]) -> Option<String> {
     }
 }
 
-/// A place on this site to go on to. Anything else becomes `/`: a link must not lead someone who has
-/// just logged in to another site.
+/// A path on this site to redirect to. Anything else becomes `/`, so that a link can't lead people from the login to
+/// another site.
 fn on_this_site(next: &str) -> &str {
     let inside = next.starts_with('/')
         && !next.starts_with("//")

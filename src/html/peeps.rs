@@ -1,4 +1,4 @@
-//! One peep: with its conversation, and what can be done with it.
+//! A peep with its conversation, and the forms to post, edit, delete and like.
 
 use std::sync::Arc;
 
@@ -11,9 +11,9 @@ use axum::{
 use serde::Deserialize;
 
 use super::{
-    Place, Shell,
+    NavItem, Shell,
     composer::Composer,
-    on_this_site, page, page_refused, page_with,
+    on_this_site, page, page_with, render_form_error,
     stream::{Paging, stream_page},
 };
 use crate::{
@@ -23,14 +23,16 @@ use crate::{
         self,
         accounts::Member,
         peeps::{Body, Conversation, Draft},
+        text::RefusedWords,
+        viewer::Viewer as Who,
     },
     http::{
         input::{Input, from_path},
-        respond::{FRAGMENT, head},
+        respond::{FRAGMENT, status_and_headers},
         session::{ClientAddr, Viewer},
     },
     ids::{IdempotencyKey, PeepId},
-    store::{self, peeps::Peep},
+    store::peeps::Peep,
     wire::{
         filters,
         format::{self, date_and_time},
@@ -76,12 +78,12 @@ async fn conversation_page(
     composer: Option<Composer>,
 ) -> Result<ConversationPage> {
     let member = viewer.member();
-    let viewer_id = member.as_ref().map(Member::id);
+    let who = viewer.who();
     let (seq, found) = app
         .db
         .read(move |read| {
-            let seq = store::peeps::last_seq(read)?;
-            Ok((seq, domain::peeps::conversation(read, viewer_id, id)?))
+            let seq = domain::peeps::last_seq(read)?;
+            Ok((seq, domain::peeps::conversation(read, who, id)?))
         })
         .await?;
     let Conversation { above, peep, below } = found;
@@ -102,7 +104,7 @@ async fn conversation_page(
     }
     let gone = lead.peep.deleted_at.is_some();
     Ok(ConversationPage {
-        shell: Shell::new(app, viewer, Place::Elsewhere).await?,
+        shell: Shell::new(app, viewer, NavItem::Elsewhere).await?,
         title: if gone {
             "A deleted peep".into()
         } else {
@@ -131,10 +133,10 @@ impl PostForm {
         id.map(|id| id.parse().map_err(|_| Error::invalid("reply_to", "There is no such peep."))).transpose()
     }
 
-    fn draft(&self) -> Result<Draft> {
+    fn draft(&self, refused: &RefusedWords) -> Result<Draft> {
         let key = Some(self.idempotency_key.as_str()).filter(|key| !key.is_empty());
         Ok(Draft {
-            body: Body::parse(&self.body)?,
+            body: Body::parse(&self.body, refused)?,
             reply_to: self.reply_to()?,
             idempotency_key: key.map(IdempotencyKey::parse).transpose()?,
         })
@@ -150,7 +152,8 @@ pub async fn post(
     Input(form): Input<PostForm>,
 ) -> Result<Response> {
     let by_script = headers.contains_key(FRAGMENT);
-    let posted = match app.limits.post(from, member.id()).and_then(|_| form.draft()) {
+    let posted = match app.limits.post(from, member.id()).and_then(|_| form.draft(&app.config.refused_words))
+    {
         Ok(draft) => {
             let author = member.clone();
             app.db.write(move |tx| author.post(tx, &draft)).await
@@ -169,7 +172,7 @@ pub async fn post(
     }
 }
 
-/// The page that the form was on, with what was typed still in it.
+/// Renders the page that the form was on, with what was typed still in it.
 async fn refused_post(app: &App, member: Member, form: PostForm, error: Error) -> Result<Response> {
     let reply_to = form.reply_to().unwrap_or_default();
     let composer = |reply_to| -> Result<_> {
@@ -178,14 +181,16 @@ async fn refused_post(app: &App, member: Member, form: PostForm, error: Error) -
     };
     if let Some(parent) = reply_to {
         match conversation_page(app, &Viewer::from(&member), parent, composer(reply_to)?).await {
-            Ok(page) if page.composer.is_some() => return page_refused(head(&error), &page),
-            // What was to be answered is gone: the words are kept above the stream.
+            Ok(page) if page.composer.is_some() => {
+                return render_form_error(status_and_headers(&error), &page);
+            }
+            // The peep to be answered was deleted, so the stream's form keeps the words.
             Ok(_) | Err(Error::NotFound) => {}
             Err(other) => return Err(other),
         }
     }
     let page = stream_page(app, &Viewer::from(&member), &Paging::default(), composer(None)?).await?;
-    page_refused(head(&error), &page)
+    render_form_error(status_and_headers(&error), &page)
 }
 
 #[derive(Template)]
@@ -204,13 +209,13 @@ pub async fn edit_form(
     Path((_, id)): Path<(String, String)>,
     member: Member,
 ) -> Result<Response> {
-    let id = from_path(&id)?;
-    let peep = app.db.read(move |read| domain::peeps::existing(read, None, id)).await?;
+    let (id, who) = (from_path(&id)?, Who::from(&member));
+    let peep = app.db.read(move |read| domain::peeps::existing(read, who, id)).await?;
     if peep.author.id != member.id() {
         return Err(Error::Forbidden("Only the one who wrote a peep can change it."));
     }
     let path = format!("/@{}/{id}", peep.author.username);
-    let shell = Shell::new(&app, &Viewer::from(&member), Place::Elsewhere).await?;
+    let shell = Shell::new(&app, &Viewer::from(&member), NavItem::Elsewhere).await?;
     page(&EditPage { shell, id, path, body: peep.body, error: None })
 }
 
@@ -231,7 +236,8 @@ pub async fn edit(
 ) -> Result<Response> {
     let id: PeepId = from_path(&id)?;
     let path = format!("/@{}/{id}", member.username);
-    let edited = match app.limits.post(from, member.id()).and_then(|_| Body::parse(&form.body)) {
+    let parse = || Body::parse(&form.body, &app.config.refused_words);
+    let edited = match app.limits.post(from, member.id()).and_then(|_| parse()) {
         Ok(body) => {
             let author = member.clone();
             app.db.write(move |tx| author.edit(tx, id, &body)).await
@@ -241,9 +247,9 @@ pub async fn edit(
     match edited {
         Ok(_) => Ok(Redirect::to(&path).into_response()),
         Err(error @ (Error::Invalid(_) | Error::TooMany { .. } | Error::Busy | Error::Full)) => {
-            let shell = Shell::new(&app, &Viewer::from(&member), Place::Elsewhere).await?;
+            let shell = Shell::new(&app, &Viewer::from(&member), NavItem::Elsewhere).await?;
             let template = EditPage { shell, id, path, body: form.body, error: Some(error.sentence()) };
-            page_refused(head(&error), &template)
+            render_form_error(status_and_headers(&error), &template)
         }
         Err(error) => Err(error),
     }
@@ -264,13 +270,17 @@ pub async fn delete_form(
     member: Member,
 ) -> Result<Response> {
     let id = from_path(&id)?;
-    let peep = app.db.read(move |read| domain::peeps::existing(read, None, id)).await?;
+    let peep = app.db.read(move |read| domain::peeps::existing(read, Who::STRANGER, id)).await?;
     if !member.may_delete(&peep) {
         return Err(Error::Forbidden("Only the one who wrote a peep can delete it."));
     }
     let path = format!("/@{}/{id}", peep.author.username);
     let card = Card::new(peep, None, app.clock.now());
-    page(&DeletePage { shell: Shell::new(&app, &Viewer::from(&member), Place::Elsewhere).await?, path, card })
+    page(&DeletePage {
+        shell: Shell::new(&app, &Viewer::from(&member), NavItem::Elsewhere).await?,
+        path,
+        card,
+    })
 }
 
 /// `POST /peeps/{id}/delete`
@@ -313,7 +323,7 @@ pub async fn like(
     if headers.contains_key(FRAGMENT) {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
-    // Back to where the button was.
+    // Returns to the page with the button.
     let from = headers.get(header::REFERER).and_then(|from| from.to_str().ok());
     let from = from.and_then(|from| from.strip_prefix(app.config.base_url.as_str()));
     let from = from.map(on_this_site).and_then(|from| from.split('#').next());
@@ -330,7 +340,7 @@ struct HistoryPage {
     versions: Vec<Said>,
 }
 
-/// What a peep said from some time on.
+/// A version of a peep, with the time from which it was shown.
 struct Said {
     words: String,
     since: String,
@@ -343,15 +353,15 @@ pub async fn history(
     Path((_, id)): Path<(String, String)>,
     viewer: Viewer,
 ) -> Result<Response> {
-    let id = from_path(&id)?;
-    let (peep, versions) = app.db.read(move |read| domain::peeps::history(read, id)).await?;
+    let (id, who) = (from_path(&id)?, viewer.who());
+    let (peep, versions) = app.db.read(move |read| domain::peeps::history(read, who, id)).await?;
     let versions = versions.into_iter().rev().map(|version| Said {
         words: markup::html(&version.body, &peep.mentions, ""),
         since: date_and_time(version.created_at),
         exact: version.created_at.rfc3339(),
     });
     page(&HistoryPage {
-        shell: Shell::new(&app, &viewer, Place::Elsewhere).await?,
+        shell: Shell::new(&app, &viewer, NavItem::Elsewhere).await?,
         path: format!("/@{}/{id}", peep.author.username),
         name: peep.author.name.clone(),
         versions: versions.collect(),

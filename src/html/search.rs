@@ -6,7 +6,7 @@ use askama::Template;
 use axum::{extract::State, response::Response};
 use serde::Deserialize;
 
-use super::{Place, Shell, conversations::threads, page};
+use super::{NavItem, Shell, conversations::threads, page};
 use crate::{
     Error, Result,
     app::App,
@@ -23,14 +23,14 @@ use crate::{
     },
 };
 
-/// Messages that are found at once.
+/// Messages on a page of results.
 const FOUND: i64 = 50;
 
 #[derive(Template)]
 #[template(path = "search.html")]
 struct SearchPage {
     shell: Shell,
-    /// What the conversation is called, and where it is.
+    /// The title of the conversation, and its path.
     title: String,
     path: String,
     q: String,
@@ -54,7 +54,7 @@ impl SearchPage {
     }
 }
 
-/// What is looked for.
+/// The query of a search.
 #[derive(Deserialize, Default)]
 #[serde(default)]
 pub struct Search {
@@ -71,7 +71,7 @@ pub async fn room(
 ) -> Result<Response> {
     let path = format!("/rooms/{}", inside.link.key);
     let title = inside.participant.conversation.name.clone();
-    look(&app, from, &inside.participant, Place::Rooms, (title, path), search).await
+    look(&app, from, &inside.participant, NavItem::Rooms, (title, path), search).await
 }
 
 /// `GET /threads/{thread}/search`
@@ -84,14 +84,14 @@ pub async fn thread(
     let participant = thread.participant();
     let path = format!("/threads/{}", participant.conversation.id);
     let title = threads::title_of(&app, participant).await?;
-    look(&app, from, participant, Place::Threads, (title, path), search).await
+    look(&app, from, participant, NavItem::Threads, (title, path), search).await
 }
 
 async fn look(
     app: &App,
     ClientAddr(from): ClientAddr,
     participant: &Participant,
-    at: Place,
+    at: NavItem,
     (title, path): (String, String),
     Search { q, before }: Search,
 ) -> Result<Response> {

@@ -1,4 +1,4 @@
-//! The door: one question, and one is in.
+//! The page that asks a stranger for a name, and makes a guest of them.
 
 use std::sync::Arc;
 
@@ -9,11 +9,7 @@ use axum::{
 };
 use serde::Deserialize;
 
-use super::{
-    Shell,
-    accounts::{Next, is_note},
-    fault, note, on_this_site, page, page_refused,
-};
+use super::{Shell, accounts::Next, field_error, form_error, on_this_site, page, show_form_error};
 use crate::{
     Error, Result,
     app::App,
@@ -23,7 +19,6 @@ use crate::{
     },
     http::{
         input::{Input, Query},
-        respond::head,
         session::{self, ClientAddr, Viewer, set_cookie},
     },
     wire::filters,
@@ -33,7 +28,7 @@ use crate::{
 #[template(path = "name.html")]
 struct NamePage {
     shell: Shell,
-    /// The room that one is about to enter: its name, and how many are in it.
+    /// The room that the guest is about to join: its name, and the number of people in it.
     room: Option<(String, i64)>,
     form: NameForm,
     error: Option<Error>,
@@ -62,12 +57,12 @@ impl NamePage {
         Ok(NamePage { shell: Shell::bare(app, &Viewer::default()), room, form, error })
     }
 
-    fn fault(&self) -> Option<&str> {
-        fault(self.error.as_ref(), "name")
+    fn field_error(&self) -> Option<&str> {
+        field_error(self.error.as_ref(), "name")
     }
 
-    fn note(&self) -> Option<String> {
-        note(self.error.as_ref(), &["name"])
+    fn form_error(&self) -> Option<String> {
+        form_error(self.error.as_ref(), &["name"])
     }
 
     fn is_for_match(&self) -> bool {
@@ -83,7 +78,7 @@ impl NamePage {
     }
 }
 
-/// `GET /session/new`: whoever has a name already goes on at once.
+/// `GET /session/new`: redirects at once those who have a name already.
 pub async fn name_form(
     State(app): State<Arc<App>>,
     Query(Next { next }): Query<Next>,
@@ -114,9 +109,11 @@ pub async fn come_in(
     };
     match welcome.await {
         Ok((_, token)) => Ok(([set_cookie(&app.config, Some(&token))], Redirect::to(&next)).into_response()),
-        Err(error) if is_note(&error) => {
-            page_refused(head(&error), &NamePage::new(&app, NameForm { next, ..form }, Some(error)).await?)
+        Err(error) => {
+            show_form_error(error, async |error| {
+                NamePage::new(&app, NameForm { next, ..form }, Some(error)).await
+            })
+            .await
         }
-        Err(error) => Err(error),
     }
 }

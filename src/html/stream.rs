@@ -10,30 +10,27 @@ use axum::{
 };
 use serde::Deserialize;
 
-use super::{Place, Shell, composer::Composer, page, pages::show};
+use super::{NavItem, Shell, composer::Composer, page, pages::show};
 use crate::{
     Error, Result,
     app::App,
     db::Read,
-    domain::{self, accounts::Member},
+    domain::{self, accounts::Member, peeps, viewer::Viewer as Who},
     http::{
         cached,
         input::{Query, from_path},
         session::{Viewer, has_session},
     },
-    ids::{AccountId, PeepId},
+    ids::PeepId,
     services::page_cache::{PublicPage, Rendered},
-    store::{
-        self,
-        peeps::{Peep, Scope, Span},
-    },
+    store::peeps::{Peep, Scope, Span},
     wire::{filters, format::initials, markup, peep_card::Card},
 };
 
 /// Peeps on a page.
 const PAGE: i64 = 20;
 
-/// Which page of a list.
+/// A page of a list.
 #[derive(Deserialize, Default)]
 pub struct Paging {
     /// Only peeps older than this one.
@@ -46,7 +43,7 @@ impl Paging {
     }
 }
 
-/// What a list of peeps is about.
+/// The heading of a list of peeps.
 pub(super) enum Heading {
     Stream,
     Person {
@@ -73,29 +70,29 @@ pub(super) struct ListPage {
     older: Option<String>,
     newest: Option<String>,
     seq: i64,
-    /// Which peeps belong here when they arrive by the socket.
+    /// The peeps that belong to this list when they arrive by the socket.
     live: String,
 }
 
-/// What a list page reads.
+/// The data of a list page.
 struct List {
     seq: i64,
     peeps: Vec<Peep>,
     more: bool,
 }
 
-fn list(read: &Read<'_>, viewer: Option<AccountId>, scope: &Scope, before: Option<PeepId>) -> Result<List> {
-    // The number first: what changes between the two reads is replayed, and shown once all the same.
-    let seq = store::peeps::last_seq(read)?;
+fn list(read: &Read<'_>, viewer: Who, scope: &Scope, before: Option<PeepId>) -> Result<List> {
+    // The number is read first: a change between the two reads is replayed, and scripts show it once.
+    let seq = peeps::last_seq(read)?;
     let span = Span { before, after: None, oldest: false, limit: PAGE + 1 };
-    let mut peeps = store::peeps::list(read, viewer, scope, span)?;
+    let mut peeps = peeps::timeline(read, viewer, scope, span)?;
     let more = peeps.len() > PAGE as usize;
     peeps.truncate(PAGE as usize);
     Ok(List { seq, peeps, more })
 }
 
-/// A list, ready to be rendered.
-struct Asked<'a> {
+/// A list to be read and rendered.
+struct ListRequest<'a> {
     viewer: &'a Viewer,
     scope: Scope,
     heading: Heading,
@@ -103,17 +100,17 @@ struct Asked<'a> {
     paging: &'a Paging,
 }
 
-async fn list_page(app: &App, asked: Asked<'_>, composer: Option<Composer>) -> Result<ListPage> {
-    let Asked { viewer, scope, heading, path, paging } = asked;
+async fn list_page(app: &App, asked: ListRequest<'_>, composer: Option<Composer>) -> Result<ListPage> {
+    let ListRequest { viewer, scope, heading, path, paging } = asked;
     let before = paging.before()?;
     let member = viewer.member();
-    let (id, live) = (member.as_ref().map(Member::id), live(&scope));
-    let found = app.db.read(move |read| list(read, id, &scope, before)).await?;
+    let (who, live) = (viewer.who(), live(&scope));
+    let found = app.db.read(move |read| list(read, who, &scope, before)).await?;
     let now = app.clock.now();
     let at = match &heading {
-        Heading::Stream => Place::Stream,
-        Heading::Person { you: true, .. } => Place::You,
-        _ => Place::Elsewhere,
+        Heading::Stream => NavItem::Stream,
+        Heading::Person { you: true, .. } => NavItem::You,
+        _ => NavItem::Elsewhere,
     };
     let older = found.peeps.last().filter(|_| found.more).map(|last| format!("{path}?before={}", last.id));
     Ok(ListPage {
@@ -128,7 +125,7 @@ async fn list_page(app: &App, asked: Asked<'_>, composer: Option<Composer>) -> R
     })
 }
 
-/// What the page's script compares an arriving peep with.
+/// The filter by which the page's script accepts arriving peeps.
 fn live(scope: &Scope) -> String {
     match scope {
         Scope::Public => "all".into(),
@@ -137,7 +134,7 @@ fn live(scope: &Scope) -> String {
     }
 }
 
-/// `GET /`: the stream, unless the front page is somebody's own.
+/// `GET /`: the stream, unless a member's page is the front page.
 pub async fn front(
     State(app): State<Arc<App>>,
     Query(paging): Query<Paging>,
@@ -146,7 +143,7 @@ pub async fn front(
     headers: HeaderMap,
 ) -> Result<Response> {
     if let Some(username) = &app.config.home {
-        let asked = show::Asked { method, uri: uri.clone(), headers: headers.clone() };
+        let asked = show::PageRequest { method, uri: uri.clone(), headers: headers.clone() };
         if let Some(page) = show::front(&app, username, &asked).await? {
             return Ok(page);
         }
@@ -185,7 +182,7 @@ pub(super) async fn stream_page(
     composer: Option<Composer>,
 ) -> Result<ListPage> {
     let path = app.config.stream_path().into();
-    let asked = Asked { viewer, scope: Scope::Public, heading: Heading::Stream, path, paging };
+    let asked = ListRequest { viewer, scope: Scope::Public, heading: Heading::Stream, path, paging };
     list_page(app, asked, composer).await
 }
 
@@ -202,7 +199,7 @@ pub async fn tag(
     }
     let path = markup::tag_path("", &tag);
     let heading = Heading::Tag { tag: tag.clone() };
-    let asked = Asked { viewer: &viewer, scope: Scope::Tag(tag), heading, path, paging: &paging };
+    let asked = ListRequest { viewer: &viewer, scope: Scope::Tag(tag), heading, path, paging: &paging };
     page(&list_page(&app, asked, None).await?)
 }
 
@@ -223,6 +220,6 @@ pub(super) async fn peeps_of(
         you: viewer.account.as_ref().is_some_and(|viewer| viewer.id == person.id()),
         page: path.ends_with("/peeps"),
     };
-    let asked = Asked { viewer, scope: Scope::Account(person.id()), heading, path, paging };
+    let asked = ListRequest { viewer, scope: Scope::Account(person.id()), heading, path, paging };
     page(&list_page(app, asked, None).await?)
 }

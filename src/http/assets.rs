@@ -1,4 +1,4 @@
-//! Stylesheets, scripts and pictures, inside the binary.
+//! Serving of the stylesheets, scripts and images that are embedded in the binary.
 
 use axum::{
     extract::Path,
@@ -11,7 +11,7 @@ use crate::{
     assets::{Assets, VERSION},
 };
 
-/// `GET /assets/{version}/{*path}`: any version is answered, but only the current one may be kept.
+/// `GET /assets/{version}/{*path}`: every version is served, but only the current one may be cached.
 pub async fn get(Path((version, path)): Path<(String, String)>) -> Result<Response, Error> {
     let file = Assets::get(&path).ok_or(Error::NotFound)?;
     let kind = mime_guess::from_path(&path).first_or_octet_stream();
@@ -25,7 +25,7 @@ pub async fn get(Path((version, path)): Path<(String, String)>) -> Result<Respon
     Ok(response)
 }
 
-/// `GET /favicon.ico`, for whoever asks without reading the page.
+/// `GET /favicon.ico`, for clients that request it without reading the page.
 pub async fn favicon() -> Result<Response, Error> {
     get(Path((VERSION.clone(), "img/mark.svg".into()))).await
 }

@@ -1,4 +1,4 @@
-//! Conditional requests (RFC 9110, section 13): whoever has an answer already is told that it still holds.
+//! Conditional requests (RFC 9110, section 13): a client that has the current response receives 304.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -12,10 +12,10 @@ use axum::{
 
 use crate::{Error, Result};
 
-/// The largest answer that is looked at: two hundred long messages and what stands around them.
+/// The largest response that is hashed, in bytes: two hundred long messages and their JSON.
 const LARGEST: usize = 64 * 1024 * 1024;
 
-/// Names the state that a JSON answer tells of, and leaves the answer away where it is known.
+/// Adds an `ETag` to JSON responses, and responds with 304 where the request names that tag.
 pub async fn answer(request: Request, next: Next) -> Result<Response> {
     let reads = request.method() == Method::GET;
     let known: Vec<_> = request.headers().get_all(header::IF_NONE_MATCH).iter().cloned().collect();
@@ -29,7 +29,7 @@ pub async fn answer(request: Request, next: Next) -> Result<Response> {
     let bytes = to_bytes(body, LARGEST).await.map_err(Error::internal)?;
     let mut hasher = DefaultHasher::new();
     bytes.hash(&mut hasher);
-    // Weak: it may be compressed on its way.
+    // The tag is weak, because the response may be compressed later.
     let etag = format!("W/\"{:016x}\"", hasher.finish());
     let holds = known.iter().any(|known| names(known, &etag));
     if let Ok(etag) = HeaderValue::try_from(etag) {
@@ -45,7 +45,7 @@ pub async fn answer(request: Request, next: Next) -> Result<Response> {
     Ok(Response::from_parts(parts, bytes.into()))
 }
 
-/// Whether `If-None-Match` names this state, by the weak comparison.
+/// Returns whether `If-None-Match` names this tag, by the weak comparison.
 pub fn names(known: &HeaderValue, etag: &str) -> bool {
     let weak = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
     let known = known.to_str().unwrap_or_default();

@@ -1,5 +1,5 @@
-//! The API is open to pages of any site (the Fetch standard's CORS): what is done there without a token, anyone
-//! may do who reaches the place. Cookies are never taken from another site.
+//! Cross-origin requests (CORS, in the Fetch standard): pages of every site may call the API. Without a token they can
+//! do only what everyone may do; cookies are never accepted from another site.
 
 use std::time::Duration;
 
@@ -12,22 +12,22 @@ use axum::{
 use tower::{Layer, ServiceExt};
 use tower_http::cors::{Any, CorsLayer};
 
-/// How long a browser may remember what it was told.
+/// The time for which browsers may cache the answer to a preflight request.
 const REMEMBERED: Duration = Duration::from_secs(24 * 3600);
 
-/// Where other sites' pages may call.
+/// Returns whether pages of other sites may call this path.
 fn is_open(path: &str) -> bool {
     ["/api/", "/oauth/", "/.well-known/"].iter().any(|open| path.starts_with(open))
 }
 
-/// Tells browsers what pages of other sites may do here.
+/// Adds the CORS headers, and answers preflight requests.
 pub async fn open(mut request: Request, next: Next) -> Response {
     if !is_open(request.uri().path()) {
         return next.run(request).await;
     }
     let headers = request.headers_mut();
     if headers.contains_key(header::AUTHORIZATION) || !headers.contains_key(header::COOKIE) {
-        // Nobody's cookie is made use of here, so it does not matter which site it comes from.
+        // The request uses no cookie, so its site does not matter to the check against forged requests.
         headers.remove("sec-fetch-site");
         if request.method() != Method::GET && request.method() != Method::OPTIONS {
             request.headers_mut().remove(header::ORIGIN);

@@ -1,10 +1,8 @@
-//! What nobody read of a request: it is taken all the same, as far as that goes, so that whoever
-//! sends it hears the answer.
+//! Reading of request bodies that no handler read to the end, so that the client receives the response.
 //!
-//! A server that answers before it has read everything and then hangs up resets the connection, and
-//! the answer is lost on the way (RFC 9112, section 9.6). A client that would use the connection
-//! again sends its next request into the void. So the answer waits until the rest is here, or says
-//! that the connection closes.
+//! A server that responds before it has read everything and then closes the connection resets it, and the response is
+//! lost (RFC 9112, section 9.6). A client that reuses the connection loses its next request. So the response waits
+//! until the rest of the body is read, or has `Connection: close`.
 
 use std::{
     pin::Pin,
@@ -24,14 +22,14 @@ use hyper::body::{Body as _, Frame, Incoming, SizeHint};
 use tokio::time::timeout;
 use tower::Service;
 
-/// How much is taken of what nobody wants: the largest upload twice over. Whoever sends more is cut off.
+/// The bytes that are read and discarded: twice the largest upload. Beyond that the connection is closed.
 const MOST: usize = 48 * 1024 * 1024;
 
-/// How long all of it may take, and how long nothing may come.
+/// The time that draining may take in all, and the time without any bytes.
 const LONGEST: Duration = Duration::from_secs(30);
 const SILENCE: Duration = Duration::from_secs(2);
 
-/// A body that comes back when whoever had it lets go of it.
+/// A body that is sent back through a channel when its handler drops it.
 struct Lent {
     body: Option<Incoming>,
     back: Arc<Mutex<Option<Incoming>>>,
@@ -63,13 +61,13 @@ impl Drop for Lent {
     }
 }
 
-/// The answer to a request, once what nobody read of it is taken, or with `Connection: close`.
+/// Returns the response to a request after the rest of its body is read, or adds `Connection: close`.
 pub async fn answer(mut router: Router, request: Request<Incoming>) -> Response {
     if request.body().is_end_stream() {
         let Ok(response) = router.call(request.map(Body::new)).await;
         return response;
     }
-    // It holds its body back until we ask for it (RFC 9110, section 10.1.1): we don't, to throw it away.
+    // The client sends its body only when asked (RFC 9110, section 10.1.1). Asking only to discard it is pointless.
     let waits = request.headers().contains_key(header::EXPECT);
     let back = Arc::new(Mutex::new(None));
     let lent = |body| Body::new(Lent { body: Some(body), back: Arc::clone(&back) });
@@ -86,7 +84,7 @@ pub async fn answer(mut router: Router, request: Request<Incoming>) -> Response 
     response
 }
 
-/// Takes what is left of a body, and whether that was all.
+/// Reads the rest of a body; returns whether its end was reached.
 async fn drain(mut body: Incoming) -> bool {
     let mut left = MOST;
     if body.size_hint().lower() > left as u64 {

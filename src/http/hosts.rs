@@ -1,4 +1,4 @@
-//! Requests to a member's own host name, which find the member's page at the root.
+//! Requests to a member's own host name, under which the member's page is at the root.
 
 use std::sync::Arc;
 
@@ -11,10 +11,10 @@ use axum::{
 
 use crate::app::App;
 
-/// The paths below a member's page that the member's own host name serves, too.
+/// The paths below a member's page that are also served under the member's own host name.
 const PARTS: [&str; 4] = ["/contact", "/address", "/card.png", "/visits"];
 
-/// The name by which we were asked, without a port.
+/// The host name of a request, without a port.
 fn asked(request: &Request) -> Option<String> {
     let host = request.uri().host().or_else(|| named(request.headers()))?;
     let host = if host.starts_with('[') { host } else { host.split(':').next().unwrap_or(host) };
@@ -25,7 +25,7 @@ fn named(headers: &HeaderMap) -> Option<&str> {
     headers.get(header::HOST)?.to_str().ok()
 }
 
-/// Leads whoever comes in under a member's host name to its page.
+/// Rewrites the path of a request under a member's host name to that of the member's page.
 pub async fn lead(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
     let is_probe = matches!(request.uri().path(), "/livez" | "/readyz");
     let host = asked(&request).filter(|host| !is_probe && host != app.config.base_url.host());
@@ -50,7 +50,7 @@ pub async fn lead(State(app): State<Arc<App>>, mut request: Request, next: Next)
     }
 }
 
-/// What a path under the host name of a member's page is about; nothing, where it is about the rest of the site.
+/// The site's path for a path under a member's host name; `None` where the path belongs to the rest of the site.
 fn inside(user: &str, path: &str) -> Option<String> {
     let own = format!("/@{user}");
     match path {
@@ -64,7 +64,7 @@ fn inside(user: &str, path: &str) -> Option<String> {
             Some(path.to_owned())
         }
         _ if path == own => None,
-        // What the page itself refers to, so that it need not know where it is.
+        // The resources of the page itself, so that its links are the same under both names.
         _ => PARTS.iter().any(|end| path.strip_prefix(own.as_str()) == Some(end)).then(|| path.to_owned()),
     }
 }

@@ -1,5 +1,5 @@
-//! POSTs that are done once, however often they are sent: with an `Idempotency-Key` the second time gets
-//! the bytes of the first, and `Idempotency-Replayed: true`.
+//! Idempotent POSTs: a repeated request with the same `Idempotency-Key` receives the stored response of the first, with
+//! `Idempotency-Replayed: true`.
 
 use std::sync::Arc;
 
@@ -27,21 +27,21 @@ use crate::{
 
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
-/// What is to be done once, if it came with a key.
-pub struct Once {
+/// A request that is executed once per key; without a key each time.
+pub struct Idempotent {
     keyed: Option<Keyed>,
     allowance: Option<Allowance>,
     secret: bool,
 }
 
-impl Once {
-    /// Does the work in a transaction, unless it has been done before, and answers.
+impl Idempotent {
+    /// Does the work in a transaction and responds, or responds with the stored answer of the first time.
     pub async fn answer(
         self,
         app: &App,
         work: impl Fn(&mut Tx<'_>) -> Result<Answer> + Send + 'static,
     ) -> Result<Response> {
-        let Once { keyed, allowance, secret } = self;
+        let Idempotent { keyed, allowance, secret } = self;
         let (answer, replayed) = app
             .db
             .write(move |tx| match &keyed {
@@ -69,17 +69,17 @@ impl Once {
         Ok(response)
     }
 
-    /// Tells with the answer how much is left of a limit.
+    /// Adds the state of a rate limit to the response.
     pub fn telling(self, allowance: Option<Allowance>) -> Self {
-        Once { allowance, ..self }
+        Idempotent { allowance, ..self }
     }
 
-    /// The answer has a secret in it, which is told once and kept nowhere.
+    /// Marks the response as one with a secret, which is sent once and never stored.
     pub fn with_secret(self) -> Self {
-        Once { secret: true, ..self }
+        Idempotent { secret: true, ..self }
     }
 
-    /// The same, of a body that was not there to be looked at before.
+    /// Adds a body to the fingerprint, for handlers that read the body themselves.
     pub fn of(mut self, body: &[u8]) -> Self {
         if let Some(keyed) = &mut self.keyed {
             keyed.fingerprint =
@@ -89,18 +89,18 @@ impl Once {
     }
 }
 
-/// An answer with something in it.
+/// An answer with a JSON body.
 pub fn answer(status: StatusCode, what: &impl Serialize) -> Result<Answer> {
     let body = serde_json::to_string(what).map_err(Error::internal)?;
     Ok(Answer { status: status.as_u16(), location: None, body, about: About::Nothing })
 }
 
-/// An answer about something that was made, and where it is.
+/// An answer with status 201, the address of the new resource, and a JSON body.
 pub fn created(location: String, what: &impl Serialize) -> Result<Answer> {
     Ok(Answer { location: Some(location), ..answer(StatusCode::CREATED, what)? })
 }
 
-/// An answer without anything in it.
+/// An answer with status 204.
 pub fn nothing() -> Answer {
     Answer {
         status: StatusCode::NO_CONTENT.as_u16(),
@@ -110,13 +110,13 @@ pub fn nothing() -> Answer {
     }
 }
 
-/// Handlers of POSTs whose body is not JSON ask for this, and say by [`Once::of`] what it was.
-impl FromRequestParts<Arc<App>> for Once {
+/// The extractor for POSTs whose body is not JSON. Their handlers add the body by [`Idempotent::of`].
+impl FromRequestParts<Arc<App>> for Idempotent {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self> {
         let Some(key) = parts.headers.get("idempotency-key") else {
-            return Ok(Once { keyed: None, allowance: None, secret: false });
+            return Ok(Idempotent { keyed: None, allowance: None, secret: false });
         };
         let key = IdempotencyKey::parse(&String::from_utf8_lossy(key.as_bytes()))?;
         let viewer = Viewer::from_request_parts(parts, app).await?;
@@ -126,34 +126,35 @@ impl FromRequestParts<Arc<App>> for Once {
         };
         let asked = format!("{} {}\n", parts.method, parts.uri);
         let fingerprint = hex(&Sha256::digest(asked.as_bytes()));
-        Ok(Once { keyed: Some(Keyed { owner, key, fingerprint }), allowance: None, secret: false })
+        Ok(Idempotent { keyed: Some(Keyed { owner, key, fingerprint }), allowance: None, secret: false })
     }
 }
 
-/// The body of a POST, and how it is done once.
-pub struct Post<T>(pub Once, pub T);
+/// The parsed body of a POST, with its [`Idempotent`].
+pub struct Post<T>(pub Idempotent, pub T);
 
 impl<T: DeserializeOwned> FromRequest<Arc<App>> for Post<T> {
     type Rejection = Error;
 
     async fn from_request(request: Request, app: &Arc<App>) -> Result<Self> {
         let (mut parts, body) = request.into_parts();
-        let once = Once::from_request_parts(&mut parts, app).await?;
+        let idempotent = Idempotent::from_request_parts(&mut parts, app).await?;
         let (kind, bytes) = input::read(Request::from_parts(parts, body), app).await?;
-        Ok(Post(once.of(&bytes), input::parse(&kind, &bytes)?))
+        Ok(Post(idempotent.of(&bytes), input::parse(&kind, &bytes)?))
     }
 }
 
-/// How a POST is done once that says everything by its address. What else is in it does not matter.
-pub struct Bare(pub Once);
+/// The [`Idempotent`] of a POST whose address says everything. Its body is read for the fingerprint and otherwise
+/// ignored.
+pub struct EmptyBody(pub Idempotent);
 
-impl FromRequest<Arc<App>> for Bare {
+impl FromRequest<Arc<App>> for EmptyBody {
     type Rejection = Error;
 
     async fn from_request(request: Request, app: &Arc<App>) -> Result<Self> {
         let (mut parts, body) = request.into_parts();
-        let once = Once::from_request_parts(&mut parts, app).await?;
+        let idempotent = Idempotent::from_request_parts(&mut parts, app).await?;
         let (_, bytes) = input::read(Request::from_parts(parts, body), app).await?;
-        Ok(Bare(once.of(&bytes)))
+        Ok(EmptyBody(idempotent.of(&bytes)))
     }
 }

@@ -1,4 +1,4 @@
-//! How what is sent is taken: bodies, queries and paths. What is malformed is refused in plain words.
+//! Parsing of request bodies, queries and paths. Malformed input is refused in plain words.
 
 use axum::{
     body::Bytes,
@@ -9,7 +9,7 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 
 use crate::{Error, config::one_line};
 
-/// A form body, as browsers send it, or JSON, as programs do. What is missing is up to `T`'s defaults.
+/// A body as a form, which browsers send, or as JSON, which programs send. Missing fields have the defaults of `T`.
 pub struct Input<T>(pub T);
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Input<T> {
@@ -21,7 +21,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Input<T> {
     }
 }
 
-/// The type of a body, and the body.
+/// The content type of a body, and its bytes.
 pub async fn read<S: Send + Sync>(request: Request, state: &S) -> Result<(String, Bytes), Error> {
     let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
     let kind = kind.unwrap_or("application/x-www-form-urlencoded");
@@ -30,7 +30,7 @@ pub async fn read<S: Send + Sync>(request: Request, state: &S) -> Result<(String
     Ok((kind, body))
 }
 
-/// Takes a body of this type.
+/// Parses a body of this content type.
 pub fn parse<T: DeserializeOwned>(kind: &str, body: &[u8]) -> Result<T, Error> {
     match kind {
         "application/json" => json(body),
@@ -47,7 +47,7 @@ fn named_body(rejection: &axum::extract::rejection::BytesRejection) -> Error {
 }
 
 fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
-    // A list would pass for an object whose members come in order.
+    // Serde would accept a list as an object whose members come in order.
     if !body.trim_ascii_start().starts_with(b"{") {
         serde_json::from_slice::<IgnoredAny>(body).map_err(|error| no_json(&error))?;
         return Err(Error::invalid("", "That is not the JSON we expect: send an object, {…}."));
@@ -72,7 +72,7 @@ fn unexpected(error: &serde_json::Error) -> String {
     format!("That is not the JSON we expect: {}", one_line(&error.to_string()))
 }
 
-/// The way to a JSON value, as [`crate::error::Fault::field`] has it (RFC 6901).
+/// The path to a JSON value as a pointer (RFC 6901), as in [`crate::error::Fault::field`].
 fn pointer(path: &serde_path_to_error::Path) -> String {
     use serde_path_to_error::Segment;
     let steps = path.iter().filter_map(|segment| match segment {
@@ -84,7 +84,7 @@ fn pointer(path: &serde_path_to_error::Path) -> String {
 }
 
 fn form<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
-    // The form decoder would put U+FFFD in place of what it can't read, and words would be lost.
+    // The form decoder would replace invalid UTF-8 by U+FFFD, and words would be lost.
     if percent_encoding::percent_decode(body).decode_utf8().is_err() {
         return Err(Error::Malformed(
             "That text is not UTF-8, so we can’t read it. Send it as UTF-8.".into(),
@@ -95,7 +95,7 @@ fn form<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
     })
 }
 
-/// What stands behind the question mark.
+/// The query of an address, parsed.
 pub struct Query<T>(pub T);
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
@@ -107,7 +107,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
 }
 
 impl<T: DeserializeOwned> Query<T> {
-    /// Takes it from an address.
+    /// Parses the query of an address.
     pub fn of(uri: &Uri) -> Result<Self, Error> {
         let query = uri.query().unwrap_or_default();
         if percent_encoding::percent_decode(query.as_bytes()).decode_utf8().is_err() {
@@ -121,7 +121,7 @@ impl<T: DeserializeOwned> Query<T> {
     }
 }
 
-/// Reads an id or a number from a path; what is none leads nowhere.
+/// Parses an id or a number of a path. Anything else is answered with 404.
 pub fn from_path<T: std::str::FromStr>(raw: &str) -> Result<T, Error> {
     raw.parse().map_err(|_| Error::NotFound)
 }

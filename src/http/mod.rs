@@ -1,4 +1,4 @@
-//! What the edge shares: listening, routing, and how requests are taken and answered.
+//! Shared by the edges: viewers, bodies, errors, idempotency, rate limits and the connection.
 
 pub mod assets;
 pub mod cached;

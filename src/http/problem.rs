@@ -1,5 +1,4 @@
-//! What can go wrong with a request, as programs are told: RFC 9457 problem JSON, and what each type of
-//! problem means.
+//! Errors as programs receive them: RFC 9457 problem JSON, and the meaning of each type of problem.
 
 use axum::{
     Json,
@@ -11,19 +10,19 @@ use utoipa::ToSchema;
 
 use crate::{Error, error::Fault};
 
-/// Where the types are explained: each has its place on this page.
+/// The page that explains the types; each has an anchor on it.
 pub const PAGE: &str = "/docs/problems";
 
 /// A type of problem.
 #[derive(Debug)]
 pub struct Kind {
-    /// Its name in the address of its explanation.
+    /// The anchor in the address of its explanation.
     pub slug: &'static str,
-    /// The status that goes with it, by RFC 9110.
+    /// The status code, by RFC 9110.
     pub status: StatusCode,
-    /// What it is, in a few words that never change.
+    /// A short summary that never changes.
     pub title: &'static str,
-    /// What it means, and what to do about it.
+    /// The meaning of the problem, and what to do about it.
     pub meaning: &'static str,
 }
 
@@ -36,7 +35,7 @@ macro_rules! kinds {
             meaning: $meaning,
         };)+
 
-        /// All of them, in the order of their statuses.
+        /// All types, in the order of their statuses.
         pub static KINDS: &[&Kind] = &[$(&$name),+];
     };
 }
@@ -79,7 +78,7 @@ kinds! {
         "Nothing was saved, and nothing that was there is lost. Whoever keeps the place has to make room."
 }
 
-/// What type of problem an error is.
+/// The type of problem of an error.
 pub fn kind(error: &Error) -> &'static Kind {
     match error {
         Error::Malformed(_) => &MALFORMED,
@@ -100,36 +99,36 @@ pub fn kind(error: &Error) -> &'static Kind {
     }
 }
 
-/// A problem (RFC 9457), with the member `error` that Mastodon's clients look for.
+/// A problem (RFC 9457), with the member `error` that Mastodon's clients read.
 #[derive(Serialize, ToSchema)]
 pub struct Problem<'a> {
-    /// Where the type is explained.
+    /// The address of the type's explanation.
     r#type: String,
-    /// What it is, in the same few words each time.
+    /// A short summary, the same for each problem of this type.
     title: &'static str,
-    /// The status of the answer.
+    /// The status of the response.
     status: u16,
-    /// What is wrong this time, in plain words.
+    /// An explanation of this occurrence, in plain words.
     detail: &'a str,
-    /// Which values can't be taken.
+    /// The values that are not accepted.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<Wrong<'a>>,
-    /// The same as in the header `X-Request-Id`.
+    /// The value of the header `X-Request-Id`.
     request_id: &'a str,
-    /// The detail once more.
+    /// The same as `detail`.
     error: &'a str,
 }
 
-/// A value that can't be taken.
+/// A value that is not accepted.
 #[derive(Serialize, ToSchema)]
 pub struct Wrong<'a> {
-    /// Where it stands in the body: a JSON pointer (RFC 6901), as a fragment.
+    /// Its place in the body: a JSON pointer (RFC 6901), as a fragment.
     #[serde(skip_serializing_if = "Option::is_none")]
     pointer: Option<String>,
-    /// Or which query parameter it is.
+    /// The query parameter, if the value is in the query.
     #[serde(skip_serializing_if = "Option::is_none")]
     parameter: Option<&'a str>,
-    /// What is wrong with it.
+    /// The reason, in plain words.
     detail: &'a str,
 }
 
@@ -142,7 +141,7 @@ impl<'a> Wrong<'a> {
     }
 }
 
-/// The face of an error for programs. `base` is the site's address.
+/// The problem JSON of an error. `base` is the site's address.
 pub fn answer(error: &Error, status: StatusCode, base: &str, request_id: &str) -> Response {
     let (kind, detail) = (kind(error), error.sentence());
     let errors = match error {

@@ -4,7 +4,7 @@ use axum::http::{HeaderMap, HeaderValue};
 
 use crate::{error::Limit, services::limits::Allowance};
 
-/// Adds what is left of a limit to the headers of a response.
+/// Adds the state of a rate limit to the headers of a response.
 pub fn add(headers: &mut HeaderMap, allowance: &Allowance) {
     add_state(headers, allowance.limit(), allowance.remaining, allowance.resets_after().as_secs());
 }

@@ -15,9 +15,9 @@ use super::Outcome;
 use crate::{
     Error, Result,
     app::App,
-    domain::{self, text},
+    domain::{pages::letters, pairings, peeps, webhooks},
     ids::{AccountId, ConversationId, JobId, LetterId, PeepId, WebhookId},
-    store::{self, accounts::Account, pages::letters::Letter, peeps::Peep},
+    store::{accounts::Account, pages::letters::Letter, peeps::Peep},
 };
 
 /// What keeps a link to stop the emails about mentions from passing for another link.
@@ -32,7 +32,7 @@ async fn send(app: &App, job: JobId, message: Message) -> Result<Outcome> {
 
 /// Tells a member that a peep mentions it; unless the peep or the wish for it is gone.
 pub async fn mention(app: &App, job: JobId, peep: PeepId, to: AccountId) -> Result<Outcome> {
-    let found = app.db.read(move |read| look_up(read, peep, to)).await?;
+    let found = app.db.read(move |read| peeps::mention_notice(read, peep, to)).await?;
     let Some((peep, account, address)) = found else {
         return Ok(Outcome::Moot);
     };
@@ -45,19 +45,7 @@ pub async fn mention(app: &App, job: JobId, peep: PeepId, to: AccountId) -> Resu
 
 /// Tells a member with whom it is paired this week; unless the talk is gone, or it has left.
 pub async fn pair(app: &App, job: JobId, conversation: ConversationId, to: AccountId) -> Result<Outcome> {
-    let found = app
-        .db
-        .read(move |read| {
-            let account = store::accounts::by_id(read, to)?;
-            if store::conversations::seen_by(read, conversation, to)?.is_none() {
-                return Ok(None);
-            }
-            let everyone = store::conversations::participants(read, conversation, 10)?;
-            let others = everyone.into_iter().map(|one| one.account).filter(|one| one.id != to);
-            let others: Vec<Account> = others.collect();
-            Ok(store::accounts::email(read, to)?.map(|address| (account, others, address)))
-        })
-        .await?;
+    let found = app.db.read(move |read| pairings::pair_notice(read, conversation, to)).await?;
     let Some((account, others, address)) = found else { return Ok(Outcome::Moot) };
     let base = app.config.base_url.as_str();
     let (place, url) = (app.config.name.as_str(), format!("{base}/threads/{conversation}"));
@@ -74,14 +62,7 @@ pub async fn pair(app: &App, job: JobId, conversation: ConversationId, to: Accou
 
 /// Tells a member that a webhook of its app was given up; unless it is tried again, or gone.
 pub async fn webhook(app: &App, job: JobId, id: WebhookId) -> Result<Outcome> {
-    let found = app
-        .db
-        .read(move |read| {
-            let Some((owner, of, name)) = store::webhooks::keeper(read, id)? else { return Ok(None) };
-            let account = store::accounts::by_id(read, owner)?;
-            Ok(store::accounts::email(read, owner)?.map(|address| (account, address, of, name)))
-        })
-        .await?;
+    let found = app.db.read(move |read| webhooks::failure_notice(read, id)).await?;
     let Some((account, address, of, name)) = found else { return Ok(Outcome::Moot) };
     let (base, place) = (app.config.base_url.as_str(), app.config.name.as_str());
     let url = format!("{base}/settings/apps/{of}/webhooks");
@@ -95,14 +76,7 @@ pub async fn webhook(app: &App, job: JobId, id: WebhookId) -> Result<Outcome> {
 
 /// Passes a letter on to the owner of a page, and forgets what it says.
 pub async fn letter(app: &App, job: JobId, id: LetterId) -> Result<Outcome> {
-    let found = app
-        .db
-        .read(move |read| {
-            let Some(letter) = store::pages::letters::by_id(read, id)? else { return Ok(None) };
-            let account = store::accounts::by_id(read, letter.to)?;
-            Ok(store::accounts::email(read, letter.to)?.map(|address| (letter, account, address)))
-        })
-        .await?;
+    let found = app.db.read(move |read| letters::pending(read, id)).await?;
     let Some((letter, account, address)) = found else { return Ok(Outcome::Moot) };
     let url = format!("{}/settings/page", app.config.base_url.as_str());
     let text = LetterText { letter: &letter, url: &url };
@@ -114,7 +88,7 @@ pub async fn letter(app: &App, job: JobId, id: LetterId) -> Result<Outcome> {
     message.headers_mut().set(ReplyTo::from(Mailboxes::from(back)));
     let outcome = send(app, job, message).await?;
     if matches!(outcome, Outcome::Done) {
-        app.db.write(move |tx| store::pages::letters::clear(tx, id)).await?;
+        app.db.write(move |tx| letters::clear(tx, id)).await?;
     }
     Ok(outcome)
 }
@@ -169,26 +143,6 @@ struct PairHtml<'a> {
     who: &'a str,
     url: &'a str,
     weekly: &'a str,
-}
-
-fn look_up(
-    read: &crate::db::Read<'_>,
-    peep: PeepId,
-    to: AccountId,
-) -> Result<Option<(Peep, Account, String)>> {
-    let peep = match domain::peeps::existing(read, Some(to), peep) {
-        Ok(peep) => peep,
-        Err(Error::NotFound) => return Ok(None),
-        Err(other) => return Err(other),
-    };
-    let account = store::accounts::by_id(read, to)?;
-    let username = account.username.clone().unwrap_or_default();
-    // An edit may have taken the mention back before we came to it.
-    let mentioned = text::segments(&peep.body)
-        .iter()
-        .any(|s| matches!(s, text::Segment::Mention(_, name) if *name == username));
-    let address = store::accounts::email(read, to)?;
-    Ok(address.filter(|_| mentioned && account.mention_mail).map(|address| (peep, account, address)))
 }
 
 #[derive(Template)]

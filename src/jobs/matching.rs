@@ -8,7 +8,6 @@ use crate::{
     clock::Time,
     domain::matches,
     events::{Event, Topic},
-    store,
 };
 
 /// How long to wait after the database could not be read.
@@ -66,7 +65,7 @@ async fn next_wake(app: &App, line: &mut Line) -> Option<Time> {
         let due = line.told_at + TOLD;
         if due <= now {
             *line = Line { told_at: now, old: false };
-            if let Ok(waiting) = app.db.read(store::matches::line).await {
+            if let Ok(waiting) = app.db.read(matches::waiting).await {
                 app.events.publish(&Topic::Line, &Event::Line(Arc::new(waiting)));
             }
         } else {

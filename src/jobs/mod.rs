@@ -19,13 +19,10 @@ use crate::{
     Result,
     app::App,
     clock::Time,
-    domain,
+    domain::{self, jobs},
     events::Topic,
     ids::JobId,
-    store::{
-        self,
-        jobs::{Job, Queue, Work},
-    },
+    store::jobs::{Job, Queue, Work},
 };
 
 /// Jobs done at the same time: a slow mail server should not hold up the rest, nor should we
@@ -64,7 +61,7 @@ pub enum Outcome {
 /// Works until the server stops: what is ours, and beside it what calls other people's servers.
 pub async fn work(app: Arc<App>) {
     let node = app.data.node.clone();
-    match app.db.write(move |tx| store::jobs::release(tx, &node)).await {
+    match app.db.write(move |tx| jobs::release(tx, &node)).await {
         Ok(0) => {}
         Ok(released) => tracing::info!(released, "Taking up the outbox where the last run left it"),
         Err(error) => tracing::error!(%error, "Can't look into the outbox"),
@@ -114,12 +111,7 @@ async fn serve(app: &Arc<App>, queue: Queue) {
 
 async fn claim(app: &App, queue: Queue, room: usize) -> Result<Vec<Job>> {
     let node = app.data.node.clone();
-    app.db
-        .write(move |tx| {
-            let lease_ends = tx.now() + LEASE;
-            store::jobs::claim(tx, queue, &node, lease_ends, room as i64)
-        })
-        .await
+    app.db.write(move |tx| jobs::claim(tx, queue, &node, LEASE, room as i64)).await
 }
 
 /// When to look again if nothing happens before.
@@ -127,7 +119,7 @@ async fn next_wake(app: &App, queue: Queue, at_once: bool) -> Time {
     if at_once {
         return app.clock.now();
     }
-    match app.db.read(move |read| store::jobs::next_due(read, queue)).await {
+    match app.db.read(move |read| jobs::next_due(read, queue)).await {
         Ok(Some(due)) => due,
         Ok(None) => app.clock.now() + LONGEST_PAUSE,
         Err(_) => app.clock.now() + PAUSE,
@@ -147,16 +139,16 @@ async fn attempt(app: Arc<App>, job: Job) {
     let settled = match outcome {
         Outcome::Done => {
             tracing::info!(job = %id, attempts = job.attempts, "A job is done");
-            app.db.write(move |tx| store::jobs::finish(tx, id)).await
+            app.db.write(move |tx| jobs::finish(tx, id)).await
         }
         Outcome::Moot => {
             tracing::info!(job = %id, "A job is no longer needed");
-            app.db.write(move |tx| store::jobs::finish(tx, id)).await
+            app.db.write(move |tx| jobs::finish(tx, id)).await
         }
         Outcome::Later(pause) => put_off(&app, id, pause).await,
         Outcome::Failed(why) if app.clock.now().since(job.created_at) >= PATIENCE => {
             tracing::error!(job = %id, work = ?job.work, attempts = job.attempts, %why, "Giving up a job after a day");
-            app.db.write(move |tx| store::jobs::finish(tx, id)).await
+            app.db.write(move |tx| jobs::finish(tx, id)).await
         }
         Outcome::Failed(why) => {
             let pause = pause_after(job.attempts);
@@ -171,12 +163,7 @@ async fn attempt(app: Arc<App>, job: Job) {
 }
 
 async fn put_off(app: &App, id: JobId, pause: Duration) -> Result<()> {
-    app.db
-        .write(move |tx| {
-            let again = tx.now() + pause;
-            store::jobs::put_off(tx, id, again)
-        })
-        .await
+    app.db.write(move |tx| jobs::put_off(tx, id, pause)).await
 }
 
 fn pause_after(attempts: i64) -> Duration {

@@ -9,10 +9,9 @@ use super::Outcome;
 use crate::{
     Result,
     app::App,
-    domain::webhooks::{PATIENCE, Tried, settle, sign},
+    domain::webhooks::{self, PATIENCE, Tried, settle, sign},
     ids::DeliveryId,
-    store,
-    wire::webhooks,
+    wire,
 };
 
 /// How long a call waits for its turn where too many are under way: not all of them for as long.
@@ -25,13 +24,7 @@ const AT_ONCE: usize = 8;
 
 /// Tells a webhook, unless it is gone, or what it would be told of.
 pub async fn call(app: &App, id: DeliveryId) -> Result<Outcome> {
-    let found = app
-        .db
-        .read(move |read| {
-            let Some(delivery) = store::webhooks::delivery_by_id(read, id)? else { return Ok(None) };
-            Ok(store::webhooks::by_id(read, delivery.webhook)?.map(|webhook| (delivery, webhook)))
-        })
-        .await?;
+    let found = app.db.read(move |read| webhooks::delivery(read, id)).await?;
     let Some((delivery, webhook)) = found else { return Ok(Outcome::Moot) };
     let now = app.clock.now();
     if webhook.disabled_at.is_some() || now.since(delivery.wanted_at) >= PATIENCE {
@@ -45,11 +38,12 @@ pub async fn call(app: &App, id: DeliveryId) -> Result<Outcome> {
     }
     let _turn = app.webhook_calls.hold_one(webhook.id);
     // First it is begun, and then looked at: what changes after that look is told anew.
-    if !app.db.write(move |tx| store::webhooks::begin(tx, id)).await? {
+    if !app.db.write(move |tx| webhooks::begin(tx, id)).await? {
         return Ok(Outcome::Moot); // it was told meanwhile
     }
     let (base, of, to) = (app.config.base_url.clone(), delivery.clone(), webhook.clone());
-    let Some(data) = app.db.read(move |read| webhooks::payload(read, &of, &to, base.as_str())).await? else {
+    let Some(data) = app.db.read(move |read| wire::webhooks::payload(read, &of, &to, base.as_str())).await?
+    else {
         return give_up(app, id).await;
     };
     let said =
@@ -79,6 +73,6 @@ pub async fn call(app: &App, id: DeliveryId) -> Result<Outcome> {
 
 /// It is not told any more.
 async fn give_up(app: &App, id: DeliveryId) -> Result<Outcome> {
-    app.db.write(move |tx| store::webhooks::give_up(tx, id)).await?;
+    app.db.write(move |tx| webhooks::give_up(tx, id)).await?;
     Ok(Outcome::Moot)
 }

@@ -30,7 +30,7 @@ use crate::{
     },
 };
 
-/// A refusal that a library made, as one of ours.
+/// The error for a refusal by a library.
 fn named(status: StatusCode) -> Error {
     match status {
         StatusCode::NOT_FOUND => Error::NotFound,
@@ -44,11 +44,11 @@ fn named(status: StatusCode) -> Error {
     }
 }
 
-/// It allows nothing but our own files: there is no inline script or style anywhere.
+/// The content security policy. Only Chitter's own files are allowed: no page has an inline script or style.
 const POLICY: &str = "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; \
                       form-action 'self'; ";
 
-/// Sent with every answer. Nobody may frame us.
+/// The headers of every response. No other site may show a page in a frame.
 const SECURITY: [(HeaderName, HeaderValue); 6] = [
     (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(concatcp!(POLICY, "frame-ancestors 'none'"))),
     (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
@@ -61,7 +61,7 @@ const SECURITY: [(HeaderName, HeaderValue); 6] = [
     ),
 ];
 
-/// What such an answer says in place of what the others do.
+/// The headers of a response that may be framed by the site's own pages.
 const FRAMED: [(HeaderName, HeaderValue); 2] = [
     (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(concatcp!(POLICY, "frame-ancestors 'self'"))),
     (header::X_FRAME_OPTIONS, HeaderValue::from_static("SAMEORIGIN")),
@@ -72,7 +72,7 @@ pub async fn edge(State(app): State<Arc<App>>, request: Request, next: Next) -> 
     let id = request_id();
     let began = Instant::now();
     let method = request.method().clone();
-    // The route, never the path: paths may hold secrets, such as an unsubscribe link's.
+    // The log has the route, never the path: paths may hold secrets, such as an unsubscribe link's.
     let route = request.extensions().get::<MatchedPath>().cloned();
     let route = route.as_ref().map_or("-", MatchedPath::as_str);
     let span = tracing::info_span!("request", %id, %method, route);
@@ -90,7 +90,7 @@ pub async fn edge(State(app): State<Arc<App>>, request: Request, next: Next) -> 
         if let Error::Internal(source) = &*error {
             span.in_scope(|| tracing::error!(error = %one_line(&source.to_string()), "Something broke"));
         }
-        // A page that already has its face, such as a form with a note in it, keeps it.
+        // A response that has a body already, such as a form with its error, is not replaced.
         if ours || !has_face(&response) {
             let headers = std::mem::take(response.headers_mut());
             response = if wants_json {
@@ -119,7 +119,7 @@ pub async fn edge(State(app): State<Arc<App>>, request: Request, next: Next) -> 
     response
 }
 
-/// Reads are told at `debug`: there are many, and they change nothing.
+/// Logs a request. Reads are logged at `debug`: there are many, and they change nothing.
 fn log(method: &Method, status: StatusCode, began: Instant) {
     let (status, took) = (status.as_u16(), began.elapsed());
     match status {
@@ -130,7 +130,7 @@ fn log(method: &Method, status: StatusCode, began: Instant) {
     }
 }
 
-/// Programs get JSON: those at the API, and our own scripts.
+/// Returns whether an error is sent as JSON: to programs at the API, and to the site's own scripts.
 fn wants_json(request: &Request) -> bool {
     let uri = request.uri();
     is_api(uri) || uri.path().starts_with("/hooks/") || request.headers().contains_key(FRAGMENT)
@@ -141,9 +141,9 @@ fn has_face(response: &Response) -> bool {
     kind.is_some_and(|kind| !kind.as_bytes().starts_with(b"text/plain"))
 }
 
-/// What the refusal said in its headers goes along with its face.
+/// Copies the headers of an error to the response with its body.
 fn keep(from: &HeaderMap, to: &mut HeaderMap) {
-    // These are about the body that it no longer has.
+    // These headers describe the body that was replaced.
     let about_body = |name: &HeaderName| {
         [header::CONTENT_TYPE, header::CONTENT_LENGTH, header::CONTENT_ENCODING].contains(name)
     };
@@ -155,7 +155,7 @@ fn keep(from: &HeaderMap, to: &mut HeaderMap) {
     }
 }
 
-/// Sixteen hex digits that no other request of this process has.
+/// A request id: sixteen hex digits, unique in this process.
 fn request_id() -> String {
     static START: LazyLock<u64> = LazyLock::new(|| {
         let mut bytes = [0; 8];
@@ -163,12 +163,12 @@ fn request_id() -> String {
         u64::from_le_bytes(bytes)
     });
     static COUNT: AtomicU64 = AtomicU64::new(0);
-    // An odd factor visits every number once, far apart.
+    // Multiplication by an odd factor visits every number once, in steps far apart.
     let count = COUNT.fetch_add(1, Ordering::Relaxed).wrapping_mul(0x9E37_79B9_7F4A_7C15);
     format!("{:016x}", START.wrapping_add(count))
 }
 
-/// A panic in a handler: our fault, and in the log.
+/// The response to a panic in a handler, which is logged.
 pub fn panicked(_: Box<dyn std::any::Any + Send>) -> axum::http::Response<Body> {
     Error::internal("a handler panicked").into_response()
 }

@@ -1,4 +1,4 @@
-//! Listening, accepting, and stopping without cutting anyone off.
+//! Listening, accepting connections, and graceful shutdown.
 
 mod edge;
 mod routes;
@@ -34,33 +34,32 @@ use crate::{
     ids::Ids,
     jobs,
     services::data_dir::DataDir,
-    store,
 };
 
-/// Connections at the same time. A socket that listens costs some 12 KiB, so this is a few
-/// hundred megabytes at the most; beyond it the kernel's queue waits.
+/// The most connections at the same time. An open socket costs some 12 KiB, so this is a few hundred megabytes. Further
+/// connections wait in the kernel's queue.
 const CONNECTIONS: usize = 16_384;
 
-/// How long a client may take over a request's head, and how long a kept-alive connection may idle.
+/// The time in which a client has to send a request's head, and for which a kept-alive connection may idle.
 const HEAD: Duration = Duration::from_secs(20);
 
-/// How long a client may take nothing of what we write, before it is cut off.
+/// The time for which a client may read nothing of what is written, before the connection is closed.
 const STUCK: Duration = Duration::from_secs(30);
 
-/// How long requests under way may take when the server stops.
+/// The time that requests under way have to finish when the server stops.
 const FAREWELL: Duration = Duration::from_secs(10);
 
-/// A server that runs.
+/// A running server.
 pub struct Server {
-    /// Where it listens; the real port, also where the configuration says 0.
+    /// The address that it listens on, with the real port where the configuration has 0.
     pub addr: SocketAddr,
-    /// What it serves.
+    /// The application.
     pub app: Arc<App>,
     accepting: JoinHandle<()>,
     working: JoinHandle<()>,
 }
 
-/// Opens everything and starts to serve. The error is one line for the terminal.
+/// Opens the database and the services, and starts to serve. The error is one line for the terminal.
 pub async fn serve(mut config: Config, data: DataDir, clock: Clock, ids: Ids) -> Result<Server, String> {
     let listener =
         TcpListener::bind(config.addr).await.map_err(|e| format!("can't listen on {}: {e}", config.addr))?;
@@ -68,16 +67,14 @@ pub async fn serve(mut config: Config, data: DataDir, clock: Clock, ids: Ids) ->
     if config.addr.port() == 0 && config.base_url.as_str().ends_with(":0") {
         config.base_url = BaseUrl::parse(&format!("http://{addr}"))?;
     }
-    // Opening may wait for PostgreSQL, which is no work for an async thread.
+    // Opening may block while it waits for PostgreSQL.
     let app = tokio::task::spawn_blocking(move || App::open(config, data, clock, ids))
         .await
         .map_err(|e| e.to_string())??;
-    app.db
-        .write(|tx| store::sync::align(tx))
-        .await
-        .map_err(|e| format!("can't prepare the database: {e}"))?;
+    app.db.write(domain::sync::align).await.map_err(|e| format!("can't prepare the database: {e}"))?;
     loop {
-        // Those who came before it was noted how they look: once, and then never again.
+        // Fills in the skeletons of names from before there was a column for them. After the first start there are
+        // none.
         match app.db.write(domain::accounts::fill_skeletons).await {
             Ok(0) => break,
             Ok(_) => {}
@@ -95,8 +92,7 @@ pub async fn serve(mut config: Config, data: DataDir, clock: Clock, ids: Ids) ->
 }
 
 impl Server {
-    /// Takes no more connections, finishes what is under way, says goodbye to the sockets, and
-    /// closes the database.
+    /// Stops accepting connections, finishes the requests under way, closes the sockets, and closes the database.
     pub async fn stop(self) {
         self.app.stop.cancel();
         let _ = self.accepting.await;
@@ -105,14 +101,14 @@ impl Server {
         let _ = tokio::task::spawn_blocking(move || app.db.close()).await;
     }
 
-    /// Whether nobody has signed up yet.
+    /// Returns whether there are no members yet.
     pub async fn is_empty(&self) -> bool {
-        self.app.db.read(store::accounts::count_members).await.is_ok_and(|members| members == 0)
+        self.app.db.read(domain::accounts::count_members).await.is_ok_and(|members| members == 0)
     }
 }
 
 async fn accept(listener: TcpListener, router: Router, app: Arc<App>) {
-    // To the end: what was said before the server stops is heard before it says goodbye.
+    // The dispatchers run to the end, so that sockets receive what was committed before they are closed.
     let mut dispatching = JoinSet::new();
     for dispatcher in app.events.dispatchers() {
         dispatching.spawn(dispatcher);
@@ -125,7 +121,7 @@ async fn accept(listener: TcpListener, router: Router, app: Arc<App>) {
             () = app.stop.cancelled() => break,
             place = Arc::clone(&room).acquire_owned() => place,
         };
-        let Ok(place) = place else { break }; // it is never closed
+        let Ok(place) = place else { break }; // the semaphore is never closed
         let accepted = tokio::select! {
             () = app.stop.cancelled() => break,
             accepted = listener.accept() => accepted,
@@ -133,13 +129,13 @@ async fn accept(listener: TcpListener, router: Router, app: Arc<App>) {
         let (stream, peer) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
-                // Out of file descriptors, most likely: give others the time to close theirs.
+                // Most likely the process is out of file descriptors; waits until others are closed.
                 tracing::warn!(%error, "Can't accept a connection");
                 tokio::time::sleep(Duration::from_millis(100)).await;
                 continue;
             }
         };
-        // What we write is whole: there is nothing to wait for.
+        // Every write is a whole response or frame, so Nagle's algorithm would only delay it.
         let _ = stream.set_nodelay(true);
         let (line, io) = Line::new(stream, peer, place);
         let router = router.clone();
@@ -152,7 +148,7 @@ async fn accept(listener: TcpListener, router: Router, app: Arc<App>) {
         let stop = app.stop.clone();
         app.tasks.spawn(async move {
             let mut connection = pin!(connection);
-            // A client that goes away, or is cut off, is nothing to tell of.
+            // A client that disconnects or times out is not logged.
             tokio::select! {
                 _ = connection.as_mut() => {}
                 () = stop.cancelled() => {
@@ -169,15 +165,15 @@ async fn accept(listener: TcpListener, router: Router, app: Arc<App>) {
     }
 }
 
-/// The stream, with an end to our patience where the client takes nothing of what we write.
+/// The stream with a timeout for writes that the client does not read.
 fn patient(io: LineIo) -> Pin<Box<TimeoutStream<LineIo>>> {
     let mut stream = TimeoutStream::new(io);
     stream.set_write_timeout(Some(STUCK));
     Box::pin(stream)
 }
 
-/// Asks the server that this configuration describes whether it is ready, for container health
-/// checks: there is no curl in a small image.
+/// Returns whether the server of this configuration is ready, for health checks of containers: a small image has no
+/// curl.
 pub fn health(config: &Config) -> Result<(), String> {
     let mut addr = config.addr;
     if addr.ip().is_unspecified() {

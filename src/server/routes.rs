@@ -1,4 +1,4 @@
-//! Every URL, on one screen, grouped by who asks.
+//! All URLs, grouped by audience.
 
 use std::{sync::Arc, time::Duration};
 
@@ -24,33 +24,33 @@ use crate::{
     app::App,
     domain, html,
     http::{assets, conditional, cors, hosts, session},
-    socket, store,
+    socket,
 };
 
-/// The largest body that is taken: a peep of 280 towering emoji, percent-encoded, with room to spare.
+/// The largest body of a request, in bytes: a peep of 280 large emoji, percent-encoded, with room to spare.
 const BODY: usize = 128 * 1024;
 
-/// The same of a message, which may have 4,000.
+/// The largest body of a request with a message, which may have 4,000 characters.
 const MESSAGE: usize = 1024 * 1024;
 
-/// How long a client may take to send it.
+/// The time in which a client has to send a body.
 const SENDING: Duration = Duration::from_secs(20);
 
-/// The largest file, and the form around it; and how long a client may take to send them.
+/// The largest body of an upload, a file in its form; and the time in which a client has to send it.
 const UPLOAD: usize = domain::attachments::LARGEST + 64 * 1024;
 const UPLOADING: Duration = Duration::from_secs(10 * 60);
 
-/// How long any answer may take. Hashing may queue for ten seconds; nothing else takes one.
+/// The time in which a handler has to respond. Hashing may queue for ten seconds; nothing else takes one.
 const ANSWERING: Duration = Duration::from_secs(30);
 
-/// What is nothing to be found by a search engine.
+/// The robots.txt (RFC 9309): paths that search engines have no use for.
 const ROBOTS: &str = "User-agent: *\nDisallow: /login\nDisallow: /signup\nDisallow: /session/\n\
                       Disallow: /rooms\nDisallow: /match\nDisallow: /files/\nDisallow: /hooks/\nDisallow: /settings\n";
 
 /// The whole site.
 pub fn router(app: Arc<App>) -> Router {
     let pages = Router::new()
-        // for everyone
+        // For everyone.
         .route("/", get(html::stream::front))
         .route("/stream", get(html::stream::stream))
         .route("/looks/{version}/{name}", get(html::pages::show::look))
@@ -70,7 +70,7 @@ pub fn router(app: Arc<App>) -> Router {
             "/unsubscribe/{token}",
             get(html::settings::unsubscribe_form).post(html::settings::unsubscribe),
         )
-        // /@nell, /@nell.atom, /@nell/17 and what can be done there
+        // /@nell, /@nell.atom, /@nell/17 and the forms below them.
         .route("/@{username}", get(html::pages::show::person))
         .route("/@{username}/peeps", get(html::pages::show::peeps))
         .route("/@{username}/card.png", get(html::pages::show::card))
@@ -79,7 +79,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/@{username}/address", post(html::pages::contact::address))
         .route("/@{username}/{id}", get(html::peeps::permalink))
         .route("/@{username}/{id}/history", get(html::peeps::history))
-        // for whoever has a name
+        // For members and guests.
         .route("/rooms", get(html::conversations::rooms::list).post(html::conversations::rooms::create))
         .route("/match", get(html::conversations::matches::show).post(html::conversations::matches::seek))
         .route(
@@ -97,7 +97,7 @@ pub fn router(app: Arc<App>) -> Router {
             get(html::conversations::matches::report_form).post(html::conversations::matches::report),
         )
         .route("/files/{conversation}/{id}/{name}", get(api::attachments::get))
-        // for whoever is in a conversation
+        // For those who are in a conversation.
         .route(
             "/conversations/{conversation}/messages",
             post(html::conversations::messages::say).layer(DefaultBodyLimit::max(MESSAGE)),
@@ -113,7 +113,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/threads/{thread}/mute", post(html::conversations::threads::mute))
         .route("/threads/{thread}/leave", post(html::conversations::threads::leave))
         .route("/threads/{thread}/delete", post(html::conversations::threads::delete))
-        // for whoever has the key
+        // For those who have a room's key.
         .route("/rooms/{key}", get(html::conversations::rooms::room))
         .route(
             "/rooms/{key}/messages",
@@ -129,7 +129,7 @@ pub fn router(app: Arc<App>) -> Router {
             "/rooms/{key}/leave",
             get(html::conversations::room_about::leave_form).post(html::conversations::room_about::leave),
         )
-        // for a room's owner
+        // For a room's owner.
         .route("/rooms/{key}/link", post(html::conversations::room_about::renew_link))
         .route("/rooms/{key}/people/{id}/remove", post(html::conversations::room_about::remove))
         .route("/rooms/{key}/people/{id}/readmit", post(html::conversations::room_about::readmit))
@@ -146,7 +146,7 @@ pub fn router(app: Arc<App>) -> Router {
             get(html::conversations::room_about::delete_form).post(html::conversations::room_about::delete),
         )
         .route("/rooms/{key}/feed/{secret}", get(html::feeds::room))
-        // for members
+        // For members.
         .route("/@{username}/{id}/edit", get(html::peeps::edit_form))
         .route("/@{username}/{id}/delete", get(html::peeps::delete_form))
         .route("/peeps", post(html::peeps::post))
@@ -184,7 +184,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/settings/apps/{id}/delete", post(html::settings::apps::delete))
         .route("/logout", post(html::accounts::log_out));
 
-    // Mastodon's client API, as far as we have what it speaks of.
+    // The part of Mastodon's client API that Chitter has features for.
     let programs = Router::new()
         .route("/api/v1/timelines/public", get(api::peeps::public_timeline))
         .route("/api/v1/statuses", post(api::peeps::post))
@@ -195,7 +195,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/api/v1/statuses/{id}/unfavourite", post(api::peeps::unfavourite))
         .route("/api/v1/streaming", get(socket::open));
 
-    // Ours: rooms by the key in the path, and matches.
+    // Chitter's own API: rooms by the key in the path, matches, threads and more.
     let rooms = Router::new()
         .route("/api/v1/sessions", post(api::sessions::create))
         .route("/api/v1/sessions/current", delete(api::sessions::end))
@@ -235,7 +235,7 @@ pub fn router(app: Arc<App>) -> Router {
         .merge(messages("/api/v1/conversations/{conversation}"))
         .merge(messages("/api/v1/threads/{thread}"));
 
-    // A photo takes a while on a train: longer than anything else that is sent.
+    // Uploads have a longer timeout, for photos over a slow connection.
     let uploads = Router::new()
         .route("/settings/page/sections/{id}", post(html::pages::editor::fill))
         .route("/api/v1/rooms/{key}/attachments", post(api::attachments::send))
@@ -269,12 +269,12 @@ pub fn router(app: Arc<App>) -> Router {
         .layer(middleware::from_fn(cors::open))
         .layer(middleware::from_fn_with_state(Arc::clone(&app), edge::edge))
         .with_state(Arc::clone(&app));
-    // Before a route is looked for: a member's own host name leads to another path.
+    // Runs before routing, because a member's own host name changes the path.
     let led = middleware::from_fn_with_state(app, hosts::lead);
     Router::new().fallback_service(ServiceBuilder::new().layer(led).service(site))
 }
 
-/// What can be done in any conversation, by whatever door one comes to it.
+/// The calls that every kind of conversation has, below a room's key, a conversation's id or a thread's id.
 fn messages(door: &str) -> Router<Arc<App>> {
     let at = |path: &str| format!("{door}{path}");
     Router::new()
@@ -299,23 +299,23 @@ fn messages(door: &str) -> Router<Arc<App>> {
         .route(&at("/search"), get(api::search::here))
 }
 
-/// Refuses writes that another site makes a browser send. Behind a proxy the `Host` that we see may
-/// not be the one that people type, so our own origin is named.
+/// Refuses cross-site writes of browsers. Behind a proxy the request's `Host` may differ from the public one, so the
+/// site's origin is trusted explicitly.
 fn cross_site(app: &App) -> CsrfLayer {
     let layer = CsrfLayer::new();
     layer.clone().add_trusted_origin(app.config.base_url.as_str()).unwrap_or(layer)
 }
 
-/// What search engines may look at, and where the list of it is.
+/// `GET /robots.txt`: the paths for search engines, and the address of the sitemap.
 async fn robots(State(app): State<Arc<App>>) -> String {
     format!("{ROBOTS}\nSitemap: {}/sitemap.xml\n", app.config.base_url.as_str())
 }
 
-/// Whether a request would be answered: the database is there, and we are not about to stop.
+/// `GET /readyz`: succeeds while the database can be read and the server is not stopping.
 async fn ready(State(app): State<Arc<App>>) -> Result<&'static str, Error> {
     if app.stop.is_cancelled() {
         return Err(Error::Busy);
     }
-    app.db.read(store::peeps::last_seq).await?;
+    app.db.read(domain::peeps::last_seq).await?;
     Ok("ready\n")
 }

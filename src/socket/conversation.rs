@@ -22,7 +22,7 @@ use crate::{
     domain::{
         access::Door,
         conversations::{Participant, still_in},
-        rooms::{Inside, Key, Visitor},
+        rooms::{self, Inside, Key, Visitor},
         threads,
     },
     events::{Altered, Event, Format, Here, Said, Told, Topic, Typing},
@@ -30,7 +30,7 @@ use crate::{
     ids::{AccountId, ConversationId},
     realtime::hub::Mailbox,
     services::presence::{self, Window},
-    store::{self, accounts::Account, conversations::Conversation, messages::Message, rooms::Link},
+    store::{accounts::Account, conversations::Conversation, messages::Message, rooms::Link},
     wire::{frames, rooms::Room},
 };
 
@@ -373,13 +373,10 @@ impl ConversationStream {
         if last_seq - self.cursor.seq > far {
             return self.reset(outlet, last_seq, last_change).await;
         }
-        let sight = self.participant.sight();
         if last_change > change {
-            let seq = self.cursor.seq;
-            let read = outlet
-                .app
-                .db
-                .read(move |read| store::messages::changed_since(read, sight, change, seq, CHANGED + 1));
+            let (seq, asked) = (self.cursor.seq, self.participant.clone());
+            let read =
+                outlet.app.db.read(move |read| asked.messages_changed_since(read, change, seq, CHANGED + 1));
             let Ok(changed) = read.await else { return outlet.broken().await };
             if changed.len() > CHANGED as usize {
                 return self.reset(outlet, last_seq, last_change).await;
@@ -389,7 +386,8 @@ impl ConversationStream {
         self.cursor.change = last_change;
         while self.cursor.seq < last_seq {
             let (seq, limit) = (self.cursor.seq, REPLAY.min(last_seq - self.cursor.seq));
-            let read = outlet.app.db.read(move |read| store::messages::since(read, sight, seq, limit));
+            let asked = self.participant.clone();
+            let read = outlet.app.db.read(move |read| asked.messages_since(read, seq, limit));
             let Ok(missed) = read.await else { return outlet.broken().await };
             // There is no gap, so as many as were asked for are there; unless the room is just being
             // cleared away.
@@ -464,7 +462,7 @@ fn quotes(message: &Message, after: i64) -> bool {
 /// The link of a room that holds now; other conversations have none.
 fn link_of(read: &Read<'_>, conversation: &Conversation) -> Result<Option<Link>> {
     match conversation.kind.policy().by_link {
-        true => store::rooms::current_link(read, conversation.id).map(Some),
+        true => rooms::current_link(read, conversation.id).map(Some),
         false => Ok(None),
     }
 }

@@ -12,9 +12,10 @@ use super::{
 use crate::{
     Result,
     app::App,
+    domain::peeps,
     events::{Event, Format, Topic},
     realtime::hub::Mailbox,
-    store::{self, peeps::Peep},
+    store::peeps::Peep,
     wire::frames,
 };
 
@@ -71,7 +72,7 @@ impl PublicStream {
         let telling = Telling { app: Arc::clone(&outlet.app), format: outlet.format };
         let shortcut = Shortcut::new(telling, &outlet.line);
         mailbox.subscribe_with(Topic::Public, Arc::clone(&shortcut) as _);
-        let Ok(newest) = outlet.app.db.read(store::peeps::last_seq).await else {
+        let Ok(newest) = outlet.app.db.read(peeps::last_seq).await else {
             return outlet.broken().await;
         };
         // A number that is still to come is of another database: begin where this one is.
@@ -101,9 +102,9 @@ impl PublicStream {
         loop {
             let last = self.last;
             let read = outlet.app.db.read(move |read| {
-                let newest = store::peeps::last_seq(read)?;
+                let newest = peeps::last_seq(read)?;
                 let far = newest - last > FAR_BEHIND;
-                Ok((newest, if far { Vec::new() } else { store::peeps::changed_since(read, last, REPLAY)? }))
+                Ok((newest, if far { Vec::new() } else { peeps::changed_since(read, last, REPLAY)? }))
             });
             let Ok((newest, missed)) = read.await else { return outlet.broken().await };
             if newest - last > FAR_BEHIND {

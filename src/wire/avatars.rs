@@ -8,19 +8,19 @@ use crate::events::{Here, Somebody};
 /// The first of those who are here, as a row of avatars.
 #[derive(Template)]
 #[template(path = "avatars.html")]
-struct Flock<'a> {
+struct Avatars<'a> {
     people: &'a [Somebody],
 }
 
-impl Flock<'_> {
+impl Avatars<'_> {
     fn initials(&self, name: &str) -> String {
         initials(name)
     }
 }
 
 /// The first of those who are here, rendered.
-pub fn flock(here: &Here) -> String {
-    Flock { people: &here.people }.render().unwrap_or_default()
+pub fn avatars(here: &Here) -> String {
+    Avatars { people: &here.people }.render().unwrap_or_default()
 }
 
 /// "7 here, 2 as guests"

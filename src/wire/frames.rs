@@ -148,7 +148,7 @@ pub fn presence(here: &Here) -> Bytes {
 pub fn presence_html(here: &Here) -> Bytes {
     encode(&json!({
         "event": "here", "conversation_id": here.conversation, "text": avatars::here_now(here),
-        "html": avatars::flock(here),
+        "html": avatars::avatars(here),
     }))
 }
 

@@ -136,7 +136,7 @@ for (const colorScheme of ['light', 'dark']) {
         await expectNothingWrong(page, 'webhooks');
         await expectNoSidewaysScroll(page, 'webhooks');
         await page.goto('/docs/api');
-        await page.getByText('Begins a thread.').click();
+        await page.getByText('Creates a thread.').click();
         await expectNothingWrong(page, 'the reference');
         await expectNoSidewaysScroll(page, 'the reference');
         await page.goto('/docs/problems');

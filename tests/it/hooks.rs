@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::common::{Room, Talks, World, each, text, well_formed};
+use crate::common::{Home, Room, Talks, World, each, text, well_formed};
 
 /// Opens a door for a program; its address, and the hook's id.
 async fn opens_door(who: &impl Talks, room: &Room, name: &str) -> (String, String) {
@@ -260,5 +260,17 @@ on_both! {
         nell.leaves(&room).await.is(204);
         reader.gets(&path).await.is(404);
         ify.opens(&room.page("/about")).await.link("this room as Atom").expect("it is Ify’s now");
+    }
+
+    async fn a_program_can_not_say_a_refused_word(mut home: Home) {
+        home.settings.refused_words = Some("scoundrel".into());
+        let world = home.open().await;
+        let nell = world.member("nell").await;
+        let room = nell.makes_room("Repair café").await;
+        let (url, _) = opens_door(&nell, &room, "CI").await;
+        let refused = world.rings(&url, &json!({ "text": "You SCOUNDREL!" })).await.is(422);
+        assert_eq!(refused.problem(), "There is a word in it that can’t be said here.");
+        world.rings(&url, &json!({ "text": "You dear" })).await.is(200);
+        assert_eq!(latest(&nell, &room).await, ("CI".into(), "You dear".into()));
     }
 }

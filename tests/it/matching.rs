@@ -14,6 +14,7 @@ use chitter::{
         accounts::welcome,
         matches::{self, Current, GRACE, Interests, Language, Search, WIDENS},
         names::Name,
+        text::RefusedWords,
     },
     events::Db,
     ids::{AccountId, ConversationId},
@@ -555,7 +556,7 @@ on_both! {
             .db
             .write(move |tx| {
                 let door = chitter::domain::access::Door::Conversation { account: asks.clone(), id, kind: None };
-                let body = chitter::domain::messages::Body::parse("Crust or middle?")?;
+                let body = chitter::domain::messages::Body::parse("Crust or middle?", &RefusedWords::default())?;
                 door.enter(tx)?.say(tx, &chitter::domain::messages::Draft::of(body), 280).map(drop)
             })
             .await

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use reqwest::Method;
+use serde_json::json;
 
-use crate::common::World;
+use crate::common::{Home, World};
 
 const FAMILY: &str = "👨‍👩‍👧‍👦";
 
@@ -231,5 +232,22 @@ on_both! {
         let request =
             stranger.request(Method::POST, "/peeps").header("chitter-fragment", "1").form(&[("body", "x")]);
         assert_eq!(stranger.sends(request).await.is(401).problem(), "Log in first.");
+    }
+
+    async fn a_peep_with_a_refused_word_is_not_posted(mut home: Home) {
+        home.settings.refused_words = Some("scoundrel".into());
+        let world = home.open().await;
+        let nell = world.member("nell").await;
+        let sentence = "There is a word in it that can’t be said here.";
+        let refused = nell.posts("/peeps", &[("body", "You SCOUNDREL!")]).await.is(422).page();
+        assert!(refused.says(sentence) && refused.value("body") == "You SCOUNDREL!");
+        let status = json!({ "status": "You scoundrel" });
+        let refused = nell.sends_json(Method::POST, "/api/v1/statuses", &status).await.is(422);
+        assert_eq!(refused.json()["errors"][0]["pointer"], "#/status");
+        assert_eq!(refused.problem(), sentence);
+        let id = nell.peeps("You dear").await;
+        assert!(nell.edits(&id, "You scoundrel").await.is(422).page().says(sentence));
+        nell.sends_json(Method::PUT, &format!("/api/v1/statuses/{id}"), &status).await.is(422);
+        assert_eq!(world.stranger().opens("/").await.words(), ["You dear"]);
     }
 }

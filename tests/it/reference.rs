@@ -185,7 +185,7 @@ on_both! {
         let document = stranger.gets("/openapi.json").await.is(200).json();
         assert_eq!(document["openapi"], "3.1.0");
         let page = stranger.opens("/docs/api").await;
-        assert!(page.says("Begins a thread."));
+        assert!(page.says("Creates a thread."));
         let collection = stranger.gets("/docs/chitter.postman_collection.json").await.is(200).json();
         assert_eq!(collection["info"]["name"], "Chitter");
     }

@@ -6,6 +6,7 @@ use chitter::{
     domain::{
         accounts::member,
         peeps::{Body, Draft},
+        text::RefusedWords,
     },
     store,
 };
@@ -23,7 +24,7 @@ async fn floods(world: &World, username: &'static str, from: usize, to: usize) {
         db.write(move |tx| {
             let member = member(tx, username)?;
             for n in first..to.min(first + 10) {
-                let body = Body::parse(&format!("peep {n}"))?;
+                let body = Body::parse(&format!("peep {n}"), &RefusedWords::default())?;
                 member.post(tx, &Draft { body, reply_to: None, idempotency_key: None })?;
             }
             Ok(())

@@ -13,6 +13,8 @@ use chitter::{
     domain::{
         accounts::Member,
         peeps::{Body, Draft},
+        text::RefusedWords,
+        viewer::Viewer,
     },
     events::{Db, Emission, Event, Topic},
     ids::{AccountId, JobId, PeepId},
@@ -25,6 +27,11 @@ use futures_util::future::{join_all, try_join_all};
 
 use crate::common::{Desk, Engine, Home, open};
 
+/// The body of a peep.
+fn body(words: &str) -> Body {
+    Body::parse(words, &RefusedWords::default()).expect("a body")
+}
+
 impl Desk {
     async fn posts(&self, member: &Member, body: &str) -> PeepId {
         posts(&self.db, member, body, None).await.expect("a peep is posted")
@@ -32,7 +39,7 @@ impl Desk {
 }
 
 async fn posts(db: &Db, member: &Member, body: &str, reply_to: Option<PeepId>) -> Result<PeepId> {
-    let (member, body) = (member.clone(), Body::parse(body)?);
+    let (member, body) = (member.clone(), Body::parse(body, &RefusedWords::default())?);
     db.write(move |tx| {
         let draft = Draft { body: body.clone(), reply_to, idempotency_key: None };
         Ok(member.post(tx, &draft)?.id)
@@ -215,7 +222,7 @@ on_both! {
 
 /// People who write at the same moment.
 mod together {
-    use super::{BTreeSet, Body, Desk, Home, PeepId, join_all, open, peeps, posts, seqs, try_join_all};
+    use super::{BTreeSet, Desk, Home, PeepId, join_all, open, peeps, posts, seqs, try_join_all};
     use std::sync::mpsc::channel;
 
     on_both! {
@@ -244,7 +251,7 @@ mod together {
                 async move {
                     db.write(move |tx| {
                         let draft =
-                            super::Draft { body: Body::parse("x")?, reply_to: None, idempotency_key: None };
+                            super::Draft { body: super::body("x"), reply_to: None, idempotency_key: None };
                         nell.post(tx, &draft)?;
                         if n % 3 == 0 { Err(super::Error::Conflict("Never mind.")) } else { Ok(()) }
                     })
@@ -262,12 +269,12 @@ mod together {
             let nell = desk.member("nell").await;
             let id = desk.posts(&nell, "version 0").await;
             let edits = (1..=12).map(|n| {
-                let (nell, body) = (nell.clone(), Body::parse(&format!("version {n}")).expect("a body"));
+                let (nell, body) = (nell.clone(), super::body(&format!("version {n}")));
                 desk.db.write(move |tx| nell.edit(tx, id, &body))
             });
             try_join_all(edits).await.expect("all edit");
             let (peep, versions) =
-                desk.db.read(move |read| chitter::domain::peeps::history(read, id)).await.expect("a history");
+                desk.db.read(move |read| chitter::domain::peeps::history(read, super::Viewer::STRANGER, id)).await.expect("a history");
             let words: BTreeSet<_> = versions.iter().map(|version| version.body.clone()).collect();
             assert_eq!((versions.len(), words.len()), (13, 13), "nothing is lost and nothing is there twice");
             assert_eq!((peep.body.as_str(), peep.seq), (versions[12].body.as_str(), 13));

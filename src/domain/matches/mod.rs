@@ -256,6 +256,11 @@ pub fn forget(tx: &mut Tx<'_>, id: ConversationId) -> Result<()> {
     Ok(())
 }
 
+/// Everyone who waits, in the order of the waiting queue.
+pub fn waiting(read: &Read<'_>) -> Result<Vec<(Pool, Time, AccountId)>> {
+    store::matches::line(read)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,13 +4,15 @@ use std::time::Duration;
 
 use crate::{
     Error, Result,
+    db::Read,
     domain::{
         accounts::{Email, Member},
         text::{self, Rules},
     },
     error::Faults,
     events::Tx,
-    store::{self, jobs::Work},
+    ids::LetterId,
+    store::{self, accounts::Account, jobs::Work, pages::letters::Letter as Kept},
 };
 
 /// How long a form may lie open.
@@ -67,4 +69,17 @@ pub fn send(tx: &mut Tx<'_>, to: &Member, letter: &Letter) -> Result<()> {
 pub fn sweep(tx: &mut Tx<'_>) -> Result<u64> {
     let before = tx.now() - KEPT;
     store::pages::letters::forget(tx, before)
+}
+
+/// A letter that is still to be sent, with its addressee and their email; `None` where the letter is gone or there is
+/// no address.
+pub fn pending(read: &Read<'_>, id: LetterId) -> Result<Option<(Kept, Account, String)>> {
+    let Some(letter) = store::pages::letters::by_id(read, id)? else { return Ok(None) };
+    let account = store::accounts::by_id(read, letter.to)?;
+    Ok(store::accounts::email(read, letter.to)?.map(|address| (letter, account, address)))
+}
+
+/// Deletes what a letter says that has been sent.
+pub fn clear(tx: &mut Tx<'_>, id: LetterId) -> Result<()> {
+    store::pages::letters::clear(tx, id)
 }

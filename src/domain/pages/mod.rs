@@ -152,6 +152,12 @@ pub fn published(read: &Read<'_>, member: &Member) -> Result<Option<Published>> 
     Ok(Some(Published { page: Page::from_json(&json)?, at, host: kept.host }))
 }
 
+/// The usernames of those whose pages are published here and not under a host name of their own, with the time of
+/// publication, the latest first; at most `limit`.
+pub fn all_published(read: &Read<'_>, limit: i64) -> Result<Vec<(String, Time)>> {
+    store::pages::published(read, limit)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

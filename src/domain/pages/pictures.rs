@@ -11,7 +11,7 @@ use crate::{
     domain::{accounts::Member, conversations::forget_files},
     events::Tx,
     ids::{AttachmentId, PictureId},
-    store::{self, accounts::Account},
+    store::{self, accounts::Account, pages::pictures::File},
 };
 
 /// Pictures of one member, those on the page and those that were.
@@ -91,4 +91,9 @@ pub fn may_see(read: &Read<'_>, file: AttachmentId, viewer: Option<&Account>) ->
         Audience::Nobody => is_own,
     };
     Ok(sees.then_some(picture.audience == Audience::Everyone))
+}
+
+/// The files of all pictures of a member, the smallest of each picture first.
+pub fn files_of(read: &Read<'_>, owner: &Member) -> Result<Vec<File>> {
+    store::pages::pictures::files_of(read, owner.id())
 }

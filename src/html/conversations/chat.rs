@@ -1,51 +1,53 @@
-//! A conversation as it is shown, of whatever kind: what `chat.html` needs.
+//! The data of `chat.html`, which shows every kind of conversation.
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde::Deserialize;
 
-use super::messages::{Row, SayForm, blank, rows};
+use super::{
+    message_list::{Row, blank, rows},
+    messages::SayForm,
+};
 use crate::{
     Error, Result,
     app::App,
     domain::conversations::Participant,
-    html::{fault, note},
+    html::{field_error, form_error},
     ids::{IdempotencyKey, random},
-    store::{self},
     wire::bubble::Bubble,
 };
 
 /// Messages on a page.
 const PAGE: i64 = 50;
 
-/// Which messages.
+/// A range of messages.
 #[derive(Deserialize, Default)]
-pub struct Stretch {
-    /// Only those before this one.
+pub struct MessageRange {
+    /// Only messages before this number.
     before: Option<i64>,
-    /// Those around this one.
+    /// Messages around this number.
     at: Option<i64>,
 }
 
-impl Stretch {
-    /// The first message that is not shown any more; `None` for the latest.
+impl MessageRange {
+    /// The number of the first message after the range; `None` for the latest messages.
     pub(super) fn end(&self) -> Option<i64> {
         self.at.map(|at| at.saturating_add(PAGE / 2)).or(self.before)
     }
 }
 
-/// What was said, and what one is about to say.
+/// The messages, and the form for the next one.
 pub(super) struct Chat {
-    /// The viewer in it.
+    /// The viewer as a participant.
     pub(super) participant: Participant,
-    /// What it is called for the viewer.
+    /// The title for the viewer.
     pub(super) title: String,
     pub(super) rows: Vec<Row>,
-    /// What the page's script shows while something is being sent.
+    /// The template of a message that is being sent, for the page's script.
     pub(super) bubble: Bubble,
-    /// Where the messages before these are, and the latest ones.
+    /// The addresses of the messages before these, and of the latest ones.
     pub(super) older: Option<String>,
     pub(super) newest: Option<String>,
-    /// Where the form goes.
+    /// The address that the form is sent to.
     pub(super) action: String,
     pub(super) limit: usize,
     pub(super) body: String,
@@ -54,7 +56,7 @@ pub(super) struct Chat {
 }
 
 impl Chat {
-    /// The latest messages, or those before `end`; with what could not be said. `path` is the page's.
+    /// The latest messages, or those before `end`; with the form that was refused. `path` is the page's path.
     pub(super) async fn new(
         app: &App,
         participant: &Participant,
@@ -64,24 +66,25 @@ impl Chat {
         refused: Option<(SayForm, &Error)>,
     ) -> Result<Self> {
         let mut participant = participant.clone();
-        let sight = participant.sight();
         let end = end.filter(|end| *end <= participant.conversation.last_seq);
         let before = end.unwrap_or(i64::MAX);
-        let messages = app.db.read(move |read| store::messages::before(read, sight, before, PAGE)).await?;
-        let older = messages.first().filter(|first| first.seq > sight.after + 1);
+        let asked = participant.clone();
+        let messages = app.db.read(move |read| asked.messages_before(read, before, PAGE)).await?;
+        let older = messages.first().filter(|first| first.seq > participant.sight().after + 1);
         let older = older.map(|first| format!("{path}?before={}", first.seq));
         if let Some(latest) = messages.last()
             && end.is_none()
         {
-            // Something may have been said since the conversation was looked up: it is on the page already.
+            // The page has messages that were sent after the conversation was read.
             participant.conversation.last_seq = latest.seq;
         }
         let mut key = BASE64_URL_SAFE_NO_PAD.encode(random::<12>()?);
         let (mut body, mut error) = (String::new(), None);
         if let Some((form, why)) = refused {
-            error = fault(Some(why), "body").map(Into::into).or_else(|| note(Some(why), &["body"]));
+            error =
+                field_error(Some(why), "body").map(Into::into).or_else(|| form_error(Some(why), &["body"]));
             body = form.body;
-            // Not every error knows whether it was said all the same.
+            // The key stays the same, because after some errors the message may have been stored nevertheless.
             if IdempotencyKey::parse(&form.idempotency_key).is_ok() && !matches!(why, Error::Conflict(_)) {
                 key = form.idempotency_key;
             }

@@ -1,11 +1,8 @@
-//! A talk of strangers: what is said, how the others are, what is offered, and how it ends.
+//! The page of a conversation with strangers: the others' presence, messages, offers, and the way out.
 
 use askama::Template;
 
-use super::{
-    chat::Chat,
-    messages::{Row, SayForm},
-};
+use super::{chat::Chat, message_list::Row, messages::SayForm};
 use crate::{
     Error, Result,
     app::App,
@@ -13,7 +10,7 @@ use crate::{
         access::Door,
         matches::{self, Current},
     },
-    html::{Place, Shell},
+    html::{NavItem, Shell},
     http::session::{Viewer, come_in},
     store::{accounts::Account, matches::State as Stage},
     wire::{
@@ -32,12 +29,12 @@ pub(super) struct TalkPage {
 }
 
 impl TalkPage {
-    /// How long the wire is that all of them sit on.
+    /// The width of the wire that the birds sit on.
     fn wire(&self) -> usize {
         72 + 64 * (self.current.partners.len() + 1)
     }
 
-    /// Where each sits, and which way it looks: towards the others.
+    /// The place of each bird, and its direction: towards the others.
     fn birds(&self) -> Vec<(usize, i8)> {
         let all = self.current.partners.len() + 1;
         (0..all).map(|at| if at < all.div_ceil(2) { (44 + 64 * at, 1) } else { (92 + 64 * at, -1) }).collect()
@@ -58,7 +55,7 @@ impl TalkPage {
         }
     }
 
-    /// What there is to know before one says something.
+    /// The introduction before the first message.
     fn caution(&self) -> String {
         let names = match self.me().strip_prefix('@') {
             Some(username) => format!("They see that you are @{username}; other names"),
@@ -74,7 +71,7 @@ impl TalkPage {
         }
     }
 
-    /// Who is in it, for the page's script to see when that changes.
+    /// The people in the conversation, so that the page's script sees changes.
     fn everyone(&self) -> String {
         let masks: Vec<String> = self.current.partners.iter().map(|one| one.mask.id.to_string()).collect();
         masks.join(" ")
@@ -85,7 +82,7 @@ impl TalkPage {
     }
 }
 
-/// The page of the talk that the account is in; with what could not be said.
+/// The page of the account's conversation; with the form that was refused.
 pub(super) async fn talk_page(
     app: &App,
     account: &Account,
@@ -108,6 +105,6 @@ pub(super) async fn talk_page(
         all => format!("{} strangers", all.len() + 1),
     };
     let offers = Offers { current: &current }.render().map_err(Error::internal)?;
-    let shell = Shell::new(app, &Viewer::from(account), Place::Match).await?;
+    let shell = Shell::new(app, &Viewer::from(account), NavItem::Match).await?;
     Ok(TalkPage { shell, chat, current, offers })
 }

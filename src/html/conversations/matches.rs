@@ -1,4 +1,4 @@
-//! Matches: asking for one, waiting for it, talking, and what there is to do about the other one.
+//! Matches: the search form, the waiting queue, and the actions in a conversation with a stranger.
 
 use std::sync::Arc;
 
@@ -9,20 +9,21 @@ use axum::{
 };
 use serde::Deserialize;
 
-use super::{chat::Stretch, match_talk::talk_page};
+use super::{chat::MessageRange, match_talk::talk_page};
 use crate::{
     Error, Result,
     app::App,
-    domain::matches::{self, Complaint, Current, Interests, Language, REASONS, Search},
-    html::{Place, Shell, accounts::is_note, fault, note, page, page_refused},
+    domain::{
+        accounts,
+        matches::{self, Complaint, Current, Interests, Language, REASONS, Search},
+    },
+    html::{NavItem, Shell, field_error, form_error, page, show_form_error},
     http::{
         input::{Input, Query},
-        respond::head,
         session::{ClientAddr, Viewer, place},
     },
     ids::AccountId,
     store::{
-        self,
         accounts::Account,
         conversations::Masked,
         matches::{Pool, Seeker, State as Stage},
@@ -30,7 +31,7 @@ use crate::{
     wire::{filters, match_state::Over, match_waiting::Line},
 };
 
-/// The form that a search begins with, as a browser sends it.
+/// The form of a search.
 #[derive(Deserialize, Default)]
 #[serde(default)]
 pub struct SearchForm {
@@ -42,7 +43,7 @@ pub struct SearchForm {
 }
 
 impl SearchForm {
-    /// What was looked for last.
+    /// The form with the values of the last search.
     fn of(seeker: &Seeker) -> Self {
         SearchForm {
             interests: matches::tags(&seeker.interests).join(", "),
@@ -71,14 +72,14 @@ impl SearchForm {
 #[template(path = "match.html")]
 struct MatchPage {
     shell: Shell,
-    /// The talk that has just ended.
+    /// The conversation that has just ended.
     over: Option<String>,
-    /// Whether it has lost its place in the line.
+    /// True if the viewer has lost the place in the waiting queue.
     lost: bool,
     form: SearchForm,
     rules: Vec<String>,
     age_text: String,
-    /// Whether the viewer has said that it is of age.
+    /// True if the viewer has stated that they are of age.
     adult: bool,
     reported: bool,
     error: Option<Error>,
@@ -87,13 +88,13 @@ struct MatchPage {
 impl MatchPage {
     async fn new(app: &App, account: &Account, current: Option<Current>, reported: bool) -> Result<Self> {
         let id = account.id;
-        let adult = app.db.read(move |read| store::accounts::is_adult(read, id)).await?;
+        let adult = app.db.read(move |read| accounts::is_adult(read, id)).await?;
         let ended = current.map(|current| current.seeker).filter(|seeker| seeker.state == Stage::Ended);
-        // Whoever only left the line has met nobody.
+        // A viewer who only left the queue has met nobody.
         let over = ended.as_ref().filter(|seeker| seeker.conversation.is_some());
         let over = over.map(|seeker| Over { seeker, reported }.render()).transpose();
         Ok(MatchPage {
-            shell: Shell::new(app, &Viewer::from(account), Place::Match).await?,
+            shell: Shell::new(app, &Viewer::from(account), NavItem::Match).await?,
             form: ended.as_ref().map(SearchForm::of).unwrap_or_default(),
             over: over.map_err(Error::internal)?,
             lost: ended.is_some_and(|seeker| seeker.conversation.is_none() && !seeker.went),
@@ -105,12 +106,12 @@ impl MatchPage {
         })
     }
 
-    fn fault(&self, field: &str) -> Option<&str> {
-        fault(self.error.as_ref(), field)
+    fn field_error(&self, field: &str) -> Option<&str> {
+        field_error(self.error.as_ref(), field)
     }
 
-    fn note(&self) -> Option<String> {
-        note(self.error.as_ref(), &["interests", "language", "adult"])
+    fn form_error(&self) -> Option<String> {
+        form_error(self.error.as_ref(), &["interests", "language", "adult"])
     }
 }
 
@@ -121,19 +122,19 @@ struct WaitingPage {
     line: String,
 }
 
-/// What is asked for on the page.
+/// The query of the page.
 #[derive(Deserialize, Default)]
-pub struct Asked {
+pub struct MatchQuery {
     reported: Option<String>,
     #[serde(flatten)]
-    stretch: Stretch,
+    range: MessageRange,
 }
 
-/// `GET /match`: the form, the line, or the talk.
+/// `GET /match`: the search form, the waiting queue, or the conversation.
 pub async fn show(
     State(app): State<Arc<App>>,
     account: Account,
-    Query(asked): Query<Asked>,
+    Query(asked): Query<MatchQuery>,
 ) -> Result<Response> {
     app.config.require_matching()?;
     let id = account.id;
@@ -142,16 +143,19 @@ pub async fn show(
     if let Some(current) = &current
         && matches::is_to_be_noted(&current.seeker, now)
     {
-        // A page without scripts says nothing more until it is loaded anew.
+        // A page without scripts keeps the place only when it is loaded.
         app.db.write(move |tx| matches::is_here(tx, id)).await?;
     }
     match current {
         Some(current) if current.seeker.state == Stage::Matched => {
-            page(&talk_page(&app, &account, asked.stretch.end(), None).await?)
+            page(&talk_page(&app, &account, asked.range.end(), None).await?)
         }
         Some(current) if current.seeker.state == Stage::Waiting => {
             let line = Line { current: &current, now }.render().map_err(Error::internal)?;
-            page(&WaitingPage { shell: Shell::new(&app, &Viewer::from(&account), Place::Match).await?, line })
+            page(&WaitingPage {
+                shell: Shell::new(&app, &Viewer::from(&account), NavItem::Match).await?,
+                line,
+            })
         }
         current => {
             let reported = asked.reported.is_some();
@@ -160,7 +164,7 @@ pub async fn show(
     }
 }
 
-/// `POST /match`: begins to wait.
+/// `POST /match`: starts waiting.
 pub async fn seek(
     State(app): State<Arc<App>>,
     ClientAddr(from): ClientAddr,
@@ -176,15 +180,17 @@ pub async fn seek(
     };
     match seek.await {
         Ok(()) => Ok(Redirect::to("/match").into_response()),
-        Err(error) if is_note(&error) => {
-            let page = MatchPage::new(&app, &account, None, false).await?;
-            page_refused(head(&error), &MatchPage { form, error: Some(error), ..page })
+        Err(error) => {
+            show_form_error(error, async |error| {
+                let page = MatchPage::new(&app, &account, None, false).await?;
+                Ok(MatchPage { form, error: Some(error), ..page })
+            })
+            .await
         }
-        Err(error) => Err(error),
     }
 }
 
-/// Back to where one is now; it does not matter if there was nothing to be done any more.
+/// Redirects to the match page, also if the conversation had ended already.
 fn back(done: Result<()>) -> Result<Response> {
     match done {
         Ok(()) | Err(Error::NotFound | Error::Conflict(_)) => Ok(Redirect::to("/match").into_response()),
@@ -234,7 +240,7 @@ pub async fn allow_pictures(
     back(app.db.write(move |tx| matches::allow_pictures(tx, account.id)).await)
 }
 
-/// Whom it is about, where there are several.
+/// The person of a group to be blocked.
 #[derive(Deserialize, Default)]
 #[serde(default)]
 pub struct BlockForm {
@@ -260,7 +266,7 @@ pub async fn block(
     back(app.db.write(move |tx| matches::block(tx, account.id, mask)).await)
 }
 
-/// What is reported.
+/// The form of a report.
 #[derive(Deserialize, Default)]
 #[serde(default)]
 pub struct ReportForm {
@@ -274,7 +280,7 @@ pub struct ReportForm {
 #[template(path = "match_report.html")]
 struct ReportPage {
     shell: Shell,
-    /// Whom it may be about, where there are several.
+    /// The people of a group who can be reported.
     others: Vec<Masked>,
     form: ReportForm,
     error: Option<Error>,
@@ -284,7 +290,7 @@ impl ReportPage {
     async fn new(app: &App, account: &Account, form: ReportForm, error: Option<Error>) -> Result<Self> {
         let id = account.id;
         let others = app.db.read(move |read| matches::others(read, id)).await.unwrap_or_default();
-        let shell = Shell::new(app, &Viewer::from(account), Place::Match).await?;
+        let shell = Shell::new(app, &Viewer::from(account), NavItem::Match).await?;
         Ok(ReportPage { shell, others, form, error })
     }
 
@@ -292,12 +298,12 @@ impl ReportPage {
         self.form.account_id == one.mask.to_string()
     }
 
-    fn fault(&self, field: &str) -> Option<&str> {
-        fault(self.error.as_ref(), field)
+    fn field_error(&self, field: &str) -> Option<&str> {
+        field_error(self.error.as_ref(), field)
     }
 
-    fn note(&self) -> Option<String> {
-        note(self.error.as_ref(), &["reason", "words", "account_id"])
+    fn form_error(&self) -> Option<String> {
+        form_error(self.error.as_ref(), &["reason", "words", "account_id"])
     }
 }
 
@@ -332,10 +338,9 @@ pub async fn report(
     };
     match report.await {
         Ok(()) => Ok(Redirect::to("/match?reported=1").into_response()),
-        Err(error) if is_note(&error) => {
-            let head = head(&error);
-            page_refused(head, &ReportPage::new(&app, &account, form, Some(error)).await?)
+        Err(error) => {
+            show_form_error(error, async |error| ReportPage::new(&app, &account, form, Some(error)).await)
+                .await
         }
-        Err(error) => Err(error),
     }
 }

@@ -1,6 +1,6 @@
-//! Messages as they are shown: one template for pages and for the socket.
+//! Sending a message by a form, and marking messages as read.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use axum::{
     extract::State,
@@ -13,96 +13,24 @@ use super::{match_talk::talk_page, rooms, threads::ThreadPage};
 use crate::{
     Error, Result,
     app::App,
-    clock::Time,
     domain::{
         access::Door,
-        conversations::{Page, Participant},
+        conversations::Page,
         messages::{Body, Draft},
         rooms::Visitor,
+        text::RefusedWords,
     },
-    html::{accounts::is_note, page_refused},
+    html::{is_form_error, render_form_error},
     http::{
         input::Input,
-        respond::{FRAGMENT, head},
+        respond::{FRAGMENT, status_and_headers},
         session::{ClientAddr, Viewer, come_in, enter},
     },
-    ids::{AccountId, AttachmentId, IdempotencyKey, MessageId},
-    store::messages::{Message, Speaker},
-    wire::bubble::{Bubble, message_fragment},
+    ids::{AttachmentId, IdempotencyKey, MessageId},
+    wire::bubble::message_fragment,
 };
 
-/// What one person says within so long is shown as one breath. `chat-messages.js` says the same.
-const BREATH: Duration = Duration::from_secs(5 * 60);
-
-/// What stands in the list of messages.
-pub(super) enum Row {
-    Day(String, Time),
-    /// What follows is new since the viewer was here last.
-    Since,
-    Message(Box<Bubble>),
-}
-
-/// What one is about to say, for the page's script to fill in: the same template as what was said.
-pub(super) fn blank(participant: &Participant, now: Time) -> Bubble {
-    let author = Speaker {
-        id: participant.id(),
-        kind: participant.account.kind,
-        username: participant.account.username.clone(),
-        name: participant.name().to_owned(),
-    };
-    let message = Message {
-        id: MessageId(0),
-        conversation: participant.conversation.id,
-        seq: 0,
-        change: 0,
-        author,
-        body: "…".into(),
-        mentions: Vec::new(),
-        reply_to: None,
-        reactions: Vec::new(),
-        attachments: Vec::new(),
-        created_at: now,
-        edited_at: None,
-        deleted_at: None,
-    };
-    Bubble::new(message, Some(participant.id()))
-}
-
-/// The list: messages in breaths and days, and where the new ones begin. Days are UTC's until the
-/// page's script tells them in the reader's own time.
-pub(super) fn rows(messages: Vec<Message>, me: AccountId, read_seq: i64) -> Vec<Row> {
-    let mut rows: Vec<Row> = Vec::with_capacity(messages.len() + 4);
-    let mut since_told = false;
-    let mut day = None;
-    for message in messages {
-        let date = message.created_at.utc().date();
-        if day != Some(date) {
-            rows.push(Row::Day(date.strftime("%A, %-d %B %Y").to_string(), message.created_at));
-            day = Some(date);
-        }
-        // Where one has read nothing at all, everything is new, and a line says nothing.
-        let new = message.seq > read_seq && read_seq > 0 && message.author.id != me;
-        if new && !since_told {
-            rows.push(Row::Since);
-            since_told = true;
-        }
-        let mut bubble = Bubble::new(message, Some(me));
-        if let Some(Row::Message(above)) = rows.last_mut() {
-            let close = bubble.message.created_at.since(above.message.created_at) < BREATH;
-            if close
-                && above.message.author.id == bubble.message.author.id
-                && above.message.author.name == bubble.message.author.name
-            {
-                above.ends = false;
-                bubble.starts = false;
-            }
-        }
-        rows.push(Row::Message(Box::new(bubble)));
-    }
-    rows
-}
-
-/// The form that something is said with.
+/// The form for a message.
 #[derive(Deserialize, Default)]
 #[serde(default)]
 pub struct SayForm {
@@ -114,7 +42,7 @@ pub struct SayForm {
 }
 
 impl SayForm {
-    fn draft(&self) -> Result<Draft> {
+    fn draft(&self, refused: &RefusedWords) -> Result<Draft> {
         let reply_to = Some(self.reply_to.as_str()).filter(|id| !id.is_empty());
         let reply_to: Option<MessageId> = reply_to
             .map(|id| id.parse().map_err(|_| Error::invalid("reply_to", "There is no such message.")))
@@ -127,7 +55,7 @@ impl SayForm {
         let key = Some(self.idempotency_key.as_str()).filter(|key| !key.is_empty());
         let only_files = self.body.trim().is_empty() && !attachments.is_empty();
         Ok(Draft {
-            body: if only_files { Body::empty() } else { Body::parse(&self.body)? },
+            body: if only_files { Body::empty() } else { Body::parse(&self.body, refused)? },
             reply_to,
             attachments,
             idempotency_key: key.map(IdempotencyKey::parse).transpose()?,
@@ -144,11 +72,7 @@ pub async fn say(
     Input(form): Input<SayForm>,
 ) -> Result<Response> {
     let by_script = headers.contains_key(FRAGMENT);
-    let draft = app
-        .limits
-        .say(from, door.account().id)
-        .and_then(|_| app.config.refused_words.check(&form.body))
-        .and_then(|()| form.draft());
+    let draft = app.limits.say(from, door.account().id).and_then(|_| form.draft(&app.config.refused_words));
     let said = match draft {
         Ok(draft) => {
             let (door, thread_limit) = (door.clone(), app.config.thread_limit);
@@ -169,7 +93,7 @@ pub async fn say(
             let page = app.db.read(move |read| door.leave_to(read)).await?;
             Ok(Redirect::to(page).into_response())
         }
-        Err(error) if by_script || !is_note(&error) => Err(error),
+        Err(error) if by_script || !is_form_error(&error) => Err(error),
         Err(error) => refused(&app, &door, form, &error).await,
     }
 }
@@ -180,18 +104,24 @@ async fn refused(app: &App, door: &Door, form: SayForm, error: &Error) -> Result
     match (door, participant.policy().page) {
         (Door::Room(visitor), _) => {
             let inside = enter(app, visitor).await?;
-            page_refused(head(error), &rooms::room_page(app, &inside, None, refused).await?)
+            render_form_error(
+                status_and_headers(error),
+                &rooms::room_page(app, &inside, None, refused).await?,
+            )
         }
         (_, Page::Thread) => {
             let viewer = Viewer::from(door.account());
             let page = ThreadPage::new(app, &viewer, &participant, None, refused).await?;
-            page_refused(head(error), &page)
+            render_form_error(status_and_headers(error), &page)
         }
-        _ => page_refused(head(error), &talk_page(app, door.account(), None, refused).await?),
+        _ => render_form_error(
+            status_and_headers(error),
+            &talk_page(app, door.account(), None, refused).await?,
+        ),
     }
 }
 
-/// The address of the page of a conversation.
+/// The path of the page of a conversation.
 async fn page_of(app: &App, door: &Door) -> Result<String> {
     if let Door::Room(visitor) = door {
         return Ok(format!("/rooms/{}", visitor.key.as_str()));
@@ -204,7 +134,7 @@ async fn page_of(app: &App, door: &Door) -> Result<String> {
     })
 }
 
-/// `POST /rooms/{key}/read`: up to the last message, for those without scripts.
+/// `POST /rooms/{key}/read`: marks all messages as read, for browsers without scripts.
 pub async fn read(
     State(app): State<Arc<App>>,
     ClientAddr(from): ClientAddr,

@@ -3,6 +3,7 @@
 pub mod chat;
 pub mod match_talk;
 pub mod matches;
+pub mod message_list;
 pub mod messages;
 pub mod pairings;
 pub mod room_about;

@@ -1,4 +1,4 @@
-//! Weekly pairs: taking part, and whom one is paired with.
+//! Weekly pairs: joining, leaving, and the pair of the week.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::{
         accounts::Member,
         pairings::{self, Weekly},
     },
-    html::{Place, Shell, page},
+    html::{NavItem, Shell, page},
     http::session::{ClientAddr, Viewer},
     wire::filters,
 };
@@ -47,11 +47,11 @@ pub async fn show(State(app): State<Arc<App>>, member: Member) -> Result<Respons
     app.config.require_matching()?;
     let id = member.id();
     let weekly = app.db.read(move |read| pairings::weekly(read, id)).await?;
-    let shell = Shell::new(&app, &Viewer::from(&member), Place::Match).await?;
+    let shell = Shell::new(&app, &Viewer::from(&member), NavItem::Match).await?;
     page(&WeeklyPage { shell, weekly })
 }
 
-/// `POST /match/weekly`: takes part from the next Monday on.
+/// `POST /match/weekly`: joins from the next Monday on.
 pub async fn join(
     State(app): State<Arc<App>>,
     ClientAddr(from): ClientAddr,

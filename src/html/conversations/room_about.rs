@@ -1,4 +1,4 @@
-//! About a room: who is in it, and what its owner can do. Plain forms, which work without scripts.
+//! About a room: its people, and the forms for its owner, which work without scripts.
 
 use std::sync::Arc;
 
@@ -15,17 +15,16 @@ use crate::{
     clock::Time,
     domain::{
         names::Name,
-        rooms::{Changes, Inside, Owner, RoomName, Visitor},
+        rooms::{Changes, FIRST, Inside, Owner, RoomName, Visitor},
     },
     error::Faults,
-    html::{Place, Shell, accounts::is_note, fault, feeds, note, page, page_refused},
+    html::{NavItem, Shell, feeds, field_error, form_error, page, show_form_error},
     http::{
         input::{Input, Query, from_path},
-        respond::head,
         session::{ClientAddr, Viewer, enter, rule},
     },
     ids::{AccountId, HookId},
-    store::{self, accounts::Kind, conversations::Participant, hooks::Hook},
+    store::{accounts::Kind, conversations::Participant, hooks::Hook},
     wire::{
         filters,
         format::{date_and_time, initials},
@@ -42,12 +41,12 @@ const PEOPLE: i64 = 500;
 struct AboutPage {
     shell: Shell,
     inside: Inside,
-    /// The link that holds.
+    /// The room's current link.
     url: String,
     people: Vec<Participant>,
     hooks: Vec<Hook>,
     feed: Option<String>,
-    /// The address of a hook that was just opened: it is shown this once.
+    /// The address of a hook that was just created, which is shown this once.
     hook: Option<String>,
     saved: bool,
     form: RoomForm,
@@ -58,21 +57,22 @@ struct AboutPage {
 
 impl AboutPage {
     async fn new(app: &App, inside: Inside) -> Result<Self> {
-        let (id, owner) = (inside.participant.conversation.id, inside.participant.is_owner());
+        let id = inside.participant.conversation.id;
+        let (viewer, owner) = (inside.clone(), inside.clone().owner().ok());
+        let is_owner = owner.is_some();
         let (people, hooks) = app
             .db
             .read(move |read| {
-                let mut people = store::conversations::participants(read, id, PEOPLE)?;
-                people.retain(|one| owner || one.seat.left_at.is_none());
-                Ok((people, if owner { store::hooks::of(read, id)? } else { Vec::new() }))
+                let hooks = owner.as_ref().map_or(Ok(Vec::new()), |owner| owner.hooks(read))?;
+                Ok((viewer.people(read, FIRST, PEOPLE)?.people, hooks))
             })
             .await?;
         let base = app.config.base_url.as_str();
         let account = &inside.participant.account;
         let feed =
-            owner.then(|| format!("{base}{}", feeds::room_path(app, &inside.link.key, id, account.id)));
+            is_owner.then(|| format!("{base}{}", feeds::room_path(app, &inside.link.key, id, account.id)));
         Ok(AboutPage {
-            shell: Shell::new(app, &Viewer::from(account), Place::Rooms).await?,
+            shell: Shell::new(app, &Viewer::from(account), NavItem::Rooms).await?,
             url: rooms::url(base, &inside.link.key),
             people,
             hooks,
@@ -109,21 +109,21 @@ impl AboutPage {
         date_and_time(*moment)
     }
 
-    fn fault(&self, field: &str) -> Option<&str> {
-        fault(self.error.as_ref(), field)
+    fn field_error(&self, field: &str) -> Option<&str> {
+        field_error(self.error.as_ref(), field)
     }
 
     fn hook_fault(&self) -> Option<&str> {
-        fault(self.hook_error.as_ref(), "name")
+        field_error(self.hook_error.as_ref(), "name")
     }
 
-    fn note(&self) -> Option<String> {
-        note(self.error.as_ref(), &["name", "uses_left", "expires_at"])
-            .or_else(|| note(self.hook_error.as_ref(), &["name"]))
+    fn form_error(&self) -> Option<String> {
+        form_error(self.error.as_ref(), &["name", "uses_left", "expires_at"])
+            .or_else(|| form_error(self.hook_error.as_ref(), &["name"]))
     }
 }
 
-/// Whether something was just saved.
+/// The query after a form was saved.
 #[derive(Deserialize)]
 pub struct Saved {
     saved: Option<String>,
@@ -138,7 +138,7 @@ pub async fn about(
     page(&AboutPage { saved: saved.is_some(), ..AboutPage::new(&app, inside).await? })
 }
 
-/// What the owner may change, as a browser sends it: a switch that is off is not there.
+/// The owner's form. Browsers leave out switches that are off.
 #[derive(Deserialize, Default)]
 #[serde(default)]
 pub struct RoomForm {
@@ -151,7 +151,7 @@ pub struct RoomForm {
 impl RoomForm {
     fn of(inside: &Inside) -> Self {
         let (room, link) = (&inside.participant.conversation, &inside.link);
-        // To the minute, as browsers fill in a moment.
+        // Browsers show times to the minute.
         let moment = |at: Time| at.utc().strftime("%Y-%m-%dT%H:%M").to_string();
         RoomForm {
             name: room.name.clone(),
@@ -170,7 +170,7 @@ impl RoomForm {
         Ok(Changes {
             name: name.filter(|name| name.as_str() != before.name),
             locked: Some(self.locked.is_some()),
-            // What stands there as before is not set anew: the moment may have passed meanwhile.
+            // An unchanged time is not set again, because it may have passed meanwhile.
             expires_at: expires_at.filter(|_| self.expires_at != before.expires_at),
             uses_left: uses_left.filter(|_| self.uses_left != before.uses_left),
         })
@@ -208,11 +208,13 @@ pub async fn change(
     };
     match changed {
         Ok(()) => Ok(back(&visitor)),
-        Err(error) if is_note(&error) => {
-            let page = AboutPage::new(&app, enter(&app, &visitor).await?).await?;
-            page_refused(head(&error), &AboutPage { form, error: Some(error), ..page })
+        Err(error) => {
+            show_form_error(error, async |error| {
+                let page = AboutPage::new(&app, enter(&app, &visitor).await?).await?;
+                Ok(AboutPage { form, error: Some(error), ..page })
+            })
+            .await
         }
-        Err(error) => Err(error),
     }
 }
 
@@ -220,14 +222,14 @@ fn back(visitor: &Visitor) -> Response {
     Redirect::to(&format!("/rooms/{}/about?saved=1", visitor.key.as_str())).into_response()
 }
 
-/// Whether those inside stay when there is a new link.
+/// The form for a new link.
 #[derive(Deserialize, Default)]
 #[serde(default)]
 pub struct LinkForm {
     everyone_leaves: Option<String>,
 }
 
-/// `POST /rooms/{key}/link`: a new one.
+/// `POST /rooms/{key}/link`: creates a new link.
 pub async fn renew_link(
     State(app): State<Arc<App>>,
     from: ClientAddr,
@@ -263,19 +265,19 @@ pub async fn readmit(
     Ok(back(&visitor))
 }
 
-/// `GET /rooms/{key}/hooks`: where a hook was just opened, loaded anew.
+/// `GET /rooms/{key}/hooks`: redirects browsers that reload the page after a hook was created.
 pub async fn back_to_about(Path(key): Path<String>) -> Redirect {
     Redirect::to(&format!("/rooms/{key}/about"))
 }
 
-/// The form that a hook is opened with.
+/// The form for a new hook.
 #[derive(Deserialize, Default)]
 #[serde(default)]
 pub struct HookForm {
     hook_name: String,
 }
 
-/// `POST /rooms/{key}/hooks`: shows the new hook's address, this once.
+/// `POST /rooms/{key}/hooks`: creates a hook, whose address is shown this once.
 pub async fn open_hook(
     State(app): State<Arc<App>>,
     from: ClientAddr,
@@ -292,10 +294,12 @@ pub async fn open_hook(
             let hook = Some(hook_url(app.config.base_url.as_str(), &token));
             page(&AboutPage { hook, ..about })
         }
-        Err(error) if is_note(&error) => {
-            page_refused(head(&error), &AboutPage { hook_form: form, hook_error: Some(error), ..about })
+        Err(error) => {
+            show_form_error(error, async |error| {
+                Ok(AboutPage { hook_form: form, hook_error: Some(error), ..about })
+            })
+            .await
         }
-        Err(error) => Err(error),
     }
 }
 
@@ -316,13 +320,13 @@ pub async fn close_hook(
 struct EndPage {
     shell: Shell,
     inside: Inside,
-    /// To delete it, or else to leave it.
+    /// True if the page confirms a deletion, or else leaving.
     delete: bool,
 }
 
 /// `GET /rooms/{key}/leave`
 pub async fn leave_form(State(app): State<Arc<App>>, inside: Inside) -> Result<Response> {
-    let shell = Shell::new(&app, &Viewer::from(&inside.participant.account), Place::Rooms).await?;
+    let shell = Shell::new(&app, &Viewer::from(&inside.participant.account), NavItem::Rooms).await?;
     page(&EndPage { shell, inside, delete: false })
 }
 
@@ -339,7 +343,7 @@ pub async fn leave(
 
 /// `GET /rooms/{key}/delete`
 pub async fn delete_form(State(app): State<Arc<App>>, inside: Inside) -> Result<Response> {
-    let shell = Shell::new(&app, &Viewer::from(&inside.participant.account), Place::Rooms).await?;
+    let shell = Shell::new(&app, &Viewer::from(&inside.participant.account), NavItem::Rooms).await?;
     let owner = inside.owner()?;
     page(&EndPage { shell, inside: owner.inside().clone(), delete: true })
 }

@@ -1,4 +1,4 @@
-//! A room to take along: everything that was said in it, as JSON for programs or as HTML to read.
+//! The export of a room: all messages, as JSON for programs or as HTML for people.
 
 use std::{convert::Infallible, sync::Arc};
 
@@ -16,16 +16,12 @@ use serde_json::json;
 use crate::{
     Error, Result,
     app::App,
-    domain::rooms::Inside,
-    ids::ConversationId,
-    store::{
-        self,
-        messages::{Message, Sight},
-    },
+    domain::rooms::{Inside, Owner},
+    store::{self, messages::Message},
     wire::{self, attachments, format::date_and_time, markup, rooms::Room},
 };
 
-/// Messages read at once.
+/// Messages read by one query.
 const STRETCH: i64 = 500;
 
 /// `GET /rooms/{key}/export.json`: for its owner.
@@ -34,7 +30,7 @@ pub async fn json(State(app): State<Arc<App>>, inside: Inside) -> Result<Respons
     let inside = owner.inside();
     let room = Room::new(inside, app.config.base_url.as_str());
     let head = json!({ "room": room, "exported_at": app.clock.now().rfc3339() }).to_string();
-    // The list is opened within the object, and closed after the last message.
+    // The list begins within the object, and ends after the last message.
     let head = format!("{},\"messages\":[", head.strip_suffix('}').unwrap_or(&head));
     let base = app.config.base_url.as_str().to_owned();
     let encode = move |message: &Message| {
@@ -42,7 +38,7 @@ pub async fn json(State(app): State<Arc<App>>, inside: Inside) -> Result<Respons
         let comma = if message.is_first() { "\n" } else { ",\n" };
         format!("{comma}{}", serde_json::to_string(&message).unwrap_or_default())
     };
-    Ok(export(&app, inside, "application/json", "json", Parts { head, encode, tail: "\n]}\n" }))
+    Ok(export(&app, owner, "application/json", "json", Parts { head, encode, tail: "\n]}\n" }))
 }
 
 #[derive(Template)]
@@ -85,46 +81,45 @@ pub async fn html(State(app): State<Arc<App>>, inside: Inside) -> Result<Respons
         line.render().unwrap_or_default()
     };
     let tail = "</ol>\n</body>\n</html>\n";
-    Ok(export(&app, inside, "text/html; charset=utf-8", "html", Parts { head, encode, tail }))
+    Ok(export(&app, owner, "text/html; charset=utf-8", "html", Parts { head, encode, tail }))
 }
 
-/// What an export is made of.
+/// The parts of an export.
 struct Parts<F> {
     head: String,
     encode: F,
     tail: &'static str,
 }
 
-/// Reads and writes a stretch at a time, so that a long-lived room does not fill the memory.
-fn export<F>(app: &Arc<App>, inside: &Inside, kind: &'static str, ending: &str, parts: Parts<F>) -> Response
+/// Streams the messages in batches, so that a large room does not fill the memory.
+fn export<F>(app: &Arc<App>, owner: Owner, kind: &'static str, ending: &str, parts: Parts<F>) -> Response
 where
     F: Fn(&Message) -> String + Send + 'static,
 {
     let Parts { head, encode, tail } = parts;
-    let id = inside.participant.conversation.id;
-    let state = (Arc::clone(app), encode, Some(0), Some(head));
-    let stretches = stream::unfold(state, move |(app, encode, from, head)| async move {
+    let state = (Arc::clone(app), owner, encode, Some(0), Some(head));
+    let stretches = stream::unfold(state, move |(app, owner, encode, from, head)| async move {
         if let Some(head) = head {
-            return Some((Ok::<_, Infallible>(Bytes::from(head)), (app, encode, from, None)));
+            return Some((Ok::<_, Infallible>(Bytes::from(head)), (app, owner, encode, from, None)));
         }
         let from = from?;
-        let text = match stretch(&app, id, from).await {
+        let text = match stretch(&app, &owner, from).await {
             Ok((messages, Some(next))) => {
                 let text: String = messages.iter().map(&encode).collect();
-                return Some((Ok(Bytes::from(text)), (app, encode, Some(next), None)));
+                return Some((Ok(Bytes::from(text)), (app, owner, encode, Some(next), None)));
             }
             Ok((messages, None)) => messages.iter().map(&encode).collect::<String>() + tail,
-            // It is too late for another status: whoever reads it sees that the end is missing.
+            // The status has been sent already. The missing end shows that the export is incomplete.
             Err(error) => {
                 tracing::error!(%error, "An export broke off");
                 return None;
             }
         };
-        Some((Ok(Bytes::from(text)), (app, encode, None, None)))
+        Some((Ok(Bytes::from(text)), (app, owner, encode, None, None)))
     });
     let day = app.clock.now().utc().date();
     let disposition = format!("attachment; filename=\"room-{day}.{ending}\"");
-    // Whoever compresses it asks once more after the end.
+    // The compression polls again after the end.
     let mut response = Body::from_stream(stretches.fuse()).into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
@@ -135,10 +130,10 @@ where
     response
 }
 
-/// The next messages, and where those after them begin, if there may be any.
-async fn stretch(app: &App, id: ConversationId, from: i64) -> Result<(Vec<Message>, Option<i64>)> {
-    let messages =
-        app.db.read_long(move |read| store::messages::since(read, Sight::whole(id), from, STRETCH)).await?;
+/// The next messages, and the number to continue from, if more may follow.
+async fn stretch(app: &App, owner: &Owner, from: i64) -> Result<(Vec<Message>, Option<i64>)> {
+    let owner = owner.clone();
+    let messages = app.db.read_long(move |read| owner.export(read, from, STRETCH)).await?;
     let full = messages.len() == STRETCH as usize;
     let next = messages.last().map(|last| last.seq).filter(|_| full);
     Ok((messages, next))

@@ -1,4 +1,4 @@
-//! Rooms: the list of one's own, and the room itself.
+//! The list of the viewer's rooms, and a room's page.
 
 use std::sync::Arc;
 
@@ -11,8 +11,9 @@ use qrcode::{Color, EcLevel, QrCode};
 use serde::Deserialize;
 
 use super::{
-    chat::{Chat, Stretch},
-    messages::{Row, SayForm},
+    chat::{Chat, MessageRange},
+    message_list::Row,
+    messages::SayForm,
 };
 use crate::{
     Error, Result,
@@ -20,16 +21,15 @@ use crate::{
     clock::Time,
     domain::rooms::{self, Inside, RoomName},
     events::Here,
-    html::{Place, Shell, fault, note, page, page_refused},
+    html::{NavItem, Shell, field_error, form_error, page, show_form_error},
     http::{
         input::{Input, Query},
-        respond::head,
         session::{ClientAddr, Viewer, place},
     },
     services::presence,
     store::{accounts::Account, rooms::JoinedRoom},
     wire::{
-        avatars::{flock, here_now},
+        avatars::{avatars, here_now},
         filters,
         format::{ago, date_and_time},
         rooms::url as room_url,
@@ -44,7 +44,7 @@ struct RoomsPage {
     name: String,
     error: Option<Error>,
     now: Time,
-    /// One was in a room until a moment ago.
+    /// True if the viewer has just left a room.
     left: bool,
 }
 
@@ -52,16 +52,16 @@ impl RoomsPage {
     async fn new(app: &App, account: &Account, name: String, error: Option<Error>) -> Result<Self> {
         let id = account.id;
         let mine = app.db.read(move |read| rooms::of(read, id)).await?;
-        let shell = Shell::new(app, &Viewer::from(account), Place::Rooms).await?;
+        let shell = Shell::new(app, &Viewer::from(account), NavItem::Rooms).await?;
         Ok(RoomsPage { shell, mine, name, error, now: app.clock.now(), left: false })
     }
 
-    fn fault(&self) -> Option<&str> {
-        fault(self.error.as_ref(), "name")
+    fn field_error(&self) -> Option<&str> {
+        field_error(self.error.as_ref(), "name")
     }
 
-    fn note(&self) -> Option<String> {
-        note(self.error.as_ref(), &["name"])
+    fn form_error(&self) -> Option<String> {
+        form_error(self.error.as_ref(), &["name"])
     }
 
     fn ago(&self, mine: &JoinedRoom) -> String {
@@ -80,7 +80,7 @@ impl RoomsPage {
     }
 }
 
-/// Whether one was in a room until a moment ago.
+/// The query after leaving a room.
 #[derive(Deserialize)]
 pub struct Left {
     left: Option<String>,
@@ -95,14 +95,14 @@ pub async fn list(
     page(&RoomsPage { left: left.is_some(), ..RoomsPage::new(&app, &account, String::new(), None).await? })
 }
 
-/// The form that a room is made with.
+/// The form for a new room.
 #[derive(Deserialize, Default)]
 #[serde(default)]
 pub struct NewRoom {
     name: String,
 }
 
-/// `POST /rooms`: leads straight into the new room.
+/// `POST /rooms`: creates a room, and redirects to it.
 pub async fn create(
     State(app): State<Arc<App>>,
     ClientAddr(from): ClientAddr,
@@ -117,10 +117,10 @@ pub async fn create(
     };
     match create.await {
         Ok(inside) => Ok(Redirect::to(&format!("/rooms/{}", inside.link.key)).into_response()),
-        Err(error) if crate::html::accounts::is_note(&error) => {
-            page_refused(head(&error), &RoomsPage::new(&app, &account, form.name, Some(error)).await?)
+        Err(error) => {
+            show_form_error(error, async |error| RoomsPage::new(&app, &account, form.name, Some(error)).await)
+                .await
         }
-        Err(error) => Err(error),
     }
 }
 
@@ -140,15 +140,15 @@ impl RoomPage {
         self.shell.guest.is_some()
     }
 
-    fn flock(&self) -> String {
-        flock(&self.here)
+    fn avatars(&self) -> String {
+        avatars(&self.here)
     }
 
     fn here_now(&self) -> String {
         here_now(&self.here)
     }
 
-    /// Until when and for how many the link works, if there is an end to it.
+    /// The limits of the link, if there are any.
     fn link_limits(&self) -> Option<String> {
         let link = &self.inside.link;
         let until = link.expires_at.map(|at| format!("until {}", date_and_time(at)));
@@ -161,20 +161,20 @@ impl RoomPage {
     }
 }
 
-/// `GET /rooms/{key}`: whoever opens it is in it.
+/// `GET /rooms/{key}`: joins the room, if the viewer is not in it yet.
 pub async fn room(
     State(app): State<Arc<App>>,
     inside: Inside,
     Path(key): Path<String>,
-    Query(stretch): Query<Stretch>,
+    Query(range): Query<MessageRange>,
 ) -> Result<Response> {
     if inside.link.key != key {
         return Ok(Redirect::to(&format!("/rooms/{}", inside.link.key)).into_response());
     }
-    page(&room_page(&app, &inside, stretch.end(), None).await?)
+    page(&room_page(&app, &inside, range.end(), None).await?)
 }
 
-/// The page of a room: its latest messages, or those before `end`; with what could not be said.
+/// The page of a room: its latest messages, or those before `end`; with the form that was refused.
 pub(super) async fn room_page(
     app: &App,
     inside: &Inside,
@@ -187,11 +187,11 @@ pub(super) async fn room_page(
     let chat = Chat::new(app, participant, &path, format!("{path}/messages"), end, refused).await?;
     let mut people = app.presence.people(id);
     if !people.iter().any(|one| one.id == me) {
-        people.push(participant.somebody()); // who reads this is here
+        people.push(participant.somebody()); // the viewer of the page is present
     }
     let url = room_url(app.config.base_url.as_str(), &inside.link.key);
     Ok(RoomPage {
-        shell: Shell::new(app, &Viewer::from(&participant.account), Place::Rooms).await?,
+        shell: Shell::new(app, &Viewer::from(&participant.account), NavItem::Rooms).await?,
         qr: Qr::of(&url)?,
         url,
         here: presence::here(id, people),

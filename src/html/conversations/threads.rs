@@ -1,6 +1,6 @@
-//! Threads: one's own, and what people who are named say to each other.
+//! The list of the viewer's threads, a thread's page, and the page about its people.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use askama::Template;
 use axum::{
@@ -10,8 +10,9 @@ use axum::{
 use serde::Deserialize;
 
 use super::{
-    chat::{Chat, Stretch as Around},
-    messages::{Row, SayForm},
+    chat::{Chat, MessageRange},
+    message_list::Row,
+    messages::SayForm,
 };
 use crate::{
     Error, Result,
@@ -20,13 +21,12 @@ use crate::{
     domain::{
         accounts::Member,
         conversations::{Page, Participant},
-        threads::{self, Beginning, Changes, History, MOST, Metadata, Names, Thread, ThreadName},
+        threads::{self, Beginning, Changes, History, Metadata, Names, Thread, ThreadName},
     },
     events::Here,
-    html::{Place, Shell, fault, note, page, page_refused},
+    html::{NavItem, Shell, field_error, form_error, page, show_form_error},
     http::{
         input::{Input, Query, from_path},
-        respond::head,
         session::{ClientAddr, Viewer},
     },
     ids::ConversationId,
@@ -37,7 +37,7 @@ use crate::{
         threads::JoinedThread,
     },
     wire::{
-        avatars::{flock, here_now},
+        avatars::{avatars, here_now},
         filters,
         format::{ago, initials},
     },
@@ -59,36 +59,26 @@ struct ThreadsPage {
 impl ThreadsPage {
     async fn new(app: &App, member: &Member) -> Result<Self> {
         let stretch = Stretch::first(member.id(), PAGE);
-        let (mine, people) = app
-            .db
-            .read(move |read| {
-                Ok((store::threads::of(read, &stretch)?, store::threads::people_of(read, &stretch)?))
-            })
-            .await?;
-        let mut people_of: HashMap<ConversationId, Vec<One>> = HashMap::new();
-        for (id, one) in people.into_iter().filter(|(_, one)| one.account.id != member.id()) {
-            people_of.entry(id).or_default().push(one);
+        let mut mine = app.db.read(move |read| threads::page(read, &stretch)).await?;
+        for (_, people) in &mut mine {
+            people.retain(|one| one.account.id != member.id());
         }
-        let with = |mine: JoinedThread| {
-            let people = people_of.remove(&mine.thread.id).unwrap_or_default();
-            (mine, people)
-        };
         Ok(ThreadsPage {
-            shell: Shell::new(app, &Viewer::from(member), Place::Threads).await?,
-            mine: mine.into_iter().map(with).collect(),
+            shell: Shell::new(app, &Viewer::from(member), NavItem::Threads).await?,
+            mine,
             form: NewThread::default(),
             error: None,
             now: app.clock.now(),
         })
     }
 
-    /// What is wrong with the names, each in a sentence.
-    fn fault(&self) -> Option<String> {
+    /// The errors about the usernames, a sentence each.
+    fn field_error(&self) -> Option<String> {
         faults_of(self.error.as_ref())
     }
 
-    fn note(&self) -> Option<String> {
-        if self.fault().is_some() { None } else { note(self.error.as_ref(), &[]) }
+    fn form_error(&self) -> Option<String> {
+        if self.field_error().is_some() { None } else { form_error(self.error.as_ref(), &[]) }
     }
 
     fn title(&self, mine: &JoinedThread, people: &[One]) -> String {
@@ -103,7 +93,7 @@ impl ThreadsPage {
         (mine.thread.last_seq - mine.seat.read_seq).max(0)
     }
 
-    /// Under the title: who is in it, where it has a name of its own.
+    /// The line under the title: the people, where the thread has a name of its own.
     fn people(&self, mine: &JoinedThread, people: &[One]) -> String {
         match people.len() {
             0 => "just you".into(),
@@ -118,7 +108,7 @@ impl ThreadsPage {
     }
 }
 
-/// What is wrong with the people who were named.
+/// The errors about the usernames, a sentence each.
 fn faults_of(error: Option<&Error>) -> Option<String> {
     let Some(Error::Invalid(faults)) = error else { return None };
     let about: Vec<_> = faults.iter().filter(|fault| fault.field.starts_with("users")).collect();
@@ -138,19 +128,19 @@ fn names(people: &[One]) -> String {
     }
 }
 
-/// What a thread is called for somebody: by its name, or by the others in it.
+/// The title of a thread: its name, or the names of the others.
 fn title(name: &str, others: &[One]) -> String {
     if name.is_empty() { names(others) } else { name.into() }
 }
 
-/// What the thread is called for this participant.
+/// The title of the thread for this participant.
 pub(in crate::html) async fn title_of(app: &App, participant: &Participant) -> Result<String> {
     Ok(title(&participant.conversation.name, &others(app, participant).await?))
 }
 
 async fn everyone(app: &App, participant: &Participant) -> Result<Vec<One>> {
-    let id = participant.conversation.id;
-    app.db.read(move |read| store::conversations::participants(read, id, MOST as i64)).await
+    let asked = participant.clone();
+    app.db.read(move |read| asked.everyone(read)).await
 }
 
 async fn others(app: &App, participant: &Participant) -> Result<Vec<One>> {
@@ -164,7 +154,7 @@ pub async fn list(State(app): State<Arc<App>>, member: Member) -> Result<Respons
     page(&ThreadsPage::new(&app, &member).await?)
 }
 
-/// The form that a thread is begun with: usernames, with spaces or commas between them.
+/// The form for a new thread: usernames, with spaces or commas between them.
 #[derive(Deserialize, Default)]
 #[serde(default)]
 pub struct NewThread {
@@ -176,7 +166,7 @@ fn named(users: &str) -> Result<Names> {
     Names::parse(users.split([',', ' ', ';']).filter(|name| !name.is_empty()))
 }
 
-/// `POST /threads`: leads straight into the thread; with one other into the one that there is already.
+/// `POST /threads`: creates a thread, and redirects to it; with one other person to the existing one, if there is one.
 pub async fn begin(
     State(app): State<Arc<App>>,
     ClientAddr(from): ClientAddr,
@@ -192,11 +182,13 @@ pub async fn begin(
     };
     match begin.await {
         Ok(id) => Ok(Redirect::to(&format!("/threads/{id}")).into_response()),
-        Err(error) if crate::html::accounts::is_note(&error) => {
-            let threads = ThreadsPage::new(&app, &member).await?;
-            page_refused(head(&error), &ThreadsPage { form, error: Some(error), ..threads })
+        Err(error) => {
+            show_form_error(error, async |error| {
+                let threads = ThreadsPage::new(&app, &member).await?;
+                Ok(ThreadsPage { form, error: Some(error), ..threads })
+            })
+            .await
         }
-        Err(error) => Err(error),
     }
 }
 
@@ -220,12 +212,12 @@ pub(super) struct ThreadPage {
     chat: Chat,
     here: Here,
     others: Vec<One>,
-    /// Whether it was begun for the two by the weekly pairs.
+    /// True if the weekly pairs created the thread.
     paired: bool,
 }
 
 impl ThreadPage {
-    /// The latest messages, or those before `end`; with what could not be said.
+    /// The latest messages, or those before `end`; with the form that was refused.
     pub(super) async fn new(
         app: &App,
         viewer: &Viewer,
@@ -242,7 +234,7 @@ impl ThreadPage {
         if !people.iter().any(|one| one.id == participant.id()) {
             people.push(participant.somebody());
         }
-        let shell = Shell::new(app, viewer, Place::Threads).await?;
+        let shell = Shell::new(app, viewer, NavItem::Threads).await?;
         let paired = participant.conversation.owner.is_none();
         Ok(ThreadPage { shell, chat, here: presence::here(id, people), others, paired })
     }
@@ -251,11 +243,11 @@ impl ThreadPage {
         here_now(&self.here)
     }
 
-    fn flock(&self) -> String {
-        flock(&self.here)
+    fn avatars(&self) -> String {
+        avatars(&self.here)
     }
 
-    /// How far the others have read, for the page's script.
+    /// The read positions of the others, for the page's script.
     fn progress(&self) -> String {
         let progress: Vec<_> = self
             .others
@@ -271,10 +263,10 @@ pub async fn show(
     State(app): State<Arc<App>>,
     viewer: Viewer,
     participant: Participant,
-    Query(stretch): Query<Around>,
+    Query(range): Query<MessageRange>,
 ) -> Result<Response> {
     match participant.policy().page {
-        Page::Thread => page(&ThreadPage::new(&app, &viewer, &participant, stretch.end(), None).await?),
+        Page::Thread => page(&ThreadPage::new(&app, &viewer, &participant, range.end(), None).await?),
         Page::Match => Ok(Redirect::to(participant.policy().leave_to).into_response()),
         Page::Room => Err(Error::NotFound), // the address of a room is its key
     }
@@ -298,7 +290,7 @@ impl AboutPage {
         let others: Vec<One> =
             people.iter().filter(|one| one.account.id != participant.id()).cloned().collect();
         Ok(AboutPage {
-            shell: Shell::new(app, &Viewer::from(&participant.account), Place::Threads).await?,
+            shell: Shell::new(app, &Viewer::from(&participant.account), NavItem::Threads).await?,
             title: title(&participant.conversation.name, &others),
             name: participant.conversation.name.clone(),
             participant: participant.clone(),
@@ -335,15 +327,15 @@ impl AboutPage {
     }
 
     fn name_fault(&self) -> Option<&str> {
-        fault(self.error.as_ref(), "name")
+        field_error(self.error.as_ref(), "name")
     }
 
     fn users_fault(&self) -> Option<String> {
         faults_of(self.error.as_ref())
     }
 
-    fn note(&self) -> Option<String> {
-        if self.users_fault().is_some() { None } else { note(self.error.as_ref(), &["name"]) }
+    fn form_error(&self) -> Option<String> {
+        if self.users_fault().is_some() { None } else { form_error(self.error.as_ref(), &["name"]) }
     }
 }
 
@@ -356,7 +348,7 @@ pub async fn about(State(app): State<Arc<App>>, thread: Thread) -> Result<Respon
     page(&AboutPage::new(&app, thread.participant()).await?)
 }
 
-/// Back to the people of a thread; with what could not be done.
+/// Redirects to the page about a thread, or renders it with the error.
 async fn back(
     app: &App,
     thread: &Thread,
@@ -365,22 +357,24 @@ async fn back(
 ) -> Result<Response> {
     match done {
         Ok(()) => Ok(Redirect::to(&format!("{}/about", path(thread.participant()))).into_response()),
-        Err(error) if crate::html::accounts::is_note(&error) => {
-            let about = keep(AboutPage::new(app, thread.participant()).await?);
-            page_refused(head(&error), &AboutPage { error: Some(error), ..about })
+        Err(error) => {
+            show_form_error(error, async |error| {
+                let about = keep(AboutPage::new(app, thread.participant()).await?);
+                Ok(AboutPage { error: Some(error), ..about })
+            })
+            .await
         }
-        Err(error) => Err(error),
     }
 }
 
-/// Another name.
+/// The form for another name.
 #[derive(Deserialize, Default)]
 #[serde(default)]
 pub struct NameForm {
     name: String,
 }
 
-/// `POST /threads/{thread}/about`: another name.
+/// `POST /threads/{thread}/about`: renames the thread.
 pub async fn rename(
     State(app): State<Arc<App>>,
     ClientAddr(from): ClientAddr,
@@ -397,7 +391,7 @@ pub async fn rename(
     back(&app, &thread, done, |about| AboutPage { name: form.name, ..about }).await
 }
 
-/// Whether a thread is to be quiet.
+/// The form to mute a thread.
 #[derive(Deserialize, Default)]
 #[serde(default)]
 pub struct MuteForm {
@@ -418,7 +412,7 @@ pub async fn mute(
     back(&app, &thread, done, |about| about).await
 }
 
-/// Who is to be added.
+/// The form to add people.
 #[derive(Deserialize, Default)]
 #[serde(default)]
 pub struct AddForm {

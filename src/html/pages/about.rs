@@ -1,4 +1,4 @@
-//! What machines are told of a page: where it is, what it is about, and whose it is.
+//! The metadata of a page: its address, its description, and structured data about its owner.
 
 use pulldown_cmark::{Event, Parser, Tag, TagEnd};
 use serde_json::json;
@@ -12,13 +12,13 @@ use crate::{
     wire::format::excerpt,
 };
 
-/// Where a page is found, for good.
+/// The canonical address of a page.
 pub(super) fn url(config: &Config, owner: &Member, host: Option<&str>) -> String {
     let base = config.base_url.as_str();
     match host {
         Some(host) => {
             let (scheme, own) = base.split_once("://").unwrap_or(("https", ""));
-            // A place at a port of its own is there under every name.
+            // An instance at a port of its own has that port under every host name.
             let port = own.rsplit_once(':').filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()));
             format!("{scheme}://{host}{}/", port.map(|(_, port)| format!(":{port}")).unwrap_or_default())
         }
@@ -27,7 +27,7 @@ pub(super) fn url(config: &Config, owner: &Member, host: Option<&str>) -> String
     }
 }
 
-/// What a search engine and a link's card say of the page.
+/// The description of the page for search engines and link previews.
 pub(super) fn describe(sections: &[&Section], name: &str, place: &str) -> String {
     let words = sections.iter().find_map(|section| match &section.content {
         Content::Hero(hero) if !hero.line.is_empty() => Some(hero.line.clone()),
@@ -44,7 +44,7 @@ pub(super) fn describe(sections: &[&Section], name: &str, place: &str) -> String
     }
 }
 
-/// A text without its marks.
+/// A text without its Markdown.
 fn plain(text: &str) -> String {
     let (mut out, mut in_image) = (String::new(), false);
     for event in Parser::new(text) {
@@ -59,7 +59,7 @@ fn plain(text: &str) -> String {
     out
 }
 
-/// The page for machines: a Person of <https://schema.org>, in a profile.
+/// The structured data of the page: a Person of <https://schema.org>, in a ProfilePage.
 pub(super) fn json_ld(name: &str, line: &str, url: &str, page: &Page) -> String {
     let also: Vec<&str> = page
         .seen_by(Audience::Everyone)
@@ -75,6 +75,6 @@ pub(super) fn json_ld(name: &str, line: &str, url: &str, page: &Page) -> String 
         person["sameAs"] = also.into();
     }
     let profile = json!({ "@context": "https://schema.org", "@type": "ProfilePage", "mainEntity": person });
-    // Within a script element nothing may look like its end.
+    // The data is inside a script element, so it must not contain the end tag.
     profile.to_string().replace('<', "\\u003c")
 }

@@ -1,5 +1,5 @@
-//! Writing to the owner of a page, and what else there is to reach them by. Robots are kept out by what they do not
-//! notice and people do: a field that is not to be filled in, and that reading takes time. Nobody else is asked.
+//! The contact form of a page, and other ways to reach its owner. Two checks keep robots out: a hidden field that has
+//! to stay empty, and the time that a person needs to fill in the form. No third party is involved.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ use crate::{
     assets,
     clock::Time,
     domain::{
-        accounts::Member,
+        accounts::{self, Member},
         pages::{
             Audience, Published,
             contact::Contact,
@@ -27,16 +27,14 @@ use crate::{
             letters::{self, FASTEST, Letter, OPEN},
         },
     },
-    html::{accounts::is_note, fault, note, page, page_refused},
+    html::{field_error, form_error, page, show_form_error},
     http::{
         input::{Input, Query},
-        respond::head,
         session::{ClientAddr, Viewer},
     },
-    store,
 };
 
-/// What keeps a form’s stamp from passing for another signature.
+/// The purpose of the signature of a form's stamp, so that it is not valid for other signatures.
 const STAMP: &str = "a letter to the owner of a page";
 
 #[derive(Template)]
@@ -56,16 +54,16 @@ struct WritePage {
 }
 
 impl WritePage {
-    fn fault(&self, field: &str) -> Option<&str> {
-        fault(self.error.as_ref(), field)
+    fn field_error(&self, field: &str) -> Option<&str> {
+        field_error(self.error.as_ref(), field)
     }
 
-    fn note(&self) -> Option<String> {
-        note(self.error.as_ref(), &["name", "email", "body"])
+    fn form_error(&self) -> Option<String> {
+        form_error(self.error.as_ref(), &["name", "email", "body"])
     }
 }
 
-/// The owner of a page, and how the page says that it is reached.
+/// Finds the owner of a page, the page, and its contact section.
 async fn reached(app: &App, username: &str, viewer: &Viewer) -> Result<(Member, Published, Contact)> {
     let (owner, published) = published(app, username).await?;
     let audience = if viewer.member().is_some() { Audience::Members } else { Audience::Everyone };
@@ -93,13 +91,13 @@ fn write_page(app: &App, owner: &Member, published: &Published, contact: Contact
     }
 }
 
-/// When a form was shown, so that nobody can say otherwise.
+/// The signed time at which a form was shown.
 fn stamp(app: &App, owner: &Member) -> String {
     let shown = app.clock.now().ms();
     format!("{shown}-{}", app.data.sign(STAMP, &format!("{} {shown}", owner.id())))
 }
 
-/// Refuses a form that we did not show, or not to a person who read it.
+/// Refuses a form with an invalid stamp, and one that was sent too fast or too late.
 fn check_stamp(app: &App, owner: &Member, stamp: &str) -> Result<()> {
     let old = || Error::invalid("", "That page has been open for too long. Send it once more.");
     let (shown, signature) = stamp.split_once('-').ok_or_else(old)?;
@@ -126,19 +124,19 @@ pub async fn form(
     page(&WritePage { sent: sent.is_some(), ..write_page(&app, &owner, &published, contact) })
 }
 
-/// Leads on, so that loading the page again does not send the letter again.
+/// Redirects, so that reloading the page does not send the message again.
 fn sent(told: &WritePage) -> Response {
     Redirect::to(&format!("/@{}/contact?sent=1", told.username)).into_response()
 }
 
-/// Whether a letter was just sent.
+/// The query after a message was sent.
 #[derive(Deserialize, Default)]
 #[serde(default)]
 pub struct Sent {
     sent: Option<String>,
 }
 
-/// A letter as a browser sends it.
+/// The contact form.
 #[derive(Deserialize, Default)]
 #[serde(default)]
 pub struct LetterForm {
@@ -146,7 +144,7 @@ pub struct LetterForm {
     email: String,
     body: String,
     stamp: String,
-    /// Nobody sees this field; robots fill it in.
+    /// A hidden field, which only robots fill in.
     website: String,
 }
 
@@ -164,7 +162,7 @@ pub async fn send(
         return Err(Error::NotFound);
     }
     if !form.website.is_empty() {
-        // Who fills in what nobody sees is told what it wants to hear.
+        // A robot, which filled in the hidden field, receives the response of success.
         return Ok(sent(&told));
     }
     let send = async {
@@ -175,21 +173,20 @@ pub async fn send(
     };
     match send.await {
         Ok(()) => Ok(sent(&told)),
-        Err(error) if is_note(&error) => {
-            page_refused(head(&error), &WritePage { form, error: Some(error), ..told })
+        Err(error) => {
+            show_form_error(error, async |error| Ok(WritePage { form, error: Some(error), ..told })).await
         }
-        Err(error) => Err(error),
     }
 }
 
-/// What asks for the address.
+/// The form that asks for the address.
 #[derive(Deserialize, Default)]
 #[serde(default)]
 pub struct AddressForm {
     stamp: String,
 }
 
-/// `POST /@{username}/address`: tells the owner’s address to people who ask for it.
+/// `POST /@{username}/address`: shows the owner’s address to people who ask for it.
 pub async fn address(
     State(app): State<Arc<App>>,
     ClientAddr(from): ClientAddr,
@@ -206,18 +203,17 @@ pub async fn address(
         check_stamp(&app, &owner, &form.stamp)?;
         app.limits.letter(from)?;
         let id = owner.id();
-        app.db.read(move |read| store::accounts::email(read, id)).await
+        app.db.read(move |read| accounts::email(read, id)).await
     };
     match find.await {
         Ok(email) => page(&WritePage { email, ..told }),
-        Err(error) if is_note(&error) => {
-            page_refused(head(&error), &WritePage { error: Some(error), ..told })
+        Err(error) => {
+            show_form_error(error, async |error| Ok(WritePage { error: Some(error), ..told })).await
         }
-        Err(error) => Err(error),
     }
 }
 
-/// `GET /@{username}.vcf`: a card for an address book (RFC 6350), with what everyone sees.
+/// `GET /@{username}.vcf`: a vCard (RFC 6350) with the public data of the page.
 pub(super) async fn vcard(app: &App, username: &str) -> Result<Response> {
     let (owner, published) = published(app, username).await?;
     let name = published.page.name().unwrap_or(&owner.account.name);
@@ -250,12 +246,12 @@ pub(super) async fn vcard(app: &App, username: &str) -> Result<Response> {
     Ok((headers, card).into_response())
 }
 
-/// Text as a vCard has it (RFC 6350, section 3.4).
+/// Escapes text for a vCard (RFC 6350, section 3.4).
 fn escaped(text: &str) -> String {
     text.replace('\\', "\\\\").replace('\n', "\\n").replace(',', "\\,").replace(';', "\\;")
 }
 
-/// Adds a line, broken after 75 bytes (RFC 6350, section 3.2).
+/// Adds a line, folded after 75 bytes (RFC 6350, section 3.2).
 fn fold(line: &str, out: &mut String) {
     let mut width = 0;
     for c in line.chars() {

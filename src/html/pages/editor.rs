@@ -1,5 +1,5 @@
-//! The editor of one’s page. Every change is a form of its own and is kept in the draft; the result stands
-//! beside it, made by the same template as the page. `editor.js` sends the forms while one types.
+//! The editor of a member's page. Every change is a form of its own and is stored in the draft. The preview beside the
+//! forms is rendered by the template of the page. `editor.js` sends the forms while the member types.
 
 use std::sync::Arc;
 
@@ -39,10 +39,10 @@ use crate::{
     },
     error::Faults,
     events::Tx,
-    html::{Place, Shell, accounts::is_note, fault, page, page_refused},
+    html::{NavItem, Shell, field_error, is_form_error, page, render_form_error},
     http::{
         input::{Input, Query},
-        respond::{FRAGMENT, Framed, head},
+        respond::{FRAGMENT, Framed, status_and_headers},
         session::{ClientAddr, Viewer},
     },
     ids::PictureId,
@@ -62,13 +62,13 @@ struct EditorPage {
     thumbs: Vec<(PictureId, String)>,
     look: Fields,
     host: String,
-    /// What went wrong, and with which form: a section’s, or `look`, `host`, `kind`.
+    /// The error, and its form: a section’s id, or `look`, `host`, `kind`.
     trouble: Option<(String, Error)>,
     /// The section that is open.
     open: Option<u32>,
 }
 
-/// A section, and what its form says.
+/// A section, and the fields of its form.
 struct SectionForm {
     id: u32,
     content: Content,
@@ -86,7 +86,7 @@ impl SectionForm {
         self.fields.get(&format!("{name}.{at}"))
     }
 
-    /// A field that ends like this.
+    /// The value of a field of an item.
     fn end(&self, name: &str, ending: &str) -> &str {
         self.fields.get(&format!("{name}{ending}"))
     }
@@ -96,28 +96,28 @@ impl SectionForm {
     }
 
     fn fault_end(&self, name: &str, ending: &str) -> Option<&str> {
-        fault(self.error.as_ref(), &format!("{name}{ending}"))
+        field_error(self.error.as_ref(), &format!("{name}{ending}"))
     }
 
-    /// Whether it is the room for one more.
+    /// Returns whether this is the empty item at the end.
     fn is_last(&self, at: &usize) -> bool {
         *at + 1 == self.items().end && self.at("item_title", at).is_empty() && self.at("link", at).is_empty()
     }
 
     fn fault_at(&self, name: &str, at: &usize) -> Option<&str> {
-        fault(self.error.as_ref(), &format!("{name}.{at}"))
+        field_error(self.error.as_ref(), &format!("{name}.{at}"))
     }
 
     fn ticks(&self, room: &Open) -> bool {
         self.fields.is_on(&format!("room.{}", room.id))
     }
 
-    fn fault(&self, name: &str) -> Option<&str> {
-        fault(self.error.as_ref(), name)
+    fn field_error(&self, name: &str) -> Option<&str> {
+        field_error(self.error.as_ref(), name)
     }
 
-    /// What is wrong with no field in particular.
-    fn note(&self) -> Option<String> {
+    /// The error about the form as a whole.
+    fn form_error(&self) -> Option<String> {
         match &self.error {
             Some(Error::Invalid(faults)) => {
                 faults.iter().find(|fault| fault.field.is_empty()).map(|fault| fault.message.clone())
@@ -126,7 +126,7 @@ impl SectionForm {
         }
     }
 
-    /// The items of its list, and room for one more.
+    /// The items of the section's list, and an empty one.
     fn items(&self) -> std::ops::Range<usize> {
         let (name, most) = match self.content {
             Content::Links(_) => ("link", Links::MOST),
@@ -165,7 +165,7 @@ impl EditorPage {
             }
         }
         Ok(EditorPage {
-            shell: Shell::new(app, &Viewer::from(member), Place::Settings).await?,
+            shell: Shell::new(app, &Viewer::from(member), NavItem::Settings).await?,
             username: member.username.clone(),
             host: mine.host.clone().unwrap_or_default(),
             sections: sections.collect(),
@@ -192,7 +192,7 @@ impl EditorPage {
     }
 }
 
-/// Which section is open.
+/// The query of the editor: the open section.
 #[derive(Deserialize, Default)]
 #[serde(default)]
 pub struct Opened {
@@ -208,7 +208,7 @@ pub async fn show(
     page(&EditorPage { open: opened.section, ..EditorPage::new(&app, &member).await? })
 }
 
-/// `GET /settings/page/preview`: the draft, as the page will be. The editor shows it in a frame.
+/// `GET /settings/page/preview`: the draft as the page will look. The editor shows it in a frame.
 pub async fn preview(State(app): State<Arc<App>>, member: Member) -> Result<Response> {
     let asked = member.clone();
     let read = app.db.read(move |read| {
@@ -229,7 +229,7 @@ pub async fn preview(State(app): State<Arc<App>>, member: Member) -> Result<Resp
     Ok(response)
 }
 
-/// Who changes a page: a member, from somewhere, by a form or by our script.
+/// A request to change a page: by a form, or by the site's script.
 pub struct Change {
     app: Arc<App>,
     member: Member,
@@ -249,8 +249,7 @@ impl axum::extract::FromRequestParts<Arc<App>> for Change {
 }
 
 impl Change {
-    /// Does it, and leads back to the editor, to the section that it was about; a form that is refused is shown
-    /// again, with what was typed.
+    /// Makes a change, and redirects to the editor at its section. A refused form is shown again, with what was typed.
     async fn done(
         self,
         form: &str,
@@ -268,12 +267,12 @@ impl Change {
                     .into_response())
             }
             Ok(None) => Ok(Redirect::to("/settings/page").into_response()),
-            Err(error) if is_note(&error) && !self.by_script => {
+            Err(error) if is_form_error(&error) && !self.by_script => {
                 let mut editor = EditorPage::new(&self.app, &self.member).await?;
-                let head: (StatusCode, HeaderMap) = head(&error);
+                let head: (StatusCode, HeaderMap) = status_and_headers(&error);
                 match editor.sections.iter_mut().find(|section| section.id.to_string() == form) {
                     Some(section) => {
-                        // What did not come, because the form broke off, is as it was.
+                        // Fields that were not received, because the form was cut off, keep their values.
                         section.fields = typed.unwrap_or_default().over(&section.fields);
                         section.audience =
                             Audience::parse(section.fields.get("audience")).unwrap_or(section.audience);
@@ -288,13 +287,13 @@ impl Change {
                         editor.trouble = Some((form.to_owned(), error));
                     }
                 }
-                page_refused(head, &editor)
+                render_form_error(head, &editor)
             }
             Err(error) => Err(error),
         }
     }
 
-    /// The same for what is done in one transaction.
+    /// Makes a change in one transaction.
     async fn write(
         self,
         form: &str,
@@ -308,7 +307,7 @@ impl Change {
     }
 }
 
-/// A new section.
+/// The form for a new section.
 #[derive(Deserialize, Default)]
 #[serde(default)]
 pub struct NewSection {
@@ -320,8 +319,8 @@ pub async fn add(change: Change, Input(NewSection { kind }): Input<NewSection>) 
     change.write("kind", move |member, tx| member.add_section(tx, &kind).map(Some)).await
 }
 
-/// `POST /settings/page/sections/{id}`: the fields of its kind, `audience`, pictures as `file` and `file.0`; and a
-/// button that moves an item `up` or leaves it out: `without`.
+/// `POST /settings/page/sections/{id}`: the fields of the section's kind, `audience`, pictures as `file` and `file.0`,
+/// and a button that moves an item up (`up`) or removes it (`without`).
 pub async fn fill(change: Change, Path(id): Path<u32>, form: Multipart) -> Result<Response> {
     let mut fields = Fields::default();
     let received = receive(&change, form, &mut fields).await;
@@ -341,8 +340,8 @@ pub async fn fill(change: Change, Path(id): Path<u32>, form: Multipart) -> Resul
     change.done(&id.to_string(), Some(typed), set).await
 }
 
-/// Takes the fields of a form. The pictures in it are kept, and stand in the fields by their ids; where one can’t be,
-/// the words around it are taken all the same.
+/// Reads the fields of a form. Its pictures are stored, and their ids are the values of the fields. The other fields
+/// are read even if a picture is refused.
 async fn receive(change: &Change, mut form: Multipart, fields: &mut Fields) -> Result<()> {
     let _turn = change.app.limits.upload(&change.member.account)?;
     let mut faults = Faults::default();
@@ -357,14 +356,14 @@ async fn receive(change: &Change, mut form: Multipart, fields: &mut Fields) -> R
             fields.set(format!("picture{ending}"), id.to_string());
             fields.set(format!("no_picture{ending}"), "");
             if ending.is_empty() {
-                fields.set("backdrop", "picture"); // whoever sends one wants it to be seen
+                fields.set("backdrop", "picture"); // a picture that was sent is meant to be shown
             }
         }
     }
     faults.done()
 }
 
-/// What is wrong with a form that can't be read to its end.
+/// The error of a form that can't be read to its end.
 fn unread(error: &MultipartError) -> Error {
     match error.status() {
         StatusCode::PAYLOAD_TOO_LARGE => Error::invalid("", TOO_LARGE),
@@ -372,10 +371,10 @@ fn unread(error: &MultipartError) -> Error {
     }
 }
 
-/// What is said of a picture that is too large.
+/// The error of a picture that is too large.
 const TOO_LARGE: &str = "That picture is larger than 20 MB. Send a smaller one.";
 
-/// A picture of a form; nothing where none was chosen.
+/// Stores a picture of a form; `None` where none was chosen.
 async fn picture(change: &Change, mut field: Field<'_>) -> Result<Option<PictureId>> {
     let mut incoming = change.app.files.receive().await?;
     let mut is_large = false;
@@ -396,7 +395,7 @@ async fn picture(change: &Change, mut field: Field<'_>) -> Result<Option<Picture
     pictures::keep(&change.app, &change.member, incoming).await.map(Some)
 }
 
-/// Where a section goes.
+/// The form to move a section.
 #[derive(Deserialize, Default)]
 #[serde(default)]
 pub struct Move {
@@ -442,7 +441,7 @@ pub async fn discard(change: Change) -> Result<Response> {
     change.write("", |member, tx| member.discard_draft(tx).map(|()| None)).await
 }
 
-/// A host name as a browser sends it.
+/// The form for a host name.
 #[derive(Deserialize, Default)]
 #[serde(default)]
 pub struct HostForm {

@@ -1,4 +1,4 @@
-//! A page to take along: as files that open from a folder, by themselves.
+//! The export of a page: files that can be opened from a folder.
 
 use std::{
     io::{Cursor, Write},
@@ -32,10 +32,10 @@ use crate::{
     services::files::Files,
 };
 
-/// A page as files: their paths within a folder, and what is in them.
+/// A page as files: their paths within a folder, and their contents.
 pub type Export = Vec<(String, Vec<u8>)>;
 
-/// What others see of the member’s page, or else its draft, as files.
+/// The public part of the member’s page, or else of its draft, as files.
 pub async fn export(config: &Config, db: &Db, files: &Files, member: &Member) -> Result<Export> {
     let asked = member.clone();
     let read = db.read(move |read| {
@@ -68,7 +68,7 @@ pub async fn export(config: &Config, db: &Db, files: &Files, member: &Member) ->
     Ok(export)
 }
 
-/// The files of the pictures that everyone sees.
+/// The files of the public pictures.
 fn shown(page: &Page, material: &Material) -> Vec<AttachmentId> {
     let pictures: Vec<_> =
         page.seen_by(Audience::Everyone).flat_map(|one| one.content.shown_pictures()).collect();
@@ -81,7 +81,7 @@ pub async fn download(
     ClientAddr(from): ClientAddr,
     member: Member,
 ) -> Result<Response> {
-    app.limits.post(from, member.id())?; // it reads every picture
+    app.limits.post(from, member.id())?; // the export reads every picture
     let _turn = app.limits.upload(&member.account)?;
     let files = export(&app.config, &app.db, &app.files, &member).await?;
     let folder = member.username.clone();

@@ -1,5 +1,5 @@
-//! The text of a blurb as HTML: CommonMark, without any HTML of its own. Links lead to the web or to a mailbox, and
-//! pictures are one's own; everything else is shown as it was typed.
+//! The text of a blurb as HTML: CommonMark, without raw HTML. Links are of http, https or mailto, and pictures are the
+//! member's own; everything else is shown as it was typed.
 
 use pulldown_cmark::{CowStr, Event, HeadingLevel, LinkType, Parser, Tag, TagEnd, html};
 
@@ -9,12 +9,12 @@ use crate::{
     ids::PictureId,
 };
 
-/// Renders a text. `find` knows the pictures.
+/// Renders a text. `find` returns the picture with an id.
 pub(super) fn html(text: &str, find: impl Fn(PictureId, &str) -> Option<Image>) -> String {
     let mut events = Vec::new();
     let top = top_heading(text);
     let mut parser = Parser::new(text);
-    // Links that are none lose their tags, and what ends them.
+    // A link with another scheme loses both of its tags.
     let mut open_links = Vec::new();
     while let Some(event) = parser.next() {
         match event {
@@ -60,7 +60,7 @@ pub(super) fn html(text: &str, find: impl Fn(PictureId, &str) -> Option<Image>) 
     out
 }
 
-/// The largest heading in a text.
+/// The largest level of a heading in a text.
 fn top_heading(text: &str) -> HeadingLevel {
     let levels = Parser::new(text).filter_map(|event| match event {
         Event::Start(Tag::Heading { level, .. }) => Some(level),
@@ -69,7 +69,8 @@ fn top_heading(text: &str) -> HeadingLevel {
     levels.min().unwrap_or(HeadingLevel::H1)
 }
 
-/// The section has the page’s second heading; those in its text are below it, the largest right below.
+/// The level of a heading in the page: the section has a heading of level two, and the largest one of the text level
+/// three.
 fn below(level: HeadingLevel, top: HeadingLevel) -> HeadingLevel {
     match level as usize - top as usize {
         0 => HeadingLevel::H3,
@@ -78,7 +79,7 @@ fn below(level: HeadingLevel, top: HeadingLevel) -> HeadingLevel {
     }
 }
 
-/// What stands for a picture, up to its end.
+/// Renders a picture, and consumes the events up to its end.
 fn words_of_image(parser: &mut Parser<'_>) -> String {
     let (mut words, mut depth) = (String::new(), 1);
     for event in parser.by_ref() {
@@ -179,7 +180,7 @@ mod tests {
         assert!(sly.contains("alt=\"&quot; onerror=&quot;alert(1)\""), "{sly}");
     }
 
-    /// Every tag of the HTML as its name and attributes; fails where the HTML is not ours.
+    /// Parses the tags of the HTML into names and attributes; fails on HTML that the renderer does not produce.
     fn tags(html: &str) -> Vec<(String, Vec<String>)> {
         let mut found = Vec::new();
         let mut rest = html;

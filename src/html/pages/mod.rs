@@ -1,4 +1,4 @@
-//! Pages of one's own: what others see of them, the editor, and all that goes with them.
+//! Members' pages: the published page, the editor, pictures, contact and export.
 
 mod about;
 pub mod contact;

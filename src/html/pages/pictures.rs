@@ -18,7 +18,7 @@ use crate::{
     services::files::Incoming,
 };
 
-/// Makes a picture of a file in all its widths, and keeps them.
+/// Encodes a picture in all widths, and stores the files.
 pub async fn keep(app: &App, member: &Member, incoming: Incoming) -> Result<PictureId> {
     let made = app.pictures.sizes(incoming.path()).await?;
     let mut written = Vec::new();
@@ -33,8 +33,7 @@ pub async fn keep(app: &App, member: &Member, incoming: Incoming) -> Result<Pict
         .map(|one| pages::Size { width: one.size.0, height: one.size.1, bytes: one.bytes.len() as i64 })
         .collect();
     let owner = member.clone();
-    // The rows first: what a crash leaves then are rows of a picture that stands nowhere, and the next one sweeps
-    // them away.
+    // The rows come first: a crash leaves rows of an unused picture, which are deleted along with the next upload.
     let (id, files) = app.db.write(move |tx| owner.add_picture(tx, &sizes)).await?;
     for (file, id) in written.into_iter().zip(files) {
         app.files.keep(file, id).await?;

@@ -1,16 +1,16 @@
-//! Where links lead, as a person says it and as an icon shows it.
+//! The short address and the icon of a link.
 
 use url::Url;
 
 use crate::wire::format::excerpt;
 
-/// An address as a person says it: `doris.press/diary`.
+/// The short form of an address: `doris.press/diary`.
 pub(super) fn in_short(url: &str) -> String {
     let bare = url.split_once("://").map_or_else(|| url.trim_start_matches("mailto:"), |(_, rest)| rest);
     excerpt(bare.trim_start_matches("www.").trim_end_matches('/'), 40)
 }
 
-/// Which sort of place an address is.
+/// The icon for the site of an address.
 pub(super) fn icon(url: &str) -> &'static str {
     if url.starts_with("mailto:") {
         return "mail";
@@ -72,7 +72,7 @@ pub(super) fn icon(url: &str) -> &'static str {
         {
             "talk"
         }
-        // Mastodon and its neighbours live at many hosts; their people live under an @.
+        // Mastodon and similar servers have many hosts, but their profiles all begin with an @.
         () if url.splitn(4, '/').nth(3).is_some_and(|path| path.starts_with('@')) => "talk",
         () => "web",
     }

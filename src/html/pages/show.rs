@@ -1,4 +1,4 @@
-//! A page as others see it, and its stylesheet.
+//! The published page, its peeps and its stylesheet.
 
 use std::sync::Arc;
 
@@ -39,10 +39,9 @@ use crate::{
         session::{ClientAddr, Viewer, has_session},
     },
     services::{cards, page_cache::Rendered},
-    store,
 };
 
-/// A member, and what it shows.
+/// A member, and the published page if there is one.
 pub(super) async fn find(app: &App, username: &str) -> Result<(Member, Option<Published>)> {
     let asked = username.to_owned();
     app.db
@@ -54,7 +53,7 @@ pub(super) async fn find(app: &App, username: &str) -> Result<(Member, Option<Pu
         .await
 }
 
-/// The page of a member that shows one.
+/// The published page of a member; 404 where there is none.
 pub(super) async fn published(app: &App, username: &str) -> Result<(Member, Published)> {
     let (owner, published) = find(app, username).await?;
     Ok((owner, published.ok_or(Error::NotFound)?))
@@ -75,7 +74,7 @@ async fn view(app: &App, owner: &Member, published: &Published, viewer: Option<&
     Ok(showing.view(&app.config, &material))
 }
 
-/// `GET /@{username}`, `/@{username}.atom` and `/@{username}.vcf`. Whoever has no page has a list of peeps here.
+/// `GET /@{username}`, `/@{username}.atom` and `/@{username}.vcf`. A member without a page has a list of peeps here.
 pub async fn person(
     State(app): State<Arc<App>>,
     Path(username): Path<String>,
@@ -90,7 +89,7 @@ pub async fn person(
     if let Some(username) = username.strip_suffix(".vcf") {
         return contact::vcard(&app, username).await;
     }
-    let asked = Asked { method, uri, headers };
+    let asked = PageRequest { method, uri, headers };
     if !asked.has_session(&app)
         && let Some(ready) = asked.ready(&app, &username)
     {
@@ -109,8 +108,8 @@ pub async fn person(
     }
 }
 
-/// The front page, where it is somebody’s own. `None` where that somebody shows nothing.
-pub async fn front(app: &App, username: &str, asked: &Asked) -> Result<Option<Response>> {
+/// The front page, if it is a member's page; `None` where that member has published none.
+pub async fn front(app: &App, username: &str, asked: &PageRequest) -> Result<Option<Response>> {
     if !asked.has_session(app)
         && let Some(ready) = asked.ready(app, username)
     {
@@ -123,17 +122,17 @@ pub async fn front(app: &App, username: &str, asked: &Asked) -> Result<Option<Re
     }
 }
 
-/// How a page was asked for.
-pub struct Asked {
-    /// By `GET` or `HEAD`.
+/// The request of a page.
+pub struct PageRequest {
+    /// `GET` or `HEAD`.
     pub method: Method,
-    /// At this address.
+    /// The address.
     pub uri: Uri,
-    /// With these headers.
+    /// The headers.
     pub headers: HeaderMap,
 }
 
-impl Asked {
+impl PageRequest {
     fn has_session(&self, app: &App) -> bool {
         has_session(&app.config, &self.headers)
     }
@@ -142,7 +141,7 @@ impl Asked {
         Viewer::find(app, &self.method, &self.uri, &self.headers).await
     }
 
-    /// The page from memory, for strangers.
+    /// The page from the cache, for strangers.
     fn ready(&self, app: &App, username: &str) -> Option<Response> {
         let (account, page) = app.page_cache.member(username)?;
         let response = cached::respond(&page, &self.headers);
@@ -162,7 +161,7 @@ impl Asked {
             return page(&view(app, owner, published, Some(viewer)).await?);
         }
         let make = async {
-            // What is shown is read once more: it may have changed since it was looked up.
+            // The page is read again, because it may have changed since.
             let (owner, published) = self::published(app, &owner.username).await?;
             let body = view(app, &owner, &published, None).await?.render().map_err(Error::internal)?;
             Ok(Rendered { kind: "text/html; charset=utf-8", link: None, body })
@@ -171,7 +170,7 @@ impl Asked {
         Ok(cached::respond(&page, &self.headers))
     }
 
-    /// Whether it is a visit: somebody looks, and not a program that gathers pages or looks ahead.
+    /// Returns whether the request counts as a visit: by a person, not by a crawler or a prefetch.
     fn counts(&self) -> bool {
         let header = |name: &str| {
             let value = self.headers.get(name).and_then(|value| value.to_str().ok());
@@ -199,13 +198,13 @@ pub async fn peeps(
     peeps_of(&app, &owner, &viewer, &paging, format!("/@{username}/peeps")).await
 }
 
-/// Which link was followed.
+/// The query of a ping: the link that was followed.
 #[derive(Deserialize)]
 pub struct Followed {
     link: String,
 }
 
-/// `POST /@{username}/visits`: a browser tells that a link on the page was followed (`ping` in HTML).
+/// `POST /@{username}/visits`: a browser reports that a link on the page was followed (`ping` in HTML).
 pub async fn follow(
     State(app): State<Arc<App>>,
     ClientAddr(from): ClientAddr,
@@ -221,7 +220,7 @@ pub async fn follow(
     Ok(axum::http::StatusCode::NO_CONTENT.into_response())
 }
 
-/// `GET /@{username}/cards.png`: what is shown of a link to the page elsewhere.
+/// `GET /@{username}/cards.png`: the picture of the page's link preview.
 pub async fn card(State(app): State<Arc<App>>, Path(username): Path<String>) -> Result<Response> {
     let (owner, published) = published(&app, &username).await?;
     let name = published.page.name().unwrap_or(&owner.account.name).to_owned();
@@ -250,8 +249,8 @@ const SITEMAP: i64 = 49_000;
 
 /// `GET /sitemap.xml`: the front page, and every page that is published (<https://www.sitemaps.org/protocol.html>).
 pub async fn sitemap(State(app): State<Arc<App>>) -> Result<Response> {
-    let mut pages = app.db.read(|read| store::pages::published(read, SITEMAP)).await?;
-    pages.retain(|(username, _)| app.config.home.as_ref() != Some(username)); // that is the front page
+    let mut pages = app.db.read(|read| pages::all_published(read, SITEMAP)).await?;
+    pages.retain(|(username, _)| app.config.home.as_ref() != Some(username)); // its page is the front page
     let sitemap = Sitemap { base: app.config.base_url.as_str(), pages };
     let body = sitemap.render().map_err(Error::internal)?;
     let kind = HeaderValue::from_static("application/xml; charset=utf-8");
@@ -265,7 +264,7 @@ struct Swatch {
     night: Colours,
 }
 
-/// `GET /looks/{version}/{name}.css`: everything that a page of this look needs; and as `.svg` how it looks, small.
+/// `GET /looks/{version}/{name}.css`: the stylesheet of a look; with `.svg` a small swatch of its colours.
 pub async fn look(Path((version, name)): Path<(String, String)>) -> Result<Response> {
     let (name, kind) = name.rsplit_once('.').ok_or(Error::NotFound)?;
     let look = Look::parse(name)?;

@@ -2,12 +2,12 @@
 
 use crate::{Error, Result, assets, domain::pages::look::Look};
 
-/// Where the stylesheet of a look is.
+/// The path of the stylesheet of a look.
 pub(super) fn stylesheet(look: &Look) -> String {
     format!("/looks/{}/{}.css", *assets::VERSION, look.name())
 }
 
-/// The stylesheet of a page, by itself.
+/// The stylesheet of a page.
 pub(super) fn css(look: &Look) -> Result<String> {
     let file = |name: &str| assets::text(name).ok_or_else(|| Error::internal("a stylesheet is missing"));
     let mut css = String::new();
@@ -17,7 +17,7 @@ pub(super) fn css(look: &Look) -> Result<String> {
     Ok(format!("{css}{}\n", look.css()))
 }
 
-/// A stylesheet of ours without comments and indentation.
+/// A stylesheet of the binary without comments and indentation.
 fn bare(css: &str) -> String {
     let mut out = String::with_capacity(css.len());
     let mut rest = css;

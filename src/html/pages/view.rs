@@ -1,4 +1,4 @@
-//! A page, ready to be rendered: the same for those who come by, for the editor beside it, and for the export.
+//! A page ready to be rendered: the same for visitors, for the editor's preview, and for the export.
 
 use std::collections::HashMap;
 
@@ -18,13 +18,18 @@ use crate::{
     domain::{
         accounts::Member,
         pages::{
-            Audience, Page, Section, contact::Contact, content::Content, hero::Backdrop, latest::Latest,
-            pictures::Picture,
+            Audience, Page, Section,
+            contact::Contact,
+            content::Content,
+            hero::Backdrop,
+            latest::Latest,
+            pictures::{self, Picture},
         },
+        peeps,
+        viewer::Viewer,
     },
     ids::PictureId,
     store::{
-        self,
         pages::pictures::File,
         peeps::{Peep, Scope, Span},
         rooms::Open,
@@ -35,7 +40,7 @@ use crate::{
     },
 };
 
-/// What a page shows that is not its own.
+/// The data that a page shows and that is not stored in it.
 #[derive(Default)]
 pub(super) struct Material {
     files: HashMap<PictureId, Vec<File>>,
@@ -44,17 +49,18 @@ pub(super) struct Material {
 }
 
 impl Material {
-    /// Reads what the page shows.
+    /// Reads the data that the page shows.
     pub(super) fn of(read: &Read<'_>, owner: &Member, page: &Page) -> Result<Self> {
         let mut material = Material::default();
-        for file in store::pages::pictures::files_of(read, owner.id())? {
+        for file in pictures::files_of(read, owner)? {
             material.files.entry(file.picture).or_default().push(file);
         }
         for section in &page.sections {
             match &section.content {
                 Content::Latest(Latest { count, .. }) if material.peeps.len() < usize::from(*count) => {
                     let span = Span { before: None, after: None, oldest: false, limit: i64::from(*count) };
-                    material.peeps = store::peeps::list(read, None, &Scope::Account(owner.id()), span)?;
+                    material.peeps =
+                        peeps::timeline(read, Viewer::STRANGER, &Scope::Account(owner.id()), span)?;
                 }
                 Content::Rooms(rooms) => {
                     material.rooms.insert(section.id, rooms.open(read, owner.id())?);
@@ -65,13 +71,13 @@ impl Material {
         Ok(material)
     }
 
-    /// The files of all pictures that are there.
+    /// The files of all pictures.
     pub(super) fn files(&self) -> impl Iterator<Item = &File> {
         self.files.values().flatten()
     }
 }
 
-/// Where what a page refers to is found.
+/// The place of a page, which its links are relative to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Home {
     /// On the site.
@@ -89,7 +95,7 @@ impl Home {
     }
 }
 
-/// A picture, as an `img` has it.
+/// The attributes of a picture's `img`.
 pub(super) struct Image {
     pub(super) src: String,
     pub(super) srcset: String,
@@ -98,7 +104,7 @@ pub(super) struct Image {
     pub(super) alt: String,
 }
 
-/// Where something leads, and who is told that it was followed.
+/// A link, and the address that is pinged when it is followed.
 pub(super) struct Way {
     url: String,
     ping: Option<String>,
@@ -145,7 +151,7 @@ struct InterestView {
 
 struct LinkView {
     label: String,
-    /// Where it leads, in short.
+    /// The address in short.
     place: String,
     icon: &'static str,
     link: Way,
@@ -166,11 +172,11 @@ pub(super) struct View {
     description: String,
     /// The colours of the sheet by day and by night.
     sheet: (String, String),
-    /// It is not for search engines: a draft, or what only members see.
+    /// True if search engines must not index it: a draft, or a page with sections for members.
     hidden: bool,
     url: String,
     base: String,
-    /// What stands before our own paths: nothing, where the page is on the site.
+    /// The prefix of the site's own paths: empty where the page is on the site.
     base_if_out: String,
     /// The site's own front page.
     home: String,
@@ -181,25 +187,25 @@ pub(super) struct View {
     icon: String,
     css: String,
     write_to: Option<String>,
-    /// Its owner looks.
+    /// True if the viewer is the page's owner.
     mine: bool,
     has_hero: bool,
     parts: Vec<Part>,
 }
 
-/// A page that is to be shown.
+/// A page to be shown, and to whom.
 pub(super) struct Showing<'a> {
-    /// Whose it is.
+    /// The owner of the page.
     pub(super) owner: &'a Member,
-    /// What is on it.
+    /// The content of the page.
     pub(super) page: &'a Page,
-    /// Who looks.
+    /// The audience that the viewer belongs to.
     pub(super) audience: Audience,
-    /// Where it lives, if it has a host name of its own.
+    /// The page's own host name, if it has one.
     pub(super) host: Option<&'a str>,
     /// On the site, or in a folder.
     pub(super) home: Home,
-    /// Its owner looks at it as it is out.
+    /// True if the owner views the published page.
     pub(super) mine: bool,
 }
 
@@ -256,7 +262,7 @@ impl Showing<'_> {
         }
     }
 
-    /// What is shown of a section; nothing, where there is nothing in it.
+    /// The body of a section; `None` where the section is empty.
     fn body(
         &self,
         config: &Config,
@@ -330,7 +336,7 @@ impl Showing<'_> {
                     })
                     .collect(),
             },
-            // Nobody is shown that there is nothing yet, but whoever makes the page.
+            // Only the editor's preview shows an empty list.
             Content::Latest(_) if material.peeps.is_empty() && self.audience != Audience::Nobody => {
                 return None;
             }
@@ -354,7 +360,7 @@ impl Showing<'_> {
     fn image(&self, material: &Material, id: PictureId, alt: &str) -> Option<Image> {
         let files = material.files.get(&id)?;
         let largest = files.last()?;
-        // Where a browser knows nothing of `srcset`, the middle one will do.
+        // The middle width is for browsers without `srcset`.
         let middle = files.get(files.len() / 2).unwrap_or(largest);
         let srcset: Vec<_> =
             files.iter().map(|file| format!("{} {}w", self.home.picture(file), file.size.0)).collect();
@@ -367,7 +373,7 @@ impl Showing<'_> {
         })
     }
 
-    /// A link. That it was followed is told by `ping`, so that it leads where it says, and needs no script.
+    /// A link. Visits are counted by `ping`, so the link has its real address and needs no script.
     fn way(&self, url: &str) -> Way {
         let counts = self.home == Home::Site && self.audience != Audience::Nobody && !self.mine;
         let to = utf8_percent_encode(url, NON_ALPHANUMERIC);

@@ -1,4 +1,4 @@
-//! Who came by: a number for each day and each link, as a small chart.
+//! The visits of a page: counts by day and by link, as a small chart.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::{
         accounts::Member,
         pages::visits::{Visits, begin},
     },
-    html::{Place, Shell, page},
+    html::{NavItem, Shell, page},
     http::session::Viewer,
     wire::filters,
 };
@@ -43,7 +43,7 @@ struct Bar {
 fn bars(visits: &Visits) -> Vec<Bar> {
     let most = visits.days.iter().map(|(_, count)| *count).max().unwrap_or(0).max(1);
     let bar = |(at, (day, count)): (usize, &(i64, i64))| {
-        // What there was can be seen, however little it was.
+        // A bar is visible even for a single visit.
         let height = if *count == 0 { 0 } else { (HEIGHT * count / most).max(2) };
         Bar {
             x: at as i64 * STEP,
@@ -61,7 +61,7 @@ pub async fn show(State(app): State<Arc<App>>, member: Member) -> Result<Respons
     let asked = member.clone();
     let visits = app.db.read(move |read| asked.visits(read)).await?;
     page(&VisitsPage {
-        shell: Shell::new(&app, &Viewer::from(&member), Place::Settings).await?,
+        shell: Shell::new(&app, &Viewer::from(&member), NavItem::Settings).await?,
         width: visits.days.len() as i64 * STEP,
         total: visits.days.iter().map(|(_, count)| count).sum(),
         most: visits.days.iter().map(|(_, count)| *count).max().unwrap_or(0),

@@ -1,4 +1,4 @@
-//! Apps of one's own, and their keys.
+//! A member's apps, and their keys.
 
 use std::sync::Arc;
 
@@ -14,10 +14,9 @@ use crate::{
     Error, Result,
     app::App,
     domain::{accounts::Member, apps::Mine, names::Name, sessions::Token as Secret},
-    html::{Place, Shell, fault, note, page, page_refused},
+    html::{NavItem, Shell, field_error, form_error, page, show_form_error},
     http::{
         input::{Input, from_path},
-        respond::head,
         session::{ClientAddr, Viewer},
     },
     ids::AppId,
@@ -39,18 +38,18 @@ impl AppsPage {
         let owner = member.clone();
         Ok(AppsPage {
             apps: app.db.read(move |read| owner.apps(read)).await?,
-            shell: Shell::new(app, &Viewer::from(member), Place::Settings).await?,
+            shell: Shell::new(app, &Viewer::from(member), NavItem::Settings).await?,
             name: String::new(),
             error: None,
         })
     }
 
-    fn fault(&self) -> Option<&str> {
-        fault(self.error.as_ref(), "name")
+    fn field_error(&self) -> Option<&str> {
+        field_error(self.error.as_ref(), "name")
     }
 
-    fn note(&self) -> Option<String> {
-        note(self.error.as_ref(), &["name"])
+    fn form_error(&self) -> Option<String> {
+        form_error(self.error.as_ref(), &["name"])
     }
 }
 
@@ -59,14 +58,14 @@ pub async fn list(State(app): State<Arc<App>>, member: Member) -> Result<Respons
     page(&AppsPage::new(&app, &member).await?)
 }
 
-/// What an app is to be called.
+/// The form for a new app.
 #[derive(Deserialize, Default)]
 #[serde(default)]
 pub struct AppForm {
     name: String,
 }
 
-/// `POST /settings/apps`: leads to the new app.
+/// `POST /settings/apps`: redirects to the new app.
 pub async fn register(
     State(app): State<Arc<App>>,
     ClientAddr(from): ClientAddr,
@@ -80,11 +79,13 @@ pub async fn register(
     };
     match register.await {
         Ok(new) => Ok(Redirect::to(&format!("/settings/apps/{}", new.id)).into_response()),
-        Err(error) if crate::html::accounts::is_note(&error) => {
-            let apps = AppsPage::new(&app, &member).await?;
-            page_refused(head(&error), &AppsPage { name: form.name, error: Some(error), ..apps })
+        Err(error) => {
+            show_form_error(error, async |error| {
+                let apps = AppsPage::new(&app, &member).await?;
+                Ok(AppsPage { name: form.name, error: Some(error), ..apps })
+            })
+            .await
         }
-        Err(error) => Err(error),
     }
 }
 
@@ -94,7 +95,7 @@ struct AppPage {
     shell: Shell,
     app: Registered,
     keys: Vec<String>,
-    /// The secret of the key that was just made.
+    /// The secret of a key that was just created.
     made: Option<Secret>,
     form: TokenForm,
     error: Option<Error>,
@@ -106,7 +107,7 @@ impl AppPage {
         let again = mine.clone();
         let keys = app.db.read(move |read| again.keys(read)).await?;
         Ok(AppPage {
-            shell: Shell::new(app, &Viewer::from(member), Place::Settings).await?,
+            shell: Shell::new(app, &Viewer::from(member), NavItem::Settings).await?,
             app: mine.app().clone(),
             keys: lines(&keys, app.clock.now(), &format!("/settings/apps/{id}/keys")),
             made: None,
@@ -115,12 +116,12 @@ impl AppPage {
         })
     }
 
-    fn fault(&self) -> Option<&str> {
-        fault(self.error.as_ref(), "name")
+    fn field_error(&self) -> Option<&str> {
+        field_error(self.error.as_ref(), "name")
     }
 
-    fn note(&self) -> Option<String> {
-        note(self.error.as_ref(), &["name"])
+    fn form_error(&self) -> Option<String> {
+        form_error(self.error.as_ref(), &["name"])
     }
 }
 
@@ -135,7 +136,7 @@ pub async fn show(State(app): State<Arc<App>>, member: Member, Path(id): Path<St
     page(&AppPage::new(&app, &member, &mine).await?)
 }
 
-/// `POST /settings/apps/{id}/keys`: one more key; the answer shows it, this once.
+/// `POST /settings/apps/{id}/keys`: creates a key, whose secret is shown this once.
 pub async fn make_key(
     state: State<Arc<App>>,
     from: ClientAddr,
@@ -146,7 +147,7 @@ pub async fn make_key(
     new_key(state, from, member, &id, form, false).await
 }
 
-/// `POST /settings/apps/{id}/keys/rotate`: a key in place of all others, which still hold for a day.
+/// `POST /settings/apps/{id}/keys/rotate`: creates a key that replaces all others, which expire in a day.
 pub async fn rotate_keys(
     state: State<Arc<App>>,
     from: ClientAddr,
@@ -177,15 +178,17 @@ async fn new_key(
     };
     match make.await {
         Ok((_, secret)) => page(&AppPage { made: Some(secret), ..AppPage::new(&app, &member, &mine).await? }),
-        Err(error) if crate::html::accounts::is_note(&error) => {
-            let about = AppPage::new(&app, &member, &mine).await?;
-            page_refused(head(&error), &AppPage { form, error: Some(error), ..about })
+        Err(error) => {
+            show_form_error(error, async |error| {
+                let about = AppPage::new(&app, &member, &mine).await?;
+                Ok(AppPage { form, error: Some(error), ..about })
+            })
+            .await
         }
-        Err(error) => Err(error),
     }
 }
 
-/// `POST /settings/apps/{id}/keys/{key}/end`: at once.
+/// `POST /settings/apps/{id}/keys/{key}/end`: revokes a key at once.
 pub async fn end_key(
     State(app): State<Arc<App>>,
     ClientAddr(from): ClientAddr,

@@ -1,4 +1,4 @@
-//! Settings, and the way out of emails without logging in.
+//! Settings, and the unsubscription from emails without logging in.
 
 pub mod apps;
 pub mod tokens;
@@ -13,18 +13,17 @@ use axum::{
 };
 use serde::Deserialize;
 
-use super::{Place, Shell, page};
+use super::{NavItem, Shell, page};
 use crate::{
     Error, Result,
     app::App,
-    domain::accounts::Member,
+    domain::accounts::{self, Member},
     http::{
         input::{Input, Query, from_path},
         session::{ClientAddr, Viewer},
     },
     ids::AccountId,
     jobs::mail::UNSUBSCRIBE,
-    store,
     wire::filters,
 };
 
@@ -37,7 +36,7 @@ struct SettingsPage {
     saved: bool,
 }
 
-/// Whether something was just saved.
+/// The query after a form was saved.
 #[derive(Deserialize)]
 pub struct Saved {
     saved: Option<String>,
@@ -50,12 +49,12 @@ pub async fn form(
     member: Member,
 ) -> Result<Response> {
     let id = member.id();
-    let email = app.db.read(move |read| store::accounts::email(read, id)).await?.unwrap_or_default();
-    let shell = Shell::new(&app, &Viewer::from(&member), Place::Settings).await?;
+    let email = app.db.read(move |read| accounts::email(read, id)).await?.unwrap_or_default();
+    let shell = Shell::new(&app, &Viewer::from(&member), NavItem::Settings).await?;
     page(&SettingsPage { shell, member, email, saved: saved.is_some() })
 }
 
-/// The settings as a browser sends them: a switch that is off is not there.
+/// The form of the settings. Browsers leave out switches that are off.
 #[derive(Deserialize, Default)]
 #[serde(default)]
 pub struct SettingsForm {
@@ -83,19 +82,19 @@ struct UnsubscribePage {
     done: bool,
 }
 
-/// `GET /unsubscribe/{token}`: asks first, because mail programs look at links by themselves.
+/// `GET /unsubscribe/{token}`: asks for confirmation, because mail programs open links by themselves.
 pub async fn unsubscribe_form(
     State(app): State<Arc<App>>,
     Path(token): Path<String>,
     viewer: Viewer,
 ) -> Result<Response> {
     subscriber(&app, &token)?;
-    let shell = Shell::new(&app, &viewer, Place::Elsewhere).await?;
+    let shell = Shell::new(&app, &viewer, NavItem::Elsewhere).await?;
     page(&UnsubscribePage { shell, path: format!("/unsubscribe/{token}"), done: false })
 }
 
-/// `POST /unsubscribe/{token}`: by our own button, or by a mail program's (RFC 8058), which has no
-/// session and no origin; the token in the address is all that it needs.
+/// `POST /unsubscribe/{token}`: by the page's button or a mail program's (RFC 8058), which has no session and no
+/// origin. The token in the address is the permission.
 pub async fn unsubscribe(
     State(app): State<Arc<App>>,
     Path(token): Path<String>,
@@ -104,12 +103,12 @@ pub async fn unsubscribe(
 ) -> Result<Response> {
     let account = subscriber(&app, &token)?;
     app.limits.write(from)?;
-    app.db.write(move |tx| store::accounts::set_mention_mail(tx, account, false)).await?;
-    let shell = Shell::new(&app, &viewer, Place::Elsewhere).await?;
+    app.db.write(move |tx| accounts::stop_mention_mail(tx, account)).await?;
+    let shell = Shell::new(&app, &viewer, NavItem::Elsewhere).await?;
     page(&UnsubscribePage { shell, path: String::new(), done: true })
 }
 
-/// Whose mail the link is about; an address that we did not make leads nowhere.
+/// The account of an unsubscription link. A link with another signature is answered with 404.
 fn subscriber(app: &App, token: &str) -> Result<AccountId> {
     let (id, signature) = token.split_once('-').ok_or(Error::NotFound)?;
     let ours = app.data.sign(UNSUBSCRIBE, id);

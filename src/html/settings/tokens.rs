@@ -1,4 +1,4 @@
-//! Tokens of one's own: what programs act with as oneself.
+//! A member's tokens, by which programs act as the member.
 
 use std::sync::Arc;
 
@@ -14,10 +14,9 @@ use crate::{
     app::App,
     clock::Time,
     domain::{accounts::Member, names::Name, sessions::Token as Secret, tokens::Scopes},
-    html::{Place, Shell, fault, note, page, page_refused},
+    html::{NavItem, Shell, field_error, form_error, page, show_form_error},
     http::{
         input::{Input, from_path},
-        respond::head,
         session::{ClientAddr, Viewer},
     },
     store::tokens::Token,
@@ -27,13 +26,13 @@ use crate::{
     },
 };
 
-/// A token, as it stands in a list.
+/// A token in a list.
 #[derive(Template)]
 #[template(path = "token.html")]
 struct Line<'a> {
     token: &'a Token,
     now: Time,
-    /// Where its end is asked for.
+    /// The path of the list, below which the token is revoked.
     path: &'a str,
 }
 
@@ -55,7 +54,7 @@ impl Line<'_> {
     }
 }
 
-/// Tokens, as they stand in a list. `path` is the address of the list.
+/// Renders the tokens of a list. `path` is the path of the list.
 pub(super) fn lines(tokens: &[Token], now: Time, path: &str) -> Vec<String> {
     tokens.iter().map(|token| Line { token, now, path }.render().unwrap_or_default()).collect()
 }
@@ -65,7 +64,7 @@ pub(super) fn lines(tokens: &[Token], now: Time, path: &str) -> Vec<String> {
 struct TokensPage {
     shell: Shell,
     tokens: Vec<String>,
-    /// The secret of the one that was just made.
+    /// The secret of a token that was just created.
     made: Option<Secret>,
     form: TokenForm,
     error: Option<Error>,
@@ -76,7 +75,7 @@ impl TokensPage {
         let owner = member.clone();
         let tokens = app.db.read(move |read| owner.tokens(read)).await?;
         Ok(TokensPage {
-            shell: Shell::new(app, &Viewer::from(member), Place::Settings).await?,
+            shell: Shell::new(app, &Viewer::from(member), NavItem::Settings).await?,
             tokens: lines(&tokens, app.clock.now(), "/settings/tokens"),
             made: None,
             form: TokenForm::default(),
@@ -84,16 +83,16 @@ impl TokensPage {
         })
     }
 
-    fn fault(&self) -> Option<&str> {
-        fault(self.error.as_ref(), "name")
+    fn field_error(&self) -> Option<&str> {
+        field_error(self.error.as_ref(), "name")
     }
 
-    fn note(&self) -> Option<String> {
-        note(self.error.as_ref(), &["name"])
+    fn form_error(&self) -> Option<String> {
+        form_error(self.error.as_ref(), &["name"])
     }
 }
 
-/// The form that a token is made with; a box that is not ticked is not there.
+/// The form for a new token. Browsers leave out boxes that are not ticked.
 #[derive(Deserialize, Default)]
 #[serde(default)]
 pub struct TokenForm {
@@ -116,7 +115,7 @@ pub async fn list(State(app): State<Arc<App>>, member: Member) -> Result<Respons
     page(&TokensPage::new(&app, &member).await?)
 }
 
-/// `POST /settings/tokens`: the answer shows the secret, this once.
+/// `POST /settings/tokens`: creates a token, whose secret is shown this once.
 pub async fn make(
     State(app): State<Arc<App>>,
     ClientAddr(from): ClientAddr,
@@ -131,11 +130,13 @@ pub async fn make(
     };
     match make.await {
         Ok((_, secret)) => page(&TokensPage { made: Some(secret), ..TokensPage::new(&app, &member).await? }),
-        Err(error) if crate::html::accounts::is_note(&error) => {
-            let tokens = TokensPage::new(&app, &member).await?;
-            page_refused(head(&error), &TokensPage { form, error: Some(error), ..tokens })
+        Err(error) => {
+            show_form_error(error, async |error| {
+                let tokens = TokensPage::new(&app, &member).await?;
+                Ok(TokensPage { form, error: Some(error), ..tokens })
+            })
+            .await
         }
-        Err(error) => Err(error),
     }
 }
 

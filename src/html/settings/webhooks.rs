@@ -1,4 +1,4 @@
-//! The webhooks of an app of one's own, and the log of what they were told.
+//! The webhooks of a member's app, and the log of their deliveries.
 
 use std::{collections::HashMap, str::FromStr, sync::Arc};
 
@@ -19,10 +19,9 @@ use crate::{
         webhooks::{Log, Wanted},
     },
     events::Tx,
-    html::{Place, Shell, fault, note, page, page_refused},
+    html::{NavItem, Shell, field_error, form_error, page, show_form_error},
     http::{
         input::{Input, from_path},
-        respond::head,
         session::{ClientAddr, Viewer},
     },
     store::{
@@ -50,7 +49,7 @@ impl WebhooksPage {
     async fn new(app: &App, member: &Member, mine: &Mine) -> Result<Self> {
         let again = mine.clone();
         Ok(WebhooksPage {
-            shell: Shell::new(app, &Viewer::from(member), Place::Settings).await?,
+            shell: Shell::new(app, &Viewer::from(member), NavItem::Settings).await?,
             app: mine.app().clone(),
             logs: app.db.read(move |read| again.webhooks(read)).await?,
             form: HashMap::new(),
@@ -59,19 +58,19 @@ impl WebhooksPage {
         })
     }
 
-    fn fault(&self, field: &str) -> Option<&str> {
-        fault(self.error.as_ref(), field)
+    fn field_error(&self, field: &str) -> Option<&str> {
+        field_error(self.error.as_ref(), field)
     }
 
-    fn note(&self) -> Option<String> {
-        note(self.error.as_ref(), &["url", "events"])
+    fn form_error(&self) -> Option<String> {
+        form_error(self.error.as_ref(), &["url", "events"])
     }
 
     fn url(&self) -> &str {
         self.form.get("url").map_or("", String::as_str)
     }
 
-    /// Ticked are those that were, or else what most want.
+    /// Returns whether the box of an event is ticked: as in the form that was sent, or else the usual choice.
     fn is_on(&self, event: &str) -> bool {
         if self.form.is_empty() {
             event == EventType::MessageCreated.name()
@@ -88,7 +87,7 @@ impl WebhooksPage {
         date_and_time(*at)
     }
 
-    /// What an event is, in words.
+    /// The description of an event.
     fn words(event: &EventType) -> &'static str {
         match event {
             EventType::MessageCreated => "Something was said",
@@ -98,7 +97,7 @@ impl WebhooksPage {
         }
     }
 
-    /// How a delivery stands, in a word.
+    /// The state of a delivery, in a word.
     fn state(delivery: &Delivery) -> &'static str {
         match delivery.state {
             DeliveryState::Done => "delivered",
@@ -138,11 +137,13 @@ pub async fn open(
     };
     match open.await {
         Ok(()) => Ok(back(&mine)),
-        Err(error) if crate::html::accounts::is_note(&error) => {
-            let about = WebhooksPage::new(&app, &member, &mine).await?;
-            page_refused(head(&error), &WebhooksPage { form, error: Some(error), ..about })
+        Err(error) => {
+            show_form_error(error, async |error| {
+                let about = WebhooksPage::new(&app, &member, &mine).await?;
+                Ok(WebhooksPage { form, error: Some(error), ..about })
+            })
+            .await
         }
-        Err(error) => Err(error),
     }
 }
 
@@ -150,7 +151,7 @@ fn back(mine: &Mine) -> Response {
     Redirect::to(&format!("/settings/apps/{}/webhooks", mine.app().id)).into_response()
 }
 
-/// Does something with one of the app's webhooks or deliveries, and leads back.
+/// Runs a verb on one of the app's webhooks or deliveries, and redirects to the list.
 async fn with<T: FromStr + Copy + Send + 'static>(
     app: &App,
     ClientAddr(from): ClientAddr,

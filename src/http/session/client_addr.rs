@@ -1,0 +1,105 @@
+//! The address that a request came from, and the count of requests to the API.
+
+use std::{net::IpAddr, sync::Arc};
+
+use axum::{
+    extract::{FromRequestParts, Request, State},
+    http::{HeaderMap, header, request::Parts},
+    middleware::Next,
+    response::Response,
+};
+
+use super::Viewer;
+use crate::{
+    Error, Result,
+    app::App,
+    config::Config,
+    http::{connection::Line, ratelimit},
+    services::limits::Origin,
+};
+
+/// The origin of a request: the peer of the connection, or the address that a trusted proxy names.
+#[derive(Clone, Copy, Debug)]
+pub struct ClientAddr(pub Origin);
+
+impl FromRequestParts<Arc<App>> for ClientAddr {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self> {
+        let Some(line) = parts.extensions.get::<Arc<Line>>() else {
+            return Err(Error::internal("a request without a connection"));
+        };
+        let ip = client(line.peer.ip(), &parts.headers, &app.config);
+        let token = if parts.headers.contains_key(header::AUTHORIZATION) {
+            Viewer::from_request_parts(parts, app).await?.grant.map(|grant| grant.id)
+        } else {
+            None
+        };
+        Ok(ClientAddr(Origin { ip, token }))
+    }
+}
+
+/// The last address in `X-Forwarded-For` that is not a trusted proxy. The client could have invented those before it.
+fn client(peer: IpAddr, headers: &HeaderMap, config: &Config) -> IpAddr {
+    let trusted = |ip: IpAddr| config.proxies.iter().any(|net| net.contains(&ip.to_canonical()));
+    if !trusted(peer) {
+        return peer;
+    }
+    let values = headers.get_all("x-forwarded-for").iter().filter_map(|v| v.to_str().ok());
+    let hops: Vec<&str> = values.flat_map(|v| v.split(',')).map(str::trim).collect();
+    let mut client = peer;
+    for hop in hops.iter().rev() {
+        let Ok(ip) = hop.parse() else { break };
+        client = ip;
+        if !trusted(ip) {
+            break;
+        }
+    }
+    client
+}
+
+/// Counts a request to the API, and adds the state of the rate limit to the response.
+pub async fn count(State(app): State<Arc<App>>, request: Request, next: Next) -> Result<Response> {
+    let (mut parts, body) = request.into_parts();
+    let from = ClientAddr::from_request_parts(&mut parts, &app).await;
+    if let (Err(_), Some(line)) = (&from, parts.extensions.get::<Arc<Line>>()) {
+        // A wrong token costs a query as well, so guesses are counted.
+        app.limits.request(Origin::at(client(line.peer.ip(), &parts.headers, &app.config)))?;
+    }
+    let allowance = app.limits.request(from?.0)?;
+    let mut response = next.run(Request::from_parts(parts, body)).await;
+    if let Some(allowance) = allowance {
+        ratelimit::add(response.headers_mut(), &allowance);
+    }
+    Ok(response)
+}
+
+/// The keyed hash of an address, as rooms store it: a backup reveals no addresses.
+pub fn place(app: &App, from: Origin) -> String {
+    app.data.sign("place", &crate::services::limits::place(from.ip).to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Settings;
+
+    fn config(base_url: &str) -> Config {
+        Settings { base_url: Some(base_url.into()), ..Settings::default() }.resolve().expect("fine")
+    }
+
+    fn seen(peer: &str, forwarded: &str) -> String {
+        let mut headers = HeaderMap::new();
+        headers.insert("x-forwarded-for", forwarded.parse().expect("a header"));
+        client(peer.parse().expect("an address"), &headers, &config("http://x.example")).to_string()
+    }
+
+    #[test]
+    fn only_a_trusted_proxy_is_believed_and_only_its_own_word() {
+        assert_eq!(seen("192.0.2.9", "203.0.113.1"), "192.0.2.9");
+        assert_eq!(seen("127.0.0.1", "203.0.113.1"), "203.0.113.1");
+        assert_eq!(seen("127.0.0.1", "6.6.6.6, 203.0.113.1"), "203.0.113.1");
+        assert_eq!(seen("127.0.0.1", "203.0.113.1, 127.0.0.1"), "203.0.113.1");
+        assert_eq!(seen("127.0.0.1", "nonsense"), "127.0.0.1");
+    }
+}

@@ -1,0 +1,189 @@
+//! The viewer of a request: the account behind its session or token.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::FromRequestParts,
+    http::{HeaderMap, HeaderValue, Method, Uri, header, request::Parts},
+};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+
+use super::cookie::token;
+use crate::{
+    Error, Result,
+    app::App,
+    config::Config,
+    domain::{
+        accounts::Member,
+        apps,
+        sessions::{self, Token},
+        tokens::{self, Grant},
+        viewer,
+    },
+    http::{input::Query, respond::is_api},
+    store::accounts::{Account, Kind},
+};
+
+/// The account that makes a request, by its session or token; or a stranger.
+#[derive(Clone, Default)]
+pub struct Viewer {
+    /// The account, if the session or token is valid.
+    pub account: Option<Account>,
+    /// The session's secret.
+    pub token: Option<Token>,
+    /// The scopes of the token, if the request has a token instead of a session.
+    pub grant: Option<Grant>,
+    /// The person for whom an app makes the request, by the query's `as`.
+    pub speaks_for: Option<String>,
+}
+
+impl From<&Member> for Viewer {
+    fn from(member: &Member) -> Self {
+        Viewer { account: Some(member.account.clone()), ..Viewer::default() }
+    }
+}
+
+impl From<&Account> for Viewer {
+    fn from(account: &Account) -> Self {
+        Viewer { account: Some(account.clone()), ..Viewer::default() }
+    }
+}
+
+impl Viewer {
+    /// The account as a member, if it is one.
+    pub fn member(&self) -> Option<Member> {
+        self.account.clone().and_then(|account| Member::try_from(account).ok())
+    }
+
+    /// Finds the account: of a program by its `Authorization` header, of a browser by its cookie. A program whose token
+    /// is invalid or lacks a scope receives an error; a browser with an invalid session is a stranger.
+    pub async fn find(app: &App, method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<Self> {
+        let Some(authorization) = headers.get(header::AUTHORIZATION) else {
+            return Viewer::by_cookie(app, headers.get(header::COOKIE)).await;
+        };
+        let token = bearer(authorization).ok_or(Error::Unauthenticated)?;
+        if tokens::is_token(&token) {
+            return Viewer::by_grant(app, token, method, uri).await;
+        }
+        let viewer = Viewer::by_token(app, token).await?;
+        if viewer.account.is_some() { Ok(viewer) } else { Err(Error::Unauthenticated) }
+    }
+
+    /// Finds the account by the `Cookie` header.
+    pub async fn by_cookie(app: &App, cookies: Option<&HeaderValue>) -> Result<Self> {
+        match token(&app.config, cookies) {
+            Some(token) => Viewer::by_token(app, token).await,
+            None => Ok(Viewer::default()),
+        }
+    }
+
+    /// Finds the account of a token, which is valid for the API as far as its scopes go, and for no page.
+    async fn by_grant(app: &App, secret: Token, method: &Method, uri: &Uri) -> Result<Self> {
+        let found = app.db.read(move |read| tokens::find(read, &secret)).await?;
+        let (grant, account, to_be_noted) = found.ok_or(Error::Unauthenticated)?;
+        if !is_api(uri) && !uri.path().starts_with("/files/") {
+            return Err(Error::Forbidden("A token is for the API, and opens no page."));
+        }
+        match (method.is_safe(), grant.scopes) {
+            (true, scopes) if !scopes.read => {
+                return Err(Error::Forbidden("The token lacks the scope read."));
+            }
+            (false, scopes) if !scopes.write => {
+                return Err(Error::Forbidden("The token lacks the scope write."));
+            }
+            _ => {}
+        }
+        let id = grant.id;
+        if to_be_noted && let Err(error) = app.db.write(move |tx| tokens::touch(tx, id)).await {
+            tracing::warn!(%error, "Can't note that a token is in use");
+        }
+        let Query(Acting { name }) = Query::of(uri)?;
+        let viewer = Viewer { account: Some(account), token: None, grant: Some(grant), speaks_for: name };
+        match viewer.speaks_for.clone() {
+            Some(name) => Ok(Viewer { account: Some(viewer.speak_for(app, name).await?), ..viewer }),
+            None => Ok(viewer),
+        }
+    }
+
+    /// The beginning of the query of a next page, so that it is requested for the same person.
+    pub fn again(&self) -> String {
+        let name = self.speaks_for.as_deref().map(|name| utf8_percent_encode(name, NON_ALPHANUMERIC));
+        name.map(|name| format!("as={name}&")).unwrap_or_default()
+    }
+
+    /// Finds the person of the app's product for whom the app acts.
+    pub async fn speak_for(&self, app: &App, name: String) -> Result<Account> {
+        let of = self.grant.as_ref().and_then(Grant::speaks_for);
+        let of = of.ok_or(Error::Forbidden("Only an app’s key with the scope act_as speaks for others."))?;
+        app.db.read(move |read| apps::known_person(read, of, &name)).await
+    }
+
+    /// Finds the account of a session, and updates from time to time when the session was last used.
+    async fn by_token(app: &App, token: Token) -> Result<Self> {
+        let asked = token.clone();
+        let Some((account, to_be_noted)) = app.db.read(move |read| sessions::find(read, &asked)).await?
+        else {
+            return Ok(Viewer::default());
+        };
+        if to_be_noted {
+            let used = token.clone();
+            // A failed write, as on a full disk, does not stop people from reading.
+            if let Err(error) = app.db.write(move |tx| sessions::touch(tx, &used)).await {
+                tracing::warn!(%error, "Can't note that a session is in use");
+            }
+        }
+        Ok(Viewer { account: Some(account), token: Some(token), ..Viewer::default() })
+    }
+
+    /// The viewer for reads of the domain.
+    pub fn who(&self) -> viewer::Viewer {
+        viewer::Viewer { account: self.account.as_ref().map(|account| account.id) }
+    }
+
+    /// Returns whether the viewer may change anything: a token may lack the scope `write`.
+    pub fn may_write(&self) -> bool {
+        self.grant.as_ref().is_none_or(|grant| grant.scopes.write)
+    }
+
+    /// The account, if it is a guest.
+    pub fn guest(&self) -> Option<&Account> {
+        self.account.as_ref().filter(|account| account.kind == Kind::Guest)
+    }
+}
+
+/// The token of an `Authorization: Bearer` header (RFC 6750).
+fn bearer(authorization: &HeaderValue) -> Option<Token> {
+    let (scheme, token) = authorization.to_str().ok()?.split_once(' ')?;
+    let fits = scheme.eq_ignore_ascii_case("bearer") && !token.trim().is_empty();
+    fits.then(|| Token::presented(token.trim()))
+}
+
+impl FromRequestParts<Arc<App>> for Viewer {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self> {
+        // Several extractors of one request use the viewer.
+        if let Some(viewer) = parts.extensions.get::<Viewer>() {
+            return Ok(viewer.clone());
+        }
+        let viewer = Viewer::find(app, &parts.method, &parts.uri, &parts.headers).await?;
+        parts.extensions.insert(viewer.clone());
+        Ok(viewer)
+    }
+}
+
+/// The person for whom an app makes a request, in the query of any request.
+#[derive(serde::Deserialize)]
+struct Acting {
+    #[serde(rename = "as")]
+    name: Option<String>,
+}
+
+/// Returns whether the request has a session or token, valid or not.
+pub fn has_session(config: &Config, headers: &HeaderMap) -> bool {
+    // Other schemes are for a proxy in front of the server.
+    let bears =
+        |value: &HeaderValue| value.as_bytes().get(..7).is_some_and(|s| s.eq_ignore_ascii_case(b"bearer "));
+    headers.get(header::AUTHORIZATION).is_some_and(bears)
+        || token(config, headers.get(header::COOKIE)).is_some()
+}
