@@ -91,8 +91,8 @@ impl Participant {
     }
 }
 
-/// Forgets some files that were sent a day ago and never said. Says how many; the next call does more.
-pub fn sweep(tx: &mut Tx<'_>) -> Result<usize> {
+/// Deletes a batch of files that were uploaded a day ago and never sent, and returns their number.
+pub fn purge(tx: &mut Tx<'_>) -> Result<usize> {
     let since = tx.now() - UNSAID;
     let files: Vec<AttachmentId> = store::attachments::delete_unsaid(tx, since, BATCH)?;
     let count = files.len();

@@ -218,10 +218,10 @@ pub fn sign(secret: &str, id: &str, seconds: i64, body: &[u8]) -> Result<String>
     Ok(format!("v1,{}", BASE64_STANDARD.encode(mac.finalize().into_bytes())))
 }
 
-/// Forgets some of the log; how much.
-pub fn sweep(tx: &mut Tx<'_>) -> Result<u64> {
+/// Deletes a batch of old deliveries, and returns their number.
+pub fn purge_deliveries(tx: &mut Tx<'_>) -> Result<u64> {
     let before = tx.now() - LOG;
-    store::webhooks::forget(tx, before, BATCH)
+    store::webhooks::purge_deliveries(tx, before, BATCH)
 }
 
 #[cfg(test)]

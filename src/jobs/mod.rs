@@ -6,7 +6,7 @@
 
 pub mod mail;
 pub mod matching;
-mod sweeps;
+mod purge;
 mod visits;
 mod webhooks;
 
@@ -72,7 +72,7 @@ pub async fn work(app: Arc<App>) {
     tokio::join!(
         serve(&app, Queue::Internal),
         serve(&app, Queue::Outbound),
-        sweeps::serve(&app),
+        purge::run(&app),
         visits::serve(&app)
     );
 }

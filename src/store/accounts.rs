@@ -309,7 +309,7 @@ pub fn silent_guests(read: &Read<'_>, since: Time, limit: i64) -> Result<Vec<Acc
 }
 
 /// Notes that a guest was let go. Its row stays: its words are under its name.
-pub fn sweep(tx: &mut Write<'_>, id: AccountId) -> Result<()> {
+pub fn purge(tx: &mut Write<'_>, id: AccountId) -> Result<()> {
     let now = tx.now();
     tx.execute(
         sql!("UPDATE accounts SET swept_at = $1, name_skeleton = '' WHERE id = $2"),

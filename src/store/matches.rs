@@ -406,7 +406,7 @@ pub fn set_ended(tx: &mut Write<'_>, account: AccountId, skips: i64, went: bool)
 }
 
 /// Forgets those who left the line or a talk before then.
-pub fn forget_ended(tx: &mut Write<'_>, before: Time) -> Result<()> {
+pub fn purge_ended(tx: &mut Write<'_>, before: Time) -> Result<()> {
     tx.execute(sql!("DELETE FROM seekers WHERE state = 'ended' AND changed_at < $1"), params![before])
         .map(drop)
 }

@@ -228,7 +228,7 @@ pub fn depart(tx: &mut Write<'_>, id: ConversationId, since: Time) -> Result<()>
 }
 
 /// Forgets what was deleted before `before`; at most `limit`.
-pub fn forget(tx: &mut Write<'_>, before: Time, limit: i64) -> Result<u64> {
+pub fn purge(tx: &mut Write<'_>, before: Time, limit: i64) -> Result<u64> {
     tx.execute(
         sql!(
             "DELETE FROM departures WHERE (account_id, conversation_id) IN

@@ -64,7 +64,7 @@ pub fn send(tx: &mut Tx<'_>, to: &Member, letter: &Letter) -> Result<()> {
 }
 
 /// Forgets letters that could not be sent for a week.
-pub fn sweep(tx: &mut Tx<'_>) -> Result<u64> {
+pub fn purge(tx: &mut Tx<'_>) -> Result<u64> {
     let before = tx.now() - KEPT;
-    store::pages::letters::forget(tx, before)
+    store::pages::letters::purge(tx, before)
 }

@@ -96,7 +96,7 @@ impl Member {
 }
 
 /// Forgets what was counted more than a year ago.
-pub fn sweep(tx: &mut Tx<'_>) -> Result<u64> {
+pub fn purge(tx: &mut Tx<'_>) -> Result<u64> {
     let before = day(tx.now()) - KEPT;
-    store::pages::visits::forget(tx, before)
+    store::pages::visits::purge(tx, before)
 }
