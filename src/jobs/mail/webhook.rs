@@ -1,0 +1,52 @@
+//! The mail to the owner of an app whose webhook was switched off because its deliveries failed.
+
+use askama::Template;
+
+use super::{Mail, Recipient};
+use crate::{
+    Result,
+    app::App,
+    ids::{JobId, WebhookId},
+    jobs::Outcome,
+    store::{self, accounts::Account},
+};
+
+/// Sends the mail, unless the webhook was deleted or is on again.
+pub async fn send(app: &App, job: JobId, id: WebhookId) -> Result<Outcome> {
+    let found = app
+        .db
+        .read(move |read| {
+            let Some((owner, of, name)) = store::webhooks::keeper(read, id)? else { return Ok(None) };
+            Ok(Recipient::find(read, owner)?.map(|to| (to, of, name)))
+        })
+        .await?;
+    let Some((to, of, name)) = found else { return Ok(Outcome::Obsolete) };
+    let content = Webhook {
+        place: &app.config.name,
+        account: &to.account,
+        name: &name,
+        url: &format!("{}/settings/apps/{of}/webhooks", app.config.base_url.as_str()),
+    };
+    Mail::new(job, "webhook", &to, format!("A webhook of {name} is off"))
+        .send(app, Text { mail: &content }, Html { mail: &content })
+        .await
+}
+
+struct Webhook<'a> {
+    place: &'a str,
+    account: &'a Account,
+    name: &'a str,
+    url: &'a str,
+}
+
+#[derive(Template)]
+#[template(path = "mail/webhook.txt")]
+struct Text<'a> {
+    mail: &'a Webhook<'a>,
+}
+
+#[derive(Template)]
+#[template(path = "mail/webhook.html")]
+struct Html<'a> {
+    mail: &'a Webhook<'a>,
+}
