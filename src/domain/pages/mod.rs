@@ -16,6 +16,7 @@ pub mod interests;
 pub mod latest;
 pub mod letters;
 pub mod links;
+pub mod list;
 pub mod look;
 pub mod pictures;
 pub mod projects;

@@ -31,10 +31,11 @@ use crate::{
             form::Fields,
             hero::Backdrop,
             host::Host,
-            interests::Interests,
-            links::Links,
+            interests::Interest,
+            links::Link,
+            list::Item,
             look::{Look, Theme},
-            projects::Projects,
+            projects::Project,
         },
     },
     error::Faults,
@@ -128,9 +129,9 @@ impl SectionForm {
     /// The items of its list, and room for one more.
     fn items(&self) -> std::ops::Range<usize> {
         let (name, most) = match self.content {
-            Content::Links(_) => ("link", Links::MOST),
-            Content::Projects(_) => ("item_title", Projects::MOST),
-            _ => ("item_title", Interests::MOST),
+            Content::Links(_) => (Link::FIELD, Link::MAX),
+            Content::Projects(_) => (Project::FIELD, Project::MAX),
+            _ => (Interest::FIELD, Interest::MAX),
         };
         let count = self.fields.count(name);
         0..(count + 1).min(most)
