@@ -10,7 +10,7 @@ use crate::{
     Error, Result,
     events::Tx,
     ids::AttachmentId,
-    store::{self, accounts::Counted, attachments::Attachment, conversations::Kind},
+    store::{self, accounts::QuotaKey, attachments::Attachment, conversations::Kind},
 };
 
 /// The largest file: a phone's photo or a short recording.
@@ -72,8 +72,8 @@ impl Participant {
         if self.seat.hidden {
             return Err(Error::invalid_query("as", "Say who of the app’s people sends it."));
         }
-        let who = self.account.counted();
-        let times = if matches!(who, Counted::App(_)) { APP } else { 1 };
+        let who = self.account.quota_key();
+        let times = if matches!(who, QuotaKey::App(_)) { APP } else { 1 };
         let (files, bytes) = store::attachments::sent_since(read, who, read.now() - A_DAY)?;
         if files >= FILES_A_DAY * times || bytes >= BYTES_A_DAY * times {
             return Err(Error::TooMany { retry_after: Duration::from_secs(3600), limit: None });

@@ -71,19 +71,19 @@ pub struct Account {
     pub app: Option<AppId>,
 }
 
-/// Whom a limit counts: an app's people are counted together.
+/// The key under which a limit counts an account: the people of an app share one.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Counted {
-    /// An account of this place.
+pub enum QuotaKey {
+    /// An account of this instance.
     Account(AccountId),
     /// The people of an app's product.
     App(AppId),
 }
 
 impl Account {
-    /// Whom a limit counts when this account does something.
-    pub fn counted(&self) -> Counted {
-        self.app.map_or(Counted::Account(self.id), Counted::App)
+    /// Returns the key under which limits count what this account does.
+    pub fn quota_key(&self) -> QuotaKey {
+        self.app.map_or(QuotaKey::Account(self.id), QuotaKey::App)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{accounts::Counted, messages::Sight};
+use super::{accounts::QuotaKey, messages::Sight};
 use crate::{
     Result,
     clock::Time,
@@ -128,10 +128,10 @@ pub fn unsaid(
 }
 
 /// How many files and bytes the account, or all of an app's people, have sent since.
-pub fn sent_since(read: &Read<'_>, who: Counted, since: Time) -> Result<(i64, i64)> {
+pub fn sent_since(read: &Read<'_>, who: QuotaKey, since: Time) -> Result<(i64, i64)> {
     let sum = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
     match who {
-        Counted::Account(account) => read.one(
+        QuotaKey::Account(account) => read.one(
             sql!(
                 "SELECT COUNT(*), CAST(COALESCE(SUM(bytes), 0) AS BIGINT) FROM attachments
                  WHERE account_id = $1 AND created_at > $2"
@@ -139,7 +139,7 @@ pub fn sent_since(read: &Read<'_>, who: Counted, since: Time) -> Result<(i64, i6
             params![account, since],
             sum,
         ),
-        Counted::App(app) => read.one(
+        QuotaKey::App(app) => read.one(
             sql!(
                 "SELECT COUNT(*), CAST(COALESCE(SUM(f.bytes), 0) AS BIGINT)
                  FROM accounts a JOIN attachments f ON f.account_id = a.id
