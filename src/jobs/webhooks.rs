@@ -8,7 +8,7 @@ use super::Outcome;
 use crate::{
     Result,
     app::App,
-    domain::webhooks::{PATIENCE, Tried, settle, sign},
+    domain::webhooks::{GIVE_UP_AFTER, Tried, settle, sign},
     ids::DeliveryId,
     store,
     wire::webhooks,
@@ -34,7 +34,7 @@ pub async fn deliver(app: &App, id: DeliveryId) -> Result<Outcome> {
         .await?;
     let Some((delivery, webhook)) = found else { return Ok(Outcome::Obsolete) };
     let now = app.clock.now();
-    if webhook.disabled_at.is_some() || now.since(delivery.wanted_at) >= PATIENCE {
+    if webhook.disabled_at.is_some() || now.since(delivery.wanted_at) >= GIVE_UP_AFTER {
         return give_up(app, id).await;
     }
     if webhook.retry_at > now {
