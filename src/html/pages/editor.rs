@@ -27,7 +27,7 @@ use crate::{
         pages::{
             Audience,
             content::Content,
-            draft::Mine,
+            draft::OwnPage,
             form::Fields,
             hero::Backdrop,
             host::Host,
@@ -55,7 +55,7 @@ use crate::{
 struct EditorPage {
     shell: Shell,
     username: String,
-    mine: Mine,
+    mine: OwnPage,
     sections: Vec<SectionForm>,
     rooms: Vec<Open>,
     /// Pictures of the draft, with the narrowest file of each.
@@ -422,7 +422,7 @@ pub async fn dress(
     change
         .done("look", Some(fields.clone()), async move |app, member| {
             let (member, look) = (member.clone(), Look::of(&fields)?);
-            app.db.write(move |tx| member.set_look(tx, &look)).await.map(|()| None)
+            app.db.write(move |tx| member.set_appearance(tx, &look)).await.map(|()| None)
         })
         .await
 }
