@@ -10,8 +10,8 @@ use crate::{Error, Result};
 /// combining marks that would cover its neighbours.
 const MAX_CLUSTER_BYTES: usize = 64;
 
-/// The mentions and the tags of one peep; further ones stay plain text. Each costs a query, and a peep that mentions
-/// everyone would be an alarm bell.
+/// The number of mentions, and of tags, of one peep; further ones stay plain text. Each costs a query, and each mention
+/// may cause a mail.
 pub const REFERENCES: usize = 20;
 
 /// The rules for the text of a field.

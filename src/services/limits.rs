@@ -76,7 +76,7 @@ pub enum Holder {
     Account(AccountId),
 }
 
-/// The open sockets of one address: enough for a school of thirty classes, and an end for a program that hoards them.
+/// The open sockets of one address: enough for a school of thirty classes, and a bound for programs that hoard them.
 const MAX_SOCKETS_PER_ADDRESS: usize = 1_000;
 
 /// The open sockets of one account: a few devices, each with a window full of tabs.

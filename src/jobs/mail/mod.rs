@@ -93,7 +93,7 @@ impl<'a> Mail<'a> {
             .multipart(MultiPart::alternative_plain_html(text, html))
             .map_err(Error::internal)?;
         let headers = message.headers_mut();
-        // RFC 3834: no answering machine answers this mail.
+        // RFC 3834: automatic responders do not answer this mail.
         let automatic = ("Auto-Submitted", "auto-generated".to_owned());
         for (name, value) in [automatic].into_iter().chain(self.headers) {
             headers.insert_raw(HeaderValue::new(HeaderName::new_from_ascii_str(name), value));
