@@ -1,4 +1,4 @@
-//! What whoever keeps the place does on the command line, also while it is being served.
+//! Commands of the operator, which also work beside a running server.
 
 use std::{fs, path::Path, sync::Arc};
 
@@ -14,7 +14,7 @@ use crate::{
     services::files::Files,
 };
 
-/// The database as it is, also beside a running server.
+/// Opens the database, also beside a running server.
 async fn open(config: &Config) -> Result<Db, String> {
     if config.database_url.is_none() && !config.data.join("chitter.db").exists() {
         return Err(format!("nobody lives in {} yet: start the server, and sign up", config.data.display()));
@@ -29,7 +29,7 @@ async fn close(db: Db) {
     let _ = tokio::task::spawn_blocking(move || db.close()).await;
 }
 
-/// What went wrong with something about this member, for the terminal.
+/// Describes an error about a member, for the terminal.
 fn about(user: &str, error: &Error) -> String {
     match error {
         Error::NotFound => format!("there is no member called {user}"),
@@ -37,7 +37,7 @@ fn about(user: &str, error: &Error) -> String {
     }
 }
 
-/// Makes a token for the member with this username; gives its secret. The error is one line for the terminal.
+/// Creates a token for a member, and returns its secret. The error is one line for the terminal.
 pub async fn make_token(
     config: Config,
     user: String,
@@ -53,8 +53,8 @@ pub async fn make_token(
     made.map(|(_, secret)| secret.as_str().to_owned()).map_err(|error| about(&user, &error))
 }
 
-/// Writes the page of the member with this username into a folder, as a website of its own; gives how many files
-/// there are. The error is one line for the terminal.
+/// Writes the page of a member into a folder, as a website of its own, and returns the number of files. The error is
+/// one line for the terminal.
 pub async fn export_page(config: Config, user: String, folder: &Path) -> Result<usize, String> {
     let db = open(&config).await?;
     let files = Files::at(&config.data.join("files"));

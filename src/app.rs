@@ -24,7 +24,7 @@ use crate::{
         hosts::Hosts,
         limits::{Limits, Tally},
         mailer::Mailer,
-        outbound::Outside,
+        outbound::Outbound,
         page_cache::{PageCache, Versions},
         passwords::Passwords,
         pictures::Pictures,
@@ -42,7 +42,7 @@ pub struct App {
     pub data: DataDir,
     pub mailer: Mailer,
     /// HTTP calls to other people's servers.
-    pub outbound: Outside,
+    pub outbound: Outbound,
     /// The calls to each webhook that are under way.
     pub webhook_calls: Tally<WebhookId>,
     pub passwords: Passwords,
@@ -87,7 +87,7 @@ impl App {
         let files = data.path.join("files");
         let page_hosts = config.page_hosts.as_ref().map(|hosts| hosts.iter().cloned().collect());
         Ok(Arc::new(App {
-            outbound: Outside::new(&config.webhook_hosts)?,
+            outbound: Outbound::new(&config.webhook_hosts)?,
             webhook_calls: Tally::default(),
             mailer: Mailer::new(&config, &data.path.join("outbox"))?,
             passwords: Passwords::new(),

@@ -1,5 +1,5 @@
-//! Time, passed in. Nothing else in the crate may ask the machine what time it is
-//! (clippy's `disallowed-methods` sees to that), so a test can live through a day in a millisecond.
+//! Time, which is passed in. No other code in the crate may read the machine's clock (clippy's `disallowed-methods`
+//! checks this), so that a test can move through a day in a millisecond.
 
 use std::{
     fmt,
@@ -7,34 +7,35 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+use jiff::{Span, tz::TimeZone};
 use tokio::sync::watch;
 
-/// A moment: milliseconds since 1970-01-01T00:00:00Z. This is also how the databases store it.
+/// A point in time: milliseconds since 1970-01-01T00:00:00Z, in the databases too.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Time(i64);
 
 impl Time {
-    /// The moment `ms` milliseconds after the Unix epoch.
+    /// Returns the time `ms` milliseconds after the Unix epoch.
     pub const fn from_ms(ms: i64) -> Self {
         Time(ms)
     }
 
-    /// Milliseconds since the Unix epoch.
+    /// Returns the milliseconds since the Unix epoch.
     pub const fn ms(self) -> i64 {
         self.0
     }
 
-    /// How long ago `earlier` was, seen from here; zero if it is still to come.
+    /// Returns the time that has passed since `earlier`; zero if `earlier` is later.
     pub fn since(self, earlier: Time) -> Duration {
         Duration::from_millis(u64::try_from(self.0 - earlier.0).unwrap_or(0))
     }
 
-    /// Reads RFC 3339 in any offset, as `2026-11-20T14:31:07Z`.
+    /// Parses RFC 3339 in any offset, as `2026-11-20T14:31:07Z`.
     pub fn parse(raw: &str) -> Option<Self> {
         raw.trim().parse::<jiff::Timestamp>().ok().map(|t| Time(t.as_millisecond()))
     }
 
-    /// RFC 3339 in UTC with milliseconds, as `2026-11-20T14:31:07.512Z`.
+    /// Formats the time as RFC 3339 in UTC with milliseconds, as `2026-11-20T14:31:07.512Z`.
     pub fn rfc3339(self) -> String {
         match jiff::Timestamp::from_millisecond(self.0) {
             Ok(t) => format!("{t:.3}"),
@@ -42,12 +43,20 @@ impl Time {
         }
     }
 
-    /// The calendar in UTC, for showing dates.
+    /// Returns the calendar date and time in UTC.
     pub fn utc(self) -> jiff::civil::DateTime {
         jiff::Timestamp::from_millisecond(self.0)
             .unwrap_or(jiff::Timestamp::UNIX_EPOCH)
-            .to_zoned(jiff::tz::TimeZone::UTC)
+            .to_zoned(TimeZone::UTC)
             .datetime()
+    }
+
+    /// Returns the midnight at the beginning of the week's Monday, in UTC.
+    pub fn monday(self) -> Self {
+        let date = self.utc().date();
+        let monday = date.saturating_sub(Span::new().days(date.weekday().to_monday_zero_offset()));
+        // Only a date at the ends of the calendar, in the years -9999 and 9999, has no timestamp.
+        monday.to_zoned(TimeZone::UTC).map_or(self, |midnight| Time(midnight.timestamp().as_millisecond()))
     }
 }
 
@@ -71,23 +80,23 @@ impl fmt::Display for Time {
     }
 }
 
-/// Where the time comes from. Clones share one clock.
+/// A source of time. Clones share one clock.
 #[derive(Clone, Debug, Default)]
 pub enum Clock {
-    /// The machine's own.
+    /// The clock of the machine.
     #[default]
     System,
-    /// One that stands still until it is moved: for tests and for `chitter seed`.
+    /// A clock that stands still until it is moved, for tests and for `chitter seed`.
     Manual(Arc<watch::Sender<Time>>),
 }
 
 impl Clock {
-    /// A clock that shows `start` until [`Clock::set`] or [`Clock::advance`] moves it.
+    /// Creates a clock that shows `start` until [`Clock::set`] or [`Clock::advance`] moves it.
     pub fn manual(start: Time) -> Self {
         Clock::Manual(Arc::new(watch::Sender::new(start)))
     }
 
-    /// What time it is.
+    /// Returns the present time.
     #[expect(clippy::disallowed_methods, reason = "the one place that asks the machine")]
     pub fn now(&self) -> Time {
         match self {
@@ -99,34 +108,34 @@ impl Clock {
         }
     }
 
-    /// Moves a manual clock forward and wakes whoever sleeps until then. The system's clock stays.
+    /// Moves a manual clock forward, and wakes the tasks that sleep until then. The clock of the machine stays.
     pub fn advance(&self, by: Duration) {
         if let Clock::Manual(hand) = self {
             hand.send_modify(|now| *now = *now + by);
         }
     }
 
-    /// Sets a manual clock. The system's clock stays.
+    /// Sets a manual clock. The clock of the machine stays.
     pub fn set(&self, to: Time) {
         if let Clock::Manual(hand) = self {
             hand.send_replace(to);
         }
     }
 
-    /// Returns when `moment` has come.
-    pub async fn sleep_until(&self, moment: Time) {
+    /// Waits until the clock shows `time`.
+    pub async fn sleep_until(&self, time: Time) {
         match self {
-            Clock::System => tokio::time::sleep(moment.since(self.now())).await,
+            Clock::System => tokio::time::sleep(time.since(self.now())).await,
             Clock::Manual(hand) => {
                 let mut seen = hand.subscribe();
-                // The sender lives in `self`, so this ends only by the hand reaching `moment`.
-                let _ = seen.wait_for(|now| *now >= moment).await;
+                // The sender is in `self`, so the wait ends only when the clock reaches `time`.
+                let _ = seen.wait_for(|now| *now >= time).await;
             }
         }
     }
 }
 
-/// Rate limits count by the same clock, so a test can let them recover.
+/// Rate limits use the same clock, so that a test can let them recover.
 impl governor::clock::Clock for Clock {
     type Instant = governor::nanos::Nanos;
 
@@ -149,6 +158,18 @@ mod tests {
     #[test]
     fn nothing_is_a_negative_time_ago() {
         assert_eq!(Time::from_ms(5).since(Time::from_ms(9)), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_week_begins_on_monday() {
+        let at = |text: &str| Time::parse(text).expect("a moment");
+        for (now, began) in [
+            ("2026-11-23T00:00:00Z", "2026-11-23T00:00:00Z"),
+            ("2026-11-22T23:59:59Z", "2026-11-16T00:00:00Z"),
+            ("1970-01-01T00:00:00Z", "1969-12-29T00:00:00Z"),
+        ] {
+            assert_eq!(at(now).monday(), at(began), "{now}");
+        }
     }
 
     #[tokio::test]

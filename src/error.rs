@@ -1,100 +1,99 @@
-//! The one error of the product. The domain and the databases return it; the edge gives it one of
-//! two faces (`web/respond.rs`): a page or a note beside a field, or RFC 9457 problem JSON.
+//! The error type of all layers. The edges render it as a page, as a message beside a form field, or as problem JSON
+//! (RFC 9457).
 //!
-//! What the log says and what a person sees are different strings: only [`Error::Internal`] has
-//! something for the log, and nobody else ever sees it.
+//! The log and people get different texts: [`Error::sentence`] is for people, and the source of [`Error::Internal`] is
+//! for the log alone.
 
 use std::{borrow::Cow, error::Error as StdError, fmt, time::Duration};
 
-/// The result of nearly everything here.
+/// A result with [`Error`] as its error.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Why something was not done.
+/// The reason why a request was not served.
 #[derive(Debug)]
 pub enum Error {
-    /// There is no such thing, or it is not for this viewer to know of.
+    /// The object does not exist, or the viewer may not see that it does.
     NotFound,
-    /// Someone must log in first.
+    /// The request needs a login.
     Unauthenticated,
-    /// Logged in, but this is not theirs to do. The sentence says why.
+    /// The account may not do this. The sentence gives the reason.
     Forbidden(&'static str),
-    /// The input can't be taken. One fault per field, each a plain sentence.
+    /// The input is not valid. One fault per field.
     Invalid(Vec<Fault>),
-    /// It can't be read at all: no JSON, no form. The sentence says what is wrong with it.
+    /// The body is not readable as JSON or as a form. The sentence gives the reason.
     Malformed(String),
-    /// It is of a type that is not taken here. The sentence says which are.
+    /// The media type is not supported. The sentence names those that are.
     MediaType(&'static str),
-    /// Something is here, but that can't be done with it.
+    /// The method is not allowed at this address.
     Method,
-    /// The idempotency key was used for something else.
+    /// The idempotency key was used for another request.
     KeyReused,
-    /// It was fine, but something else happened first. The sentence says what.
+    /// The request conflicts with the present state. The sentence names the conflict.
     Conflict(&'static str),
-    /// Too often. Come back after this long.
+    /// A rate limit was reached.
     TooMany {
-        /// How long until the next try can succeed.
+        /// The time until the next attempt can succeed.
         retry_after: Duration,
-        /// Of which limit, where it is one that is told of.
+        /// The limit, where it is one of those that headers announce.
         limit: Option<Limit>,
     },
-    /// The body is larger than anything we take.
+    /// The body is larger than the maximum.
     TooLarge,
-    /// It did not arrive in the time that a request may take.
+    /// The body did not arrive in the time that a request may take.
     TooSlow,
-    /// More waits than we can promise to do soon. Nothing was done; try again.
+    /// The queue is full. Nothing was done, so the request may be repeated.
     Busy,
-    /// The disk is full. Nothing was saved and nothing is lost.
+    /// The disk is full. Nothing was saved and nothing was lost.
     Full,
-    /// Our fault. The source is for the log alone.
+    /// An error of the server. The source is for the log alone.
     Internal(Box<dyn StdError + Send + Sync>),
 }
 
-/// A limit that was reached: so many in so long.
+/// A rate limit: a number of requests in a time.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Limit {
-    /// What it is called.
     pub name: &'static str,
-    /// How many at once.
+    /// The number of requests that may come at once.
     pub burst: u32,
-    /// Until all of them come back.
+    /// The time until the whole burst is available again.
     pub window: Duration,
 }
 
-/// One field and what is wrong with it.
+/// A field that is not valid, and the reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
-    /// The name of the form field, or the way to the JSON value: `users/2`.
+    /// The name of the form field, or the path of the JSON value: `users/2`.
     pub field: Cow<'static, str>,
-    /// Whether it is a part of the address (of its path, or behind the question mark), and not of the body.
+    /// True if the field is a parameter of the URL (in its path or its query), and not of the body.
     pub in_query: bool,
     /// A plain sentence for the person who filled it in.
     pub message: String,
 }
 
 impl Fault {
-    /// What is wrong with one field.
+    /// Creates a fault of a field of the body.
     pub fn of(field: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
         Fault { field: field.into(), in_query: false, message: message.into() }
     }
 }
 
 impl Error {
-    /// One field that can't be taken, and the sentence that says why.
+    /// Creates an error about one field of the body.
     pub fn invalid(field: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
         Error::Invalid(vec![Fault::of(field, message)])
     }
 
-    /// The same of a part of the address.
+    /// Creates an error about one parameter of the URL.
     pub fn invalid_query(field: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
         Error::Invalid(vec![Fault { in_query: true, ..Fault::of(field, message) }])
     }
 
-    /// Our fault, with words for the log.
+    /// Creates an error of the server, with its source for the log.
     pub fn internal(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         Error::Internal(source.into())
     }
 
-    /// The same, about this field where it was about none.
+    /// Returns the same error, with faults that name no field being about `field`.
     pub fn about(self, field: &str) -> Self {
         match self {
             Error::Invalid(mut faults) => {
@@ -106,7 +105,7 @@ impl Error {
         }
     }
 
-    /// What to tell a person: one or two plain sentences.
+    /// Returns the text for people: one or two plain sentences.
     pub fn sentence(&self) -> String {
         match self {
             Error::NotFound => "There is nothing here. It may have been deleted.".into(),
@@ -137,7 +136,7 @@ impl Error {
     }
 }
 
-/// A wait as a person says it: whole seconds, or minutes from two minutes on. Never "0 seconds".
+/// Returns a duration in words: whole seconds, or minutes from two minutes on. Never "0 seconds".
 pub fn in_words(wait: Duration) -> String {
     let seconds = wait.as_millis().div_ceil(1000).max(1);
     match seconds {
@@ -158,12 +157,12 @@ impl fmt::Display for Error {
 
 impl StdError for Error {}
 
-/// Collects the faults of a whole form, so that a person hears of all of them at once.
+/// Collects the faults of a whole form, so that people see all of them at once.
 #[derive(Debug, Default)]
 pub struct Faults(Vec<Fault>);
 
 impl Faults {
-    /// Keeps the value, or notes what is wrong with it. An error of another kind ends the matter.
+    /// Returns the value, or collects its faults and returns `None`. An error of another kind is returned at once.
     pub fn check<T>(&mut self, result: Result<T>) -> Result<Option<T>> {
         match result {
             Ok(value) => Ok(Some(value)),
@@ -175,7 +174,7 @@ impl Faults {
         }
     }
 
-    /// Nothing, or all that was wrong.
+    /// Returns an error if there were faults.
     pub fn done(self) -> Result<()> {
         if self.0.is_empty() { Ok(()) } else { Err(Error::Invalid(self.0)) }
     }

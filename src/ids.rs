@@ -1,12 +1,12 @@
-//! Ids: 64-bit, ordered by time, unguessable only by accident: never use one as a secret.
+//! Ids: 64 bits, ordered by time. They can be guessed, so no id is a secret.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use crate::{Error, Result, clock::Time};
 
-/// Makes ids: the upper 48 bits are the millisecond, the lower 16 count up within it from a salt
-/// of this process, so that several nodes on one database rarely ask for the same one (and where
-/// they do, the primary key refuses the second). An id is never below the one made before it.
+/// A generator of ids. The upper 48 bits are the millisecond; the lower 16 count up within it from a salt of this
+/// process, so that several nodes on one database rarely generate the same id (where they do, the primary key refuses
+/// the second). An id is never below the one before it.
 #[derive(Debug)]
 pub struct Ids {
     last: AtomicI64,
@@ -14,20 +14,20 @@ pub struct Ids {
 }
 
 impl Ids {
-    /// A generator with a random salt.
+    /// Creates a generator with a random salt.
     pub fn new() -> Self {
         let mut salt = [0; 2];
-        // Without randomness the salt is 0: ids stay unique within this process all the same.
+        // Without randomness the salt is 0, and ids are still unique within this process.
         let _ = getrandom::fill(&mut salt);
         Self::salted(u16::from_le_bytes(salt) / 2)
     }
 
-    /// A generator whose ids depend on the time alone, for tests and pictures.
+    /// Creates a generator whose ids depend on the time alone, for tests and screenshots.
     pub const fn salted(salt: u16) -> Self {
         Ids { last: AtomicI64::new(0), salt }
     }
 
-    /// The next id at `now`.
+    /// Returns the next id at `now`.
     pub fn next(&self, now: Time) -> i64 {
         let fresh = (now.ms() << 16) | i64::from(self.salt);
         let mut last = self.last.load(Ordering::Relaxed);
@@ -47,12 +47,12 @@ impl Default for Ids {
     }
 }
 
-/// The client's name for one attempt, so that a second try is known as one.
+/// A client's key for one request, by which a repetition of the request is recognized.
 #[derive(Clone, Debug)]
 pub struct IdempotencyKey(String);
 
 impl IdempotencyKey {
-    /// 1 to 255 visible ASCII characters.
+    /// Parses 1 to 255 printable ASCII characters.
     pub fn parse(raw: &str) -> Result<Self> {
         let fits = (1..=255).contains(&raw.len()) && raw.bytes().all(|b| b.is_ascii_graphic() || b == b' ');
         if !fits {
@@ -64,26 +64,25 @@ impl IdempotencyKey {
         Ok(IdempotencyKey(raw.into()))
     }
 
-    /// As the client wrote it.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// Random bytes that nobody can guess.
+/// Returns random bytes for secrets, from the operating system.
 pub fn random<const N: usize>() -> Result<[u8; N]> {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).map_err(Error::internal)?;
     Ok(bytes)
 }
 
-/// Bytes as lower-case hex.
+/// Formats bytes as lower-case hex.
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Makes a type for the ids of one noun, so that a peep's cannot be handed in for an account's.
-/// In JSON and in URLs an id is a decimal string: JavaScript's numbers end at 2⁵³.
+/// Defines a type for the ids of each noun, so that the id of a peep can't be passed as that of an account. In JSON and
+/// in URLs an id is a decimal string, because numbers in JavaScript are exact only up to 2⁵³.
 macro_rules! id_types {
     ($($(#[$doc:meta])* $name:ident),* $(,)?) => {$(
         $(#[$doc])*
@@ -163,15 +162,15 @@ id_types! {
     AccountId,
     /// The id of a peep.
     PeepId,
-    /// The id of a conversation: a room's, for one.
+    /// The id of a conversation: a room, a match or a thread.
     ConversationId,
     /// The id of a message.
     MessageId,
-    /// The id of a file that was sent along.
+    /// The id of a file that was sent with a message.
     AttachmentId,
     /// The id of a picture on a page.
     PictureId,
-    /// The id of what somebody wrote by the form of a page.
+    /// The id of a contact message to the owner of a page.
     LetterId,
     /// The id of an app.
     AppId,
@@ -181,7 +180,7 @@ id_types! {
     HookId,
     /// The id of a webhook.
     WebhookId,
-    /// The id of something that a webhook is told.
+    /// The id of a delivery to a webhook.
     DeliveryId,
     /// The id of a report.
     ReportId,
@@ -190,8 +189,8 @@ id_types! {
 }
 
 impl AccountId {
-    /// Which of the twelve tones the account wears. The millisecond is scattered first: people who join
-    /// within the same minute should not all look alike. Those made in the same one differ by their number.
+    /// Returns the tone of the account, from 0 to 11. The millisecond is hashed first, so that people who join within
+    /// the same minute do not all look alike. Accounts of the same millisecond differ by their number.
     pub fn tone(self) -> u64 {
         let scattered = (self.0 as u64 >> 16).wrapping_mul(0x9E37_79B9_7F4A_7C15);
         ((scattered >> 32) + 5 * (self.0 as u64 & 0xFFFF)) % 12

@@ -1,18 +1,24 @@
 //! Chitter: a home for a community, in one binary.
 //!
-//! This is the map. Five layers, and calls only go down:
+//! The layers, from the highest to the lowest. A module calls only modules below it (`tests/tidy.rs` checks this):
 //!
-//! | layer | what it knows |
+//! | layer | contents |
 //! |---|---|
-//! | [`web`] | HTTP: URLs, cookies, forms, pages, JSON, sockets. A file per noun: parse, call one verb, render |
-//! | [`jobs`] | the outbox worker and its deliveries |
+//! | [`server`] | the routes, the outermost middleware, start and stop |
+//! | [`html`], [`api`], [`socket`], [`openapi`] | the edges. A file per noun: parse, call one verb, render |
+//! | [`http`] | shared by the edges: sessions, input, problem JSON, connections |
+//! | [`jobs`] | the outbox worker, its deliveries and scheduled tasks |
+//! | [`app`] | the services and the database, put together |
+//! | [`wire`] | the JSON and the HTML of objects, as all edges send them |
+//! | [`services`] | the state of the process besides the database |
 //! | [`domain`] | the nouns with their verbs: synchronous, no HTTP, no SQL, no waiting |
+//! | [`events`] | the events that transactions emit, and their topics |
 //! | [`store`] | one function per query, the SQL beside it |
 //! | [`db`] | transactions over SQLite and PostgreSQL |
+//! | [`realtime`] | subscriptions and presence, generic over their events |
 //!
-//! Beside them stand [`realtime`], which is generic, [`events`] (what may be said, and to whom), and
-//! what everyone uses: [`clock`], [`ids`], [`error`], [`config`]. [`app`] holds it all together.
-//! `ARCHITECTURE.md` walks a peep through these layers.
+//! Every layer may use [`clock`], [`ids`] and [`error`]; [`config`] holds the settings. `ARCHITECTURE.md` follows a
+//! peep through these layers.
 
 pub mod admin;
 pub mod api;

@@ -1,7 +1,7 @@
-//! The log: readable on a terminal or JSON, and always into `data/log`, ten files of 10 MB.
+//! The log: text or JSON on the terminal, and always JSON in `data/log`, ten files of 10 MB.
 //!
-//! A line is a sentence that can be searched for, with its facts as fields. No password, token,
-//! email address or anything that people wrote is ever among them.
+//! A line is a fixed sentence with its facts as fields. No field is a password, a token, an email address or a text
+//! that people wrote.
 
 use std::{io::IsTerminal, path::Path};
 
@@ -17,17 +17,17 @@ use tracing_subscriber::{
 
 use crate::config::{Config, LogFormat};
 
-/// Lines that may wait for a slow disk or terminal. Beyond it lines are dropped: a full disk must
-/// not stop the server.
-const WAITING: usize = 16_384;
+/// The lines that may wait for a slow disk or terminal. Further lines are dropped, because a full disk must not stop
+/// the server.
+const MAX_WAITING: usize = 16_384;
 
-/// Starts logging. What waits is written when the guards are dropped.
+/// Starts logging. Lines that wait are written when the guards are dropped.
 pub fn start(config: &Config) -> Result<Vec<WorkerGuard>, String> {
     let folder = config.data.join("log");
     let file = file(&folder).map_err(|e| format!("can't log to {}: {e}", folder.display()))?;
-    let lines = |writer| NonBlockingBuilder::default().buffered_lines_limit(WAITING).finish(writer);
+    let lines = |writer| NonBlockingBuilder::default().buffered_lines_limit(MAX_WAITING).finish(writer);
     let (file, file_guard) = lines(file);
-    let terminal = NonBlockingBuilder::default().buffered_lines_limit(WAITING);
+    let terminal = NonBlockingBuilder::default().buffered_lines_limit(MAX_WAITING);
     let (terminal, terminal_guard) = terminal.finish(std::io::stderr());
     let levels = levels(&config.log)?;
     let to_terminal = match config.log_format {
@@ -46,7 +46,7 @@ pub fn start(config: &Config) -> Result<Vec<WorkerGuard>, String> {
         .with(to_file)
         .try_init()
         .map_err(|e| e.to_string())?;
-    // Where it happened, and not its message: that may quote what someone wrote.
+    // The place of the panic is logged without its message, which may quote a text that people wrote.
     std::panic::set_hook(Box::new(|panic| {
         let at = panic.location().map(ToString::to_string).unwrap_or_default();
         tracing::error!(at, "A panic");
@@ -54,8 +54,8 @@ pub fn start(config: &Config) -> Result<Vec<WorkerGuard>, String> {
     Ok(vec![file_guard, terminal_guard])
 }
 
-/// What is logged. A plain level is ours: the libraries below us would tell at `trace` what goes over
-/// their sockets, and that is people's words. Whoever names one of them gets it all the same.
+/// Parses the levels to log. A plain level below `info` applies to this crate alone: at `trace`, libraries log the
+/// bytes of their sockets, which are the words of people. A library that is named is logged at the level that is given.
 fn levels(log: &str) -> Result<Targets, String> {
     match log.parse::<LevelFilter>() {
         Ok(level) => {
@@ -75,7 +75,7 @@ fn file(folder: &Path) -> Result<logroller::LogRoller, String> {
         .map_err(|e| e.to_string())
 }
 
-/// The log shows the machine's own time, in UTC, also where the product runs on another clock.
+/// Returns the timer of the log: the machine's time in UTC, also where the product runs on a manual clock.
 fn clock_of_the_log() -> impl fmt::time::FormatTime {
     struct Seconds;
     impl fmt::time::FormatTime for Seconds {

@@ -124,7 +124,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// What was asked for can't be: one line, and 2.
+/// Prints why the arguments or settings are refused, and returns exit code 2.
 fn refuse(why: &str) -> ExitCode {
     eprintln!("chitter: {}", one_line(why));
     ExitCode::from(2)
@@ -148,13 +148,13 @@ fn runtime() -> Result<tokio::runtime::Runtime, String> {
 fn serve(config: Config) -> Result<(), String> {
     let (data, mail, database) =
         (config.data.clone(), config.smtp_url.is_some(), config.database_url.is_some());
-    // Every connection is an open file, and most systems start with room for a thousand.
+    // Every connection is an open file, and most systems allow a process only a thousand by default.
     if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
         eprintln!("chitter: can't open more files than usual: {error}");
     }
     runtime()?.block_on(async {
         let mut signals = StopSignals::take()?;
-        // The data folder is taken before the log opens its file in it.
+        // The data folder is locked before the log opens its file in it.
         let folder = DataDir::open(&config.data)?;
         let _guards = logging::start(&config)?;
         let server = chitter::serve(config, folder, Clock::System, Ids::new()).await?;
@@ -178,14 +178,14 @@ fn serve(config: Config) -> Result<(), String> {
     })
 }
 
-/// Ctrl+C, and what a service manager sends.
+/// The signals that stop the server: Ctrl+C, and the one of a service manager.
 struct StopSignals {
     interrupt: Signal,
     terminate: Signal,
 }
 
 impl StopSignals {
-    /// From now on they are ours to handle, and do not just end the process.
+    /// Installs handlers for the signals, so that they do not end the process at once.
     fn take() -> Result<Self, String> {
         let take = |kind| signal(kind).map_err(|e| e.to_string());
         Ok(StopSignals {
@@ -202,13 +202,13 @@ impl StopSignals {
     }
 }
 
-/// Works beside a running server, too.
+/// Creates a token, also beside a running server.
 fn make_token(config: Config, user: String, scopes: String, name: String) -> Result<(), String> {
     println!("{}", runtime()?.block_on(admin::make_token(config, user, scopes, name))?);
     Ok(())
 }
 
-/// Works beside a running server, too.
+/// Exports a page, also beside a running server.
 fn export_page(config: Config, user: String, folder: &Path) -> Result<(), String> {
     let files = runtime()?.block_on(admin::export_page(config, user, folder))?;
     println!("{files} files are in {}. Open index.html there.", folder.display());

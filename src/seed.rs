@@ -1,4 +1,4 @@
-//! `chitter seed`: a small, believable community, for trying things out and for the pictures.
+//! `chitter seed`: a small, believable community, for trying things out and for screenshots.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -28,23 +28,21 @@ use crate::{
     store,
 };
 
-/// What was put in.
+/// A summary of the community.
 pub struct Seeded {
-    /// How many people.
     pub people: usize,
-    /// How many peeps.
     pub peeps: usize,
-    /// The administrator's username.
+    /// The username of the administrator.
     pub admin: String,
-    /// Everyone's password.
+    /// The password of every account.
     pub password: String,
 }
 
-/// Who lives there and what they said.
+/// The community, as `seed.toml` describes it.
 #[derive(Deserialize)]
 struct Community {
     people: Vec<Person>,
-    peeps: Vec<Line>,
+    peeps: Vec<Peep>,
     rooms: Vec<Room>,
     pages: Vec<Page>,
 }
@@ -56,7 +54,7 @@ struct Person {
 }
 
 #[derive(Deserialize, Clone)]
-struct Line {
+struct Peep {
     ago: u64,
     by: String,
     body: String,
@@ -68,12 +66,12 @@ struct Line {
 struct Room {
     name: String,
     by: String,
-    messages: Vec<Said>,
+    messages: Vec<Message>,
 }
 
-/// Something said in a room, by a member or by a guest of this name.
+/// A message in a room, from a member or from a guest of this name.
 #[derive(Deserialize, Clone)]
-struct Said {
+struct Message {
     ago: u64,
     by: Option<String>,
     guest: Option<String>,
@@ -83,7 +81,6 @@ struct Said {
     reactions: Vec<(String, String)>,
 }
 
-/// A page of somebody's own.
 #[derive(Deserialize)]
 struct Page {
     by: String,
@@ -92,21 +89,21 @@ struct Page {
     sections: Vec<Section>,
 }
 
-/// A section, as its form says it.
+/// A section, by the fields of its form.
 #[derive(Deserialize)]
 struct Section {
     kind: String,
     #[serde(default)]
     fields: BTreeMap<String, String>,
-    /// Drawings, by the ending of the fields that they belong to.
+    /// The drawings, by the ending of the form fields that they belong to.
     #[serde(default)]
     pictures: BTreeMap<String, String>,
-    /// Rooms, by their names.
+    /// The names of rooms.
     #[serde(default)]
     rooms: Vec<String>,
 }
 
-/// Fills an empty instance. Refuses one in which anybody lives, and one that is being served.
+/// Fills an empty instance. Refuses one that has members, and one whose server is running.
 pub async fn seed(config: Config, password: Option<String>) -> Result<Seeded, String> {
     let data = DataDir::open(&config.data)?;
     let now = Clock::System.now();
@@ -136,7 +133,7 @@ pub async fn seed(config: Config, password: Option<String>) -> Result<Seeded, St
         let hash = app.passwords.hash(&password).await.map_err(told)?;
         let join = move |tx: &mut Tx<'_>| {
             let id = applicant.join(tx, None, &hash)?;
-            // Nobody reads the mail of people who are not there.
+            // Nobody reads the mail of invented people.
             store::accounts::set_mention_mail(tx, id, false)
         };
         app.db.write(join).await.map_err(told)?;
@@ -186,7 +183,7 @@ pub async fn seed(config: Config, password: Option<String>) -> Result<Seeded, St
     Ok(Seeded { people, peeps: posted.len(), admin, password })
 }
 
-/// Makes a page and publishes it.
+/// Creates a page and publishes it.
 async fn make_page(app: &App, page: Page) -> Result<()> {
     let by = page.by.clone();
     let (owner, rooms) = app
@@ -218,13 +215,13 @@ async fn make_page(app: &App, page: Page) -> Result<()> {
             let id = owner.add_section(tx, kind)?;
             owner.set_section(tx, id, Audience::Everyone, fields)?;
         }
-        owner.set_look(tx, &look)?;
+        owner.set_appearance(tx, &look)?;
         owner.publish(tx)
     };
     app.db.write(publish).await
 }
 
-/// Draws a picture, and gives it to the owner of a page.
+/// Renders a drawing, and adds it to the pictures of a member.
 async fn picture(app: &App, owner: &Member, name: &str) -> Result<PictureId> {
     let svg = match name {
         "row" => include_str!("seed/row.svg"),
@@ -243,18 +240,18 @@ async fn picture(app: &App, owner: &Member, name: &str) -> Result<PictureId> {
     pictures::keep(app, owner, file).await
 }
 
-/// Says a line in a room, and lets others react to it.
-fn say(tx: &mut Tx<'_>, key: &str, line: &Said, reply_to: Option<MessageId>) -> Result<MessageId> {
-    let account = match (&line.by, &line.guest) {
+/// Sends a message in a room, with its reactions.
+fn say(tx: &mut Tx<'_>, key: &str, message: &Message, reply_to: Option<MessageId>) -> Result<MessageId> {
+    let account = match (&message.by, &message.guest) {
         (Some(member), _) => domain::accounts::member(tx, member)?.account,
         (None, guest) => domain::accounts::welcome(tx, &Name::parse(guest.as_deref().unwrap_or("Guest"))?)?,
     };
     let visitor =
         |account| Ok(Visitor { account, key: Key::parse(key)?, place: String::new(), may_come_in: true });
-    let body = messages::Body::parse(&line.body, &RefusedWords::default())?;
+    let body = messages::Body::parse(&message.body, &RefusedWords::default())?;
     let draft = messages::Draft { reply_to, ..messages::Draft::of(body) };
     let said = visitor(account)?.enter(tx)?.participant.say(tx, &draft, conversations::MAX_BODY)?;
-    for (emoji, fan) in &line.reactions {
+    for (emoji, fan) in &message.reactions {
         let fan = domain::accounts::member(tx, fan)?.account;
         visitor(fan)?.enter(tx)?.participant.react(tx, said.id, &Emoji::parse(emoji)?, true)?;
     }

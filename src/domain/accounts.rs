@@ -352,6 +352,21 @@ pub fn admin(read: &Read<'_>) -> Result<Option<Account>> {
     store::accounts::admin(read)
 }
 
+/// An account with an address that mail can be sent to.
+#[derive(Clone, Debug)]
+pub struct Recipient {
+    pub account: Account,
+    pub address: String,
+}
+
+impl Recipient {
+    /// Returns the account as a recipient, or `None` where it has no address.
+    pub fn find(read: &Read<'_>, id: AccountId) -> Result<Option<Self>> {
+        let account = store::accounts::by_id(read, id)?;
+        Ok(store::accounts::email(read, id)?.map(|address| Recipient { account, address }))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

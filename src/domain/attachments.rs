@@ -11,7 +11,7 @@ use crate::{
     db::Read,
     events::Tx,
     ids::AttachmentId,
-    store::{self, accounts::Counted, attachments::Attachment},
+    store::{self, accounts::QuotaKey, attachments::Attachment},
 };
 
 /// The largest file: a phone's photo or a short recording.
@@ -73,8 +73,8 @@ impl Participant {
         if self.seat.hidden {
             return Err(Error::invalid_query("as", "Say who of the app’s people sends it."));
         }
-        let who = self.account.counted();
-        let times = if matches!(who, Counted::App(_)) { APP } else { 1 };
+        let who = self.account.quota_key();
+        let times = if matches!(who, QuotaKey::App(_)) { APP } else { 1 };
         let (files, bytes) = store::attachments::sent_since(read, who, read.now() - A_DAY)?;
         if files >= FILES_A_DAY * times || bytes >= BYTES_A_DAY * times {
             return Err(Error::TooMany { retry_after: Duration::from_secs(3600), limit: None });
@@ -92,8 +92,8 @@ impl Participant {
     }
 }
 
-/// Forgets some files that were sent a day ago and never said. Says how many; the next call does more.
-pub fn sweep(tx: &mut Tx<'_>) -> Result<usize> {
+/// Deletes a batch of files that were uploaded a day ago and never sent, and returns their number.
+pub fn purge(tx: &mut Tx<'_>) -> Result<usize> {
     let since = tx.now() - UNSAID;
     let files: Vec<AttachmentId> = store::attachments::delete_unsaid(tx, since, BATCH)?;
     let count = files.len();

@@ -13,7 +13,7 @@ use crate::{
 /// How long an answer is kept for whoever asks again.
 const KEPT: Duration = Duration::from_secs(24 * 3600);
 
-/// Rows forgotten in one transaction, so that nobody waits for the broom.
+/// Rows deleted in one transaction, so that other writes do not wait long for the purge.
 const BATCH: i64 = 500;
 
 /// What someone is told whose answer is not there any more.
@@ -58,8 +58,8 @@ impl Keyed {
     }
 }
 
-/// Forgets some of the answers that nobody is to ask for any more; how many.
-pub fn sweep(tx: &mut Tx<'_>) -> Result<u64> {
+/// Deletes a batch of the stored answers that have expired, and returns their number.
+pub fn purge(tx: &mut Tx<'_>) -> Result<u64> {
     let before = tx.now() - KEPT;
-    store::idempotency::forget(tx, before, BATCH)
+    store::idempotency::purge(tx, before, BATCH)
 }

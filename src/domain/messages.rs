@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use unicode_properties::UnicodeEmoji;
 use unicode_segmentation::UnicodeSegmentation;
 
 use super::{
@@ -103,18 +104,15 @@ impl Emoji {
     }
 }
 
-/// What emoji are made of (UTS #51), with joiners, variation selectors, tags and keycaps.
+/// Returns whether emoji are made of this character (UTS #51): pictures, and the joiners, variation selectors, tags and
+/// keycaps between them.
 fn is_emoji(c: char) -> bool {
-    shows_as_picture(c)
-        || matches!(c, '0'..='9' | '#' | '*' | '\u{200D}' | '\u{FE0F}' | '\u{20E3}' | '\u{E0020}'..='\u{E007F}')
+    c.is_emoji_char_or_emoji_component()
 }
 
+/// Returns whether the character shows as a picture. Digits, `#` and `*` do so only inside a keycap.
 fn shows_as_picture(c: char) -> bool {
-    matches!(c,
-        '\u{20E3}' | '\u{A9}' | '\u{AE}' | '\u{203C}' | '\u{2049}' | '\u{2122}' | '\u{2139}'
-        | '\u{2190}'..='\u{21FF}' | '\u{2300}'..='\u{23FF}' | '\u{24C2}' | '\u{25A0}'..='\u{27BF}'
-        | '\u{2900}'..='\u{297F}' | '\u{2B00}'..='\u{2BFF}' | '\u{3030}' | '\u{303D}' | '\u{3297}' | '\u{3299}'
-        | '\u{1F000}'..='\u{1FAFF}')
+    c == '\u{20E3}' || (c.is_emoji_char() && !c.is_ascii())
 }
 
 /// A message to be said.
@@ -418,11 +416,27 @@ mod tests {
 
     #[test]
     fn a_reaction_is_one_emoji_of_any_kind() {
-        for emoji in ["☕", "❤️", "👍🏽", "👩‍👩‍👧‍👦", "🇫🇷", "1️⃣", "🏴󠁧󠁢󠁳󠁣󠁴󠁿", "©️", " 🐦 "]
+        for emoji in ["☕", "❤️", "👍🏽", "👩‍👩‍👧‍👦", "🇫🇷", "1️⃣", "🏴󠁧󠁢󠁳󠁣󠁴󠁿", "©️", " 🐦 ", "❤", "↔️", "🫩", "🧑🏿‍🚀", "🏳️‍🌈"]
         {
             assert!(Emoji::parse(emoji).is_ok(), "{emoji}");
         }
-        for other in ["", "a", "1", "#", "ok", "☕☕", "☕a", "<b>", "é", "\u{200D}", "\u{FE0F}", "中"] {
+        for other in [
+            "",
+            "a",
+            "1",
+            "#",
+            "ok",
+            "☕☕",
+            "☕a",
+            "<b>",
+            "é",
+            "\u{200D}",
+            "\u{FE0F}",
+            "中",
+            "→",
+            "■",
+            "\u{E0067}",
+        ] {
             assert!(Emoji::parse(other).is_err(), "{other:?}");
         }
     }

@@ -1,4 +1,4 @@
-//! Names: what they may be, and which of them look the same.
+//! Names: their rules, and the comparison of names that look alike.
 
 use unicode_normalization::UnicodeNormalization;
 use unicode_security::confusable_detection;
@@ -6,7 +6,7 @@ use unicode_security::confusable_detection;
 use super::text::{self, Rules};
 use crate::{Error, Result};
 
-/// Handles that would pose as the house, its places or everybody.
+/// Usernames that would pass for the instance, for a page of it or for everyone.
 const RESERVED: &[&str] = &[
     "about",
     "admin",
@@ -64,7 +64,7 @@ const RESERVED: &[&str] = &[
 pub struct Username(String);
 
 impl Username {
-    /// Takes it in any case, with or without an `@` before it.
+    /// Parses a username in any case, with or without an `@` before it.
     pub fn parse(raw: &str) -> Result<Self> {
         let refuse = |message: &str| Err(Error::invalid("username", message));
         let username = raw.trim().trim_start_matches('@').to_ascii_lowercase();
@@ -83,7 +83,7 @@ impl Username {
         Ok(Username(username))
     }
 
-    /// In lower case, without the `@`.
+    /// Returns the username in lower case, without the `@`.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -94,7 +94,7 @@ impl Username {
 pub struct Name(String);
 
 impl Name {
-    /// Cleans it. Refuses characters that turn the text around or hide in it.
+    /// Cleans a name. Refuses characters that are invisible or change the direction of text.
     pub fn parse(raw: &str) -> Result<Self> {
         let rules = Rules { field: "name", limit: 50, lines: false, empty: "Tell us what to call you." };
         if text::is_disguised(raw) {
@@ -106,20 +106,18 @@ impl Name {
         text::clean(raw, rules).map(|name| Name(name.split_whitespace().collect::<Vec<_>>().join(" ")))
     }
 
-    /// As it is shown.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// How a name looks to someone who reads it quickly: names that could pass for each other have the
-/// same skeleton. NFKC, then confusable characters folded (UTS #39) before and after case is, then
-/// letters and digits alone. A small i counts as an l, because a capital one does. A name without
-/// letters is its own skeleton.
+/// Returns the skeleton of a name: names that could pass for each other have the same one. The steps are NFKC, then
+/// confusable characters (UTS #39) before and after case folding, then letters and digits alone. A small i becomes an
+/// l, because a capital one does. A name without letters is its own skeleton.
 pub fn skeleton(name: &str) -> String {
     let plain: String = name.nfkc().collect();
-    // Before, because a capital may look like another letter than its small one; after, because
-    // the small one may, too.
+    // Confusables are folded before the case, because a capital may look like another letter than its small form; and
+    // after it, because the small form may, too.
     let folded: String = confusable_detection::skeleton(&plain).flat_map(char::to_lowercase).collect();
     let skeleton = confusable_detection::skeleton(&folded).flat_map(char::to_lowercase);
     let skeleton = skeleton.filter(|c| c.is_alphanumeric());
@@ -127,7 +125,7 @@ pub fn skeleton(name: &str) -> String {
     if skeleton.is_empty() { plain } else { skeleton }
 }
 
-/// Whether the name would pose as the house, its places or everybody.
+/// Returns whether a name would pass for the instance, for a page of it or for everyone.
 pub fn is_reserved(name: &Name) -> bool {
     let skeleton = self::skeleton(name.as_str());
     RESERVED.iter().any(|reserved| self::skeleton(reserved) == skeleton)

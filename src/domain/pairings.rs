@@ -1,4 +1,4 @@
-//! Weekly pairs: each Monday everyone who takes part is paired with somebody whom it has not met for longest.
+//! Weekly pairs: each Monday every participant is paired with somebody new, or else with whom it met longest ago.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -6,9 +6,10 @@ use std::{
 };
 
 use petgraph::{algo::maximum_matching, graph::UnGraph};
+use rand::{SeedableRng, rngs::SmallRng, seq::SliceRandom};
 
 use super::{
-    accounts::Member,
+    accounts::{Member, Recipient},
     threads::{self, ThreadName},
 };
 use crate::{
@@ -22,39 +23,38 @@ use crate::{
 
 const A_DAY: Duration = Duration::from_secs(24 * 3600);
 
-/// With so many, everyone is held against everyone. Beyond it each is held against so many: that leaves
-/// nobody out who could have somebody new, and does not take all night.
-const EVERYONE: usize = 200;
-const SOME: usize = 24;
+/// Up to [`MAX_COMPLETE`] participants, each is a candidate for every other. Beyond it, each has [`MAX_CANDIDATES`]
+/// candidates: enough to find somebody new for everyone, and matched in a short time.
+const MAX_COMPLETE: usize = 200;
+const MAX_CANDIDATES: usize = 24;
 
 impl Member {
-    /// Takes part in the weekly pairs from the next Monday on.
+    /// Joins the weekly pairs from the next Monday on.
     pub fn join_weekly(&self, tx: &mut Tx<'_>) -> Result<()> {
         store::pairings::join(tx, self.id())
     }
 
-    /// Takes part no more.
+    /// Leaves the weekly pairs.
     pub fn leave_weekly(&self, tx: &mut Tx<'_>) -> Result<()> {
         store::pairings::leave(tx, self.id())
     }
 }
 
-/// How someone stands with the weekly pairs.
+/// The state of the weekly pairs for an account.
 #[derive(Clone, Debug)]
 pub struct Weekly {
-    /// Whether it takes part.
     pub takes_part: bool,
-    /// How many do.
+    /// The number of participants.
     pub members: i64,
-    /// When the next pairs are made.
+    /// The time of the next pairs.
     pub next: Time,
-    /// Where it talks with whom this week.
+    /// The conversation of this week, and the others in it.
     pub talk: Option<(ConversationId, Vec<Account>)>,
 }
 
-/// How the account stands with the weekly pairs.
+/// Returns the state of the weekly pairs for an account.
 pub fn weekly(read: &Read<'_>, account: AccountId) -> Result<Weekly> {
-    let monday = monday(read.now());
+    let monday = read.now().monday();
     let talk = match store::pairings::of(read, account, monday)? {
         Some((id, others)) => {
             let others = others.into_iter().map(|other| store::accounts::by_id(read, other));
@@ -70,18 +70,10 @@ pub fn weekly(read: &Read<'_>, account: AccountId) -> Result<Weekly> {
     })
 }
 
-/// Midnight at the beginning of the week's Monday, in UTC.
-fn monday(now: Time) -> Time {
-    const DAY: i64 = 24 * 3600 * 1000;
-    // The first of January 1970 was a Thursday.
-    let days = now.ms().div_euclid(DAY);
-    Time::from_ms((days - (days + 3).rem_euclid(7)) * DAY)
-}
-
-/// Makes the pairs of this week, unless they have been made; how many talks began. Each has a conversation
-/// to say hello in, and everyone is written to.
+/// Makes the pairs of this week, unless they have been made, and returns their number. Each pair gets a conversation,
+/// and each participant a mail.
 pub fn pair(tx: &mut Tx<'_>) -> Result<usize> {
-    let monday = monday(tx.now());
+    let monday = tx.now().monday();
     if !store::pairings::take_week(tx, monday)? {
         return Ok(0);
     }
@@ -103,32 +95,27 @@ pub fn pair(tx: &mut Tx<'_>) -> Result<usize> {
     Ok(groups.len())
 }
 
-/// The same people in an order that is another each week, and the same for whoever asks in that week.
+/// Returns the people in an order that differs from week to week. The order is the same for every attempt at one week's
+/// pairs.
 fn shuffled(mut members: Vec<AccountId>, week: Time) -> Vec<AccountId> {
-    let scattered = |id: &AccountId| {
-        let mut x = (id.0 ^ week.ms()) as u64; // splitmix64
-        x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        x = (x ^ (x >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        x ^ (x >> 31)
-    };
-    members.sort_by_key(scattered);
+    members.shuffle(&mut SmallRng::seed_from_u64(week.ms().unsigned_abs()));
     members
 }
 
-/// When two have met last, the lower id first.
+/// The times when two accounts last met, the lower id first.
 type Met = HashMap<(AccountId, AccountId), Time>;
 
-/// Pairs, and one group of three where the number is odd. As many as can be are of people who have not met;
-/// of the others those come first who have not met for longest.
+/// Makes pairs, and one group of three where the number is odd. As many pairs as possible are of people who have not
+/// met; among the others, those who met longest ago are paired first.
 fn groups(members: &[AccountId], met: &Met, apart: &HashSet<(AccountId, AccountId)>) -> Vec<Vec<AccountId>> {
     let key = |one: AccountId, other: AccountId| (one.min(other), one.max(other));
     let may = |one: AccountId, other: AccountId| !apart.contains(&key(one, other));
     let is_new = |one: AccountId, other: AccountId| may(one, other) && !met.contains_key(&key(one, other));
     let mut graph = UnGraph::<AccountId, ()>::new_undirected();
     let nodes: Vec<_> = members.iter().map(|member| graph.add_node(*member)).collect();
-    let some = if members.len() <= EVERYONE { members.len() } else { SOME };
+    let some = if members.len() <= MAX_COMPLETE { members.len() } else { MAX_CANDIDATES };
     for (at, one) in members.iter().enumerate() {
-        // Those who stand behind it in the circle, as many as are new to it.
+        // The candidates follow the account in the shuffled circle, as far as they are new to it.
         let others = (1..members.len()).map(|step| (at + step) % members.len());
         for other in others.filter(|other| is_new(*one, members[*other])).take(some) {
             graph.update_edge(nodes[at], nodes[other], ());
@@ -139,7 +126,7 @@ fn groups(members: &[AccountId], met: &Met, apart: &HashSet<(AccountId, AccountI
         matching.edges().map(|(one, other)| vec![graph[one], graph[other]]).collect();
     let mut left: Vec<AccountId> =
         nodes.iter().filter(|node| !matching.contains_node(**node)).map(|node| graph[*node]).collect();
-    // Nobody new is left for these.
+    // The rest have nobody new left, so they meet again.
     let mut again: Vec<_> = Vec::new();
     for (at, one) in left.iter().enumerate() {
         for other in left[at + 1..].iter().filter(|other| may(*one, **other)) {
@@ -153,7 +140,7 @@ fn groups(members: &[AccountId], met: &Met, apart: &HashSet<(AccountId, AccountI
             pairs.push(vec![one, other]);
         }
     }
-    // Whoever is left over makes a pair a group of three; best where it is new to both.
+    // A last one without a pair joins a pair, preferably one in which both are new to it.
     for one in left {
         let fits = |pair: &&mut Vec<AccountId>| pair.len() == 2 && pair.iter().all(|other| may(one, *other));
         let stale = |pair: &&mut Vec<AccountId>| pair.iter().filter(|other| !is_new(one, **other)).count();
@@ -170,15 +157,14 @@ pub fn pair_notice(
     read: &Read<'_>,
     conversation: ConversationId,
     to: AccountId,
-) -> Result<Option<(Account, Vec<Account>, String)>> {
-    let account = store::accounts::by_id(read, to)?;
+) -> Result<Option<(Recipient, Vec<Account>)>> {
     if store::conversations::seen_by(read, conversation, to)?.is_none() {
         return Ok(None);
     }
     let everyone = store::conversations::participants(read, conversation, 10)?;
     let others = everyone.into_iter().map(|one| one.account).filter(|one| one.id != to);
     let others: Vec<Account> = others.collect();
-    Ok(store::accounts::email(read, to)?.map(|address| (account, others, address)))
+    Ok(Recipient::find(read, to)?.map(|to| (to, others)))
 }
 
 #[cfg(test)]
@@ -200,18 +186,6 @@ mod tests {
             }
         }
         again
-    }
-
-    #[test]
-    fn a_week_begins_on_monday() {
-        let at = |text: &str| Time::parse(text).expect("a moment");
-        for (now, began) in [
-            ("2026-11-23T00:00:00Z", "2026-11-23T00:00:00Z"),
-            ("2026-11-22T23:59:59Z", "2026-11-16T00:00:00Z"),
-            ("1970-01-01T00:00:00Z", "1969-12-29T00:00:00Z"),
-        ] {
-            assert_eq!(monday(at(now)), at(began), "{now}");
-        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use super::{
-    accounts::Member,
+    accounts::{Member, Recipient},
     text::{self, REFERENCES, RefusedWords, Rules, Segment},
     viewer::Viewer,
 };
@@ -14,7 +14,6 @@ use crate::{
     ids::{AccountId, IdempotencyKey, PeepId},
     store::{
         self,
-        accounts::Account,
         jobs::Work,
         peeps::{Counts, NewPeep, Peep, Scope, Span, Version},
     },
@@ -283,18 +282,17 @@ pub fn changed_since(read: &Read<'_>, seq: i64, limit: i64) -> Result<Vec<Peep>>
 
 /// A peep that mentions an account, with the account and its email; `None` where the peep or the mention is gone, or
 /// the account wants no mail about mentions.
-pub fn mention_notice(read: &Read<'_>, id: PeepId, to: AccountId) -> Result<Option<(Peep, Account, String)>> {
+pub fn mention_notice(read: &Read<'_>, id: PeepId, to: AccountId) -> Result<Option<(Peep, Recipient)>> {
     let peep = match existing(read, to.into(), id) {
         Ok(peep) => peep,
         Err(Error::NotFound) => return Ok(None),
         Err(other) => return Err(other),
     };
-    let account = store::accounts::by_id(read, to)?;
-    let username = account.username.clone().unwrap_or_default();
+    let Some(to) = Recipient::find(read, to)? else { return Ok(None) };
+    let username = to.account.username.as_deref().unwrap_or_default();
     // An edit may have removed the mention since.
     let mentioned = text::segments(&peep.body)
         .iter()
         .any(|segment| matches!(segment, Segment::Mention(_, name) if *name == username));
-    let address = store::accounts::email(read, to)?;
-    Ok(address.filter(|_| mentioned && account.mention_mail).map(|address| (peep, account, address)))
+    Ok((mentioned && to.account.mention_mail).then_some((peep, to)))
 }

@@ -44,7 +44,7 @@ const RUN_OUT: Error = Error::Forbidden("This link has run out. Ask someone insi
 pub(super) const NOT_FROM_HERE: Error =
     Error::Forbidden("An app’s people talk in its threads, and not with the people of this place.");
 
-/// Guests, rooms or rows swept in one transaction, so that nobody waits for the broom.
+/// Guests, rooms or rows purged in one transaction, so that other writes do not wait long for the purge.
 const BATCH: i64 = 200;
 
 /// What a room is called: 1 to 80 characters on one line.
@@ -414,7 +414,7 @@ fn altered(tx: &mut Tx<'_>, id: ConversationId) -> Result<()> {
 
 /// Lets go of some guests who have said nothing for 30 days: their sessions end, their rooms go on
 /// without them, and what they said stays under their name. Says how many; the next call does more.
-pub fn sweep_guests(tx: &mut Tx<'_>) -> Result<usize> {
+pub fn purge_guests(tx: &mut Tx<'_>) -> Result<usize> {
     let since = tx.now() - SILENCE;
     let silent = store::accounts::silent_guests(tx, since, BATCH)?;
     for guest in &silent {
@@ -425,14 +425,14 @@ pub fn sweep_guests(tx: &mut Tx<'_>) -> Result<usize> {
             }
         }
         store::sessions::delete_of(tx, *guest)?;
-        store::accounts::sweep(tx, *guest)?;
+        store::accounts::purge(tx, *guest)?;
     }
     Ok(silent.len())
 }
 
 /// Deletes some rooms that have run out: nobody is in them, or nobody can come in any more, and
 /// nothing was said for 30 days. Says how many; the next call does more.
-pub fn sweep_rooms(tx: &mut Tx<'_>) -> Result<usize> {
+pub fn purge_rooms(tx: &mut Tx<'_>) -> Result<usize> {
     let since = tx.now() - SILENCE;
     let expired = store::rooms::expired(tx, since, BATCH)?;
     for id in &expired {

@@ -68,8 +68,8 @@ pub fn end(tx: &mut Tx<'_>, token: &Token) -> Result<()> {
     store::sessions::delete(tx, &token.hash())
 }
 
-/// Forgets the sessions that have run out by now.
-pub fn forget_stale(tx: &mut Tx<'_>) -> Result<u64> {
+/// Deletes the sessions that have expired.
+pub fn purge_expired(tx: &mut Tx<'_>) -> Result<u64> {
     let since: Time = tx.now() - LASTS;
     store::sessions::delete_stale(tx, since)
 }

@@ -167,10 +167,10 @@ pub fn deliver(tx: &mut Tx<'_>, account: &Account, reached: &BTreeMap<Conversati
     Ok(())
 }
 
-/// Forgets some of what was deleted longer ago than one may be away; how many.
-pub fn sweep(tx: &mut Tx<'_>) -> Result<u64> {
+/// Deletes a batch of the tombstones that are older than a client may be away, and returns their number.
+pub fn purge(tx: &mut Tx<'_>) -> Result<u64> {
     let before = tx.now() - AWAY;
-    store::sync::forget(tx, before, BATCH)
+    store::sync::purge(tx, before, BATCH)
 }
 
 /// Raises the counter of sync versions above all that are stored, also in a database that came from another server.

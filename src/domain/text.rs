@@ -1,4 +1,4 @@
-//! What people write: cleaned on the way in, and taken apart into words, links, mentions and tags.
+//! Text that people write: cleaned when it arrives, and split into words, links, mentions and tags.
 
 use linkify::{LinkFinder, LinkKind};
 use unicode_normalization::{UnicodeNormalization, char::is_combining_mark};
@@ -6,36 +6,36 @@ use unicode_segmentation::UnicodeSegmentation;
 
 use crate::{Error, Result};
 
-/// The longest a single character may be, in bytes. A family of four with skin tones takes 41;
-/// what is longer is a tower of marks that would cover its neighbours.
-const CLUSTER: usize = 64;
+/// The longest grapheme cluster, in bytes. A family of four with skin tones takes 41; a longer cluster is a stack of
+/// combining marks that would cover its neighbours.
+const MAX_CLUSTER_BYTES: usize = 64;
 
-/// Members that one peep can mention, and tags it can be filed under: what is beyond stays text.
-/// Each costs a look-up, and a peep that calls everybody is an alarm bell.
+/// The number of mentions, and of tags, of one peep; further ones stay plain text. Each costs a query, and each mention
+/// may cause a mail.
 pub const REFERENCES: usize = 20;
 
-/// How a field's text is taken.
+/// The rules for the text of a field.
 #[derive(Clone, Copy, Debug)]
 pub struct Rules {
     /// The form field that a refusal is about.
     pub field: &'static str,
-    /// Extended grapheme clusters (UAX #29) after NFC, which is what a person counts.
+    /// The maximum length in extended grapheme clusters (UAX #29) after NFC, which people count as characters.
     pub limit: usize,
-    /// Whether it may have line breaks.
+    /// True if line breaks are allowed.
     pub lines: bool,
-    /// What to say when there is nothing.
+    /// The message when the text is empty.
     pub empty: &'static str,
 }
 
-/// Cleans text: NFC, `\n` for every line break, no blank space around it, no runs of empty lines.
-/// Refuses what is empty to the eye, too long, or holds control characters or towers of marks.
+/// Cleans text: NFC, `\n` for every line break, no surrounding white space, no runs of empty lines. Refuses text that
+/// shows nothing, is too long, or has control characters or stacks of combining marks.
 pub fn clean(raw: &str, rules: Rules) -> Result<String> {
     let refuse = |message: String| Err(Error::invalid(rules.field, message));
     let mut text: String = raw.nfc().collect();
     if text.contains('\r') {
         text = text.replace("\r\n", "\n").replace('\r', "\n");
     }
-    // XML has no place for the two noncharacters, and a feed has for every peep.
+    // XML does not allow these two noncharacters, and every peep is in a feed.
     let control = |c: char| c.is_control() || matches!(c, '\u{FFFE}' | '\u{FFFF}');
     if let Some(c) = text.chars().find(|&c| control(c) && !(rules.lines && matches!(c, '\n' | '\t'))) {
         return refuse(match c {
@@ -50,14 +50,14 @@ pub fn clean(raw: &str, rules: Rules) -> Result<String> {
     while text.contains("\n\n\n") {
         text = text.replace("\n\n\n", "\n\n");
     }
-    if text.graphemes(true).any(|cluster| cluster.len() > CLUSTER) {
+    if text.graphemes(true).any(|cluster| cluster.len() > MAX_CLUSTER_BYTES) {
         return refuse("One of the characters carries too many marks. Use fewer.".into());
     }
     fits(&text, rules.field, rules.limit)?;
     Ok(text)
 }
 
-/// Refuses clean text of more characters than there is room for.
+/// Refuses clean text of more than `limit` characters.
 pub fn fits(text: &str, field: &'static str, limit: usize) -> Result<()> {
     match text.graphemes(true).count() {
         length if length > limit => {
@@ -69,7 +69,7 @@ pub fn fits(text: &str, field: &'static str, limit: usize) -> Result<()> {
     }
 }
 
-/// Whether a character leaves ink, or at least means to.
+/// Returns whether a character is visible.
 fn is_visible(c: char) -> bool {
     !c.is_whitespace()
         && !is_combining_mark(c)
@@ -80,9 +80,9 @@ fn is_visible(c: char) -> bool {
             | '\u{FEFF}' | '\u{FFA0}' | '\u{FFF0}'..='\u{FFF8}' | '\u{E0000}'..='\u{E0FFF}')
 }
 
-/// Whether text holds characters that hide, or turn the direction of what stands around them: fine
-/// among one's own words, where they are isolated, but not in a name, where they could pose as
-/// another. The joiners that scripts and emoji need may follow one of their own, never a plain letter.
+/// Returns whether text has invisible characters, or characters that change the direction of the text around them. A
+/// text of its own may have them, because it is isolated; a name may not, because it could pass for another. The
+/// joiners that scripts and emoji need may follow a character that is not ASCII.
 pub fn is_disguised(text: &str) -> bool {
     let mut before = 'a';
     text.chars().any(|c| {
@@ -92,60 +92,59 @@ pub fn is_disguised(text: &str) -> bool {
     })
 }
 
-/// Whether a character is none that one sees or that spaces or marks others.
+/// Returns whether a character is invisible: neither visible nor white space nor a combining mark.
 pub fn hides(c: char) -> bool {
     !c.is_whitespace() && !is_combining_mark(c) && !is_visible(c)
 }
 
-/// A piece of what someone wrote.
+/// A part of a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Segment<'a> {
-    /// Just words.
     Words(&'a str),
     /// An `http` or `https` address, as written.
     Link(&'a str),
-    /// `@sjmog`, with the username in lower case. Whether there is such a member is another question.
+    /// `@sjmog`, with the username in lower case. The member may not exist.
     Mention(&'a str, String),
     /// `#letterpress`, with the tag as it is stored: NFKC, lower case.
     Tag(&'a str, String),
 }
 
-/// A piece of a message, in which there may be code.
+/// A part of a message, in which there may be code.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Piece<'a> {
-    /// A stretch without code, to be taken apart by [`segments`].
+    /// Text without code, for [`segments`].
     Plain(&'a str),
-    /// Between two backticks, without them.
+    /// The text between two backticks.
     Code(&'a str),
-    /// The lines between two fences of three backticks, without them.
+    /// The lines between two fences of three backticks.
     Block(&'a str),
 }
 
-/// Takes a message apart into code and what is none. A fence that is never closed lasts to the end,
-/// and a backtick without a partner on its line is just a backtick.
+/// Splits a message into code and other text. A fence that is never closed lasts to the end, and a backtick without a
+/// second one on its line is a plain character.
 pub fn pieces(text: &str) -> Vec<Piece<'_>> {
     const FENCE: &str = "```";
     let mut out = Vec::new();
-    let (mut told, mut line) = (0, 0); // up to here it is in `out`; where this line begins
+    let (mut done, mut line) = (0, 0); // the end of the text that is in `out`; the start of this line
     while line < text.len() {
         let end = text[line..].find('\n').map_or(text.len(), |at| line + at);
-        // A language may stand behind the opening fence, but no more of the fence's own signs.
+        // The opening fence may name a language, but no further backtick may follow it.
         if text[line..end].starts_with(FENCE) && !text[line + FENCE.len()..end].contains('`') {
             let inside = (end + 1).min(text.len());
             let close = fence(&text[inside..]).map(|at| inside + at);
-            inline(text[told..line].trim_end_matches('\n'), &mut out);
+            inline(text[done..line].trim_end_matches('\n'), &mut out);
             out.push(Piece::Block(text[inside..close.unwrap_or(text.len())].trim_end_matches('\n')));
-            told = close.map_or(text.len(), |close| (close + FENCE.len() + 1).min(text.len()));
-            line = told;
+            done = close.map_or(text.len(), |close| (close + FENCE.len() + 1).min(text.len()));
+            line = done;
         } else {
             line = end + 1;
         }
     }
-    inline(&text[told.min(text.len())..], &mut out);
+    inline(&text[done.min(text.len())..], &mut out);
     out
 }
 
-/// Where a line is that is a fence and nothing else.
+/// Returns the start of the first line that is a fence and nothing else.
 fn fence(text: &str) -> Option<usize> {
     let mut at = 0;
     for line in text.split_inclusive('\n') {
@@ -160,7 +159,7 @@ fn fence(text: &str) -> Option<usize> {
 /// Finds the code within lines.
 fn inline<'a>(text: &'a str, out: &mut Vec<Piece<'a>>) {
     let mut rest = text;
-    let mut from = 0; // in `rest`, from here on we look
+    let mut from = 0; // the start of the search in `rest`
     while let Some(open) = rest[from..].find('`').map(|at| from + at) {
         let close = rest[open + 1..].find(['`', '\n']).map(|at| open + 1 + at);
         match close {
@@ -180,24 +179,24 @@ fn inline<'a>(text: &'a str, out: &mut Vec<Piece<'a>>) {
     }
 }
 
-/// How text is searched: without regard to case, accents and compatibility forms.
+/// Folds text for searches, which ignore case, accents and compatibility forms.
 pub fn folded(text: &str) -> String {
     text.nfkd().filter(|c| !is_combining_mark(*c)).flat_map(char::to_lowercase).collect()
 }
 
-/// Words that whoever keeps the place does not want to be said.
+/// The words that the operator refuses.
 #[derive(Clone, Debug, Default)]
 pub struct RefusedWords(Vec<String>);
 
 impl RefusedWords {
-    /// Takes words, with commas between them.
+    /// Parses a comma-separated list.
     pub fn new(list: &str) -> Self {
         RefusedWords(
             list.split(',').map(|word| folded(word.trim())).filter(|word| !word.is_empty()).collect(),
         )
     }
 
-    /// Refuses text that has one of them as a word of its own, in whatever case and with whatever accents.
+    /// Refuses text that contains one of the words, in any case and with any accents.
     pub fn check(&self, text: &str) -> Result<()> {
         if self.0.is_empty() {
             return Ok(());
@@ -210,10 +209,10 @@ impl RefusedWords {
     }
 }
 
-/// Takes cleaned text apart. The pieces joined are the text.
+/// Splits clean text into its parts. Joined, they are the text.
 pub fn segments(text: &str) -> Vec<Segment<'_>> {
     let mut out = Vec::new();
-    // Most peeps have none of it, and the link finder is the costly part.
+    // Most peeps have no link, and finding links is the expensive part.
     if text.contains("://") {
         let mut finder = LinkFinder::new();
         finder.kinds(&[LinkKind::Url]);
@@ -234,10 +233,10 @@ fn is_web(url: &str) -> bool {
     scheme.eq_ignore_ascii_case("https") || scheme.eq_ignore_ascii_case("http")
 }
 
-/// Finds the mentions and tags in a stretch without links.
+/// Finds the mentions and tags in text without links.
 fn references<'a>(text: &'a str, out: &mut Vec<Segment<'a>>) {
-    let mut told = 0; // up to here it is in `out`
-    let mut from = 0; // from here on we look
+    let mut done = 0; // the end of the text that is in `out`
+    let mut from = 0; // the start of the search
     while let Some(sign) = text[from..].find(['@', '#']).map(|at| from + at) {
         let before = text[..sign].chars().next_back();
         let after = &text[sign + 1..];
@@ -247,26 +246,26 @@ fn references<'a>(text: &'a str, out: &mut Vec<Segment<'a>>) {
         };
         from = sign + 1 + len;
         if let Some(make) = segment {
-            if told < sign {
-                out.push(Segment::Words(&text[told..sign]));
+            if done < sign {
+                out.push(Segment::Words(&text[done..sign]));
             }
             out.push(make(&text[sign..from]));
-            told = from;
+            done = from;
         }
     }
-    if told < text.len() {
-        out.push(Segment::Words(&text[told..]));
+    if done < text.len() {
+        out.push(Segment::Words(&text[done..]));
     }
 }
 
-/// How to make the segment of its text, if it is one.
+/// Creates the segment from its text, if it is one.
 type Make<'a> = Option<Box<dyn FnOnce(&'a str) -> Segment<'a>>>;
 
 fn mention<'a>(before: Option<char>, after: &'a str) -> (usize, Make<'a>) {
     let len = after.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(after.len());
     let mut next = after[len..].chars();
     let goes_on = match next.next() {
-        Some('@') => next.next().is_some_and(char::is_alphanumeric), // an address elsewhere
+        Some('@') => next.next().is_some_and(char::is_alphanumeric), // an account on another server
         Some(c) => is_word(c),
         None => false,
     };
@@ -284,8 +283,8 @@ fn tag<'a>(before: Option<char>, after: &'a str) -> (usize, Make<'a>) {
     (len, tag.filter(|_| fits).map(|tag| Box::new(|text| Segment::Tag(text, tag)) as _))
 }
 
-/// A tag as it is stored: NFKC, lower case; `None` where it is no tag. Up to 100 characters of
-/// letters, digits and `_`, of which at least one is a letter: "#1" is a rank.
+/// Returns a tag as it is stored: NFKC, in lower case; `None` where it is no tag. A tag has up to 100 letters, digits
+/// and `_`, of which at least one is a letter, because "#1" is a rank.
 pub fn stored_tag(raw: &str) -> Option<String> {
     let tag = raw.nfkc().flat_map(char::to_lowercase).collect::<String>();
     let fits = tag.chars().count() <= 100
@@ -420,7 +419,7 @@ mod tests {
                     Piece::Plain(t) | Piece::Code(t) | Piece::Block(t) => *t,
                 })
                 .collect();
-            // What stands behind an opening fence is the name of a language, and not shown.
+            // The name of a language after an opening fence is not shown.
             if !text.contains("```") {
                 prop_assert_eq!(letters(&joined), letters(&text));
             }

@@ -164,10 +164,10 @@ impl Member {
     }
 }
 
-/// Forgets the tokens that have run out a while ago.
-pub fn forget_expired(tx: &mut Tx<'_>) -> Result<u64> {
+/// Deletes the tokens that expired a while ago.
+pub fn purge_expired(tx: &mut Tx<'_>) -> Result<u64> {
     let before = tx.now() - Duration::from_secs(7 * 24 * 3600);
-    store::tokens::forget_expired(tx, before)
+    store::tokens::purge_expired(tx, before)
 }
 
 #[cfg(test)]

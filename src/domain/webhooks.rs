@@ -7,7 +7,7 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-use super::apps::Mine;
+use super::{accounts::Recipient, apps::Mine};
 use crate::{
     Error, Result,
     db::Read,
@@ -16,53 +16,53 @@ use crate::{
     ids::{AppId, ConversationId, DeliveryId, WebhookId, random},
     store::{
         self,
-        accounts::Account,
         jobs::Work,
         webhooks::{Attempt, Delivery, DeliveryState, EventType, Webhook},
     },
 };
 
-/// Webhooks of one app.
-const MOST: usize = 10;
+/// The webhooks of one app.
+const MAX_WEBHOOKS: usize = 10;
 
-/// Deliveries in the log that is shown.
-const SHOWN: i64 = 50;
+/// The deliveries in the log that is shown.
+const MAX_SHOWN: i64 = 50;
 
-/// Webhooks that one thing is told to: as many as a few apps have.
-const LISTENING: i64 = 50;
+/// The webhooks that one event is delivered to: as many as a few apps have.
+const MAX_LISTENING: i64 = 50;
 
-/// How long a delivery is tried.
-pub const PATIENCE: Duration = Duration::from_secs(24 * 3600);
+/// The age from which a delivery is not attempted again.
+pub const GIVE_UP_AFTER: Duration = Duration::from_secs(24 * 3600);
 
-/// After how long of failing a webhook is given up.
-const GIVE_UP: Duration = Duration::from_secs(7 * 24 * 3600);
+/// The time of failures after which a webhook is disabled.
+const DISABLE_AFTER: Duration = Duration::from_secs(7 * 24 * 3600);
 
-/// The first pause after a failure, and the longest. It doubles with each try of a delivery, and for all of an
-/// endpoint with how long nothing has reached it.
-const PAUSE: Duration = Duration::from_secs(5);
-const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
+/// The shortest and the longest backoff after a failure. For a delivery, it doubles with each attempt; for all
+/// deliveries to an endpoint, it grows with the time since the endpoint began to fail.
+const BACKOFF_MIN: Duration = Duration::from_secs(5);
+const BACKOFF_MAX: Duration = Duration::from_secs(3600);
 
-/// How long the log is kept.
-const LOG: Duration = Duration::from_secs(14 * 24 * 3600);
+/// The time for which deliveries are kept, as the log.
+const RETENTION: Duration = Duration::from_secs(14 * 24 * 3600);
 
-/// Rows forgotten in one transaction.
+/// Rows deleted in one transaction, so that other writes do not wait long for it.
 const BATCH: i64 = 500;
 
-/// Promises to tell the apps that are there. `subject` is the message, or the account that has come further.
+/// Enqueues deliveries to the webhooks of the apps in a conversation. `subject` is the message, or the account whose
+/// receipt has moved.
 pub(super) fn note(
     tx: &mut Tx<'_>,
     event: EventType,
     conversation: ConversationId,
     subject: i64,
 ) -> Result<()> {
-    for (webhook, events) in store::webhooks::listening(tx, conversation, LISTENING)? {
+    for (webhook, events) in store::webhooks::listening(tx, conversation, MAX_LISTENING)? {
         if !events.split(' ').any(|name| name == event.name()) {
             continue;
         }
-        // It is told as it is then: what is about to be told anyway need not be told twice.
-        let is_told = event != EventType::MessageCreated
+        // Payloads are built at delivery time, so a pending delivery already covers this change.
+        let is_pending = event != EventType::MessageCreated
             && store::webhooks::hold_waiting(tx, webhook, event, conversation, subject)?;
-        if !is_told {
+        if !is_pending {
             let delivery = store::webhooks::insert_delivery(tx, webhook, event, conversation, subject)?;
             tx.enqueue(&Work::CallWebhook { delivery })?;
         }
@@ -70,7 +70,7 @@ pub(super) fn note(
     Ok(())
 }
 
-/// What a webhook is to be: where, and of what.
+/// The checked settings of a new webhook.
 #[derive(Clone, Debug)]
 pub struct Wanted {
     url: String,
@@ -78,12 +78,11 @@ pub struct Wanted {
 }
 
 impl Wanted {
-    /// Where it is to be called.
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// Takes an address of http or https, and names of [`EventType`]s.
+    /// Parses a URL of http or https, and the names of [`EventType`]s.
     pub fn parse<'a>(url: &str, events: impl IntoIterator<Item = &'a str>) -> Result<Self> {
         let mut faults = Faults::default();
         let url = faults.check(address(url))?;
@@ -98,7 +97,7 @@ impl Wanted {
     }
 }
 
-/// An address of http or https, without a user in it.
+/// Parses a URL of http or https. Refuses one with a username or a password.
 fn address(raw: &str) -> Result<String> {
     let refuse = || Error::invalid("url", "Write an address as https://app.example/webhook.");
     let url = url::Url::parse(raw.trim()).map_err(|_| refuse())?;
@@ -106,35 +105,35 @@ fn address(raw: &str) -> Result<String> {
     if fits && url.username().is_empty() && url.password().is_none() { Ok(url.into()) } else { Err(refuse()) }
 }
 
-/// A webhook, and the log of what it was told.
+/// A webhook and the log of its deliveries.
 #[derive(Clone, Debug)]
 pub struct Log {
-    /// The webhook.
     pub webhook: Webhook,
-    /// The latest first, each with its tries.
+    /// The deliveries, the latest first, each with its attempts.
     pub deliveries: Vec<(Delivery, Vec<Attempt>)>,
 }
 
 impl Mine {
-    /// Opens a webhook.
+    /// Creates a webhook.
     pub fn open_webhook(&self, tx: &mut Tx<'_>, wanted: &Wanted) -> Result<()> {
-        if store::webhooks::of(tx, self.app().id)?.len() >= MOST {
+        if store::webhooks::of(tx, self.app().id)?.len() >= MAX_WEBHOOKS {
             return Err(Error::invalid("url", "An app has ten webhooks at the most. Close one."));
         }
         let secret = format!("whsec_{}", BASE64_STANDARD.encode(random::<32>()?));
         store::webhooks::insert(tx, self.app().id, &wanted.url, &secret, &wanted.events).map(drop)
     }
 
-    /// The app's webhooks, and what they were told.
+    /// Returns the app's webhooks with their logs.
     pub fn webhooks(&self, read: &Read<'_>) -> Result<Vec<Log>> {
         let mut logs = Vec::new();
         for webhook in store::webhooks::of(read, self.app().id)? {
-            let attempts = store::webhooks::attempts(read, webhook.id, SHOWN)?;
-            let deliveries = store::webhooks::deliveries(read, webhook.id, SHOWN)?.into_iter().map(|one| {
-                let tries = attempts.iter().filter(|attempt| attempt.delivery == one.id).cloned();
-                let tries = tries.collect();
-                (one, tries)
-            });
+            let attempts = store::webhooks::attempts(read, webhook.id, MAX_SHOWN)?;
+            let deliveries =
+                store::webhooks::deliveries(read, webhook.id, MAX_SHOWN)?.into_iter().map(|one| {
+                    let attempts =
+                        attempts.iter().filter(|attempt| attempt.delivery == one.id).cloned().collect();
+                    (one, attempts)
+                });
             logs.push(Log { deliveries: deliveries.collect(), webhook });
         }
         Ok(logs)
@@ -145,19 +144,19 @@ impl Mine {
         found.filter(|webhook| webhook.app == self.app().id).ok_or(Error::NotFound)
     }
 
-    /// Closes a webhook.
+    /// Deletes a webhook.
     pub fn close_webhook(&self, tx: &mut Tx<'_>, id: WebhookId) -> Result<()> {
         self.webhook(tx, id)?;
         store::webhooks::delete(tx, id)
     }
 
-    /// Tries a webhook again that was given up.
+    /// Enables a webhook that was disabled.
     pub fn enable_webhook(&self, tx: &mut Tx<'_>, id: WebhookId) -> Result<()> {
         self.webhook(tx, id)?;
         store::webhooks::enable(tx, id)
     }
 
-    /// Tells it once more, with the same `webhook-id`.
+    /// Delivers an event once more, with the same `webhook-id`.
     pub fn replay(&self, tx: &mut Tx<'_>, id: DeliveryId) -> Result<()> {
         let delivery = store::webhooks::delivery_by_id(tx, id)?.ok_or(Error::NotFound)?;
         self.webhook(tx, delivery.webhook)?;
@@ -169,18 +168,17 @@ impl Mine {
     }
 }
 
-/// How a try at a webhook ended.
+/// The result of an attempt at a delivery.
 #[derive(Clone, Debug)]
 pub struct Tried {
-    /// What it was answered with.
+    /// The status of the response, if there was one.
     pub status: Option<u16>,
-    /// What went wrong.
+    /// The reason of a failure.
     pub problem: Option<String>,
-    /// How long it took.
     pub took: Duration,
 }
 
-/// Notes a try. `None` where it was the last; else how long to wait for the next.
+/// Records an attempt, and returns the delay until the next one; `None` after the last.
 pub fn settle(
     tx: &mut Tx<'_>,
     delivery: DeliveryId,
@@ -200,17 +198,18 @@ pub fn settle(
     let known = store::webhooks::by_id(tx, webhook)?;
     let failing =
         known.and_then(|webhook| webhook.failing_since).map_or(Duration::ZERO, |since| now.since(since));
-    let doubled =
+    let doublings =
         u32::try_from(store::webhooks::count_attempts(tx, delivery)? - 1).unwrap_or_default().min(16);
-    let pause = failing.clamp(PAUSE, LONGEST_PAUSE);
-    let since = store::webhooks::set_failing(tx, webhook, now + pause)?;
-    if since.is_some_and(|since| now.since(since) >= GIVE_UP) && store::webhooks::disable(tx, webhook)? {
+    let backoff = failing.clamp(BACKOFF_MIN, BACKOFF_MAX);
+    let since = store::webhooks::set_failing(tx, webhook, now + backoff)?;
+    if since.is_some_and(|since| now.since(since) >= DISABLE_AFTER) && store::webhooks::disable(tx, webhook)?
+    {
         tx.enqueue(&Work::WebhookMail { webhook })?;
     }
-    Ok(Some(pause.max(PAUSE.saturating_mul(1 << doubled).min(LONGEST_PAUSE))))
+    Ok(Some(backoff.max(BACKOFF_MIN.saturating_mul(1 << doublings).min(BACKOFF_MAX))))
 }
 
-/// The signature of a call: `v1,` and base64 of HMAC-SHA256 over its id, its moment and its body.
+/// Signs a call as Standard Webhooks has it: `v1,` and base64 of HMAC-SHA256 over its id, its time and its body.
 pub fn sign(secret: &str, id: &str, seconds: i64, body: &[u8]) -> Result<String> {
     let key = BASE64_STANDARD.decode(secret.trim_start_matches("whsec_")).map_err(Error::internal)?;
     let mut mac = Hmac::<Sha256>::new_from_slice(&key).map_err(Error::internal)?;
@@ -219,10 +218,10 @@ pub fn sign(secret: &str, id: &str, seconds: i64, body: &[u8]) -> Result<String>
     Ok(format!("v1,{}", BASE64_STANDARD.encode(mac.finalize().into_bytes())))
 }
 
-/// Forgets some of the log; how much.
-pub fn sweep(tx: &mut Tx<'_>) -> Result<u64> {
-    let before = tx.now() - LOG;
-    store::webhooks::forget(tx, before, BATCH)
+/// Deletes a batch of old deliveries, and returns their number.
+pub fn purge_deliveries(tx: &mut Tx<'_>) -> Result<u64> {
+    let before = tx.now() - RETENTION;
+    store::webhooks::purge_deliveries(tx, before, BATCH)
 }
 
 /// A delivery with its webhook; `None` where one of them is gone.
@@ -243,10 +242,9 @@ pub fn give_up(tx: &mut Tx<'_>, id: DeliveryId) -> Result<()> {
 
 /// A webhook that was given up, as the mail about it needs it: the member who registered the app, their email, the app
 /// and its name. `None` where the webhook is tried again, or something is gone.
-pub fn failure_notice(read: &Read<'_>, id: WebhookId) -> Result<Option<(Account, String, AppId, String)>> {
+pub fn failure_notice(read: &Read<'_>, id: WebhookId) -> Result<Option<(Recipient, AppId, String)>> {
     let Some((owner, app, name)) = store::webhooks::keeper(read, id)? else { return Ok(None) };
-    let account = store::accounts::by_id(read, owner)?;
-    Ok(store::accounts::email(read, owner)?.map(|address| (account, address, app, name)))
+    Ok(Recipient::find(read, owner)?.map(|owner| (owner, app, name)))
 }
 
 #[cfg(test)]

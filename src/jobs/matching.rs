@@ -1,5 +1,5 @@
-//! Looks for matches: whenever somebody begins to wait, goes, or has waited long enough to be content with
-//! less. Several servers may do so on one database.
+//! The matching worker: runs whenever an account begins to wait, leaves the queue, or has waited long enough for
+//! relaxed wishes. Several servers may run it on one database.
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,27 +10,28 @@ use crate::{
     events::{Event, Topic},
 };
 
-/// How long to wait after the database could not be read.
-const PAUSE: Duration = Duration::from_secs(5);
+/// The delay after the database could not be read.
+const RETRY_DELAY: Duration = Duration::from_secs(5);
 
-/// Everyone who waits is told of the line once in so long: it would be a flicker, and a flood.
-const TOLD: Duration = Duration::from_secs(2);
+/// The time between two updates of the waiting queue to everyone in it: more would flicker on the page, and flood the
+/// sockets.
+const UPDATE_INTERVAL: Duration = Duration::from_secs(2);
 
-/// Looks until the server stops.
-pub async fn work(app: Arc<App>) {
+/// Matches until the server stops.
+pub async fn run(app: Arc<App>) {
     let mut mailbox = app.events.mailbox(8);
     mailbox.subscribe(Topic::Matching);
-    let mut line = Line { told_at: Time::from_ms(0), old: true };
+    let mut updates = QueueUpdates { sent_at: Time::from_ms(0), stale: true };
     while !app.stop.is_cancelled() {
         let wake_at = match app.db.write(matches::look).await {
             Ok(true) => {
-                line.old = true;
+                updates.stale = true;
                 continue;
             }
-            Ok(false) => next_wake(&app, &mut line).await,
+            Ok(false) => next_wake(&app, &mut updates).await,
             Err(error) => {
                 tracing::error!(%error, "Can't look for matches");
-                Some(app.clock.now() + PAUSE)
+                Some(app.clock.now() + RETRY_DELAY)
             }
         };
         let wake = async {
@@ -41,30 +42,30 @@ pub async fn work(app: Arc<App>) {
         };
         tokio::select! {
             () = app.stop.cancelled() => {}
-            _ = mailbox.receive() => line.old = true,
+            _ = mailbox.receive() => updates.stale = true,
             () = wake => {}
         }
     }
 }
 
-/// What those who wait have been told of the line.
-struct Line {
-    told_at: Time,
-    /// Whether it has changed since.
-    old: bool,
+/// The state of the updates that those who wait receive.
+struct QueueUpdates {
+    sent_at: Time,
+    /// True if the queue has changed since.
+    stale: bool,
 }
 
-/// When to look again if nothing happens before. Tells the line on the way, if it is time to.
-async fn next_wake(app: &App, line: &mut Line) -> Option<Time> {
+/// Publishes the queue if an update is due, and returns the time of the next run, if no event comes before it.
+async fn next_wake(app: &App, updates: &mut QueueUpdates) -> Option<Time> {
     let now = app.clock.now();
     let mut wake_at = match app.db.read(matches::next_look).await {
         Ok(at) => at,
-        Err(_) => Some(now + PAUSE),
+        Err(_) => Some(now + RETRY_DELAY),
     };
-    if line.old && app.events.subscribers(&Topic::Line) > 0 {
-        let due = line.told_at + TOLD;
+    if updates.stale && app.events.subscribers(&Topic::Line) > 0 {
+        let due = updates.sent_at + UPDATE_INTERVAL;
         if due <= now {
-            *line = Line { told_at: now, old: false };
+            *updates = QueueUpdates { sent_at: now, stale: false };
             if let Ok(waiting) = app.db.read(matches::waiting).await {
                 app.events.publish(&Topic::Line, &Event::Line(Arc::new(waiting)));
             }

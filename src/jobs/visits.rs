@@ -1,16 +1,16 @@
-//! Writes down who came by at whose page: every few seconds, and when the server stops.
+//! The counted visits to pages, written to the database in batches: every few seconds, and when the server stops.
 
 use std::time::Duration;
 
 use crate::{app::App, domain};
 
-/// How often.
-const EVERY: Duration = Duration::from_secs(5);
+/// The time between two writes.
+const INTERVAL: Duration = Duration::from_secs(5);
 
 /// Writes until the server stops.
-pub async fn serve(app: &App) {
+pub async fn run(app: &App) {
     loop {
-        let next = app.clock.now() + EVERY;
+        let next = app.clock.now() + INTERVAL;
         tokio::select! {
             () = app.stop.cancelled() => break,
             () = app.clock.sleep_until(next) => write(app).await,
@@ -20,13 +20,13 @@ pub async fn serve(app: &App) {
 }
 
 async fn write(app: &App) {
-    let counted = app.visits.take();
-    if counted.is_empty() {
+    let visits = app.visits.take();
+    if visits.is_empty() {
         return;
     }
-    let kept = counted.clone();
-    if let Err(error) = app.db.write(move |tx| domain::pages::visits::add(tx, &counted)).await {
-        tracing::warn!(%error, "Can't write down who came by; trying again");
+    let kept = visits.clone();
+    if let Err(error) = app.db.write(move |tx| domain::pages::visits::add(tx, &visits)).await {
+        tracing::warn!(%error, "Can't write the visits; trying again");
         app.visits.put_back(kept);
     }
 }

@@ -1,5 +1,4 @@
-//! Telling apps what happened: a delivery is tried for a day, and an endpoint that fails is left alone for longer
-//! and longer.
+//! Deliveries to webhooks: each is attempted for a day, and an endpoint that fails is called less and less often.
 
 use std::time::{Duration, Instant};
 
@@ -9,46 +8,47 @@ use super::Outcome;
 use crate::{
     Result,
     app::App,
-    domain::webhooks::{self, PATIENCE, Tried, settle, sign},
+    domain::webhooks::{self, GIVE_UP_AFTER, Tried, settle, sign},
     ids::DeliveryId,
     wire,
 };
 
-/// How long a call waits for its turn where too many are under way: not all of them for as long.
-fn spread(id: DeliveryId) -> Duration {
+/// Returns the delay of a delivery whose endpoint is busy. It differs between deliveries, so that they do not all come
+/// back at once.
+fn delay(id: DeliveryId) -> Duration {
     Duration::from_millis(2000 + id.0.unsigned_abs() % 4000)
 }
 
-/// Calls to one endpoint at the same time: others are not to wait for one that is slow.
-const AT_ONCE: usize = 8;
+/// The number of calls to one endpoint at the same time: a slow endpoint must not take all places in the queue.
+const MAX_CALLS: usize = 8;
 
-/// Tells a webhook, unless it is gone, or what it would be told of.
-pub async fn call(app: &App, id: DeliveryId) -> Result<Outcome> {
+/// Delivers an event to a webhook, unless the webhook, the delivery or the subject of the event is gone.
+pub async fn deliver(app: &App, id: DeliveryId) -> Result<Outcome> {
     let found = app.db.read(move |read| webhooks::delivery(read, id)).await?;
-    let Some((delivery, webhook)) = found else { return Ok(Outcome::Moot) };
+    let Some((delivery, webhook)) = found else { return Ok(Outcome::Obsolete) };
     let now = app.clock.now();
-    if webhook.disabled_at.is_some() || now.since(delivery.wanted_at) >= PATIENCE {
+    if webhook.disabled_at.is_some() || now.since(delivery.wanted_at) >= GIVE_UP_AFTER {
         return give_up(app, id).await;
     }
     if webhook.retry_at > now {
-        return Ok(Outcome::Later(webhook.retry_at.since(now).max(spread(id))));
+        return Ok(Outcome::RetryAfter(webhook.retry_at.since(now).max(delay(id))));
     }
-    if app.webhook_calls.count(&webhook.id) >= AT_ONCE {
-        return Ok(Outcome::Later(spread(id)));
+    if app.webhook_calls.count(&webhook.id) >= MAX_CALLS {
+        return Ok(Outcome::RetryAfter(delay(id)));
     }
     let _turn = app.webhook_calls.hold_one(webhook.id);
-    // First it is begun, and then looked at: what changes after that look is told anew.
+    // The delivery is marked as begun before its payload is read: a change after the read enqueues a new delivery.
     if !app.db.write(move |tx| webhooks::begin(tx, id)).await? {
-        return Ok(Outcome::Moot); // it was told meanwhile
+        return Ok(Outcome::Obsolete); // it was delivered meanwhile
     }
     let (base, of, to) = (app.config.base_url.clone(), delivery.clone(), webhook.clone());
     let Some(data) = app.db.read(move |read| wire::webhooks::payload(read, &of, &to, base.as_str())).await?
     else {
         return give_up(app, id).await;
     };
-    let said =
+    let message =
         json!({ "type": delivery.event.name(), "timestamp": delivery.created_at.rfc3339(), "data": data });
-    let body = said.to_string().into_bytes();
+    let body = message.to_string().into_bytes();
     let (name, seconds) = (format!("msg_{id}"), now.ms().div_euclid(1000));
     let headers = [
         ("webhook-signature", sign(&webhook.secret, &name, seconds, &body)?),
@@ -56,11 +56,11 @@ pub async fn call(app: &App, id: DeliveryId) -> Result<Outcome> {
         ("webhook-timestamp", seconds.to_string()),
     ];
     let began = Instant::now();
-    let answered = app.outbound.post(&webhook.url, &headers, body).await;
+    let answer = app.outbound.post(&webhook.url, &headers, body).await;
     let tried = Tried {
         took: began.elapsed(),
-        status: answered.as_ref().ok().copied(),
-        problem: match answered {
+        status: answer.as_ref().ok().copied(),
+        problem: match answer {
             Ok(200..300) => None,
             Ok(status) => Some(format!("it answered {status}")),
             Err(why) => Some(why),
@@ -68,11 +68,11 @@ pub async fn call(app: &App, id: DeliveryId) -> Result<Outcome> {
     };
     let webhook = webhook.id;
     let again = app.db.write(move |tx| settle(tx, id, webhook, &tried)).await?;
-    Ok(again.map_or(Outcome::Done, Outcome::Later))
+    Ok(again.map_or(Outcome::Done, Outcome::RetryAfter))
 }
 
-/// It is not told any more.
+/// Ends a delivery without another attempt.
 async fn give_up(app: &App, id: DeliveryId) -> Result<Outcome> {
     app.db.write(move |tx| webhooks::give_up(tx, id)).await?;
-    Ok(Outcome::Moot)
+    Ok(Outcome::Obsolete)
 }

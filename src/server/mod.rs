@@ -84,9 +84,9 @@ pub async fn serve(mut config: Config, data: DataDir, clock: Clock, ids: Ids) ->
     let presence = Arc::clone(&app);
     app.tasks.spawn(async move { presence.presence.run(&presence.events, &presence.stop).await });
     if app.config.matching {
-        app.tasks.spawn(jobs::matching::work(Arc::clone(&app)));
+        app.tasks.spawn(jobs::matching::run(Arc::clone(&app)));
     }
-    let working = tokio::spawn(jobs::work(Arc::clone(&app)));
+    let working = tokio::spawn(jobs::run(Arc::clone(&app)));
     let accepting = tokio::spawn(accept(listener, routes::router(Arc::clone(&app)), Arc::clone(&app)));
     Ok(Server { addr, app, accepting, working })
 }

@@ -1,4 +1,4 @@
-//! The card of a page: the picture that other places show with a link to it.
+//! The cards of pages: pictures that other sites show with a link (Open Graph).
 
 use std::{
     collections::HashMap,
@@ -15,18 +15,18 @@ use crate::{
     services::{drawing, pictures::Pictures},
 };
 
-/// In pixels, as those who show cards want it; 630 high.
+/// The width in pixels that sites expect, at a height of 630.
 const WIDTH: u32 = 1200;
 
-/// Cards that are kept: thirty kilobytes each.
-const KEPT: usize = 500;
+/// The number of cards in memory, at thirty kilobytes each.
+const MAX_CARDS: usize = 500;
 
-/// Cards by what stands on them, so that each is drawn once.
+/// Rendered cards by their content, so that each is rendered once.
 #[derive(Default)]
 pub struct Cards(Mutex<HashMap<Card, Bytes>>);
 
 impl Cards {
-    /// The card as PNG; drawn where it is not there yet.
+    /// Returns a card as PNG, rendered where it is not in memory.
     pub async fn png(&self, pictures: &Pictures, card: Card) -> Result<Bytes> {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&card).cloned();
         if let Some(known) = known {
@@ -35,7 +35,7 @@ impl Cards {
         let drawn = card.clone();
         let drawn = Bytes::from(pictures.draw(move || png(&drawn)).await?);
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.len() >= KEPT {
+        if kept.len() >= MAX_CARDS {
             kept.clear();
         }
         kept.insert(card, drawn.clone());
@@ -43,16 +43,14 @@ impl Cards {
     }
 }
 
-/// What stands on a card.
+/// The content of a card.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Card {
-    /// The name, large.
     pub name: String,
-    /// And below.
+    /// The line below the name.
     pub line: String,
-    /// Where the page is.
+    /// The address of the page, as text.
     pub address: String,
-    /// The page’s own colours.
     pub colours: Colours,
 }
 
@@ -66,7 +64,7 @@ struct Drawing<'a> {
     colours: &'a Colours,
 }
 
-/// Draws a card, as PNG.
+/// Renders a card as PNG.
 fn png(card: &Card) -> Result<Vec<u8>> {
     let name = lines(&card.name, 22, 2);
     let size = if name.len() == 1 && card.name.graphemes(true).count() <= 16 { 112 } else { 84 };
@@ -81,7 +79,7 @@ fn png(card: &Card) -> Result<Vec<u8>> {
     drawing::png(&svg, WIDTH)
 }
 
-/// A text in so many lines of so many characters; what is more is cut.
+/// Breaks a text into at most `most` lines of `width` characters, and cuts the rest.
 fn lines(text: &str, width: usize, most: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty()) {

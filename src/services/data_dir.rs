@@ -1,4 +1,4 @@
-//! The data folder.
+//! The data folder: database, files, log, outbox and key of one server.
 
 use std::{
     fs::{self, File, TryLockError},
@@ -12,24 +12,23 @@ use sha2::Sha256;
 
 use crate::ids::{hex, random};
 
-/// The data folder. Only one process has it at a time.
+/// The data folder, locked by this process.
 pub struct DataDir {
-    /// Where it is.
     pub path: PathBuf,
-    /// This node's name in the outbox: what it had claimed when it died, it knows again by it.
+    /// The name of this node, by which it recognizes its own claims in the outbox after a restart.
     pub node: String,
     key: [u8; 32],
     _lock: File,
 }
 
 impl DataDir {
-    /// Takes the folder, makes what is missing in it, and refuses if another process has it.
+    /// Opens and locks the folder, and creates what is missing in it. Refuses a folder that another process has locked.
     pub fn open(path: &Path) -> Result<Self, String> {
         let at = |what: &Path| {
             let what = what.display().to_string();
             move |e: std::io::Error| format!("can't use {what}: {e}")
         };
-        // It holds everybody's words and addresses: nobody else on the machine is to read it.
+        // The folder holds private messages and addresses: no other user of the machine may read it.
         fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(at(path))?;
         let mode = fs::metadata(path).map_err(at(path))?.permissions().mode();
         if mode & 0o077 != 0 {
@@ -64,13 +63,13 @@ impl DataDir {
         Ok(DataDir { path: path.to_owned(), node: node.trim().into(), key, _lock: lock })
     }
 
-    /// Seals a report about a member, so that a changed copy is noticed.
+    /// Signs a report about a member, so that a changed copy is detected.
     pub fn seal(&self, report: &str) -> String {
         self.sign("the seal of a report", report)
     }
 
-    /// Signs a text that we hand out and want to know again. `purpose` keeps one kind of link from
-    /// passing for another. 128 bits of HMAC-SHA-256, in hex.
+    /// Signs a text that is given out and must be recognized later, with 128 bits of HMAC-SHA-256 in hex. `purpose`
+    /// keeps a signature of one kind from passing for one of another.
     pub fn sign(&self, purpose: &str, text: &str) -> String {
         #[expect(clippy::expect_used, reason = "HMAC takes a key of any length")]
         let mut mac = Hmac::<Sha256>::new_from_slice(&self.key).expect("any key will do");
@@ -82,7 +81,7 @@ impl DataDir {
     }
 }
 
-/// The server's own key: made on the first start, kept for ever, readable by nobody else.
+/// Returns the server's own key: created on the first start, never replaced, readable by its user alone.
 fn key(file: &Path) -> Result<[u8; 32], String> {
     let at = |e: std::io::Error| format!("can't use {}: {e}", file.display());
     match fs::read(file) {

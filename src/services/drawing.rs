@@ -1,4 +1,4 @@
-//! Drawings: SVG made into PNG, for those who show pictures and nothing else.
+//! SVG rendered as PNG, for programs that show no SVG.
 
 use std::sync::{Arc, LazyLock};
 
@@ -9,8 +9,8 @@ use resvg::{
 
 use crate::{Error, Result};
 
-/// Our own face first, so that a drawing looks the same on a machine without any; then what is installed, for what
-/// ours does not have.
+/// The fonts: the one in the binary first, so that a drawing looks the same on a machine without fonts; then the
+/// installed ones, for scripts that the first does not cover.
 static FONTS: LazyLock<Arc<Database>> = LazyLock::new(|| {
     let mut fonts = Database::new();
     fonts.load_font_data(epaint_default_fonts::UBUNTU_LIGHT.to_vec());
@@ -19,7 +19,7 @@ static FONTS: LazyLock<Arc<Database>> = LazyLock::new(|| {
     Arc::new(fonts)
 });
 
-/// Draws an SVG so many pixels wide; its own proportions say how high.
+/// Renders an SVG at a width in pixels. The height follows from its proportions.
 pub fn png(svg: &str, width: u32) -> Result<Vec<u8>> {
     let options = Options { fontdb: Arc::clone(&FONTS), font_family: "Ubuntu".into(), ..Options::default() };
     let tree = Tree::from_str(svg, &options).map_err(Error::internal)?;

@@ -1,5 +1,5 @@
-//! Files that people sent: in a folder of the data folder, each under its id. What is being received
-//! is there under another name, and goes if it is never finished.
+//! Uploaded files: in a folder of the data folder, each under its id. A file that is being received has another name,
+//! and is deleted if it is never finished.
 
 use std::{
     fs as sync,
@@ -17,47 +17,47 @@ use crate::{
     ids::{AttachmentId, hex, random},
 };
 
-/// The ending of what is not finished.
-const PART: &str = "part";
+/// The extension of files that are being received.
+const UNFINISHED: &str = "part";
 
-/// The folder.
+/// The folder of uploaded files.
 pub struct Files(PathBuf);
 
 impl Files {
-    /// Makes the folder where there is none, and throws away what the last run did not finish.
+    /// Opens the folder, creates it where there is none, and deletes files that the last run did not finish.
     pub fn open(folder: &Path) -> io::Result<Self> {
         sync::create_dir_all(folder)?;
         for entry in sync::read_dir(folder)?.flatten() {
-            if entry.path().extension().is_some_and(|ending| ending == PART) {
+            if entry.path().extension().is_some_and(|ending| ending == UNFINISHED) {
                 sync::remove_file(entry.path())?;
             }
         }
         Ok(Files(folder.to_owned()))
     }
 
-    /// The folder as it is, to read from beside a running server.
+    /// Returns the folder without changing anything in it, to read from beside a running server.
     pub fn at(folder: &Path) -> Self {
         Files(folder.to_owned())
     }
 
-    /// A file to write into. Dropped before it is kept, it goes.
+    /// Creates a file to receive an upload. The file is deleted when it is dropped before [`Files::keep`].
     pub async fn receive(&self) -> Result<Incoming> {
-        let path = self.0.join(format!("{}.{PART}", hex(&random::<8>()?)));
+        let path = self.0.join(format!("{}.{UNFINISHED}", hex(&random::<8>()?)));
         let file = File::create_new(&path).await.map_err(failure)?;
         Ok(Incoming { path, file: Some(file), bytes: 0 })
     }
 
-    /// Keeps what was received. When this returns it is on disk.
+    /// Keeps a received file under its id. When this returns, the file is on disk.
     pub async fn keep(&self, incoming: Incoming, id: AttachmentId) -> Result<()> {
         fs::rename(&incoming.path, self.path(id)).await.map_err(failure)
     }
 
-    /// Where a file is.
+    /// Returns the path of a file.
     pub fn path(&self, id: AttachmentId) -> PathBuf {
         self.0.join(id.to_string())
     }
 
-    /// Deletes a file. One that is gone already is no error.
+    /// Deletes a file. A file that does not exist is no error.
     pub async fn delete(&self, id: AttachmentId) -> Result<()> {
         match fs::remove_file(self.path(id)).await {
             Err(error) if error.kind() != ErrorKind::NotFound => Err(failure(error)),
@@ -74,7 +74,7 @@ pub struct Incoming {
 }
 
 impl Incoming {
-    /// Appends.
+    /// Appends bytes.
     pub async fn write(&mut self, bytes: &[u8]) -> Result<()> {
         if let Some(file) = &mut self.file {
             file.write_all(bytes).await.map_err(failure)?;
@@ -83,7 +83,7 @@ impl Incoming {
         Ok(())
     }
 
-    /// Everything is written: puts it on disk.
+    /// Flushes the file to disk. Nothing can be written after it.
     pub async fn finish(&mut self) -> Result<()> {
         match self.file.take() {
             Some(mut file) => {
@@ -94,12 +94,12 @@ impl Incoming {
         }
     }
 
-    /// Where it is for now.
+    /// Returns the temporary path.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// How much has been written.
+    /// Returns the number of bytes written.
     pub fn bytes(&self) -> usize {
         self.bytes
     }
@@ -107,7 +107,7 @@ impl Incoming {
 
 impl Drop for Incoming {
     fn drop(&mut self) {
-        // Kept ones are not there under this name any more.
+        // A kept file has been renamed, so this removes nothing.
         let _ = sync::remove_file(&self.path);
     }
 }

@@ -1,4 +1,4 @@
-//! Host names that lead to members' pages.
+//! The map of host names to members' pages, cached.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -15,10 +15,10 @@ use crate::{
     store,
 };
 
-/// How long the list is used before it is read again: another server may have mapped a host name.
+/// The time after which the map is read again: another server may have mapped a host name.
 const MAX_AGE: Duration = Duration::from_secs(20);
 
-/// The host names, and whose page each leads to.
+/// The cached map of host names to usernames.
 pub struct Hosts {
     db: Db,
     clock: Clock,
@@ -30,7 +30,7 @@ pub struct Hosts {
 #[derive(Clone)]
 struct Cached {
     read_at: Time,
-    /// The number of changes when the reading began.
+    /// The number of changes when the map was read.
     made_of: u64,
     users: Arc<HashMap<String, String>>,
 }
@@ -57,7 +57,7 @@ impl Hosts {
                     *self.cached.write().unwrap_or_else(PoisonError::into_inner) = Some(fresh.clone());
                     fresh
                 }
-                // With the database gone the last list is the best there is.
+                // Without a database, an outdated map is better than none.
                 Err(_) => cached?,
             },
         };

@@ -1,5 +1,5 @@
-//! How often is too often. Each limit is generous for people, thirty behind one address among
-//! them, and narrow for programs that guess or flood.
+//! Rate limits. Each is generous for people, also for thirty behind one address, and narrow for programs that guess or
+//! flood.
 
 use std::{
     collections::HashMap,
@@ -21,12 +21,12 @@ use crate::{
     domain::accounts,
     error,
     ids::{AccountId, TokenId},
-    store::accounts::{Account, Counted, Kind},
+    store::accounts::{Account, Kind, QuotaKey},
 };
 
 type Keyed<K> = RateLimiter<K, DashMapStateStore<K>, Clock, StateInformationMiddleware>;
 
-/// All limits of the product.
+/// The rate limits of the product.
 pub struct Limits {
     on: bool,
     sign_up: Limit<IpAddr>,
@@ -39,145 +39,144 @@ pub struct Limits {
     mail_to: Limit<AccountId>,
     letter: Limit<IpAddr>,
     guest: Limit<IpAddr>,
-    guest_room: Limit<Counted>,
-    member_room: Limit<Counted>,
-    app_room: Limit<Counted>,
+    guest_room: Limit<QuotaKey>,
+    member_room: Limit<QuotaKey>,
+    app_room: Limit<QuotaKey>,
     seek: Limit<IpAddr>,
     say: Limit<AccountId>,
-    say_at_once: Limit<Counted>,
+    say_at_once: Limit<QuotaKey>,
     type_on: Limit<AccountId>,
     hook: Limit<AccountId>,
     connect: Limit<IpAddr>,
     sockets: Tally<Holder>,
-    uploads: Tally<Counted>,
+    uploads: Tally<QuotaKey>,
 }
 
-/// Where a request came from.
+/// The origin of a request, by which it is counted.
 #[derive(Clone, Copy, Debug)]
 pub struct Origin {
-    /// The address.
     pub ip: IpAddr,
-    /// The token that came with it, and holds: a server of many people has one address.
+    /// The valid token of the request. Requests with one are counted by it, because a server of many people has one
+    /// address.
     pub token: Option<TokenId>,
 }
 
 impl Origin {
-    /// An address, without a token.
+    /// Returns an origin without a token.
     pub fn at(ip: impl Into<IpAddr>) -> Self {
         Origin { ip: ip.into(), token: None }
     }
 }
 
-/// Who holds sockets.
+/// The holder of a socket.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Holder {
-    /// An address.
+    /// An address, or a network of IPv6.
     Place(IpAddr),
-    /// An account.
     Account(AccountId),
 }
 
-/// Sockets open from one place: a school of thirty classes, or somebody who holds them for sport.
-const SOCKETS: usize = 1_000;
+/// The open sockets of one address: enough for a school of thirty classes, and a bound for programs that hoard them.
+const MAX_SOCKETS_PER_ADDRESS: usize = 1_000;
 
-/// Sockets open by one account: a few devices, each with a window full of tabs.
-const SOCKETS_EACH: usize = 50;
+/// The open sockets of one account: a few devices, each with a window full of tabs.
+const MAX_SOCKETS_PER_ACCOUNT: usize = 50;
 
-/// Files that one account sends at the same moment.
-const UPLOADS_EACH: usize = 4;
+/// The uploads of one account at the same time.
+const MAX_UPLOADS_PER_ACCOUNT: usize = 4;
 
 impl Limits {
-    /// The limits, or none at all for load tests.
+    /// Creates the limits. Switched off, for load tests, none of them applies.
     pub fn new(on: bool, clock: &Clock) -> Self {
         Limits {
             on,
-            // A class of thirty signs up at once, each with a few refused tries.
+            // A class of thirty signs up at once, each with a few refused attempts.
             sign_up: Limit::new("sign-up", 120, Duration::from_secs(30), clock),
             // The same class comes back on Monday.
             log_in_from: Limit::new("log-in", 120, Duration::from_secs(5), clock),
-            // A person tries a few; a guesser gets 30 an hour, whatever addresses it has.
+            // A person needs a few attempts; a program that guesses gets 30 an hour, from however many addresses.
             log_in_as: Limit::new("log-in", 12, Duration::from_secs(120), clock),
-            // Nobody has more to say than a peep every five seconds for long.
+            // Nobody posts more than a peep every five seconds for long.
             post_as: Limit::new("post", 40, Duration::from_secs(5), clock),
-            // Many accounts in one place, but not a farm of them.
+            // Many accounts behind one address, but not a farm of them.
             post_from: Limit::new("post", 600, Duration::from_millis(500), clock),
-            // A school whose pages are all open: each asks for little, and all of them at once.
+            // A school whose pages are all open: each requests little, and all of them at once.
             request_from: Limit::new("request", 6000, Duration::from_millis(5), clock),
-            // A product whose people are all here: a hundred a second, and a thousand at once.
+            // A product that has all its conversations here: a hundred requests a second, and a thousand at once.
             request_with: Limit::new("request", 1000, Duration::from_millis(10), clock),
-            // A lively evening; beyond it the mails wait.
+            // A lively evening; further mails wait.
             mail_to: Limit::new("mail", 30, Duration::from_secs(120), clock),
-            // A class writes to its teacher; nobody writes to many people they do not know.
+            // A class writes to its teacher; nobody writes to many strangers.
             letter: Limit::new("letter", 30, Duration::from_secs(60), clock),
             // Several classes open the link on the board in the same minute.
             guest: Limit::new("guest", 300, Duration::from_secs(10), clock),
-            // A guest has a reason for a room or two, a member for one on each day of a busy month.
+            // A guest needs a room or two, a member one on each day of a busy month.
             guest_room: Limit::new("room", 10, Duration::from_secs(360), clock),
             member_room: Limit::new("room", 60, Duration::from_secs(60), clock),
-            // A product takes its conversations over, and begins new ones all day.
+            // A product imports its conversations, and begins new ones all day.
             app_room: Limit::new("room", 1_000, Duration::from_secs(1), clock),
-            // A class that is curious; nobody meets someone new every second.
+            // A class that is curious; nobody meets a new person every second.
             seek: Limit::new("match", 120, Duration::from_secs(1), clock),
-            // Sixty messages a minute, and a burst of thirty: nobody reads faster.
+            // Sixty messages a minute, and a burst of thirty: nobody can read faster.
             say: Limit::new("message", 30, Duration::from_secs(1), clock),
-            // A program takes over what was said elsewhere: a few batches, and then five a second.
+            // A program imports messages from elsewhere: a few batches, and then five messages a second.
             say_at_once: Limit::new("batch", 500, Duration::from_millis(200), clock),
-            // People look at who types every few seconds.
+            // People notice who is typing every few seconds.
             type_on: Limit::new("typing", 5, Duration::from_secs(2), clock),
-            // Programs are patient; a build that breaks in fifty places is told at once.
+            // A program can wait, but a build that fails in fifty places may report all of them at once.
             hook: Limit::new("hook", 60, Duration::from_secs(1), clock),
-            // A school comes back after the server was restarted.
+            // A school reconnects after a restart of the server.
             connect: Limit::new("connect", 1_500, Duration::from_millis(200), clock),
             sockets: Tally::default(),
             uploads: Tally::default(),
         }
     }
 
-    /// Someone signs up from here.
+    /// Counts a sign-up.
     pub fn sign_up(&self, from: Origin) -> Result<()> {
         self.check(&self.sign_up, &place(from.ip)).map(drop)
     }
 
-    /// Someone tries to log in from here, as this.
+    /// Counts an attempt to log in as `login`.
     pub fn log_in(&self, from: Origin, login: &str) -> Result<()> {
         self.check(&self.log_in_from, &place(from.ip))?;
-        // As it is looked up: whoever guesses must not get more tries by writing it in other ways.
+        // The normalized form is counted: other spellings of the same login must not give further attempts.
         let login: String = accounts::key(login).chars().take(64).collect();
         self.check(&self.log_in_as, &login).map(drop)
     }
 
-    /// A member writes, likes, edits or deletes. Says how much is left.
+    /// Counts a write of a member: a peep, a like, an edit, a deletion. Returns how much is left.
     pub fn post(&self, from: Origin, member: AccountId) -> Result<Option<Allowance>> {
         self.from(from)?;
         self.check(&self.post_as, &member)
     }
 
-    /// Somebody writes something small, such as a setting.
+    /// Counts a small write, such as a setting.
     pub fn write(&self, from: Origin) -> Result<()> {
         self.from(from)
     }
 
-    /// A member is about to get an email. However many people call, nobody's mailbox is flooded.
+    /// Counts a mail to a member, so that no mailbox is flooded, however many people mention its owner.
     pub fn mail(&self, to: AccountId) -> Result<()> {
         self.check(&self.mail_to, &to).map(drop)
     }
 
-    /// Somebody writes to the owner of a page, or asks for the address.
+    /// Counts a contact message to the owner of a page, or a request for the address.
     pub fn letter(&self, from: Origin) -> Result<()> {
         self.check(&self.letter, &place(from.ip)).map(drop)
     }
 
-    /// Somebody comes in with just a name from here.
+    /// Counts a new guest.
     pub fn guest(&self, from: Origin) -> Result<()> {
         self.check(&self.guest, &place(from.ip)).map(drop)
     }
 
-    /// Somebody looks for a stranger, or for the next one, from here.
+    /// Counts a search for a match.
     pub fn seek(&self, from: Origin) -> Result<Option<Allowance>> {
         self.check(&self.seek, &place(from.ip))
     }
 
-    /// An account makes a room, or begins a thread.
+    /// Counts a new room or thread of an account.
     pub fn room(&self, from: Origin, account: &Account) -> Result<Option<Allowance>> {
         self.from(from)?;
         let limit = match account.kind {
@@ -185,54 +184,58 @@ impl Limits {
             Kind::Member => &self.member_room,
             Kind::Bot | Kind::Managed => &self.app_room,
         };
-        self.check(limit, &account.counted())
+        self.check(limit, &account.quota_key())
     }
 
-    /// An account says something, changes it or reacts. Says how much is left.
+    /// Counts a message, an edit or a reaction of an account. Returns how much is left.
     pub fn say(&self, from: Origin, account: AccountId) -> Result<Option<Allowance>> {
         self.from(from)?;
         self.check(&self.say, &account)
     }
 
-    /// The same of one among many that are said at once. Guests have no more leave for that than one by one.
+    /// Counts a message of a batch. Guests have no larger limit for batches than for single messages.
     pub fn say_at_once(&self, from: Origin, account: &Account) -> Result<()> {
         if matches!(account.kind, Kind::Guest | Kind::Stranger) {
             return self.say(from, account.id).map(drop);
         }
         self.from(from)?;
-        self.check(&self.say_at_once, &account.counted()).map(drop)
+        self.check(&self.say_at_once, &account.quota_key()).map(drop)
     }
 
-    /// A program says that this account types.
+    /// Counts a typing notification that a program sends for an account.
     pub fn type_on(&self, from: Origin, account: AccountId) -> Result<()> {
         self.from(from)?;
         self.check(&self.type_on, &account).map(drop)
     }
 
-    /// A program posts through a hook as this bot.
+    /// Counts a message that a program posts through a hook as this bot.
     pub fn hook(&self, bot: AccountId) -> Result<Option<Allowance>> {
         self.check(&self.hook, &bot)
     }
 
-    /// Somebody opens a socket from here. It counts until what this gives is dropped.
+    /// Counts a new socket. The socket is counted until the returned value is dropped.
     pub fn socket(&self, from: Origin, account: Option<AccountId>) -> Result<Option<SocketPlace>> {
         if !self.on {
             return Ok(None);
         }
         let from = place(from.ip);
         self.connect.check(&from)?;
-        let place = (Holder::Place(from), SOCKETS);
-        let account = account.map(|account| (Holder::Account(account), SOCKETS_EACH));
+        let place = (Holder::Place(from), MAX_SOCKETS_PER_ADDRESS);
+        let account = account.map(|account| (Holder::Account(account), MAX_SOCKETS_PER_ACCOUNT));
         let holders: Vec<_> = [Some(place), account].into_iter().flatten().collect();
         self.sockets.hold(&holders).map(Some)
     }
 
-    /// An account begins to send a file. It counts until what this gives is dropped.
-    pub fn upload(&self, account: &Account) -> Result<Option<Held<Counted>>> {
-        if self.on { self.uploads.hold(&[(account.counted(), UPLOADS_EACH)]).map(Some) } else { Ok(None) }
+    /// Counts the beginning of an upload. The upload is counted until the returned value is dropped.
+    pub fn upload(&self, account: &Account) -> Result<Option<Held<QuotaKey>>> {
+        if self.on {
+            self.uploads.hold(&[(account.quota_key(), MAX_UPLOADS_PER_ACCOUNT)]).map(Some)
+        } else {
+            Ok(None)
+        }
     }
 
-    /// A program asks the API for anything. Says how much is left.
+    /// Counts a request to the API. Returns how much is left.
     pub fn request(&self, from: Origin) -> Result<Option<Allowance>> {
         match from.token {
             Some(token) => self.check(&self.request_with, &token),
@@ -240,7 +243,7 @@ impl Limits {
         }
     }
 
-    /// Whoever writes from an address; one with a token is counted by that, with each request.
+    /// Counts a write by its address. A request with a token is already counted by that.
     fn from(&self, from: Origin) -> Result<()> {
         match from.token {
             Some(_) => Ok(()),
@@ -253,7 +256,7 @@ impl Limits {
     }
 }
 
-/// How many of something each has open at the moment.
+/// Counts of open things by their holder.
 pub struct Tally<K>(Arc<Mutex<HashMap<K, usize>>>);
 
 impl<K> Default for Tally<K> {
@@ -263,7 +266,7 @@ impl<K> Default for Tally<K> {
 }
 
 impl<K: Copy + Eq + Hash> Tally<K> {
-    /// Counts one more for each of them, unless one has as many as it may.
+    /// Counts one more for every key, unless one of the keys has reached its maximum.
     fn hold(&self, keys: &[(K, usize)]) -> Result<Held<K>> {
         let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if keys.iter().any(|(key, most)| open.get(key).is_some_and(|count| count >= most)) {
@@ -276,19 +279,19 @@ impl<K: Copy + Eq + Hash> Tally<K> {
         Ok(Held { keys, tally: Arc::clone(&self.0) })
     }
 
-    /// Counts one more, however many there are.
+    /// Counts one more, without a maximum.
     pub fn hold_one(&self, key: K) -> Held<K> {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_default() += 1;
         Held { keys: vec![key], tally: Arc::clone(&self.0) }
     }
 
-    /// How many one has open.
+    /// Returns the count of a key.
     pub fn count(&self, key: &K) -> usize {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get(key).copied().unwrap_or_default()
     }
 }
 
-/// One that is open, and counts until it is dropped.
+/// An open thing, which is counted until this is dropped.
 pub struct Held<K: Copy + Eq + Hash> {
     keys: Vec<K>,
     tally: Arc<Mutex<HashMap<K, usize>>>,
@@ -308,10 +311,10 @@ impl<K: Copy + Eq + Hash> Drop for Held<K> {
     }
 }
 
-/// A socket's place among those of its address and its account.
+/// A counted socket of an address and, where it has one, an account.
 pub type SocketPlace = Held<Holder>;
 
-/// One address is one place; of IPv6, where everyone has 2⁶⁴ of them, the network.
+/// Returns the address that limits count: of IPv6, where every household has 2⁶⁴ of them, the /64 network.
 pub fn place(from: IpAddr) -> IpAddr {
     match from.to_canonical() {
         IpAddr::V6(v6) => IpAddr::V6((v6.to_bits() >> 64 << 64).into()),
@@ -319,7 +322,7 @@ pub fn place(from: IpAddr) -> IpAddr {
     }
 }
 
-/// One limit: a burst, and a rate at which it comes back.
+/// A limit: a burst, and the time in which one unit of it comes back.
 struct Limit<K: Hash + Eq + Clone> {
     name: &'static str,
     burst: u32,
@@ -329,8 +332,8 @@ struct Limit<K: Hash + Eq + Clone> {
     checks: AtomicU32,
 }
 
-/// After so many checks those are forgotten who have not come for long.
-const FORGET_AFTER: u32 = 10_000;
+/// The number of checks after which the keys that are at their full limit again are removed from memory.
+const CLEAN_UP_EVERY: u32 = 10_000;
 
 impl<K: Hash + Eq + Clone> Limit<K> {
     fn new(name: &'static str, burst: u32, every: Duration, clock: &Clock) -> Self {
@@ -341,7 +344,7 @@ impl<K: Hash + Eq + Clone> Limit<K> {
     }
 
     fn check(&self, key: &K) -> Result<Allowance> {
-        if self.checks.fetch_add(1, Ordering::Relaxed) % FORGET_AFTER == FORGET_AFTER - 1 {
+        if self.checks.fetch_add(1, Ordering::Relaxed) % CLEAN_UP_EVERY == CLEAN_UP_EVERY - 1 {
             self.limiter.retain_recent();
         }
         match self.limiter.check_key(key) {
@@ -361,23 +364,23 @@ impl<K: Hash + Eq + Clone> Limit<K> {
     }
 }
 
-/// What is left of a limit.
+/// The remaining part of a limit.
 #[derive(Clone, Copy, Debug)]
 pub struct Allowance {
     name: &'static str,
     burst: u32,
-    /// Requests that are allowed now.
+    /// The number of requests that are allowed now.
     pub remaining: u32,
     every: Duration,
 }
 
 impl Allowance {
-    /// The limit that this is left of.
+    /// Returns the limit itself.
     pub fn limit(&self) -> error::Limit {
         error::Limit { name: self.name, burst: self.burst, window: self.every * self.burst }
     }
 
-    /// How long it takes until all of the limit is there again.
+    /// Returns the time until the whole limit is available again.
     pub fn resets_after(&self) -> Duration {
         self.every * (self.burst - self.remaining)
     }
@@ -393,7 +396,7 @@ mod tests {
         let limits = Limits::new(true, &Clock::manual(Time::from_ms(0)));
         let from = Origin::at([192, 0, 2, 1]);
         let mut held: Vec<_> =
-            (0..SOCKETS).map(|_| limits.socket(from, None).expect("there is room")).collect();
+            (0..MAX_SOCKETS_PER_ADDRESS).map(|_| limits.socket(from, None).expect("there is room")).collect();
         assert!(limits.socket(from, None).is_err(), "one more is too many");
         limits.socket(Origin::at([192, 0, 2, 2]), None).expect("others have their own");
         held.pop();
@@ -404,7 +407,7 @@ mod tests {
     fn one_account_holds_so_many_sockets_wherever_it_is() {
         let limits = Limits::new(true, &Clock::manual(Time::from_ms(0)));
         let from = |n| Origin::at([192, 0, 2, n]);
-        let _held: Vec<_> = (0..SOCKETS_EACH)
+        let _held: Vec<_> = (0..MAX_SOCKETS_PER_ACCOUNT)
             .map(|n| limits.socket(from(n as u8), Some(AccountId(1))).expect("there is room"))
             .collect();
         assert!(limits.socket(from(99), Some(AccountId(1))).is_err(), "one more is too many");

@@ -1,4 +1,4 @@
-//! How mail leaves.
+//! The transport of mail.
 
 use std::{
     path::{Path, PathBuf},
@@ -10,25 +10,24 @@ use tokio::{fs, io::AsyncWriteExt};
 
 use crate::{config::Config, ids::JobId};
 
-/// How long a mail server may take to answer one command.
-const TIMEOUT: Duration = Duration::from_secs(20);
+/// The time that a mail server may take to answer one command.
+const COMMAND_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// How mail leaves.
+/// The transport of mail.
 pub enum Mailer {
-    /// By a server.
     Smtp(Box<AsyncSmtpTransport<Tokio1Executor>>),
-    /// Into a folder, a file per mail.
+    /// A folder with a file per mail.
     Folder(PathBuf),
 }
 
 impl Mailer {
-    /// By the server that is configured, or else into `folder`, which it makes.
+    /// Creates the transport to the configured server, or else into `folder`, which is created.
     pub fn new(config: &Config, folder: &Path) -> Result<Self, String> {
         match &config.smtp_url {
             Some(url) => {
                 let transport = AsyncSmtpTransport::<Tokio1Executor>::from_url(url)
                     .map_err(|_| "can't use CHITTER_SMTP_URL")?;
-                Ok(Mailer::Smtp(Box::new(transport.timeout(Some(TIMEOUT)).build())))
+                Ok(Mailer::Smtp(Box::new(transport.timeout(Some(COMMAND_TIMEOUT)).build())))
             }
             None => {
                 std::fs::create_dir_all(folder)
@@ -39,10 +38,12 @@ impl Mailer {
     }
 
     /// Sends a mail, or writes it into the folder under the id of its job. The error is for the log: it holds no
-    /// address and no words of the mail.
+    /// address and no text of the mail.
     pub async fn send(&self, job: JobId, message: Message) -> Result<(), String> {
         match self {
-            Mailer::Smtp(transport) => transport.send(message).await.map(drop).map_err(|error| blame(&error)),
+            Mailer::Smtp(transport) => {
+                transport.send(message).await.map(drop).map_err(|error| describe(&error))
+            }
             Mailer::Folder(folder) => {
                 let name = format!("{job}.eml");
                 write_whole(folder, &name, &message.formatted()).await.map_err(|error| error.to_string())?;
@@ -53,7 +54,7 @@ impl Mailer {
     }
 }
 
-/// Writes a file that is there whole or not at all.
+/// Writes a file atomically: readers see the whole file or none.
 async fn write_whole(folder: &Path, name: &str, bytes: &[u8]) -> std::io::Result<()> {
     let unfinished = folder.join(format!(".{name}"));
     let mut file = fs::File::create(&unfinished).await?;
@@ -62,8 +63,8 @@ async fn write_whole(folder: &Path, name: &str, bytes: &[u8]) -> std::io::Result
     fs::rename(&unfinished, folder.join(name)).await
 }
 
-/// What went wrong, for the log: the server's own words may hold the address, so they stay out.
-fn blame(error: &smtp::Error) -> String {
+/// Describes an error for the log, without the server's own text, which may hold the address.
+fn describe(error: &smtp::Error) -> String {
     match error.status() {
         Some(code) => format!("the mail server refused it with {code}"),
         None if error.is_timeout() => "the mail server did not answer in time".into(),

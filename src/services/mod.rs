@@ -1,5 +1,5 @@
-//! What the process owns besides the database: each service takes its clock, its database and its settings, and none
-//! of them knows HTTP or the application that holds them together.
+//! Services: the state of the process besides the database. Each takes its clock, its database and its settings; none
+//! of them depends on HTTP or on the application that holds them together.
 
 pub mod cards;
 pub mod data_dir;

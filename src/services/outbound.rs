@@ -1,6 +1,6 @@
-//! Calls to other people's servers. No call ever reaches a private address, whatever a name resolves to and
-//! wherever a redirect leads, unless the operator allows that host: what is inside our network is not for those
-//! who may write an address down here.
+//! HTTP calls to other people's servers. No call reaches a private address, whatever a name resolves to and wherever a
+//! redirect leads, unless the operator allows that host: people who may enter a URL must not reach the operator's own
+//! network (server-side request forgery).
 
 use std::{
     io,
@@ -16,21 +16,21 @@ use reqwest::{
     redirect,
 };
 
-/// How long a call may take.
-const PATIENCE: Duration = Duration::from_secs(15);
+/// The time that a call may take, with its redirects.
+const CALL_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Redirects that are followed.
-const REDIRECTS: usize = 3;
+/// The number of redirects that are followed.
+const MAX_REDIRECTS: usize = 3;
 
-/// Addresses that are nobody's on the internet (the registries of RFC 6890 and after it), or lead to such.
-static PRIVATE: LazyLock<Vec<IpNet>> = LazyLock::new(|| {
+/// Networks that are not public (the registries of RFC 6890 and its updates), or that lead to such ones.
+static PRIVATE_NETWORKS: LazyLock<Vec<IpNet>> = LazyLock::new(|| {
     let networks = [
         "0.0.0.0/8",
         "10.0.0.0/8",
         "100.64.0.0/10",
         "127.0.0.0/8",
         "169.254.0.0/16",
-        "168.63.129.16/32", // a cloud's own, though it looks public
+        "168.63.129.16/32", // a cloud provider's internal service at a public address
         "172.16.0.0/12",
         "192.0.0.0/24",
         "192.0.2.0/24",
@@ -49,18 +49,18 @@ static PRIVATE: LazyLock<Vec<IpNet>> = LazyLock::new(|| {
     networks.iter().filter_map(|network| network.parse().ok()).collect()
 });
 
-/// Whether an address is somebody's on the internet.
+/// Returns whether an address is public on the internet.
 fn is_public(ip: IpAddr) -> bool {
     let ip = ip.to_canonical();
-    let given_out = match ip {
+    let global = match ip {
         IpAddr::V4(_) => true,
-        // Of IPv6 only this part is: loopback, local and translated addresses are outside of it.
+        // Global unicast is 2000::/3: loopback, local and translated addresses are outside of it.
         IpAddr::V6(v6) => v6.segments()[0] & 0xE000 == 0x2000,
     };
-    given_out && !PRIVATE.iter().any(|network| network.contains(&ip))
+    global && !PRIVATE_NETWORKS.iter().any(|network| network.contains(&ip))
 }
 
-/// Who may be called.
+/// Hosts that may be called although they are private.
 #[derive(Clone, Debug)]
 struct Allowed(Arc<[String]>);
 
@@ -69,7 +69,7 @@ impl Allowed {
         self.0.iter().any(|allowed| allowed.eq_ignore_ascii_case(host))
     }
 
-    /// Whether an address may be called; names are looked at when they are resolved.
+    /// Returns whether a URL may be called. Names are checked again when they are resolved.
     fn url(&self, url: &Url) -> bool {
         let host = url.host_str().unwrap_or_default();
         let ip = host.trim_matches(['[', ']']).parse::<IpAddr>();
@@ -83,38 +83,38 @@ impl Resolve for Allowed {
         Box::pin(async move {
             let found: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
             if !allowed.by_name(name.as_str()) && !found.iter().all(|at| is_public(at.ip())) {
-                return Err(io::Error::other(INSIDE).into());
+                return Err(io::Error::other(PRIVATE_ADDRESS).into());
             }
             Ok(Box::new(found.into_iter()) as Addrs)
         })
     }
 }
 
-const INSIDE: &str = "that is a private address";
+const PRIVATE_ADDRESS: &str = "that is a private address";
 
-/// What calls others.
-pub struct Outside {
+/// The client for calls to other servers.
+pub struct Outbound {
     client: Client,
     allowed: Allowed,
 }
 
-/// Why a call came to nothing, in words for the log.
+/// The reason why a call failed, for the log.
 pub type Refused = String;
 
-impl Outside {
-    /// `hosts` may be called even if they are private.
+impl Outbound {
+    /// Creates the client. The hosts in `hosts` may be called although they are private.
     pub fn new(hosts: &[String]) -> Result<Self, String> {
         let allowed = Allowed(hosts.into());
         let checked = allowed.clone();
         let follow = redirect::Policy::custom(move |attempt| {
-            // Others would make a GET of it, and what was to be told would be lost.
+            // Other redirects turn the request into a GET, which would lose the body.
             let keeps = matches!(attempt.status().as_u16(), 307 | 308);
-            if !keeps || attempt.previous().len() > REDIRECTS {
+            if !keeps || attempt.previous().len() > MAX_REDIRECTS {
                 attempt.stop()
             } else if checked.url(attempt.url()) {
                 attempt.follow()
             } else {
-                attempt.error(INSIDE)
+                attempt.error(PRIVATE_ADDRESS)
             }
         });
         let mut roots = rustls::RootCertStore::empty();
@@ -127,22 +127,22 @@ impl Outside {
             .with_no_client_auth();
         let client = Client::builder()
             .user_agent(concat!("Chitter/", env!("CARGO_PKG_VERSION")))
-            .timeout(PATIENCE)
+            .timeout(CALL_TIMEOUT)
             .redirect(follow)
             .dns_resolver(Arc::new(allowed.clone()))
             .no_proxy()
             .tls_backend_preconfigured(tls)
             .build()
             .map_err(|e| format!("can't make a client for webhooks: {e}"))?;
-        Ok(Outside { client, allowed })
+        Ok(Outbound { client, allowed })
     }
 
-    /// Whether an address may be called, as far as that can be told without looking its name up.
+    /// Returns whether a URL may be called, as far as that is known without resolving its name.
     pub fn may_call(&self, url: &str) -> bool {
         Url::parse(url).is_ok_and(|url| self.allowed.url(&url))
     }
 
-    /// Posts JSON; the status that was answered.
+    /// Posts JSON, and returns the status of the response.
     pub async fn post(
         &self,
         url: &str,
@@ -151,23 +151,23 @@ impl Outside {
     ) -> Result<u16, Refused> {
         let url = Url::parse(url).map_err(|_| "that is no address".to_owned())?;
         if !self.allowed.url(&url) {
-            return Err(INSIDE.into());
+            return Err(PRIVATE_ADDRESS.into());
         }
         let mut request = self.client.post(url).header("content-type", "application/json").body(body);
         for (name, value) in headers {
             request = request.header(*name, value);
         }
-        let response = request.send().await.map_err(|error| words(&error))?;
+        let response = request.send().await.map_err(|error| reason(&error))?;
         Ok(response.status().as_u16())
     }
 }
 
-/// What went wrong, without the address, which may hold a secret.
-fn words(error: &reqwest::Error) -> String {
+/// Describes an error without the URL, which may hold a secret.
+fn reason(error: &reqwest::Error) -> String {
     let mut source: Option<&dyn std::error::Error> = Some(error);
     while let Some(one) = source {
-        if one.to_string() == INSIDE {
-            return INSIDE.into();
+        if one.to_string() == PRIVATE_ADDRESS {
+            return PRIVATE_ADDRESS.into();
         }
         source = one.source();
     }

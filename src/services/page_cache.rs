@@ -22,8 +22,8 @@ use crate::{
     ids::{AccountId, hex},
 };
 
-/// How long a page is served: it says "3m", and with several servers on one database this is how old a page of another
-/// server's changes can be.
+/// The age from which a page is rendered again: pages show relative times such as "3m", and the changes of other
+/// servers on one database are not noticed otherwise.
 const MAX_AGE: Duration = Duration::from_secs(20);
 
 /// Members' pages that are kept: at twenty to thirty kilobytes each, fifty megabytes at most.

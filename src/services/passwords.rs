@@ -8,34 +8,37 @@ use argon2::{
 use super::pool::Pool;
 use crate::{Error, Result};
 
-/// Who may wait for their turn. At some 20 ms each this is about ten seconds on a small machine;
-/// whoever comes then is told to come back.
-const WAITING: usize = 400;
+/// The hashes that may wait or run. At some 20 ms each the last one takes about ten seconds on a small machine; further
+/// ones are refused as [`Error::Busy`].
+const MAX_WAITING: usize = 400;
 
-/// The pool. Argon2id with the parameters that OWASP recommends and the crate has as its
-/// defaults: 19 MiB, two passes, one lane.
+/// The hashing service: Argon2id with the parameters that OWASP recommends and the crate has as its defaults (19 MiB,
+/// two passes, one lane).
 pub struct Passwords {
     pool: Pool,
     nobody: String,
 }
 
 impl Passwords {
-    /// Ready to hash.
+    /// Creates the service, and hashes the password of [`Passwords::verify`] for accounts that do not exist.
     #[expect(clippy::new_without_default, reason = "it takes a moment, which Default should not")]
     pub fn new() -> Self {
-        Passwords { pool: Pool::new(WAITING), nobody: hash("nobody has this password").unwrap_or_default() }
+        Passwords {
+            pool: Pool::new(MAX_WAITING),
+            nobody: hash("nobody has this password").unwrap_or_default(),
+        }
     }
 
-    /// The hash to store, as a PHC string with a salt of its own.
+    /// Returns the hash to store, as a PHC string with a random salt.
     pub async fn hash(&self, password: &str) -> Result<String> {
         let password = password.to_owned();
         self.pool.run(move || hash(&password)).await
     }
 
-    /// Whether the password is the one that was hashed. Without a hash the work is the same, so
-    /// that the time tells nobody which accounts there are.
+    /// Returns whether the password is the one that was hashed. Without a hash the work is the same, so that the time
+    /// does not reveal which accounts exist.
     pub async fn verify(&self, password: &str, hash: Option<String>) -> Result<bool> {
-        // No stored password is longer, and Argon2 would read it all.
+        // No stored password is longer, and Argon2 would read all of it.
         let password = if password.len() > 1000 { String::new() } else { password.to_owned() };
         let known = hash.is_some();
         let hash = hash.unwrap_or_else(|| self.nobody.clone());

@@ -1,5 +1,5 @@
-//! Pictures that people send: taken apart to their pixels and put together anew, so that nothing but
-//! the picture is left of them: no place where it was taken, no second file hidden in the first.
+//! Uploaded pictures: decoded to their pixels and encoded again, so that nothing but the picture remains: no location
+//! where it was taken, no second file hidden in the first.
 
 use std::{
     fs::{self, File},
@@ -17,85 +17,84 @@ use image::{
 use super::pool::Pool;
 use crate::{Error, Result};
 
-/// Pictures that may wait for their turn. Each lies on the disk meanwhile.
-const WAITING: usize = 64;
+/// The pictures that may wait or be processed; their files are on disk meanwhile.
+const MAX_WAITING: usize = 64;
 
-/// The longest side that is kept, in pixels: what a large screen shows.
-const LONGEST: u32 = 2560;
+/// The longest side of a kept picture, in pixels: the width of a large screen.
+const MAX_KEPT_SIDE: u32 = 2560;
 
-/// The longest side that is taken.
-const WIDEST: u32 = 16_384;
+/// The longest side of an accepted picture, in pixels.
+const MAX_SIDE: u32 = 16_384;
 
-/// The memory that one may take while it is decoded: fifty million pixels.
-const MEMORY: u64 = 224 * 1024 * 1024;
+/// The memory for decoding one picture: enough for fifty million pixels.
+const MAX_DECODE_BYTES: u64 = 224 * 1024 * 1024;
 
-/// What an animation may come to, all its frames together: a minute of a small one.
-const FRAMES: usize = 600;
-const FRAMES_PIXELS: usize = 400_000_000;
+/// The limits of an animation, over all its frames: a minute of a small one.
+const MAX_FRAMES: usize = 600;
+const MAX_FRAMES_PIXELS: usize = 400_000_000;
 
-/// Lossless is for drawings and screenshots; what is larger than this is a photograph.
-const LOSSLESS: usize = 3 * 1024 * 1024;
+/// The largest lossless result, in bytes. A larger one is a photograph, for which lossy compression is better.
+const MAX_LOSSLESS_BYTES: usize = 3 * 1024 * 1024;
 
-/// The quality of photographs, of 100.
-const QUALITY: u8 = 86;
+/// The quality of photographs, from 0 to 100.
+const JPEG_QUALITY: u8 = 86;
 
-/// The widths in which pictures of pages are kept: a phone's, a laptop's, and a large screen's.
+/// The widths of pictures on pages, in pixels: for a phone, a laptop and a large screen.
 const WIDTHS: [u32; 3] = [480, 960, 1920];
 
-/// The quality of those, of 100.
+/// The quality of pictures on pages, from 0 to 100.
 const WEBP_QUALITY: f32 = 80.0;
 
-/// The bounded pool that decodes pictures.
+/// The service that processes pictures, on bounded pools.
 pub struct Pictures {
     pool: Pool,
-    /// What is drawn waits for nobody’s photos.
+    /// A pool of its own, so that drawings do not wait for photographs.
     drawing: Pool,
 }
 
-/// A picture that we made.
+/// A processed picture.
 #[derive(Debug)]
 pub struct Picture {
-    /// Its media type.
     pub media_type: &'static str,
     /// Width and height in pixels.
     pub size: (i64, i64),
 }
 
-/// A picture in one width.
+/// A processed picture in one width.
 pub struct Sized {
     /// Width and height in pixels.
     pub size: (i64, i64),
-    /// As WebP.
+    /// The picture as WebP.
     pub bytes: Vec<u8>,
 }
 
 impl Pictures {
-    /// Ready to work.
+    /// Creates the service.
     #[expect(clippy::new_without_default, reason = "what makes threads should be asked to")]
     pub fn new() -> Self {
-        Pictures { pool: Pool::new(WAITING), drawing: Pool::new(WAITING) }
+        Pictures { pool: Pool::new(MAX_WAITING), drawing: Pool::new(MAX_WAITING) }
     }
 
-    /// Makes the file anew, if it is a picture of a kind that browsers show. Any other file stays as
-    /// it is, to be downloaded and never shown: `None`. Refuses pictures that would take all memory.
+    /// Encodes the file again, if it is a picture in a format that browsers show. Any other file stays as it is, to be
+    /// downloaded and never shown; the result is `None`. Refuses pictures that would take too much memory.
     pub async fn remake(&self, file: &Path) -> Result<Option<Picture>> {
         let file = file.to_owned();
         self.pool.run(move || remake(&file)).await
     }
 
-    /// Draws a picture when its turn comes.
+    /// Runs a drawing on its pool.
     pub async fn draw(&self, draw: impl FnOnce() -> Result<Vec<u8>> + Send + 'static) -> Result<Vec<u8>> {
         self.drawing.run(draw).await
     }
 
-    /// Makes the picture of a page of a file: in several widths, without anything else that was in it.
+    /// Encodes a file as a picture of a page, in several widths, without any metadata.
     pub async fn sizes(&self, file: &Path) -> Result<Vec<Sized>> {
         let file = file.to_owned();
         self.pool.run(move || sizes(&file)).await
     }
 }
 
-/// Opens a picture, if it is one of a kind that browsers show.
+/// Opens a picture, if its format is one that browsers show.
 fn open(file: &Path) -> Result<Option<(ImageReader<BufReader<File>>, ImageFormat)>> {
     let reader =
         ImageReader::open(file).and_then(ImageReader::with_guessed_format).map_err(Error::internal)?;
@@ -127,18 +126,18 @@ fn broken() -> Error {
     Error::invalid("", "That picture is damaged, or larger than we can show. Try another copy of it.")
 }
 
-/// The pixels of a picture, upright and as large as is kept.
+/// Decodes a picture, upright and scaled down to the size that is kept.
 fn decode(mut reader: ImageReader<BufReader<File>>) -> Result<DynamicImage> {
     let mut limits = Limits::default();
-    limits.max_image_width = Some(WIDEST);
-    limits.max_image_height = Some(WIDEST);
-    limits.max_alloc = Some(MEMORY);
+    limits.max_image_width = Some(MAX_SIDE);
+    limits.max_image_height = Some(MAX_SIDE);
+    limits.max_alloc = Some(MAX_DECODE_BYTES);
     reader.limits(limits);
     let mut decoder = reader.into_decoder().map_err(|_| broken())?;
     let orientation = decoder.orientation().map_err(|_| broken())?;
     let mut image = DynamicImage::from_decoder(decoder).map_err(|_| broken())?;
-    if image.width().max(image.height()) > LONGEST {
-        image = image.resize(LONGEST, LONGEST, FilterType::CatmullRom);
+    if image.width().max(image.height()) > MAX_KEPT_SIDE {
+        image = image.resize(MAX_KEPT_SIDE, MAX_KEPT_SIDE, FilterType::CatmullRom);
     }
     image.apply_orientation(orientation);
     Ok(image)
@@ -148,7 +147,7 @@ fn is_transparent(image: &DynamicImage) -> bool {
     image.color().has_alpha() && image.to_rgba8().pixels().any(|pixel| pixel.0[3] < 255)
 }
 
-/// The picture in the widths that pages want, as WebP, the narrowest first; the first frame of one that moves.
+/// Encodes a picture in the widths of pages, the narrowest first. Of an animation only the first frame is used.
 fn sizes(file: &Path) -> Result<Vec<Sized>> {
     let (reader, _) = open(file)?.ok_or_else(|| {
         Error::invalid("", "That is no picture that we can show. Send a JPEG, PNG, WebP or GIF.")
@@ -157,7 +156,7 @@ fn sizes(file: &Path) -> Result<Vec<Sized>> {
     let image =
         if is_transparent(&image) { image.to_rgba8().into() } else { DynamicImage::from(image.to_rgb8()) };
     let own = image.width();
-    // Those that are enough narrower than it is, and itself.
+    // The widths that are clearly narrower than the picture, and its own.
     let widths = WIDTHS.iter().copied().filter(|width| width * 5 / 4 < own).chain([own.min(WIDTHS[2])]);
     let mut made = Vec::new();
     for width in widths {
@@ -178,14 +177,15 @@ fn still(reader: ImageReader<BufReader<File>>, format: ImageFormat, to: &PathBuf
         let mut bytes = Vec::new();
         let rgb = if transparent { image.to_rgba8().into() } else { DynamicImage::from(image.to_rgb8()) };
         rgb.write_with_encoder(WebPEncoder::new_lossless(&mut bytes)).map_err(Error::internal)?;
-        if transparent || bytes.len() <= LOSSLESS {
+        if transparent || bytes.len() <= MAX_LOSSLESS_BYTES {
             write(to, &bytes)?;
             return Ok(Picture { media_type: "image/webp", size });
         }
     }
     let mut bytes = Vec::new();
     let rgb = DynamicImage::from(image.to_rgb8());
-    rgb.write_with_encoder(JpegEncoder::new_with_quality(&mut bytes, QUALITY)).map_err(Error::internal)?;
+    rgb.write_with_encoder(JpegEncoder::new_with_quality(&mut bytes, JPEG_QUALITY))
+        .map_err(Error::internal)?;
     write(to, &bytes)?;
     Ok(Picture { media_type: "image/jpeg", size })
 }
@@ -199,17 +199,17 @@ fn write(to: &PathBuf, bytes: &[u8]) -> Result<()> {
     write().map_err(Error::internal)
 }
 
-/// Copies the frames of a GIF as they are, and nothing that stands between them.
+/// Copies the frames of a GIF unchanged, and no other data between them.
 fn animation(from: &Path, to: &PathBuf) -> Result<Picture> {
     let mut options = DecodeOptions::new();
     options.set_color_output(ColorOutput::Indexed);
     options.set_memory_limit(gif::MemoryLimit::Bytes(
-        std::num::NonZeroU64::new(MEMORY).unwrap_or(std::num::NonZeroU64::MIN),
+        std::num::NonZeroU64::new(MAX_DECODE_BYTES).unwrap_or(std::num::NonZeroU64::MIN),
     ));
     let file = File::open(from).map_err(Error::internal)?;
     let mut decoder = options.read_info(BufReader::new(file)).map_err(|_| broken())?;
     let (width, height) = (decoder.width(), decoder.height());
-    if width == 0 || height == 0 || u32::from(width.max(height)) > LONGEST * 2 {
+    if width == 0 || height == 0 || u32::from(width.max(height)) > MAX_KEPT_SIDE * 2 {
         return Err(broken());
     }
     let palette = decoder.global_palette().unwrap_or_default().to_vec();
@@ -219,7 +219,7 @@ fn animation(from: &Path, to: &PathBuf) -> Result<Picture> {
     while let Some(frame) = decoder.read_next_frame().map_err(|_| broken())? {
         frames += 1;
         pixels += usize::from(frame.width) * usize::from(frame.height);
-        if frames > FRAMES || pixels > FRAMES_PIXELS {
+        if frames > MAX_FRAMES || pixels > MAX_FRAMES_PIXELS {
             return Err(broken());
         }
         if frames == 2 {

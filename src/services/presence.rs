@@ -12,14 +12,14 @@ use crate::{
     realtime,
 };
 
-/// How long someone counts as present after the last window closed: a train's tunnel, a phone's pocket.
+/// The time that an account counts as present after its last window closed: a train in a tunnel, a phone in a pocket.
 const GRACE: Duration = Duration::from_secs(30);
 
-/// The least time between two events about the same conversation: a thousand who arrive at once would be a million
-/// frames.
-const PAUSE: Duration = Duration::from_secs(1);
+/// The shortest time between two events about one conversation: a thousand people who arrive at once would otherwise
+/// cause a million frames.
+const UPDATE_INTERVAL: Duration = Duration::from_secs(1);
 
-/// People who are sent by name; of the others only the number is.
+/// The number of people who are sent by name; the rest are only counted.
 const MAX_NAMED: usize = 30;
 
 /// The people who have a conversation open.
@@ -31,8 +31,8 @@ pub struct Presence {
 impl Presence {
     /// Creates the service with nobody present anywhere.
     pub fn new(clock: Clock) -> Self {
-        let (grace, pause) = (GRACE.as_millis() as i64, PAUSE.as_millis() as i64);
-        Presence { people: realtime::presence::Presence::new(grace, pause), clock }
+        let (grace, interval) = (GRACE.as_millis() as i64, UPDATE_INTERVAL.as_millis() as i64);
+        Presence { people: realtime::presence::Presence::new(grace, interval), clock }
     }
 
     /// Opens a window of the participant on its conversation.
@@ -42,7 +42,7 @@ impl Presence {
         Window { presence: Arc::clone(self), conversation, account }
     }
 
-    /// Removes someone at once, without the grace that a closed window has.
+    /// Removes an account at once, without the grace that a closed window has.
     pub fn remove(&self, conversation: ConversationId, account: AccountId) {
         self.people.remove(&conversation, &account);
     }

@@ -73,16 +73,16 @@ columns! {
 
 /// The account or app to which a limit applies: an app's people share one count.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Counted {
+pub enum QuotaKey {
     Account(AccountId),
     /// All people of an app's product.
     App(AppId),
 }
 
 impl Account {
-    /// Returns to whom this account's actions are counted.
-    pub fn counted(&self) -> Counted {
-        self.app.map_or(Counted::Account(self.id), Counted::App)
+    /// Returns the key under which limits count what this account does.
+    pub fn quota_key(&self) -> QuotaKey {
+        self.app.map_or(QuotaKey::Account(self.id), QuotaKey::App)
     }
 }
 
@@ -282,7 +282,7 @@ pub fn silent_guests(read: &Read<'_>, since: Time, limit: i64) -> Result<Vec<Acc
 }
 
 /// Marks a guest as removed. The row stays, because its messages are shown under its name.
-pub fn sweep(tx: &mut Write<'_>, id: AccountId) -> Result<()> {
+pub fn purge(tx: &mut Write<'_>, id: AccountId) -> Result<()> {
     let now = tx.now();
     tx.execute(
         sql!("UPDATE accounts SET swept_at = $1, name_skeleton = '' WHERE id = $2"),

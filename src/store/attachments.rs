@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{accounts::Counted, messages::Sight};
+use super::{accounts::QuotaKey, messages::Sight};
 use crate::{
     Result,
     clock::Time,
@@ -118,9 +118,9 @@ pub fn unsaid(
 }
 
 /// Returns how many files and bytes the account, or all of an app's people, have uploaded since.
-pub fn sent_since(read: &Read<'_>, who: Counted, since: Time) -> Result<(i64, i64)> {
+pub fn sent_since(read: &Read<'_>, who: QuotaKey, since: Time) -> Result<(i64, i64)> {
     match who {
-        Counted::Account(account) => read.one(
+        QuotaKey::Account(account) => read.one(
             sql!(
                 "SELECT COUNT(*), CAST(COALESCE(SUM(bytes), 0) AS BIGINT) FROM attachments
                  WHERE account_id = $1 AND created_at > $2"
@@ -128,7 +128,7 @@ pub fn sent_since(read: &Read<'_>, who: Counted, since: Time) -> Result<(i64, i6
             params![account, since],
             from_row,
         ),
-        Counted::App(app) => read.one(
+        QuotaKey::App(app) => read.one(
             sql!(
                 "SELECT COUNT(*), CAST(COALESCE(SUM(f.bytes), 0) AS BIGINT)
                  FROM accounts a JOIN attachments f ON f.account_id = a.id

@@ -128,7 +128,7 @@ pub fn blank_all(tx: &mut Write<'_>, conversation: ConversationId) -> Result<()>
 }
 
 /// Deletes at most `limit` keys that were taken before `before`.
-pub fn forget(tx: &mut Write<'_>, before: Time, limit: i64) -> Result<u64> {
+pub fn purge(tx: &mut Write<'_>, before: Time, limit: i64) -> Result<u64> {
     tx.execute(
         sql!(
             "DELETE FROM idempotency WHERE (owner, key) IN

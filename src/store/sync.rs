@@ -197,7 +197,7 @@ pub fn depart(tx: &mut Write<'_>, id: ConversationId, since: Time) -> Result<()>
 }
 
 /// Deletes at most `limit` tombstones from before `before`.
-pub fn forget(tx: &mut Write<'_>, before: Time, limit: i64) -> Result<u64> {
+pub fn purge(tx: &mut Write<'_>, before: Time, limit: i64) -> Result<u64> {
     tx.execute(
         sql!(
             "DELETE FROM departures WHERE (account_id, conversation_id) IN

@@ -138,6 +138,6 @@ pub fn expire_of(tx: &mut Write<'_>, app: AppId, at: Time) -> Result<()> {
 }
 
 /// Deletes tokens that expired before `before`.
-pub fn forget_expired(tx: &mut Write<'_>, before: Time) -> Result<u64> {
+pub fn purge_expired(tx: &mut Write<'_>, before: Time) -> Result<u64> {
     tx.execute(sql!("DELETE FROM tokens WHERE expires_at < $1"), params![before])
 }

@@ -386,7 +386,7 @@ pub fn attempts(read: &Read<'_>, webhook: WebhookId, limit: i64) -> Result<Vec<A
 }
 
 /// Deletes at most `limit` deliveries from before `before`, with their attempts.
-pub fn forget(tx: &mut Write<'_>, before: Time, limit: i64) -> Result<u64> {
+pub fn purge_deliveries(tx: &mut Write<'_>, before: Time, limit: i64) -> Result<u64> {
     tx.execute(
         sql!(
             "DELETE FROM attempts WHERE delivery_id IN

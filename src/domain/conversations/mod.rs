@@ -20,7 +20,7 @@ use crate::{
     },
 };
 
-/// Rows cleared away in one transaction, so that nobody waits for the broom.
+/// Rows cleared in one transaction, so that other writes do not wait long for it.
 const BATCH: i64 = 200;
 
 /// An account that is in a conversation. To have one is the permission to read it, and to say

@@ -241,10 +241,10 @@ fn set_alive(tx: &mut Tx<'_>, account: AccountId, lasts: Duration, away: bool) -
     Ok(())
 }
 
-/// Forgets who left the line or a talk a while ago.
-pub fn sweep(tx: &mut Tx<'_>) -> Result<()> {
+/// Deletes the records of those who left the queue or a match a while ago.
+pub fn purge(tx: &mut Tx<'_>) -> Result<()> {
     let before = tx.now() - KEPT;
-    store::matches::forget_ended(tx, before)
+    store::matches::purge_ended(tx, before)
 }
 
 /// Forgets a talk that has been over for long enough: nothing is left of it.

@@ -1,26 +1,24 @@
-//! Banner: a short statement, large.
+//! The banner: a short statement in large type.
 
 use serde::{Deserialize, Serialize};
 
 use super::form::Fields;
 use crate::Result;
 
-/// A short statement.
 #[derive(Serialize, Deserialize, Clone, PartialEq, Eq, Debug, Default)]
 pub struct Banner {
-    /// What it says.
     pub text: String,
 }
 
 impl Banner {
-    /// As a form says it.
+    /// Returns the form fields of the section.
     pub(super) fn fields(&self) -> Fields {
         let mut fields = Fields::default();
         fields.set("text", &self.text);
         fields
     }
 
-    /// What a form says.
+    /// Reads the section from a form.
     pub(super) fn of(fields: &Fields) -> Result<Self> {
         Ok(Banner { text: fields.line("text", 140)? })
     }

@@ -1,4 +1,4 @@
-//! Blurb: text in Markdown (CommonMark), with pictures from among one's own.
+//! The blurb: text in Markdown (CommonMark), with pictures of its owner.
 
 use pulldown_cmark::{Event, Parser, Tag};
 use serde::{Deserialize, Serialize};
@@ -6,18 +6,16 @@ use serde::{Deserialize, Serialize};
 use super::form::Fields;
 use crate::{Result, domain::text, error::Faults, ids::PictureId};
 
-/// How the address of a picture begins, in the text.
+/// The prefix of a picture's address in the text.
 const PICTURE: &str = "picture:";
 
-/// Characters: a long read, and not a book.
-const LONGEST: usize = 20_000;
+/// The maximum length in characters: a long read, but not a book.
+const MAX_LENGTH: usize = 20_000;
 
-/// Text.
 #[derive(Serialize, Deserialize, Clone, PartialEq, Eq, Debug)]
 pub struct Blurb {
-    /// What stands beside it.
     pub title: String,
-    /// The text, as it was typed.
+    /// The Markdown.
     pub text: String,
 }
 
@@ -28,7 +26,7 @@ impl Default for Blurb {
 }
 
 impl Blurb {
-    /// As a form says it.
+    /// Returns the form fields of the section.
     pub(super) fn fields(&self) -> Fields {
         let mut fields = Fields::default();
         fields.set("title", &self.title);
@@ -36,11 +34,11 @@ impl Blurb {
         fields
     }
 
-    /// What a form says. A picture that comes with it is appended.
+    /// Reads the section from a form. A picture that is uploaded with it is appended to the text.
     pub(super) fn of(fields: &Fields) -> Result<Self> {
         let mut faults = Faults::default();
         let title = faults.check(fields.line("title", 60))?;
-        let text = faults.check(fields.text("text", LONGEST))?;
+        let text = faults.check(fields.text("text", MAX_LENGTH))?;
         let picture = faults.check(fields.picture(""))?.flatten();
         faults.done()?;
         let mut text = text.unwrap_or_default();
@@ -48,11 +46,11 @@ impl Blurb {
             let alt: String = picture.alt.chars().filter(|c| !"[]\\".contains(*c)).collect();
             text = format!("{text}\n\n![{alt}]({PICTURE}{})", picture.id);
         }
-        text::fits(&text, "text", LONGEST)?;
+        text::fits(&text, "text", MAX_LENGTH)?;
         Ok(Blurb { title: title.unwrap_or_default(), text: text.trim_start().to_owned() })
     }
 
-    /// The pictures in it.
+    /// Returns the pictures in the text.
     pub fn pictures(&self) -> Vec<PictureId> {
         let pictures = Parser::new(&self.text).filter_map(|event| match event {
             Event::Start(Tag::Image { dest_url, .. }) => picture(&dest_url),
@@ -62,7 +60,7 @@ impl Blurb {
     }
 }
 
-/// The picture that an address in the text is about.
+/// Returns the picture of an address in the text; `None` where it is another address.
 pub fn picture(address: &str) -> Option<PictureId> {
     address.strip_prefix(PICTURE)?.parse().ok()
 }

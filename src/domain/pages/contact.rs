@@ -1,20 +1,18 @@
-//! Contact: how one is reached, at the foot.
+//! The contact section, at the end of a page.
 
 use serde::{Deserialize, Serialize};
 
 use super::form::Fields;
 use crate::{Result, error::Faults};
 
-/// How one is reached.
 #[derive(Serialize, Deserialize, Clone, PartialEq, Eq, Debug)]
 pub struct Contact {
-    /// What it says, large.
     pub title: String,
-    /// And below.
+    /// The text below the title.
     pub text: String,
-    /// Whether one can be written to by a form.
+    /// True if there is a contact form.
     pub form: bool,
-    /// Whether people, and only they, are told the address.
+    /// True if visitors can see the email address, after a check that keeps out programs.
     pub email: bool,
 }
 
@@ -25,7 +23,7 @@ impl Default for Contact {
 }
 
 impl Contact {
-    /// As a form says it.
+    /// Returns the form fields of the section.
     pub(super) fn fields(&self) -> Fields {
         let mut fields = Fields::default();
         fields.set("title", &self.title);
@@ -35,7 +33,7 @@ impl Contact {
         fields
     }
 
-    /// What a form says.
+    /// Reads the section from a form.
     pub(super) fn of(fields: &Fields) -> Result<Self> {
         let mut faults = Faults::default();
         let title = faults.check(fields.line("title", 60))?.unwrap_or_default();

@@ -1,4 +1,4 @@
-//! What a section holds: a variant for each kind, and a file for each variant.
+//! The content of a section: a variant for each kind, and a file for each variant.
 
 use serde::{Deserialize, Serialize};
 
@@ -16,32 +16,23 @@ use super::{
 };
 use crate::{Result, ids::PictureId};
 
-/// What a section holds.
+/// The content of a section.
 #[derive(Serialize, Deserialize, Clone, PartialEq, Eq, Debug)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Content {
-    /// Who one is.
     Hero(Hero),
-    /// A short statement.
     Banner(Banner),
-    /// Text.
     Blurb(Blurb),
-    /// What one has made.
     Projects(Projects),
-    /// What one likes.
     Interests(Interests),
-    /// Where else one is.
     Links(Links),
-    /// What one said last.
     Latest(Latest),
-    /// Rooms that one keeps open.
     Rooms(Rooms),
-    /// How one is reached.
     Contact(Contact),
 }
 
 impl Content {
-    /// Every kind there is, empty, in the order in which they are offered.
+    /// Returns empty content of every kind, in the order in which the editor offers them.
     pub fn kinds() -> [Content; 9] {
         [
             Content::Hero(Hero::default()),
@@ -56,7 +47,7 @@ impl Content {
         ]
     }
 
-    /// What its kind is called in forms.
+    /// Returns the name of the kind in forms.
     pub fn kind(&self) -> &'static str {
         match self {
             Content::Hero(_) => "hero",
@@ -71,7 +62,7 @@ impl Content {
         }
     }
 
-    /// What its kind is called by people.
+    /// Returns the name of the kind for people.
     pub fn label(&self) -> &'static str {
         match self {
             Content::Hero(_) => "Hero",
@@ -86,7 +77,7 @@ impl Content {
         }
     }
 
-    /// What it is good for, in a few words.
+    /// Returns the purpose of the kind, in a few words.
     pub fn purpose(&self) -> &'static str {
         match self {
             Content::Hero(_) => "Your name, a line, a picture",
@@ -101,7 +92,7 @@ impl Content {
         }
     }
 
-    /// The same kind with what a form says. Tells of all that is wrong with it.
+    /// Reads content of the same kind from a form. The error names every field that is wrong.
     pub fn filled(&self, fields: &Fields) -> Result<Content> {
         Ok(match self {
             Content::Hero(_) => Content::Hero(Hero::of(fields)?),
@@ -116,7 +107,7 @@ impl Content {
         })
     }
 
-    /// What a form says of it now.
+    /// Returns the form fields of the content.
     pub fn fields(&self) -> Fields {
         match self {
             Content::Hero(hero) => hero.fields(),
@@ -131,7 +122,7 @@ impl Content {
         }
     }
 
-    /// The pictures that it shows to whom it is for.
+    /// Returns the pictures that visitors see.
     pub fn shown_pictures(&self) -> Vec<PictureId> {
         match self {
             Content::Hero(hero) if hero.backdrop != Backdrop::Picture => Vec::new(),
@@ -139,7 +130,7 @@ impl Content {
         }
     }
 
-    /// The pictures that it holds, also those that it does not show now.
+    /// Returns all pictures, also those that are not shown now.
     pub fn pictures(&self) -> Vec<PictureId> {
         match self {
             Content::Hero(hero) => hero.picture.iter().map(|picture| picture.id).collect(),
@@ -154,7 +145,7 @@ impl Content {
         }
     }
 
-    /// Where its links lead.
+    /// Returns the URLs of its links.
     pub fn links(&self) -> Vec<&str> {
         match self {
             Content::Hero(hero) => hero.call.iter().map(|call| call.url.as_str()).collect(),

@@ -1,4 +1,4 @@
-//! The draft: what the owner of a page works on, until it is published.
+//! The draft of a page, which its owner edits until it is published.
 
 use super::{
     Audience, Page, Section, contact::Contact, content::Content, form::Fields, hero::Hero, latest::Latest,
@@ -13,23 +13,22 @@ use crate::{
     store,
 };
 
-/// Sections of one page: more is a site, and wants software of its own.
-const MOST: usize = 30;
+/// The sections of one page: a larger site needs other software.
+const MAX_SECTIONS: usize = 30;
 
-/// A page as its owner has it.
+/// A page as its owner sees it.
 #[derive(Clone, Debug)]
-pub struct Mine {
-    /// What its owner works on.
+pub struct OwnPage {
     pub draft: Page,
-    /// When others saw it first as it is now; `None` where they see nothing.
+    /// The time of the last publication; `None` where nothing is published.
     pub published_at: Option<Time>,
-    /// Whether the draft is what others see.
+    /// True if the draft is published and has not changed since.
     pub is_out: bool,
-    /// The host name under which it is the front page.
+    /// The host name under which the page is the front page.
     pub host: Option<String>,
 }
 
-/// What is offered to whoever begins.
+/// Returns the draft with which a member begins.
 fn suggested(member: &Member) -> Page {
     let name = member.account.name.clone();
     let hero = Content::Hero(Hero { name, ..Hero::default() });
@@ -40,15 +39,15 @@ fn suggested(member: &Member) -> Page {
 }
 
 impl Member {
-    /// One's own page: what one has begun, or else what one could begin with.
-    pub fn page(&self, read: &Read<'_>) -> Result<Mine> {
+    /// Returns the member's own page, or the suggested draft where there is none.
+    pub fn page(&self, read: &Read<'_>) -> Result<OwnPage> {
         let Some(kept) = store::pages::by_account(read, self.id())? else {
             let draft = suggested(self);
-            return Ok(Mine { draft, published_at: None, is_out: false, host: None });
+            return Ok(OwnPage { draft, published_at: None, is_out: false, host: None });
         };
         let draft = Page::from_json(&kept.draft)?;
         let published = kept.published.as_deref().map(Page::from_json).transpose()?;
-        Ok(Mine {
+        Ok(OwnPage {
             is_out: published.is_some_and(|published| published.is_like(&draft)),
             draft,
             published_at: kept.published_at,
@@ -56,7 +55,7 @@ impl Member {
         })
     }
 
-    /// Changes the draft. Nobody else does at the same time.
+    /// Changes the draft, whose row is locked meanwhile.
     pub(super) fn change_page<T>(
         &self,
         tx: &mut Tx<'_>,
@@ -75,11 +74,11 @@ impl Member {
         let known = Content::kinds().into_iter().find(|content| content.kind() == kind);
         let content = known.ok_or_else(|| Error::invalid("kind", "There is no such section."))?;
         self.change_page(tx, |_, page| {
-            if page.sections.len() >= MOST {
+            if page.sections.len() >= MAX_SECTIONS {
                 return Err(Error::invalid("kind", "A page has 30 sections at the most. Take one out."));
             }
             let id = page.new_id();
-            // What was said last and how one is reached stay at the end.
+            // The latest peeps and the contact stay at the end.
             let is_tail = |one: &Section| matches!(one.content, Content::Latest(_) | Content::Contact(_));
             let tail = page.sections.iter().rev().take_while(|one| is_tail(one)).count();
             let at = match content {
@@ -92,7 +91,7 @@ impl Member {
         })
     }
 
-    /// Fills a section. Refuses pictures that are not one's own; rooms that are not are never shown.
+    /// Fills a section. Refuses pictures of other members. Rooms of others are accepted, but never shown.
     pub fn set_section(&self, tx: &mut Tx<'_>, id: u32, audience: Audience, fields: &Fields) -> Result<()> {
         self.change_page(tx, |tx, page| {
             let at = page.place(id)?;
@@ -107,7 +106,7 @@ impl Member {
         })
     }
 
-    /// Moves a section to this place, counted from 0; beyond the last one is the end.
+    /// Moves a section to an index, counted from 0. An index beyond the last one is the end.
     pub fn move_section(&self, tx: &mut Tx<'_>, id: u32, to: usize) -> Result<()> {
         self.change_page(tx, |_, page| {
             let from = page.place(id)?;
@@ -117,7 +116,7 @@ impl Member {
         })
     }
 
-    /// Takes a section out.
+    /// Deletes a section.
     pub fn delete_section(&self, tx: &mut Tx<'_>, id: u32) -> Result<()> {
         self.change_page(tx, |_, page| {
             let at = page.place(id)?;
@@ -126,15 +125,15 @@ impl Member {
         })
     }
 
-    /// Dresses the page.
-    pub fn set_look(&self, tx: &mut Tx<'_>, look: &Look) -> Result<()> {
+    /// Sets the theme and the accent of the page.
+    pub fn set_appearance(&self, tx: &mut Tx<'_>, look: &Look) -> Result<()> {
         self.change_page(tx, |_, page| {
             page.look = look.clone();
             Ok(())
         })
     }
 
-    /// Shows the draft to others.
+    /// Publishes the draft.
     pub fn publish(&self, tx: &mut Tx<'_>) -> Result<()> {
         let draft = self.change_page(tx, |_, page| Ok(page.clone()))?;
         store::pages::publish(tx, self.id(), &draft.to_json()?)?;
@@ -146,7 +145,7 @@ impl Member {
         Ok(())
     }
 
-    /// Shows others nothing of it any more.
+    /// Withdraws the published page.
     pub fn unpublish(&self, tx: &mut Tx<'_>) -> Result<()> {
         store::pages::unpublish(tx, self.id())?;
         store::pages::pictures::hide_all(tx, self.id())?;
@@ -154,19 +153,19 @@ impl Member {
         Ok(())
     }
 
-    /// Goes back to what others see.
+    /// Replaces the draft by the published page.
     pub fn discard_draft(&self, tx: &mut Tx<'_>) -> Result<()> {
         self.change_page(tx, |tx, page| {
             let published = published(tx, self)?;
             let published = published.ok_or(Error::Conflict("There is nothing published to go back to."))?;
-            // Numbers of sections are not used again, those of dropped ones neither.
+            // Ids of sections are never used again, also those of discarded sections.
             let last_id = page.last_id.max(published.page.last_id);
             *page = Page { last_id, ..published.page };
             Ok(())
         })
     }
 
-    /// Tells whoever keeps pages ready that this one is otherwise now.
+    /// Emits an event, by which cached pages of the member are rendered again.
     pub(super) fn page_changed(&self, tx: &mut Tx<'_>) {
         tx.emit(Emission { topic: Topic::Page(self.id()), event: Event::PageChanged(self.id()) });
     }

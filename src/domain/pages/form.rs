@@ -1,4 +1,4 @@
-//! What a section's form says: fields by name, and lists of items as `title.0`, `title.1` and so on.
+//! The form of a section: fields by name, and the fields of list items as `title.0`, `title.1` and so on.
 
 use std::{collections::BTreeMap, str::FromStr};
 
@@ -11,30 +11,30 @@ use crate::{
     error::Faults,
 };
 
-/// The most that an address may have.
-const ADDRESS: usize = 500;
+/// The maximum length of a URL.
+const MAX_URL: usize = 500;
 
 /// The fields of a form.
 #[derive(Clone, Debug, Default)]
 pub struct Fields(BTreeMap<String, String>);
 
 impl Fields {
-    /// Those of a form.
+    /// Creates fields from names and values.
     pub fn new(fields: impl IntoIterator<Item = (String, String)>) -> Self {
         Fields(fields.into_iter().collect())
     }
 
-    /// What a field says; nothing where it is not there.
+    /// Returns the value of a field; empty where there is none.
     pub fn get(&self, name: &str) -> &str {
         self.0.get(name).map_or("", String::as_str)
     }
 
-    /// Puts something into a field.
+    /// Sets a field.
     pub fn set(&mut self, name: impl Into<String>, value: impl Into<String>) {
         self.0.insert(name.into(), value.into());
     }
 
-    /// Puts a picture into the fields that end like this.
+    /// Sets the fields of a picture, whose names end with `ending`.
     pub fn set_picture(&mut self, picture: Option<&Picture>, ending: &str) {
         if let Some(picture) = picture {
             self.set(format!("picture{ending}"), picture.id.to_string());
@@ -42,20 +42,20 @@ impl Fields {
         }
     }
 
-    /// Ticks a box, or not.
+    /// Ticks a box where `is_on`. A box that is not ticked has no field.
     pub fn tick(&mut self, name: impl Into<String>, is_on: bool) {
         if is_on {
             self.set(name, "on");
         }
     }
 
-    /// Takes an item out of a list.
+    /// Removes the fields of a list item.
     pub fn remove_item(&mut self, at: usize) {
         let ending = format!(".{at}");
         self.0.retain(|name, _| !name.ends_with(&ending));
     }
 
-    /// Changes the places of two items of a list.
+    /// Swaps two list items.
     pub fn swap_items(&mut self, one: usize, other: usize) {
         let (one, other) = (format!(".{one}"), format!(".{other}"));
         let swapped = |name: String| match (name.strip_suffix(&one), name.strip_suffix(&other)) {
@@ -67,8 +67,8 @@ impl Fields {
             std::mem::take(&mut self.0).into_iter().map(|(name, value)| (swapped(name), value)).collect();
     }
 
-    /// These, and those of a form of before that are not among them; but for boxes, which are not there when they are
-    /// not ticked.
+    /// Adds the fields of an earlier form that are missing here. Boxes are not added, because a box that is not ticked
+    /// is missing, and list items are not, because they may have been removed.
     #[must_use]
     pub fn over(mut self, before: &Fields) -> Self {
         let boxes = ["form", "email"];
@@ -80,28 +80,28 @@ impl Fields {
         self
     }
 
-    /// Whether a box is ticked.
+    /// Returns whether a box is ticked.
     pub fn is_on(&self, name: &str) -> bool {
         !self.get(name).is_empty()
     }
 
-    /// The ids of the boxes that are ticked, where they are called like `room.17`.
+    /// Returns the ids of the ticked boxes that are named like `room.17`.
     pub fn ticked<T: FromStr>(&self, name: &str) -> Vec<T> {
         self.0.keys().filter_map(|key| key.strip_prefix(name)?.strip_prefix('.')?.parse().ok()).collect()
     }
 
-    /// How many items there are, by the highest number of a field called like this.
+    /// Returns the number of list items, by the highest index of a field of this name.
     pub fn count(&self, name: &str) -> usize {
         let numbers = self.0.keys().filter_map(|key| key.strip_prefix(name)?.strip_prefix('.')?.parse().ok());
         numbers.max().map_or(0, |highest: usize| highest.saturating_add(1).min(1000))
     }
 
-    /// One line, or nothing.
+    /// Parses text of one line, which may be empty.
     pub fn line(&self, name: &str, limit: usize) -> Result<String> {
         self.words(name, limit, false)
     }
 
-    /// Text with lines, or nothing.
+    /// Parses text with line breaks, which may be empty.
     pub fn text(&self, name: &str, limit: usize) -> Result<String> {
         self.words(name, limit, true)
     }
@@ -115,13 +115,14 @@ impl Fields {
         text::clean(raw, rules).map_err(|error| error.about(name))
     }
 
-    /// An address of the web or of a mailbox, or nothing.
+    /// Parses a URL of the web or of a mailbox, which may be empty.
     pub fn address(&self, name: &str) -> Result<String> {
         let raw = self.get(name).trim();
         if raw.is_empty() { Ok(String::new()) } else { address(raw).map_err(|error| error.about(name)) }
     }
 
-    /// A picture: `picture` names it, `alt` says what is on it, and `no_picture` takes it away. All three end alike.
+    /// Parses a picture: its id in `picture`, its alternative text in `alt`, and `no_picture` to remove it. All three
+    /// names end with `ending`.
     pub fn picture(&self, ending: &str) -> Result<Option<Picture>> {
         let field = |name: &str| format!("{name}{ending}");
         let raw = self.get(&field("picture"));
@@ -132,8 +133,8 @@ impl Fields {
         Ok(Some(Picture { id, alt: self.line(&field("alt"), 200)? }))
     }
 
-    /// The items of a list, in order: each is read by `read`, which is told how the names of its fields end, and
-    /// gives none where there is nothing in it.
+    /// Parses list items, in order. `read` gets the ending of the names of an item's fields, and returns `None` for an
+    /// empty item.
     pub fn items<T>(
         &self,
         name: &str,
@@ -153,7 +154,7 @@ impl Fields {
     }
 }
 
-/// An address that a link may have: `https`, `http` or `mailto`. Without one of them it is taken for `https`.
+/// Parses the URL of a link: `https`, `http` or `mailto`. A URL without a scheme gets `https`.
 pub fn address(raw: &str) -> Result<String> {
     let refuse = || Error::invalid("", "Write an address as https://example.org.");
     let raw = raw.trim();
@@ -171,10 +172,10 @@ pub fn address(raw: &str) -> Result<String> {
         _ => false,
     };
     let url = String::from(url);
-    if fits && url.len() <= ADDRESS { Ok(url) } else { Err(refuse()) }
+    if fits && url.len() <= MAX_URL { Ok(url) } else { Err(refuse()) }
 }
 
-/// A host that other programs take for one, too: the URL Standard allows more.
+/// Returns whether other programs accept the host, too: the URL Standard allows more characters.
 fn is_host(host: &str) -> bool {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._:[]".contains(&b);
     host.bytes().all(plain) && (host.contains(['.', ':']) || host == "localhost")

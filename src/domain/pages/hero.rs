@@ -1,41 +1,34 @@
-//! Hero: who one is, at the top.
+//! The hero: the name of the owner, at the top of a page.
 
 use serde::{Deserialize, Serialize};
 
 use super::{form::Fields, pictures::Picture};
 use crate::{Error, Result, error::Faults};
 
-/// Who one is.
 #[derive(Serialize, Deserialize, Clone, PartialEq, Eq, Debug, Default)]
 pub struct Hero {
-    /// The name.
     pub name: String,
-    /// What one does, in a line.
+    /// The line below the name.
     pub line: String,
-    /// What stands with the name.
     #[serde(default)]
     pub backdrop: Backdrop,
-    /// The picture, also while another backdrop is chosen.
+    /// The picture, which is kept while another backdrop is chosen.
     pub picture: Option<Picture>,
-    /// What whoever comes by is asked to do.
     pub call: Option<Call>,
 }
 
-/// What stands with the name.
+/// The background of a hero.
 #[derive(Serialize, Deserialize, Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[serde(rename_all = "snake_case")]
 pub enum Backdrop {
-    /// Just paper.
     #[default]
     Plain,
-    /// From one shade of the accent to another.
     Gradient,
-    /// The picture.
     Picture,
 }
 
 impl Backdrop {
-    /// All there are, as they stand in forms and as people call them.
+    /// All backdrops, with their names in forms and for people.
     pub const ALL: [(Backdrop, &'static str, &'static str); 3] = [
         (Backdrop::Plain, "plain", "Just paper"),
         (Backdrop::Gradient, "gradient", "A gradient of your colour"),
@@ -43,17 +36,15 @@ impl Backdrop {
     ];
 }
 
-/// A button that leads somewhere.
+/// A button with a link (call to action).
 #[derive(Serialize, Deserialize, Clone, PartialEq, Eq, Debug)]
 pub struct Call {
-    /// What it says.
     pub label: String,
-    /// Where it leads.
     pub url: String,
 }
 
 impl Hero {
-    /// As a form says it.
+    /// Returns the form fields of the section.
     pub(super) fn fields(&self) -> Fields {
         let mut fields = Fields::default();
         fields.set("name", &self.name);
@@ -68,7 +59,7 @@ impl Hero {
         fields
     }
 
-    /// What a form says.
+    /// Reads the section from a form.
     pub(super) fn of(fields: &Fields) -> Result<Self> {
         let mut faults = Faults::default();
         let name = faults.check(fields.line("name", 60))?.unwrap_or_default();

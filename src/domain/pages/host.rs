@@ -1,13 +1,14 @@
-//! A host name of one's own, under which one's page is the front page.
+//! The host name of a member, under which the member's page is the front page.
 
 use crate::{Error, Result, domain::accounts::Member, events::Tx, store};
 
-/// A host name.
+/// A checked host name.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Host(String);
 
 impl Host {
-    /// Takes a name as `alice.example`, without a port. Not the place's own, and no address.
+    /// Parses a name as `alice.example`, without a port. Refuses the instance's own name, names of local networks and
+    /// IP addresses.
     pub fn parse(raw: &str, own: &str) -> Result<Self> {
         let refuse = |why: &str| Err(Error::invalid("host", why));
         let host = raw.trim().trim_end_matches('.').to_ascii_lowercase();
@@ -22,7 +23,7 @@ impl Host {
         if host.len() > 253 || !host.contains('.') || !has_letters || !host.split('.').all(label) {
             return refuse("Write a name as alice.example, without https:// and without a path.");
         }
-        // Names that have no owner, and by which a machine in the same house is called.
+        // Names without an owner, which local networks use.
         let is_local = ["local", "localhost", "lan", "internal", "home.arpa", "test"]
             .iter()
             .any(|end| host == *end || host.ends_with(&format!(".{end}")));
@@ -35,21 +36,21 @@ impl Host {
         Ok(Host(host))
     }
 
-    /// In lower case.
+    /// Returns the name in lower case.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
 impl Member {
-    /// Maps a host name to one's page, or none any more.
+    /// Maps a host name to the member's page; `None` removes the mapping.
     pub fn set_host(&self, tx: &mut Tx<'_>, host: Option<&Host>) -> Result<()> {
         if let Some(host) = host
             && store::pages::by_host(tx, host.as_str())?.is_some_and(|owner| owner != self.id())
         {
             return Err(Error::invalid("host", "That name leads to somebody else’s page already."));
         }
-        self.change_page(tx, |_, _| Ok(()))?; // there is a row from now on
+        self.change_page(tx, |_, _| Ok(()))?; // creates the row where there is none
         store::pages::set_host(tx, self.id(), host.map(Host::as_str))?;
         self.page_changed(tx);
         Ok(())

@@ -1,67 +1,43 @@
-//! Interests: what one likes, as tiles that turn over.
+//! Interests of a member, shown as tiles that turn over.
 
 use serde::{Deserialize, Serialize};
 
-use super::{form::Fields, pictures::Picture};
+use super::{
+    form::Fields,
+    list::{Item, List},
+    pictures::Picture,
+};
 use crate::{Result, error::Faults};
 
-/// What one likes.
-#[derive(Serialize, Deserialize, Clone, PartialEq, Eq, Debug)]
-pub struct Interests {
-    /// What stands beside them.
-    pub title: String,
-    /// From the first to the last.
-    pub items: Vec<Interest>,
-}
+pub type Interests = List<Interest>;
 
-impl Default for Interests {
-    fn default() -> Self {
-        Interests { title: "Interests".into(), items: Vec::new() }
-    }
-}
-
-/// One of them.
 #[derive(Serialize, Deserialize, Clone, PartialEq, Eq, Debug, Default)]
 pub struct Interest {
-    /// What it is.
     pub title: String,
-    /// What there is to say about it, on the back.
+    /// The text on the back of the tile.
     pub text: String,
-    /// How it looks.
     pub picture: Option<Picture>,
 }
 
-impl Interests {
-    /// The most that there may be.
-    pub const MOST: usize = 24;
+impl Item for Interest {
+    const TITLE: &'static str = "Interests";
+    const MAX: usize = 24;
+    const FIELD: &'static str = "item_title";
 
-    /// As a form says it.
-    pub(super) fn fields(&self) -> Fields {
-        let mut fields = Fields::default();
-        fields.set("title", &self.title);
-        for (at, item) in self.items.iter().enumerate() {
-            fields.set(format!("item_title.{at}"), &item.title);
-            fields.set(format!("item_text.{at}"), &item.text);
-            fields.set_picture(item.picture.as_ref(), &format!(".{at}"));
-        }
-        fields
+    fn set(&self, fields: &mut Fields, ending: &str) {
+        fields.set(format!("item_title{ending}"), &self.title);
+        fields.set(format!("item_text{ending}"), &self.text);
+        fields.set_picture(self.picture.as_ref(), ending);
     }
 
-    /// What a form says.
-    pub(super) fn of(fields: &Fields) -> Result<Self> {
+    fn parse(fields: &Fields, ending: &str) -> Result<Option<Self>> {
         let mut faults = Faults::default();
-        let title = faults.check(fields.line("title", 60))?;
-        let items = faults.check(fields.items("item_title", Self::MOST, |end| {
-            let mut faults = Faults::default();
-            let interest = Interest {
-                title: faults.check(fields.line(&format!("item_title{end}"), 40))?.unwrap_or_default(),
-                text: faults.check(fields.line(&format!("item_text{end}"), 100))?.unwrap_or_default(),
-                picture: faults.check(fields.picture(end))?.flatten(),
-            };
-            faults.done()?;
-            Ok(Some(interest).filter(|interest| *interest != Interest::default()))
-        }))?;
+        let interest = Interest {
+            title: faults.check(fields.line(&format!("item_title{ending}"), 40))?.unwrap_or_default(),
+            text: faults.check(fields.line(&format!("item_text{ending}"), 100))?.unwrap_or_default(),
+            picture: faults.check(fields.picture(ending))?.flatten(),
+        };
         faults.done()?;
-        Ok(Interests { title: title.unwrap_or_default(), items: items.unwrap_or_default() })
+        Ok(Some(interest).filter(|interest| *interest != Interest::default()))
     }
 }

@@ -1,16 +1,14 @@
-//! Latest: what one said last on the public stream.
+//! The latest peeps of the owner.
 
 use serde::{Deserialize, Serialize};
 
 use super::form::Fields;
 use crate::{Error, Result, error::Faults};
 
-/// What one said last.
 #[derive(Serialize, Deserialize, Clone, PartialEq, Eq, Debug)]
 pub struct Latest {
-    /// What stands beside it.
     pub title: String,
-    /// How many peeps.
+    /// The number of peeps.
     pub count: u8,
 }
 
@@ -21,10 +19,10 @@ impl Default for Latest {
 }
 
 impl Latest {
-    /// The most that there may be.
-    pub const MOST: u8 = 10;
+    /// The maximum number of peeps.
+    pub const MAX: u8 = 10;
 
-    /// As a form says it.
+    /// Returns the form fields of the section.
     pub(super) fn fields(&self) -> Fields {
         let mut fields = Fields::default();
         fields.set("title", &self.title);
@@ -32,11 +30,11 @@ impl Latest {
         fields
     }
 
-    /// What a form says.
+    /// Reads the section from a form.
     pub(super) fn of(fields: &Fields) -> Result<Self> {
         let mut faults = Faults::default();
         let title = faults.check(fields.line("title", 60))?.unwrap_or_default();
-        let count = fields.get("count").parse().ok().filter(|count| (1..=Self::MOST).contains(count));
+        let count = fields.get("count").parse().ok().filter(|count| (1..=Self::MAX).contains(count));
         let count = faults.check(count.ok_or_else(|| Error::invalid("count", "Show 1 to 10 of them.")))?;
         faults.done()?;
         Ok(Latest { title, count: count.unwrap_or_default() })

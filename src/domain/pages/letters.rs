@@ -1,4 +1,4 @@
-//! Letters: what is written to the owner of a page by its form. It goes on by mail, and is forgotten here.
+//! Contact messages to the owner of a page. A message is sent on by mail, and then its text is deleted.
 
 use std::time::Duration;
 
@@ -6,28 +6,28 @@ use crate::{
     Error, Result,
     db::Read,
     domain::{
-        accounts::{Email, Member},
+        accounts::{Email, Member, Recipient},
         text::{self, Rules},
     },
     error::Faults,
     events::Tx,
     ids::LetterId,
-    store::{self, accounts::Account, jobs::Work, pages::letters::Letter as Kept},
+    store::{self, jobs::Work, pages::letters::Letter as Kept},
 };
 
-/// How long a form may lie open.
+/// The time for which an opened form is valid.
 pub const OPEN: Duration = Duration::from_secs(24 * 3600);
-/// How fast no person fills it in.
+/// The shortest time in which a person can fill in the form.
 pub const FASTEST: Duration = Duration::from_secs(2);
 
-/// Letters to one member within an hour: beyond that somebody plays tricks on them.
+/// The maximum number of messages to one member within an hour: more of them are abuse.
 const AN_HOUR: Duration = Duration::from_secs(3600);
-const LETTERS_AN_HOUR: i64 = 20;
+const MAX_AN_HOUR: i64 = 20;
 
-/// How long a letter is kept whose mail does not leave.
-const KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
+/// The time for which a message is kept whose mail can't be sent.
+const RETENTION: Duration = Duration::from_secs(7 * 24 * 3600);
 
-/// A letter.
+/// A checked contact message.
 #[derive(Clone, Debug)]
 pub struct Letter {
     name: String,
@@ -36,7 +36,7 @@ pub struct Letter {
 }
 
 impl Letter {
-    /// Takes what a form says, and tells of all that is wrong with it.
+    /// Parses the fields of the form. The error names every field that is wrong.
     pub fn parse(name: &str, email: &str, body: &str) -> Result<Self> {
         let mut faults = Faults::default();
         let line = Rules { field: "name", limit: 60, lines: false, empty: "Say who you are." };
@@ -55,28 +55,27 @@ impl Letter {
     }
 }
 
-/// Sends a letter to the owner of a page.
+/// Sends a message to the owner of a page.
 pub fn send(tx: &mut Tx<'_>, to: &Member, letter: &Letter) -> Result<()> {
     let since = tx.now() - AN_HOUR;
-    if store::pages::letters::count_since(tx, to.id(), since)? >= LETTERS_AN_HOUR {
+    if store::pages::letters::count_since(tx, to.id(), since)? >= MAX_AN_HOUR {
         return Err(Error::TooMany { retry_after: AN_HOUR, limit: None });
     }
     let id = store::pages::letters::insert(tx, to.id(), &letter.name, letter.email.as_str(), &letter.body)?;
     tx.enqueue(&Work::LetterMail { letter: id })
 }
 
-/// Forgets letters that could not be sent for a week.
-pub fn sweep(tx: &mut Tx<'_>) -> Result<u64> {
-    let before = tx.now() - KEPT;
-    store::pages::letters::forget(tx, before)
+/// Deletes messages that could not be sent for a week.
+pub fn purge(tx: &mut Tx<'_>) -> Result<u64> {
+    let before = tx.now() - RETENTION;
+    store::pages::letters::purge(tx, before)
 }
 
 /// A letter that is still to be sent, with its addressee and their email; `None` where the letter is gone or there is
 /// no address.
-pub fn pending(read: &Read<'_>, id: LetterId) -> Result<Option<(Kept, Account, String)>> {
+pub fn pending(read: &Read<'_>, id: LetterId) -> Result<Option<(Kept, Recipient)>> {
     let Some(letter) = store::pages::letters::by_id(read, id)? else { return Ok(None) };
-    let account = store::accounts::by_id(read, letter.to)?;
-    Ok(store::accounts::email(read, letter.to)?.map(|address| (letter, account, address)))
+    Ok(Recipient::find(read, letter.to)?.map(|owner| (letter, owner)))
 }
 
 /// Deletes what a letter says that has been sent.

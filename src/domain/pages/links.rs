@@ -1,65 +1,41 @@
-//! Links: where else one is.
+//! Links to the places where a member can be found elsewhere.
 
 use serde::{Deserialize, Serialize};
 
-use super::form::Fields;
+use super::{
+    form::Fields,
+    list::{Item, List},
+};
 use crate::{Error, Result, error::Faults};
 
-/// Where else one is.
-#[derive(Serialize, Deserialize, Clone, PartialEq, Eq, Debug)]
-pub struct Links {
-    /// What stands beside them.
-    pub title: String,
-    /// From the first to the last.
-    pub items: Vec<Link>,
-}
+pub type Links = List<Link>;
 
-impl Default for Links {
-    fn default() -> Self {
-        Links { title: "Links".into(), items: Vec::new() }
-    }
-}
-
-/// One of them.
 #[derive(Serialize, Deserialize, Clone, PartialEq, Eq, Debug, Default)]
 pub struct Link {
-    /// What it is called; empty where the address says enough.
+    /// The text of the link; empty where the address is enough.
     pub label: String,
-    /// Where it leads.
     pub url: String,
 }
 
-impl Links {
-    /// The most that there may be.
-    pub const MOST: usize = 30;
+impl Item for Link {
+    const TITLE: &'static str = "Links";
+    const MAX: usize = 30;
+    const FIELD: &'static str = "link";
 
-    /// As a form says it.
-    pub(super) fn fields(&self) -> Fields {
-        let mut fields = Fields::default();
-        fields.set("title", &self.title);
-        for (at, item) in self.items.iter().enumerate() {
-            fields.set(format!("label.{at}"), &item.label);
-            fields.set(format!("link.{at}"), &item.url);
-        }
-        fields
+    fn set(&self, fields: &mut Fields, ending: &str) {
+        fields.set(format!("label{ending}"), &self.label);
+        fields.set(format!("link{ending}"), &self.url);
     }
 
-    /// What a form says.
-    pub(super) fn of(fields: &Fields) -> Result<Self> {
+    fn parse(fields: &Fields, ending: &str) -> Result<Option<Self>> {
         let mut faults = Faults::default();
-        let title = faults.check(fields.line("title", 60))?;
-        let items = faults.check(fields.items("link", Self::MOST, |end| {
-            let mut faults = Faults::default();
-            let label = faults.check(fields.line(&format!("label{end}"), 60))?.unwrap_or_default();
-            let url = faults.check(fields.address(&format!("link{end}")))?.unwrap_or_default();
-            faults.done()?;
-            match (label.is_empty(), url.is_empty()) {
-                (true, true) => Ok(None),
-                (false, true) => Err(Error::invalid(format!("link{end}"), "Say where it leads.")),
-                _ => Ok(Some(Link { label, url })),
-            }
-        }))?;
+        let label = faults.check(fields.line(&format!("label{ending}"), 60))?.unwrap_or_default();
+        let url = faults.check(fields.address(&format!("link{ending}")))?.unwrap_or_default();
         faults.done()?;
-        Ok(Links { title: title.unwrap_or_default(), items: items.unwrap_or_default() })
+        match (label.is_empty(), url.is_empty()) {
+            (true, true) => Ok(None),
+            (false, true) => Err(Error::invalid(format!("link{ending}"), "Say where it leads.")),
+            _ => Ok(Some(Link { label, url })),
+        }
     }
 }

@@ -1,6 +1,6 @@
-//! How a page looks: one of six themes, and an accent of one's own. All colours are worked out here from a hue and
-//! how strong it is, so that words can always be read: what WCAG 2.2 asks for at level AA (4.5:1 for text, 3:1 for
-//! lines that mean something) holds by day and by night, whatever accent is chosen.
+//! The appearance of a page: one of six themes, and an accent colour. All colours are computed from a hue and a chroma,
+//! so that text is always readable: the contrasts of WCAG 2.2 at level AA (4.5:1 for text, 3:1 for lines that carry
+//! meaning) hold in light and dark mode, for every accent.
 
 use std::fmt::{self, Write};
 
@@ -10,44 +10,43 @@ use serde::{Deserialize, Serialize};
 use super::form::Fields;
 use crate::{Error, Result};
 
-/// What text needs against what is behind it, and what a line does. A little more than the rule, so that rounding to
-/// eight bits loses nothing.
-const TEXT: f32 = 4.55;
-const LINE: f32 = 3.05;
+/// The contrasts of text and of lines against their background. They are a little higher than the standard, so that
+/// they still hold after rounding to eight bits.
+const TEXT_CONTRAST: f32 = 4.55;
+const LINE_CONTRAST: f32 = 3.05;
 
-/// A look.
+/// The appearance of a page.
 #[derive(Serialize, Deserialize, Clone, PartialEq, Eq, Debug, Default)]
 pub struct Look {
-    /// Which of the six.
     pub theme: Theme,
-    /// The colour that stands out; without one it is the theme's own.
+    /// The chosen accent; `None` for the one of the theme.
     pub accent: Option<Accent>,
 }
 
-/// One of six.
+/// A theme.
 #[derive(Serialize, Deserialize, Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 #[serde(rename_all = "snake_case")]
 pub enum Theme {
-    /// Warm paper and the reader's own face.
+    /// Warm, in the sans-serif of the system.
     #[default]
     Paper,
-    /// Cool and square.
+    /// Cool, with square corners.
     Harbour,
-    /// Green and round.
+    /// Green, with round corners.
     Meadow,
-    /// Rosy, in a book's face.
+    /// Rosy, in a serif.
     Rose,
-    /// Violet, round.
+    /// Violet, with round corners.
     Dusk,
-    /// White, black, and a typewriter.
+    /// Black and white, with headings in a monospaced font.
     Press,
 }
 
-/// What a theme is made of.
-struct Cloth {
+/// The values that define a theme.
+struct ThemeSpec {
     /// The hue of paper and ink, in degrees.
     hue: f32,
-    /// How strong it is on paper by day, and by night.
+    /// The chroma of paper in light and in dark mode.
     chroma: (f32, f32),
     accent: Accent,
     face: &'static str,
@@ -65,7 +64,7 @@ const MONO: &str =
     "ui-monospace,\"Cascadia Code\",\"Source Code Pro\",Menlo,Consolas,\"DejaVu Sans Mono\",monospace";
 
 impl Theme {
-    /// All there are, with what people call them.
+    /// All themes, with their names in forms and for people.
     pub const ALL: [(Theme, &'static str, &'static str); 6] = [
         (Theme::Paper, "paper", "Paper"),
         (Theme::Harbour, "harbour", "Harbour"),
@@ -75,14 +74,14 @@ impl Theme {
         (Theme::Press, "press", "Press"),
     ];
 
-    /// How it stands in forms and addresses.
+    /// Returns the name in forms and URLs.
     pub fn name(self) -> &'static str {
         Theme::ALL[self as usize].1
     }
 
-    fn cloth(self) -> Cloth {
+    fn spec(self) -> ThemeSpec {
         match self {
-            Theme::Paper => Cloth {
+            Theme::Paper => ThemeSpec {
                 hue: 92.0,
                 chroma: (0.008, 0.009),
                 accent: Accent([0xA6, 0x5E, 0x00]),
@@ -90,7 +89,7 @@ impl Theme {
                 head: SANS,
                 radii: [".375rem", ".75rem", "1.25rem"],
             },
-            Theme::Harbour => Cloth {
+            Theme::Harbour => ThemeSpec {
                 hue: 225.0,
                 chroma: (0.014, 0.022),
                 accent: Accent([0x00, 0x6B, 0x8F]),
@@ -98,7 +97,7 @@ impl Theme {
                 head: SANS,
                 radii: ["0", "0", "0"],
             },
-            Theme::Meadow => Cloth {
+            Theme::Meadow => ThemeSpec {
                 hue: 140.0,
                 chroma: (0.020, 0.016),
                 accent: Accent([0x2F, 0x7D, 0x32]),
@@ -106,7 +105,7 @@ impl Theme {
                 head: ROUND,
                 radii: [".5rem", "1rem", "2rem"],
             },
-            Theme::Rose => Cloth {
+            Theme::Rose => ThemeSpec {
                 hue: 25.0,
                 chroma: (0.016, 0.014),
                 accent: Accent([0xB0, 0x30, 0x4A]),
@@ -114,7 +113,7 @@ impl Theme {
                 head: SERIF,
                 radii: [".25rem", ".5rem", ".75rem"],
             },
-            Theme::Dusk => Cloth {
+            Theme::Dusk => ThemeSpec {
                 hue: 295.0,
                 chroma: (0.020, 0.030),
                 accent: Accent([0x7A, 0x4B, 0xC8]),
@@ -122,7 +121,7 @@ impl Theme {
                 head: SERIF,
                 radii: [".5rem", "1rem", "1.5rem"],
             },
-            Theme::Press => Cloth {
+            Theme::Press => ThemeSpec {
                 hue: 0.0,
                 chroma: (0.0, 0.0),
                 accent: Accent([0xC6, 0x28, 0x28]),
@@ -140,7 +139,7 @@ impl Theme {
 pub struct Accent([u8; 3]);
 
 impl Accent {
-    /// Takes `#2e7079`, with or without the `#`.
+    /// Parses `#2e7079`, with or without the `#`.
     pub fn parse(raw: &str) -> Result<Self> {
         let refuse = || Error::invalid("accent", "Write a colour as #2e7079.");
         let digits = raw.trim().trim_start_matches('#');
@@ -174,29 +173,29 @@ impl TryFrom<String> for Accent {
     }
 }
 
-/// Colours by day or by night.
+/// The colours of a page in light or in dark mode.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Colours {
-    /// The sheet, and two shades above it.
+    /// The background, and two surfaces above it.
     pub paper: [Accent; 3],
-    /// A line that divides.
+    /// A dividing line.
     pub wire: Accent,
-    /// The edge of a control.
+    /// The border of a control.
     pub edge: Accent,
-    /// Words: plain, soft and faint.
+    /// Text: plain, soft and faint.
     pub ink: [Accent; 3],
     /// The accent as a line on paper.
     pub tone: Accent,
-    /// As words on paper.
+    /// The accent as text on paper.
     pub tone_ink: Accent,
-    /// As a field under light words, and the other end of the gradient that begins with it.
+    /// The accent as a background of light text, and the end of the gradient that begins with it.
     pub tone_deep: [Accent; 2],
-    /// The light words on it.
+    /// The light text on it.
     pub chalk: Accent,
 }
 
 impl Look {
-    /// What a form says: `theme`, and `accent` where `own_accent` is ticked.
+    /// Reads the appearance from a form: `theme`, and `accent` where `own_accent` is ticked.
     pub fn of(fields: &Fields) -> Result<Self> {
         let chosen = Theme::ALL.into_iter().find(|(_, name, _)| *name == fields.get("theme"));
         let theme = chosen.ok_or_else(|| Error::invalid("theme", "There is no such theme."))?.0;
@@ -207,13 +206,13 @@ impl Look {
         Ok(Look { theme, accent })
     }
 
-    /// As it stands in an address: `harbour`, or `harbour-2e7079`.
+    /// Returns the appearance as a part of a URL: `harbour`, or `harbour-2e7079`.
     pub fn name(&self) -> String {
         let theme = self.theme.name();
         self.accent.map_or_else(|| theme.to_owned(), |accent| format!("{theme}-{}", &accent.to_string()[1..]))
     }
 
-    /// Takes a [`Look::name`].
+    /// Parses a [`Look::name`].
     pub fn parse(name: &str) -> Result<Self> {
         let (theme, accent) =
             name.split_once('-').map_or((name, None), |(theme, accent)| (theme, Some(accent)));
@@ -222,16 +221,16 @@ impl Look {
         Ok(Look { theme: known.0, accent })
     }
 
-    /// The accent, as it was chosen.
+    /// Returns the accent, before it is adapted to its background.
     pub fn accent(&self) -> Accent {
-        self.accent.unwrap_or_else(|| self.theme.cloth().accent)
+        self.accent.unwrap_or_else(|| self.theme.spec().accent)
     }
 
-    /// The colours by day, or by night.
+    /// Returns the colours for light or dark mode.
     pub fn colours(&self, night: bool) -> Colours {
-        let cloth = self.theme.cloth();
-        let chroma = if night { cloth.chroma.1 } else { cloth.chroma.0 };
-        let grey = |lightness: f32, strength: f32| shade(lightness, chroma * strength, cloth.hue);
+        let spec = self.theme.spec();
+        let chroma = if night { spec.chroma.1 } else { spec.chroma.0 };
+        let grey = |lightness: f32, strength: f32| shade(lightness, chroma * strength, spec.hue);
         let (paper, wire, edge, ink) = if night {
             (
                 [grey(0.195, 1.0), grey(0.245, 1.1), grey(0.30, 1.2)],
@@ -253,13 +252,14 @@ impl Look {
         let tone = |from: f32, to: f32, ground: &[Accent], ratio: f32| {
             nearest(from, to, strength, own.hue.into_degrees(), ground, ratio)
         };
-        // Where it stands on paper it may stand on the shade above, too; darker by day, lighter by night.
+        // The accent must be readable on the first surface above the background, too. It gets darker in light mode, and
+        // lighter in dark mode.
         let ground = [paper[0], paper[1]];
         let far = if night { 1.0 } else { 0.0 };
-        let deep = tone(own.l.min(0.5), 0.0, &[chalk], TEXT);
+        let deep = tone(own.l.min(0.5), 0.0, &[chalk], TEXT_CONTRAST);
         Colours {
-            tone: tone(own.l, far, &ground, LINE),
-            tone_ink: tone(own.l, far, &ground, TEXT),
+            tone: tone(own.l, far, &ground, LINE_CONTRAST),
+            tone_ink: tone(own.l, far, &ground, TEXT_CONTRAST),
             tone_deep: [deep, deeper(deep)],
             paper,
             wire,
@@ -269,9 +269,9 @@ impl Look {
         }
     }
 
-    /// The theme's tokens as CSS.
+    /// Returns the design tokens as CSS.
     pub fn css(&self) -> String {
-        let (day, night, cloth) = (self.colours(false), self.colours(true), self.theme.cloth());
+        let (day, night, spec) = (self.colours(false), self.colours(true), self.theme.spec());
         let mut css = String::from("@layer tokens{:root{");
         let mut pair = |name: &str, day: Accent, night: Accent| {
             let _ = write!(css, "--{name}:light-dark({day},{night});");
@@ -287,15 +287,15 @@ impl Look {
         pair("tone-deep", day.tone_deep[0], night.tone_deep[0]);
         pair("tone-deeper", day.tone_deep[1], night.tone_deep[1]);
         pair("chalk", day.chalk, night.chalk);
-        let [small, middle, large] = cloth.radii;
-        let (face, head) = (cloth.face, cloth.head);
+        let [small, middle, large] = spec.radii;
+        let (face, head) = (spec.face, spec.head);
         let _ = write!(css, "--font:{face};--font-heading:{head};--r-1:{small};--r-2:{middle};--r-3:{large}");
         css.push_str("}}");
         css
     }
 }
 
-/// A colour of this lightness and hue, as strong as screens can show it.
+/// Returns the colour of a lightness and a hue, with its chroma reduced to what sRGB can show.
 fn shade(lightness: f32, chroma: f32, hue: f32) -> Accent {
     let mut chroma = chroma;
     loop {
@@ -307,18 +307,19 @@ fn shade(lightness: f32, chroma: f32, hue: f32) -> Accent {
     }
 }
 
-/// A colour as one sees it.
+/// Converts a colour to Oklch.
 fn perceived(colour: Accent) -> Oklch {
     Oklch::from_color(Srgb::from(colour.0).into_linear::<f32>())
 }
 
-/// How well one is seen on the other, from 1 to 21 (WCAG 2.2).
+/// Returns the contrast between two colours, from 1 to 21 (WCAG 2.2).
 pub fn contrast(one: Accent, other: Accent) -> f32 {
     let [one, other] = [one, other].map(|colour| Srgb::from(colour.0).into_format::<f32>());
     one.relative_contrast(other)
 }
 
-/// The lightness next to `from`, on the way to `to`, with which the colour can be told from all of `ground`.
+/// Returns the colour with the lightness nearest to `from`, on the way to `to`, that has the contrast `ratio` to all of
+/// `ground`.
 fn nearest(from: f32, to: f32, chroma: f32, hue: f32, ground: &[Accent], ratio: f32) -> Accent {
     const STEPS: u16 = 200;
     let fits = |colour: &Accent| ground.iter().all(|ground| contrast(*colour, *ground) >= ratio);
@@ -329,7 +330,7 @@ fn nearest(from: f32, to: f32, chroma: f32, hue: f32, ground: &[Accent], ratio: 
     way.find(fits).unwrap_or_else(|| shade(to, 0.0, hue))
 }
 
-/// The same, a good deal darker.
+/// Returns a clearly darker shade of a colour.
 fn deeper(colour: Accent) -> Accent {
     let colour = perceived(colour);
     shade(colour.l * 0.72, colour.chroma * 0.9, colour.hue.into_degrees() + 14.0)

@@ -1,8 +1,8 @@
-//! Pages: a member's own site. A page is a look and a list of sections; it is kept twice, as the draft that its
-//! owner works on and as what others see.
+//! Pages: the websites of members. A page is an appearance and a list of sections. It is stored twice: as the draft
+//! that its owner edits, and as the published page.
 //!
-//! A kind of section is a file here (what it holds, and how a form fills it), a template in `templates/page/` and
-//! the fields of its form in `templates/page/edit/`.
+//! A kind of section is a file here (its content and its form), a template in `templates/page/`, and the fields of its
+//! form in `templates/page/edit/`.
 
 pub mod banner;
 pub mod blurb;
@@ -16,6 +16,7 @@ pub mod interests;
 pub mod latest;
 pub mod letters;
 pub mod links;
+pub mod list;
 pub mod look;
 pub mod pictures;
 pub mod projects;
@@ -32,21 +33,20 @@ use super::accounts::Member;
 pub use crate::store::pages::Audience;
 use crate::{Error, Result, clock::Time, db::Read, ids::PictureId, store};
 
-/// What the JSON is written as. Whoever changes what it means adds a step to [`UPGRADES`].
+/// The version of the stored JSON. A change of its meaning needs a further step in [`UPGRADES`].
 const VERSION: usize = UPGRADES.len() + 1;
 
-/// From each version to the next one.
+/// The upgrades from each version to the next one.
 const UPGRADES: &[fn(&mut Value)] = &[];
 
 /// A page.
 #[derive(Serialize, Deserialize, Clone, PartialEq, Eq, Debug, Default)]
 pub struct Page {
-    /// How it looks.
     #[serde(default)]
     pub look: Look,
-    /// What is on it, from top to bottom.
+    /// The sections, from top to bottom.
     pub sections: Vec<Section>,
-    /// The highest number that a section ever had.
+    /// The highest id that a section of the page ever had.
     #[serde(default)]
     pub last_id: u32,
 }
@@ -54,17 +54,15 @@ pub struct Page {
 /// A part of a page.
 #[derive(Serialize, Deserialize, Clone, PartialEq, Eq, Debug)]
 pub struct Section {
-    /// Its number within the page; it keeps it when it is moved.
+    /// The id within the page, which stays when the section is moved.
     pub id: u32,
-    /// Who sees it.
     pub audience: Audience,
-    /// What it holds.
     #[serde(flatten)]
     pub content: Content,
 }
 
 impl Page {
-    /// Reads what was kept, also by an older version of this program.
+    /// Reads a stored page, also one of an older version.
     pub fn from_json(json: &str) -> Result<Self> {
         let mut kept: Value = serde_json::from_str(json).map_err(Error::internal)?;
         let version = kept.get("version").and_then(Value::as_u64).unwrap_or(1) as usize;
@@ -75,26 +73,26 @@ impl Page {
         serde_json::from_value(kept).map_err(Error::internal)
     }
 
-    /// As it is kept.
+    /// Returns the page as it is stored.
     pub fn to_json(&self) -> Result<String> {
         let mut kept = serde_json::to_value(self).map_err(Error::internal)?;
         kept["version"] = VERSION.into();
         Ok(kept.to_string())
     }
 
-    /// What somebody of this audience is shown.
+    /// Returns the sections that an audience sees.
     pub fn seen_by(&self, audience: Audience) -> impl Iterator<Item = &Section> {
         self.sections.iter().filter(move |section| section.audience >= audience)
     }
 
-    /// A number that no section of the page has had.
+    /// Returns an id that no section of the page has had.
     fn new_id(&mut self) -> u32 {
         let highest = self.sections.iter().map(|section| section.id).max().unwrap_or(0);
         self.last_id = self.last_id.max(highest) + 1;
         self.last_id
     }
 
-    /// Who sees each picture, once this is what others see.
+    /// Returns the widest audience of each picture, for when the page is published.
     fn pictures(&self) -> BTreeMap<PictureId, Audience> {
         let mut seen = BTreeMap::new();
         for section in &self.sections {
@@ -106,12 +104,12 @@ impl Page {
         seen
     }
 
-    /// Whether a link leads there, from what members see.
+    /// Returns whether a section that members see has a link to the URL.
     pub fn leads_to(&self, url: &str) -> bool {
         self.seen_by(Audience::Members).any(|section| section.content.links().contains(&url))
     }
 
-    /// Whether others would see the same.
+    /// Returns whether visitors would see the same.
     fn is_like(&self, other: &Page) -> bool {
         self.look == other.look && self.sections == other.sections
     }
@@ -120,12 +118,12 @@ impl Page {
         self.sections.iter().position(|section| section.id == id).ok_or(Error::NotFound)
     }
 
-    /// The name on it, if it says one.
+    /// Returns the name in the first hero, if there is one.
     pub fn name(&self) -> Option<&str> {
         self.hero().map(|hero| hero.name.as_str()).filter(|name| !name.is_empty())
     }
 
-    /// The first hero that everyone sees.
+    /// Returns the first hero that everyone sees.
     pub fn hero(&self) -> Option<&Hero> {
         self.seen_by(Audience::Everyone).find_map(|section| match &section.content {
             Content::Hero(hero) => Some(hero),
@@ -134,18 +132,17 @@ impl Page {
     }
 }
 
-/// A page as others see it.
+/// A published page.
 #[derive(Clone, Debug)]
 pub struct Published {
-    /// What is on it.
     pub page: Page,
-    /// Since when.
+    /// The time of the publication.
     pub at: Time,
-    /// The host name under which it is the front page.
+    /// The host name under which the page is the front page.
     pub host: Option<String>,
 }
 
-/// What the member shows, if it shows something.
+/// Returns the published page of a member, if there is one.
 pub fn published(read: &Read<'_>, member: &Member) -> Result<Option<Published>> {
     let Some(kept) = store::pages::by_account(read, member.id())? else { return Ok(None) };
     let (Some(json), Some(at)) = (kept.published, kept.published_at) else { return Ok(None) };
@@ -162,7 +159,7 @@ pub fn all_published(read: &Read<'_>, limit: i64) -> Result<Vec<(String, Time)>>
 mod tests {
     use super::*;
 
-    /// What version 1 kept. It is read for ever.
+    /// A page as version 1 stored it. Later versions must read it, too.
     const FIRST: &str = r##"{"version":1,"look":{"theme":"harbour","accent":"#2e7079"},"sections":[
         {"id":1,"audience":"everyone","kind":"hero","name":"Ifeoma Okafor","line":"Letterpress printer.",
          "backdrop":"picture","picture":{"id":"7","alt":"A terrace"},

@@ -1,4 +1,4 @@
-//! Pictures on pages: kept in several widths, so that a phone is not sent what a large screen wants.
+//! Pictures on pages, in several widths, so that a phone does not receive the file for a large screen.
 
 use std::time::Duration;
 
@@ -14,37 +14,35 @@ use crate::{
     store::{self, accounts::Account, pages::pictures::File},
 };
 
-/// Pictures of one member, those on the page and those that were.
-const MOST: i64 = 200;
+/// The pictures of one member, including those that are not on the page any more.
+const MAX_PICTURES: i64 = 200;
 
-/// How old a picture that stands nowhere may become before the next one takes its place.
-const UNUSED: Duration = Duration::from_secs(24 * 3600);
+/// The age from which an unused picture is deleted when the next one is added.
+const UNUSED_RETENTION: Duration = Duration::from_secs(24 * 3600);
 
-/// A picture as it stands in a section.
+/// A picture in a section.
 #[derive(Serialize, Deserialize, Clone, PartialEq, Eq, Debug)]
 pub struct Picture {
-    /// Which.
     pub id: PictureId,
-    /// What is on it, for whoever does not see it; empty where it only decorates.
+    /// The alternative text; empty for a picture that only decorates.
     pub alt: String,
 }
 
-/// A file of a picture, before it is kept.
+/// The size of a file of a picture.
 #[derive(Clone, Copy, Debug)]
 pub struct Size {
-    /// In pixels.
+    /// The width in pixels.
     pub width: i64,
-    /// In pixels.
+    /// The height in pixels.
     pub height: i64,
-    /// How large it is.
     pub bytes: i64,
 }
 
 impl Member {
-    /// Notes a picture whose files are made. Gives its id, and those of the files, in the order of the sizes.
+    /// Inserts a picture whose files exist. Returns its id and those of its files, in the order of the sizes.
     pub fn add_picture(&self, tx: &mut Tx<'_>, sizes: &[Size]) -> Result<(PictureId, Vec<AttachmentId>)> {
         self.drop_unused_pictures(tx)?;
-        if store::pages::pictures::count(tx, self.id())? >= MOST {
+        if store::pages::pictures::count(tx, self.id())? >= MAX_PICTURES {
             return Err(Error::invalid(
                 "picture",
                 "You have sent 200 pictures. Those that stand nowhere go after a day.",
@@ -60,15 +58,15 @@ impl Member {
         Ok((id, files))
     }
 
-    /// Forgets pictures of more than a day ago that stand neither on the draft nor on what others see.
+    /// Deletes pictures that are older than a day and neither on the draft nor on the published page.
     fn drop_unused_pictures(&self, tx: &mut Tx<'_>) -> Result<()> {
-        // Held, so that no section takes one of them in the meantime.
+        // The draft is locked, so that no section uses one of them in the meantime.
         let draft = self.change_page(tx, |_, page| Ok(page.clone()))?;
         let published = super::published(tx, self)?;
         let pages = [Some(draft), published.map(|published| published.page)];
         let sections = pages.iter().flatten().flat_map(|page| &page.sections);
         let used: Vec<PictureId> = sections.flat_map(|section| section.content.pictures()).collect();
-        let before = tx.now() - UNUSED;
+        let before = tx.now() - UNUSED_RETENTION;
         let mut files = Vec::new();
         for picture in store::pages::pictures::of(tx, self.id())? {
             if picture.created_at < before && !used.contains(&picture.id) {
@@ -79,8 +77,8 @@ impl Member {
     }
 }
 
-/// Whether somebody may see a file of a picture: what is published for them, and what is their own. `None` where
-/// not; else whether everyone may.
+/// Returns `None` where the viewer may not see a file of a picture, or else whether everyone may. A viewer sees
+/// pictures that are published for them, and their own.
 pub fn may_see(read: &Read<'_>, file: AttachmentId, viewer: Option<&Account>) -> Result<Option<bool>> {
     let Some(picture) = store::pages::pictures::by_file(read, file)? else { return Ok(None) };
     let is_own = viewer.is_some_and(|viewer| viewer.id == picture.account);

@@ -1,80 +1,54 @@
-//! Projects: what one has made, as cards.
+//! Projects of a member, shown as cards.
 
 use serde::{Deserialize, Serialize};
 
-use super::{form::Fields, pictures::Picture};
+use super::{
+    form::Fields,
+    list::{Item, List},
+    pictures::Picture,
+};
 use crate::{Result, error::Faults};
 
-/// What one has made.
-#[derive(Serialize, Deserialize, Clone, PartialEq, Eq, Debug)]
-pub struct Projects {
-    /// What stands beside them.
-    pub title: String,
-    /// From the first to the last.
-    pub items: Vec<Project>,
-}
+pub type Projects = List<Project>;
 
-impl Default for Projects {
-    fn default() -> Self {
-        Projects { title: "Projects".into(), items: Vec::new() }
-    }
-}
-
-/// One of them.
 #[derive(Serialize, Deserialize, Clone, PartialEq, Eq, Debug, Default)]
 pub struct Project {
-    /// What it is called.
     pub title: String,
-    /// What it is.
     pub text: String,
-    /// Where it is; empty where it is nowhere.
+    /// The address of the project; empty where it has none.
     pub link: String,
-    /// A few words to it.
     pub tags: Vec<String>,
-    /// How it looks.
     pub picture: Option<Picture>,
 }
 
-/// Tags of one project.
-const TAGS: usize = 8;
+/// The tags of one project; further ones are dropped.
+const MAX_TAGS: usize = 8;
 
-impl Projects {
-    /// The most that there may be.
-    pub const MOST: usize = 24;
+impl Item for Project {
+    const TITLE: &'static str = "Projects";
+    const MAX: usize = 24;
+    const FIELD: &'static str = "item_title";
 
-    /// As a form says it.
-    pub(super) fn fields(&self) -> Fields {
-        let mut fields = Fields::default();
-        fields.set("title", &self.title);
-        for (at, item) in self.items.iter().enumerate() {
-            fields.set(format!("item_title.{at}"), &item.title);
-            fields.set(format!("item_text.{at}"), &item.text);
-            fields.set(format!("link.{at}"), &item.link);
-            fields.set(format!("tags.{at}"), item.tags.join(", "));
-            fields.set_picture(item.picture.as_ref(), &format!(".{at}"));
-        }
-        fields
+    fn set(&self, fields: &mut Fields, ending: &str) {
+        fields.set(format!("item_title{ending}"), &self.title);
+        fields.set(format!("item_text{ending}"), &self.text);
+        fields.set(format!("link{ending}"), &self.link);
+        fields.set(format!("tags{ending}"), self.tags.join(", "));
+        fields.set_picture(self.picture.as_ref(), ending);
     }
 
-    /// What a form says.
-    pub(super) fn of(fields: &Fields) -> Result<Self> {
+    fn parse(fields: &Fields, ending: &str) -> Result<Option<Self>> {
         let mut faults = Faults::default();
-        let title = faults.check(fields.line("title", 60))?;
-        let items = faults.check(fields.items("item_title", Self::MOST, |end| {
-            let mut faults = Faults::default();
-            let tags = faults.check(fields.line(&format!("tags{end}"), 200))?.unwrap_or_default();
-            let tags = tags.split(',').map(str::trim).filter(|tag| !tag.is_empty()).take(TAGS);
-            let project = Project {
-                title: faults.check(fields.line(&format!("item_title{end}"), 80))?.unwrap_or_default(),
-                text: faults.check(fields.text(&format!("item_text{end}"), 400))?.unwrap_or_default(),
-                link: faults.check(fields.address(&format!("link{end}")))?.unwrap_or_default(),
-                tags: tags.map(str::to_owned).collect(),
-                picture: faults.check(fields.picture(end))?.flatten(),
-            };
-            faults.done()?;
-            Ok(Some(project).filter(|project| *project != Project::default()))
-        }))?;
+        let tags = faults.check(fields.line(&format!("tags{ending}"), 200))?.unwrap_or_default();
+        let tags = tags.split(',').map(str::trim).filter(|tag| !tag.is_empty()).take(MAX_TAGS);
+        let project = Project {
+            title: faults.check(fields.line(&format!("item_title{ending}"), 80))?.unwrap_or_default(),
+            text: faults.check(fields.text(&format!("item_text{ending}"), 400))?.unwrap_or_default(),
+            link: faults.check(fields.address(&format!("link{ending}")))?.unwrap_or_default(),
+            tags: tags.map(str::to_owned).collect(),
+            picture: faults.check(fields.picture(ending))?.flatten(),
+        };
         faults.done()?;
-        Ok(Projects { title: title.unwrap_or_default(), items: items.unwrap_or_default() })
+        Ok(Some(project).filter(|project| *project != Project::default()))
     }
 }

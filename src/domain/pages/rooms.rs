@@ -1,4 +1,4 @@
-//! Rooms: those of one's own that anyone may walk into from here.
+//! The open rooms of the owner, which anyone may join from the page.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,15 +11,13 @@ use crate::{
     store,
 };
 
-/// Rooms of one's own that are offered in the form.
-const OFFERED: i64 = 100;
+/// The rooms that the form offers.
+const MAX_OFFERED: i64 = 100;
 
-/// Rooms that one keeps open.
 #[derive(Serialize, Deserialize, Clone, PartialEq, Eq, Debug)]
 pub struct Rooms {
-    /// What stands beside them.
     pub title: String,
-    /// Which. Those that are somebody else's by now are not shown.
+    /// The chosen rooms. Rooms that have another owner by now are not shown.
     pub rooms: Vec<ConversationId>,
 }
 
@@ -30,7 +28,7 @@ impl Default for Rooms {
 }
 
 impl Rooms {
-    /// As a form says it.
+    /// Returns the form fields of the section.
     pub(super) fn fields(&self) -> Fields {
         let mut fields = Fields::default();
         fields.set("title", &self.title);
@@ -38,14 +36,14 @@ impl Rooms {
         fields
     }
 
-    /// What a form says: `room.ID` is ticked.
+    /// Reads the section from a form, in which the box `room.ID` is ticked.
     pub(super) fn of(fields: &Fields) -> Result<Self> {
         Ok(Rooms { title: fields.line("title", 60)?, rooms: fields.ticked("room") })
     }
 
-    /// Those that can be shown: their owner's, with a link that lets in.
+    /// Returns the chosen rooms that are still their owner's and have a valid link.
     pub fn open(&self, read: &Read<'_>, owner: AccountId) -> Result<Vec<store::rooms::Open>> {
-        let mut rooms = store::rooms::open_of(read, owner, read.now(), OFFERED)?;
+        let mut rooms = store::rooms::open_of(read, owner, read.now(), MAX_OFFERED)?;
         rooms.retain(|room| self.rooms.contains(&room.id));
         rooms.sort_by_key(|room| self.rooms.iter().position(|id| *id == room.id));
         Ok(rooms)
@@ -53,8 +51,8 @@ impl Rooms {
 }
 
 impl Member {
-    /// The rooms that one could show.
+    /// Returns the rooms that the member can choose.
     pub fn open_rooms(&self, read: &Read<'_>) -> Result<Vec<store::rooms::Open>> {
-        store::rooms::open_of(read, self.id(), read.now(), OFFERED)
+        store::rooms::open_of(read, self.id(), read.now(), MAX_OFFERED)
     }
 }

@@ -1,4 +1,5 @@
-//! Visits: how often a page was opened each day, and each link on it followed. Nothing about by whom.
+//! Visit counts: the number of visits to a page and of clicks on its links, by day. Nothing is stored about the
+//! visitors.
 
 use std::{
     collections::BTreeMap,
@@ -7,40 +8,40 @@ use std::{
 
 use crate::{Result, clock::Time, db::Read, domain::accounts::Member, events::Tx, ids::AccountId, store};
 
-/// Days that are shown.
-pub const SHOWN: i64 = 30;
+/// The number of days that are shown.
+pub const DAYS_SHOWN: i64 = 30;
 
-/// Days that are kept: as long as one compares with last year.
-const KEPT: i64 = 400;
+/// The number of days that are kept: enough for a comparison with last year.
+const RETENTION_DAYS: i64 = 400;
 
 const DAY: i64 = 24 * 3600 * 1000;
 
-/// What is counted: whose page, on which day, and where the link leads; nowhere, where the page itself was opened.
-pub type Counted = BTreeMap<(AccountId, i64, String), i64>;
+/// Counts by the owner of the page, the day, and the URL of the link, which is empty for a visit to the page itself.
+pub type VisitCounts = BTreeMap<(AccountId, i64, String), i64>;
 
-/// Counts in memory: a page that is opened costs no commit.
+/// Counts in memory, because a visit must not cost a commit.
 #[derive(Debug, Default)]
-pub struct Counter(Mutex<Counted>);
+pub struct Counter(Mutex<VisitCounts>);
 
-/// Whose pages and which links are counted at once, before they are written down: more would be somebody's game.
-const AT_ONCE: usize = 50_000;
+/// The number of counts in memory. Further ones are dropped: only a program that invents links causes so many.
+const MAX_COUNTERS: usize = 50_000;
 
 impl Counter {
-    /// The page was opened, or this link on it followed.
+    /// Counts a visit to the page, or a click on `link` where it is not empty.
     pub fn count(&self, account: AccountId, at: Time, link: &str) {
         let mut counted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if counted.len() < AT_ONCE {
+        if counted.len() < MAX_COUNTERS {
             *counted.entry((account, day(at), link.to_owned())).or_default() += 1;
         }
     }
 
-    /// What was counted since it was taken last.
-    pub fn take(&self) -> Counted {
+    /// Returns the counts since the last call.
+    pub fn take(&self) -> VisitCounts {
         std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Puts back what could not be written down.
-    pub fn put_back(&self, taken: Counted) {
+    /// Adds counts again that could not be written to the database.
+    pub fn put_back(&self, taken: VisitCounts) {
         let mut counted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for (key, count) in taken {
             *counted.entry(key).or_default() += count;
@@ -48,39 +49,39 @@ impl Counter {
     }
 }
 
-/// The day of a moment, since 1970 and in UTC.
+/// Returns the number of days since 1970, in UTC.
 pub fn day(at: Time) -> i64 {
     at.ms().div_euclid(DAY)
 }
 
-/// The moment when a day begins.
+/// Returns the beginning of a day.
 pub fn begin(day: i64) -> Time {
     Time::from_ms(day * DAY)
 }
 
-/// Adds what was counted.
-pub fn add(tx: &mut Tx<'_>, counted: &Counted) -> Result<()> {
+/// Adds counts to those in the database.
+pub fn add(tx: &mut Tx<'_>, counted: &VisitCounts) -> Result<()> {
     for ((account, day, link), count) in counted {
         store::pages::visits::add(tx, *account, *day, link, *count)?;
     }
     Ok(())
 }
 
-/// The last days of one's page.
+/// The visits to a page in the last [`DAYS_SHOWN`] days.
 #[derive(Clone, Debug)]
 pub struct Visits {
-    /// How often it was opened, the oldest day first.
+    /// Days with the number of visits, the oldest day first.
     pub days: Vec<(i64, i64)>,
-    /// How often each link was followed in all of them, the most first.
+    /// Links with the number of clicks, the highest first.
     pub links: Vec<(String, i64)>,
 }
 
 impl Member {
-    /// The last days of one's page.
+    /// Returns the visits to the member's page.
     pub fn visits(&self, read: &Read<'_>) -> Result<Visits> {
         let today = day(read.now());
-        let counted = store::pages::visits::since(read, self.id(), today - SHOWN + 1)?;
-        let mut days: BTreeMap<i64, i64> = (today - SHOWN + 1..=today).map(|day| (day, 0)).collect();
+        let counted = store::pages::visits::since(read, self.id(), today - DAYS_SHOWN + 1)?;
+        let mut days: BTreeMap<i64, i64> = (today - DAYS_SHOWN + 1..=today).map(|day| (day, 0)).collect();
         let mut links: BTreeMap<String, i64> = BTreeMap::new();
         for (day, link, count) in counted {
             if link.is_empty() {
@@ -95,8 +96,8 @@ impl Member {
     }
 }
 
-/// Forgets what was counted more than a year ago.
-pub fn sweep(tx: &mut Tx<'_>) -> Result<u64> {
-    let before = day(tx.now()) - KEPT;
-    store::pages::visits::forget(tx, before)
+/// Deletes counts that are more than a year old.
+pub fn purge(tx: &mut Tx<'_>) -> Result<u64> {
+    let before = day(tx.now()) - RETENTION_DAYS;
+    store::pages::visits::purge(tx, before)
 }

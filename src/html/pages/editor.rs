@@ -27,14 +27,15 @@ use crate::{
         pages::{
             Audience,
             content::Content,
-            draft::Mine,
+            draft::OwnPage,
             form::Fields,
             hero::Backdrop,
             host::Host,
-            interests::Interests,
-            links::Links,
+            interests::Interest,
+            links::Link,
+            list::Item,
             look::{Look, Theme},
-            projects::Projects,
+            projects::Project,
         },
     },
     error::Faults,
@@ -55,7 +56,7 @@ use crate::{
 struct EditorPage {
     shell: Shell,
     username: String,
-    mine: Mine,
+    mine: OwnPage,
     sections: Vec<SectionForm>,
     rooms: Vec<Open>,
     /// Pictures of the draft, with the narrowest file of each.
@@ -129,9 +130,9 @@ impl SectionForm {
     /// The items of the section's list, and an empty one.
     fn items(&self) -> std::ops::Range<usize> {
         let (name, most) = match self.content {
-            Content::Links(_) => ("link", Links::MOST),
-            Content::Projects(_) => ("item_title", Projects::MOST),
-            _ => ("item_title", Interests::MOST),
+            Content::Links(_) => (Link::FIELD, Link::MAX),
+            Content::Projects(_) => (Project::FIELD, Project::MAX),
+            _ => (Interest::FIELD, Interest::MAX),
         };
         let count = self.fields.count(name);
         0..(count + 1).min(most)
@@ -421,7 +422,7 @@ pub async fn dress(
     change
         .done("look", Some(fields.clone()), async move |app, member| {
             let (member, look) = (member.clone(), Look::of(&fields)?);
-            app.db.write(move |tx| member.set_look(tx, &look)).await.map(|()| None)
+            app.db.write(move |tx| member.set_appearance(tx, &look)).await.map(|()| None)
         })
         .await
 }

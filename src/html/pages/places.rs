@@ -1,24 +1,20 @@
-//! The short address and the icon of a link.
+//! Addresses of links: a short text and an icon for each.
 
 use url::Url;
 
 use crate::wire::format::excerpt;
 
-/// The short form of an address: `doris.press/diary`.
+/// Shortens an address for people: `doris.press/diary`.
 pub(super) fn in_short(url: &str) -> String {
     let bare = url.split_once("://").map_or_else(|| url.trim_start_matches("mailto:"), |(_, rest)| rest);
     excerpt(bare.trim_start_matches("www.").trim_end_matches('/'), 40)
 }
 
-/// The icon for the site of an address.
-pub(super) fn icon(url: &str) -> &'static str {
-    if url.starts_with("mailto:") {
-        return "mail";
-    }
-    let host = Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default();
-    let is = |names: &[&str]| names.iter().any(|name| host == *name || host.ends_with(&format!(".{name}")));
-    match () {
-        () if is(&[
+/// Icons for addresses at well-known hosts and their subdomains.
+const ICONS: &[(&str, &[&str])] = &[
+    (
+        "code",
+        &[
             "github.com",
             "gitlab.com",
             "codeberg.org",
@@ -26,13 +22,13 @@ pub(super) fn icon(url: &str) -> &'static str {
             "sr.ht",
             "stackoverflow.com",
             "crates.io",
-        ]) =>
-        {
-            "code"
-        }
-        () if is(&["linkedin.com", "xing.com", "indeed.com"]) => "work",
-        () if is(&["youtube.com", "youtu.be", "vimeo.com", "twitch.tv", "tiktok.com"]) => "film",
-        () if is(&[
+        ],
+    ),
+    ("work", &["linkedin.com", "xing.com", "indeed.com"]),
+    ("film", &["youtube.com", "youtu.be", "vimeo.com", "twitch.tv", "tiktok.com"]),
+    (
+        "photo",
+        &[
             "instagram.com",
             "flickr.com",
             "pixelfed.social",
@@ -40,25 +36,17 @@ pub(super) fn icon(url: &str) -> &'static str {
             "behance.net",
             "dribbble.com",
             "500px.com",
-        ]) =>
-        {
-            "photo"
-        }
-        () if is(&["spotify.com", "soundcloud.com", "bandcamp.com", "music.apple.com", "last.fm"]) => "music",
-        () if is(&[
-            "medium.com",
-            "substack.com",
-            "dev.to",
-            "wordpress.com",
-            "ghost.io",
-            "goodreads.com",
-            "orcid.org",
-        ]) =>
-        {
-            "text"
-        }
-        () if is(&["etsy.com", "ko-fi.com", "patreon.com", "gumroad.com"]) => "shop",
-        () if is(&[
+        ],
+    ),
+    ("music", &["spotify.com", "soundcloud.com", "bandcamp.com", "music.apple.com", "last.fm"]),
+    (
+        "text",
+        &["medium.com", "substack.com", "dev.to", "wordpress.com", "ghost.io", "goodreads.com", "orcid.org"],
+    ),
+    ("shop", &["etsy.com", "ko-fi.com", "patreon.com", "gumroad.com"]),
+    (
+        "talk",
+        &[
             "bsky.app",
             "x.com",
             "twitter.com",
@@ -68,14 +56,23 @@ pub(super) fn icon(url: &str) -> &'static str {
             "discord.gg",
             "t.me",
             "signal.me",
-        ]) =>
-        {
-            "talk"
-        }
-        // Mastodon and similar servers have many hosts, but their profiles all begin with an @.
-        () if url.splitn(4, '/').nth(3).is_some_and(|path| path.starts_with('@')) => "talk",
-        () => "web",
+        ],
+    ),
+];
+
+/// Returns the name of the icon for an address.
+pub(super) fn icon(url: &str) -> &'static str {
+    if url.starts_with("mailto:") {
+        return "mail";
     }
+    let host = Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default();
+    let is = |known: &&str| host.strip_suffix(known).is_some_and(|sub| sub.is_empty() || sub.ends_with('.'));
+    if let Some((icon, _)) = ICONS.iter().find(|(_, hosts)| hosts.iter().any(is)) {
+        return icon;
+    }
+    // Mastodon and similar servers have many hosts; their profiles begin with an @.
+    let is_profile = url.splitn(4, '/').nth(3).is_some_and(|path| path.starts_with('@'));
+    if is_profile { "talk" } else { "web" }
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ pub use self::{
     },
     reports::{Report, insert_report},
     talk::{
-        forget_ended, in_talk, meet, open_groups, set_ended, set_matched, set_pictures, set_reveals, unlink,
+        in_talk, meet, open_groups, purge_ended, set_ended, set_matched, set_pictures, set_reveals, unlink,
     },
 };
 use super::dialect;

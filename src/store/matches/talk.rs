@@ -55,7 +55,7 @@ pub fn set_ended(tx: &mut Write<'_>, account: AccountId, skips: i64, went: bool)
 }
 
 /// Deletes the tickets that ended before then.
-pub fn forget_ended(tx: &mut Write<'_>, before: Time) -> Result<()> {
+pub fn purge_ended(tx: &mut Write<'_>, before: Time) -> Result<()> {
     tx.execute(sql!("DELETE FROM seekers WHERE state = 'ended' AND changed_at < $1"), params![before])
         .map(drop)
 }

@@ -58,6 +58,6 @@ pub fn count_since(read: &Read<'_>, to: AccountId, since: Time) -> Result<i64> {
 }
 
 /// Deletes messages from before `before`.
-pub fn forget(tx: &mut Write<'_>, before: Time) -> Result<u64> {
+pub fn purge(tx: &mut Write<'_>, before: Time) -> Result<u64> {
     tx.execute(sql!("DELETE FROM letters WHERE created_at < $1"), params![before])
 }

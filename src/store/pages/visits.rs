@@ -29,6 +29,6 @@ pub fn since(read: &Read<'_>, account: AccountId, day: i64) -> Result<Vec<(i64, 
 }
 
 /// Deletes the counts from before that day.
-pub fn forget(tx: &mut Write<'_>, day: i64) -> Result<u64> {
+pub fn purge(tx: &mut Write<'_>, day: i64) -> Result<u64> {
     tx.execute(sql!("DELETE FROM visits WHERE day < $1"), params![day])
 }
