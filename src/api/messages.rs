@@ -20,7 +20,7 @@ use crate::{
         conversations::{Door, Participant},
         messages::{Body, Draft, Emoji},
     },
-    events::{Event, Told, Topic, Tx, Typing},
+    events::{Encoded, Event, Topic, Tx, Typing},
     http::{
         idempotent::{Bare, Post, answer, nothing},
         input::{Input, Query, from_path},
@@ -241,8 +241,9 @@ pub async fn type_on(
     app.db.read(move |read| asked.may_type(read)).await?;
     // Among more it would be a flicker, and a flood.
     if app.events.subscribers(&Topic::Conversation(conversation)) <= socket::CROWD {
-        let typing = Typing { conversation, who: participant.somebody() };
-        app.events.publish(&Topic::Conversation(conversation), &Event::Typing(Arc::new(Told::new(typing))));
+        let typing = Typing { conversation, who: participant.person() };
+        app.events
+            .publish(&Topic::Conversation(conversation), &Event::Typing(Arc::new(Encoded::new(typing))));
     }
     once.answer(&app, |_| Ok(nothing())).await
 }

@@ -15,7 +15,7 @@ use crate::{
     clock::Time,
     db::Read,
     error::Faults,
-    events::{Altered, Emission, Event, Topic, Tx},
+    events::{ConversationUpdated, Emission, Event, Topic, Tx},
     ids::{AccountId, ConversationId, hex, random},
     store::{
         self,
@@ -344,7 +344,7 @@ impl Owner {
             let change = store::conversations::next_change(tx, id)?.ok_or(Error::NotFound)?;
             let owner = self.0.participant.id();
             store::conversations::leave_all_but(tx, id, Some(owner))?;
-            let event = Event::Left { change, account: None, owner: Some(owner) };
+            let event = Event::ParticipantLeft { change, account: None, owner: Some(owner) };
             tx.emit(Emission { topic: Topic::Conversation(id), event });
         }
         let before = store::rooms::current_link(tx, id)?;
@@ -394,7 +394,7 @@ fn altered(tx: &mut Tx<'_>, id: ConversationId) -> Result<()> {
     let change = store::conversations::next_change(tx, id)?.ok_or(Error::NotFound)?;
     let room = store::conversations::by_id(tx, id)?.ok_or(Error::NotFound)?;
     let link = store::rooms::current_link(tx, id)?;
-    let altered = Altered {
+    let altered = ConversationUpdated {
         id,
         change,
         name: room.name,
@@ -403,7 +403,7 @@ fn altered(tx: &mut Tx<'_>, id: ConversationId) -> Result<()> {
         link: Some(link),
         people: Vec::new(),
     };
-    tell(tx, id, altered, Event::Altered);
+    tell(tx, id, altered, Event::ConversationUpdated);
     Ok(())
 }
 

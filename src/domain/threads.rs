@@ -13,7 +13,7 @@ use crate::{
     Error, Result,
     db::Read,
     error::{Fault, Faults},
-    events::{Altered, Event, Receipt, Somebody, Tx},
+    events::{ConversationUpdated, Event, Person, Receipt, Tx},
     ids::{AccountId, AppId, ConversationId},
     store::{
         self,
@@ -467,16 +467,16 @@ impl Participant {
     fn tell_receipt(&self, tx: &mut Tx<'_>, delivered_seq: i64, read_seq: i64) -> Result<()> {
         let conversation = self.conversation.id;
         webhooks::note(tx, EventType::ReceiptChanged, conversation, self.id().0)?;
-        let receipt = Receipt { conversation, who: self.somebody(), delivered_seq, read_seq };
-        tell(tx, conversation, receipt, Event::Receipt);
+        let receipt = Receipt { conversation, who: self.person(), delivered_seq, read_seq };
+        tell(tx, conversation, receipt, Event::ReceiptChanged);
         Ok(())
     }
 }
 
 /// Who is in a thread.
-pub fn people(read: &Read<'_>, id: ConversationId) -> Result<Vec<Somebody>> {
+pub fn people(read: &Read<'_>, id: ConversationId) -> Result<Vec<Person>> {
     let people = store::conversations::participants(read, id, MOST as i64)?;
-    let somebody = |one: store::conversations::Participant| Somebody {
+    let somebody = |one: store::conversations::Participant| Person {
         id: one.account.id,
         name: one.account.name,
         guest: false,
@@ -488,7 +488,7 @@ pub fn people(read: &Read<'_>, id: ConversationId) -> Result<Vec<Somebody>> {
 fn altered(tx: &mut Tx<'_>, id: ConversationId, change: i64) -> Result<()> {
     let thread = store::conversations::by_id(tx, id)?.ok_or(Error::NotFound)?;
     let people = people(tx, id)?;
-    let altered = Altered {
+    let altered = ConversationUpdated {
         id,
         change,
         name: thread.name,
@@ -498,7 +498,7 @@ fn altered(tx: &mut Tx<'_>, id: ConversationId, change: i64) -> Result<()> {
         people,
     };
     webhooks::note(tx, EventType::ThreadChanged, id, 0)?;
-    tell(tx, id, altered, Event::Altered);
+    tell(tx, id, altered, Event::ConversationUpdated);
     Ok(())
 }
 

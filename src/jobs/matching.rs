@@ -20,7 +20,7 @@ const TOLD: Duration = Duration::from_secs(2);
 /// Looks until the server stops.
 pub async fn work(app: Arc<App>) {
     let mut mailbox = app.events.mailbox(8);
-    mailbox.subscribe(Topic::Matching);
+    mailbox.subscribe(Topic::MatchWorker);
     let mut line = Line { told_at: Time::from_ms(0), old: true };
     while !app.stop.is_cancelled() {
         let wake_at = match app.db.write(matches::look).await {
@@ -62,12 +62,12 @@ async fn next_wake(app: &App, line: &mut Line) -> Option<Time> {
         Ok(at) => at,
         Err(_) => Some(now + PAUSE),
     };
-    if line.old && app.events.subscribers(&Topic::Line) > 0 {
+    if line.old && app.events.subscribers(&Topic::WaitingQueue) > 0 {
         let due = line.told_at + TOLD;
         if due <= now {
             *line = Line { told_at: now, old: false };
             if let Ok(waiting) = app.db.read(store::matches::line).await {
-                app.events.publish(&Topic::Line, &Event::Line(Arc::new(waiting)));
+                app.events.publish(&Topic::WaitingQueue, &Event::WaitingQueueChanged(Arc::new(waiting)));
             }
         } else {
             wake_at = Some(wake_at.map_or(due, |at| at.min(due)));

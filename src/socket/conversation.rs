@@ -24,7 +24,7 @@ use crate::{
         rooms::{Inside, Key, Visitor},
         threads,
     },
-    events::{Altered, Event, Format, Here, Said, Told, Topic, Typing},
+    events::{ConversationUpdated, Encoded, Event, Format, MessageEvent, PresenceChanged, Topic, Typing},
     http::session::come_in,
     ids::{AccountId, ConversationId},
     realtime::hub::Mailbox,
@@ -124,9 +124,9 @@ impl Tells for Telling {
 
     fn tell<'e>(&self, cursor: &mut Cursor, event: &'e Event) -> Heard<'e> {
         match event {
-            Event::Said(said) => {
-                let Message { seq, change, .. } = said.what.message;
-                if quotes(&said.what.message, self.after) {
+            Event::MessageChanged(said) => {
+                let Message { seq, change, .. } = said.value.message;
+                if quotes(&said.value.message, self.after) {
                     return Heard::Itself;
                 }
                 match cursor.order(change) {
@@ -134,25 +134,27 @@ impl Tells for Telling {
                     Order::Gap => return Heard::Gap,
                     Order::Next => cursor.change = change,
                 }
-                if (said.what.new && seq <= cursor.seq) || seq <= self.after {
+                if (said.value.new && seq <= cursor.seq) || seq <= self.after {
                     return Heard::Nothing; // it came with a replay, or is from before the listener came
                 }
                 cursor.seq = cursor.seq.max(seq);
                 Heard::Frame(said.frame(self.format, |said| encode(&self.app, self.format, said, change)))
             }
-            Event::Here(here) => {
+            Event::PresenceChanged(here) => {
                 Heard::Frame(here.frame(self.format, |here| presence_frame(self.format, here)))
             }
-            Event::Receipt(receipt) => Heard::Frame(receipt.frame(Format::Json, frames::receipt)),
-            Event::Typing(typing) if typing.what.who.id == self.listener => Heard::Nothing,
+            Event::ReceiptChanged(receipt) => Heard::Frame(receipt.frame(Format::Json, frames::receipt)),
+            Event::Typing(typing) if typing.value.who.id == self.listener => Heard::Nothing,
             Event::Typing(typing) => Heard::Frame(typing.frame(Format::Json, frames::typing)),
-            Event::Altered(_) | Event::Left { .. } | Event::Closed => Heard::Itself,
-            Event::Changed(_)
-            | Event::Counted(_)
+            Event::ConversationUpdated(_) | Event::ParticipantLeft { .. } | Event::ConversationDeleted => {
+                Heard::Itself
+            }
+            Event::PeepChanged(_)
+            | Event::PeepCountsChanged(_)
             | Event::PageChanged(_)
             | Event::JobDue
-            | Event::Matching
-            | Event::Line(_) => Heard::Nothing,
+            | Event::MatchChanged
+            | Event::WaitingQueueChanged(_) => Heard::Nothing,
         }
     }
 }
@@ -283,8 +285,8 @@ impl ConversationStream {
             return;
         }
         self.typed = Some(Instant::now());
-        let typing = Typing { conversation: self.id(), who: self.participant.somebody() };
-        app.events.publish(&topic, &Event::Typing(Arc::new(Told::new(typing))));
+        let typing = Typing { conversation: self.id(), who: self.participant.person() };
+        app.events.publish(&topic, &Event::Typing(Arc::new(Encoded::new(typing))));
     }
 
     pub(super) async fn hear(&mut self, outlet: &mut Outlet, event: &Event) -> Result<Flow, Gone> {
@@ -299,10 +301,10 @@ impl ConversationStream {
     /// Something happened to the room, or to who is in it.
     async fn look(&mut self, outlet: &mut Outlet, event: &Event) -> Result<Flow, Gone> {
         let change = match event {
-            Event::Said(said) => said.what.message.change,
-            Event::Altered(altered) => altered.what.change,
-            Event::Left { change, .. } => *change,
-            Event::Closed => return self.end(outlet).await,
+            Event::MessageChanged(said) => said.value.message.change,
+            Event::ConversationUpdated(altered) => altered.value.change,
+            Event::ParticipantLeft { change, .. } => *change,
+            Event::ConversationDeleted => return self.end(outlet).await,
             _ => return Ok(Flow::GoesOn),
         };
         match self.cursor.order(change) {
@@ -311,17 +313,17 @@ impl ConversationStream {
             Order::Next => self.cursor.change = change,
         }
         match event {
-            Event::Said(said) => return self.without_quote(outlet, &said.what).await,
-            Event::Altered(altered) => {
-                self.link.clone_from(&altered.what.link);
-                self.participant.conversation.name.clone_from(&altered.what.name);
-                self.participant.conversation.locked = altered.what.locked;
-                self.participant.conversation.owner = altered.what.owner;
+            Event::MessageChanged(said) => return self.without_quote(outlet, &said.value).await,
+            Event::ConversationUpdated(altered) => {
+                self.link.clone_from(&altered.value.link);
+                self.participant.conversation.name.clone_from(&altered.value.name);
+                self.participant.conversation.locked = altered.value.locked;
+                self.participant.conversation.owner = altered.value.owner;
                 let base = outlet.app.config.base_url.as_str();
                 let frame = altered.frame(Format::Json, |altered| frames::conversation(altered, base));
                 outlet.feed(frame.said()).await?;
             }
-            Event::Left { account, owner, .. } => {
+            Event::ParticipantLeft { account, owner, .. } => {
                 let mine = Some(self.participant.id());
                 if *account == mine || (account.is_none() && *owner != mine) {
                     return self.end(outlet).await;
@@ -333,14 +335,14 @@ impl ConversationStream {
     }
 
     /// Something was said in answer to what this listener never sees: it is told without that.
-    async fn without_quote(&mut self, outlet: &mut Outlet, said: &Said) -> Result<Flow, Gone> {
+    async fn without_quote(&mut self, outlet: &mut Outlet, said: &MessageEvent) -> Result<Flow, Gone> {
         let (seq, change) = (said.message.seq, said.message.change);
         if (said.new && seq <= self.cursor.seq) || seq <= self.participant.seat.sees_after {
             return Ok(Flow::GoesOn);
         }
         let message = said.message.clone().seen_after(self.participant.seat.sees_after);
         self.cursor.seq = self.cursor.seq.max(seq);
-        let frame = encode(&outlet.app, outlet.format, &Said { message, new: said.new }, change);
+        let frame = encode(&outlet.app, outlet.format, &MessageEvent { message, new: said.new }, change);
         outlet.feed(frame).await.map(|()| Flow::GoesOn)
     }
 
@@ -421,7 +423,7 @@ impl ConversationStream {
     ) -> Result<(), Gone> {
         for message in messages {
             let heard = if new { last_change } else { message.change.min(last_change) };
-            let frame = encode(&outlet.app, outlet.format, &Said { message, new }, heard);
+            let frame = encode(&outlet.app, outlet.format, &MessageEvent { message, new }, heard);
             outlet.feed(frame).await?;
         }
         Ok(())
@@ -445,7 +447,7 @@ impl ConversationStream {
             }
             Kind::Room | Kind::Match => Vec::new(),
         };
-        let altered = Altered {
+        let altered = ConversationUpdated {
             id: room.id,
             change,
             name: room.name.clone(),
@@ -479,7 +481,7 @@ fn link_of(read: &Read<'_>, conversation: &Conversation) -> Result<Option<Link>>
     }
 }
 
-fn presence_frame(format: Format, here: &Here) -> Bytes {
+fn presence_frame(format: Format, here: &PresenceChanged) -> Bytes {
     match format {
         Format::Json => frames::presence(here),
         Format::Html => frames::presence_html(here),
@@ -487,7 +489,7 @@ fn presence_frame(format: Format, here: &Here) -> Bytes {
 }
 
 /// `change` is the number up to which the listener has received everything with this frame.
-fn encode(app: &App, format: Format, said: &Said, change: i64) -> Bytes {
+fn encode(app: &App, format: Format, said: &MessageEvent, change: i64) -> Bytes {
     match format {
         Format::Json => frames::message(said, change, app.config.base_url.as_str()),
         Format::Html => frames::message_html(said, change),

@@ -54,8 +54,8 @@ impl MatchStream {
         mailbox: &mut Mailbox<Topic, Event>,
         account: AccountId,
     ) -> Result<Self, Gone> {
-        mailbox.subscribe(Topic::Seeker(account));
-        mailbox.subscribe(Topic::Line);
+        mailbox.subscribe(Topic::Account(account));
+        mailbox.subscribe(Topic::WaitingQueue);
         let app = Arc::clone(&outlet.app);
         let held = Some(app.match_windows.hold_one(account));
         let window = Window { app, account, held };
@@ -81,8 +81,8 @@ impl MatchStream {
 
     pub(super) async fn hear(&mut self, outlet: &mut Outlet, event: &Event) -> Result<(), Gone> {
         match event {
-            Event::Matching => self.look(outlet).await,
-            Event::Line(line) => {
+            Event::MatchChanged => self.look(outlet).await,
+            Event::WaitingQueueChanged(line) => {
                 let Some(told) = self.told.as_mut().filter(|told| told.seeker.state == State::Waiting) else {
                     return Ok(());
                 };

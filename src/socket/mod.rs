@@ -201,7 +201,7 @@ impl Stream {
         match self {
             Stream::Public(_) => vec![Topic::Public],
             Stream::Conversation(conversation) => vec![Topic::Conversation(conversation.id())],
-            Stream::Match(one) => vec![Topic::Seeker(one.account()), Topic::Line],
+            Stream::Match(one) => vec![Topic::Account(one.account()), Topic::WaitingQueue],
         }
     }
 
@@ -209,7 +209,7 @@ impl Stream {
         match self {
             Stream::Public(_) => *topic == Topic::Public,
             Stream::Conversation(conversation) => *topic == Topic::Conversation(conversation.id()),
-            Stream::Match(one) => *topic == Topic::Line || *topic == Topic::Seeker(one.account()),
+            Stream::Match(one) => *topic == Topic::WaitingQueue || *topic == Topic::Account(one.account()),
         }
     }
 

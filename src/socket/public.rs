@@ -47,14 +47,14 @@ impl Tells for Telling {
 
     fn tell<'e>(&self, last: &mut i64, event: &'e Event) -> Heard<'e> {
         match event {
-            Event::Changed(change) if change.what.seq <= *last => Heard::Nothing,
-            Event::Changed(change) if change.what.seq > *last + 1 => Heard::Gap,
-            Event::Changed(change) => {
-                *last = change.what.seq;
+            Event::PeepChanged(change) if change.value.seq <= *last => Heard::Nothing,
+            Event::PeepChanged(change) if change.value.seq > *last + 1 => Heard::Gap,
+            Event::PeepChanged(change) => {
+                *last = change.value.seq;
                 Heard::Frame(change.frame(self.format, |peep| encode(&self.app, self.format, peep)))
             }
             // Mastodon has no such event; its clients skip it.
-            Event::Counted(counted) => Heard::Frame(counted.frame(Format::Json, frames::counts)),
+            Event::PeepCountsChanged(counted) => Heard::Frame(counted.frame(Format::Json, frames::counts)),
             _ => Heard::Nothing,
         }
     }

@@ -3,13 +3,13 @@
 use askama::Template;
 
 use super::format::initials;
-use crate::events::{Here, Somebody};
+use crate::events::{Person, PresenceChanged};
 
 /// The first of those who are here, as a row of avatars.
 #[derive(Template)]
 #[template(path = "flock.html")]
 struct Flock<'a> {
-    people: &'a [Somebody],
+    people: &'a [Person],
 }
 
 impl Flock<'_> {
@@ -19,12 +19,12 @@ impl Flock<'_> {
 }
 
 /// The first of those who are here, rendered.
-pub fn flock(here: &Here) -> String {
+pub fn flock(here: &PresenceChanged) -> String {
     Flock { people: &here.people }.render().unwrap_or_default()
 }
 
 /// "7 here, 2 as guests"
-pub fn here_now(here: &Here) -> String {
+pub fn here_now(here: &PresenceChanged) -> String {
     match (here.count, here.guests) {
         (1, 1) => "1 guest here".into(),
         (count, guests) if count == guests && count > 0 => format!("{count} guests here"),

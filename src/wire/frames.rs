@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     clock::Time,
-    events::{Altered, Counted, Here, Receipt, Said, Typing},
+    events::{ConversationUpdated, MessageEvent, PeepCounts, PresenceChanged, Receipt, Typing},
     ids::{ConversationId, MessageId},
     store::peeps::Peep,
 };
@@ -62,8 +62,8 @@ pub fn peep_html(peep: &Peep, now: Time) -> Bytes {
 }
 
 /// New counts under a peep. Mastodon has no such event; its clients skip it.
-pub fn counts(counted: &Counted) -> Bytes {
-    let Counted { id, likes, replies } = counted;
+pub fn counts(counted: &PeepCounts) -> Bytes {
+    let PeepCounts { id, likes, replies } = counted;
     encode(&json!({ "event": "counts", "id": id, "likes": likes, "replies": replies }))
 }
 
@@ -76,13 +76,13 @@ struct MessageFrame<'a> {
     message: &'a Message,
 }
 
-fn message_event(said: &Said) -> &'static str {
+fn message_event(said: &MessageEvent) -> &'static str {
     if said.new { "message" } else { "change" }
 }
 
 /// A message that is new or has changed. `change` is the number up to which the listener has received everything with
 /// this frame. `base` is the base URL.
-pub fn message(said: &Said, change: i64, base: &str) -> Bytes {
+pub fn message(said: &MessageEvent, change: i64, base: &str) -> Bytes {
     let message = Message::new(&said.message, base);
     encode(&MessageFrame {
         event: message_event(said),
@@ -104,7 +104,7 @@ struct MessageHtmlFrame {
 }
 
 /// A message that is new or has changed, for the site's own pages: the message, rendered.
-pub fn message_html(said: &Said, change: i64) -> Bytes {
+pub fn message_html(said: &MessageEvent, change: i64) -> Bytes {
     let message = &said.message;
     encode(&MessageHtmlFrame {
         event: message_event(said),
@@ -117,8 +117,8 @@ pub fn message_html(said: &Said, change: i64) -> Bytes {
 }
 
 /// A room or a thread after a change of its name, owner, lock, link or people. `base` is the base URL.
-pub fn conversation(altered: &Altered, base: &str) -> Bytes {
-    let Altered { id, change, name, locked, owner, link, people } = altered;
+pub fn conversation(altered: &ConversationUpdated, base: &str) -> Bytes {
+    let ConversationUpdated { id, change, name, locked, owner, link, people } = altered;
     match link {
         Some(link) => {
             let room = json!({
@@ -136,7 +136,7 @@ pub fn conversation(altered: &Altered, base: &str) -> Bytes {
 }
 
 /// The people who have a conversation open.
-pub fn presence(here: &Here) -> Bytes {
+pub fn presence(here: &PresenceChanged) -> Bytes {
     let people = here.people.iter().map(|one| json!({ "id": one.id, "name": one.name, "guest": one.guest }));
     encode(&json!({
         "event": "here", "conversation_id": here.conversation, "count": here.count, "guests": here.guests,
@@ -145,7 +145,7 @@ pub fn presence(here: &Here) -> Bytes {
 }
 
 /// The people who have a conversation open, for the site's own pages: a line of text and the avatars, rendered.
-pub fn presence_html(here: &Here) -> Bytes {
+pub fn presence_html(here: &PresenceChanged) -> Bytes {
     encode(&json!({
         "event": "here", "conversation_id": here.conversation, "text": avatars::here_now(here),
         "html": avatars::flock(here),

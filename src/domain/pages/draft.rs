@@ -168,6 +168,6 @@ impl Member {
 
     /// Tells whoever keeps pages ready that this one is otherwise now.
     pub(super) fn page_changed(&self, tx: &mut Tx<'_>) {
-        tx.emit(Emission { topic: Topic::Page(self.id()), event: Event::PageChanged(self.id()) });
+        tx.emit(Emission { topic: Topic::Account(self.id()), event: Event::PageChanged(self.id()) });
     }
 }

@@ -19,7 +19,7 @@ use crate::{
     app::App,
     clock::Time,
     domain::rooms::{self, Inside, RoomName},
-    events::Here,
+    events::PresenceChanged,
     html::{Place, Shell, fault, note, page, page_refused},
     http::{
         input::{Input, Query},
@@ -131,7 +131,7 @@ pub(super) struct RoomPage {
     inside: Inside,
     url: String,
     qr: Qr,
-    here: Here,
+    here: PresenceChanged,
 }
 
 impl RoomPage {
@@ -186,7 +186,7 @@ pub(super) async fn room_page(
     let chat = Chat::new(app, participant, &path, format!("{path}/messages"), end, refused).await?;
     let mut people = app.presence.people(id);
     if !people.iter().any(|one| one.id == me) {
-        people.push(participant.somebody()); // who reads this is here
+        people.push(participant.person()); // who reads this is here
     }
     let url = room_url(app.config.base_url.as_str(), &inside.link.key);
     Ok(RoomPage {

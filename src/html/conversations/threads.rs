@@ -22,7 +22,7 @@ use crate::{
         conversations::Participant,
         threads::{self, Beginning, Changes, History, MOST, Metadata, Names, Thread, ThreadName},
     },
-    events::Here,
+    events::PresenceChanged,
     html::{Place, Shell, fault, note, page, page_refused},
     http::{
         input::{Input, Query, from_path},
@@ -217,7 +217,7 @@ fn find_or_begin(
 pub(super) struct ThreadPage {
     shell: Shell,
     chat: Chat,
-    here: Here,
+    here: PresenceChanged,
     others: Vec<One>,
     /// Whether it was begun for the two by the weekly pairs.
     paired: bool,
@@ -239,7 +239,7 @@ impl ThreadPage {
         chat.title = title(&participant.conversation.name, &others);
         let mut people = app.presence.people(id);
         if !people.iter().any(|one| one.id == participant.id()) {
-            people.push(participant.somebody());
+            people.push(participant.person());
         }
         let shell = Shell::new(app, viewer, Place::Threads).await?;
         let paired = participant.conversation.owner.is_none();
