@@ -2,7 +2,7 @@
 //! for, and the way out.
 //!
 //! Two may write to it: its own task, through hyper and the WebSocket, and whoever has a whole frame
-//! for many, through [`Line::send`]. The bytes of the two never mix within a frame.
+//! for many, through [`Connection::send`]. The bytes of the two never mix within a frame.
 
 use std::{
     io::{self, IoSlice},
@@ -24,7 +24,7 @@ use tokio::{
 
 /// A connection. The place is free again when the last clone of it is dropped: a socket outlives the
 /// request that opened it.
-pub struct Line {
+pub struct Connection {
     /// The other end.
     pub peer: SocketAddr,
     _place: OwnedSemaphorePermit,
@@ -35,46 +35,50 @@ struct Out {
     half: OwnedWriteHalf,
     /// What its own task wrote last ends within a frame.
     midway: bool,
-    /// What is left of a frame that [`Line::send`] began.
+    /// What is left of a frame that [`Connection::send`] began.
     rest: Bytes,
 }
 
 /// What became of a frame.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Sent {
+pub enum WriteOutcome {
     /// The kernel has it.
-    Whole,
+    Complete,
     /// The kernel has a part of it. The rest goes out before all else, when the connection's own task
     /// flushes or writes.
-    Begun,
+    Partial,
     /// Nothing of it was taken: the other end is slow or gone, or the connection is within a frame.
-    Not,
+    Refused,
 }
 
-impl Line {
-    /// A line, and its other half, which reads and writes like the stream itself.
-    pub fn new(stream: TcpStream, peer: SocketAddr, place: OwnedSemaphorePermit) -> (Arc<Self>, LineIo) {
+impl Connection {
+    /// A connection, and its other half, which reads and writes like the stream itself.
+    pub fn new(
+        stream: TcpStream,
+        peer: SocketAddr,
+        place: OwnedSemaphorePermit,
+    ) -> (Arc<Self>, ConnectionIo) {
         let (read, half) = stream.into_split();
         let out = Mutex::new(Out { half, midway: false, rest: Bytes::new() });
-        let line = Arc::new(Line { peer, _place: place, out });
-        (Arc::clone(&line), LineIo { read, line })
+        let connection = Arc::new(Connection { peer, _place: place, out });
+        (Arc::clone(&connection), ConnectionIo { read, connection })
     }
 
     /// Writes a whole frame at once, or says that this can't be done. Never waits. For a connection
     /// that is a WebSocket by now.
-    pub fn send(&self, frame: &Bytes) -> Sent {
+    pub fn send(&self, frame: &Bytes) -> WriteOutcome {
         let mut out = self.out();
         if out.midway || !out.rest.is_empty() {
-            return Sent::Not;
+            return WriteOutcome::Refused;
         }
         match out.half.try_write(frame) {
-            Ok(written) if written == frame.len() => Sent::Whole,
+            Ok(written) if written == frame.len() => WriteOutcome::Complete,
             Ok(written) => {
                 out.rest = frame.slice(written..);
-                Sent::Begun
+                WriteOutcome::Partial
             }
             // Its own task finds out what it is.
-            Err(_) => Sent::Not,
+            Err(_) => WriteOutcome::Refused,
         }
     }
 
@@ -97,12 +101,12 @@ impl Out {
 }
 
 /// The connection's bytes, for its own task.
-pub struct LineIo {
+pub struct ConnectionIo {
     read: OwnedReadHalf,
-    line: Arc<Line>,
+    connection: Arc<Connection>,
 }
 
-impl AsyncRead for LineIo {
+impl AsyncRead for ConnectionIo {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -112,7 +116,7 @@ impl AsyncRead for LineIo {
     }
 }
 
-impl AsyncWrite for LineIo {
+impl AsyncWrite for ConnectionIo {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         self.poll_write_vectored(cx, &[IoSlice::new(buf)])
     }
@@ -122,7 +126,7 @@ impl AsyncWrite for LineIo {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let mut out = self.line.out();
+        let mut out = self.connection.out();
         ready!(out.poll_rest(cx))?;
         let written = ready!(Pin::new(&mut out.half).poll_write_vectored(cx, bufs))?;
         // The WebSocket gives all that it has, which is frames to their ends.
@@ -135,13 +139,13 @@ impl AsyncWrite for LineIo {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let mut out = self.line.out();
+        let mut out = self.connection.out();
         ready!(out.poll_rest(cx))?;
         Pin::new(&mut out.half).poll_flush(cx)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let mut out = self.line.out();
+        let mut out = self.connection.out();
         ready!(out.poll_rest(cx))?;
         Pin::new(&mut out.half).poll_shutdown(cx)
     }
@@ -157,34 +161,34 @@ mod tests {
 
     use super::*;
 
-    async fn line() -> (Arc<Line>, LineIo, TcpStream) {
+    async fn connection() -> (Arc<Connection>, ConnectionIo, TcpStream) {
         let door = TcpListener::bind("127.0.0.1:0").await.expect("bound");
         let other = TcpStream::connect(door.local_addr().expect("an address")).await.expect("connected");
         let (stream, peer) = door.accept().await.expect("accepted");
         let place = Arc::new(Semaphore::new(1)).acquire_owned().await.expect("a place");
-        let (line, io) = Line::new(stream, peer, place);
-        (line, io, other)
+        let (connection, io) = Connection::new(stream, peer, place);
+        (connection, io, other)
     }
 
     /// Sends frames until the kernel takes no more; how many bytes were promised.
-    fn fill(line: &Line, frame: &Bytes) -> usize {
+    fn fill(connection: &Connection, frame: &Bytes) -> usize {
         let mut promised = 0;
         loop {
-            match line.send(frame) {
-                Sent::Whole => promised += frame.len(),
-                Sent::Begun => return promised + frame.len(),
-                Sent::Not => return promised,
+            match connection.send(frame) {
+                WriteOutcome::Complete => promised += frame.len(),
+                WriteOutcome::Partial => return promised + frame.len(),
+                WriteOutcome::Refused => return promised,
             }
         }
     }
 
     #[tokio::test]
     async fn a_frame_that_was_begun_ends_before_anything_else_is_written() {
-        let (line, mut io, mut other) = line().await;
+        let (connection, mut io, mut other) = connection().await;
         // Of a length that fits into no buffer evenly, so that the last one is cut.
         let frame = Bytes::from(vec![b'f'; 100_003]);
-        let promised = fill(&line, &frame);
-        assert_eq!(line.send(&frame), Sent::Not, "nothing goes out of turn");
+        let promised = fill(&connection, &frame);
+        assert_eq!(connection.send(&frame), WriteOutcome::Refused, "nothing goes out of turn");
         let read = tokio::spawn(async move {
             let mut all = Vec::new();
             other.read_to_end(&mut all).await.expect("read");
@@ -199,11 +203,11 @@ mod tests {
 
     #[tokio::test]
     async fn within_its_own_frame_no_other_is_let_in() {
-        let (line, mut io, mut other) = line().await;
+        let (connection, mut io, mut other) = connection().await;
         let own = vec![b'o'; 64 * 1024 * 1024];
         let written = io.write(&own).await.expect("a part");
         assert!(written < own.len());
-        assert_eq!(line.send(&Bytes::from_static(b"frame")), Sent::Not);
+        assert_eq!(connection.send(&Bytes::from_static(b"frame")), WriteOutcome::Refused);
         let read = tokio::spawn(async move {
             let mut all = vec![0; own.len() + 5];
             other.read_exact(&mut all).await.expect("read");
@@ -211,7 +215,7 @@ mod tests {
         });
         let own = vec![b'o'; 64 * 1024 * 1024];
         io.write_all(&own[written..]).await.expect("the rest");
-        while line.send(&Bytes::from_static(b"frame")) != Sent::Whole {
+        while connection.send(&Bytes::from_static(b"frame")) != WriteOutcome::Complete {
             tokio::task::yield_now().await;
         }
         assert!(read.await.expect("read").ends_with(b"oframe"));
@@ -219,9 +223,9 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_sent_and_what_is_written_come_in_turn() {
-        let (line, mut io, mut other) = line().await;
+        let (connection, mut io, mut other) = connection().await;
         io.write_all(b"head ").await.expect("written");
-        assert_eq!(line.send(&Bytes::from_static(b"frame ")), Sent::Whole);
+        assert_eq!(connection.send(&Bytes::from_static(b"frame ")), WriteOutcome::Complete);
         io.write_all(b"own").await.expect("written");
         let mut all = [0; 14];
         other.read_exact(&mut all).await.expect("read");

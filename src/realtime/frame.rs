@@ -32,7 +32,7 @@ impl Frame {
     }
 
     /// What it says.
-    pub fn said(&self) -> Bytes {
+    pub fn payload(&self) -> Bytes {
         self.bytes.slice(self.head..)
     }
 }
@@ -54,7 +54,7 @@ mod tests {
             let frame = Frame::text(&text);
             assert_eq!(&frame.bytes()[..head.len()], head);
             assert_eq!(&frame.bytes()[head.len()..], text);
-            assert_eq!(frame.said(), text);
+            assert_eq!(frame.payload(), text);
         }
     }
 }

@@ -1,13 +1,13 @@
 //! The hub hands what is published on a topic to those who subscribed to it.
 //!
 //! The contract: **at most once**, in the order of publishing, within this process. A subscriber has a
-//! mailbox for a bounded number of letters, so that a slow reader costs no memory and holds nobody up;
-//! when it overflows, its letters are thrown away and its reader is told that it lagged. The truth is
+//! mailbox for a bounded number of events, so that a slow reader costs no memory and holds nobody up;
+//! when it overflows, its events are thrown away and its reader is told that it lagged. The truth is
 //! in the database: whoever lagged reads there what it missed.
 //!
 //! Publishing only puts the event into a queue per shard. From there a dispatcher takes it to the
-//! shard's subscribers, one after the other: to whoever has an [`Ear`] directly, which costs no more
-//! than what the ear does with it, and to the others by their mailboxes, which wakes a task for each.
+//! shard's subscribers, one after the other: to whoever has an [`DirectSink`] directly, which costs no more
+//! than what the sink does with it, and to the others by their mailboxes, which wakes a task for each.
 
 use std::{
     collections::HashMap,
@@ -45,32 +45,32 @@ type Topics<T, E> = HashMap<T, Arc<Vec<Subscriber<T, E>>>>;
 
 struct Subscriber<T, E> {
     slot: Arc<Slot<T, E>>,
-    ear: Option<Arc<dyn Ear<E>>>,
+    sink: Option<Arc<dyn DirectSink<E>>>,
 }
 
 impl<T, E> Clone for Subscriber<T, E> {
     fn clone(&self) -> Self {
-        Subscriber { slot: Arc::clone(&self.slot), ear: self.ear.clone() }
+        Subscriber { slot: Arc::clone(&self.slot), sink: self.sink.clone() }
     }
 }
 
 /// What a subscriber does with an event on the dispatcher's thread, without waiting for anything.
-pub trait Ear<E>: Send + Sync {
+pub trait DirectSink<E>: Send + Sync {
     /// Hears the event. False: it is to come by the mailbox.
-    fn hear(&self, event: &E) -> bool;
+    fn try_deliver(&self, event: &E) -> bool;
 }
 
 /// The hub's end of a mailbox.
 #[derive(Debug)]
 struct Slot<T, E> {
     id: usize,
-    letters: mpsc::Sender<(T, E)>,
+    events: mpsc::Sender<(T, E)>,
     lagged: AtomicBool,
 }
 
 impl<T: Clone, E: Clone> Slot<T, E> {
     fn put(&self, topic: &T, event: &E) {
-        if self.letters.try_send((topic.clone(), event.clone())).is_err() {
+        if self.events.try_send((topic.clone(), event.clone())).is_err() {
             self.lag(topic, event);
         }
     }
@@ -78,8 +78,8 @@ impl<T: Clone, E: Clone> Slot<T, E> {
     fn lag(&self, topic: &T, event: &E) {
         self.lagged.store(true, Ordering::Release);
         // A reader that has just emptied it would sleep now, and not see that it lagged. Either
-        // this letter wakes it, or there are others that it has yet to take.
-        let _ = self.letters.try_send((topic.clone(), event.clone()));
+        // this event wakes it, or there are others that it has yet to take.
+        let _ = self.events.try_send((topic.clone(), event.clone()));
     }
 }
 
@@ -127,8 +127,8 @@ impl<T: Clone + Eq + Hash, E: Clone> Hub<T, E> {
         while let Some((topic, event)) = queued.recv().await {
             let Some(subscribers) = shard.read().get(&topic).map(Arc::clone) else { continue };
             for some in subscribers.chunks(AT_ONCE) {
-                for Subscriber { slot, ear } in some {
-                    if !ear.as_ref().is_some_and(|ear| ear.hear(&event)) {
+                for Subscriber { slot, sink } in some {
+                    if !sink.as_ref().is_some_and(|sink| sink.try_deliver(&event)) {
                         slot.put(&topic, &event);
                     }
                 }
@@ -139,13 +139,13 @@ impl<T: Clone + Eq + Hash, E: Clone> Hub<T, E> {
         }
     }
 
-    /// A mailbox for up to `capacity` letters, subscribed to nothing yet.
+    /// A mailbox for up to `capacity` events, subscribed to nothing yet.
     pub fn mailbox(self: &Arc<Self>, capacity: usize) -> Mailbox<T, E> {
-        let (letters, received) = mpsc::channel(capacity);
+        let (events, received) = mpsc::channel(capacity);
         let id = self.made.fetch_add(1, Ordering::Relaxed);
         Mailbox {
             hub: Arc::clone(self),
-            slot: Arc::new(Slot { id, letters, lagged: AtomicBool::new(false) }),
+            slot: Arc::new(Slot { id, events, lagged: AtomicBool::new(false) }),
             topics: Vec::new(),
             received,
         }
@@ -171,7 +171,7 @@ impl<T: Clone + Eq + Hash, E: Clone> Hub<T, E> {
     }
 }
 
-/// A reader's end: letters in order, or the word that some were thrown away. Dropping it ends all
+/// A reader's end: events in order, or the word that some were thrown away. Dropping it ends all
 /// its subscriptions.
 pub struct Mailbox<T: Clone + Eq + Hash, E: Clone> {
     hub: Arc<Hub<T, E>>,
@@ -182,9 +182,9 @@ pub struct Mailbox<T: Clone + Eq + Hash, E: Clone> {
 
 /// What comes out of a mailbox.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Delivery<T, E> {
+pub enum Received<T, E> {
     /// An event, and the topic it was published on.
-    Letter(T, E),
+    Event(T, E),
     /// The mailbox overflowed and was emptied. What was missed is in the database.
     Lagged,
 }
@@ -195,28 +195,28 @@ impl<T: Clone + Eq + Hash, E: Clone> Mailbox<T, E> {
         self.add(topic, None);
     }
 
-    /// From now on hears the topic: what the ear does not take comes by letter. Twice is once.
-    pub fn subscribe_with(&mut self, topic: T, ear: Arc<dyn Ear<E>>) {
-        self.add(topic, Some(ear));
+    /// From now on hears the topic: what the sink does not take comes by event. Twice is once.
+    pub fn subscribe_with(&mut self, topic: T, sink: Arc<dyn DirectSink<E>>) {
+        self.add(topic, Some(sink));
     }
 
-    fn add(&mut self, topic: T, ear: Option<Arc<dyn Ear<E>>>) {
+    fn add(&mut self, topic: T, sink: Option<Arc<dyn DirectSink<E>>>) {
         if !self.topics.contains(&topic) {
             let mut topics = self.hub.shard(self.slot.id).write();
             let subscribers = Arc::make_mut(topics.entry(topic.clone()).or_default());
-            subscribers.push(Subscriber { slot: Arc::clone(&self.slot), ear });
+            subscribers.push(Subscriber { slot: Arc::clone(&self.slot), sink });
             self.topics.push(topic);
         }
     }
 
-    /// No longer hears the topic; letters that wait still come.
+    /// No longer hears the topic; events that wait still come.
     pub fn unsubscribe(&mut self, topic: &T) {
         self.topics.retain(|t| t != topic);
         self.hub.unsubscribe(topic, self.slot.id);
     }
 
-    /// The next letter, as soon as there is one. Safe to cancel: no letter is lost.
-    pub async fn receive(&mut self) -> Delivery<T, E> {
+    /// The next event, as soon as there is one. Safe to cancel: no event is lost.
+    pub async fn receive(&mut self) -> Received<T, E> {
         loop {
             if let Some(delivery) = self.try_receive() {
                 return delivery;
@@ -225,19 +225,19 @@ impl<T: Clone + Eq + Hash, E: Clone> Mailbox<T, E> {
             if let Some((topic, event)) = self.received.recv().await
                 && !self.slot.lagged.load(Ordering::Acquire)
             {
-                return Delivery::Letter(topic, event);
+                return Received::Event(topic, event);
             }
             // It overflowed meanwhile; then that was not the next one any more.
         }
     }
 
-    /// The next letter, if one is waiting.
-    pub fn try_receive(&mut self) -> Option<Delivery<T, E>> {
+    /// The next event, if one is waiting.
+    pub fn try_receive(&mut self) -> Option<Received<T, E>> {
         if self.slot.lagged.swap(false, Ordering::AcqRel) {
             while self.received.try_recv().is_ok() {}
-            return Some(Delivery::Lagged);
+            return Some(Received::Lagged);
         }
-        self.received.try_recv().ok().map(|(topic, event)| Delivery::Letter(topic, event))
+        self.received.try_recv().ok().map(|(topic, event)| Received::Event(topic, event))
     }
 }
 
@@ -270,8 +270,8 @@ mod tests {
         hub.publish(&"slip", &1);
         hub.publish(&"quay", &2);
         hub.publish(&"slip", &3);
-        assert_eq!(nell.receive().await, Delivery::Letter("slip", 1));
-        assert_eq!(nell.receive().await, Delivery::Letter("slip", 3));
+        assert_eq!(nell.receive().await, Received::Event("slip", 1));
+        assert_eq!(nell.receive().await, Received::Event("slip", 3));
         assert_eq!(nell.try_receive(), None);
     }
 
@@ -285,11 +285,11 @@ mod tests {
         for n in 0..5 {
             hub.publish(&"slip", &n);
         }
-        assert_eq!(slow.receive().await, Delivery::Lagged);
+        assert_eq!(slow.receive().await, Received::Lagged);
         hub.publish(&"slip", &5);
-        assert_eq!(slow.receive().await, Delivery::Letter("slip", 5));
+        assert_eq!(slow.receive().await, Received::Event("slip", 5));
         for n in 0..6 {
-            assert_eq!(quick.receive().await, Delivery::Letter("slip", n), "the quick one missed nothing");
+            assert_eq!(quick.receive().await, Received::Event("slip", n), "the quick one missed nothing");
         }
     }
 
@@ -297,8 +297,8 @@ mod tests {
     #[derive(Default)]
     struct Even(std::sync::Mutex<Vec<u32>>);
 
-    impl Ear<u32> for Even {
-        fn hear(&self, event: &u32) -> bool {
+    impl DirectSink<u32> for Even {
+        fn try_deliver(&self, event: &u32) -> bool {
             let even = event.is_multiple_of(2);
             if even {
                 self.0.lock().expect("nobody panicked").push(*event);
@@ -310,31 +310,31 @@ mod tests {
     #[tokio::test]
     async fn what_an_ear_does_not_take_comes_by_letter() {
         let hub = hub();
-        let (mut nell, ear) = (hub.mailbox(8), Arc::new(Even::default()));
-        nell.subscribe_with("slip", Arc::clone(&ear) as _);
+        let (mut nell, sink) = (hub.mailbox(8), Arc::new(Even::default()));
+        nell.subscribe_with("slip", Arc::clone(&sink) as _);
         for n in 1..=4 {
             hub.publish(&"slip", &n);
         }
-        assert_eq!(nell.receive().await, Delivery::Letter("slip", 1));
-        assert_eq!(nell.receive().await, Delivery::Letter("slip", 3));
-        assert_eq!(*ear.0.lock().expect("nobody panicked"), [2, 4]);
+        assert_eq!(nell.receive().await, Received::Event("slip", 1));
+        assert_eq!(nell.receive().await, Received::Event("slip", 3));
+        assert_eq!(*sink.0.lock().expect("nobody panicked"), [2, 4]);
         assert_eq!(nell.try_receive(), None);
     }
 
     #[tokio::test]
     async fn when_too_much_is_published_at_once_everyone_is_told_that_they_lagged() {
         let hub = hub();
-        let (mut nell, ear) = (hub.mailbox(8), Arc::new(Even::default()));
-        nell.subscribe_with("slip", Arc::clone(&ear) as _);
+        let (mut nell, sink) = (hub.mailbox(8), Arc::new(Even::default()));
+        nell.subscribe_with("slip", Arc::clone(&sink) as _);
         for n in 0..=QUEUE as u32 {
             hub.publish(&"slip", &(2 * n));
         }
-        assert_eq!(nell.receive().await, Delivery::Lagged, "one of them did not fit");
-        while ear.0.lock().expect("nobody panicked").len() < QUEUE {
+        assert_eq!(nell.receive().await, Received::Lagged, "one of them did not fit");
+        while sink.0.lock().expect("nobody panicked").len() < QUEUE {
             tokio::task::yield_now().await;
         }
         hub.publish(&"slip", &1);
-        assert_eq!(nell.receive().await, Delivery::Letter("slip", 1));
+        assert_eq!(nell.receive().await, Received::Event("slip", 1));
     }
 
     #[tokio::test]

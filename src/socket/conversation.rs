@@ -12,8 +12,8 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use super::{
-    Flow, Gone, Outlet, Wanted,
-    shortcut::{Heard, Shortcut, Tells},
+    Closed, Flow, SocketWriter, SubscribeRequest,
+    fast_path::{Delivery, FastPath, StreamEncoder},
 };
 use crate::{
     Error, Result,
@@ -61,7 +61,7 @@ pub const CROWD: usize = 300;
 
 /// Who wants to listen.
 #[derive(Clone, Copy)]
-pub(super) struct Knock<'a> {
+pub(super) struct JoinRequest<'a> {
     pub(super) account: &'a Account,
     /// Where from, as a keyed hash of the address.
     pub(super) place: &'a str,
@@ -76,7 +76,7 @@ pub(super) struct ConversationStream {
     /// The key that it was asked for by, of a room.
     key: String,
     cursor: Cursor,
-    shortcut: Arc<Shortcut<Telling>>,
+    fast_path: Arc<FastPath<Encoder>>,
     typed: Option<Instant>,
     /// Up to where it was noted that everything has come to its listener.
     delivered: i64,
@@ -111,7 +111,7 @@ impl Cursor {
 }
 
 /// How a conversation is told to a listener.
-struct Telling {
+struct Encoder {
     app: Arc<App>,
     format: Format,
     listener: AccountId,
@@ -119,42 +119,42 @@ struct Telling {
     after: i64,
 }
 
-impl Tells for Telling {
+impl StreamEncoder for Encoder {
     type Cursor = Cursor;
 
-    fn tell<'e>(&self, cursor: &mut Cursor, event: &'e Event) -> Heard<'e> {
+    fn encode<'e>(&self, cursor: &mut Cursor, event: &'e Event) -> Delivery<'e> {
         match event {
             Event::MessageChanged(said) => {
                 let Message { seq, change, .. } = said.value.message;
                 if quotes(&said.value.message, self.after) {
-                    return Heard::Itself;
+                    return Delivery::Handle;
                 }
                 match cursor.order(change) {
-                    Order::Old => return Heard::Nothing,
-                    Order::Gap => return Heard::Gap,
+                    Order::Old => return Delivery::Ignore,
+                    Order::Gap => return Delivery::CatchUp,
                     Order::Next => cursor.change = change,
                 }
                 if (said.value.new && seq <= cursor.seq) || seq <= self.after {
-                    return Heard::Nothing; // it came with a replay, or is from before the listener came
+                    return Delivery::Ignore; // it came with a replay, or is from before the listener came
                 }
                 cursor.seq = cursor.seq.max(seq);
-                Heard::Frame(said.frame(self.format, |said| encode(&self.app, self.format, said, change)))
+                Delivery::Send(said.frame(self.format, |said| encode(&self.app, self.format, said, change)))
             }
             Event::PresenceChanged(here) => {
-                Heard::Frame(here.frame(self.format, |here| presence_frame(self.format, here)))
+                Delivery::Send(here.frame(self.format, |here| presence_frame(self.format, here)))
             }
-            Event::ReceiptChanged(receipt) => Heard::Frame(receipt.frame(Format::Json, frames::receipt)),
-            Event::Typing(typing) if typing.value.who.id == self.listener => Heard::Nothing,
-            Event::Typing(typing) => Heard::Frame(typing.frame(Format::Json, frames::typing)),
+            Event::ReceiptChanged(receipt) => Delivery::Send(receipt.frame(Format::Json, frames::receipt)),
+            Event::Typing(typing) if typing.value.who.id == self.listener => Delivery::Ignore,
+            Event::Typing(typing) => Delivery::Send(typing.frame(Format::Json, frames::typing)),
             Event::ConversationUpdated(_) | Event::ParticipantLeft { .. } | Event::ConversationDeleted => {
-                Heard::Itself
+                Delivery::Handle
             }
             Event::PeepChanged(_)
             | Event::PeepCountsChanged(_)
             | Event::PageChanged(_)
             | Event::JobDue
             | Event::MatchChanged
-            | Event::WaitingQueueChanged(_) => Heard::Nothing,
+            | Event::WaitingQueueChanged(_) => Delivery::Ignore,
         }
     }
 }
@@ -163,31 +163,31 @@ impl ConversationStream {
     /// Comes in, is subscribed at the hub, and says from where on the room is heard. What was missed is
     /// sent by the [`ConversationStream::catch_up`] after it.
     pub(super) async fn begin(
-        outlet: &mut Outlet,
+        writer: &mut SocketWriter,
         mailbox: &mut Mailbox<Topic, Event>,
-        knock: Knock<'_>,
-        wanted: &Wanted,
-    ) -> Result<Result<Self, Error>, Gone> {
-        let app = Arc::clone(&outlet.app);
+        join: JoinRequest<'_>,
+        request: &SubscribeRequest,
+    ) -> Result<Result<Self, Error>, Closed> {
+        let app = Arc::clone(&writer.app);
         let subscribe = async {
-            let Knock { account, place, may_come_in } = knock;
-            let door = if wanted.stream == "room" {
-                let key = Key::parse(&wanted.room)?;
+            let JoinRequest { account, place, may_come_in } = join;
+            let door = if request.stream == "room" {
+                let key = Key::parse(&request.room)?;
                 Door::Room(Visitor { account: account.clone(), key, place: place.into(), may_come_in })
             } else {
-                let id = wanted.conversation.parse().map_err(|_| Error::NotFound)?;
+                let id = request.conversation.parse().map_err(|_| Error::NotFound)?;
                 Door::Conversation { account: account.clone(), id, kind: None }
             };
             let participant = come_in(&app, &door).await?;
             let id = participant.conversation.id;
-            let telling = Telling {
+            let encoder = Encoder {
                 app: Arc::clone(&app),
-                format: outlet.format,
+                format: writer.format,
                 listener: participant.id(),
                 after: participant.seat.sees_after,
             };
-            let shortcut = Shortcut::new(telling, &outlet.line);
-            mailbox.subscribe_with(Topic::Conversation(id), Arc::clone(&shortcut) as _);
+            let fast_path = FastPath::new(encoder, &writer.connection);
+            mailbox.subscribe_with(Topic::Conversation(id), Arc::clone(&fast_path) as _);
             // Once more: from now on nothing is missed, so these are the numbers to begin with.
             let begin = move |read: &Read<'_>| {
                 let participant = door.inside(read)?.ok_or(Error::NotFound)?;
@@ -198,56 +198,57 @@ impl ConversationStream {
             if begun.is_err() {
                 mailbox.unsubscribe(&Topic::Conversation(id));
             }
-            begun.map(|(participant, link)| (participant, link, shortcut))
+            begun.map(|(participant, link)| (participant, link, fast_path))
         };
-        let (participant, link, shortcut) = match subscribe.await {
+        let (participant, link, fast_path) = match subscribe.await {
             Ok(begun) => begun,
             Err(error @ Error::Internal(_)) => {
                 tracing::error!(%error, "Can't subscribe to a conversation");
-                return outlet.broken().await;
+                return writer.broken().await;
             }
             Err(error) => return Ok(Err(error)),
         };
         let (last_seq, last_change) =
             (participant.conversation.last_seq, participant.conversation.last_change);
         // Numbers that are still to come are of another database: begin where this one is.
-        let seq = wanted.since.filter(|since| (0..=last_seq).contains(since)).unwrap_or(last_seq);
+        let seq = request.since.filter(|since| (0..=last_seq).contains(since)).unwrap_or(last_seq);
         let seq = seq.max(participant.seat.sees_after);
-        let change = wanted.change.filter(|change| (0..=last_change).contains(change)).unwrap_or(last_change);
+        let change =
+            request.change.filter(|change| (0..=last_change).contains(change)).unwrap_or(last_change);
         let id = participant.conversation.id;
         let mut subscribed = json!({
-            "event": "subscribed", "stream": wanted.stream, "conversation_id": id,
+            "event": "subscribed", "stream": request.stream, "conversation_id": id,
             "account_id": participant.id(), "seq": seq, "change": change,
         });
         if let Some(link) = &link {
             let inside = Inside { participant: participant.clone(), link: link.clone() };
             subscribed["room"] = json!(Room::new(&inside, app.config.base_url.as_str()));
         }
-        outlet.say(&subscribed).await?;
+        writer.say(&subscribed).await?;
         let window = (!participant.seat.hidden).then(|| app.presence.open(&participant));
         // Whoever comes is told who is here at once; the others hear of it when it is told next.
         let here = presence::here(id, app.presence.people(id));
-        outlet.feed(presence_frame(outlet.format, &here)).await?;
-        let key = wanted.room.clone();
+        writer.feed(presence_frame(writer.format, &here)).await?;
+        let key = request.room.clone();
         let cursor = Cursor { seq, change };
         Ok(Ok(ConversationStream {
             participant,
             link,
             key,
             cursor,
-            shortcut,
+            fast_path,
             typed: None,
             delivered: 0,
             _window: window,
         }))
     }
 
-    pub(super) fn lend(&self) {
-        self.shortcut.lend(self.cursor);
+    pub(super) fn arm(&self) {
+        self.fast_path.arm(self.cursor);
     }
 
-    pub(super) fn take_back(&mut self) {
-        self.cursor = self.shortcut.take_back().unwrap_or(self.cursor);
+    pub(super) fn disarm(&mut self) {
+        self.cursor = self.fast_path.disarm().unwrap_or(self.cursor);
     }
 
     /// Notes how far it has come to its listener, where others are told of that.
@@ -289,44 +290,44 @@ impl ConversationStream {
         app.events.publish(&topic, &Event::Typing(Arc::new(Encoded::new(typing))));
     }
 
-    pub(super) async fn hear(&mut self, outlet: &mut Outlet, event: &Event) -> Result<Flow, Gone> {
-        match self.shortcut.stream.tell(&mut self.cursor, event) {
-            Heard::Nothing => Ok(Flow::GoesOn),
-            Heard::Frame(frame) => outlet.feed(frame.said()).await.map(|()| Flow::GoesOn),
-            Heard::Gap => self.catch_up(outlet).await,
-            Heard::Itself => self.look(outlet, event).await,
+    pub(super) async fn hear(&mut self, writer: &mut SocketWriter, event: &Event) -> Result<Flow, Closed> {
+        match self.fast_path.encoder.encode(&mut self.cursor, event) {
+            Delivery::Ignore => Ok(Flow::GoesOn),
+            Delivery::Send(frame) => writer.feed(frame.payload()).await.map(|()| Flow::GoesOn),
+            Delivery::CatchUp => self.catch_up(writer).await,
+            Delivery::Handle => self.look(writer, event).await,
         }
     }
 
     /// Something happened to the room, or to who is in it.
-    async fn look(&mut self, outlet: &mut Outlet, event: &Event) -> Result<Flow, Gone> {
+    async fn look(&mut self, writer: &mut SocketWriter, event: &Event) -> Result<Flow, Closed> {
         let change = match event {
             Event::MessageChanged(said) => said.value.message.change,
             Event::ConversationUpdated(altered) => altered.value.change,
             Event::ParticipantLeft { change, .. } => *change,
-            Event::ConversationDeleted => return self.end(outlet).await,
+            Event::ConversationDeleted => return self.end(writer).await,
             _ => return Ok(Flow::GoesOn),
         };
         match self.cursor.order(change) {
             Order::Old => return Ok(Flow::GoesOn),
-            Order::Gap => return self.catch_up(outlet).await,
+            Order::Gap => return self.catch_up(writer).await,
             Order::Next => self.cursor.change = change,
         }
         match event {
-            Event::MessageChanged(said) => return self.without_quote(outlet, &said.value).await,
+            Event::MessageChanged(said) => return self.without_quote(writer, &said.value).await,
             Event::ConversationUpdated(altered) => {
                 self.link.clone_from(&altered.value.link);
                 self.participant.conversation.name.clone_from(&altered.value.name);
                 self.participant.conversation.locked = altered.value.locked;
                 self.participant.conversation.owner = altered.value.owner;
-                let base = outlet.app.config.base_url.as_str();
+                let base = writer.app.config.base_url.as_str();
                 let frame = altered.frame(Format::Json, |altered| frames::conversation(altered, base));
-                outlet.feed(frame.said()).await?;
+                writer.feed(frame.payload()).await?;
             }
             Event::ParticipantLeft { account, owner, .. } => {
                 let mine = Some(self.participant.id());
                 if *account == mine || (account.is_none() && *owner != mine) {
-                    return self.end(outlet).await;
+                    return self.end(writer).await;
                 }
             }
             _ => {}
@@ -335,79 +336,83 @@ impl ConversationStream {
     }
 
     /// Something was said in answer to what this listener never sees: it is told without that.
-    async fn without_quote(&mut self, outlet: &mut Outlet, said: &MessageEvent) -> Result<Flow, Gone> {
+    async fn without_quote(
+        &mut self,
+        writer: &mut SocketWriter,
+        said: &MessageEvent,
+    ) -> Result<Flow, Closed> {
         let (seq, change) = (said.message.seq, said.message.change);
         if (said.new && seq <= self.cursor.seq) || seq <= self.participant.seat.sees_after {
             return Ok(Flow::GoesOn);
         }
         let message = said.message.clone().seen_after(self.participant.seat.sees_after);
         self.cursor.seq = self.cursor.seq.max(seq);
-        let frame = encode(&outlet.app, outlet.format, &MessageEvent { message, new: said.new }, change);
-        outlet.feed(frame).await.map(|()| Flow::GoesOn)
+        let frame = encode(&writer.app, writer.format, &MessageEvent { message, new: said.new }, change);
+        writer.feed(frame).await.map(|()| Flow::GoesOn)
     }
 
     /// It is not for this listener any more.
-    async fn end(&mut self, outlet: &mut Outlet) -> Result<Flow, Gone> {
+    async fn end(&mut self, writer: &mut SocketWriter) -> Result<Flow, Closed> {
         // At once, and not after the while that a closed window is given.
-        outlet.app.presence.remove(self.id(), self.participant.id());
-        outlet.say(&json!({ "event": "left", "conversation_id": self.id(), "room": self.key })).await?;
+        writer.app.presence.remove(self.id(), self.participant.id());
+        writer.say(&json!({ "event": "left", "conversation_id": self.id(), "room": self.key })).await?;
         Ok(Flow::Ended)
     }
 
     /// Sends from the database what was missed: first what changed of what was sent before, then what
     /// is new, each as it is now.
-    pub(super) async fn catch_up(&mut self, outlet: &mut Outlet) -> Result<Flow, Gone> {
+    pub(super) async fn catch_up(&mut self, writer: &mut SocketWriter) -> Result<Flow, Closed> {
         let (account, id, change) = (self.participant.account.clone(), self.id(), self.cursor.change);
-        let read = outlet.app.db.read(move |read| {
+        let read = writer.app.db.read(move |read| {
             let Some(participant) = still_in(read, &account, id)? else { return Ok(None) };
             let link = link_of(read, &participant.conversation)?;
             Ok(Some((participant, link)))
         });
         let (participant, link) = match read.await {
             Ok(Some(found)) => found,
-            Ok(None) => return self.end(outlet).await,
-            Err(_) => return outlet.broken().await,
+            Ok(None) => return self.end(writer).await,
+            Err(_) => return writer.broken().await,
         };
         // The numbers first, both of one moment: what is said after it comes live, by the next number.
         let (last_seq, last_change) =
             (participant.conversation.last_seq, participant.conversation.last_change);
         if participant.seat.sees_after != self.participant.seat.sees_after {
-            return self.end(outlet).await; // it left and came back: it may see something else now
+            return self.end(writer).await; // it left and came back: it may see something else now
         }
         let before = (std::mem::replace(&mut self.participant, participant), self.link.clone());
         self.link = link;
         if !self.is_as(&before.0.conversation, &before.1) {
-            self.altered(outlet, change).await?;
+            self.altered(writer, change).await?;
         }
-        let far = if outlet.format == Format::Html { FAR_BEHIND_PAGE } else { FAR_BEHIND };
+        let far = if writer.format == Format::Html { FAR_BEHIND_PAGE } else { FAR_BEHIND };
         if last_seq - self.cursor.seq > far {
-            return self.reset(outlet, last_seq, last_change).await;
+            return self.reset(writer, last_seq, last_change).await;
         }
         let sight = self.participant.sight();
         if last_change > change {
             let seq = self.cursor.seq;
-            let read = outlet
+            let read = writer
                 .app
                 .db
                 .read(move |read| store::messages::changed_since(read, sight, change, seq, CHANGED + 1));
-            let Ok(changed) = read.await else { return outlet.broken().await };
+            let Ok(changed) = read.await else { return writer.broken().await };
             if changed.len() > CHANGED as usize {
-                return self.reset(outlet, last_seq, last_change).await;
+                return self.reset(writer, last_seq, last_change).await;
             }
-            self.send(outlet, changed, false, last_change).await?;
+            self.send(writer, changed, false, last_change).await?;
         }
         self.cursor.change = last_change;
         while self.cursor.seq < last_seq {
             let (seq, limit) = (self.cursor.seq, REPLAY.min(last_seq - self.cursor.seq));
-            let read = outlet.app.db.read(move |read| store::messages::since(read, sight, seq, limit));
-            let Ok(missed) = read.await else { return outlet.broken().await };
+            let read = writer.app.db.read(move |read| store::messages::since(read, sight, seq, limit));
+            let Ok(missed) = read.await else { return writer.broken().await };
             // There is no gap, so as many as were asked for are there; unless the room is just being
             // cleared away.
             let Some(latest) = missed.last().map(|message| message.seq) else { break };
-            self.send(outlet, missed, true, last_change).await?;
+            self.send(writer, missed, true, last_change).await?;
             self.cursor.seq = latest;
         }
-        self.note_delivered(&Arc::clone(&outlet.app)).await;
+        self.note_delivered(&Arc::clone(&writer.app)).await;
         Ok(Flow::GoesOn)
     }
 
@@ -416,15 +421,15 @@ impl ConversationStream {
     /// to come, so that is not always the message's own.
     async fn send(
         &self,
-        outlet: &mut Outlet,
+        writer: &mut SocketWriter,
         messages: Vec<Message>,
         new: bool,
         last_change: i64,
-    ) -> Result<(), Gone> {
+    ) -> Result<(), Closed> {
         for message in messages {
             let heard = if new { last_change } else { message.change.min(last_change) };
-            let frame = encode(&outlet.app, outlet.format, &MessageEvent { message, new }, heard);
-            outlet.feed(frame).await?;
+            let frame = encode(&writer.app, writer.format, &MessageEvent { message, new }, heard);
+            writer.feed(frame).await?;
         }
         Ok(())
     }
@@ -438,12 +443,12 @@ impl ConversationStream {
     }
 
     /// How the room is now.
-    async fn altered(&self, outlet: &mut Outlet, change: i64) -> Result<(), Gone> {
+    async fn altered(&self, writer: &mut SocketWriter, change: i64) -> Result<(), Closed> {
         let room = &self.participant.conversation;
         let id = room.id;
         let people = match room.kind {
             Kind::Thread => {
-                outlet.app.db.read(move |read| threads::people(read, id)).await.unwrap_or_default()
+                writer.app.db.read(move |read| threads::people(read, id)).await.unwrap_or_default()
             }
             Kind::Room | Kind::Match => Vec::new(),
         };
@@ -456,14 +461,14 @@ impl ConversationStream {
             link: self.link.clone(),
             people,
         };
-        let frame = frames::conversation(&altered, outlet.app.config.base_url.as_str());
-        outlet.feed(frame).await
+        let frame = frames::conversation(&altered, writer.app.config.base_url.as_str());
+        writer.feed(frame).await
     }
 
-    async fn reset(&mut self, outlet: &mut Outlet, seq: i64, change: i64) -> Result<Flow, Gone> {
+    async fn reset(&mut self, writer: &mut SocketWriter, seq: i64, change: i64) -> Result<Flow, Closed> {
         self.cursor = Cursor { seq, change };
         let id = self.id();
-        outlet.say(&json!({ "event": "reset", "conversation_id": id, "seq": seq, "change": change })).await?;
+        writer.say(&json!({ "event": "reset", "conversation_id": id, "seq": seq, "change": change })).await?;
         Ok(Flow::GoesOn)
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::{Gone, Outlet};
+use super::{Closed, SocketWriter};
 use crate::{
     app::App,
     domain::matches::{self, Current},
@@ -50,20 +50,20 @@ impl Drop for Window {
 impl MatchStream {
     /// Is subscribed at the hub, and tells how far it is.
     pub(super) async fn begin(
-        outlet: &mut Outlet,
+        writer: &mut SocketWriter,
         mailbox: &mut Mailbox<Topic, Event>,
         account: AccountId,
-    ) -> Result<Self, Gone> {
+    ) -> Result<Self, Closed> {
         mailbox.subscribe(Topic::Account(account));
         mailbox.subscribe(Topic::WaitingQueue);
-        let app = Arc::clone(&outlet.app);
+        let app = Arc::clone(&writer.app);
         let held = Some(app.match_windows.hold_one(account));
         let window = Window { app, account, held };
         let mut stream = MatchStream { account, told: None, window };
         stream.is_here().await;
-        stream.told = stream.read(outlet).await?;
-        let frame = stream.frame("subscribed", outlet);
-        outlet.say(&frame).await?;
+        stream.told = stream.read(writer).await?;
+        let frame = stream.frame("subscribed", writer);
+        writer.say(&frame).await?;
         Ok(stream)
     }
 
@@ -79,28 +79,28 @@ impl MatchStream {
         }
     }
 
-    pub(super) async fn hear(&mut self, outlet: &mut Outlet, event: &Event) -> Result<(), Gone> {
+    pub(super) async fn hear(&mut self, writer: &mut SocketWriter, event: &Event) -> Result<(), Closed> {
         match event {
-            Event::MatchChanged => self.look(outlet).await,
-            Event::WaitingQueueChanged(line) => {
+            Event::MatchChanged => self.look(writer).await,
+            Event::WaitingQueueChanged(queue) => {
                 let Some(told) = self.told.as_mut().filter(|told| told.seeker.state == State::Waiting) else {
                     return Ok(());
                 };
-                let place = matches::place_in(line, &told.seeker);
+                let place = matches::place_in(queue, &told.seeker);
                 if place == told.line {
                     return Ok(());
                 }
                 told.line = place;
-                let frame = self.frame("waiting", outlet);
-                outlet.say(&frame).await
+                let frame = self.frame("waiting", writer);
+                writer.say(&frame).await
             }
             _ => Ok(()),
         }
     }
 
     /// Looks how far it is, and tells what is otherwise.
-    pub(super) async fn look(&mut self, outlet: &mut Outlet) -> Result<(), Gone> {
-        let now = self.read(outlet).await?;
+    pub(super) async fn look(&mut self, writer: &mut SocketWriter) -> Result<(), Closed> {
+        let now = self.read(writer).await?;
         let event = happened(self.told.as_ref(), now.as_ref());
         let begins = now.as_ref().is_some_and(|now| now.seeker.state != State::Ended)
             && self.told.as_ref().is_none_or(|told| told.seeker.state == State::Ended);
@@ -109,27 +109,27 @@ impl MatchStream {
             self.is_here().await; // the window was open before there was anything to be here for
         }
         if let Some(event) = event {
-            let frame = self.frame(event, outlet);
-            outlet.say(&frame).await?;
+            let frame = self.frame(event, writer);
+            writer.say(&frame).await?;
         }
         Ok(())
     }
 
-    async fn read(&self, outlet: &mut Outlet) -> Result<Option<Current>, Gone> {
+    async fn read(&self, writer: &mut SocketWriter) -> Result<Option<Current>, Closed> {
         let account = self.account;
-        match outlet.app.db.read(move |read| matches::current(read, account)).await {
+        match writer.app.db.read(move |read| matches::current(read, account)).await {
             Ok(current) => Ok(current),
-            Err(_) => outlet.broken().await,
+            Err(_) => writer.broken().await,
         }
     }
 
-    fn frame(&self, event: &'static str, outlet: &Outlet) -> serde_json::Value {
+    fn frame(&self, event: &'static str, writer: &SocketWriter) -> serde_json::Value {
         let told = self.told.as_ref();
         let mut frame = json!({ "event": event, "stream": "match", "match": told.map(Match::new) });
-        if outlet.format == Format::Html
+        if writer.format == Format::Html
             && let Some(told) = told
         {
-            frame["html"] = match_state::match_fragment(told, outlet.app.clock.now()).into();
+            frame["html"] = match_state::match_fragment(told, writer.app.clock.now()).into();
             frame["status"] = match_state::status(told).into();
         }
         frame

@@ -8,13 +8,13 @@
 //!
 //! This file is the connection: who opens it, what is said on it, when it ends. What a client may say
 //! is in [`protocol`], what a stream sends is in [`public`], [`conversation`] and [`matching`], and how it
-//! is sent without waking the connection's task is in [`shortcut`].
+//! is sent without waking the connection's task is in [`fast_path`].
 
 mod conversation;
+mod fast_path;
 mod matching;
 pub mod protocol;
 mod public;
-mod shortcut;
 
 use std::{pin::pin, sync::Arc, time::Duration};
 
@@ -35,9 +35,9 @@ use tokio::time::{Instant, interval_at};
 
 pub use self::conversation::CROWD;
 use self::{
-    conversation::{ConversationStream, Knock},
+    conversation::{ConversationStream, JoinRequest},
     matching::MatchStream,
-    protocol::{Said, Wanted},
+    protocol::{ClientMessage, SubscribeRequest},
     public::PublicStream,
 };
 use crate::{
@@ -46,12 +46,12 @@ use crate::{
     domain::tokens,
     events::{Event, Format, Topic},
     http::{
-        connection::Line,
+        connection::Connection,
         input::Query,
         session::{ClientAddr, Viewer, place},
     },
     ids::TokenId,
-    realtime::hub::{Delivery, Mailbox},
+    realtime::hub::{Mailbox, Received},
     services::limits::SocketPlace,
     store::accounts::Account,
 };
@@ -77,7 +77,7 @@ const SILENCE: Duration = Duration::from_secs(75);
 
 /// The query: Mastodon's clients name their stream there.
 #[derive(Deserialize)]
-pub struct Asked {
+pub struct StreamingQuery {
     stream: Option<String>,
     since: Option<i64>,
     #[serde(default)]
@@ -87,17 +87,17 @@ pub struct Asked {
 /// Opens the socket, for our own pages and for programs; other sites' pages are refused.
 pub async fn open(
     State(app): State<Arc<App>>,
-    Query(asked): Query<Asked>,
+    Query(query): Query<StreamingQuery>,
     headers: HeaderMap,
     ClientAddr(from): ClientAddr,
-    Extension(line): Extension<Arc<Line>>,
+    Extension(connection): Extension<Arc<Connection>>,
     viewer: Viewer,
     upgrade: WebSocketUpgrade,
 ) -> Result<Response> {
     if !same_origin(&app, &headers) {
         return Err(Error::Forbidden("That came from another site, so it was not done."));
     }
-    let format = match asked.format.as_deref() {
+    let format = match query.format.as_deref() {
         None | Some("json") => Format::Json,
         Some("html") => Format::Html,
         Some(_) => return Err(Error::invalid("format", "The formats are json and html.")),
@@ -112,10 +112,10 @@ pub async fn open(
     let tasks = app.tasks.clone();
     Ok(upgrade.on_upgrade(move |socket| {
         tasks.track_future(async move {
-            let mut connection = Connection {
+            let mut subscriber = Subscriber {
                 mailbox: app.events.mailbox(MAILBOX),
                 place: place(&app, from),
-                outlet: Outlet { app, line, socket, format },
+                writer: SocketWriter { app, connection, socket, format },
                 may_write: viewer.may_write(),
                 account: viewer.account,
                 token: viewer.grant.map(|grant| grant.id),
@@ -123,16 +123,17 @@ pub async fn open(
                 replays: Replays { left: REPLAYS, at: Instant::now() },
                 _held: held,
             };
-            let begun = match asked.stream {
+            let begun = match query.stream {
                 Some(stream) => {
-                    let wanted = Wanted { stream, since: asked.since, ..Wanted::default() };
-                    connection.subscribe(&wanted).await
+                    let request =
+                        SubscribeRequest { stream, since: query.since, ..SubscribeRequest::default() };
+                    subscriber.subscribe(&request).await
                 }
                 None => Ok(()),
             };
             if begun.is_ok() {
                 // The other end went away, or was sent away: there is nobody to tell.
-                let _ = connection.listen().await;
+                let _ = subscriber.listen().await;
             }
         })
     }))
@@ -147,11 +148,11 @@ fn same_origin(app: &App, headers: &HeaderMap) -> bool {
 }
 
 /// One open socket.
-struct Connection {
+struct Subscriber {
     /// First, so that they end before the mailbox does: whoever is forgotten by the hub is also on its
     /// way out of the rooms.
     streams: Vec<Stream>,
-    outlet: Outlet,
+    writer: SocketWriter,
     mailbox: Mailbox<Topic, Event>,
     account: Option<Account>,
     /// The token that it came with: when that ends, so does this.
@@ -180,19 +181,19 @@ enum Flow {
 
 impl Stream {
     /// From now on it is told by whoever publishes. All that was fed to the socket is flushed.
-    fn lend(&self) {
+    fn arm(&self) {
         match self {
-            Stream::Public(public) => public.lend(),
-            Stream::Conversation(conversation) => conversation.lend(),
+            Stream::Public(public) => public.arm(),
+            Stream::Conversation(conversation) => conversation.arm(),
             Stream::Match(_) => {} // what it tells is its listener's alone
         }
     }
 
     /// From now on the connection itself tells it.
-    fn take_back(&mut self) {
+    fn disarm(&mut self) {
         match self {
-            Stream::Public(public) => public.take_back(),
-            Stream::Conversation(conversation) => conversation.take_back(),
+            Stream::Public(public) => public.disarm(),
+            Stream::Conversation(conversation) => conversation.disarm(),
             Stream::Match(_) => {}
         }
     }
@@ -213,20 +214,20 @@ impl Stream {
         }
     }
 
-    async fn hear(&mut self, outlet: &mut Outlet, event: &Event) -> Result<Flow, Gone> {
+    async fn hear(&mut self, writer: &mut SocketWriter, event: &Event) -> Result<Flow, Closed> {
         match self {
-            Stream::Public(public) => public.hear(outlet, event).await.map(|()| Flow::GoesOn),
-            Stream::Conversation(conversation) => conversation.hear(outlet, event).await,
-            Stream::Match(one) => one.hear(outlet, event).await.map(|()| Flow::GoesOn),
+            Stream::Public(public) => public.hear(writer, event).await.map(|()| Flow::GoesOn),
+            Stream::Conversation(conversation) => conversation.hear(writer, event).await,
+            Stream::Match(one) => one.hear(writer, event).await.map(|()| Flow::GoesOn),
         }
     }
 
     /// Sends from the database what was missed.
-    async fn catch_up(&mut self, outlet: &mut Outlet) -> Result<Flow, Gone> {
+    async fn catch_up(&mut self, writer: &mut SocketWriter) -> Result<Flow, Closed> {
         match self {
-            Stream::Public(public) => public.catch_up(outlet).await.map(|()| Flow::GoesOn),
-            Stream::Conversation(conversation) => conversation.catch_up(outlet).await,
-            Stream::Match(one) => one.look(outlet).await.map(|()| Flow::GoesOn),
+            Stream::Public(public) => public.catch_up(writer).await.map(|()| Flow::GoesOn),
+            Stream::Conversation(conversation) => conversation.catch_up(writer).await,
+            Stream::Match(one) => one.look(writer).await.map(|()| Flow::GoesOn),
         }
     }
 }
@@ -261,7 +262,7 @@ impl Replays {
 
 /// What a connection wakes up for.
 enum Woken {
-    Delivery(Delivery<Topic, Event>),
+    Received(Received<Topic, Event>),
     Message(Option<Result<Message, axum::Error>>),
     Ping,
     Stop,
@@ -269,109 +270,109 @@ enum Woken {
 
 /// The socket is closed.
 #[derive(Debug)]
-struct Gone;
+struct Closed;
 
-impl From<axum::Error> for Gone {
+impl From<axum::Error> for Closed {
     fn from(_: axum::Error) -> Self {
-        Gone
+        Closed
     }
 }
 
-impl Connection {
-    async fn listen(&mut self) -> Result<(), Gone> {
+impl Subscriber {
+    async fn listen(&mut self) -> Result<(), Closed> {
         let mut ping = interval_at(Instant::now() + PING, PING);
         let mut heard = Instant::now();
         // Once, and not anew for each frame: all sockets would meet at its lock.
-        let mut stop = pin!(self.outlet.app.stop.clone().cancelled_owned());
+        let mut stop = pin!(self.writer.app.stop.clone().cancelled_owned());
         loop {
-            self.streams.iter().for_each(Stream::lend);
+            self.streams.iter().for_each(Stream::arm);
             let woken = tokio::select! {
-                delivery = self.mailbox.receive() => Woken::Delivery(delivery),
-                message = self.outlet.socket.recv() => Woken::Message(message),
+                received = self.mailbox.receive() => Woken::Received(received),
+                message = self.writer.socket.recv() => Woken::Message(message),
                 _ = ping.tick() => Woken::Ping,
                 () = &mut stop => Woken::Stop,
             };
-            self.streams.iter_mut().for_each(Stream::take_back);
+            self.streams.iter_mut().for_each(Stream::disarm);
             match woken {
-                Woken::Delivery(delivery) => self.deliver(delivery).await?,
+                Woken::Received(received) => self.deliver(received).await?,
                 Woken::Message(Some(Ok(message))) => {
                     heard = Instant::now();
                     self.hear(message).await?;
                 }
-                Woken::Message(Some(Err(_)) | None) => return Err(Gone),
-                Woken::Ping if heard.elapsed() > SILENCE => return Err(Gone),
+                Woken::Message(Some(Err(_)) | None) => return Err(Closed),
+                Woken::Ping if heard.elapsed() > SILENCE => return Err(Closed),
                 Woken::Ping => {
                     if let Some(token) = self.token
                         && !self
-                            .outlet
+                            .writer
                             .app
                             .db
                             .read(move |read| tokens::holds(read, token))
                             .await
                             .unwrap_or(true)
                     {
-                        return self.outlet.close(close_code::POLICY, "The token has ended.").await;
+                        return self.writer.close(close_code::POLICY, "The token has ended.").await;
                     }
                     for stream in &mut self.streams {
                         match stream {
                             Stream::Match(one) => one.is_here().await,
-                            Stream::Conversation(one) => one.note_delivered(&self.outlet.app).await,
+                            Stream::Conversation(one) => one.note_delivered(&self.writer.app).await,
                             Stream::Public(_) => {}
                         }
                     }
-                    self.outlet.socket.send(Message::Ping(Bytes::new())).await?;
+                    self.writer.socket.send(Message::Ping(Bytes::new())).await?;
                 }
                 Woken::Stop => {
                     let why = "The server is going away. Come back in a moment.";
-                    return self.outlet.close(close_code::AWAY, why).await;
+                    return self.writer.close(close_code::AWAY, why).await;
                 }
             }
         }
     }
 
-    async fn hear(&mut self, message: Message) -> Result<(), Gone> {
+    async fn hear(&mut self, message: Message) -> Result<(), Closed> {
         let text = match message {
             Message::Text(text) => text,
-            Message::Close(_) => return Err(Gone),
-            Message::Binary(_) => return self.outlet.close(close_code::UNSUPPORTED, "Send text.").await,
+            Message::Close(_) => return Err(Closed),
+            Message::Binary(_) => return self.writer.close(close_code::UNSUPPORTED, "Send text.").await,
             Message::Ping(_) | Message::Pong(_) => return Ok(()),
         };
-        match Said::parse(&text) {
-            Some(Said::Subscribe(wanted)) => self.subscribe(&wanted).await,
-            Some(Said::Unsubscribe(wanted)) => {
-                if let Some(at) = self.position(&wanted) {
+        match ClientMessage::parse(&text) {
+            Some(ClientMessage::Subscribe(request)) => self.subscribe(&request).await,
+            Some(ClientMessage::Unsubscribe(request)) => {
+                if let Some(at) = self.position(&request) {
                     self.end(at);
                 }
                 Ok(())
             }
-            Some(Said::Typing { room, conversation }) => {
+            Some(ClientMessage::Typing { room, conversation }) => {
                 for stream in &mut self.streams {
                     if let Stream::Conversation(stream) = stream
                         && self.may_write
                         && stream.is(&room, &conversation)
                     {
-                        stream.type_on(&self.outlet.app);
+                        stream.type_on(&self.writer.app);
                     }
                 }
                 Ok(())
             }
-            Some(Said::Ping) => self.outlet.say(&json!({ "event": "pong" })).await,
+            Some(ClientMessage::Ping) => self.writer.say(&json!({ "event": "pong" })).await,
             None => {
                 let sentence = "Say subscribe, unsubscribe, typing or ping, as JSON.";
-                self.outlet.say(&json!({ "event": "error", "error": sentence })).await
+                self.writer.say(&json!({ "event": "error", "error": sentence })).await
             }
         }
     }
 
     /// Which of the streams is wanted, if it is one of them.
-    fn position(&self, wanted: &Wanted) -> Option<usize> {
+    fn position(&self, request: &SubscribeRequest) -> Option<usize> {
         self.streams.iter().position(|stream| match stream {
-            Stream::Public(_) => public::is_public(&wanted.stream),
+            Stream::Public(_) => public::is_public(&request.stream),
             Stream::Conversation(one) => {
-                matches!(wanted.stream.as_str(), "room" | "conversation")
-                    && one.is(&wanted.room, &wanted.conversation)
+                matches!(request.stream.as_str(), "room" | "conversation")
+                    && one.is(&request.room, &request.conversation)
             }
-            Stream::Match(_) => wanted.stream == "match",
+            Stream::Match(_) => request.stream == "match",
         })
     }
 
@@ -382,72 +383,72 @@ impl Connection {
         }
     }
 
-    async fn subscribe(&mut self, wanted: &Wanted) -> Result<(), Gone> {
-        let again = self.position(wanted);
+    async fn subscribe(&mut self, request: &SubscribeRequest) -> Result<(), Closed> {
+        let again = self.position(request);
         if again.is_none() && self.streams.len() >= STREAMS {
             let sentence = "That is as much as one socket listens to. Open another one.";
-            return self.refuse(wanted, sentence).await;
+            return self.refuse(request, sentence).await;
         }
         if let Some(at) = again {
             self.end(at);
         }
         tokio::time::sleep_until(self.replays.next()).await;
-        if public::is_public(&wanted.stream) {
+        if public::is_public(&request.stream) {
             let mailbox = &mut self.mailbox;
-            let stream = PublicStream::begin(&mut self.outlet, mailbox, wanted.since).await?;
+            let stream = PublicStream::begin(&mut self.writer, mailbox, request.since).await?;
             self.streams.push(Stream::Public(stream));
         } else {
-            if !matches!(wanted.stream.as_str(), "room" | "conversation" | "match") {
-                return self.refuse(wanted, "There is no such stream.").await;
+            if !matches!(request.stream.as_str(), "room" | "conversation" | "match") {
+                return self.refuse(request, "There is no such stream.").await;
             }
             let Some(account) = self.account.clone() else {
-                return self.refuse(wanted, "Log in first, or come in with a name.").await;
+                return self.refuse(request, "Log in first, or come in with a name.").await;
             };
-            let knock = Knock { account: &account, place: &self.place, may_come_in: self.may_write };
-            let (outlet, mailbox) = (&mut self.outlet, &mut self.mailbox);
-            if wanted.stream == "match" {
-                let stream = MatchStream::begin(outlet, mailbox, account.id).await?;
+            let join = JoinRequest { account: &account, place: &self.place, may_come_in: self.may_write };
+            let (writer, mailbox) = (&mut self.writer, &mut self.mailbox);
+            if request.stream == "match" {
+                let stream = MatchStream::begin(writer, mailbox, account.id).await?;
                 self.streams.push(Stream::Match(Box::new(stream)));
             } else {
-                match ConversationStream::begin(outlet, mailbox, knock, wanted).await? {
+                match ConversationStream::begin(writer, mailbox, join, request).await? {
                     Ok(stream) => self.streams.push(Stream::Conversation(Box::new(stream))),
-                    Err(error) => return self.refuse(wanted, &error.sentence()).await,
+                    Err(error) => return self.refuse(request, &error.sentence()).await,
                 }
             }
         }
         let latest = self.streams.len() - 1;
-        if self.streams[latest].catch_up(&mut self.outlet).await? == Flow::Ended {
+        if self.streams[latest].catch_up(&mut self.writer).await? == Flow::Ended {
             self.end(latest);
         }
-        Ok(self.outlet.socket.flush().await?)
+        Ok(self.writer.socket.flush().await?)
     }
 
-    async fn refuse(&mut self, wanted: &Wanted, sentence: &str) -> Result<(), Gone> {
-        let mut frame = json!({ "event": "error", "stream": wanted.stream, "error": sentence });
-        if !wanted.room.is_empty() {
-            frame["room"] = Value::from(wanted.room.as_str());
+    async fn refuse(&mut self, request: &SubscribeRequest, sentence: &str) -> Result<(), Closed> {
+        let mut frame = json!({ "event": "error", "stream": request.stream, "error": sentence });
+        if !request.room.is_empty() {
+            frame["room"] = Value::from(request.room.as_str());
         }
-        if !wanted.conversation.is_empty() {
-            frame["conversation"] = Value::from(wanted.conversation.as_str());
+        if !request.conversation.is_empty() {
+            frame["conversation"] = Value::from(request.conversation.as_str());
         }
-        self.outlet.say(&frame).await
+        self.writer.say(&frame).await
     }
 
     /// Sends a delivery and all that wait behind it, in one write.
-    async fn deliver(&mut self, first: Delivery<Topic, Event>) -> Result<(), Gone> {
+    async fn deliver(&mut self, first: Received<Topic, Event>) -> Result<(), Closed> {
         let mut next = Some(first);
-        while let Some(delivery) = next {
-            match delivery {
-                Delivery::Letter(topic, event) => {
+        while let Some(received) = next {
+            match received {
+                Received::Event(topic, event) => {
                     if let Some(at) = self.streams.iter().position(|stream| stream.is_about(&topic))
-                        && self.streams[at].hear(&mut self.outlet, &event).await? == Flow::Ended
+                        && self.streams[at].hear(&mut self.writer, &event).await? == Flow::Ended
                     {
                         self.end(at);
                     }
                 }
-                Delivery::Lagged => {
+                Received::Lagged => {
                     for at in (0..self.streams.len()).rev() {
-                        if self.streams[at].catch_up(&mut self.outlet).await? == Flow::Ended {
+                        if self.streams[at].catch_up(&mut self.writer).await? == Flow::Ended {
                             self.end(at);
                         }
                     }
@@ -455,40 +456,40 @@ impl Connection {
             }
             next = self.mailbox.try_receive();
         }
-        Ok(self.outlet.socket.flush().await?)
+        Ok(self.writer.socket.flush().await?)
     }
 }
 
 /// Where streams write to.
-struct Outlet {
+struct SocketWriter {
     app: Arc<App>,
-    line: Arc<Line>,
+    connection: Arc<Connection>,
     socket: WebSocket,
     format: Format,
 }
 
-impl Outlet {
+impl SocketWriter {
     /// Puts a frame into the next write.
-    async fn feed(&mut self, frame: Bytes) -> Result<(), Gone> {
+    async fn feed(&mut self, frame: Bytes) -> Result<(), Closed> {
         match Utf8Bytes::try_from(frame) {
             Ok(text) => Ok(self.socket.feed(Message::Text(text)).await?),
             Err(_) => Ok(()), // what we encode is UTF-8
         }
     }
 
-    async fn say(&mut self, what: &Value) -> Result<(), Gone> {
+    async fn say(&mut self, what: &Value) -> Result<(), Closed> {
         Ok(self.socket.send(Message::Text(what.to_string().into())).await?)
     }
 
-    async fn close(&mut self, code: u16, reason: &'static str) -> Result<(), Gone> {
+    async fn close(&mut self, code: u16, reason: &'static str) -> Result<(), Closed> {
         let frame = CloseFrame { code, reason: Utf8Bytes::from_static(reason) };
         self.socket.send(Message::Close(Some(frame))).await?;
-        Err(Gone)
+        Err(Closed)
     }
 
     /// The database can't be read: whoever listens comes back and asks again.
-    async fn broken<T>(&mut self) -> Result<T, Gone> {
+    async fn broken<T>(&mut self) -> Result<T, Closed> {
         self.close(close_code::ERROR, "Something broke. Come back in a moment.").await?;
-        Err(Gone)
+        Err(Closed)
     }
 }

@@ -5,11 +5,11 @@ use serde::Deserialize;
 /// Something that a client says.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
-pub enum Said {
+pub enum ClientMessage {
     /// It wants to hear a stream, from some number on.
-    Subscribe(Wanted),
+    Subscribe(SubscribeRequest),
     /// It no longer wants to.
-    Unsubscribe(Wanted),
+    Unsubscribe(SubscribeRequest),
     /// Its person types in this conversation.
     Typing {
         /// The key, of a room.
@@ -25,7 +25,7 @@ pub enum Said {
 
 /// A stream, and from where on.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-pub struct Wanted {
+pub struct SubscribeRequest {
     /// `public`, `room`, `conversation` or `match`.
     pub stream: String,
     /// The key of the room.
@@ -40,7 +40,7 @@ pub struct Wanted {
     pub change: Option<i64>,
 }
 
-impl Said {
+impl ClientMessage {
     /// Reads what was said; `None` where it makes no sense.
     pub fn parse(text: &str) -> Option<Self> {
         serde_json::from_str(text).ok()
@@ -53,12 +53,18 @@ mod tests {
 
     #[test]
     fn what_makes_sense_is_understood_and_nothing_else() {
-        let subscribe = Said::parse(r#"{"type":"subscribe","stream":"room","room":"k","since":3,"later":1}"#);
-        let wanted = Wanted { stream: "room".into(), room: "k".into(), since: Some(3), ..Wanted::default() };
-        assert_eq!(subscribe, Some(Said::Subscribe(wanted)), "what is yet to come is passed over");
-        assert_eq!(Said::parse(r#"{"type":"ping"}"#), Some(Said::Ping));
+        let subscribe =
+            ClientMessage::parse(r#"{"type":"subscribe","stream":"room","room":"k","since":3,"later":1}"#);
+        let request = SubscribeRequest {
+            stream: "room".into(),
+            room: "k".into(),
+            since: Some(3),
+            ..SubscribeRequest::default()
+        };
+        assert_eq!(subscribe, Some(ClientMessage::Subscribe(request)), "what is yet to come is passed over");
+        assert_eq!(ClientMessage::parse(r#"{"type":"ping"}"#), Some(ClientMessage::Ping));
         for nonsense in ["", "{}", "[]", r#"{"type":"Ping"}"#, r#"{"type":"subscribe"}"#] {
-            assert_eq!(Said::parse(nonsense), None, "{nonsense}");
+            assert_eq!(ClientMessage::parse(nonsense), None, "{nonsense}");
         }
     }
 }

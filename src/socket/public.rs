@@ -6,8 +6,8 @@ use bytes::Bytes;
 use serde_json::json;
 
 use super::{
-    Gone, Outlet,
-    shortcut::{Heard, Shortcut, Tells},
+    Closed, SocketWriter,
+    fast_path::{Delivery, FastPath, StreamEncoder},
 };
 use crate::{
     Result,
@@ -33,29 +33,29 @@ pub(super) fn is_public(stream: &str) -> bool {
 pub(super) struct PublicStream {
     /// The number of the last change that was sent.
     last: i64,
-    shortcut: Arc<Shortcut<Telling>>,
+    fast_path: Arc<FastPath<Encoder>>,
 }
 
 /// How the public stream is told.
-struct Telling {
+struct Encoder {
     app: Arc<App>,
     format: Format,
 }
 
-impl Tells for Telling {
+impl StreamEncoder for Encoder {
     type Cursor = i64;
 
-    fn tell<'e>(&self, last: &mut i64, event: &'e Event) -> Heard<'e> {
+    fn encode<'e>(&self, last: &mut i64, event: &'e Event) -> Delivery<'e> {
         match event {
-            Event::PeepChanged(change) if change.value.seq <= *last => Heard::Nothing,
-            Event::PeepChanged(change) if change.value.seq > *last + 1 => Heard::Gap,
+            Event::PeepChanged(change) if change.value.seq <= *last => Delivery::Ignore,
+            Event::PeepChanged(change) if change.value.seq > *last + 1 => Delivery::CatchUp,
             Event::PeepChanged(change) => {
                 *last = change.value.seq;
-                Heard::Frame(change.frame(self.format, |peep| encode(&self.app, self.format, peep)))
+                Delivery::Send(change.frame(self.format, |peep| encode(&self.app, self.format, peep)))
             }
             // Mastodon has no such event; its clients skip it.
-            Event::PeepCountsChanged(counted) => Heard::Frame(counted.frame(Format::Json, frames::counts)),
-            _ => Heard::Nothing,
+            Event::PeepCountsChanged(counted) => Delivery::Send(counted.frame(Format::Json, frames::counts)),
+            _ => Delivery::Ignore,
         }
     }
 }
@@ -64,56 +64,56 @@ impl PublicStream {
     /// Is subscribed at the hub, and says from where on it is heard. What was missed is sent by the
     /// [`PublicStream::catch_up`] after it.
     pub(super) async fn begin(
-        outlet: &mut Outlet,
+        writer: &mut SocketWriter,
         mailbox: &mut Mailbox<Topic, Event>,
         since: Option<i64>,
-    ) -> Result<Self, Gone> {
-        let telling = Telling { app: Arc::clone(&outlet.app), format: outlet.format };
-        let shortcut = Shortcut::new(telling, &outlet.line);
-        mailbox.subscribe_with(Topic::Public, Arc::clone(&shortcut) as _);
-        let Ok(newest) = outlet.app.db.read(store::peeps::last_seq).await else {
-            return outlet.broken().await;
+    ) -> Result<Self, Closed> {
+        let encoder = Encoder { app: Arc::clone(&writer.app), format: writer.format };
+        let fast_path = FastPath::new(encoder, &writer.connection);
+        mailbox.subscribe_with(Topic::Public, Arc::clone(&fast_path) as _);
+        let Ok(newest) = writer.app.db.read(store::peeps::last_seq).await else {
+            return writer.broken().await;
         };
         // A number that is still to come is of another database: begin where this one is.
         let last = since.filter(|since| (0..=newest).contains(since)).unwrap_or(newest);
-        outlet.say(&json!({ "event": "subscribed", "stream": "public", "seq": last })).await?;
-        Ok(PublicStream { last, shortcut })
+        writer.say(&json!({ "event": "subscribed", "stream": "public", "seq": last })).await?;
+        Ok(PublicStream { last, fast_path })
     }
 
-    pub(super) fn lend(&self) {
-        self.shortcut.lend(self.last);
+    pub(super) fn arm(&self) {
+        self.fast_path.arm(self.last);
     }
 
-    pub(super) fn take_back(&mut self) {
-        self.last = self.shortcut.take_back().unwrap_or(self.last);
+    pub(super) fn disarm(&mut self) {
+        self.last = self.fast_path.disarm().unwrap_or(self.last);
     }
 
-    pub(super) async fn hear(&mut self, outlet: &mut Outlet, event: &Event) -> Result<(), Gone> {
-        match self.shortcut.stream.tell(&mut self.last, event) {
-            Heard::Nothing | Heard::Itself => Ok(()),
-            Heard::Frame(frame) => outlet.feed(frame.said()).await,
-            Heard::Gap => self.catch_up(outlet).await,
+    pub(super) async fn hear(&mut self, writer: &mut SocketWriter, event: &Event) -> Result<(), Closed> {
+        match self.fast_path.encoder.encode(&mut self.last, event) {
+            Delivery::Ignore | Delivery::Handle => Ok(()),
+            Delivery::Send(frame) => writer.feed(frame.payload()).await,
+            Delivery::CatchUp => self.catch_up(writer).await,
         }
     }
 
     /// Sends from the database what was missed.
-    pub(super) async fn catch_up(&mut self, outlet: &mut Outlet) -> Result<(), Gone> {
+    pub(super) async fn catch_up(&mut self, writer: &mut SocketWriter) -> Result<(), Closed> {
         loop {
             let last = self.last;
-            let read = outlet.app.db.read(move |read| {
+            let read = writer.app.db.read(move |read| {
                 let newest = store::peeps::last_seq(read)?;
                 let far = newest - last > FAR_BEHIND;
                 Ok((newest, if far { Vec::new() } else { store::peeps::changed_since(read, last, REPLAY)? }))
             });
-            let Ok((newest, missed)) = read.await else { return outlet.broken().await };
+            let Ok((newest, missed)) = read.await else { return writer.broken().await };
             if newest - last > FAR_BEHIND {
                 self.last = newest;
-                return outlet.say(&json!({ "event": "reset", "seq": newest })).await;
+                return writer.say(&json!({ "event": "reset", "seq": newest })).await;
             }
             let Some(latest) = missed.last().map(|peep| peep.seq) else { return Ok(()) };
             for peep in &missed {
-                let frame = encode(&outlet.app, outlet.format, peep);
-                outlet.feed(frame).await?;
+                let frame = encode(&writer.app, writer.format, peep);
+                writer.feed(frame).await?;
             }
             self.last = latest;
         }
