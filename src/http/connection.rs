@@ -1,8 +1,7 @@
-//! A connection as it was accepted: who is at the other end, its place among those that there is room
-//! for, and the way out.
+//! An accepted TCP connection: the peer, the permit that counts it, and its writing half.
 //!
-//! Two may write to it: its own task, through hyper and the WebSocket, and whoever has a whole frame
-//! for many, through [`Connection::send`]. The bytes of the two never mix within a frame.
+//! Two parties write to a connection: its own task, through hyper and the WebSocket, and the dispatchers that send one
+//! frame to many sockets, through [`Connection::send`]. The bytes of the two never mix within a frame.
 
 use std::{
     io::{self, IoSlice},
@@ -22,50 +21,48 @@ use tokio::{
     sync::OwnedSemaphorePermit,
 };
 
-/// A connection. The place is free again when the last clone of it is dropped: a socket outlives the
-/// request that opened it.
+/// A connection, shared by its requests and its socket. The permit is released when the last reference is dropped: a
+/// socket outlives the request that opened it.
 pub struct Connection {
-    /// The other end.
     pub peer: SocketAddr,
-    _place: OwnedSemaphorePermit,
+    _permit: OwnedSemaphorePermit,
     out: Mutex<Out>,
 }
 
 struct Out {
     half: OwnedWriteHalf,
-    /// What its own task wrote last ends within a frame.
+    /// True if the last write of the connection's own task ended within a frame.
     midway: bool,
-    /// What is left of a frame that [`Connection::send`] began.
+    /// The unsent rest of a frame that [`Connection::send`] began.
     rest: Bytes,
 }
 
-/// What became of a frame.
+/// The outcome of [`Connection::send`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum WriteOutcome {
-    /// The kernel has it.
+    /// The kernel has the whole frame.
     Complete,
-    /// The kernel has a part of it. The rest goes out before all else, when the connection's own task
+    /// The kernel has a part of the frame. The rest is sent before anything else, when the connection's own task
     /// flushes or writes.
     Partial,
-    /// Nothing of it was taken: the other end is slow or gone, or the connection is within a frame.
+    /// Nothing was written: the peer is slow or gone, or the connection is within another frame.
     Refused,
 }
 
 impl Connection {
-    /// A connection, and its other half, which reads and writes like the stream itself.
+    /// Creates a connection, and its I/O half, which reads and writes like the stream itself.
     pub fn new(
         stream: TcpStream,
         peer: SocketAddr,
-        place: OwnedSemaphorePermit,
+        permit: OwnedSemaphorePermit,
     ) -> (Arc<Self>, ConnectionIo) {
         let (read, half) = stream.into_split();
         let out = Mutex::new(Out { half, midway: false, rest: Bytes::new() });
-        let connection = Arc::new(Connection { peer, _place: place, out });
+        let connection = Arc::new(Connection { peer, _permit: permit, out });
         (Arc::clone(&connection), ConnectionIo { read, connection })
     }
 
-    /// Writes a whole frame at once, or says that this can't be done. Never waits. For a connection
-    /// that is a WebSocket by now.
+    /// Writes a whole frame at once if that is possible. Never waits. The connection has to be a WebSocket already.
     pub fn send(&self, frame: &Bytes) -> WriteOutcome {
         let mut out = self.out();
         if out.midway || !out.rest.is_empty() {
@@ -77,7 +74,7 @@ impl Connection {
                 out.rest = frame.slice(written..);
                 WriteOutcome::Partial
             }
-            // Its own task finds out what it is.
+            // The connection's own task will meet the same error and handle it.
             Err(_) => WriteOutcome::Refused,
         }
     }
@@ -100,7 +97,7 @@ impl Out {
     }
 }
 
-/// The connection's bytes, for its own task.
+/// The I/O half of a connection, for its own task.
 pub struct ConnectionIo {
     read: OwnedReadHalf,
     connection: Arc<Connection>,
@@ -129,7 +126,7 @@ impl AsyncWrite for ConnectionIo {
         let mut out = self.connection.out();
         ready!(out.poll_rest(cx))?;
         let written = ready!(Pin::new(&mut out.half).poll_write_vectored(cx, bufs))?;
-        // The WebSocket gives all that it has, which is frames to their ends.
+        // The WebSocket passes whole frames only, so a partial write ends within one.
         out.midway = written < bufs.iter().map(|buf| buf.len()).sum();
         Poll::Ready(Ok(written))
     }
@@ -162,32 +159,32 @@ mod tests {
     use super::*;
 
     async fn connection() -> (Arc<Connection>, ConnectionIo, TcpStream) {
-        let door = TcpListener::bind("127.0.0.1:0").await.expect("bound");
-        let other = TcpStream::connect(door.local_addr().expect("an address")).await.expect("connected");
-        let (stream, peer) = door.accept().await.expect("accepted");
-        let place = Arc::new(Semaphore::new(1)).acquire_owned().await.expect("a place");
-        let (connection, io) = Connection::new(stream, peer, place);
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("bound");
+        let other = TcpStream::connect(listener.local_addr().expect("an address")).await.expect("connected");
+        let (stream, peer) = listener.accept().await.expect("accepted");
+        let permit = Arc::new(Semaphore::new(1)).acquire_owned().await.expect("a permit");
+        let (connection, io) = Connection::new(stream, peer, permit);
         (connection, io, other)
     }
 
-    /// Sends frames until the kernel takes no more; how many bytes were promised.
+    /// Sends frames until the kernel takes no more, and returns how many bytes were accepted.
     fn fill(connection: &Connection, frame: &Bytes) -> usize {
-        let mut promised = 0;
+        let mut accepted = 0;
         loop {
             match connection.send(frame) {
-                WriteOutcome::Complete => promised += frame.len(),
-                WriteOutcome::Partial => return promised + frame.len(),
-                WriteOutcome::Refused => return promised,
+                WriteOutcome::Complete => accepted += frame.len(),
+                WriteOutcome::Partial => return accepted + frame.len(),
+                WriteOutcome::Refused => return accepted,
             }
         }
     }
 
     #[tokio::test]
-    async fn a_frame_that_was_begun_ends_before_anything_else_is_written() {
+    async fn a_partial_frame_is_completed_before_anything_else_is_written() {
         let (connection, mut io, mut other) = connection().await;
-        // Of a length that fits into no buffer evenly, so that the last one is cut.
+        // A length that divides no buffer evenly, so that the last frame is cut.
         let frame = Bytes::from(vec![b'f'; 100_003]);
-        let promised = fill(&connection, &frame);
+        let accepted = fill(&connection, &frame);
         assert_eq!(connection.send(&frame), WriteOutcome::Refused, "nothing goes out of turn");
         let read = tokio::spawn(async move {
             let mut all = Vec::new();
@@ -197,12 +194,12 @@ mod tests {
         io.write_all(b"own").await.expect("written");
         io.shutdown().await.expect("shut down");
         let all = read.await.expect("read");
-        assert_eq!(all.len(), promised + 3);
-        assert!(all[..promised].iter().all(|byte| *byte == b'f') && all.ends_with(b"own"));
+        assert_eq!(all.len(), accepted + 3);
+        assert!(all[..accepted].iter().all(|byte| *byte == b'f') && all.ends_with(b"own"));
     }
 
     #[tokio::test]
-    async fn within_its_own_frame_no_other_is_let_in() {
+    async fn no_frame_is_sent_within_a_frame_of_the_own_task() {
         let (connection, mut io, mut other) = connection().await;
         let own = vec![b'o'; 64 * 1024 * 1024];
         let written = io.write(&own).await.expect("a part");
@@ -222,7 +219,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_sent_and_what_is_written_come_in_turn() {
+    async fn sent_frames_and_own_writes_arrive_in_order() {
         let (connection, mut io, mut other) = connection().await;
         io.write_all(b"head ").await.expect("written");
         assert_eq!(connection.send(&Bytes::from_static(b"frame ")), WriteOutcome::Complete);

@@ -56,7 +56,7 @@ impl Presence {
     pub async fn run(&self, events: &Events, stop: &CancellationToken) {
         while !stop.is_cancelled() {
             let due = self.people.due(self.clock.now().ms());
-            for (conversation, people) in due.places {
+            for (conversation, people) in due.audiences {
                 let event = Event::PresenceChanged(Arc::new(Encoded::new(here(conversation, people))));
                 events.publish(&Topic::Conversation(conversation), &event);
             }
