@@ -1,10 +1,9 @@
-//! The short way of an event to a socket that is up to date.
+//! The fast path: an event is written to an up-to-date socket without waking the connection's task.
 //!
-//! While a connection waits for something to happen, its streams arm what they know of their listener
-//! to the hub's dispatchers. An event that needs nothing else is then written to the socket by the
-//! dispatcher itself: the connection's task sleeps on. What can't go the short way (the other end is
-//! slow, a number is missing, the room itself has changed) comes to the task by letter, and what came
-//! both ways is skipped by its number.
+//! While a connection waits, each of its streams is armed with the cursor of its subscriber, and the hub's dispatcher
+//! writes events that need nothing else directly to the socket. Everything that cannot take the fast path (a slow peer,
+//! a missing number, a change of the conversation itself) reaches the task by the mailbox. Events that arrive on both
+//! paths are skipped by their number.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -14,48 +13,65 @@ use crate::{
     realtime::{frame::Frame, hub::DirectSink},
 };
 
-/// What an event is for a listener.
+/// The action that a socket takes for an event.
 pub(super) enum Delivery<'e> {
-    /// None of its business, or old.
+    /// Nothing: the event is old or not for this subscriber.
     Ignore,
-    /// What it is to be sent.
     Send(&'e Frame),
-    /// Something before it is missing.
+    /// A replay from the database, because an earlier event is missing.
     CatchUp,
-    /// Something that its stream itself has to look at.
+    /// A decision by the stream itself, on the connection's task.
     Handle,
 }
 
-/// How a stream tells events.
+/// The position of a numbered event relative to the last number that a subscriber has received.
+pub(super) enum Order {
+    Old,
+    Next,
+    /// Events before this one are missing.
+    Gap,
+}
+
+impl Order {
+    pub(super) fn of(number: i64, last: i64) -> Self {
+        match number - last {
+            ..=0 => Order::Old,
+            1 => Order::Next,
+            2.. => Order::Gap,
+        }
+    }
+}
+
+/// The encoding of a stream's events for one subscriber.
 pub(super) trait StreamEncoder: Send + Sync + 'static {
-    /// Up to where its listener has heard everything.
+    /// The position up to which the subscriber has received everything.
     type Cursor: Copy + Send;
 
-    /// What the event is for a listener who has heard so much; moves the cursor past it where that
-    /// is nothing or a frame.
+    /// Returns the action for an event, and advances the cursor past it where that is [`Delivery::Ignore`] or
+    /// [`Delivery::Send`].
     fn encode<'e>(&self, cursor: &mut Self::Cursor, event: &'e Event) -> Delivery<'e>;
 }
 
-/// A stream's short way.
+/// The fast path of one stream.
 pub(super) struct FastPath<S: StreamEncoder> {
     pub(super) encoder: S,
     connection: Arc<Connection>,
-    /// There while it is lent.
+    /// The subscriber's cursor while the path is armed, else `None`.
     cursor: Mutex<Option<S::Cursor>>,
 }
 
 impl<S: StreamEncoder> FastPath<S> {
-    /// It is closed until a cursor is lent.
+    /// Creates a path that is not armed yet.
     pub(super) fn new(encoder: S, connection: &Arc<Connection>) -> Arc<Self> {
         Arc::new(FastPath { encoder, connection: Arc::clone(connection), cursor: Mutex::new(None) })
     }
 
-    /// Opens it. All that the connection itself had to write is written.
+    /// Opens the path. The caller has flushed everything that it wrote itself.
     pub(super) fn arm(&self, cursor: S::Cursor) {
         *self.cursor() = Some(cursor);
     }
 
-    /// Closes it, and says where the cursor is now if it was open.
+    /// Closes the path and returns the advanced cursor, or `None` if the path was not armed.
     pub(super) fn disarm(&self) -> Option<S::Cursor> {
         self.cursor().take()
     }
@@ -67,20 +83,20 @@ impl<S: StreamEncoder> FastPath<S> {
 
 impl<S: StreamEncoder> DirectSink<Event> for FastPath<S> {
     fn try_deliver(&self, event: &Event) -> bool {
-        let mut lent = self.cursor();
-        let Some(mut cursor) = *lent else { return false };
+        let mut armed = self.cursor();
+        let Some(mut cursor) = *armed else { return false };
         let (moved, done) = match self.encoder.encode(&mut cursor, event) {
             Delivery::Ignore => (true, true),
             Delivery::Send(frame) => match self.connection.send(frame.bytes()) {
                 WriteOutcome::Complete => (true, true),
-                // The letter wakes the task, which sends the rest.
+                // The event in the mailbox wakes the task, which sends the rest.
                 WriteOutcome::Partial => (true, false),
                 WriteOutcome::Refused => (false, false),
             },
             Delivery::CatchUp | Delivery::Handle => (false, false),
         };
         if moved {
-            *lent = Some(cursor);
+            *armed = Some(cursor);
         }
         done
     }

@@ -3,11 +3,10 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use serde_json::json;
 
 use super::{
-    Closed, SocketWriter,
-    fast_path::{Delivery, FastPath, StreamEncoder},
+    fast_path::{Delivery, FastPath, Order, StreamEncoder},
+    writer::{Closed, SocketWriter},
 };
 use crate::{
     Result,
@@ -15,16 +14,16 @@ use crate::{
     events::{Event, Format, Topic},
     realtime::hub::Mailbox,
     store::{self, peeps::Peep},
-    wire::frames,
+    wire::frames::{self, ResetFrame, SubscribedFrame},
 };
 
-/// Changes read at once when something is replayed.
+/// Changes that a replay reads at once.
 const REPLAY: i64 = 200;
 
-/// Changes replayed at most. Whoever missed more is told to load the page anew.
-const FAR_BEHIND: i64 = 1000;
+/// Changes that are replayed at most. A client that missed more receives a `reset` and loads the page again.
+const MAX_REPLAYED: i64 = 1000;
 
-/// By the two names that Mastodon has for it.
+/// Checks for either of the names that Mastodon has for the public stream.
 pub(super) fn is_public(stream: &str) -> bool {
     matches!(stream, "public" | "public:local")
 }
@@ -36,7 +35,7 @@ pub(super) struct PublicStream {
     fast_path: Arc<FastPath<Encoder>>,
 }
 
-/// How the public stream is told.
+/// The encoder of the public stream.
 struct Encoder {
     app: Arc<App>,
     format: Format,
@@ -47,22 +46,25 @@ impl StreamEncoder for Encoder {
 
     fn encode<'e>(&self, last: &mut i64, event: &'e Event) -> Delivery<'e> {
         match event {
-            Event::PeepChanged(change) if change.value.seq <= *last => Delivery::Ignore,
-            Event::PeepChanged(change) if change.value.seq > *last + 1 => Delivery::CatchUp,
-            Event::PeepChanged(change) => {
-                *last = change.value.seq;
-                Delivery::Send(change.frame(self.format, |peep| encode(&self.app, self.format, peep)))
+            Event::PeepChanged(peep) => {
+                let Some(number) = event.number() else { return Delivery::Ignore };
+                match Order::of(number, *last) {
+                    Order::Old => return Delivery::Ignore,
+                    Order::Gap => return Delivery::CatchUp,
+                    Order::Next => *last = number,
+                }
+                Delivery::Send(peep.frame(self.format, |peep| peep_frame(&self.app, self.format, peep)))
             }
             // Mastodon has no such event; its clients skip it.
-            Event::PeepCountsChanged(counted) => Delivery::Send(counted.frame(Format::Json, frames::counts)),
+            Event::PeepCountsChanged(counts) => Delivery::Send(counts.frame(Format::Json, frames::counts)),
             _ => Delivery::Ignore,
         }
     }
 }
 
 impl PublicStream {
-    /// Is subscribed at the hub, and says from where on it is heard. What was missed is sent by the
-    /// [`PublicStream::catch_up`] after it.
+    /// Subscribes at the hub, and sends the number from which the stream continues. [`PublicStream::catch_up`] then
+    /// sends what was missed.
     pub(super) async fn begin(
         writer: &mut SocketWriter,
         mailbox: &mut Mailbox<Topic, Event>,
@@ -74,9 +76,9 @@ impl PublicStream {
         let Ok(newest) = writer.app.db.read(store::peeps::last_seq).await else {
             return writer.broken().await;
         };
-        // A number that is still to come is of another database: begin where this one is.
+        // A number in the future is from another database: the stream begins at the end of this one.
         let last = since.filter(|since| (0..=newest).contains(since)).unwrap_or(newest);
-        writer.say(&json!({ "event": "subscribed", "stream": "public", "seq": last })).await?;
+        writer.send(&SubscribedFrame::public(last)).await?;
         Ok(PublicStream { last, fast_path })
     }
 
@@ -88,7 +90,7 @@ impl PublicStream {
         self.last = self.fast_path.disarm().unwrap_or(self.last);
     }
 
-    pub(super) async fn hear(&mut self, writer: &mut SocketWriter, event: &Event) -> Result<(), Closed> {
+    pub(super) async fn deliver(&mut self, writer: &mut SocketWriter, event: &Event) -> Result<(), Closed> {
         match self.fast_path.encoder.encode(&mut self.last, event) {
             Delivery::Ignore | Delivery::Handle => Ok(()),
             Delivery::Send(frame) => writer.feed(frame.payload()).await,
@@ -102,17 +104,17 @@ impl PublicStream {
             let last = self.last;
             let read = writer.app.db.read(move |read| {
                 let newest = store::peeps::last_seq(read)?;
-                let far = newest - last > FAR_BEHIND;
+                let far = newest - last > MAX_REPLAYED;
                 Ok((newest, if far { Vec::new() } else { store::peeps::changed_since(read, last, REPLAY)? }))
             });
             let Ok((newest, missed)) = read.await else { return writer.broken().await };
-            if newest - last > FAR_BEHIND {
+            if newest - last > MAX_REPLAYED {
                 self.last = newest;
-                return writer.say(&json!({ "event": "reset", "seq": newest })).await;
+                return writer.send(&ResetFrame::public(newest)).await;
             }
             let Some(latest) = missed.last().map(|peep| peep.seq) else { return Ok(()) };
             for peep in &missed {
-                let frame = encode(&writer.app, writer.format, peep);
+                let frame = peep_frame(&writer.app, writer.format, peep);
                 writer.feed(frame).await?;
             }
             self.last = latest;
@@ -120,7 +122,7 @@ impl PublicStream {
     }
 }
 
-fn encode(app: &App, format: Format, peep: &Peep) -> Bytes {
+fn peep_frame(app: &App, format: Format, peep: &Peep) -> Bytes {
     match format {
         Format::Json => frames::peep(peep, app.config.base_url.as_str()),
         Format::Html => frames::peep_html(peep, app.clock.now()),
