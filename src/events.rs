@@ -98,7 +98,7 @@ impl Event {
 pub struct MessageEvent {
     /// The message as it is now.
     pub message: Message,
-    /// Whether it was just sent; false for a change of an earlier one.
+    /// True if it was just sent; false for a change of an earlier one.
     pub new: bool,
 }
 
@@ -108,7 +108,7 @@ pub struct ConversationUpdated {
     pub id: ConversationId,
     pub change: i64,
     pub name: String,
-    /// Whether only the owner may write.
+    /// True if only the owner may write.
     pub locked: bool,
     pub owner: Option<AccountId>,
     /// The current link of a room; `None` for a thread.

@@ -1,11 +1,11 @@
-//! Who is present in a room, as HTML.
+//! The people who are present in a conversation, as HTML.
 
 use askama::Template;
 
 use super::format::initials;
 use crate::events::{Person, PresenceChanged};
 
-/// The first of those who are here, as a row of avatars.
+/// A row of avatars of the first people present.
 #[derive(Template)]
 #[template(path = "flock.html")]
 struct Flock<'a> {
@@ -18,12 +18,12 @@ impl Flock<'_> {
     }
 }
 
-/// The first of those who are here, rendered.
+/// Renders the avatars of the first people present.
 pub fn flock(here: &PresenceChanged) -> String {
     Flock { people: &here.people }.render().unwrap_or_default()
 }
 
-/// "7 here, 2 as guests"
+/// Returns the number of people present: "7 here, 2 as guests".
 pub fn here_now(here: &PresenceChanged) -> String {
     match (here.count, here.guests) {
         (1, 1) => "1 guest here".into(),
