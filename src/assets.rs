@@ -1,4 +1,4 @@
-//! Stylesheets, scripts and pictures, inside the binary.
+//! Stylesheets, scripts and pictures, embedded in the binary.
 
 use std::sync::LazyLock;
 
@@ -9,8 +9,8 @@ use sha2::{Digest, Sha256};
 #[folder = "assets"]
 pub struct Assets;
 
-/// Changes whenever one of them does, and stands in their URLs: so browsers may keep them for
-/// ever, and modules find each other by relative paths.
+/// A hash of all assets, which stands in their URLs: browsers may keep them for ever, and modules find each other by
+/// relative paths.
 pub static VERSION: LazyLock<String> = LazyLock::new(|| {
     let mut names: Vec<_> = Assets::iter().collect();
     names.sort();
@@ -24,7 +24,7 @@ pub static VERSION: LazyLock<String> = LazyLock::new(|| {
     crate::ids::hex(&hash.finalize()[..6])
 });
 
-/// One of them, as text.
+/// Returns an asset as text.
 pub fn text(path: &str) -> Option<String> {
     String::from_utf8(Assets::get(path)?.data.into_owned()).ok()
 }

@@ -1,4 +1,4 @@
-//! What realtime may say, and to whom; and the database's types with that filled in.
+//! The events that Chitter publishes, their topics, and the database's types with both filled in.
 
 use std::sync::{Arc, OnceLock};
 
@@ -21,199 +21,179 @@ pub type Db = db::Db<Emission>;
 /// The transaction as all of Chitter uses it.
 pub type Tx<'a> = db::Tx<'a, Emission>;
 
-/// To whom something is said.
+/// The subscribers that an event is for.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum Topic {
-    /// Everyone who has the public stream open.
+    /// Sockets that have the public stream open.
     Public,
-    /// Everyone who has this conversation open.
+    /// Sockets that have this conversation open.
     Conversation(ConversationId),
-    /// Whoever keeps this account's page ready.
-    Page(AccountId),
-    /// The worker that does the outbox's jobs.
+    /// Everything that concerns one account, such as its page and its match. A subscriber ignores the events that it
+    /// has no use for.
+    Account(AccountId),
+    /// The worker that runs the outbox's jobs.
     Outbox,
-    /// The worker that looks for matches.
-    Matching,
-    /// Everyone who waits to be matched.
-    Line,
-    /// Every window of someone who has a part in the matching.
-    Seeker(AccountId),
+    /// The worker that matches tickets.
+    MatchWorker,
+    /// Sockets of everyone who waits to be matched.
+    WaitingQueue,
 }
 
-/// What is said.
+/// A change that subscribers are notified of.
 #[derive(Clone, Debug)]
 pub enum Event {
-    /// A peep is new, edited or deleted. Numbered without gaps by the peep's `seq`, so that a
-    /// listener can tell that it missed one, and replay it from the database.
-    Changed(Arc<Told<Peep>>),
-    /// A peep has other numbers under it. Unnumbered: who misses it sees the next one.
-    Counted(Arc<Told<Counted>>),
-    /// In a conversation a message is new, or an earlier one was edited, deleted or reacted to.
-    /// Numbered without gaps by the message's `change`, together with [`Event::Altered`],
-    /// [`Event::Left`] and [`Event::Closed`].
-    Said(Arc<Told<Said>>),
-    /// A room or a thread has another name, link or owner, other people, or is locked or no longer.
-    Altered(Arc<Told<Altered>>),
-    /// Someone is no longer in the conversation: `None` for everyone but its owner. Whoever that is
-    /// hears nothing more.
-    Left {
-        /// The change's number.
+    /// A peep is new, edited or deleted. Numbered without gaps by the peep's `seq`, so that a subscriber detects a
+    /// missing one and replays it from the database.
+    PeepChanged(Arc<Encoded<Peep>>),
+    /// New counts of likes and replies under a peep. Unnumbered: the next event replaces it.
+    PeepCountsChanged(Arc<Encoded<PeepCounts>>),
+    /// A message is new, edited, deleted or reacted to. Numbered without gaps by the message's `change`, in one
+    /// sequence with [`Event::ConversationUpdated`] and [`Event::ParticipantLeft`].
+    MessageChanged(Arc<Encoded<MessageEvent>>),
+    /// A room or a thread has a new name, link or owner, other people, or was locked or unlocked.
+    ConversationUpdated(Arc<Encoded<ConversationUpdated>>),
+    /// A participant is out of the conversation. It receives nothing after this event.
+    ParticipantLeft {
         change: i64,
-        /// Who.
+        /// The participant; `None` when everyone but `owner` was removed.
         account: Option<AccountId>,
-        /// Who stays when everyone goes.
+        /// The owner who stays when everyone else is removed.
         owner: Option<AccountId>,
     },
-    /// The conversation is gone for everyone.
-    Closed,
-    /// Who has the conversation open. Unnumbered: the next one tells it all again.
-    Here(Arc<Told<Here>>),
-    /// Something has reached someone in a thread, or was read. Unnumbered.
-    Receipt(Arc<Told<Receipt>>),
-    /// Someone is typing. Unnumbered.
-    Typing(Arc<Told<Typing>>),
-    /// The account's page is otherwise now. Unnumbered.
+    /// The conversation was deleted for everyone.
+    ConversationDeleted,
+    /// The people who have the conversation open. Unnumbered: each event has all of them.
+    PresenceChanged(Arc<Encoded<PresenceChanged>>),
+    /// A participant of a thread has received or read more messages. Unnumbered.
+    ReceiptChanged(Arc<Encoded<Receipt>>),
+    /// A participant is typing. Unnumbered.
+    Typing(Arc<Encoded<Typing>>),
+    /// The account's published page has changed. Unnumbered.
     PageChanged(AccountId),
     /// A job was put into the outbox.
     JobDue,
-    /// Who waits to be matched, in the order of the line: among whom, since when, and who. Unnumbered: the
-    /// next one tells it all again.
-    Line(Arc<Vec<(Pool, Time, AccountId)>>),
-    /// Something about matches is otherwise than before. Unnumbered: what it is now is in the database.
-    Matching,
+    /// Everyone who waits to be matched, in the order of the queue: the pool, since when, and the account. Unnumbered:
+    /// each event has all of them.
+    WaitingQueueChanged(Arc<Vec<(Pool, Time, AccountId)>>),
+    /// The state of a ticket or a match has changed. Unnumbered: the database has the current state.
+    MatchChanged,
 }
 
 impl Event {
-    /// The event's number in its topic. Numbers have no gaps, so a subscriber that misses one reads it from the
-    /// database; `None` for events that the next one of their kind replaces.
+    /// Returns the event's number in its topic. Numbers have no gaps, so a subscriber that misses one reads it from
+    /// the database; `None` for events that the next one of their kind replaces.
     pub fn number(&self) -> Option<i64> {
         match self {
-            Event::Changed(peep) => Some(peep.what.seq),
-            Event::Said(said) => Some(said.what.message.change),
-            Event::Altered(altered) => Some(altered.what.change),
-            Event::Left { change, .. } => Some(*change),
+            Event::PeepChanged(peep) => Some(peep.value.seq),
+            Event::MessageChanged(event) => Some(event.value.message.change),
+            Event::ConversationUpdated(updated) => Some(updated.value.change),
+            Event::ParticipantLeft { change, .. } => Some(*change),
             _ => None,
         }
     }
 }
 
-/// Something said in a conversation.
+/// A message that is new or has changed.
 #[derive(Clone, Debug)]
-pub struct Said {
+pub struct MessageEvent {
     /// The message as it is now.
     pub message: Message,
-    /// Whether it has just been said, or was said before and changed.
+    /// True if it was just sent; false for a change of an earlier one.
     pub new: bool,
 }
 
-/// A room or a thread after it was altered.
+/// A room or a thread as it is after an update.
 #[derive(Clone, Debug)]
-pub struct Altered {
-    /// Which.
+pub struct ConversationUpdated {
     pub id: ConversationId,
-    /// The change's number.
     pub change: i64,
-    /// Its name.
     pub name: String,
-    /// Whether it can only be read.
+    /// True if only the owner may write.
     pub locked: bool,
-    /// Whose it is.
     pub owner: Option<AccountId>,
-    /// Its link, where it is a room.
+    /// The current link of a room; `None` for a thread.
     pub link: Option<Link>,
-    /// Who is in it, where it is a thread.
-    pub people: Vec<Somebody>,
+    /// The people of a thread; empty for a room.
+    pub people: Vec<Person>,
 }
 
-/// Who has a conversation open.
+/// The people who have a conversation open.
 #[derive(Clone, Debug)]
-pub struct Here {
-    /// Which.
+pub struct PresenceChanged {
     pub conversation: ConversationId,
-    /// How many.
+    /// The number of all of them.
     pub count: usize,
-    /// How many of them are guests.
+    /// The number of guests among them.
     pub guests: usize,
-    /// The first of them.
-    pub people: Vec<Somebody>,
+    /// The first of them, in the order in which they came.
+    pub people: Vec<Person>,
 }
 
-/// Someone who is in a conversation, as it is called there.
+/// A participant of a conversation under its name there.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Somebody {
-    /// The account.
+pub struct Person {
     pub id: AccountId,
-    /// What it is called.
     pub name: String,
-    /// Whether it is a guest.
     pub guest: bool,
 }
 
-/// How far someone in a thread has come.
+/// The messages that a participant of a thread has received and read.
 #[derive(Clone, Debug)]
 pub struct Receipt {
-    /// Where.
     pub conversation: ConversationId,
-    /// Who.
-    pub who: Somebody,
-    /// Everything up to this message has reached one of its devices.
+    pub who: Person,
+    /// The last message of those that have all reached one of the participant's devices.
     pub delivered_seq: i64,
-    /// Everything up to this message has been read.
+    /// The last message of those that the participant has read.
     pub read_seq: i64,
 }
 
-/// Someone is typing.
+/// A participant who is typing.
 #[derive(Clone, Debug)]
 pub struct Typing {
-    /// Where.
     pub conversation: ConversationId,
-    /// Who.
-    pub who: Somebody,
+    pub who: Person,
 }
 
-/// The numbers under a peep.
+/// The counts under a peep.
 #[derive(Clone, Copy, Debug)]
-pub struct Counted {
-    /// Which peep.
+pub struct PeepCounts {
     pub id: PeepId,
-    /// How many like it now.
     pub likes: i64,
-    /// How many direct replies it has now.
+    /// The number of direct replies.
     pub replies: i64,
 }
 
-/// What is told, and how: encoded once per format, by whoever needs it first, and shared by all who
-/// listen.
+/// A value with its frames: encoded once per format, by the first subscriber that needs it, and shared by all.
 #[derive(Debug)]
-pub struct Told<T> {
-    /// What it is about.
-    pub what: T,
+pub struct Encoded<T> {
+    pub value: T,
     json: OnceLock<Frame>,
     html: OnceLock<Frame>,
 }
 
-/// How an event is told.
+/// The format in which a socket receives events.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Format {
-    /// For programs.
+    /// JSON for programs.
     Json,
-    /// For the site's own pages.
+    /// Rendered HTML within JSON, for the site's own pages.
     Html,
 }
 
-impl<T> Told<T> {
-    /// Something to be told, in no format yet.
-    pub fn new(what: T) -> Self {
-        Told { what, json: OnceLock::new(), html: OnceLock::new() }
+impl<T> Encoded<T> {
+    /// Wraps a value that is not encoded yet.
+    pub fn new(value: T) -> Self {
+        Encoded { value, json: OnceLock::new(), html: OnceLock::new() }
     }
 
-    /// It in this format; `encode` is asked once.
+    /// Returns the frame in this format; `encode` is called once per format.
     pub fn frame(&self, format: Format, encode: impl FnOnce(&T) -> Bytes) -> &Frame {
         let slot = match format {
             Format::Json => &self.json,
             Format::Html => &self.html,
         };
-        slot.get_or_init(|| Frame::text(&encode(&self.what)))
+        slot.get_or_init(|| Frame::text(&encode(&self.value)))
     }
 }
 
@@ -224,7 +204,7 @@ pub struct Emission {
     pub event: Event,
 }
 
-/// Called with each event before anyone receives it. Invalidates what this process keeps in memory.
+/// A callback that receives each event before any subscriber does, and invalidates what this process keeps in memory.
 pub type Invalidation = Box<dyn Fn(&Topic, &Event) + Send + Sync>;
 
 /// The one door through which events leave: every event of this process, from a transaction or not, is published here.

@@ -21,7 +21,7 @@ use crate::{
         conversations::Participant,
         messages::{Body, Draft, Emoji},
     },
-    events::{Event, Told, Topic, Tx, Typing},
+    events::{Encoded, Event, Topic, Tx, Typing},
     http::{
         idempotent::{EmptyBody, Post, answer, nothing},
         input::{Input, Query, from_path},
@@ -243,8 +243,9 @@ pub async fn type_on(
     app.db.read(move |read| asked.may_type(read)).await?;
     // With more listeners the events would be many and of no use.
     if app.events.subscribers(&Topic::Conversation(conversation)) <= socket::CROWD {
-        let typing = Typing { conversation, who: participant.somebody() };
-        app.events.publish(&Topic::Conversation(conversation), &Event::Typing(Arc::new(Told::new(typing))));
+        let typing = Typing { conversation, who: participant.person() };
+        app.events
+            .publish(&Topic::Conversation(conversation), &Event::Typing(Arc::new(Encoded::new(typing))));
     }
     idempotent.answer(&app, |_| Ok(nothing())).await
 }

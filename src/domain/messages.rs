@@ -14,7 +14,7 @@ use super::{
 use crate::{
     Error, Result,
     db::Read,
-    events::{Event, Said, Tx},
+    events::{Event, MessageEvent, Tx},
     ids::{AccountId, AttachmentId, IdempotencyKey, MessageId},
     store::{
         self,
@@ -259,7 +259,12 @@ impl Participant {
         // Whole: others may see what it answers, also where this one does not.
         let message = store::messages::by_id(tx, Sight::whole(self.conversation.id), id)?;
         webhooks::note(tx, EventType::MessageChanged, self.conversation.id, id.0)?;
-        tell(tx, self.conversation.id, Said { message: message.clone(), new: false }, Event::Said);
+        tell(
+            tx,
+            self.conversation.id,
+            MessageEvent { message: message.clone(), new: false },
+            Event::MessageChanged,
+        );
         Ok(message.seen_after(self.seat.sees_after))
     }
 }
@@ -299,7 +304,7 @@ pub(super) fn insert(
     let said = store::messages::insert(tx, &new)?;
     let message = store::messages::by_id(tx, Sight::whole(id), said)?;
     webhooks::note(tx, EventType::MessageCreated, id, said.0)?;
-    tell(tx, id, Said { message: message.clone(), new: true }, Event::Said);
+    tell(tx, id, MessageEvent { message: message.clone(), new: true }, Event::MessageChanged);
     Ok(message)
 }
 

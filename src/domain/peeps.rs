@@ -10,7 +10,7 @@ use super::{
 use crate::{
     Error, Result,
     db::Read,
-    events::{Counted, Emission, Event, Told, Topic, Tx},
+    events::{Emission, Encoded, Event, PeepCounts, Topic, Tx},
     ids::{AccountId, IdempotencyKey, PeepId},
     store::{
         self,
@@ -200,7 +200,7 @@ impl Member {
         let peep = store::peeps::by_id(tx, Some(self.id()), id)?;
         // Whether its writer likes it is nobody else's business.
         let seen_by_all = Peep { liked: false, ..peep.clone() };
-        let event = Event::Changed(Arc::new(Told::new(seen_by_all)));
+        let event = Event::PeepChanged(Arc::new(Encoded::new(seen_by_all)));
         tx.emit(Emission { topic: Topic::Public, event });
         Ok(peep)
     }
@@ -221,8 +221,8 @@ fn answer(tx: &mut Tx<'_>, parent: PeepId) -> Result<()> {
 }
 
 fn tell_counts(tx: &mut Tx<'_>, id: PeepId, counts: Counts) {
-    let counted = Counted { id, likes: counts.likes, replies: counts.replies };
-    let event = Event::Counted(Arc::new(Told::new(counted)));
+    let counted = PeepCounts { id, likes: counts.likes, replies: counts.replies };
+    let event = Event::PeepCountsChanged(Arc::new(Encoded::new(counted)));
     tx.emit(Emission { topic: Topic::Public, event });
 }
 

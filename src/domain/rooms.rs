@@ -15,12 +15,12 @@ use crate::{
     clock::Time,
     db::Read,
     error::Faults,
-    events::{Altered, Emission, Event, Topic, Tx},
+    events::{ConversationUpdated, Emission, Event, Topic, Tx},
     ids::{AccountId, ConversationId, hex, random},
     store::{
         self,
         accounts::{Account, Kind},
-        conversations::{Conversation, Entrance, NewConversation, Participant as Person, Stretch},
+        conversations::{Conversation, Entrance, NewConversation, Participant as MembershipRow, Stretch},
         rooms::{Found, JoinedRoom, Link},
     },
 };
@@ -349,7 +349,7 @@ impl Owner {
             let change = store::conversations::next_change(tx, id)?.ok_or(Error::NotFound)?;
             let owner = self.0.participant.id();
             store::conversations::leave_all_but(tx, id, Some(owner))?;
-            let event = Event::Left { change, account: None, owner: Some(owner) };
+            let event = Event::ParticipantLeft { change, account: None, owner: Some(owner) };
             tx.emit(Emission { topic: Topic::Conversation(id), event });
         }
         let before = store::rooms::current_link(tx, id)?;
@@ -399,7 +399,7 @@ fn altered(tx: &mut Tx<'_>, id: ConversationId) -> Result<()> {
     let change = store::conversations::next_change(tx, id)?.ok_or(Error::NotFound)?;
     let room = store::conversations::by_id(tx, id)?.ok_or(Error::NotFound)?;
     let link = store::rooms::current_link(tx, id)?;
-    let altered = Altered {
+    let altered = ConversationUpdated {
         id,
         change,
         name: room.name,
@@ -408,7 +408,7 @@ fn altered(tx: &mut Tx<'_>, id: ConversationId) -> Result<()> {
         link: Some(link),
         people: Vec::new(),
     };
-    tell(tx, id, altered, Event::Altered);
+    tell(tx, id, altered, Event::ConversationUpdated);
     Ok(())
 }
 
@@ -462,7 +462,7 @@ pub const FIRST: PeoplePosition = (false, Time::from_ms(0), AccountId(0));
 #[derive(Clone, Debug)]
 pub struct People {
     /// The people on this page.
-    pub people: Vec<Person>,
+    pub people: Vec<MembershipRow>,
     /// The last place on this page, if another page follows.
     pub next: Option<PeoplePosition>,
 }
@@ -478,7 +478,7 @@ impl Inside {
     pub fn people(&self, read: &Read<'_>, after: PeoplePosition, limit: i64) -> Result<People> {
         let id = self.participant.conversation.id;
         let mut people = store::conversations::participants_after(read, id, after, limit)?;
-        let position = |one: &Person| (one.seat.left_at.is_some(), one.seat.joined_at, one.account.id);
+        let position = |one: &MembershipRow| (one.seat.left_at.is_some(), one.seat.joined_at, one.account.id);
         let next = people.last().filter(|_| people.len() as i64 == limit).map(position);
         people.retain(|one| one.seat.left_at.is_none() || self.participant.is_owner());
         Ok(People { people, next })

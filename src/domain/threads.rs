@@ -14,12 +14,14 @@ use crate::{
     Error, Result,
     db::Read,
     error::{Fault, Faults},
-    events::{Altered, Event, Receipt, Somebody, Tx},
+    events::{ConversationUpdated, Event, Person, Receipt, Tx},
     ids::{AccountId, AppId, ConversationId},
     store::{
         self,
         accounts::{Account, Kind},
-        conversations::{Entrance, Kind as Conversation, NewConversation, Participant as Person, Stretch},
+        conversations::{
+            Entrance, Kind as Conversation, NewConversation, Participant as MembershipRow, Stretch,
+        },
         threads::JoinedThread,
         webhooks::EventType,
     },
@@ -452,16 +454,16 @@ impl Participant {
     fn tell_receipt(&self, tx: &mut Tx<'_>, delivered_seq: i64, read_seq: i64) -> Result<()> {
         let conversation = self.conversation.id;
         webhooks::note(tx, EventType::ReceiptChanged, conversation, self.id().0)?;
-        let receipt = Receipt { conversation, who: self.somebody(), delivered_seq, read_seq };
-        tell(tx, conversation, receipt, Event::Receipt);
+        let receipt = Receipt { conversation, who: self.person(), delivered_seq, read_seq };
+        tell(tx, conversation, receipt, Event::ReceiptChanged);
         Ok(())
     }
 }
 
 /// Who is in a thread.
-pub fn people(read: &Read<'_>, id: ConversationId) -> Result<Vec<Somebody>> {
+pub fn people(read: &Read<'_>, id: ConversationId) -> Result<Vec<Person>> {
     let people = store::conversations::participants(read, id, MOST as i64)?;
-    let somebody = |one: store::conversations::Participant| Somebody {
+    let somebody = |one: store::conversations::Participant| Person {
         id: one.account.id,
         name: one.account.name,
         guest: false,
@@ -473,7 +475,7 @@ pub fn people(read: &Read<'_>, id: ConversationId) -> Result<Vec<Somebody>> {
 fn altered(tx: &mut Tx<'_>, id: ConversationId, change: i64) -> Result<()> {
     let thread = store::conversations::by_id(tx, id)?.ok_or(Error::NotFound)?;
     let people = people(tx, id)?;
-    let altered = Altered {
+    let altered = ConversationUpdated {
         id,
         change,
         name: thread.name,
@@ -483,7 +485,7 @@ fn altered(tx: &mut Tx<'_>, id: ConversationId, change: i64) -> Result<()> {
         people,
     };
     webhooks::note(tx, EventType::ThreadChanged, id, 0)?;
-    tell(tx, id, altered, Event::Altered);
+    tell(tx, id, altered, Event::ConversationUpdated);
     Ok(())
 }
 
@@ -503,12 +505,12 @@ pub fn beginning(
 }
 
 /// A thread that an account is in, with everyone in it.
-pub type WithPeople = (JoinedThread, Vec<Person>);
+pub type WithPeople = (JoinedThread, Vec<MembershipRow>);
 
 /// A page of the threads that an account is in, most recently active first, each with its people.
 pub fn page(read: &Read<'_>, stretch: &Stretch) -> Result<Vec<WithPeople>> {
     let threads = store::threads::of(read, stretch)?;
-    let mut people_of: HashMap<ConversationId, Vec<Person>> = HashMap::new();
+    let mut people_of: HashMap<ConversationId, Vec<MembershipRow>> = HashMap::new();
     for (id, one) in store::threads::people_of(read, stretch)? {
         people_of.entry(id).or_default().push(one);
     }
@@ -526,7 +528,7 @@ pub fn count_unread(read: &Read<'_>, account: AccountId) -> Result<i64> {
 
 impl Participant {
     /// Everyone in a thread, in the order in which they joined.
-    pub fn everyone(&self, read: &Read<'_>) -> Result<Vec<Person>> {
+    pub fn everyone(&self, read: &Read<'_>) -> Result<Vec<MembershipRow>> {
         store::conversations::participants(read, self.conversation.id, MOST as i64)
     }
 }

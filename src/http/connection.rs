@@ -1,8 +1,7 @@
-//! A connection as it was accepted: who is at the other end, its place among those that there is room
-//! for, and the way out.
+//! An accepted TCP connection: the peer, the permit that counts it, and its writing half.
 //!
-//! Two may write to it: its own task, through hyper and the WebSocket, and whoever has a whole frame
-//! for many, through [`Line::send`]. The bytes of the two never mix within a frame.
+//! Two parties write to a connection: its own task, through hyper and the WebSocket, and the dispatchers that send one
+//! frame to many sockets, through [`Connection::send`]. The bytes of the two never mix within a frame.
 
 use std::{
     io::{self, IoSlice},
@@ -22,59 +21,61 @@ use tokio::{
     sync::OwnedSemaphorePermit,
 };
 
-/// A connection. The place is free again when the last clone of it is dropped: a socket outlives the
-/// request that opened it.
-pub struct Line {
-    /// The other end.
+/// A connection, shared by its requests and its socket. The permit is released when the last reference is dropped: a
+/// socket outlives the request that opened it.
+pub struct Connection {
     pub peer: SocketAddr,
-    _place: OwnedSemaphorePermit,
+    _permit: OwnedSemaphorePermit,
     out: Mutex<Out>,
 }
 
 struct Out {
     half: OwnedWriteHalf,
-    /// What its own task wrote last ends within a frame.
+    /// True if the last write of the connection's own task ended within a frame.
     midway: bool,
-    /// What is left of a frame that [`Line::send`] began.
+    /// The unsent rest of a frame that [`Connection::send`] began.
     rest: Bytes,
 }
 
-/// What became of a frame.
+/// The outcome of [`Connection::send`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Sent {
-    /// The kernel has it.
-    Whole,
-    /// The kernel has a part of it. The rest goes out before all else, when the connection's own task
+pub enum WriteOutcome {
+    /// The kernel has the whole frame.
+    Complete,
+    /// The kernel has a part of the frame. The rest is sent before anything else, when the connection's own task
     /// flushes or writes.
-    Begun,
-    /// Nothing of it was taken: the other end is slow or gone, or the connection is within a frame.
-    Not,
+    Partial,
+    /// Nothing was written: the peer is slow or gone, or the connection is within another frame.
+    Refused,
 }
 
-impl Line {
-    /// A line, and its other half, which reads and writes like the stream itself.
-    pub fn new(stream: TcpStream, peer: SocketAddr, place: OwnedSemaphorePermit) -> (Arc<Self>, LineIo) {
+impl Connection {
+    /// Creates a connection, and its I/O half, which reads and writes like the stream itself.
+    pub fn new(
+        stream: TcpStream,
+        peer: SocketAddr,
+        permit: OwnedSemaphorePermit,
+    ) -> (Arc<Self>, ConnectionIo) {
         let (read, half) = stream.into_split();
         let out = Mutex::new(Out { half, midway: false, rest: Bytes::new() });
-        let line = Arc::new(Line { peer, _place: place, out });
-        (Arc::clone(&line), LineIo { read, line })
+        let connection = Arc::new(Connection { peer, _permit: permit, out });
+        (Arc::clone(&connection), ConnectionIo { read, connection })
     }
 
-    /// Writes a whole frame at once, or says that this can't be done. Never waits. For a connection
-    /// that is a WebSocket by now.
-    pub fn send(&self, frame: &Bytes) -> Sent {
+    /// Writes a whole frame at once if that is possible. Never waits. The connection has to be a WebSocket already.
+    pub fn send(&self, frame: &Bytes) -> WriteOutcome {
         let mut out = self.out();
         if out.midway || !out.rest.is_empty() {
-            return Sent::Not;
+            return WriteOutcome::Refused;
         }
         match out.half.try_write(frame) {
-            Ok(written) if written == frame.len() => Sent::Whole,
+            Ok(written) if written == frame.len() => WriteOutcome::Complete,
             Ok(written) => {
                 out.rest = frame.slice(written..);
-                Sent::Begun
+                WriteOutcome::Partial
             }
-            // Its own task finds out what it is.
-            Err(_) => Sent::Not,
+            // The connection's own task will meet the same error and handle it.
+            Err(_) => WriteOutcome::Refused,
         }
     }
 
@@ -96,13 +97,13 @@ impl Out {
     }
 }
 
-/// The connection's bytes, for its own task.
-pub struct LineIo {
+/// The I/O half of a connection, for its own task.
+pub struct ConnectionIo {
     read: OwnedReadHalf,
-    line: Arc<Line>,
+    connection: Arc<Connection>,
 }
 
-impl AsyncRead for LineIo {
+impl AsyncRead for ConnectionIo {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -112,7 +113,7 @@ impl AsyncRead for LineIo {
     }
 }
 
-impl AsyncWrite for LineIo {
+impl AsyncWrite for ConnectionIo {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         self.poll_write_vectored(cx, &[IoSlice::new(buf)])
     }
@@ -122,10 +123,10 @@ impl AsyncWrite for LineIo {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let mut out = self.line.out();
+        let mut out = self.connection.out();
         ready!(out.poll_rest(cx))?;
         let written = ready!(Pin::new(&mut out.half).poll_write_vectored(cx, bufs))?;
-        // The WebSocket gives all that it has, which is frames to their ends.
+        // The WebSocket passes whole frames only, so a partial write ends within one.
         out.midway = written < bufs.iter().map(|buf| buf.len()).sum();
         Poll::Ready(Ok(written))
     }
@@ -135,13 +136,13 @@ impl AsyncWrite for LineIo {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let mut out = self.line.out();
+        let mut out = self.connection.out();
         ready!(out.poll_rest(cx))?;
         Pin::new(&mut out.half).poll_flush(cx)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let mut out = self.line.out();
+        let mut out = self.connection.out();
         ready!(out.poll_rest(cx))?;
         Pin::new(&mut out.half).poll_shutdown(cx)
     }
@@ -157,34 +158,34 @@ mod tests {
 
     use super::*;
 
-    async fn line() -> (Arc<Line>, LineIo, TcpStream) {
-        let door = TcpListener::bind("127.0.0.1:0").await.expect("bound");
-        let other = TcpStream::connect(door.local_addr().expect("an address")).await.expect("connected");
-        let (stream, peer) = door.accept().await.expect("accepted");
-        let place = Arc::new(Semaphore::new(1)).acquire_owned().await.expect("a place");
-        let (line, io) = Line::new(stream, peer, place);
-        (line, io, other)
+    async fn connection() -> (Arc<Connection>, ConnectionIo, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("bound");
+        let other = TcpStream::connect(listener.local_addr().expect("an address")).await.expect("connected");
+        let (stream, peer) = listener.accept().await.expect("accepted");
+        let permit = Arc::new(Semaphore::new(1)).acquire_owned().await.expect("a permit");
+        let (connection, io) = Connection::new(stream, peer, permit);
+        (connection, io, other)
     }
 
-    /// Sends frames until the kernel takes no more; how many bytes were promised.
-    fn fill(line: &Line, frame: &Bytes) -> usize {
-        let mut promised = 0;
+    /// Sends frames until the kernel takes no more, and returns how many bytes were accepted.
+    fn fill(connection: &Connection, frame: &Bytes) -> usize {
+        let mut accepted = 0;
         loop {
-            match line.send(frame) {
-                Sent::Whole => promised += frame.len(),
-                Sent::Begun => return promised + frame.len(),
-                Sent::Not => return promised,
+            match connection.send(frame) {
+                WriteOutcome::Complete => accepted += frame.len(),
+                WriteOutcome::Partial => return accepted + frame.len(),
+                WriteOutcome::Refused => return accepted,
             }
         }
     }
 
     #[tokio::test]
-    async fn a_frame_that_was_begun_ends_before_anything_else_is_written() {
-        let (line, mut io, mut other) = line().await;
-        // Of a length that fits into no buffer evenly, so that the last one is cut.
+    async fn a_partial_frame_is_completed_before_anything_else_is_written() {
+        let (connection, mut io, mut other) = connection().await;
+        // A length that divides no buffer evenly, so that the last frame is cut.
         let frame = Bytes::from(vec![b'f'; 100_003]);
-        let promised = fill(&line, &frame);
-        assert_eq!(line.send(&frame), Sent::Not, "nothing goes out of turn");
+        let accepted = fill(&connection, &frame);
+        assert_eq!(connection.send(&frame), WriteOutcome::Refused, "nothing goes out of turn");
         let read = tokio::spawn(async move {
             let mut all = Vec::new();
             other.read_to_end(&mut all).await.expect("read");
@@ -193,17 +194,17 @@ mod tests {
         io.write_all(b"own").await.expect("written");
         io.shutdown().await.expect("shut down");
         let all = read.await.expect("read");
-        assert_eq!(all.len(), promised + 3);
-        assert!(all[..promised].iter().all(|byte| *byte == b'f') && all.ends_with(b"own"));
+        assert_eq!(all.len(), accepted + 3);
+        assert!(all[..accepted].iter().all(|byte| *byte == b'f') && all.ends_with(b"own"));
     }
 
     #[tokio::test]
-    async fn within_its_own_frame_no_other_is_let_in() {
-        let (line, mut io, mut other) = line().await;
+    async fn no_frame_is_sent_within_a_frame_of_the_own_task() {
+        let (connection, mut io, mut other) = connection().await;
         let own = vec![b'o'; 64 * 1024 * 1024];
         let written = io.write(&own).await.expect("a part");
         assert!(written < own.len());
-        assert_eq!(line.send(&Bytes::from_static(b"frame")), Sent::Not);
+        assert_eq!(connection.send(&Bytes::from_static(b"frame")), WriteOutcome::Refused);
         let read = tokio::spawn(async move {
             let mut all = vec![0; own.len() + 5];
             other.read_exact(&mut all).await.expect("read");
@@ -211,17 +212,17 @@ mod tests {
         });
         let own = vec![b'o'; 64 * 1024 * 1024];
         io.write_all(&own[written..]).await.expect("the rest");
-        while line.send(&Bytes::from_static(b"frame")) != Sent::Whole {
+        while connection.send(&Bytes::from_static(b"frame")) != WriteOutcome::Complete {
             tokio::task::yield_now().await;
         }
         assert!(read.await.expect("read").ends_with(b"oframe"));
     }
 
     #[tokio::test]
-    async fn what_is_sent_and_what_is_written_come_in_turn() {
-        let (line, mut io, mut other) = line().await;
+    async fn sent_frames_and_own_writes_arrive_in_order() {
+        let (connection, mut io, mut other) = connection().await;
         io.write_all(b"head ").await.expect("written");
-        assert_eq!(line.send(&Bytes::from_static(b"frame ")), Sent::Whole);
+        assert_eq!(connection.send(&Bytes::from_static(b"frame ")), WriteOutcome::Complete);
         io.write_all(b"own").await.expect("written");
         let mut all = [0; 14];
         other.read_exact(&mut all).await.expect("read");

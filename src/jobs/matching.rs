@@ -20,7 +20,7 @@ const UPDATE_INTERVAL: Duration = Duration::from_secs(2);
 /// Matches until the server stops.
 pub async fn run(app: Arc<App>) {
     let mut mailbox = app.events.mailbox(8);
-    mailbox.subscribe(Topic::Matching);
+    mailbox.subscribe(Topic::MatchWorker);
     let mut updates = QueueUpdates { sent_at: Time::from_ms(0), stale: true };
     while !app.stop.is_cancelled() {
         let wake_at = match app.db.write(matches::look).await {
@@ -62,12 +62,12 @@ async fn next_wake(app: &App, updates: &mut QueueUpdates) -> Option<Time> {
         Ok(at) => at,
         Err(_) => Some(now + RETRY_DELAY),
     };
-    if updates.stale && app.events.subscribers(&Topic::Line) > 0 {
+    if updates.stale && app.events.subscribers(&Topic::WaitingQueue) > 0 {
         let due = updates.sent_at + UPDATE_INTERVAL;
         if due <= now {
             *updates = QueueUpdates { sent_at: now, stale: false };
             if let Ok(waiting) = app.db.read(matches::waiting).await {
-                app.events.publish(&Topic::Line, &Event::Line(Arc::new(waiting)));
+                app.events.publish(&Topic::WaitingQueue, &Event::WaitingQueueChanged(Arc::new(waiting)));
             }
         } else {
             wake_at = Some(wake_at.map_or(due, |at| at.min(due)));

@@ -1,4 +1,4 @@
-//! The document as people read it, and as tests and other programs walk it: call by call.
+//! The document as a list of calls, for the reference page, the Postman collection and tests.
 
 use std::{fmt::Write, sync::LazyLock};
 
@@ -6,70 +6,64 @@ use serde_json::Value;
 
 use super::DOCUMENT;
 
-/// One thing that can be done.
+/// An operation of the API.
 #[derive(Debug)]
 pub struct Call {
-    /// Its name, and its place on the page.
+    /// The operation's id, which is also its anchor on the reference page.
     pub id: String,
-    /// The noun that it belongs to.
     pub tag: String,
-    /// `GET`, `POST` …
+    /// The method in capitals: `GET`, `POST` …
     pub method: String,
-    /// Where, with parameters in braces.
+    /// The path, with parameters in braces.
     pub path: String,
-    /// What it does, in one line.
+    /// The summary in one line.
     pub summary: String,
-    /// What else there is to say, or nothing.
+    /// The rest of the description, or an empty string.
     pub words: String,
-    /// Whether it can be done without a token.
+    /// True if the call works without a token.
     pub is_open: bool,
-    /// What goes into the path, the query and the headers.
+    /// The parameters in the path, the query and the headers.
     pub parameters: Vec<Field>,
-    /// The name of what goes into the body, or nothing.
+    /// The name of the body's schema, or an empty string.
     pub body: String,
-    /// What goes into the body.
+    /// The members of the body.
     pub fields: Vec<Field>,
-    /// A body as it may be sent.
+    /// An example of the body.
     pub example: Option<Value>,
-    /// Whether a file is sent.
+    /// True if the body is a file.
     pub sends_file: bool,
-    /// The status when it is done.
+    /// The status of success.
     pub status: u16,
-    /// What is answered then: a schema's name, or nothing.
+    /// The type of the response, for people, or an empty string.
     pub answer: String,
-    /// What that is.
+    /// The description of the response.
     pub answered: String,
 }
 
-/// A value that is sent or answered.
+/// A value in a request or a response.
 #[derive(Debug)]
 pub struct Field {
-    /// What it is called.
     pub name: String,
-    /// Where it stands: `path`, `query`, `header` or `body`.
+    /// `path`, `query`, `header` or `body`.
     pub place: String,
-    /// Its type, for people.
+    /// The type, for people.
     pub kind: String,
-    /// Whether it has to be there.
     pub required: bool,
-    /// What it is.
+    /// The description.
     pub about: String,
-    /// A value as it may be sent.
     pub example: Option<String>,
 }
 
-/// Something that is answered.
+/// An object in responses.
 #[derive(Debug)]
 pub struct Shape {
-    /// What it is called.
     pub name: String,
-    /// What it is.
+    /// The description.
     pub about: String,
-    /// Its members.
     pub fields: Vec<Field>,
 }
 
-/// What is answered, in alphabetical order.
+/// Returns the objects in responses, in alphabetical order.
 pub fn shapes() -> &'static [Shape] {
     static SHAPES: LazyLock<Vec<Shape>> = LazyLock::new(|| {
         let json = serde_json::to_value(&*DOCUMENT).unwrap_or_default();
@@ -88,14 +82,14 @@ pub fn shapes() -> &'static [Shape] {
     &SHAPES
 }
 
-/// All calls, in the order of the document.
+/// Returns all calls in the order of the document.
 pub fn calls() -> &'static [Call] {
     static CALLS: LazyLock<Vec<Call>> = LazyLock::new(|| {
         let json = serde_json::to_value(&*DOCUMENT).unwrap_or_default();
         let tags = json["tags"].as_array().into_iter().flatten();
         let order: Vec<String> = tags.map(|tag| text(&tag["name"])).collect();
         let mut calls = Vec::new();
-        // JSON objects are in no order: the document's own is in its paths.
+        // Objects in `json` have no order, so it is taken from the document's paths.
         for path in DOCUMENT.paths.paths.keys() {
             for method in ["post", "get", "put", "patch", "delete"] {
                 let operation = &json["paths"][path][method];
@@ -114,12 +108,12 @@ fn text(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
 }
 
-/// The same, without the marks that Markdown has for code.
+/// Returns a text without the backticks that Markdown has for code.
 fn words(value: &Value) -> String {
     text(value).replace('`', "")
 }
 
-/// What a reference leads to, or the value itself.
+/// Follows a reference, or returns the value itself.
 fn resolved<'a>(json: &'a Value, value: &'a Value) -> &'a Value {
     match value["$ref"].as_str() {
         Some(to) => json.pointer(to.trim_start_matches('#')).unwrap_or(value),
@@ -142,7 +136,7 @@ fn call(json: &Value, path: &str, method: &str, operation: &Value) -> Call {
         Some(content) => &content["schema"],
         None => &Value::Null,
     };
-    // One that may be left away is one or nothing.
+    // An optional body is a choice of the body and null.
     let body = body["oneOf"]
         .as_array()
         .and_then(|all| all.iter().find(|one| one["$ref"].is_string()))
@@ -172,7 +166,7 @@ fn call(json: &Value, path: &str, method: &str, operation: &Value) -> Call {
     }
 }
 
-/// The members of an object.
+/// Returns the members of an object, required ones first.
 fn fields(schema: &Value) -> Vec<Field> {
     let required: Vec<String> = schema["required"].as_array().into_iter().flatten().map(text).collect();
     let members = schema["properties"].as_object().into_iter().flatten();
@@ -189,7 +183,7 @@ fn fields(schema: &Value) -> Vec<Field> {
     fields
 }
 
-/// The type of a value, for people: `text`, `number`, `[text]`, `Thread or null`.
+/// Returns the type of a value, for people: `text`, `number`, `list of text`, `Thread or null`.
 fn kind(schema: &Value) -> String {
     if let Some(to) = schema["$ref"].as_str() {
         let name = to.rsplit('/').next().unwrap_or_default();
@@ -226,18 +220,18 @@ fn plain(kind: &str) -> &str {
 }
 
 impl Call {
-    /// The parameters that are told with each call: those of the path and the query.
-    pub fn told(&self) -> Vec<&Field> {
+    /// Returns the parameters that the reference page shows: those of the path and the query, except for `as`.
+    pub fn shown_parameters(&self) -> Vec<&Field> {
         self.parameters.iter().filter(|one| one.place != "header" && one.name != "as").collect()
     }
 
-    /// The shape that is answered, or of which a page is.
+    /// Returns the object in the response, or on its page.
     pub fn shape(&self) -> Option<&str> {
         let name = self.answer.rsplit(' ').next().unwrap_or_default();
         shapes().iter().find(|shape| shape.name == name).map(|shape| shape.name.as_str())
     }
 
-    /// What stands for a parameter of the path in an example: `$THREAD`, `$MESSAGE`.
+    /// Returns the variable for a path parameter in an example: `$THREAD`, `$MESSAGE`.
     pub fn variable(&self, name: &str) -> String {
         let of = match name {
             "id" => {
@@ -256,7 +250,7 @@ impl Call {
         format!("${}", of.to_uppercase())
     }
 
-    /// The path with its parameters filled in, and what the query has to have.
+    /// Returns the path with variables for its parameters, and the required part of the query.
     pub fn target(&self) -> String {
         let mut target = self.path.clone();
         for one in self.parameters.iter().filter(|one| one.place == "path") {
@@ -268,7 +262,7 @@ impl Call {
         if query.is_empty() { target } else { format!("{target}?{}", query.join("&")) }
     }
 
-    /// An example of the call by curl. `base` is the site's address.
+    /// Returns the call as a curl command. `base` is the base URL.
     pub fn curl(&self, base: &str) -> String {
         let mut curl = String::from("curl");
         if self.method != "GET" && !(self.method == "POST" && (self.example.is_some() || self.sends_file)) {

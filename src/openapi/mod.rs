@@ -1,5 +1,5 @@
-//! The API's document: OpenAPI 3.1, made from what stands at the handlers, and completed by what is the same for
-//! all of them: who may call, what goes wrong, and which headers come along.
+//! The API's document: OpenAPI 3.1, generated from the annotations of the handlers, and completed by what all of them
+//! have in common: authentication, errors and headers.
 
 mod asyncapi;
 mod calls;
@@ -31,7 +31,7 @@ use crate::{
     ids::{AttachmentId, ConversationId},
 };
 
-/// What stands at the handlers of one noun.
+/// Declares one document per noun from the annotations of its handlers.
 macro_rules! nouns {
     ($($name:ident: $($handler:path),+;)+) => {
         $(#[derive(utoipa::OpenApi)]
@@ -62,41 +62,43 @@ nouns! {
 /// The name of the one security scheme.
 const TOKEN: &str = "token";
 
-/// Part of the document: its tag, what it is about, the path before it, and what stands at the handlers.
+/// A part of the document.
 struct Noun {
     tag: &'static str,
     about: &'static str,
-    door: &'static str,
+    /// The path before those of the handlers.
+    prefix: &'static str,
+    /// The annotations of the handlers.
     of: OpenApi,
 }
 
-/// All of them, in the order in which they are told.
+/// Returns all parts in the order of the document.
 fn nouns() -> Vec<Noun> {
-    let noun = |tag, about, door, of| Noun { tag, about, door, of };
+    let noun = |tag, about, prefix, of| Noun { tag, about, prefix, of };
     vec![
-        noun("Threads", "Private conversations of 2 to 100 people who are named.", "", Threads::openapi()),
+        noun("Threads", "Private conversations of 2 to 100 named people.", "", Threads::openapi()),
         noun(
             "Messages",
-            "What is said in a thread. The same can be done in rooms and in any other conversation.",
+            "The messages of a thread. The same calls exist for rooms and for any other conversation.",
             "/api/v1/threads/{thread}",
             Messages::openapi(),
         ),
         noun(
             "Sync and search",
-            "Catching up, and finding what was said and who is there.",
+            "Catching up, and searching messages and accounts.",
             "",
             Everywhere::openapi(),
         ),
-        noun("Rooms", "Whoever has a room’s key is in.", "", Rooms::openapi()),
-        noun("Messages of a room", "What is said in a room.", "/api/v1/rooms/{key}", Messages::openapi()),
-        noun("Hooks", "Doors for programs that post as to Slack.", "", Hooks::openapi()),
+        noun("Rooms", "Conversations that everyone with the room’s key may join.", "", Rooms::openapi()),
+        noun("Messages of a room", "The messages of a room.", "/api/v1/rooms/{key}", Messages::openapi()),
+        noun("Hooks", "URLs for programs that post as they would to Slack.", "", Hooks::openapi()),
         noun("Peeps", "The public stream, as Mastodon’s client API has it.", "", Peeps::openapi()),
         noun("Sessions", "Guests: a name, and a token to act with.", "", Sessions::openapi()),
         noun("Matches", "Talks with strangers, behind masks.", "", Matches::openapi()),
-        noun("Weekly pairs", "Members who are brought together each Monday.", "", Pairs::openapi()),
+        noun("Weekly pairs", "Members who are paired each Monday.", "", Pairs::openapi()),
         noun(
             "Messages of any conversation",
-            "What is said in any conversation that one is in: a room, a match or a thread.",
+            "The messages of any conversation of the caller: a room, a match or a thread.",
             "/api/v1/conversations/{conversation}",
             Messages::openapi(),
         ),
@@ -106,7 +108,7 @@ fn nouns() -> Vec<Noun> {
 /// The document.
 pub static DOCUMENT: LazyLock<OpenApi> = LazyLock::new(document);
 
-/// The same as JSON.
+/// Returns the document as JSON.
 pub fn json() -> Bytes {
     static JSON: LazyLock<Bytes> = LazyLock::new(|| DOCUMENT.to_json().unwrap_or_default().into());
     JSON.clone()
@@ -121,7 +123,7 @@ fn document() -> OpenApi {
     );
     info.license = Some(License::new("MIT OR Apache-2.0"));
     let mut document = OpenApi::new(info, Paths::new());
-    // Wherever the document was fetched from: each place has its own address.
+    // The address that the document was fetched from: each instance has its own.
     document.servers = Some(vec![Server::new("/")]);
     document.security = Some(vec![SecurityRequirement::new::<_, [&str; 0], &str>(TOKEN, [])]);
     let (mut components, mut tags) = (Components::new(), Vec::new());
@@ -131,25 +133,25 @@ fn document() -> OpenApi {
         tags.push(tag);
         components.schemas.extend(noun.of.components.unwrap_or_default().schemas);
         for (path, item) in noun.of.paths.paths {
-            let path = format!("{}{path}", noun.door);
+            let path = format!("{}{path}", noun.prefix);
             for (method, mut operation) in operations(item) {
                 complete(&mut operation, &path, &method, noun.tag);
                 document.paths.add_path_operation(&path, vec![method], operation);
             }
         }
     }
-    follow(&mut document.paths);
-    components.schemas.values_mut().for_each(tidy);
+    add_links(&mut document.paths);
+    components.schemas.values_mut().for_each(remove_empty_defaults);
     for (name, schema) in &mut components.schemas {
-        page_of(name, schema);
+        refer_to_items(name, schema);
     }
     document.tags = Some(tags);
-    common(&mut components);
+    add_common(&mut components);
     document.components = Some(components);
     document
 }
 
-/// What can be done at a path, by its method.
+/// Returns the operations of a path by their method.
 fn operations(item: PathItem) -> Vec<(HttpMethod, Operation)> {
     let all = [
         (HttpMethod::Post, item.post),
@@ -161,20 +163,20 @@ fn operations(item: PathItem) -> Vec<(HttpMethod, Operation)> {
     all.into_iter().filter_map(|(method, operation)| Some((method, operation?))).collect()
 }
 
-/// Adds what is the same for all of them.
+/// Adds what all operations have in common.
 fn complete(operation: &mut Operation, path: &str, method: &HttpMethod, tag: &str) {
     let noun = tag.to_lowercase().replace(' ', "_");
     operation.operation_id = operation.operation_id.take().map(|name| format!("{noun}_{name}"));
     operation.tags = Some(vec![tag.into()]);
-    // The first line is the summary, and stands in the rest once more.
+    // The description repeats the summary as its first paragraph.
     operation.description = operation.description.take().and_then(|all| {
         let rest = all.split_once("\n\n").map(|(_, rest)| rest.trim().replace('\n', " "))?;
         (!rest.is_empty()).then_some(rest)
     });
     let reads = matches!(method, HttpMethod::Get);
     let parameters = operation.parameters.get_or_insert_default();
-    if let Some(door) = door(path, parameters) {
-        parameters.insert(0, door.into());
+    if let Some(parameter) = path_parameter(path, parameters) {
+        parameters.insert(0, parameter.into());
     }
     if matches!(method, HttpMethod::Post) {
         parameters.push(RefOr::Ref(Ref::new("#/components/parameters/IdempotencyKey")));
@@ -221,8 +223,8 @@ fn complete(operation: &mut Operation, path: &str, method: &HttpMethod, tag: &st
     }
 }
 
-/// The parameter of the door by which one comes to a conversation, where the handler itself names none.
-fn door(path: &str, named: &[RefOr<Parameter>]) -> Option<Parameter> {
+/// Returns the path parameter that names a conversation, unless the handler declares it itself.
+fn path_parameter(path: &str, named: &[RefOr<Parameter>]) -> Option<Parameter> {
     let (name, about, schema) = [
         ("thread", "The thread’s id.", ConversationId::schema()),
         ("conversation", "The conversation’s id.", ConversationId::schema()),
@@ -245,7 +247,7 @@ fn door(path: &str, named: &[RefOr<Parameter>]) -> Option<Parameter> {
     )
 }
 
-/// How the answers of a status are called among the components.
+/// Returns the name of a status among the components.
 fn name_of(status: &str) -> String {
     match status {
         "304" => "NotModified".into(),
@@ -253,7 +255,8 @@ fn name_of(status: &str) -> String {
     }
 }
 
-/// What is made by one call, and named in the paths of others: the call, the name, and where it is answered.
+/// The calls whose result is named in the paths of others: the call, the name of the parameter, and the JSON pointer to
+/// its value in the response.
 const MADE: [(&str, &str, &str); 7] = [
     ("threads_create", "thread", "/id"),
     ("rooms_create", "key", "/key"),
@@ -264,8 +267,8 @@ const MADE: [(&str, &str, &str); 7] = [
     ("peeps_post", "id", "/id"),
 ];
 
-/// Links what is made to what can be done with it.
-fn follow(paths: &mut Paths) {
+/// Links the calls that create something to those that use it.
+fn add_links(paths: &mut Paths) {
     let all: Vec<(String, String)> = paths
         .paths
         .iter()
@@ -279,20 +282,20 @@ fn follow(paths: &mut Paths) {
         let Some(operation) = &mut item.post else { continue };
         let made = MADE.iter().find(|(id, ..)| operation.operation_id.as_deref() == Some(id));
         let Some((_, name, pointer)) = made else { continue };
-        // Below what was made, and by the same door: only that is sure to be the same thing.
+        // Only paths below the created one, with the same prefix, are sure to name the same thing.
         let below = match *name {
             "id" => format!("{path}/{{id}}"),
-            door => format!("{path}/{{{door}}}"),
+            parameter => format!("{path}/{{{parameter}}}"),
         };
-        let door =
-            ["thread", "conversation", "key"].into_iter().find(|door| path.contains(&format!("{{{door}}}")));
+        let container =
+            ["thread", "conversation", "key"].into_iter().find(|name| path.contains(&format!("{{{name}}}")));
         for response in operation.responses.responses.values_mut() {
             let RefOr::T(response) = response else { continue };
             for (_, id) in all.iter().filter(|(path, _)| path.starts_with(&below)) {
                 let mut link =
                     Link::builder().operation_id(id).parameter(*name, format!("$response.body#{pointer}"));
-                if let Some(door) = door {
-                    link = link.parameter(door, format!("$request.path.{door}"));
+                if let Some(name) = container {
+                    link = link.parameter(name, format!("$request.path.{name}"));
                 }
                 response.links.insert(id.clone(), link.build().into());
             }
@@ -300,8 +303,8 @@ fn follow(paths: &mut Paths) {
     }
 }
 
-/// Takes away what says nothing: a member that may be missing is nothing then, and need not say so.
-fn tidy(schema: &mut RefOr<Schema>) {
+/// Removes defaults that carry no information: `null` and the empty string of optional members.
+fn remove_empty_defaults(schema: &mut RefOr<Schema>) {
     let RefOr::T(Schema::Object(object)) = schema else { return };
     for member in object.properties.values_mut() {
         let default = match member {
@@ -316,16 +319,16 @@ fn tidy(schema: &mut RefOr<Schema>) {
     }
 }
 
-/// A page names what is on it, and does not spell it out.
-fn page_of(name: &str, schema: &mut RefOr<Schema>) {
+/// Replaces the inlined items of a page by a reference to their schema.
+fn refer_to_items(name: &str, schema: &mut RefOr<Schema>) {
     let (Some(of), RefOr::T(Schema::Object(page))) = (name.strip_prefix("List_"), schema) else { return };
     if let Some(RefOr::T(Schema::Array(data))) = page.properties.get_mut("data") {
         data.items = ArrayItems::RefOrSchema(Box::new(Ref::from_schema_name(of).into()));
     }
 }
 
-/// What all of them speak of.
-fn common(components: &mut Components) {
+/// Adds the components that all operations share.
+fn add_common(components: &mut Components) {
     let token = HttpBuilder::new()
         .scheme(HttpAuthScheme::Bearer)
         .description(Some(
@@ -339,22 +342,26 @@ fn common(components: &mut Components) {
 
     let text = || ObjectBuilder::new().schema_type(Type::String);
     for (name, about, schema) in [
-        ("X-Request-Id", "The request’s number: name it to whoever keeps the place.", text()),
-        ("RateLimit", "What is left of the limits, and after how many seconds it is whole again.", text()),
-        ("RateLimit-Policy", "The limits: how many, in how many seconds.", text()),
-        ("ETag", "Which state this is: send it in If-None-Match.", text()),
-        ("Link", "The pages before and after (RFC 8288).", text()),
+        ("X-Request-Id", "The request’s id: quote it to the administrator when something is wrong.", text()),
+        ("RateLimit", "The requests left within each limit, and the seconds until it is full again.", text()),
+        (
+            "RateLimit-Policy",
+            "The limits: the number of requests, and the seconds in which they may be made.",
+            text(),
+        ),
+        ("ETag", "The version of the resource: send it in If-None-Match.", text()),
+        ("Link", "The previous and the next page (RFC 8288).", text()),
         (
             "Idempotency-Replayed",
-            "`true` where this answer was given before to the same Idempotency-Key.",
+            "`true` if this response was given before to the same Idempotency-Key.",
             text().pattern(Some("^true$")),
         ),
         (
             "Retry-After",
-            "After how many seconds to try again.",
+            "The seconds after which to try again.",
             ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1.0)),
         ),
-        ("WWW-Authenticate", "How to say who one is.", text()),
+        ("WWW-Authenticate", "The authentication scheme.", text()),
     ] {
         let mut header = Header::new(schema.build());
         header.description = Some(about.into());
@@ -376,7 +383,7 @@ fn common(components: &mut Components) {
             RefOr::from(parameter(
                 "Idempotency-Key",
                 ParameterIn::Header,
-                "However often it is sent within a day, it is done once, and the same answer given.",
+                "Requests with the same key within a day are executed once, and all get the same response.",
                 text().min_length(Some(1)).max_length(Some(255)).pattern(Some("^[!-~]([ -~]*[!-~])?$")),
             )),
         ),
@@ -385,7 +392,7 @@ fn common(components: &mut Components) {
             RefOr::from(parameter(
                 "as",
                 ParameterIn::Query,
-                "For which of its people an app asks; its key needs the scope act_as.",
+                "The person on whose behalf an app acts; its key needs the scope act_as.",
                 text().min_length(Some(1)).max_length(Some(64)),
             )),
         ),
@@ -394,7 +401,7 @@ fn common(components: &mut Components) {
             RefOr::from(parameter(
                 "If-None-Match",
                 ParameterIn::Header,
-                "The ETag of what one has: answered by 304 where that is still so.",
+                "The ETag of the version that the caller has: the response is 304 if that is current.",
                 text(),
             )),
         ),
@@ -403,7 +410,7 @@ fn common(components: &mut Components) {
     for kind in KINDS {
         let status = kind.status.as_u16().to_string();
         let name = name_of(&status);
-        // Two types of problem may share a status.
+        // Two problem types may share a status.
         let before = match components.responses.remove(&name) {
             Some(RefOr::T(before)) => format!("{} ", before.description),
             _ => String::new(),
@@ -414,7 +421,7 @@ fn common(components: &mut Components) {
 }
 
 fn not_modified() -> Response {
-    let mut response = Response::new("It is still as you have it.");
+    let mut response = Response::new("The version that the caller has is current.");
     response.headers.insert("ETag".into(), RefOr::Ref(Ref::new("#/components/headers/ETag")));
     response
 }

@@ -1,5 +1,5 @@
-//! The document as a Postman collection (format 2.1): each noun is a story that plays on a fresh place, with
-//! nothing but an address, a token, and the username of somebody else.
+//! The document as a Postman collection (format 2.1). Each folder runs on a fresh instance, with nothing but its URL, a
+//! token, and the usernames of two other members.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{Call, calls};
 
-/// What is made by which call, where it stands in the answer, and what it is called from then on.
+/// The variables that calls set: the call, the value in its response, and the name of the variable.
 const MADE: [(&str, &str, &str); 10] = [
     ("sessions_create", "json.token", "guest"),
     ("threads_create", "json.id", "thread"),
@@ -21,13 +21,13 @@ const MADE: [(&str, &str, &str); 10] = [
     ("peeps_post", "json.id", "peep"),
 ];
 
-/// The collection. `base` is the site's address.
+/// Returns the collection. `base` is the base URL.
 pub fn collection(base: &str) -> Value {
     let mut folders: Vec<(String, Vec<Value>)> = Vec::new();
     let mut there = BTreeSet::new();
     for call in calls() {
         if folders.last().is_none_or(|(tag, _)| *tag != call.tag) {
-            there.clear(); // each story begins anew
+            there.clear(); // each folder runs by itself
             folders.push((call.tag.clone(), Vec::new()));
         }
         let Some((_, items)) = folders.last_mut() else { continue };
@@ -60,11 +60,11 @@ pub fn collection(base: &str) -> Value {
     })
 }
 
-/// The calls that are about somebody whom one talks with; and those after which one does so no more.
+/// The calls that need a talk, and those that end it.
 const IN_TALK: [&str; 4] = ["matches_reveal", "matches_allow_pictures", "matches_next", "matches_block"];
 const ENDS_TALK: [&str; 2] = ["matches_next", "matches_block"];
 
-/// What has to be there already: by the parameters of the path, and by what the call is about.
+/// Returns the variables that a call needs, by the parameters of its path and by its subject.
 fn needs(call: &Call) -> Vec<String> {
     if IN_TALK.contains(&call.id.as_str()) {
         return vec!["talk".into()];
@@ -84,7 +84,7 @@ fn makes(call: &Call) -> impl Iterator<Item = &'static (&'static str, &'static s
     MADE.iter().filter(move |(of, ..)| *of == id)
 }
 
-/// Makes what a story needs and does not have yet.
+/// Adds the requests that set a variable, unless the folder has them already.
 fn prepare(items: &mut Vec<Value>, there: &mut BTreeSet<String>, name: &str, before: &Call) {
     if there.contains(name) {
         return;
@@ -108,7 +108,7 @@ fn prepare(items: &mut Vec<Value>, there: &mut BTreeSet<String>, name: &str, bef
     there.extend(makes(call).map(|(.., name)| (*name).to_owned()));
 }
 
-/// A guest looks for a talk, and so does one oneself, until the two are brought together.
+/// Returns the requests that bring about a talk: a guest and the caller both look for one until they are matched.
 fn talk(before: &Call) -> Vec<Value> {
     let named = |id: &str| calls().iter().find(|call| call.id == id);
     let (Some(come), Some(seek), Some(look)) =
@@ -129,7 +129,7 @@ fn talk(before: &Call) -> Vec<Value> {
     let mut other = item(seek, "First: a guest looks for a talk");
     other["request"]["auth"] = bearer("guest");
     let mut mine = item(seek, "First: and so does one oneself");
-    // Whoever waited already may have been found at this very moment.
+    // A caller who waited already may have been matched at this very moment.
     mine["event"][0]["script"]["exec"] =
         json!(["pm.test('One looks', () => pm.expect(pm.response.code).to.be.oneOf([201, 409]));"]);
     vec![item(come, "First: a guest comes in"), other, mine, looks]
@@ -140,7 +140,7 @@ fn bearer(variable: &str) -> Value {
     json!({ "type": "bearer", "bearer": [token] })
 }
 
-/// One request, and what is to be answered.
+/// Returns a request with the test of its response.
 fn item(call: &Call, name: &str) -> Value {
     let mut path = call.target();
     for needed in needs(call) {
@@ -150,7 +150,7 @@ fn item(call: &Call, name: &str) -> Value {
     let body = match &call.example {
         Some(example) => {
             header.push(json!({ "key": "Content-Type", "value": "application/json" }));
-            // Whoever is named in an example is called otherwise elsewhere.
+            // Other instances have other usernames than those in the examples.
             let raw =
                 example.to_string().replace("\"ify\"", "\"{{other}}\"").replace("\"ha\"", "\"{{third}}\"");
             json!({ "mode": "raw", "raw": raw })

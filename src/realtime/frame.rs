@@ -1,4 +1,4 @@
-//! What goes over a WebSocket.
+//! WebSocket frames.
 
 use bytes::Bytes;
 use tungstenite::protocol::frame::{
@@ -6,16 +6,17 @@ use tungstenite::protocol::frame::{
     coding::{Data, OpCode},
 };
 
-/// A text message as it goes over the wire (RFC 6455, section 5.2): a server's frames are not masked,
-/// so everyone who is told the same thing is sent the same bytes.
+/// A text message as it is sent over the wire (RFC 6455, section 5.2). A server's frames are not masked, so all
+/// subscribers are sent the same bytes.
 #[derive(Clone, Debug)]
 pub struct Frame {
     bytes: Bytes,
+    /// The length of the header in bytes.
     head: usize,
 }
 
 impl Frame {
-    /// The text, framed. It should be UTF-8.
+    /// Frames a text, which has to be UTF-8.
     pub fn text(text: &[u8]) -> Self {
         let header = FrameHeader { opcode: OpCode::Data(Data::Text), ..FrameHeader::default() };
         let mut bytes = Vec::with_capacity(text.len() + 10);
@@ -26,13 +27,13 @@ impl Frame {
         Frame { bytes: bytes.into(), head }
     }
 
-    /// All of it.
+    /// Returns the header and the payload.
     pub fn bytes(&self) -> &Bytes {
         &self.bytes
     }
 
-    /// What it says.
-    pub fn said(&self) -> Bytes {
+    /// Returns the text without the header.
+    pub fn payload(&self) -> Bytes {
         self.bytes.slice(self.head..)
     }
 }
@@ -42,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_frame_says_how_long_it_is_and_that_it_is_text() {
+    fn a_frame_has_its_length_and_the_opcode_of_text() {
         for (length, head) in [
             (5, &[0x81, 5][..]),
             (125, &[0x81, 125]),
@@ -54,7 +55,7 @@ mod tests {
             let frame = Frame::text(&text);
             assert_eq!(&frame.bytes()[..head.len()], head);
             assert_eq!(&frame.bytes()[head.len()..], text);
-            assert_eq!(frame.said(), text);
+            assert_eq!(frame.payload(), text);
         }
     }
 }

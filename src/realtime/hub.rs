@@ -1,13 +1,13 @@
-//! The hub hands what is published on a topic to those who subscribed to it.
+//! The hub delivers each event that is published on a topic to the topic's subscribers.
 //!
-//! The contract: **at most once**, in the order of publishing, within this process. A subscriber has a
-//! mailbox for a bounded number of letters, so that a slow reader costs no memory and holds nobody up;
-//! when it overflows, its letters are thrown away and its reader is told that it lagged. The truth is
-//! in the database: whoever lagged reads there what it missed.
+//! The contract: **at most once**, in the order of publishing, within this process. A subscriber has a mailbox for a
+//! bounded number of events, so that a slow reader costs no memory and delays nobody. When the mailbox overflows, its
+//! events are dropped and the reader is notified that it lagged. The database is the source of truth, so a reader that
+//! lagged reads there what it missed.
 //!
-//! Publishing only puts the event into a queue per shard. From there a dispatcher takes it to the
-//! shard's subscribers, one after the other: to whoever has an [`Ear`] directly, which costs no more
-//! than what the ear does with it, and to the others by their mailboxes, which wakes a task for each.
+//! Publishing only puts the event into a queue per shard. From there a dispatcher delivers it to the shard's
+//! subscribers, one after the other: to those with a [`DirectSink`] directly, which costs no more than the sink's own
+//! work, and to the others by their mailboxes, which wakes a task for each.
 
 use std::{
     collections::HashMap,
@@ -20,66 +20,66 @@ use std::{
 
 use tokio::sync::{Mutex, mpsc};
 
-/// Events that may wait for a dispatcher: a second in a house that is full. Beyond it, whoever would
-/// have heard the next one has lagged.
+/// Events that may wait for a dispatcher: one second of a busy instance. Beyond it, the subscribers of the next event
+/// have lagged.
 const QUEUE: usize = 1024;
 
-/// Subscribers that a dispatcher serves before others may have its thread: well under a millisecond.
-const AT_ONCE: usize = 64;
+/// Subscribers that a dispatcher serves before it yields its thread: well under a millisecond of work.
+const MAX_PER_TURN: usize = 64;
 
-/// Hands events out by topic. `T` is a topic, `E` an event, which should be cheap to clone.
+/// A publish-subscribe hub. `T` is the type of topics, `E` that of events, which should be cheap to clone.
 pub struct Hub<T, E> {
     shards: Vec<Shard<T, E>>,
-    made: AtomicUsize,
+    next_id: AtomicUsize,
 }
 
-/// Some of the subscribers, and the queue of their dispatcher.
+/// A part of the subscribers with the queue of their dispatcher.
 struct Shard<T, E> {
     topics: RwLock<Topics<T, E>>,
     queue: mpsc::Sender<(T, E)>,
     queued: Mutex<mpsc::Receiver<(T, E)>>,
 }
 
-/// Who subscribed to what. A dispatcher goes through a list while others come and go.
+/// The subscribers by topic. A dispatcher keeps its copy of a list, so others may subscribe and unsubscribe meanwhile.
 type Topics<T, E> = HashMap<T, Arc<Vec<Subscriber<T, E>>>>;
 
 struct Subscriber<T, E> {
     slot: Arc<Slot<T, E>>,
-    ear: Option<Arc<dyn Ear<E>>>,
+    sink: Option<Arc<dyn DirectSink<E>>>,
 }
 
 impl<T, E> Clone for Subscriber<T, E> {
     fn clone(&self) -> Self {
-        Subscriber { slot: Arc::clone(&self.slot), ear: self.ear.clone() }
+        Subscriber { slot: Arc::clone(&self.slot), sink: self.sink.clone() }
     }
 }
 
-/// What a subscriber does with an event on the dispatcher's thread, without waiting for anything.
-pub trait Ear<E>: Send + Sync {
-    /// Hears the event. False: it is to come by the mailbox.
-    fn hear(&self, event: &E) -> bool;
+/// A subscriber's handler of events on the dispatcher's thread. It never blocks.
+pub trait DirectSink<E>: Send + Sync {
+    /// Handles the event, or returns false to receive it by the mailbox.
+    fn try_deliver(&self, event: &E) -> bool;
 }
 
 /// The hub's end of a mailbox.
 #[derive(Debug)]
 struct Slot<T, E> {
     id: usize,
-    letters: mpsc::Sender<(T, E)>,
+    events: mpsc::Sender<(T, E)>,
     lagged: AtomicBool,
 }
 
 impl<T: Clone, E: Clone> Slot<T, E> {
     fn put(&self, topic: &T, event: &E) {
-        if self.letters.try_send((topic.clone(), event.clone())).is_err() {
+        if self.events.try_send((topic.clone(), event.clone())).is_err() {
             self.lag(topic, event);
         }
     }
 
     fn lag(&self, topic: &T, event: &E) {
         self.lagged.store(true, Ordering::Release);
-        // A reader that has just emptied it would sleep now, and not see that it lagged. Either
-        // this letter wakes it, or there are others that it has yet to take.
-        let _ = self.letters.try_send((topic.clone(), event.clone()));
+        // A reader that has just emptied the mailbox would sleep now, and not notice that it lagged. Either this event
+        // wakes it, or there are others that it has yet to take.
+        let _ = self.events.try_send((topic.clone(), event.clone()));
     }
 }
 
@@ -94,16 +94,16 @@ impl<T: Eq + Hash, E> Shard<T, E> {
 }
 
 impl<T: Clone + Eq + Hash, E: Clone> Hub<T, E> {
-    /// A hub with so many dispatchers, each of which is run by [`Hub::dispatch`].
+    /// Creates a hub with this number of dispatchers, each of which is run by [`Hub::dispatch`].
     pub fn new(dispatchers: usize) -> Self {
         let shard = |_| {
             let (queue, queued) = mpsc::channel(QUEUE);
             Shard { topics: RwLock::default(), queue, queued: Mutex::new(queued) }
         };
-        Hub { shards: (0..dispatchers.max(1)).map(shard).collect(), made: AtomicUsize::new(0) }
+        Hub { shards: (0..dispatchers.max(1)).map(shard).collect(), next_id: AtomicUsize::new(0) }
     }
 
-    /// Tells everyone who subscribed to the topic. Never waits.
+    /// Queues an event for all subscribers of the topic. Never waits.
     pub fn publish(&self, topic: &T, event: &E) {
         for shard in &self.shards {
             let Some(subscribers) = shard.read().get(topic).map(Arc::clone) else { continue };
@@ -115,43 +115,42 @@ impl<T: Clone + Eq + Hash, E: Clone> Hub<T, E> {
         }
     }
 
-    /// How many dispatchers there are.
     pub fn dispatchers(&self) -> usize {
         self.shards.len()
     }
 
-    /// Runs a dispatcher for as long as it is polled; one of each number at a time.
+    /// Runs a dispatcher for as long as it is polled. Each number has one dispatcher, which runs once at a time.
     pub async fn dispatch(&self, number: usize) {
         let Some(shard) = self.shards.get(number) else { return };
         let mut queued = shard.queued.lock().await;
         while let Some((topic, event)) = queued.recv().await {
             let Some(subscribers) = shard.read().get(&topic).map(Arc::clone) else { continue };
-            for some in subscribers.chunks(AT_ONCE) {
-                for Subscriber { slot, ear } in some {
-                    if !ear.as_ref().is_some_and(|ear| ear.hear(&event)) {
+            for some in subscribers.chunks(MAX_PER_TURN) {
+                for Subscriber { slot, sink } in some {
+                    if !sink.as_ref().is_some_and(|sink| sink.try_deliver(&event)) {
                         slot.put(&topic, &event);
                     }
                 }
-                if some.len() == AT_ONCE {
+                if some.len() == MAX_PER_TURN {
                     tokio::task::yield_now().await;
                 }
             }
         }
     }
 
-    /// A mailbox for up to `capacity` letters, subscribed to nothing yet.
+    /// Creates a mailbox for up to `capacity` events, subscribed to nothing yet.
     pub fn mailbox(self: &Arc<Self>, capacity: usize) -> Mailbox<T, E> {
-        let (letters, received) = mpsc::channel(capacity);
-        let id = self.made.fetch_add(1, Ordering::Relaxed);
+        let (events, received) = mpsc::channel(capacity);
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         Mailbox {
             hub: Arc::clone(self),
-            slot: Arc::new(Slot { id, letters, lagged: AtomicBool::new(false) }),
+            slot: Arc::new(Slot { id, events, lagged: AtomicBool::new(false) }),
             topics: Vec::new(),
             received,
         }
     }
 
-    /// How many mailboxes are subscribed to the topic.
+    /// Returns the number of mailboxes that are subscribed to the topic.
     pub fn subscribers(&self, topic: &T) -> usize {
         self.shards.iter().map(|shard| shard.read().get(topic).map_or(0, |all| all.len())).sum()
     }
@@ -171,7 +170,7 @@ impl<T: Clone + Eq + Hash, E: Clone> Hub<T, E> {
     }
 }
 
-/// A reader's end: letters in order, or the word that some were thrown away. Dropping it ends all
+/// A subscriber's end of the hub: events in order, or the notice that some were dropped. Dropping the mailbox ends all
 /// its subscriptions.
 pub struct Mailbox<T: Clone + Eq + Hash, E: Clone> {
     hub: Arc<Hub<T, E>>,
@@ -180,64 +179,65 @@ pub struct Mailbox<T: Clone + Eq + Hash, E: Clone> {
     received: mpsc::Receiver<(T, E)>,
 }
 
-/// What comes out of a mailbox.
+/// An item that is received from a mailbox.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Delivery<T, E> {
+pub enum Received<T, E> {
     /// An event, and the topic it was published on.
-    Letter(T, E),
-    /// The mailbox overflowed and was emptied. What was missed is in the database.
+    Event(T, E),
+    /// The mailbox overflowed and was emptied. The missed events are in the database.
     Lagged,
 }
 
 impl<T: Clone + Eq + Hash, E: Clone> Mailbox<T, E> {
-    /// From now on hears the topic. Twice is once.
+    /// Subscribes to the topic; a second time has no effect.
     pub fn subscribe(&mut self, topic: T) {
         self.add(topic, None);
     }
 
-    /// From now on hears the topic: what the ear does not take comes by letter. Twice is once.
-    pub fn subscribe_with(&mut self, topic: T, ear: Arc<dyn Ear<E>>) {
-        self.add(topic, Some(ear));
+    /// Subscribes to the topic with a sink: the events that it refuses arrive in the mailbox. A second time has no
+    /// effect.
+    pub fn subscribe_with(&mut self, topic: T, sink: Arc<dyn DirectSink<E>>) {
+        self.add(topic, Some(sink));
     }
 
-    fn add(&mut self, topic: T, ear: Option<Arc<dyn Ear<E>>>) {
+    fn add(&mut self, topic: T, sink: Option<Arc<dyn DirectSink<E>>>) {
         if !self.topics.contains(&topic) {
             let mut topics = self.hub.shard(self.slot.id).write();
             let subscribers = Arc::make_mut(topics.entry(topic.clone()).or_default());
-            subscribers.push(Subscriber { slot: Arc::clone(&self.slot), ear });
+            subscribers.push(Subscriber { slot: Arc::clone(&self.slot), sink });
             self.topics.push(topic);
         }
     }
 
-    /// No longer hears the topic; letters that wait still come.
+    /// Ends the subscription to the topic; events that are in the mailbox already still arrive.
     pub fn unsubscribe(&mut self, topic: &T) {
         self.topics.retain(|t| t != topic);
         self.hub.unsubscribe(topic, self.slot.id);
     }
 
-    /// The next letter, as soon as there is one. Safe to cancel: no letter is lost.
-    pub async fn receive(&mut self) -> Delivery<T, E> {
+    /// Waits for the next event. Safe to cancel: no event is lost.
+    pub async fn receive(&mut self) -> Received<T, E> {
         loop {
-            if let Some(delivery) = self.try_receive() {
-                return delivery;
+            if let Some(received) = self.try_receive() {
+                return received;
             }
-            // It never closes: the mailbox holds a sender itself.
+            // The channel never closes: the mailbox holds a sender itself.
             if let Some((topic, event)) = self.received.recv().await
                 && !self.slot.lagged.load(Ordering::Acquire)
             {
-                return Delivery::Letter(topic, event);
+                return Received::Event(topic, event);
             }
-            // It overflowed meanwhile; then that was not the next one any more.
+            // The mailbox overflowed meanwhile, so that was not the next event any more.
         }
     }
 
-    /// The next letter, if one is waiting.
-    pub fn try_receive(&mut self) -> Option<Delivery<T, E>> {
+    /// Returns the next event, if one is waiting.
+    pub fn try_receive(&mut self) -> Option<Received<T, E>> {
         if self.slot.lagged.swap(false, Ordering::AcqRel) {
             while self.received.try_recv().is_ok() {}
-            return Some(Delivery::Lagged);
+            return Some(Received::Lagged);
         }
-        self.received.try_recv().ok().map(|(topic, event)| Delivery::Letter(topic, event))
+        self.received.try_recv().ok().map(|(topic, event)| Received::Event(topic, event))
     }
 }
 
@@ -263,20 +263,20 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn letters_come_in_order_and_only_on_subscribed_topics() {
+    async fn events_arrive_in_order_and_only_on_subscribed_topics() {
         let hub = hub();
         let mut nell = hub.mailbox(8);
         nell.subscribe("slip");
         hub.publish(&"slip", &1);
         hub.publish(&"quay", &2);
         hub.publish(&"slip", &3);
-        assert_eq!(nell.receive().await, Delivery::Letter("slip", 1));
-        assert_eq!(nell.receive().await, Delivery::Letter("slip", 3));
+        assert_eq!(nell.receive().await, Received::Event("slip", 1));
+        assert_eq!(nell.receive().await, Received::Event("slip", 3));
         assert_eq!(nell.try_receive(), None);
     }
 
     #[tokio::test]
-    async fn a_slow_reader_is_told_that_it_lagged_and_then_goes_on() {
+    async fn a_slow_reader_is_notified_that_it_lagged_and_then_continues() {
         let hub = hub();
         let mut slow = hub.mailbox(2);
         let mut quick = hub.mailbox(8);
@@ -285,20 +285,20 @@ mod tests {
         for n in 0..5 {
             hub.publish(&"slip", &n);
         }
-        assert_eq!(slow.receive().await, Delivery::Lagged);
+        assert_eq!(slow.receive().await, Received::Lagged);
         hub.publish(&"slip", &5);
-        assert_eq!(slow.receive().await, Delivery::Letter("slip", 5));
+        assert_eq!(slow.receive().await, Received::Event("slip", 5));
         for n in 0..6 {
-            assert_eq!(quick.receive().await, Delivery::Letter("slip", n), "the quick one missed nothing");
+            assert_eq!(quick.receive().await, Received::Event("slip", n), "the quick one missed nothing");
         }
     }
 
-    /// Hears even numbers itself.
+    /// A sink that takes even numbers.
     #[derive(Default)]
     struct Even(std::sync::Mutex<Vec<u32>>);
 
-    impl Ear<u32> for Even {
-        fn hear(&self, event: &u32) -> bool {
+    impl DirectSink<u32> for Even {
+        fn try_deliver(&self, event: &u32) -> bool {
             let even = event.is_multiple_of(2);
             if even {
                 self.0.lock().expect("nobody panicked").push(*event);
@@ -308,37 +308,37 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_an_ear_does_not_take_comes_by_letter() {
+    async fn events_that_a_sink_refuses_arrive_in_the_mailbox() {
         let hub = hub();
-        let (mut nell, ear) = (hub.mailbox(8), Arc::new(Even::default()));
-        nell.subscribe_with("slip", Arc::clone(&ear) as _);
+        let (mut nell, sink) = (hub.mailbox(8), Arc::new(Even::default()));
+        nell.subscribe_with("slip", Arc::clone(&sink) as _);
         for n in 1..=4 {
             hub.publish(&"slip", &n);
         }
-        assert_eq!(nell.receive().await, Delivery::Letter("slip", 1));
-        assert_eq!(nell.receive().await, Delivery::Letter("slip", 3));
-        assert_eq!(*ear.0.lock().expect("nobody panicked"), [2, 4]);
+        assert_eq!(nell.receive().await, Received::Event("slip", 1));
+        assert_eq!(nell.receive().await, Received::Event("slip", 3));
+        assert_eq!(*sink.0.lock().expect("nobody panicked"), [2, 4]);
         assert_eq!(nell.try_receive(), None);
     }
 
     #[tokio::test]
-    async fn when_too_much_is_published_at_once_everyone_is_told_that_they_lagged() {
+    async fn when_too_much_is_published_at_once_everyone_is_notified_that_they_lagged() {
         let hub = hub();
-        let (mut nell, ear) = (hub.mailbox(8), Arc::new(Even::default()));
-        nell.subscribe_with("slip", Arc::clone(&ear) as _);
+        let (mut nell, sink) = (hub.mailbox(8), Arc::new(Even::default()));
+        nell.subscribe_with("slip", Arc::clone(&sink) as _);
         for n in 0..=QUEUE as u32 {
             hub.publish(&"slip", &(2 * n));
         }
-        assert_eq!(nell.receive().await, Delivery::Lagged, "one of them did not fit");
-        while ear.0.lock().expect("nobody panicked").len() < QUEUE {
+        assert_eq!(nell.receive().await, Received::Lagged, "one of them did not fit");
+        while sink.0.lock().expect("nobody panicked").len() < QUEUE {
             tokio::task::yield_now().await;
         }
         hub.publish(&"slip", &1);
-        assert_eq!(nell.receive().await, Delivery::Letter("slip", 1));
+        assert_eq!(nell.receive().await, Received::Event("slip", 1));
     }
 
     #[tokio::test]
-    async fn a_dropped_mailbox_is_forgotten() {
+    async fn a_dropped_mailbox_is_unsubscribed() {
         let hub = hub();
         let mut gone = hub.mailbox(2);
         gone.subscribe("slip");

@@ -1,4 +1,4 @@
-//! Who hears what, and who is there: generic, imports nothing of ours.
+//! Publish-subscribe, WebSocket frames and presence: generic, without imports from the rest of the crate.
 
 pub mod frame;
 pub mod hub;

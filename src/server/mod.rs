@@ -28,7 +28,7 @@ use crate::{
     config::{BaseUrl, Config},
     domain,
     http::{
-        connection::{Line, LineIo},
+        connection::{Connection, ConnectionIo},
         drain,
     },
     ids::Ids,
@@ -137,10 +137,10 @@ async fn accept(listener: TcpListener, router: Router, app: Arc<App>) {
         };
         // Every write is a whole response or frame, so Nagle's algorithm would only delay it.
         let _ = stream.set_nodelay(true);
-        let (line, io) = Line::new(stream, peer, place);
+        let (connection, io) = Connection::new(stream, peer, place);
         let router = router.clone();
         let service = service_fn(move |mut request: Request<Incoming>| {
-            request.extensions_mut().insert(Arc::clone(&line));
+            request.extensions_mut().insert(Arc::clone(&connection));
             let router = router.clone();
             async move { Ok::<_, Infallible>(drain::answer(router, request).await) }
         });
@@ -166,7 +166,7 @@ async fn accept(listener: TcpListener, router: Router, app: Arc<App>) {
 }
 
 /// The stream with a timeout for writes that the client does not read.
-fn patient(io: LineIo) -> Pin<Box<TimeoutStream<LineIo>>> {
+fn patient(io: ConnectionIo) -> Pin<Box<TimeoutStream<ConnectionIo>>> {
     let mut stream = TimeoutStream::new(io);
     stream.set_write_timeout(Some(STUCK));
     Box::pin(stream)

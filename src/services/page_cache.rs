@@ -67,10 +67,12 @@ impl Versions {
             self.public.fetch_add(1, Ordering::Release);
         }
         match event {
-            Event::Changed(peep) => self.bump(peep.what.author.id),
+            Event::PeepChanged(peep) => self.bump(peep.value.author.id),
             Event::PageChanged(account) => self.bump(*account),
             // A page may link to its owner's rooms.
-            Event::Altered(room) => room.what.owner.into_iter().for_each(|owner| self.bump(owner)),
+            Event::ConversationUpdated(room) => {
+                room.value.owner.into_iter().for_each(|owner| self.bump(owner))
+            }
             _ => {}
         }
     }

@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     clock::{Clock, Time},
     domain::conversations::Participant,
-    events::{Event, Events, Here, Somebody, Told, Topic},
+    events::{Encoded, Event, Events, Person, PresenceChanged, Topic},
     ids::{AccountId, ConversationId},
     realtime,
 };
@@ -24,7 +24,7 @@ const MAX_NAMED: usize = 30;
 
 /// The people who have a conversation open.
 pub struct Presence {
-    people: realtime::presence::Presence<ConversationId, AccountId, Somebody>,
+    people: realtime::presence::Presence<ConversationId, AccountId, Person>,
     clock: Clock,
 }
 
@@ -38,7 +38,7 @@ impl Presence {
     /// Opens a window of the participant on its conversation.
     pub fn open(self: &Arc<Self>, participant: &Participant) -> Window {
         let (conversation, account) = (participant.conversation.id, participant.id());
-        self.people.enter(conversation, account, participant.somebody());
+        self.people.enter(conversation, account, participant.person());
         Window { presence: Arc::clone(self), conversation, account }
     }
 
@@ -48,7 +48,7 @@ impl Presence {
     }
 
     /// Returns the people who have the conversation open.
-    pub fn people(&self, conversation: ConversationId) -> Vec<Somebody> {
+    pub fn people(&self, conversation: ConversationId) -> Vec<Person> {
         self.people.people(&conversation)
     }
 
@@ -56,8 +56,8 @@ impl Presence {
     pub async fn run(&self, events: &Events, stop: &CancellationToken) {
         while !stop.is_cancelled() {
             let due = self.people.due(self.clock.now().ms());
-            for (conversation, people) in due.places {
-                let event = Event::Here(Arc::new(Told::new(here(conversation, people))));
+            for (conversation, people) in due.audiences {
+                let event = Event::PresenceChanged(Arc::new(Encoded::new(here(conversation, people))));
                 events.publish(&Topic::Conversation(conversation), &event);
             }
             let wake = async {
@@ -90,8 +90,8 @@ impl Drop for Window {
 }
 
 /// Sums up the people who have a conversation open.
-pub fn here(conversation: ConversationId, mut people: Vec<Somebody>) -> Here {
+pub fn here(conversation: ConversationId, mut people: Vec<Person>) -> PresenceChanged {
     let (count, guests) = (people.len(), people.iter().filter(|one| one.guest).count());
     people.truncate(MAX_NAMED);
-    Here { conversation, count, guests, people }
+    PresenceChanged { conversation, count, guests, people }
 }

@@ -1,19 +1,20 @@
-//! A conversation on a socket: a room by its key, or any that one is in by its id.
+//! A conversation on a socket: a room by its key, or any conversation of the account by its id.
 //!
-//! It has two numbers. Messages are 1, 2, 3 … by their `seq`, and everything that happens (something
-//! said, edited, deleted or reacted to, the room renamed, someone removed) is 1, 2, 3 … by `change`.
-//! A listener whose next change is not the next number asks the database what it missed, and the
-//! database is asked first whether the listener is still in the room.
+//! A conversation has two sequences of numbers. Messages are 1, 2, 3 … by their `seq`, and all changes (a message sent,
+//! edited, deleted or reacted to, the room renamed, a participant removed) are 1, 2, 3 … by `change`. A subscriber
+//! whose next change is not the next number reads the missed ones from the database, after a check that the account
+//! is still a participant.
 
 use std::{sync::Arc, time::Duration};
 
-use bytes::Bytes;
-use serde_json::json;
 use tokio::time::Instant;
 
 use super::{
-    Flow, Gone, Outlet, Wanted,
-    shortcut::{Heard, Shortcut, Tells},
+    conversation_encoder::{ConversationEncoder, Cursor, message_frame, presence_frame},
+    fast_path::{Delivery, FastPath, Order, StreamEncoder},
+    protocol::SubscribeRequest,
+    stream::Flow,
+    writer::{Closed, SocketWriter},
 };
 use crate::{
     Error, Result,
@@ -25,160 +26,96 @@ use crate::{
         rooms::{self, Inside, Key, Visitor},
         threads,
     },
-    events::{Altered, Event, Format, Here, Said, Told, Topic, Typing},
+    events::{ConversationUpdated, Encoded, Event, Format, MessageEvent, Topic, Typing},
     http::session::come_in,
-    ids::{AccountId, ConversationId},
+    ids::ConversationId,
     realtime::hub::Mailbox,
     services::presence::{self, Window},
     store::{accounts::Account, conversations::Conversation, messages::Message, rooms::Link},
-    wire::{frames, rooms::Room},
+    wire::{
+        frames::{self, LeftFrame, ResetFrame, SubscribedFrame},
+        rooms::Room,
+    },
 };
 
-/// Messages read at once when something is replayed.
+/// Messages that a replay reads at once.
 const REPLAY: i64 = 200;
 
-/// Messages replayed at most. A page that missed more is loaded anew; a program that missed more than
-/// it can use fetches what it wants.
-const FAR_BEHIND_PAGE: i64 = 500;
-const FAR_BEHIND: i64 = 20_000;
+/// Messages that are replayed at most. A page that missed more is loaded again; a program that missed more than it can
+/// use fetches what it wants.
+const MAX_REPLAYED_HTML: i64 = 500;
+const MAX_REPLAYED: i64 = 20_000;
 
-/// Earlier messages told anew, because they changed. Beyond it one begins anew.
-const CHANGED: i64 = 1000;
+/// Changed earlier messages that are replayed at most. Beyond it, the stream is reset.
+const MAX_CHANGED: i64 = 1000;
 
-/// One's typing is told once in so long; people do not look more often.
-const BETWEEN_TYPING: Duration = Duration::from_secs(2);
+/// The interval of typing events of one socket: pages show typing for longer than that.
+const TYPING_INTERVAL: Duration = Duration::from_secs(2);
 
-/// With so many listening, who types is told to nobody: it would be a flicker, and a flood.
+/// The number of subscribers beyond which typing is not published: it would be a flicker, and a flood.
 pub const CROWD: usize = 300;
 
-/// Who wants to listen.
+/// The account that asks for a conversation.
 #[derive(Clone, Copy)]
-pub(super) struct Knock<'a> {
+pub(super) struct JoinRequest<'a> {
     pub(super) account: &'a Account,
-    /// Where from, as a keyed hash of the address.
-    pub(super) place: &'a str,
-    pub(super) may_come_in: bool,
+    /// The client's address as a keyed hash.
+    pub(super) ip_hash: &'a str,
+    /// True if the account may join a room that it is not in yet.
+    pub(super) may_join: bool,
 }
 
 /// A subscription to a conversation.
 pub(super) struct ConversationStream {
     participant: Participant,
-    /// The link that holds, of a room.
+    /// The current link of a room.
     link: Option<Link>,
-    /// The key that it was asked for by, of a room.
+    /// The key in the request for a room, which may be that of an earlier link.
     key: String,
     cursor: Cursor,
-    shortcut: Arc<Shortcut<Telling>>,
-    typed: Option<Instant>,
-    /// Up to where it was noted that everything has come to its listener.
+    fast_path: Arc<FastPath<ConversationEncoder>>,
+    typed_at: Option<Instant>,
+    /// The last message that was recorded as delivered.
     delivered: i64,
-    /// Nobody sees an app that looks after a thread.
+    /// The window that makes the participant present; `None` for the hidden bot of an app that manages a thread.
     _window: Option<Window>,
 }
 
-/// Up to where a listener has heard everything.
-#[derive(Clone, Copy, Debug)]
-struct Cursor {
-    /// The number of the last message that was sent.
-    seq: i64,
-    /// The number of the last change that was sent, or was none of its business.
-    change: i64,
-}
-
-/// Where a change stands beside a cursor.
-enum Order {
-    Old,
-    Next,
-    Gap,
-}
-
-impl Cursor {
-    fn order(self, change: i64) -> Order {
-        match change - self.change {
-            ..=0 => Order::Old,
-            1 => Order::Next,
-            2.. => Order::Gap,
-        }
-    }
-}
-
-/// How a conversation is told to a listener.
-struct Telling {
-    app: Arc<App>,
-    format: Format,
-    listener: AccountId,
-    /// What the listener never sees: everything up to this message.
-    after: i64,
-}
-
-impl Tells for Telling {
-    type Cursor = Cursor;
-
-    fn tell<'e>(&self, cursor: &mut Cursor, event: &'e Event) -> Heard<'e> {
-        match event {
-            Event::Said(said) => {
-                let Message { seq, change, .. } = said.what.message;
-                if quotes(&said.what.message, self.after) {
-                    return Heard::Itself;
-                }
-                match cursor.order(change) {
-                    Order::Old => return Heard::Nothing,
-                    Order::Gap => return Heard::Gap,
-                    Order::Next => cursor.change = change,
-                }
-                if (said.what.new && seq <= cursor.seq) || seq <= self.after {
-                    return Heard::Nothing; // it came with a replay, or is from before the listener came
-                }
-                cursor.seq = cursor.seq.max(seq);
-                Heard::Frame(said.frame(self.format, |said| encode(&self.app, self.format, said, change)))
-            }
-            Event::Here(here) => {
-                Heard::Frame(here.frame(self.format, |here| presence_frame(self.format, here)))
-            }
-            Event::Receipt(receipt) => Heard::Frame(receipt.frame(Format::Json, frames::receipt)),
-            Event::Typing(typing) if typing.what.who.id == self.listener => Heard::Nothing,
-            Event::Typing(typing) => Heard::Frame(typing.frame(Format::Json, frames::typing)),
-            Event::Altered(_) | Event::Left { .. } | Event::Closed => Heard::Itself,
-            Event::Changed(_)
-            | Event::Counted(_)
-            | Event::PageChanged(_)
-            | Event::JobDue
-            | Event::Matching
-            | Event::Line(_) => Heard::Nothing,
-        }
-    }
-}
-
 impl ConversationStream {
-    /// Comes in, is subscribed at the hub, and says from where on the room is heard. What was missed is
-    /// sent by the [`ConversationStream::catch_up`] after it.
+    /// Joins where that is needed, subscribes at the hub, and sends the numbers from which the stream continues.
+    /// [`ConversationStream::catch_up`] then sends what was missed.
     pub(super) async fn begin(
-        outlet: &mut Outlet,
+        writer: &mut SocketWriter,
         mailbox: &mut Mailbox<Topic, Event>,
-        knock: Knock<'_>,
-        wanted: &Wanted,
-    ) -> Result<Result<Self, Error>, Gone> {
-        let app = Arc::clone(&outlet.app);
+        join: JoinRequest<'_>,
+        request: &SubscribeRequest,
+    ) -> Result<Result<Self, Error>, Closed> {
+        let app = Arc::clone(&writer.app);
         let subscribe = async {
-            let Knock { account, place, may_come_in } = knock;
-            let door = if wanted.stream == "room" {
-                let key = Key::parse(&wanted.room)?;
-                Door::Room(Visitor { account: account.clone(), key, place: place.into(), may_come_in })
+            let JoinRequest { account, ip_hash, may_join } = join;
+            let door = if request.stream == "room" {
+                let key = Key::parse(&request.room)?;
+                Door::Room(Visitor {
+                    account: account.clone(),
+                    key,
+                    place: ip_hash.into(),
+                    may_come_in: may_join,
+                })
             } else {
-                let id = wanted.conversation.parse().map_err(|_| Error::NotFound)?;
+                let id = request.conversation.parse().map_err(|_| Error::NotFound)?;
                 Door::Conversation { account: account.clone(), id, kind: None }
             };
             let participant = come_in(&app, &door).await?;
             let id = participant.conversation.id;
-            let telling = Telling {
+            let encoder = ConversationEncoder {
                 app: Arc::clone(&app),
-                format: outlet.format,
-                listener: participant.id(),
-                after: participant.seat.sees_after,
+                format: writer.format,
+                account: participant.id(),
+                visible_after: participant.seat.sees_after,
             };
-            let shortcut = Shortcut::new(telling, &outlet.line);
-            mailbox.subscribe_with(Topic::Conversation(id), Arc::clone(&shortcut) as _);
-            // Once more: from now on nothing is missed, so these are the numbers to begin with.
+            let fast_path = FastPath::new(encoder, &writer.connection);
+            mailbox.subscribe_with(Topic::Conversation(id), Arc::clone(&fast_path) as _);
+            // Read again after the subscription: no event is missed from now on, so these are the numbers to begin with.
             let begin = move |read: &Read<'_>| {
                 let participant = door.inside(read)?.ok_or(Error::NotFound)?;
                 let link = link_of(read, &participant.conversation)?;
@@ -188,60 +125,58 @@ impl ConversationStream {
             if begun.is_err() {
                 mailbox.unsubscribe(&Topic::Conversation(id));
             }
-            begun.map(|(participant, link)| (participant, link, shortcut))
+            begun.map(|(participant, link)| (participant, link, fast_path))
         };
-        let (participant, link, shortcut) = match subscribe.await {
+        let (participant, link, fast_path) = match subscribe.await {
             Ok(begun) => begun,
             Err(error @ Error::Internal(_)) => {
                 tracing::error!(%error, "Can't subscribe to a conversation");
-                return outlet.broken().await;
+                return writer.broken().await;
             }
             Err(error) => return Ok(Err(error)),
         };
         let (last_seq, last_change) =
             (participant.conversation.last_seq, participant.conversation.last_change);
-        // Numbers that are still to come are of another database: begin where this one is.
-        let seq = wanted.since.filter(|since| (0..=last_seq).contains(since)).unwrap_or(last_seq);
+        // Numbers in the future are from another database: the stream begins at the end of this one.
+        let seq = request.since.filter(|since| (0..=last_seq).contains(since)).unwrap_or(last_seq);
         let seq = seq.max(participant.seat.sees_after);
-        let change = wanted.change.filter(|change| (0..=last_change).contains(change)).unwrap_or(last_change);
+        let change =
+            request.change.filter(|change| (0..=last_change).contains(change)).unwrap_or(last_change);
         let id = participant.conversation.id;
-        let mut subscribed = json!({
-            "event": "subscribed", "stream": wanted.stream, "conversation_id": id,
-            "account_id": participant.id(), "seq": seq, "change": change,
-        });
-        if let Some(link) = &link {
+        let room = link.as_ref().map(|link| {
             let inside = Inside { participant: participant.clone(), link: link.clone() };
-            subscribed["room"] = json!(Room::new(&inside, app.config.base_url.as_str()));
-        }
-        outlet.say(&subscribed).await?;
+            Room::new(&inside, app.config.base_url.as_str())
+        });
+        let (stream, account) = (request.stream.as_str(), participant.id());
+        writer.send(&SubscribedFrame::conversation(stream, id, account, (seq, change), room)).await?;
         let window = (!participant.seat.hidden).then(|| app.presence.open(&participant));
-        // Whoever comes is told who is here at once; the others hear of it when it is told next.
+        // The new subscriber receives the people present at once, the others with the next event.
         let here = presence::here(id, app.presence.people(id));
-        outlet.feed(presence_frame(outlet.format, &here)).await?;
-        let key = wanted.room.clone();
+        writer.feed(presence_frame(writer.format, &here)).await?;
+        let key = request.room.clone();
         let cursor = Cursor { seq, change };
         Ok(Ok(ConversationStream {
             participant,
             link,
             key,
             cursor,
-            shortcut,
-            typed: None,
+            fast_path,
+            typed_at: None,
             delivered: 0,
             _window: window,
         }))
     }
 
-    pub(super) fn lend(&self) {
-        self.shortcut.lend(self.cursor);
+    pub(super) fn arm(&self) {
+        self.fast_path.arm(self.cursor);
     }
 
-    pub(super) fn take_back(&mut self) {
-        self.cursor = self.shortcut.take_back().unwrap_or(self.cursor);
+    pub(super) fn disarm(&mut self) {
+        self.cursor = self.fast_path.disarm().unwrap_or(self.cursor);
     }
 
-    /// Notes how far it has come to its listener, where others are told of that.
-    pub(super) async fn note_delivered(&mut self, app: &App) {
+    /// Records the delivered messages, in conversations that have receipts.
+    pub(super) async fn record_delivered(&mut self, app: &App) {
         let (participant, seq) = (self.participant.clone(), self.cursor.seq);
         if !participant.has_receipts() || seq <= self.delivered.max(participant.seat.delivered_seq) {
             return;
@@ -256,184 +191,188 @@ impl ConversationStream {
         self.participant.conversation.id
     }
 
-    /// Whether this is the room with that key (the one that it was asked for by, or the one that holds), or
-    /// the conversation with that id.
+    /// Checks for the room with that key (the one in the request, or the current one), or the conversation with that
+    /// id.
     pub(super) fn is(&self, key: &str, id: &str) -> bool {
-        let holds = self.link.as_ref().is_some_and(|link| link.key == key);
-        (!key.is_empty() && (self.key == key || holds)) || id.parse() == Ok(self.id())
+        let is_current = self.link.as_ref().is_some_and(|link| link.key == key);
+        (!key.is_empty() && (self.key == key || is_current)) || id.parse() == Ok(self.id())
     }
 
-    /// Its listener is typing.
-    pub(super) fn type_on(&mut self, app: &App) {
+    /// Publishes that the participant is typing.
+    pub(super) fn publish_typing(&mut self, app: &App) {
         let topic = Topic::Conversation(self.id());
-        let soon = self.typed.is_some_and(|typed| typed.elapsed() < BETWEEN_TYPING);
-        if soon
+        let recently = self.typed_at.is_some_and(|typed_at| typed_at.elapsed() < TYPING_INTERVAL);
+        if recently
             || !self.participant.may_write()
             || self.participant.seat.hidden
             || app.events.subscribers(&topic) > CROWD
         {
             return;
         }
-        self.typed = Some(Instant::now());
-        let typing = Typing { conversation: self.id(), who: self.participant.somebody() };
-        app.events.publish(&topic, &Event::Typing(Arc::new(Told::new(typing))));
+        self.typed_at = Some(Instant::now());
+        let typing = Typing { conversation: self.id(), who: self.participant.person() };
+        app.events.publish(&topic, &Event::Typing(Arc::new(Encoded::new(typing))));
     }
 
-    pub(super) async fn hear(&mut self, outlet: &mut Outlet, event: &Event) -> Result<Flow, Gone> {
-        match self.shortcut.stream.tell(&mut self.cursor, event) {
-            Heard::Nothing => Ok(Flow::GoesOn),
-            Heard::Frame(frame) => outlet.feed(frame.said()).await.map(|()| Flow::GoesOn),
-            Heard::Gap => self.catch_up(outlet).await,
-            Heard::Itself => self.look(outlet, event).await,
+    pub(super) async fn deliver(&mut self, writer: &mut SocketWriter, event: &Event) -> Result<Flow, Closed> {
+        match self.fast_path.encoder.encode(&mut self.cursor, event) {
+            Delivery::Ignore => Ok(Flow::Continues),
+            Delivery::Send(frame) => writer.feed(frame.payload()).await.map(|()| Flow::Continues),
+            Delivery::CatchUp => self.catch_up(writer).await,
+            Delivery::Handle => self.handle(writer, event).await,
         }
     }
 
-    /// Something happened to the room, or to who is in it.
-    async fn look(&mut self, outlet: &mut Outlet, event: &Event) -> Result<Flow, Gone> {
-        let change = match event {
-            Event::Said(said) => said.what.message.change,
-            Event::Altered(altered) => altered.what.change,
-            Event::Left { change, .. } => *change,
-            Event::Closed => return self.end(outlet).await,
-            _ => return Ok(Flow::GoesOn),
-        };
-        match self.cursor.order(change) {
-            Order::Old => return Ok(Flow::GoesOn),
-            Order::Gap => return self.catch_up(outlet).await,
+    /// Handles an event that changes the conversation itself or its participants, or a message that needs a
+    /// frame of its own for this participant.
+    async fn handle(&mut self, writer: &mut SocketWriter, event: &Event) -> Result<Flow, Closed> {
+        if matches!(event, Event::ConversationDeleted) {
+            return self.end(writer).await;
+        }
+        let Some(change) = event.number() else { return Ok(Flow::Continues) };
+        match Order::of(change, self.cursor.change) {
+            Order::Old => return Ok(Flow::Continues),
+            Order::Gap => return self.catch_up(writer).await,
             Order::Next => self.cursor.change = change,
         }
         match event {
-            Event::Said(said) => return self.without_quote(outlet, &said.what).await,
-            Event::Altered(altered) => {
-                self.link.clone_from(&altered.what.link);
-                self.participant.conversation.name.clone_from(&altered.what.name);
-                self.participant.conversation.locked = altered.what.locked;
-                self.participant.conversation.owner = altered.what.owner;
-                let base = outlet.app.config.base_url.as_str();
-                let frame = altered.frame(Format::Json, |altered| frames::conversation(altered, base));
-                outlet.feed(frame.said()).await?;
+            Event::MessageChanged(message) => return self.send_without_quote(writer, &message.value).await,
+            Event::ConversationUpdated(updated) => {
+                self.link.clone_from(&updated.value.link);
+                self.participant.conversation.name.clone_from(&updated.value.name);
+                self.participant.conversation.locked = updated.value.locked;
+                self.participant.conversation.owner = updated.value.owner;
+                let base = writer.app.config.base_url.as_str();
+                let frame = updated.frame(Format::Json, |updated| frames::conversation(updated, base));
+                writer.feed(frame.payload()).await?;
             }
-            Event::Left { account, owner, .. } => {
-                let mine = Some(self.participant.id());
-                if *account == mine || (account.is_none() && *owner != mine) {
-                    return self.end(outlet).await;
+            Event::ParticipantLeft { account, owner, .. } => {
+                let me = Some(self.participant.id());
+                if *account == me || (account.is_none() && *owner != me) {
+                    return self.end(writer).await;
                 }
             }
             _ => {}
         }
-        Ok(Flow::GoesOn)
+        Ok(Flow::Continues)
     }
 
-    /// Something was said in answer to what this listener never sees: it is told without that.
-    async fn without_quote(&mut self, outlet: &mut Outlet, said: &Said) -> Result<Flow, Gone> {
-        let (seq, change) = (said.message.seq, said.message.change);
-        if (said.new && seq <= self.cursor.seq) || seq <= self.participant.seat.sees_after {
-            return Ok(Flow::GoesOn);
+    /// Sends a message without its quote, because the quoted message is from before the participant joined.
+    async fn send_without_quote(
+        &mut self,
+        writer: &mut SocketWriter,
+        event: &MessageEvent,
+    ) -> Result<Flow, Closed> {
+        let (seq, change) = (event.message.seq, event.message.change);
+        if (event.new && seq <= self.cursor.seq) || seq <= self.participant.seat.sees_after {
+            return Ok(Flow::Continues);
         }
-        let message = said.message.clone().seen_after(self.participant.seat.sees_after);
+        let message = event.message.clone().seen_after(self.participant.seat.sees_after);
         self.cursor.seq = self.cursor.seq.max(seq);
-        let frame = encode(&outlet.app, outlet.format, &Said { message, new: said.new }, change);
-        outlet.feed(frame).await.map(|()| Flow::GoesOn)
+        let frame =
+            message_frame(&writer.app, writer.format, &MessageEvent { message, new: event.new }, change);
+        writer.feed(frame).await.map(|()| Flow::Continues)
     }
 
-    /// It is not for this listener any more.
-    async fn end(&mut self, outlet: &mut Outlet) -> Result<Flow, Gone> {
-        // At once, and not after the while that a closed window is given.
-        outlet.app.presence.remove(self.id(), self.participant.id());
-        outlet.say(&json!({ "event": "left", "conversation_id": self.id(), "room": self.key })).await?;
+    /// Ends the stream: the account is no longer a participant, or the conversation was deleted.
+    async fn end(&mut self, writer: &mut SocketWriter) -> Result<Flow, Closed> {
+        // At once, without the grace period of a closed window.
+        writer.app.presence.remove(self.id(), self.participant.id());
+        writer.send(&LeftFrame::new(self.id(), &self.key)).await?;
         Ok(Flow::Ended)
     }
 
-    /// Sends from the database what was missed: first what changed of what was sent before, then what
-    /// is new, each as it is now.
-    pub(super) async fn catch_up(&mut self, outlet: &mut Outlet) -> Result<Flow, Gone> {
+    /// Sends from the database what was missed: first the changes of messages that were sent before, then the new
+    /// messages, each in its current state.
+    pub(super) async fn catch_up(&mut self, writer: &mut SocketWriter) -> Result<Flow, Closed> {
         let (account, id, change) = (self.participant.account.clone(), self.id(), self.cursor.change);
-        let read = outlet.app.db.read(move |read| {
+        let read = writer.app.db.read(move |read| {
             let Some(participant) = still_in(read, &account, id)? else { return Ok(None) };
             let link = link_of(read, &participant.conversation)?;
             Ok(Some((participant, link)))
         });
         let (participant, link) = match read.await {
             Ok(Some(found)) => found,
-            Ok(None) => return self.end(outlet).await,
-            Err(_) => return outlet.broken().await,
+            Ok(None) => return self.end(writer).await,
+            Err(_) => return writer.broken().await,
         };
-        // The numbers first, both of one moment: what is said after it comes live, by the next number.
+        // Both numbers are of one moment: later messages arrive as live events with the next number.
         let (last_seq, last_change) =
             (participant.conversation.last_seq, participant.conversation.last_change);
         if participant.seat.sees_after != self.participant.seat.sees_after {
-            return self.end(outlet).await; // it left and came back: it may see something else now
+            return self.end(writer).await; // the account left and joined again, so it may see other messages now
         }
         let before = (std::mem::replace(&mut self.participant, participant), self.link.clone());
         self.link = link;
-        if !self.is_as(&before.0.conversation, &before.1) {
-            self.altered(outlet, change).await?;
+        if !self.is_unchanged(&before.0.conversation, &before.1) {
+            self.send_updated(writer, change).await?;
         }
-        let far = if outlet.format == Format::Html { FAR_BEHIND_PAGE } else { FAR_BEHIND };
-        if last_seq - self.cursor.seq > far {
-            return self.reset(outlet, last_seq, last_change).await;
+        let limit = if writer.format == Format::Html { MAX_REPLAYED_HTML } else { MAX_REPLAYED };
+        if last_seq - self.cursor.seq > limit {
+            return self.reset(writer, last_seq, last_change).await;
         }
         if last_change > change {
             let (seq, asked) = (self.cursor.seq, self.participant.clone());
-            let read =
-                outlet.app.db.read(move |read| asked.messages_changed_since(read, change, seq, CHANGED + 1));
-            let Ok(changed) = read.await else { return outlet.broken().await };
-            if changed.len() > CHANGED as usize {
-                return self.reset(outlet, last_seq, last_change).await;
+            let read = writer
+                .app
+                .db
+                .read(move |read| asked.messages_changed_since(read, change, seq, MAX_CHANGED + 1));
+            let Ok(changed) = read.await else { return writer.broken().await };
+            if changed.len() > MAX_CHANGED as usize {
+                return self.reset(writer, last_seq, last_change).await;
             }
-            self.send(outlet, changed, false, last_change).await?;
+            self.send(writer, changed, false, last_change).await?;
         }
         self.cursor.change = last_change;
         while self.cursor.seq < last_seq {
             let (seq, limit) = (self.cursor.seq, REPLAY.min(last_seq - self.cursor.seq));
             let asked = self.participant.clone();
-            let read = outlet.app.db.read(move |read| asked.messages_since(read, seq, limit));
-            let Ok(missed) = read.await else { return outlet.broken().await };
-            // There is no gap, so as many as were asked for are there; unless the room is just being
-            // cleared away.
+            let read = writer.app.db.read(move |read| asked.messages_since(read, seq, limit));
+            let Ok(missed) = read.await else { return writer.broken().await };
+            // Numbers have no gaps, so all requested messages are there, unless a deleted room is just being cleared.
             let Some(latest) = missed.last().map(|message| message.seq) else { break };
-            self.send(outlet, missed, true, last_change).await?;
+            self.send(writer, missed, true, last_change).await?;
             self.cursor.seq = latest;
         }
-        self.note_delivered(&Arc::clone(&outlet.app)).await;
-        Ok(Flow::GoesOn)
+        self.record_delivered(&Arc::clone(&writer.app)).await;
+        Ok(Flow::Continues)
     }
 
-    /// Sends what was missed. Each frame says up to which change the listener has heard everything when
-    /// it has heard it: a message may have changed again since the numbers were read, with others still
-    /// to come, so that is not always the message's own.
+    /// Sends missed messages. The `change` of each frame is the number up to which the participant has received
+    /// everything with it. That is not always the message's own: the message may have changed again since the numbers
+    /// were read, with other changes still to be sent.
     async fn send(
         &self,
-        outlet: &mut Outlet,
+        writer: &mut SocketWriter,
         messages: Vec<Message>,
         new: bool,
         last_change: i64,
-    ) -> Result<(), Gone> {
+    ) -> Result<(), Closed> {
         for message in messages {
-            let heard = if new { last_change } else { message.change.min(last_change) };
-            let frame = encode(&outlet.app, outlet.format, &Said { message, new }, heard);
-            outlet.feed(frame).await?;
+            let received = if new { last_change } else { message.change.min(last_change) };
+            let frame = message_frame(&writer.app, writer.format, &MessageEvent { message, new }, received);
+            writer.feed(frame).await?;
         }
         Ok(())
     }
 
-    /// Whether the room looks as it did.
-    fn is_as(&self, before: &Conversation, link: &Option<Link>) -> bool {
+    /// Checks that nothing which a `room` or `thread` frame reports has changed.
+    fn is_unchanged(&self, before: &Conversation, link: &Option<Link>) -> bool {
         let now = &self.participant.conversation;
         let same_people = !now.kind.policy().shows_people || now.size == before.size;
         let same = (&now.name, now.locked, now.owner, &self.link);
         same_people && same == (&before.name, before.locked, before.owner, link)
     }
 
-    /// How the room is now.
-    async fn altered(&self, outlet: &mut Outlet, change: i64) -> Result<(), Gone> {
+    /// Sends the current state of a room or a thread.
+    async fn send_updated(&self, writer: &mut SocketWriter, change: i64) -> Result<(), Closed> {
         let room = &self.participant.conversation;
         let id = room.id;
         let people = match room.kind.policy().shows_people {
-            true => outlet.app.db.read(move |read| threads::people(read, id)).await.unwrap_or_default(),
+            true => writer.app.db.read(move |read| threads::people(read, id)).await.unwrap_or_default(),
             false => Vec::new(),
         };
-        let altered = Altered {
+        let updated = ConversationUpdated {
             id: room.id,
             change,
             name: room.name.clone(),
@@ -442,42 +381,22 @@ impl ConversationStream {
             link: self.link.clone(),
             people,
         };
-        let frame = frames::conversation(&altered, outlet.app.config.base_url.as_str());
-        outlet.feed(frame).await
+        let frame = frames::conversation(&updated, writer.app.config.base_url.as_str());
+        writer.feed(frame).await
     }
 
-    async fn reset(&mut self, outlet: &mut Outlet, seq: i64, change: i64) -> Result<Flow, Gone> {
+    /// Skips to these numbers, because too much was missed.
+    async fn reset(&mut self, writer: &mut SocketWriter, seq: i64, change: i64) -> Result<Flow, Closed> {
         self.cursor = Cursor { seq, change };
-        let id = self.id();
-        outlet.say(&json!({ "event": "reset", "conversation_id": id, "seq": seq, "change": change })).await?;
-        Ok(Flow::GoesOn)
+        writer.send(&ResetFrame::conversation(self.id(), seq, change)).await?;
+        Ok(Flow::Continues)
     }
 }
 
-/// Whether the message quotes one of those up to `after`.
-fn quotes(message: &Message, after: i64) -> bool {
-    message.reply_to.as_ref().is_some_and(|quote| quote.seq <= after)
-}
-
-/// The link of a room that holds now; other conversations have none.
+/// Returns the current link of a room; other conversations have none.
 fn link_of(read: &Read<'_>, conversation: &Conversation) -> Result<Option<Link>> {
     match conversation.kind.policy().by_link {
         true => rooms::current_link(read, conversation.id).map(Some),
         false => Ok(None),
-    }
-}
-
-fn presence_frame(format: Format, here: &Here) -> Bytes {
-    match format {
-        Format::Json => frames::presence(here),
-        Format::Html => frames::presence_html(here),
-    }
-}
-
-/// `change` is the number up to which the listener has received everything with this frame.
-fn encode(app: &App, format: Format, said: &Said, change: i64) -> Bytes {
-    match format {
-        Format::Json => frames::message(said, change, app.config.base_url.as_str()),
-        Format::Html => frames::message_html(said, change),
     }
 }

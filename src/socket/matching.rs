@@ -1,11 +1,9 @@
-//! A match on a socket: how far someone is in the matching, told whenever that changes. It is all in the
-//! database, so whoever misses something sees it the next time.
+//! The state of an account's match on a socket, sent whenever it changes. The database has all of it, so a missed event
+//! is made up for by the next one.
 
-use std::sync::Arc;
+use std::{cmp::Ordering, sync::Arc};
 
-use serde_json::json;
-
-use super::{Gone, Outlet};
+use super::writer::{Closed, SocketWriter};
 use crate::{
     app::App,
     domain::matches::{self, Current},
@@ -14,27 +12,32 @@ use crate::{
     realtime::hub::Mailbox,
     services::limits::Held,
     store::matches::State,
-    wire::{match_state, matches::Match},
+    wire::{
+        frames::{MatchFrame, MatchName},
+        match_state,
+        matches::Match,
+    },
 };
 
-/// A subscription to one's own match. It is a window: as long as one is open, its place is kept.
+/// A subscription to the account's own match. As long as a window is open, the account keeps its place in the queue or
+/// the match.
 pub(super) struct MatchStream {
     account: AccountId,
-    /// How it was when it was told last.
-    told: Option<Current>,
+    /// The state that was sent last.
+    sent: Option<Current>,
     window: Window,
 }
 
-/// An open window. When the last one has closed, the place is kept only for a while.
+/// An open window. When the last one has closed, the place is kept for a grace period only.
 struct Window {
     app: Arc<App>,
     account: AccountId,
-    held: Option<Held<AccountId>>,
+    permit: Option<Held<AccountId>>,
 }
 
 impl Drop for Window {
     fn drop(&mut self) {
-        drop(self.held.take());
+        drop(self.permit.take());
         if self.app.match_windows.count(&self.account) > 0 {
             return;
         }
@@ -48,22 +51,22 @@ impl Drop for Window {
 }
 
 impl MatchStream {
-    /// Is subscribed at the hub, and tells how far it is.
+    /// Subscribes at the hub, and sends the current state.
     pub(super) async fn begin(
-        outlet: &mut Outlet,
+        writer: &mut SocketWriter,
         mailbox: &mut Mailbox<Topic, Event>,
         account: AccountId,
-    ) -> Result<Self, Gone> {
-        mailbox.subscribe(Topic::Seeker(account));
-        mailbox.subscribe(Topic::Line);
-        let app = Arc::clone(&outlet.app);
-        let held = Some(app.match_windows.hold_one(account));
-        let window = Window { app, account, held };
-        let mut stream = MatchStream { account, told: None, window };
+    ) -> Result<Self, Closed> {
+        mailbox.subscribe(Topic::Account(account));
+        mailbox.subscribe(Topic::WaitingQueue);
+        let app = Arc::clone(&writer.app);
+        let permit = Some(app.match_windows.hold_one(account));
+        let window = Window { app, account, permit };
+        let mut stream = MatchStream { account, sent: None, window };
         stream.is_here().await;
-        stream.told = stream.read(outlet).await?;
-        let frame = stream.frame("subscribed", outlet);
-        outlet.say(&frame).await?;
+        stream.sent = stream.read(writer).await?;
+        let frame = stream.frame(MatchName::Subscribed, writer);
+        writer.send(&frame).await?;
         Ok(stream)
     }
 
@@ -71,7 +74,7 @@ impl MatchStream {
         self.account
     }
 
-    /// Notes that the window is still open.
+    /// Records that the window is still open.
     pub(super) async fn is_here(&self) {
         let account = self.account;
         if let Err(error) = self.window.app.db.write(move |tx| matches::is_here(tx, account)).await {
@@ -79,85 +82,81 @@ impl MatchStream {
         }
     }
 
-    pub(super) async fn hear(&mut self, outlet: &mut Outlet, event: &Event) -> Result<(), Gone> {
+    pub(super) async fn deliver(&mut self, writer: &mut SocketWriter, event: &Event) -> Result<(), Closed> {
         match event {
-            Event::Matching => self.look(outlet).await,
-            Event::Line(line) => {
-                let Some(told) = self.told.as_mut().filter(|told| told.seeker.state == State::Waiting) else {
+            Event::MatchChanged => self.catch_up(writer).await,
+            Event::WaitingQueueChanged(queue) => {
+                let Some(sent) = self.sent.as_mut().filter(|sent| sent.seeker.state == State::Waiting) else {
                     return Ok(());
                 };
-                let place = matches::place_in(line, &told.seeker);
-                if place == told.line {
+                let place = matches::place_in(queue, &sent.seeker);
+                if place == sent.line {
                     return Ok(());
                 }
-                told.line = place;
-                let frame = self.frame("waiting", outlet);
-                outlet.say(&frame).await
+                sent.line = place;
+                let frame = self.frame(MatchName::Waiting, writer);
+                writer.send(&frame).await
             }
             _ => Ok(()),
         }
     }
 
-    /// Looks how far it is, and tells what is otherwise.
-    pub(super) async fn look(&mut self, outlet: &mut Outlet) -> Result<(), Gone> {
-        let now = self.read(outlet).await?;
-        let event = happened(self.told.as_ref(), now.as_ref());
+    /// Reads the current state and sends it, unless there is none and was none before.
+    pub(super) async fn catch_up(&mut self, writer: &mut SocketWriter) -> Result<(), Closed> {
+        let now = self.read(writer).await?;
+        let event = change(self.sent.as_ref(), now.as_ref());
         let begins = now.as_ref().is_some_and(|now| now.seeker.state != State::Ended)
-            && self.told.as_ref().is_none_or(|told| told.seeker.state == State::Ended);
-        self.told = now;
+            && self.sent.as_ref().is_none_or(|sent| sent.seeker.state == State::Ended);
+        self.sent = now;
         if begins {
-            self.is_here().await; // the window was open before there was anything to be here for
+            self.is_here().await; // the window was open before there was a ticket
         }
         if let Some(event) = event {
-            let frame = self.frame(event, outlet);
-            outlet.say(&frame).await?;
+            let frame = self.frame(event, writer);
+            writer.send(&frame).await?;
         }
         Ok(())
     }
 
-    async fn read(&self, outlet: &mut Outlet) -> Result<Option<Current>, Gone> {
+    async fn read(&self, writer: &mut SocketWriter) -> Result<Option<Current>, Closed> {
         let account = self.account;
-        match outlet.app.db.read(move |read| matches::current(read, account)).await {
+        match writer.app.db.read(move |read| matches::current(read, account)).await {
             Ok(current) => Ok(current),
-            Err(_) => outlet.broken().await,
+            Err(_) => writer.broken().await,
         }
     }
 
-    fn frame(&self, event: &'static str, outlet: &Outlet) -> serde_json::Value {
-        let told = self.told.as_ref();
-        let mut frame = json!({ "event": event, "stream": "match", "match": told.map(Match::new) });
-        if outlet.format == Format::Html
-            && let Some(told) = told
-        {
-            frame["html"] = match_state::match_fragment(told, outlet.app.clock.now()).into();
-            frame["status"] = match_state::status(told).into();
-        }
-        frame
+    fn frame(&self, event: MatchName, writer: &SocketWriter) -> MatchFrame {
+        let sent = self.sent.as_ref();
+        let rendered = sent.filter(|_| writer.format == Format::Html).map(|sent| {
+            (match_state::match_fragment(sent, writer.app.clock.now()), match_state::status(sent))
+        });
+        MatchFrame::new(event, sent.map(Match::new), rendered)
     }
 }
 
-/// What has happened between the two, by name.
-fn happened(before: Option<&Current>, now: Option<&Current>) -> Option<&'static str> {
-    let Some(now) = now else { return before.map(|_| "ended") };
-    let Some(before) = before else { return Some(name(now)) };
+/// Returns the name of the change between two states, if there is one to report.
+fn change(before: Option<&Current>, now: Option<&Current>) -> Option<MatchName> {
+    let Some(now) = now else { return before.map(|_| MatchName::Ended) };
+    let Some(before) = before else { return Some(state(now)) };
     let same =
         before.seeker.state == now.seeker.state && before.seeker.conversation == now.seeker.conversation;
     if !same {
-        return Some(name(now));
+        return Some(state(now));
     }
     let away = |current: &Current| current.partners.iter().filter(|one| one.away).count();
     match away(now).cmp(&away(before)) {
-        std::cmp::Ordering::Greater => Some("reconnecting"),
-        std::cmp::Ordering::Less if now.partners.len() >= before.partners.len() => Some("reconnected"),
-        _ => Some("changed"),
+        Ordering::Greater => Some(MatchName::Reconnecting),
+        Ordering::Less if now.partners.len() >= before.partners.len() => Some(MatchName::Reconnected),
+        _ => Some(MatchName::Changed),
     }
 }
 
-fn name(current: &Current) -> &'static str {
+fn state(current: &Current) -> MatchName {
     match current.seeker.state {
-        State::Waiting => "waiting",
-        State::Matched => "matched",
-        State::Ended if current.seeker.went => "ended",
-        State::Ended => "partner_left",
+        State::Waiting => MatchName::Waiting,
+        State::Matched => MatchName::Matched,
+        State::Ended if current.seeker.went => MatchName::Ended,
+        State::Ended => MatchName::PartnerLeft,
     }
 }

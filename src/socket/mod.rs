@@ -1,494 +1,111 @@
 //! `GET /api/v1/streaming`: one WebSocket for everything that is live.
 //!
-//! A listener subscribes to a stream with the number of the last thing that it has seen:
-//! `{"type":"subscribe","stream":"public","since":17}`. It is subscribed at the hub first, then
-//! what it missed is replayed from the database, then it goes live; what it has been sent is skipped.
-//! Whenever a number is missing (the mailbox overflowed, or two nodes raced), the same
-//! replay fills the gap. So nothing is lost, nothing comes twice, and all in order.
+//! A client subscribes to a stream with the number of the last item that it has:
+//! `{"type":"subscribe","stream":"public","since":17}`. The server subscribes at the hub first, then replays from the
+//! database what was missed, then continues with live events, and skips those that it has sent already. Whenever a
+//! number is missing (the mailbox overflowed, or two nodes raced), the same replay fills the gap. So nothing is lost,
+//! nothing is sent twice, and everything arrives in order.
 //!
-//! This file is the connection: who opens it, what is said on it, when it ends. What a client may say
-//! is in [`protocol`], what a stream sends is in [`public`], [`conversation`] and [`matching`], and how it
-//! is sent without waking the connection's task is in [`shortcut`].
+//! This file opens the socket. [`subscriber`] is an open socket with its subscriptions, [`protocol`] the messages of
+//! clients, [`public`], [`conversation`] and [`matching`] are the streams, and [`fast_path`] sends events without
+//! waking the connection's task.
 
 mod conversation;
+mod conversation_encoder;
+mod fast_path;
 mod matching;
 pub mod protocol;
 mod public;
-mod shortcut;
+mod stream;
+mod subscriber;
+mod writer;
 
-use std::{pin::pin, sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use axum::{
     Extension,
-    extract::{
-        State, WebSocketUpgrade,
-        ws::{CloseFrame, Message, Utf8Bytes, WebSocket, close_code},
-    },
+    extract::{State, WebSocketUpgrade},
     http::{HeaderMap, header},
     response::Response,
 };
-use bytes::Bytes;
-use futures_util::SinkExt;
 use serde::Deserialize;
-use serde_json::{Value, json};
-use tokio::time::{Instant, interval_at};
 
 pub use self::conversation::CROWD;
-use self::{
-    conversation::{ConversationStream, Knock},
-    matching::MatchStream,
-    protocol::{Said, Wanted},
-    public::PublicStream,
-};
+use self::{protocol::SubscribeRequest, subscriber::Subscriber, writer::SocketWriter};
 use crate::{
     Error, Result,
     app::App,
-    domain::tokens,
-    events::{Event, Format, Topic},
+    events::Format,
     http::{
-        connection::Line,
+        connection::Connection,
         input::Query,
         session::{ClientAddr, Viewer, place},
     },
-    ids::TokenId,
-    realtime::hub::{Delivery, Mailbox},
-    services::limits::SocketPlace,
-    store::accounts::Account,
 };
 
-/// Events that may wait for a slow reader: a few seconds of a lively stream. Then it lags, and
-/// reads from the database what it missed.
-const MAILBOX: usize = 128;
+/// The largest message that a client may send: the longest valid one is a short subscription.
+const MAX_MESSAGE: usize = 4096;
 
-/// Streams that one socket listens to: more rooms than anyone has open.
-const STREAMS: usize = 50;
-
-/// A replay is dear. A window full of rooms may come back at once; whoever asks more often than that
-/// waits this long for each.
-const REPLAYS: u32 = 20;
-const BETWEEN_REPLAYS: Duration = Duration::from_secs(2);
-
-/// The largest message a client may send; all that it has to say is where it wants to begin.
-const MESSAGE: usize = 4096;
-
-/// How often we ask whether the other end is still there, and when we believe that it is not.
-const PING: Duration = Duration::from_secs(30);
-const SILENCE: Duration = Duration::from_secs(75);
-
-/// The query: Mastodon's clients name their stream there.
+/// The query of the socket's URL: Mastodon's clients name their stream there.
 #[derive(Deserialize)]
-pub struct Asked {
+pub struct StreamingQuery {
     stream: Option<String>,
     since: Option<i64>,
     #[serde(default)]
     format: Option<String>,
 }
 
-/// Opens the socket, for our own pages and for programs; other sites' pages are refused.
+/// Opens the socket for the site's own pages and for programs. Pages of other sites are refused.
 pub async fn open(
     State(app): State<Arc<App>>,
-    Query(asked): Query<Asked>,
+    Query(query): Query<StreamingQuery>,
     headers: HeaderMap,
     ClientAddr(from): ClientAddr,
-    Extension(line): Extension<Arc<Line>>,
+    Extension(connection): Extension<Arc<Connection>>,
     viewer: Viewer,
     upgrade: WebSocketUpgrade,
 ) -> Result<Response> {
     if !same_origin(&app, &headers) {
         return Err(Error::Forbidden("That came from another site, so it was not done."));
     }
-    let format = match asked.format.as_deref() {
+    let format = match query.format.as_deref() {
         None | Some("json") => Format::Json,
         Some("html") => Format::Html,
         Some(_) => return Err(Error::invalid("format", "The formats are json and html.")),
     };
-    // Most sockets only listen, and there are many of them: small buffers, which grow when needed.
+    // Most sockets only receive, and there are many of them: small buffers, which grow when needed.
     let upgrade = upgrade
         .read_buffer_size(4096)
         .write_buffer_size(4096)
-        .max_message_size(MESSAGE)
-        .max_frame_size(MESSAGE);
-    let held = app.limits.socket(from, viewer.account.as_ref().map(|account| account.id))?;
+        .max_message_size(MAX_MESSAGE)
+        .max_frame_size(MAX_MESSAGE);
+    let permit = app.limits.socket(from, viewer.account.as_ref().map(|account| account.id))?;
     let tasks = app.tasks.clone();
     Ok(upgrade.on_upgrade(move |socket| {
         tasks.track_future(async move {
-            let mut connection = Connection {
-                mailbox: app.events.mailbox(MAILBOX),
-                place: place(&app, from),
-                outlet: Outlet { app, line, socket, format },
-                may_write: viewer.may_write(),
-                account: viewer.account,
-                token: viewer.grant.map(|grant| grant.id),
-                streams: Vec::new(),
-                replays: Replays { left: REPLAYS, at: Instant::now() },
-                _held: held,
-            };
-            let begun = match asked.stream {
+            let ip_hash = place(&app, from);
+            let writer = SocketWriter { app, connection, socket, format };
+            let mut subscriber = Subscriber::new(writer, viewer, ip_hash, permit);
+            let begun = match query.stream {
                 Some(stream) => {
-                    let wanted = Wanted { stream, since: asked.since, ..Wanted::default() };
-                    connection.subscribe(&wanted).await
+                    let request =
+                        SubscribeRequest { stream, since: query.since, ..SubscribeRequest::default() };
+                    subscriber.subscribe(&request).await
                 }
                 None => Ok(()),
             };
             if begun.is_ok() {
-                // The other end went away, or was sent away: there is nobody to tell.
-                let _ = connection.listen().await;
+                // The socket is closed, so there is nobody to report an error to.
+                let _ = subscriber.run().await;
             }
         })
     }))
 }
 
-/// A page of another site would send its own origin; programs send none.
+/// Checks the `Origin` header: a page of another site sends that site's origin, programs send none.
 fn same_origin(app: &App, headers: &HeaderMap) -> bool {
     let Some(origin) = headers.get(header::ORIGIN) else { return true };
     let host = origin.to_str().ok().and_then(|origin| origin.split_once("://")).map(|(_, host)| host);
     origin.as_bytes() == app.config.base_url.as_str().as_bytes()
         || host.is_some_and(|host| headers.get(header::HOST).is_some_and(|h| h.as_bytes() == host.as_bytes()))
-}
-
-/// One open socket.
-struct Connection {
-    /// First, so that they end before the mailbox does: whoever is forgotten by the hub is also on its
-    /// way out of the rooms.
-    streams: Vec<Stream>,
-    outlet: Outlet,
-    mailbox: Mailbox<Topic, Event>,
-    account: Option<Account>,
-    /// The token that it came with: when that ends, so does this.
-    token: Option<TokenId>,
-    /// Whether that goes further than looking.
-    may_write: bool,
-    /// Where it comes from, as a keyed hash: rooms want to know.
-    place: String,
-    replays: Replays,
-    _held: Option<SocketPlace>,
-}
-
-/// What a socket listens to.
-enum Stream {
-    Public(PublicStream),
-    Conversation(Box<ConversationStream>),
-    Match(Box<MatchStream>),
-}
-
-/// Whether a stream goes on.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Flow {
-    GoesOn,
-    Ended,
-}
-
-impl Stream {
-    /// From now on it is told by whoever publishes. All that was fed to the socket is flushed.
-    fn lend(&self) {
-        match self {
-            Stream::Public(public) => public.lend(),
-            Stream::Conversation(conversation) => conversation.lend(),
-            Stream::Match(_) => {} // what it tells is its listener's alone
-        }
-    }
-
-    /// From now on the connection itself tells it.
-    fn take_back(&mut self) {
-        match self {
-            Stream::Public(public) => public.take_back(),
-            Stream::Conversation(conversation) => conversation.take_back(),
-            Stream::Match(_) => {}
-        }
-    }
-
-    fn topics(&self) -> Vec<Topic> {
-        match self {
-            Stream::Public(_) => vec![Topic::Public],
-            Stream::Conversation(conversation) => vec![Topic::Conversation(conversation.id())],
-            Stream::Match(one) => vec![Topic::Seeker(one.account()), Topic::Line],
-        }
-    }
-
-    fn is_about(&self, topic: &Topic) -> bool {
-        match self {
-            Stream::Public(_) => *topic == Topic::Public,
-            Stream::Conversation(conversation) => *topic == Topic::Conversation(conversation.id()),
-            Stream::Match(one) => *topic == Topic::Line || *topic == Topic::Seeker(one.account()),
-        }
-    }
-
-    async fn hear(&mut self, outlet: &mut Outlet, event: &Event) -> Result<Flow, Gone> {
-        match self {
-            Stream::Public(public) => public.hear(outlet, event).await.map(|()| Flow::GoesOn),
-            Stream::Conversation(conversation) => conversation.hear(outlet, event).await,
-            Stream::Match(one) => one.hear(outlet, event).await.map(|()| Flow::GoesOn),
-        }
-    }
-
-    /// Sends from the database what was missed.
-    async fn catch_up(&mut self, outlet: &mut Outlet) -> Result<Flow, Gone> {
-        match self {
-            Stream::Public(public) => public.catch_up(outlet).await.map(|()| Flow::GoesOn),
-            Stream::Conversation(conversation) => conversation.catch_up(outlet).await,
-            Stream::Match(one) => one.look(outlet).await.map(|()| Flow::GoesOn),
-        }
-    }
-}
-
-/// How many replays may still be asked for at once.
-struct Replays {
-    left: u32,
-    at: Instant,
-}
-
-impl Replays {
-    /// When the next one may begin.
-    fn next(&mut self) -> Instant {
-        let now = Instant::now();
-        let earned = now.saturating_duration_since(self.at).as_secs() / BETWEEN_REPLAYS.as_secs();
-        if earned > 0 {
-            self.left = (self.left + earned as u32).min(REPLAYS);
-            self.at = now;
-        }
-        match self.left.checked_sub(1) {
-            Some(left) => {
-                self.left = left;
-                now
-            }
-            None => {
-                self.at += BETWEEN_REPLAYS;
-                self.at
-            }
-        }
-    }
-}
-
-/// What a connection wakes up for.
-enum Woken {
-    Delivery(Delivery<Topic, Event>),
-    Message(Option<Result<Message, axum::Error>>),
-    Ping,
-    Stop,
-}
-
-/// The socket is closed.
-#[derive(Debug)]
-struct Gone;
-
-impl From<axum::Error> for Gone {
-    fn from(_: axum::Error) -> Self {
-        Gone
-    }
-}
-
-impl Connection {
-    async fn listen(&mut self) -> Result<(), Gone> {
-        let mut ping = interval_at(Instant::now() + PING, PING);
-        let mut heard = Instant::now();
-        // Once, and not anew for each frame: all sockets would meet at its lock.
-        let mut stop = pin!(self.outlet.app.stop.clone().cancelled_owned());
-        loop {
-            self.streams.iter().for_each(Stream::lend);
-            let woken = tokio::select! {
-                delivery = self.mailbox.receive() => Woken::Delivery(delivery),
-                message = self.outlet.socket.recv() => Woken::Message(message),
-                _ = ping.tick() => Woken::Ping,
-                () = &mut stop => Woken::Stop,
-            };
-            self.streams.iter_mut().for_each(Stream::take_back);
-            match woken {
-                Woken::Delivery(delivery) => self.deliver(delivery).await?,
-                Woken::Message(Some(Ok(message))) => {
-                    heard = Instant::now();
-                    self.hear(message).await?;
-                }
-                Woken::Message(Some(Err(_)) | None) => return Err(Gone),
-                Woken::Ping if heard.elapsed() > SILENCE => return Err(Gone),
-                Woken::Ping => {
-                    if let Some(token) = self.token
-                        && !self
-                            .outlet
-                            .app
-                            .db
-                            .read(move |read| tokens::holds(read, token))
-                            .await
-                            .unwrap_or(true)
-                    {
-                        return self.outlet.close(close_code::POLICY, "The token has ended.").await;
-                    }
-                    for stream in &mut self.streams {
-                        match stream {
-                            Stream::Match(one) => one.is_here().await,
-                            Stream::Conversation(one) => one.note_delivered(&self.outlet.app).await,
-                            Stream::Public(_) => {}
-                        }
-                    }
-                    self.outlet.socket.send(Message::Ping(Bytes::new())).await?;
-                }
-                Woken::Stop => {
-                    let why = "The server is going away. Come back in a moment.";
-                    return self.outlet.close(close_code::AWAY, why).await;
-                }
-            }
-        }
-    }
-
-    async fn hear(&mut self, message: Message) -> Result<(), Gone> {
-        let text = match message {
-            Message::Text(text) => text,
-            Message::Close(_) => return Err(Gone),
-            Message::Binary(_) => return self.outlet.close(close_code::UNSUPPORTED, "Send text.").await,
-            Message::Ping(_) | Message::Pong(_) => return Ok(()),
-        };
-        match Said::parse(&text) {
-            Some(Said::Subscribe(wanted)) => self.subscribe(&wanted).await,
-            Some(Said::Unsubscribe(wanted)) => {
-                if let Some(at) = self.position(&wanted) {
-                    self.end(at);
-                }
-                Ok(())
-            }
-            Some(Said::Typing { room, conversation }) => {
-                for stream in &mut self.streams {
-                    if let Stream::Conversation(stream) = stream
-                        && self.may_write
-                        && stream.is(&room, &conversation)
-                    {
-                        stream.type_on(&self.outlet.app);
-                    }
-                }
-                Ok(())
-            }
-            Some(Said::Ping) => self.outlet.say(&json!({ "event": "pong" })).await,
-            None => {
-                let sentence = "Say subscribe, unsubscribe, typing or ping, as JSON.";
-                self.outlet.say(&json!({ "event": "error", "error": sentence })).await
-            }
-        }
-    }
-
-    /// Which of the streams is wanted, if it is one of them.
-    fn position(&self, wanted: &Wanted) -> Option<usize> {
-        self.streams.iter().position(|stream| match stream {
-            Stream::Public(_) => public::is_public(&wanted.stream),
-            Stream::Conversation(one) => {
-                matches!(wanted.stream.as_str(), "room" | "conversation")
-                    && one.is(&wanted.room, &wanted.conversation)
-            }
-            Stream::Match(_) => wanted.stream == "match",
-        })
-    }
-
-    fn end(&mut self, at: usize) {
-        let stream = self.streams.swap_remove(at);
-        for topic in stream.topics() {
-            self.mailbox.unsubscribe(&topic);
-        }
-    }
-
-    async fn subscribe(&mut self, wanted: &Wanted) -> Result<(), Gone> {
-        let again = self.position(wanted);
-        if again.is_none() && self.streams.len() >= STREAMS {
-            let sentence = "That is as much as one socket listens to. Open another one.";
-            return self.refuse(wanted, sentence).await;
-        }
-        if let Some(at) = again {
-            self.end(at);
-        }
-        tokio::time::sleep_until(self.replays.next()).await;
-        if public::is_public(&wanted.stream) {
-            let mailbox = &mut self.mailbox;
-            let stream = PublicStream::begin(&mut self.outlet, mailbox, wanted.since).await?;
-            self.streams.push(Stream::Public(stream));
-        } else {
-            if !matches!(wanted.stream.as_str(), "room" | "conversation" | "match") {
-                return self.refuse(wanted, "There is no such stream.").await;
-            }
-            let Some(account) = self.account.clone() else {
-                return self.refuse(wanted, "Log in first, or come in with a name.").await;
-            };
-            let knock = Knock { account: &account, place: &self.place, may_come_in: self.may_write };
-            let (outlet, mailbox) = (&mut self.outlet, &mut self.mailbox);
-            if wanted.stream == "match" {
-                let stream = MatchStream::begin(outlet, mailbox, account.id).await?;
-                self.streams.push(Stream::Match(Box::new(stream)));
-            } else {
-                match ConversationStream::begin(outlet, mailbox, knock, wanted).await? {
-                    Ok(stream) => self.streams.push(Stream::Conversation(Box::new(stream))),
-                    Err(error) => return self.refuse(wanted, &error.sentence()).await,
-                }
-            }
-        }
-        let latest = self.streams.len() - 1;
-        if self.streams[latest].catch_up(&mut self.outlet).await? == Flow::Ended {
-            self.end(latest);
-        }
-        Ok(self.outlet.socket.flush().await?)
-    }
-
-    async fn refuse(&mut self, wanted: &Wanted, sentence: &str) -> Result<(), Gone> {
-        let mut frame = json!({ "event": "error", "stream": wanted.stream, "error": sentence });
-        if !wanted.room.is_empty() {
-            frame["room"] = Value::from(wanted.room.as_str());
-        }
-        if !wanted.conversation.is_empty() {
-            frame["conversation"] = Value::from(wanted.conversation.as_str());
-        }
-        self.outlet.say(&frame).await
-    }
-
-    /// Sends a delivery and all that wait behind it, in one write.
-    async fn deliver(&mut self, first: Delivery<Topic, Event>) -> Result<(), Gone> {
-        let mut next = Some(first);
-        while let Some(delivery) = next {
-            match delivery {
-                Delivery::Letter(topic, event) => {
-                    if let Some(at) = self.streams.iter().position(|stream| stream.is_about(&topic))
-                        && self.streams[at].hear(&mut self.outlet, &event).await? == Flow::Ended
-                    {
-                        self.end(at);
-                    }
-                }
-                Delivery::Lagged => {
-                    for at in (0..self.streams.len()).rev() {
-                        if self.streams[at].catch_up(&mut self.outlet).await? == Flow::Ended {
-                            self.end(at);
-                        }
-                    }
-                }
-            }
-            next = self.mailbox.try_receive();
-        }
-        Ok(self.outlet.socket.flush().await?)
-    }
-}
-
-/// Where streams write to.
-struct Outlet {
-    app: Arc<App>,
-    line: Arc<Line>,
-    socket: WebSocket,
-    format: Format,
-}
-
-impl Outlet {
-    /// Puts a frame into the next write.
-    async fn feed(&mut self, frame: Bytes) -> Result<(), Gone> {
-        match Utf8Bytes::try_from(frame) {
-            Ok(text) => Ok(self.socket.feed(Message::Text(text)).await?),
-            Err(_) => Ok(()), // what we encode is UTF-8
-        }
-    }
-
-    async fn say(&mut self, what: &Value) -> Result<(), Gone> {
-        Ok(self.socket.send(Message::Text(what.to_string().into())).await?)
-    }
-
-    async fn close(&mut self, code: u16, reason: &'static str) -> Result<(), Gone> {
-        let frame = CloseFrame { code, reason: Utf8Bytes::from_static(reason) };
-        self.socket.send(Message::Close(Some(frame))).await?;
-        Err(Gone)
-    }
-
-    /// The database can't be read: whoever listens comes back and asks again.
-    async fn broken<T>(&mut self) -> Result<T, Gone> {
-        self.close(close_code::ERROR, "Something broke. Come back in a moment.").await?;
-        Err(Gone)
-    }
 }

@@ -1,31 +1,30 @@
-//! What a client may say on a socket: small JSON objects with a `type`.
+//! The messages that a client may send on a socket: small JSON objects with a `type`.
 
 use serde::Deserialize;
 
-/// Something that a client says.
+/// A message of a client.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
-pub enum Said {
-    /// It wants to hear a stream, from some number on.
-    Subscribe(Wanted),
-    /// It no longer wants to.
-    Unsubscribe(Wanted),
-    /// Its person types in this conversation.
+pub enum ClientMessage {
+    /// Subscribes to a stream, from some number on.
+    Subscribe(SubscribeRequest),
+    Unsubscribe(SubscribeRequest),
+    /// Reports that the client's user is typing in a conversation.
     Typing {
-        /// The key, of a room.
+        /// The key of a room.
         #[serde(default)]
         room: String,
-        /// Or the id, of any conversation.
+        /// The id of any conversation, in place of the key.
         #[serde(default)]
         conversation: String,
     },
-    /// It wants to know whether anybody is there.
+    /// Asks for a `pong`.
     Ping,
 }
 
-/// A stream, and from where on.
+/// A stream, and the position from which the client wants it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-pub struct Wanted {
+pub struct SubscribeRequest {
     /// `public`, `room`, `conversation` or `match`.
     pub stream: String,
     /// The key of the room.
@@ -34,14 +33,14 @@ pub struct Wanted {
     /// The id of the conversation.
     #[serde(default)]
     pub conversation: String,
-    /// The `seq` of the last thing that the client has.
+    /// The `seq` of the last message or peep that the client has.
     pub since: Option<i64>,
-    /// The `change` of the last frame that the client has, in a room.
+    /// The `change` of the last frame that the client has of a conversation.
     pub change: Option<i64>,
 }
 
-impl Said {
-    /// Reads what was said; `None` where it makes no sense.
+impl ClientMessage {
+    /// Parses a message; `None` if it is not one of those above.
     pub fn parse(text: &str) -> Option<Self> {
         serde_json::from_str(text).ok()
     }
@@ -52,13 +51,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_makes_sense_is_understood_and_nothing_else() {
-        let subscribe = Said::parse(r#"{"type":"subscribe","stream":"room","room":"k","since":3,"later":1}"#);
-        let wanted = Wanted { stream: "room".into(), room: "k".into(), since: Some(3), ..Wanted::default() };
-        assert_eq!(subscribe, Some(Said::Subscribe(wanted)), "what is yet to come is passed over");
-        assert_eq!(Said::parse(r#"{"type":"ping"}"#), Some(Said::Ping));
+    fn known_messages_are_parsed_and_all_others_refused() {
+        let subscribe =
+            ClientMessage::parse(r#"{"type":"subscribe","stream":"room","room":"k","since":3,"later":1}"#);
+        let request = SubscribeRequest {
+            stream: "room".into(),
+            room: "k".into(),
+            since: Some(3),
+            ..SubscribeRequest::default()
+        };
+        assert_eq!(subscribe, Some(ClientMessage::Subscribe(request)), "unknown members are ignored");
+        assert_eq!(ClientMessage::parse(r#"{"type":"ping"}"#), Some(ClientMessage::Ping));
         for nonsense in ["", "{}", "[]", r#"{"type":"Ping"}"#, r#"{"type":"subscribe"}"#] {
-            assert_eq!(Said::parse(nonsense), None, "{nonsense}");
+            assert_eq!(ClientMessage::parse(nonsense), None, "{nonsense}");
         }
     }
 }

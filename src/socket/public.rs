@@ -3,11 +3,10 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use serde_json::json;
 
 use super::{
-    Gone, Outlet,
-    shortcut::{Heard, Shortcut, Tells},
+    fast_path::{Delivery, FastPath, Order, StreamEncoder},
+    writer::{Closed, SocketWriter},
 };
 use crate::{
     Result,
@@ -16,16 +15,16 @@ use crate::{
     events::{Event, Format, Topic},
     realtime::hub::Mailbox,
     store::peeps::Peep,
-    wire::frames,
+    wire::frames::{self, ResetFrame, SubscribedFrame},
 };
 
-/// Changes read at once when something is replayed.
+/// Changes that a replay reads at once.
 const REPLAY: i64 = 200;
 
-/// Changes replayed at most. Whoever missed more is told to load the page anew.
-const FAR_BEHIND: i64 = 1000;
+/// Changes that are replayed at most. A client that missed more receives a `reset` and loads the page again.
+const MAX_REPLAYED: i64 = 1000;
 
-/// By the two names that Mastodon has for it.
+/// Checks for either of the names that Mastodon has for the public stream.
 pub(super) fn is_public(stream: &str) -> bool {
     matches!(stream, "public" | "public:local")
 }
@@ -34,94 +33,97 @@ pub(super) fn is_public(stream: &str) -> bool {
 pub(super) struct PublicStream {
     /// The number of the last change that was sent.
     last: i64,
-    shortcut: Arc<Shortcut<Telling>>,
+    fast_path: Arc<FastPath<Encoder>>,
 }
 
-/// How the public stream is told.
-struct Telling {
+/// The encoder of the public stream.
+struct Encoder {
     app: Arc<App>,
     format: Format,
 }
 
-impl Tells for Telling {
+impl StreamEncoder for Encoder {
     type Cursor = i64;
 
-    fn tell<'e>(&self, last: &mut i64, event: &'e Event) -> Heard<'e> {
+    fn encode<'e>(&self, last: &mut i64, event: &'e Event) -> Delivery<'e> {
         match event {
-            Event::Changed(change) if change.what.seq <= *last => Heard::Nothing,
-            Event::Changed(change) if change.what.seq > *last + 1 => Heard::Gap,
-            Event::Changed(change) => {
-                *last = change.what.seq;
-                Heard::Frame(change.frame(self.format, |peep| encode(&self.app, self.format, peep)))
+            Event::PeepChanged(peep) => {
+                let Some(number) = event.number() else { return Delivery::Ignore };
+                match Order::of(number, *last) {
+                    Order::Old => return Delivery::Ignore,
+                    Order::Gap => return Delivery::CatchUp,
+                    Order::Next => *last = number,
+                }
+                Delivery::Send(peep.frame(self.format, |peep| peep_frame(&self.app, self.format, peep)))
             }
             // Mastodon has no such event; its clients skip it.
-            Event::Counted(counted) => Heard::Frame(counted.frame(Format::Json, frames::counts)),
-            _ => Heard::Nothing,
+            Event::PeepCountsChanged(counts) => Delivery::Send(counts.frame(Format::Json, frames::counts)),
+            _ => Delivery::Ignore,
         }
     }
 }
 
 impl PublicStream {
-    /// Is subscribed at the hub, and says from where on it is heard. What was missed is sent by the
-    /// [`PublicStream::catch_up`] after it.
+    /// Subscribes at the hub, and sends the number from which the stream continues. [`PublicStream::catch_up`] then
+    /// sends what was missed.
     pub(super) async fn begin(
-        outlet: &mut Outlet,
+        writer: &mut SocketWriter,
         mailbox: &mut Mailbox<Topic, Event>,
         since: Option<i64>,
-    ) -> Result<Self, Gone> {
-        let telling = Telling { app: Arc::clone(&outlet.app), format: outlet.format };
-        let shortcut = Shortcut::new(telling, &outlet.line);
-        mailbox.subscribe_with(Topic::Public, Arc::clone(&shortcut) as _);
-        let Ok(newest) = outlet.app.db.read(peeps::last_seq).await else {
-            return outlet.broken().await;
+    ) -> Result<Self, Closed> {
+        let encoder = Encoder { app: Arc::clone(&writer.app), format: writer.format };
+        let fast_path = FastPath::new(encoder, &writer.connection);
+        mailbox.subscribe_with(Topic::Public, Arc::clone(&fast_path) as _);
+        let Ok(newest) = writer.app.db.read(peeps::last_seq).await else {
+            return writer.broken().await;
         };
-        // A number that is still to come is of another database: begin where this one is.
+        // A number in the future is from another database: the stream begins at the end of this one.
         let last = since.filter(|since| (0..=newest).contains(since)).unwrap_or(newest);
-        outlet.say(&json!({ "event": "subscribed", "stream": "public", "seq": last })).await?;
-        Ok(PublicStream { last, shortcut })
+        writer.send(&SubscribedFrame::public(last)).await?;
+        Ok(PublicStream { last, fast_path })
     }
 
-    pub(super) fn lend(&self) {
-        self.shortcut.lend(self.last);
+    pub(super) fn arm(&self) {
+        self.fast_path.arm(self.last);
     }
 
-    pub(super) fn take_back(&mut self) {
-        self.last = self.shortcut.take_back().unwrap_or(self.last);
+    pub(super) fn disarm(&mut self) {
+        self.last = self.fast_path.disarm().unwrap_or(self.last);
     }
 
-    pub(super) async fn hear(&mut self, outlet: &mut Outlet, event: &Event) -> Result<(), Gone> {
-        match self.shortcut.stream.tell(&mut self.last, event) {
-            Heard::Nothing | Heard::Itself => Ok(()),
-            Heard::Frame(frame) => outlet.feed(frame.said()).await,
-            Heard::Gap => self.catch_up(outlet).await,
+    pub(super) async fn deliver(&mut self, writer: &mut SocketWriter, event: &Event) -> Result<(), Closed> {
+        match self.fast_path.encoder.encode(&mut self.last, event) {
+            Delivery::Ignore | Delivery::Handle => Ok(()),
+            Delivery::Send(frame) => writer.feed(frame.payload()).await,
+            Delivery::CatchUp => self.catch_up(writer).await,
         }
     }
 
     /// Sends from the database what was missed.
-    pub(super) async fn catch_up(&mut self, outlet: &mut Outlet) -> Result<(), Gone> {
+    pub(super) async fn catch_up(&mut self, writer: &mut SocketWriter) -> Result<(), Closed> {
         loop {
             let last = self.last;
-            let read = outlet.app.db.read(move |read| {
+            let read = writer.app.db.read(move |read| {
                 let newest = peeps::last_seq(read)?;
-                let far = newest - last > FAR_BEHIND;
+                let far = newest - last > MAX_REPLAYED;
                 Ok((newest, if far { Vec::new() } else { peeps::changed_since(read, last, REPLAY)? }))
             });
-            let Ok((newest, missed)) = read.await else { return outlet.broken().await };
-            if newest - last > FAR_BEHIND {
+            let Ok((newest, missed)) = read.await else { return writer.broken().await };
+            if newest - last > MAX_REPLAYED {
                 self.last = newest;
-                return outlet.say(&json!({ "event": "reset", "seq": newest })).await;
+                return writer.send(&ResetFrame::public(newest)).await;
             }
             let Some(latest) = missed.last().map(|peep| peep.seq) else { return Ok(()) };
             for peep in &missed {
-                let frame = encode(&outlet.app, outlet.format, peep);
-                outlet.feed(frame).await?;
+                let frame = peep_frame(&writer.app, writer.format, peep);
+                writer.feed(frame).await?;
             }
             self.last = latest;
         }
     }
 }
 
-fn encode(app: &App, format: Format, peep: &Peep) -> Bytes {
+fn peep_frame(app: &App, format: Format, peep: &Peep) -> Bytes {
     match format {
         Format::Json => frames::peep(peep, app.config.base_url.as_str()),
         Format::Html => frames::peep_html(peep, app.clock.now()),

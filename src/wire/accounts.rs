@@ -11,24 +11,25 @@ use crate::{
     },
 };
 
-/// Who said it, as it is called where it said it.
+/// An account under its name in the place where it is shown.
 #[derive(Serialize, ToSchema)]
 pub struct Account {
     id: AccountId,
     #[schema(pattern = "^(member|guest|bot|managed|stranger)$")]
     kind: &'static str,
-    /// Of members, without the `@`; of an app’s people what the app calls them.
+    /// A member’s username without the `@`, or an app’s own identifier of one of its people.
     #[schema(required)]
     username: Option<String>,
     name: String,
 }
 
 impl Account {
-    /// An account under the name that it has somewhere.
+    /// Creates an account with the name that it has where it is shown.
     pub fn new(id: AccountId, kind: Kind, username: Option<&str>, name: &str) -> Self {
         Account { id, kind: kind.as_str(), username: username.map(Into::into), name: name.into() }
     }
 
+    /// Creates the account of a message's author, by its name in the conversation.
     pub fn of(speaker: &Speaker) -> Self {
         Account::new(speaker.id, speaker.kind, speaker.username.as_deref(), &speaker.name)
     }

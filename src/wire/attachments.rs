@@ -9,26 +9,26 @@ use crate::{
     store::attachments::Attachment,
 };
 
-/// A file as programs see it.
+/// An attachment.
 #[derive(Serialize, ToSchema)]
 pub struct File {
     id: AttachmentId,
     name: String,
-    /// Of a picture its type; of anything else `application/octet-stream`.
+    /// The type of a picture; `application/octet-stream` for any other file.
     media_type: String,
     bytes: i64,
-    /// In pixels, of pictures.
+    /// The size of a picture in pixels.
     #[schema(required)]
     width: Option<i64>,
-    /// In pixels, of pictures.
+    /// The size of a picture in pixels.
     #[schema(required)]
     height: Option<i64>,
-    /// Where it is fetched, by those who are in the conversation.
+    /// The path of the file, for participants of the conversation.
     url: String,
 }
 
 impl File {
-    /// The file of a room.
+    /// Creates the file of a conversation.
     pub fn new(file: &Attachment, room: ConversationId) -> Self {
         let (width, height) = file.size.unzip();
         File {
@@ -43,7 +43,7 @@ impl File {
     }
 }
 
-/// Where a file is fetched, by those who are in its room. The name at the end is for people.
+/// Returns the path of a file, for participants of its conversation. The name at the end is for people to read.
 pub fn path(file: &Attachment, room: ConversationId) -> String {
     format!("/files/{room}/{}/{}", file.id, utf8_percent_encode(&file.name, NON_ALPHANUMERIC))
 }

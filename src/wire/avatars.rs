@@ -1,15 +1,15 @@
-//! Who is present in a room, as HTML.
+//! The people who are present in a conversation, as HTML.
 
 use askama::Template;
 
 use super::format::initials;
-use crate::events::{Here, Somebody};
+use crate::events::{Person, PresenceChanged};
 
-/// The first of those who are here, as a row of avatars.
+/// A row of avatars of the first people present.
 #[derive(Template)]
 #[template(path = "avatars.html")]
 struct Avatars<'a> {
-    people: &'a [Somebody],
+    people: &'a [Person],
 }
 
 impl Avatars<'_> {
@@ -18,13 +18,13 @@ impl Avatars<'_> {
     }
 }
 
-/// The first of those who are here, rendered.
-pub fn avatars(here: &Here) -> String {
+/// Renders the avatars of the first people present.
+pub fn avatars(here: &PresenceChanged) -> String {
     Avatars { people: &here.people }.render().unwrap_or_default()
 }
 
-/// "7 here, 2 as guests"
-pub fn here_now(here: &Here) -> String {
+/// Returns the number of people present: "7 here, 2 as guests".
+pub fn here_now(here: &PresenceChanged) -> String {
     match (here.count, here.guests) {
         (1, 1) => "1 guest here".into(),
         (count, guests) if count == guests && count > 0 => format!("{count} guests here"),

@@ -1,4 +1,4 @@
-//! A message as HTML: one template for pages and for the socket.
+//! Messages as HTML: one template for pages and for the socket.
 
 use askama::Template;
 
@@ -17,21 +17,21 @@ use crate::{
     },
 };
 
-/// Everything that the template of a message needs.
+/// The data of a message's template.
 pub struct Bubble {
     pub message: Message,
-    /// The viewer said it.
+    /// True if the viewer is the author.
     pub mine: bool,
-    /// It is the first, or the last, that this person says in one breath.
+    /// True if the message is the first, or the last, of consecutive messages by the same author.
     pub starts: bool,
     pub ends: bool,
-    me: Option<AccountId>,
+    viewer: Option<AccountId>,
 }
 
 impl Bubble {
-    pub fn new(message: Message, me: Option<AccountId>) -> Self {
-        let mine = me == Some(message.author.id);
-        Bubble { message, mine, starts: true, ends: true, me }
+    pub fn new(message: Message, viewer: Option<AccountId>) -> Self {
+        let mine = viewer == Some(message.author.id);
+        Bubble { message, mine, starts: true, ends: true, viewer }
     }
 
     pub fn gone(&self) -> bool {
@@ -50,7 +50,7 @@ impl Bubble {
         initials(&self.message.author.name)
     }
 
-    /// The time of day, in UTC until the page's script tells it in the reader's own time.
+    /// Returns the time of day in UTC, which the page's script replaces by the reader's local time.
     pub fn clock(&self) -> String {
         self.message.created_at.utc().strftime("%H:%M").to_string()
     }
@@ -59,7 +59,7 @@ impl Bubble {
         date_and_time(self.message.created_at)
     }
 
-    /// `guest` or `bot`, beside the name of one.
+    /// Returns the tag beside the name of a guest or a bot.
     pub fn tag(&self) -> Option<&'static str> {
         match self.message.author.kind {
             accounts::Kind::Guest => Some("guest"),
@@ -89,11 +89,11 @@ impl Bubble {
     }
 
     pub fn reacted(&self, reaction: &Reaction) -> bool {
-        self.me.is_some_and(|me| reaction.accounts.contains(&me))
+        self.viewer.is_some_and(|viewer| reaction.accounts.contains(&viewer))
     }
 }
 
-/// `870 bytes`, `12 KB`, `2.1 MB`
+/// Formats a size: `870 bytes`, `12 KB`, `2.1 MB`.
 fn file_size(bytes: i64) -> String {
     match bytes {
         1 => "1 byte".into(),
@@ -109,7 +109,7 @@ struct Fragment {
     bubble: Bubble,
 }
 
-/// A message by itself, for our own scripts, as everyone sees it.
+/// Renders a message by itself for the site's own scripts, as a viewer other than the author sees it.
 pub fn message_fragment(message: &Message) -> String {
     let fragment = Fragment { bubble: Bubble::new(message.clone(), None) };
     fragment.render().unwrap_or_default()
@@ -120,9 +120,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_is_as_large_as_a_person_would_say() {
-        for (bytes, said) in [(0, "0 bytes"), (999, "999 bytes"), (1_499, "1 KB"), (2_140_000, "2.1 MB")] {
-            assert_eq!(file_size(bytes), said);
+    fn file_sizes_are_rounded_to_a_readable_unit() {
+        for (bytes, expected) in [(0, "0 bytes"), (999, "999 bytes"), (1_499, "1 KB"), (2_140_000, "2.1 MB")]
+        {
+            assert_eq!(file_size(bytes), expected);
         }
     }
 }

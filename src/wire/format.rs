@@ -1,10 +1,10 @@
-//! Times, names and texts in the short forms that pages and programs show.
+//! Short forms of times, names and texts, for pages and programs.
 
 use unicode_segmentation::UnicodeSegmentation;
 
 use crate::clock::Time;
 
-/// The beginning of a text on one line, at most `limit` characters.
+/// Returns the beginning of a text on one line, at most `limit` characters.
 pub fn excerpt(text: &str, limit: usize) -> String {
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     match line.grapheme_indices(true).nth(limit) {
@@ -13,9 +13,9 @@ pub fn excerpt(text: &str, limit: usize) -> String {
     }
 }
 
-/// The first letters of the first and the last word of a name, in capitals.
+/// Returns the first letters of the first and the last word of a name, in capitals.
 pub fn initials(name: &str) -> String {
-    // What stands in brackets after a name is no part of it: "Ana (guest)", "Ify (@ify)".
+    // Brackets after a name are no part of the name: "Ana (guest)", "Ify (@ify)".
     let bare = name.split(" (").next().unwrap_or(name);
     let mut words = bare.split_whitespace();
     let first = words.next();
@@ -27,7 +27,7 @@ pub fn initials(name: &str) -> String {
     letters.map(str::to_uppercase).collect()
 }
 
-/// How long ago something was: `now`, `3m`, `2h`, `5d`, then the date. `times.js` says the same.
+/// Formats the age of something: `now`, `3m`, `2h`, `5d`, then the date. `times.js` has the same rules.
 pub fn ago(now: Time, then: Time) -> String {
     let seconds = now.since(then).as_secs();
     match seconds {
@@ -40,7 +40,7 @@ pub fn ago(now: Time, then: Time) -> String {
     }
 }
 
-/// `20 November 2026 at 14:31 UTC`
+/// Formats a time: `20 November 2026 at 14:31 UTC`.
 pub fn date_and_time(then: Time) -> String {
     then.utc().strftime("%-d %B %Y at %H:%M UTC").to_string()
 }
@@ -50,9 +50,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_told_shortly() {
+    fn ages_are_short_and_later_ones_are_dates() {
         let then = Time::from_ms(1_795_185_067_512); // 20 November 2026, 14:31:07
-        for (later, said) in [
+        for (later, expected) in [
             (0, "now"),
             (59, "now"),
             (60, "1m"),
@@ -63,14 +63,14 @@ mod tests {
             (604_800, "20 Nov"),
             (86_400 * 60, "20 Nov 2026"),
         ] {
-            assert_eq!(ago(then + std::time::Duration::from_secs(later), then), said);
+            assert_eq!(ago(then + std::time::Duration::from_secs(later), then), expected);
         }
         assert_eq!(date_and_time(then), "20 November 2026 at 14:31 UTC");
     }
 
     #[test]
     fn initials_are_two_letters_of_any_script() {
-        for (name, said) in [
+        for (name, expected) in [
             ("Nell Ashby", "NA"),
             ("Jörg Großmann", "JG"),
             ("Nguyễn Thị Hà", "NH"),
@@ -81,7 +81,7 @@ mod tests {
             ("Ana (guest)", "A"),
             ("Ifeoma Okafor (@ify)", "IO"),
         ] {
-            assert_eq!(initials(name), said);
+            assert_eq!(initials(name), expected);
         }
     }
 

@@ -1,43 +1,136 @@
-//! The frames that the socket sends, each for programs (JSON) and where it differs for the site's own pages (HTML in
-//! JSON).
+//! The frames that the server sends on a socket, in JSON for programs, and where that differs, with rendered HTML for
+//! the site's own pages. The AsyncAPI document is derived from the types here ([`schemas`]).
 
 use bytes::Bytes;
 use serde::Serialize;
-use serde_json::json;
+use utoipa::{
+    ToSchema,
+    openapi::{RefOr, Schema},
+};
 
 use super::{
     avatars, bubble,
+    matches::Match,
     messages::Message,
     peep_card,
     peeps::Status,
-    rooms::{LinkLimits, url},
+    rooms::{LinkLimits, Room, url},
 };
 use crate::{
     clock::Time,
-    events::{Altered, Counted, Here, Receipt, Said, Typing},
-    ids::{ConversationId, MessageId},
-    store::peeps::Peep,
+    events::{self, ConversationUpdated, MessageEvent, PeepCounts, PresenceChanged, Receipt, Typing},
+    ids::{AccountId, ConversationId, MessageId, PeepId},
+    store::{self, peeps::Peep},
 };
 
-fn encode(frame: &impl Serialize) -> Bytes {
+/// Encodes a frame as JSON text.
+pub fn encode(frame: &impl Serialize) -> Bytes {
     serde_json::to_vec(frame).unwrap_or_default().into()
 }
 
-#[derive(Serialize)]
-struct StatusFrame<'a> {
+/// Declares types for the `event` member of frames: enums of the values that the member may have.
+macro_rules! event_names {
+    ($($name:ident { $($(#[$attribute:meta])* $value:ident),+ })+) => {$(
+        #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, ToSchema)]
+        #[serde(rename_all = "snake_case")]
+        pub enum $name {
+            $($(#[$attribute])* $value,)+
+        }
+    )+};
+}
+
+event_names! {
+    SubscribedName { Subscribed }
+    StatusName { Update, #[serde(rename = "status.update")] StatusUpdate, Delete }
+    CountsName { Counts }
+    MessageName { Message, Change }
+    RoomName { Room }
+    ThreadName { Thread }
+    ReceiptName { Receipt }
+    HereName { Here }
+    TypingName { Typing }
+    MatchName { Subscribed, Waiting, Matched, Reconnecting, Reconnected, Changed, PartnerLeft, Ended }
+    LeftName { Left }
+    ResetName { Reset }
+    PongName { Pong }
+    ErrorName { Error }
+}
+
+/// The subscription to a stream has begun: the frames that follow continue from these numbers.
+#[derive(Serialize, ToSchema)]
+pub struct SubscribedFrame<'a> {
+    #[schema(inline)]
+    event: SubscribedName,
+    /// The stream as it was requested.
+    stream: &'a str,
+    /// The number after which the stream continues.
+    seq: i64,
+    /// The change after which the conversation continues.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    change: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    conversation_id: Option<ConversationId>,
+    /// The account by which the caller takes part in the conversation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    account_id: Option<AccountId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    room: Option<Room>,
+}
+
+impl<'a> SubscribedFrame<'a> {
+    /// A subscription to the public stream.
+    pub fn public(seq: i64) -> Self {
+        SubscribedFrame {
+            event: SubscribedName::Subscribed,
+            stream: "public",
+            seq,
+            change: None,
+            conversation_id: None,
+            account_id: None,
+            room: None,
+        }
+    }
+
+    /// A subscription to a conversation by a participant. `numbers` are the `seq` and the `change` from which it
+    /// continues; `room` is there where the conversation is a room.
+    pub fn conversation(
+        stream: &'a str,
+        conversation: ConversationId,
+        account: AccountId,
+        numbers: (i64, i64),
+        room: Option<Room>,
+    ) -> Self {
+        SubscribedFrame {
+            event: SubscribedName::Subscribed,
+            stream,
+            seq: numbers.0,
+            change: Some(numbers.1),
+            conversation_id: Some(conversation),
+            account_id: Some(account),
+            room,
+        }
+    }
+}
+
+/// A peep is new, edited or deleted, as Mastodon’s streaming API sends it.
+#[derive(Serialize, ToSchema)]
+pub struct StatusFrame<'a> {
+    #[schema(value_type = Vec<String>)]
     stream: [&'static str; 1],
-    event: &'static str,
+    #[schema(inline)]
+    event: StatusName,
+    /// A Status as JSON within a string; the id alone of a deleted one.
     payload: &'a str,
+    /// The number of the change in the public stream.
     seq: i64,
 }
 
-/// A change of the public stream as Mastodon's streaming API sends it, with the stream's number added. Its `payload` is
-/// JSON within a string; for a deleted peep it is the id alone. `base` is the base URL.
+/// Encodes a change of the public stream. `base` is the base URL.
 pub fn peep(peep: &Peep, base: &str) -> Bytes {
     let (event, payload) = match (peep.deleted_at, peep.edited_at) {
-        (Some(_), _) => ("delete", peep.id.to_string()),
+        (Some(_), _) => (StatusName::Delete, peep.id.to_string()),
         (None, edited) => (
-            if edited.is_some() { "status.update" } else { "update" },
+            if edited.is_some() { StatusName::StatusUpdate } else { StatusName::Update },
             serde_json::to_string(&Status::new(peep.clone(), base)).unwrap_or_default(),
         ),
     };
@@ -46,48 +139,65 @@ pub fn peep(peep: &Peep, base: &str) -> Bytes {
 
 #[derive(Serialize)]
 struct PeepHtmlFrame {
-    event: &'static str,
+    event: StatusName,
     seq: i64,
     id: String,
     html: String,
 }
 
-/// A change of the public stream for the site's own pages: the peep, rendered.
+/// Encodes a change of the public stream for the site's own pages, with the rendered peep.
 pub fn peep_html(peep: &Peep, now: Time) -> Bytes {
     let (event, html) = match peep.deleted_at {
-        Some(_) => ("delete", String::new()),
-        None => ("update", peep_card::fragment(peep.clone(), None, now)),
+        Some(_) => (StatusName::Delete, String::new()),
+        None => (StatusName::Update, peep_card::fragment(peep.clone(), None, now)),
     };
     encode(&PeepHtmlFrame { event, seq: peep.seq, id: peep.id.to_string(), html })
 }
 
-/// New counts under a peep. Mastodon has no such event; its clients skip it.
-pub fn counts(counted: &Counted) -> Bytes {
-    let Counted { id, likes, replies } = counted;
-    encode(&json!({ "event": "counts", "id": id, "likes": likes, "replies": replies }))
+/// New counts under a peep. Not replayed; Mastodon has no such event, and its clients skip it.
+#[derive(Serialize, ToSchema)]
+pub struct CountsFrame {
+    #[schema(inline)]
+    event: CountsName,
+    id: PeepId,
+    likes: i64,
+    /// The number of direct replies.
+    replies: i64,
 }
 
-#[derive(Serialize)]
-struct MessageFrame<'a> {
-    event: &'static str,
+/// Encodes new counts under a peep.
+pub fn counts(counts: &PeepCounts) -> Bytes {
+    let PeepCounts { id, likes, replies } = *counts;
+    encode(&CountsFrame { event: CountsName::Counts, id, likes, replies })
+}
+
+/// A message is new (`message`), or an earlier one has changed (`change`).
+#[derive(Serialize, ToSchema)]
+pub struct MessageFrame<'a> {
+    #[schema(inline)]
+    event: MessageName,
     conversation_id: ConversationId,
+    /// The message’s number.
     seq: i64,
+    /// The change up to which everything has been received with this frame.
     change: i64,
     message: &'a Message,
 }
 
-fn message_event(said: &Said) -> &'static str {
-    if said.new { "message" } else { "change" }
+impl MessageName {
+    fn of(event: &MessageEvent) -> Self {
+        if event.new { MessageName::Message } else { MessageName::Change }
+    }
 }
 
-/// A message that is new or has changed. `change` is the number up to which the listener has received everything with
-/// this frame. `base` is the base URL.
-pub fn message(said: &Said, change: i64, base: &str) -> Bytes {
-    let message = Message::new(&said.message, base);
+/// Encodes a message that is new or has changed. `change` is the number up to which the subscriber has received
+/// everything with this frame, `base` the base URL.
+pub fn message(event: &MessageEvent, change: i64, base: &str) -> Bytes {
+    let message = Message::new(&event.message, base);
     encode(&MessageFrame {
-        event: message_event(said),
-        conversation_id: said.message.conversation,
-        seq: said.message.seq,
+        event: MessageName::of(event),
+        conversation_id: event.message.conversation,
+        seq: event.message.seq,
         change,
         message: &message,
     })
@@ -95,7 +205,7 @@ pub fn message(said: &Said, change: i64, base: &str) -> Bytes {
 
 #[derive(Serialize)]
 struct MessageHtmlFrame {
-    event: &'static str,
+    event: MessageName,
     conversation_id: ConversationId,
     seq: i64,
     change: i64,
@@ -103,11 +213,11 @@ struct MessageHtmlFrame {
     html: String,
 }
 
-/// A message that is new or has changed, for the site's own pages: the message, rendered.
-pub fn message_html(said: &Said, change: i64) -> Bytes {
-    let message = &said.message;
+/// Encodes a message that is new or has changed for the site's own pages, with the rendered message.
+pub fn message_html(event: &MessageEvent, change: i64) -> Bytes {
+    let message = &event.message;
     encode(&MessageHtmlFrame {
-        event: message_event(said),
+        event: MessageName::of(event),
         conversation_id: message.conversation,
         seq: message.seq,
         change,
@@ -116,53 +226,333 @@ pub fn message_html(said: &Said, change: i64) -> Bytes {
     })
 }
 
-/// A room or a thread after a change of its name, owner, lock, link or people. `base` is the base URL.
-pub fn conversation(altered: &Altered, base: &str) -> Bytes {
-    let Altered { id, change, name, locked, owner, link, people } = altered;
+/// A room has a new name, link or owner, or was locked or unlocked.
+#[derive(Serialize, ToSchema)]
+pub struct RoomFrame<'a> {
+    #[schema(inline)]
+    event: RoomName,
+    conversation_id: ConversationId,
+    /// The change up to which everything has been received with this frame.
+    change: i64,
+    room: RoomUpdate<'a>,
+}
+
+/// A room after an update.
+#[derive(Serialize, ToSchema)]
+struct RoomUpdate<'a> {
+    id: ConversationId,
+    /// The room’s only secret: everyone who has it may join.
+    key: &'a str,
+    /// The room’s page, and the link to share.
+    url: String,
+    name: &'a str,
+    /// True if only the owner may write.
+    locked: bool,
+    #[schema(required)]
+    owner_id: Option<AccountId>,
+    link: LinkLimits,
+}
+
+/// A thread has a new name or owner, or other people.
+#[derive(Serialize, ToSchema)]
+pub struct ThreadFrame<'a> {
+    #[schema(inline)]
+    event: ThreadName,
+    conversation_id: ConversationId,
+    /// The change up to which everything has been received with this frame.
+    change: i64,
+    thread: ThreadUpdate<'a>,
+}
+
+/// A thread after an update.
+#[derive(Serialize, ToSchema)]
+struct ThreadUpdate<'a> {
+    id: ConversationId,
+    name: &'a str,
+    #[schema(required)]
+    owner_id: Option<AccountId>,
+    users: Vec<NamedPerson<'a>>,
+}
+
+/// A person by id and name.
+#[derive(Serialize, ToSchema)]
+struct NamedPerson<'a> {
+    id: AccountId,
+    name: &'a str,
+}
+
+impl<'a> From<&'a events::Person> for NamedPerson<'a> {
+    fn from(person: &'a events::Person) -> Self {
+        NamedPerson { id: person.id, name: &person.name }
+    }
+}
+
+/// Encodes a room or a thread after an update. `base` is the base URL.
+pub fn conversation(updated: &ConversationUpdated, base: &str) -> Bytes {
+    let ConversationUpdated { id, change, ref name, locked, owner: owner_id, ref link, ref people } =
+        *updated;
     match link {
         Some(link) => {
-            let room = json!({
-                "id": id, "key": link.key, "url": url(base, &link.key), "name": name, "locked": locked,
-                "owner_id": owner, "link": LinkLimits::new(link),
-            });
-            encode(&json!({ "event": "room", "conversation_id": id, "change": change, "room": room }))
+            let store::rooms::Link { key, .. } = link;
+            let (url, link) = (url(base, key), LinkLimits::new(link));
+            let room = RoomUpdate { id, key, url, name, locked, owner_id, link };
+            encode(&RoomFrame { event: RoomName::Room, conversation_id: id, change, room })
         }
         None => {
-            let users: Vec<_> = people.iter().map(|one| json!({ "id": one.id, "name": one.name })).collect();
-            let thread = json!({ "id": id, "name": name, "owner_id": owner, "users": users });
-            encode(&json!({ "event": "thread", "conversation_id": id, "change": change, "thread": thread }))
+            let users = people.iter().map(NamedPerson::from).collect();
+            let thread = ThreadUpdate { id, name, owner_id, users };
+            encode(&ThreadFrame { event: ThreadName::Thread, conversation_id: id, change, thread })
         }
     }
 }
 
-/// The people who have a conversation open.
-pub fn presence(here: &Here) -> Bytes {
-    let people = here.people.iter().map(|one| json!({ "id": one.id, "name": one.name, "guest": one.guest }));
-    encode(&json!({
-        "event": "here", "conversation_id": here.conversation, "count": here.count, "guests": here.guests,
-        "people": people.collect::<Vec<_>>(),
-    }))
+/// The people who have the conversation open. Not replayed.
+#[derive(Serialize, ToSchema)]
+pub struct PresenceFrame<'a> {
+    #[schema(inline)]
+    event: HereName,
+    conversation_id: ConversationId,
+    /// The number of all of them.
+    count: usize,
+    /// The number of guests among them.
+    guests: usize,
+    /// The first of them.
+    people: Vec<PresentPerson<'a>>,
 }
 
-/// The people who have a conversation open, for the site's own pages: a line of text and the avatars, rendered.
-pub fn presence_html(here: &Here) -> Bytes {
-    encode(&json!({
-        "event": "here", "conversation_id": here.conversation, "text": avatars::here_now(here),
-        "html": avatars::avatars(here),
-    }))
+/// A person who has the conversation open.
+#[derive(Serialize, ToSchema)]
+struct PresentPerson<'a> {
+    id: AccountId,
+    name: &'a str,
+    guest: bool,
 }
 
-/// A participant is typing.
+impl<'a> From<&'a events::Person> for PresentPerson<'a> {
+    fn from(person: &'a events::Person) -> Self {
+        PresentPerson { id: person.id, name: &person.name, guest: person.guest }
+    }
+}
+
+/// Encodes the people who have a conversation open.
+pub fn presence(present: &PresenceChanged) -> Bytes {
+    let PresenceChanged { conversation, count, guests, ref people } = *present;
+    let people = people.iter().map(PresentPerson::from).collect();
+    encode(&PresenceFrame { event: HereName::Here, conversation_id: conversation, count, guests, people })
+}
+
+#[derive(Serialize)]
+struct PresenceHtmlFrame {
+    event: HereName,
+    conversation_id: ConversationId,
+    text: String,
+    html: String,
+}
+
+/// Encodes the people who have a conversation open for the site's own pages, as a line of text and rendered avatars.
+pub fn presence_html(present: &PresenceChanged) -> Bytes {
+    encode(&PresenceHtmlFrame {
+        event: HereName::Here,
+        conversation_id: present.conversation,
+        text: avatars::here_now(present),
+        html: avatars::avatars(present),
+    })
+}
+
+/// Another participant is typing. Not replayed.
+#[derive(Serialize, ToSchema)]
+pub struct TypingFrame<'a> {
+    #[schema(inline)]
+    event: TypingName,
+    conversation_id: ConversationId,
+    account: PresentPerson<'a>,
+}
+
+/// Encodes that a participant is typing.
 pub fn typing(typing: &Typing) -> Bytes {
-    let who = json!({ "id": typing.who.id, "name": typing.who.name, "guest": typing.who.guest });
-    encode(&json!({ "event": "typing", "conversation_id": typing.conversation, "account": who }))
+    encode(&TypingFrame {
+        event: TypingName::Typing,
+        conversation_id: typing.conversation,
+        account: (&typing.who).into(),
+    })
 }
 
-/// How far a participant of a thread has received and read messages.
+/// A participant of a thread has received or read more messages. Not replayed.
+#[derive(Serialize, ToSchema)]
+pub struct ReceiptFrame<'a> {
+    #[schema(inline)]
+    event: ReceiptName,
+    conversation_id: ConversationId,
+    account: NamedPerson<'a>,
+    /// Everything up to this message has reached one of the participant’s devices.
+    delivered_seq: i64,
+    /// Everything up to this message has been read.
+    read_seq: i64,
+}
+
+/// Encodes how far a participant of a thread has received and read messages.
 pub fn receipt(receipt: &Receipt) -> Bytes {
-    let who = json!({ "id": receipt.who.id, "name": receipt.who.name });
-    encode(&json!({
-        "event": "receipt", "conversation_id": receipt.conversation, "account": who,
-        "delivered_seq": receipt.delivered_seq, "read_seq": receipt.read_seq,
-    }))
+    encode(&ReceiptFrame {
+        event: ReceiptName::Receipt,
+        conversation_id: receipt.conversation,
+        account: (&receipt.who).into(),
+        delivered_seq: receipt.delivered_seq,
+        read_seq: receipt.read_seq,
+    })
+}
+
+/// The state of the caller’s match, sent on subscription and after each change.
+#[derive(Serialize, ToSchema)]
+pub struct MatchFrame {
+    #[schema(inline)]
+    event: MatchName,
+    /// `match`
+    stream: &'static str,
+    #[serde(rename = "match")]
+    #[schema(required)]
+    current: Option<Match>,
+    /// The rendered state, for the site's own pages only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(ignore)]
+    html: Option<String>,
+    /// The state of the others in a few words, for the site's own pages only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(ignore)]
+    status: Option<String>,
+}
+
+impl MatchFrame {
+    /// `rendered` is the state as HTML and the status of the others, for the site's own pages.
+    pub fn new(event: MatchName, current: Option<Match>, rendered: Option<(String, String)>) -> Self {
+        let (html, status) = rendered.unzip();
+        MatchFrame { event, stream: "match", current, html, status }
+    }
+}
+
+/// The caller was removed from the conversation, or it was deleted: nothing more is sent about it.
+#[derive(Serialize, ToSchema)]
+pub struct LeftFrame<'a> {
+    #[schema(inline)]
+    event: LeftName,
+    conversation_id: ConversationId,
+    /// The key in the request; empty unless it named a room.
+    room: &'a str,
+}
+
+impl<'a> LeftFrame<'a> {
+    pub fn new(conversation_id: ConversationId, room: &'a str) -> Self {
+        LeftFrame { event: LeftName::Left, conversation_id, room }
+    }
+}
+
+/// More was missed than is replayed: the client fetches what it needs, and the stream continues from these numbers.
+#[derive(Serialize, ToSchema)]
+pub struct ResetFrame {
+    #[schema(inline)]
+    event: ResetName,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    conversation_id: Option<ConversationId>,
+    /// The number after which the stream continues.
+    seq: i64,
+    /// The change after which the conversation continues.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    change: Option<i64>,
+}
+
+impl ResetFrame {
+    /// A reset of the public stream.
+    pub fn public(seq: i64) -> Self {
+        ResetFrame { event: ResetName::Reset, conversation_id: None, seq, change: None }
+    }
+
+    /// A reset of a conversation.
+    pub fn conversation(id: ConversationId, seq: i64, change: i64) -> Self {
+        ResetFrame { event: ResetName::Reset, conversation_id: Some(id), seq, change: Some(change) }
+    }
+}
+
+/// The answer to a `ping`.
+#[derive(Serialize, ToSchema)]
+pub struct PongFrame {
+    #[schema(inline)]
+    event: PongName,
+}
+
+impl PongFrame {
+    pub const fn new() -> Self {
+        PongFrame { event: PongName::Pong }
+    }
+}
+
+/// A message of the client was not understood, or a subscription was refused.
+#[derive(Serialize, ToSchema)]
+pub struct ErrorFrame<'a> {
+    #[schema(inline)]
+    event: ErrorName,
+    /// The reason, in plain words.
+    error: &'a str,
+    /// The stream that was requested.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stream: Option<&'a str>,
+    /// The key that was requested.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    room: Option<&'a str>,
+    /// The conversation that was requested.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    conversation: Option<&'a str>,
+}
+
+impl<'a> ErrorFrame<'a> {
+    /// The answer to a message that was not understood.
+    pub fn new(error: &'a str) -> Self {
+        ErrorFrame { event: ErrorName::Error, error, stream: None, room: None, conversation: None }
+    }
+
+    /// The refusal of a subscription. An empty key or conversation is left out.
+    pub fn refused(error: &'a str, stream: &'a str, room: &'a str, conversation: &'a str) -> Self {
+        let filled = |text: &'a str| Some(text).filter(|text| !text.is_empty());
+        ErrorFrame {
+            stream: Some(stream),
+            room: filled(room),
+            conversation: filled(conversation),
+            ..ErrorFrame::new(error)
+        }
+    }
+}
+
+/// The schema of a frame.
+pub struct FrameSchema {
+    /// The name of the frame in the AsyncAPI document.
+    pub name: &'static str,
+    pub schema: RefOr<Schema>,
+    /// The schemas that the frame's schema refers to, by name.
+    pub referenced: Vec<(String, RefOr<Schema>)>,
+}
+
+impl FrameSchema {
+    fn of<F: ToSchema>(name: &'static str) -> Self {
+        let mut referenced = Vec::new();
+        F::schemas(&mut referenced);
+        FrameSchema { name, schema: F::schema(), referenced }
+    }
+}
+
+/// Returns the schemas of all frames in JSON, in the order of the AsyncAPI document.
+pub fn schemas() -> Vec<FrameSchema> {
+    vec![
+        FrameSchema::of::<SubscribedFrame<'_>>("subscribed"),
+        FrameSchema::of::<StatusFrame<'_>>("status"),
+        FrameSchema::of::<CountsFrame>("counts"),
+        FrameSchema::of::<MessageFrame<'_>>("message"),
+        FrameSchema::of::<RoomFrame<'_>>("room"),
+        FrameSchema::of::<ThreadFrame<'_>>("thread"),
+        FrameSchema::of::<ReceiptFrame<'_>>("receipt"),
+        FrameSchema::of::<PresenceFrame<'_>>("here"),
+        FrameSchema::of::<TypingFrame<'_>>("typing"),
+        FrameSchema::of::<MatchFrame>("match"),
+        FrameSchema::of::<LeftFrame<'_>>("left"),
+        FrameSchema::of::<ResetFrame>("reset"),
+        FrameSchema::of::<PongFrame>("pong"),
+        FrameSchema::of::<ErrorFrame<'_>>("error"),
+    ]
 }

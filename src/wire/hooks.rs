@@ -1,8 +1,8 @@
-//! Hooks as JSON.
+//! The URLs of hooks.
 
 use crate::domain::sessions::Token;
 
-/// The address that a program posts to.
+/// Returns the URL that a program posts to.
 pub fn url(base: &str, token: &Token) -> String {
     format!("{base}/hooks/{}", token.as_str())
 }

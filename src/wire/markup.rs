@@ -1,13 +1,14 @@
-//! What people wrote, as HTML: escaped, with line breaks, links, mentions and tags.
+//! Users' texts as HTML: escaped, with line breaks, links, mentions and tags.
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use pulldown_cmark_escape::escape_html;
 
 use crate::{
     domain::text::{Piece, Segment, pieces, segments},
     store::peeps::Mention,
 };
 
-/// Renders a message: as a peep, with code, and without links to the public stream's tags.
+/// Renders a message: like a peep, but with code, and without links to the public stream's tags.
 pub fn message(body: &str, mentions: &[Mention], base: &str) -> String {
     let mut out = String::with_capacity(body.len() + body.len() / 2);
     for piece in pieces(body) {
@@ -15,16 +16,13 @@ pub fn message(body: &str, mentions: &[Mention], base: &str) -> String {
             Piece::Plain(plain) => plain_html(plain, mentions, base, Tags::Words, &mut out),
             Piece::Code(code) => {
                 out.push_str("<code>");
-                escape(code, &mut out);
+                escape_lines(code, &mut out);
                 out.push_str("</code>");
             }
             Piece::Block(code) => {
                 out.push_str("<pre><code>");
-                // Within it a line's end is a line's end.
-                code.split_inclusive('\n').for_each(|line| {
-                    escape(line.trim_end_matches('\n'), &mut out);
-                    out.push_str(if line.ends_with('\n') { "\n" } else { "" });
-                });
+                // A preformatted block keeps its line feeds as they are.
+                escape(code, &mut out);
                 out.push_str("</code></pre>");
             }
         }
@@ -32,7 +30,7 @@ pub fn message(body: &str, mentions: &[Mention], base: &str) -> String {
     out
 }
 
-/// Renders a body. `@someone` is a link if `mentions` has them. `base` stands before our own paths:
+/// Renders a body. `@someone` is a link if `mentions` has that username. `base` stands before the site's own paths:
 /// empty on the site, the base URL for feeds and programs.
 pub fn html(body: &str, mentions: &[Mention], base: &str) -> String {
     let mut out = String::with_capacity(body.len() + body.len() / 2);
@@ -40,7 +38,7 @@ pub fn html(body: &str, mentions: &[Mention], base: &str) -> String {
     out
 }
 
-/// What becomes of `#tags`.
+/// The rendering of `#tags`.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Tags {
     Links,
@@ -50,7 +48,7 @@ enum Tags {
 fn plain_html(body: &str, mentions: &[Mention], base: &str, tags: Tags, out: &mut String) {
     for segment in segments(body) {
         match segment {
-            Segment::Words(words) => escape(words, out),
+            Segment::Words(words) => escape_lines(words, out),
             Segment::Link(url) => {
                 out.push_str("<a href=\"");
                 escape(url, out);
@@ -80,23 +78,27 @@ fn plain_html(body: &str, mentions: &[Mention], base: &str, tags: Tags, out: &mu
     }
 }
 
-/// The address of a tag's page.
+/// Returns the URL of a tag's page.
 pub fn tag_path(base: &str, tag: &str) -> String {
     format!("{base}/tags/{}", utf8_percent_encode(tag, NON_ALPHANUMERIC))
 }
 
-fn escape(text: &str, out: &mut String) {
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            '\n' => out.push_str("<br>\n"), // the break for the eye, the end of line for whoever takes the text
-            c => out.push(c),
+/// Appends escaped text, with its line breaks as `<br>`. The line feed stays for readers that take the text alone.
+fn escape_lines(text: &str, out: &mut String) {
+    for line in text.split_inclusive('\n') {
+        match line.strip_suffix('\n') {
+            Some(line) => {
+                escape(line, out);
+                out.push_str("<br>\n");
+            }
+            None => escape(line, out),
         }
     }
+}
+
+fn escape(text: &str, out: &mut String) {
+    // Writing into memory does not fail.
+    let _ = escape_html(out, text);
 }
 
 #[cfg(test)]
@@ -119,9 +121,9 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever goes in, only the tags that we make come out, and what is read is what was written.
+        /// Any input renders to the tags of this module only, each of them closed.
         #[test]
-        fn nobody_gets_a_tag_of_their_own_into_the_page(
+        fn no_input_brings_a_tag_of_its_own_into_the_page(
             body in "[a-z<>&\"'/`@#:= \\n!-]{0,60}|\
                      (<script>|</code>|```\\n|`|https://x\\.example/\"onload=|@nell| ){0,12}"
         ) {
@@ -146,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_but_links_is_text() {
+    fn everything_but_links_is_escaped_text() {
         let nell = [Mention { id: AccountId(1), username: "nell".into() }];
         for (body, expected) in [
             ("<script>alert('1')</script>", "&lt;script&gt;alert(&#39;1&#39;)&lt;/script&gt;"),

@@ -1,4 +1,4 @@
-//! How far someone is with a match, as HTML: one set of templates for pages and for the socket.
+//! The state of a match as HTML: one set of templates for pages and for the socket.
 
 use askama::Template;
 
@@ -9,7 +9,7 @@ use crate::{
     store::matches::{Pool, Seeker, State as Stage},
 };
 
-/// What our own pages show when something about a match is otherwise: the line, or the offers.
+/// Renders the state for the site's own pages: the waiting queue, the offers, or the end.
 pub fn match_fragment(current: &Current, now: Time) -> String {
     match current.seeker.state {
         Stage::Waiting => Line { current, now }.render().unwrap_or_default(),
@@ -18,7 +18,7 @@ pub fn match_fragment(current: &Current, now: Time) -> String {
     }
 }
 
-/// How the others are, in a few words.
+/// Returns the presence of the partners in a few words.
 pub fn status(current: &Current) -> String {
     let away = current.partners.iter().filter(|one| one.away).count();
     match (current.partners.len(), away) {
@@ -29,7 +29,7 @@ pub fn status(current: &Current) -> String {
     }
 }
 
-/// What one of them has offered, and the other may answer.
+/// The offers of the partners to reveal names and to allow pictures, and the answers to them.
 #[derive(Template)]
 #[template(path = "match_offers.html")]
 pub struct Offers<'a> {
@@ -47,7 +47,7 @@ impl Offers<'_> {
         let shown = others.iter().all(|one| one.username.is_some());
         match (self.current.seeker.reveals, willing) {
             _ if self.current.revealed => None,
-            // Whoever shows its name from the beginning has nothing to offer.
+            // A name that is shown from the beginning need not be offered.
             (true, _) if self.current.seeker.shows_name => None,
             (true, _) if all == 1 => {
                 Some("You have offered your name. When they offer theirs, you both see.".into())
@@ -78,12 +78,12 @@ impl Offers<'_> {
     }
 }
 
-/// What there is to do once a talk is over.
+/// The end of a talk, with what the viewer may do next.
 #[derive(Template)]
 #[template(path = "match_over.html")]
 pub struct Over<'a> {
     pub seeker: &'a Seeker,
-    /// Whether it has just been reported.
+    /// True if the viewer has just reported the talk.
     pub reported: bool,
 }
 
@@ -98,7 +98,7 @@ impl Over<'_> {
 
     fn words(&self) -> &'static str {
         match (self.seeker.went, self.seeker.pool) {
-            // The others may go on.
+            // The others may continue.
             (true, Pool::Group) => "What was said is deleted within an hour after the last of them has gone.",
             _ => "Nobody can open the talk any more, and within an hour it is deleted.",
         }

@@ -1,4 +1,4 @@
-//! The line of those who wait to be matched, and how a search widens.
+//! The waiting queue of matching, and the steps by which a search is relaxed, as HTML.
 
 use askama::Template;
 
@@ -9,7 +9,7 @@ use crate::{
     store::matches::Pool,
 };
 
-/// The line, and how the search widens: in the page, and by the socket.
+/// The waiting queue and the steps of the search, for the page and for the socket.
 #[derive(Template)]
 #[template(path = "match_queue.html")]
 pub struct Line<'a> {
@@ -28,19 +28,18 @@ struct Step {
     how: String,
     done: bool,
     now: bool,
-    /// When it ends, for the page's script to count down to.
+    /// The end of the step, for the page's countdown.
     until: Option<Time>,
 }
 
 impl Line<'_> {
-    /// Five at most, with the viewer in its place among them.
+    /// Returns the birds on the wire: five at most, with the viewer at its position among them.
     fn birds(&self) -> Vec<Bird> {
         let (before, count) = self.current.line;
         let shown = count.clamp(1, 5);
         let mine = before.min(shown - 1);
         let left = 200 - shown * 26;
-        // They sit on the wire, which sags.
-        // The first is at the right: that is where they look.
+        // The wire sags between its posts. The first in the queue is at the right, where the birds look.
         let bird = |at: i64| {
             let x = left + (shown - 1 - at) * 52;
             let along = (x as f64 + 24.0 + 200.0) / 800.0;
@@ -75,7 +74,7 @@ impl Line<'_> {
     fn steps(&self) -> Vec<Step> {
         let seeker = &self.current.seeker;
         let tags = matches::tags(&seeker.interests);
-        // Whoever looks for nobody in particular takes anyone from the beginning.
+        // A ticket without interests accepts anyone from the beginning.
         let stage = if tags.is_empty() { 2 } else { usize::try_from(seeker.stage).unwrap_or_default() };
         let mut whom = Vec::new();
         if let [one] = tags[..] {
@@ -103,7 +102,7 @@ impl Line<'_> {
     }
 }
 
-/// "bread and moths", "bread, moths or tides"
+/// Joins tags to a list: "bread and moths", "bread, moths or tides".
 fn listed(tags: &[&str], last: &str) -> String {
     match tags {
         [] => String::new(),
@@ -135,9 +134,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn places_in_line_are_told_as_one_says_them() {
-        let said: Vec<_> = [2, 5, 6, 11, 21, 22, 103, 112].map(ordinal).into();
-        assert_eq!(said, ["second", "fifth", "6th", "11th", "21st", "22nd", "103rd", "112th"]);
+    fn positions_and_lists_are_in_words() {
+        let ordinals: Vec<_> = [2, 5, 6, 11, 21, 22, 103, 112].map(ordinal).into();
+        assert_eq!(ordinals, ["second", "fifth", "6th", "11th", "21st", "22nd", "103rd", "112th"]);
         assert_eq!(listed(&["bread", "moths", "tides"], "or"), "bread, moths or tides");
     }
 }

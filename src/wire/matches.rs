@@ -10,7 +10,7 @@ use crate::{
     store::matches::{Pool, State as Stage},
 };
 
-/// How far one is in the matching.
+/// The state of the caller’s match.
 #[derive(Serialize, ToSchema)]
 pub struct Match {
     #[schema(pattern = "^(waiting|matched|ended)$")]
@@ -30,12 +30,12 @@ pub struct Match {
     ended_by: Option<&'static str>,
 }
 
-/// A place in the line.
+/// A position in the waiting queue.
 #[derive(Serialize, ToSchema)]
 struct Waiting {
-    /// One’s place in the line.
+    /// The caller’s position, counted from 1.
     place: i64,
-    /// How many wait.
+    /// The number of all who wait.
     count: i64,
     #[schema(format = DateTime)]
     since: String,
@@ -43,10 +43,10 @@ struct Waiting {
     looks_for: &'static str,
 }
 
-/// Who is in a talk, and what they have agreed to.
+/// The partners in a talk, and what each has agreed to.
 #[derive(Serialize, ToSchema)]
 struct Talk {
-    /// One’s own mask.
+    /// The caller’s own mask.
     #[schema(required)]
     account_id: Option<AccountId>,
     partners: Vec<Other>,
@@ -56,7 +56,7 @@ struct Talk {
     pictures: bool,
 }
 
-/// Another one in the talk.
+/// A partner in the talk.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Partner)]
 struct Other {
@@ -79,7 +79,6 @@ impl Other {
 }
 
 impl Match {
-    /// How far this one is.
     pub fn new(current: &Current) -> Self {
         let seeker = &current.seeker;
         let (state, waits, talks) = match seeker.state {

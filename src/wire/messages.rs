@@ -10,21 +10,21 @@ use crate::{
     store::messages,
 };
 
-/// A message as programs see it.
+/// A message of a conversation.
 #[derive(Serialize, ToSchema)]
 pub struct Message {
     id: MessageId,
     pub conversation_id: ConversationId,
-    /// Its number in the conversation: 1, 2, 3 … without gaps.
+    /// The message’s number in the conversation: 1, 2, 3 … without gaps.
     seq: i64,
-    /// The conversation’s number of its last change.
+    /// The number, among the conversation’s changes, of the last change of this message.
     change: i64,
-    /// What was typed; empty once deleted, or where only files were sent.
+    /// The text as it was written; empty once deleted, or if only files were sent.
     body: String,
-    /// The same as HTML that is safe to show.
+    /// The text as HTML that is safe to show.
     html: String,
     account: Account,
-    /// What it answers.
+    /// The message that this one replies to.
     #[schema(required)]
     reply_to: Option<Quote>,
     reactions: Vec<Reaction>,
@@ -37,13 +37,13 @@ pub struct Message {
     deleted_at: Option<String>,
 }
 
-/// One emoji under a message.
+/// An emoji under a message.
 #[derive(Serialize, ToSchema)]
 struct Reaction {
     emoji: String,
-    /// How many reacted so.
+    /// The number of accounts that reacted with it.
     count: i64,
-    /// The first fifty of them.
+    /// The first fifty of these accounts.
     accounts: Vec<AccountId>,
 }
 
@@ -54,19 +54,19 @@ impl From<&messages::Reaction> for Reaction {
     }
 }
 
-/// The message that another one answers.
+/// A message that another one replies to.
 #[derive(Serialize, ToSchema)]
 struct Quote {
     id: MessageId,
     seq: i64,
     account_id: AccountId,
     name: String,
-    /// How it begins; empty once it is deleted.
+    /// The beginning of the text; empty once deleted.
     excerpt: String,
 }
 
 impl Message {
-    /// The message as everyone sees it. `base` is the base URL.
+    /// Converts a message. `base` is the base URL.
     pub fn new(message: &messages::Message, base: &str) -> Self {
         let quote = message.reply_to.as_ref().map(|quote| Quote {
             id: quote.id,
@@ -98,13 +98,13 @@ impl Message {
 }
 
 impl Message {
-    /// Whether it is the first of its room.
+    /// Checks whether the message is the first of its conversation.
     pub fn is_first(&self) -> bool {
         self.seq == 1
     }
 }
 
-/// Each as everyone sees it.
+/// Converts messages. `base` is the base URL.
 pub fn all(messages: &[messages::Message], base: &str) -> Vec<Message> {
     messages.iter().map(|message| Message::new(message, base)).collect()
 }

@@ -1,4 +1,4 @@
-//! The shapes in which data leaves the server: JSON, socket frames, and text as HTML.
+//! The formats in which data leaves the server: JSON, socket frames, and text as HTML.
 
 pub mod accounts;
 pub mod attachments;

@@ -1,4 +1,4 @@
-//! A peep as it is shown: one template for pages and for the socket.
+//! Peeps as HTML: one template for pages and for the socket.
 
 use askama::Template;
 
@@ -14,16 +14,15 @@ use crate::{
     store::{accounts::Kind, peeps::Peep},
 };
 
-/// Everything that the template of a peep needs.
+/// The data of a peep's template.
 pub struct Card {
-    /// The peep.
     pub peep: Peep,
     now: Time,
     pub mine: bool,
     pub may_delete: bool,
-    /// It is what its page is about: shown larger, with the whole date.
+    /// True if the peep is the subject of its page: shown larger, with the full date.
     pub lead: bool,
-    /// What it answers stands right above it already.
+    /// True if the peep that this one replies to is shown right above it.
     pub answers_above: bool,
 }
 
@@ -43,8 +42,7 @@ impl Card {
         Card { lead: true, answers_above: true, ..self }
     }
 
-    /// In a conversation the line about what it answers is needed only where that is not the one
-    /// right above.
+    /// Places the card below another one. The line about the parent is left out if that is the one right above.
     pub fn below(self, above: Option<&Card>) -> Self {
         let parent = self.peep.reply_to.as_ref().map(|p| p.id);
         Card { answers_above: parent.is_some() && parent == above.map(|c| c.peep.id), ..self }
@@ -78,7 +76,7 @@ impl Card {
         initials(&self.peep.author.name)
     }
 
-    /// The beginning of what it answers, on one line.
+    /// Returns the beginning of the parent's text on one line.
     pub fn parent_words(&self) -> String {
         let body = self.peep.reply_to.as_ref().map_or("", |parent| parent.body.as_str());
         excerpt(body, 80)
@@ -103,7 +101,7 @@ struct Fragment {
     card: Card,
 }
 
-/// A peep by itself, for our own scripts: as everyone sees it, or as `viewer` does.
+/// Renders a peep by itself for the site's own scripts, as `viewer` or an anonymous visitor sees it.
 pub fn fragment(peep: Peep, viewer: Option<&Member>, now: Time) -> String {
     let fragment = Fragment { card: Card::new(peep, viewer, now) };
     fragment.render().unwrap_or_default()

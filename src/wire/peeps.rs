@@ -1,4 +1,4 @@
-//! Our nouns as the entities of Mastodon's client API, in the shape that its clients expect:
+//! Peeps and their authors as the entities of Mastodon's client API:
 //! <https://docs.joinmastodon.org/entities/Status/>.
 
 use serde::Serialize;
@@ -80,7 +80,7 @@ struct Tag {
     url: String,
 }
 
-/// Who wrote it.
+/// The author of a peep.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Author)]
 pub struct Account {
@@ -144,7 +144,7 @@ impl Account {
 }
 
 impl Status {
-    /// The peep as its viewer sees it. `base` is the base URL.
+    /// Converts a peep as its viewer sees it. `base` is the base URL.
     pub fn new(peep: Peep, base: &str) -> Self {
         let url = format!("{base}/@{}/{}", peep.author.username, peep.id);
         let pieces = segments(&peep.body);
@@ -197,16 +197,16 @@ impl Status {
     }
 }
 
-/// What stands above and below a peep.
+/// The conversation around a peep.
 #[derive(Serialize, ToSchema)]
 pub struct Context {
-    /// What it answers, the first at the top.
+    /// The peeps that it replies to, directly and indirectly, the first one first.
     pub ancestors: Vec<Status>,
-    /// What answers it, oldest first.
+    /// The replies to it, oldest first.
     pub descendants: Vec<Status>,
 }
 
-/// What a peep said at some time.
+/// A version of a peep.
 #[derive(Serialize, ToSchema)]
 pub struct StatusEdit {
     content: String,
@@ -222,7 +222,7 @@ pub struct StatusEdit {
 }
 
 impl StatusEdit {
-    /// The version of a peep by its author.
+    /// Converts a version of `peep`. `base` is the base URL.
     pub fn new(version: &Version, peep: &Peep, base: &str) -> Self {
         StatusEdit {
             content: format!("<p>{}</p>", markup::html(&version.body, &peep.mentions, base)),

@@ -10,23 +10,23 @@ use crate::{
     store::rooms::Link,
 };
 
-/// A room as someone inside sees it.
+/// A room as a participant sees it.
 #[derive(Serialize, ToSchema)]
 pub struct Room {
     pub id: ConversationId,
-    /// The room’s only secret: whoever has it is in.
+    /// The room’s only secret: everyone who has it may join.
     pub key: String,
-    /// Its page, and the link to share.
+    /// The room’s page, and the link to share.
     url: String,
     name: String,
-    /// Whether only its owner writes.
+    /// True if only the owner may write.
     locked: bool,
     #[schema(required)]
     owner_id: Option<AccountId>,
     participants: i64,
-    /// The number of its last message.
+    /// The number of the last message.
     last_seq: i64,
-    /// Up to which message one has read.
+    /// The number of the last message that the caller has read.
     read_seq: i64,
     unread: i64,
     #[schema(format = DateTime)]
@@ -36,13 +36,13 @@ pub struct Room {
     link: LinkLimits,
 }
 
-/// How far a room’s link goes.
+/// The limits of a room’s link.
 #[derive(Serialize, ToSchema)]
 pub struct LinkLimits {
-    /// From when on it lets nobody in any more.
+    /// The time from which on nobody can join by the link.
     #[schema(format = DateTime, required)]
     expires_at: Option<String>,
-    /// How many more it lets in.
+    /// The number of people who may still join by the link.
     #[schema(required)]
     uses_left: Option<i64>,
 }
@@ -53,13 +53,13 @@ impl LinkLimits {
     }
 }
 
-/// The address of a room.
+/// Returns the URL of a room.
 pub fn url(base: &str, key: &str) -> String {
     format!("{base}/rooms/{key}")
 }
 
 impl Room {
-    /// The room, as this one inside sees it. `base` is the base URL.
+    /// Converts a room as a participant sees it. `base` is the base URL.
     pub fn new(inside: &Inside, base: &str) -> Self {
         let (room, seat) = (&inside.participant.conversation, &inside.participant.seat);
         Room {

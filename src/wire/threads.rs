@@ -19,28 +19,28 @@ use crate::{
     },
 };
 
-/// A thread as someone in it sees it.
+/// A thread as a participant sees it.
 #[derive(Serialize, ToSchema)]
 pub struct Thread {
     pub id: ConversationId,
-    /// Its page.
+    /// The thread’s page.
     url: String,
-    /// Without one it is called by its people.
+    /// The thread’s name; one without a name is shown under the names of its people.
     #[schema(required)]
     name: Option<String>,
     #[schema(required)]
     owner_id: Option<AccountId>,
     users: Vec<Account>,
-    /// What a program keeps with it.
+    /// The data that a program keeps with the thread.
     #[schema(value_type = Object)]
     metadata: Map<String, Value>,
     muted: bool,
-    /// The number of its last message.
+    /// The number of the last message.
     last_seq: i64,
-    /// Up to which message one has read.
+    /// The number of the last message that the caller has read.
     read_seq: i64,
     unread: i64,
-    /// When something was last said.
+    /// The time of the last message.
     #[schema(format = DateTime)]
     active_at: String,
     #[schema(format = DateTime)]
@@ -48,7 +48,7 @@ pub struct Thread {
 }
 
 impl Thread {
-    /// The thread, as somebody in this place sees it.
+    /// Converts a thread as the participant with this membership sees it. `base` is the base URL.
     pub fn new(thread: &Conversation, seat: &Seat, people: &[Participant], base: &str) -> Self {
         Thread {
             id: thread.id,
@@ -66,11 +66,12 @@ impl Thread {
         }
     }
 
+    /// Reads the people of a thread, and converts it as its participant sees it. `base` is the base URL.
     pub fn seen(read: &Read<'_>, permission: &Permission, base: &str) -> Result<Self> {
         Thread::seen_by(read, permission.participant(), base)
     }
 
-    /// The thread, as this one in it sees it. `base` is the base URL.
+    /// Reads the people of a thread, and converts it as the participant sees it. `base` is the base URL.
     pub fn seen_by(read: &Read<'_>, participant: &Someone, base: &str) -> Result<Self> {
         let people = store::conversations::participants(read, participant.conversation.id, MOST as i64)?;
         Ok(Thread::new(&participant.conversation, &participant.seat, &people, base))

@@ -1,4 +1,4 @@
-//! What webhooks are told, in the same words as the API's answers.
+//! The payloads of webhooks, in the same formats as the API's responses.
 
 use serde_json::{Value, json};
 
@@ -14,7 +14,8 @@ use crate::{
     },
 };
 
-/// What is told, as it is now; `None` where it is gone, or the app is not there any more.
+/// Builds the payload of a delivery from the current state; `None` if its subject is gone, or the app is no longer in
+/// the conversation. `base` is the base URL.
 pub fn payload(read: &Read<'_>, delivery: &Delivery, webhook: &Webhook, base: &str) -> Result<Option<Value>> {
     let Some(app) = store::apps::by_id(read, webhook.app)? else { return Ok(None) };
     let bot = store::accounts::by_id(read, app.bot)?;

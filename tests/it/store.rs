@@ -54,7 +54,7 @@ fn work(n: i64) -> Work {
 
 fn seqs(emitted: &[Emission]) -> Vec<i64> {
     let changes = emitted.iter().filter_map(|emission| match &emission.event {
-        Event::Changed(change) => Some(change.what.seq),
+        Event::PeepChanged(change) => Some(change.value.seq),
         _ => None,
     });
     changes.collect()

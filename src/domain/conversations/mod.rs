@@ -9,7 +9,7 @@ use crate::{
     Error, Result,
     clock::Time,
     db::Read,
-    events::{Emission, Event, Somebody, Topic, Tx},
+    events::{Emission, Event, Person, Topic, Tx},
     ids::{AccountId, AttachmentId, ConversationId},
     store::{
         self,
@@ -59,8 +59,8 @@ impl Participant {
     }
 
     /// As others hear of it.
-    pub fn somebody(&self) -> Somebody {
-        Somebody {
+    pub fn person(&self) -> Person {
+        Person {
             id: self.account.id,
             name: self.name().to_owned(),
             guest: self.account.kind == accounts::Kind::Guest,
@@ -130,7 +130,7 @@ pub(super) fn take_out(
         let heir = store::conversations::heir(tx, id, account)?;
         store::conversations::set_owner(tx, id, heir)?;
     }
-    let event = Event::Left { change, account: Some(account), owner: None };
+    let event = Event::ParticipantLeft { change, account: Some(account), owner: None };
     tx.emit(Emission { topic: Topic::Conversation(id), event });
     Ok(owned)
 }
@@ -140,9 +140,9 @@ pub(super) fn tell<T>(
     tx: &mut Tx<'_>,
     id: ConversationId,
     what: T,
-    event: impl FnOnce(Arc<crate::events::Told<T>>) -> Event,
+    event: impl FnOnce(Arc<crate::events::Encoded<T>>) -> Event,
 ) {
-    let event = event(Arc::new(crate::events::Told::new(what)));
+    let event = event(Arc::new(crate::events::Encoded::new(what)));
     tx.emit(Emission { topic: Topic::Conversation(id), event });
 }
 
@@ -157,7 +157,7 @@ pub(super) fn delete(tx: &mut Tx<'_>, id: ConversationId) -> Result<()> {
     store::conversations::delete(tx, id)?;
     store::idempotency::blank_all(tx, id)?;
     tx.enqueue(&Work::ClearConversations)?;
-    tx.emit(Emission { topic: Topic::Conversation(id), event: Event::Closed });
+    tx.emit(Emission { topic: Topic::Conversation(id), event: Event::ConversationDeleted });
     Ok(())
 }
 

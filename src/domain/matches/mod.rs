@@ -180,12 +180,12 @@ fn gone_from_line(tx: &mut Tx<'_>, pool: Pool) -> Result<()> {
 
 /// Wakes those who look.
 fn wake(tx: &mut Tx<'_>) {
-    tx.emit(Emission { topic: Topic::Matching, event: Event::Matching });
+    tx.emit(Emission { topic: Topic::MatchWorker, event: Event::MatchChanged });
 }
 
 /// Tells someone that something about its match is otherwise than before.
 fn tell(tx: &mut Tx<'_>, account: AccountId) {
-    tx.emit(Emission { topic: Topic::Seeker(account), event: Event::Matching });
+    tx.emit(Emission { topic: Topic::Account(account), event: Event::MatchChanged });
 }
 
 /// It has a window open: it is heard of again before [`WINDOW`] has passed.

@@ -84,7 +84,7 @@ impl InTalk {
                 store::matches::set_ended(tx, other.account, skips, false)?;
             }
             store::conversations::leave_all_but(tx, self.id, None)?;
-            tx.emit(Emission { topic: Topic::Conversation(self.id), event: Event::Closed });
+            tx.emit(Emission { topic: Topic::Conversation(self.id), event: Event::ConversationDeleted });
             let then = tx.now() + KEPT;
             tx.enqueue_at(&Work::ForgetMatch { conversation: self.id }, then)?;
         }

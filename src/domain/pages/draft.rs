@@ -167,6 +167,6 @@ impl Member {
 
     /// Emits an event, by which cached pages of the member are rendered again.
     pub(super) fn page_changed(&self, tx: &mut Tx<'_>) {
-        tx.emit(Emission { topic: Topic::Page(self.id()), event: Event::PageChanged(self.id()) });
+        tx.emit(Emission { topic: Topic::Account(self.id()), event: Event::PageChanged(self.id()) });
     }
 }

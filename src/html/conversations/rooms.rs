@@ -20,7 +20,7 @@ use crate::{
     app::App,
     clock::Time,
     domain::rooms::{self, Inside, RoomName},
-    events::Here,
+    events::PresenceChanged,
     html::{NavItem, Shell, field_error, form_error, page, show_form_error},
     http::{
         input::{Input, Query},
@@ -132,7 +132,7 @@ pub(super) struct RoomPage {
     inside: Inside,
     url: String,
     qr: Qr,
-    here: Here,
+    here: PresenceChanged,
 }
 
 impl RoomPage {
@@ -187,7 +187,7 @@ pub(super) async fn room_page(
     let chat = Chat::new(app, participant, &path, format!("{path}/messages"), end, refused).await?;
     let mut people = app.presence.people(id);
     if !people.iter().any(|one| one.id == me) {
-        people.push(participant.somebody()); // the viewer of the page is present
+        people.push(participant.person()); // the viewer of the page is present
     }
     let url = room_url(app.config.base_url.as_str(), &inside.link.key);
     Ok(RoomPage {

@@ -23,7 +23,7 @@ use crate::{
         conversations::{Page, Participant},
         threads::{self, Beginning, Changes, History, Metadata, Names, Thread, ThreadName},
     },
-    events::Here,
+    events::PresenceChanged,
     html::{NavItem, Shell, field_error, form_error, page, show_form_error},
     http::{
         input::{Input, Query, from_path},
@@ -210,7 +210,7 @@ fn find_or_begin(
 pub(super) struct ThreadPage {
     shell: Shell,
     chat: Chat,
-    here: Here,
+    here: PresenceChanged,
     others: Vec<One>,
     /// True if the weekly pairs created the thread.
     paired: bool,
@@ -232,7 +232,7 @@ impl ThreadPage {
         chat.title = title(&participant.conversation.name, &others);
         let mut people = app.presence.people(id);
         if !people.iter().any(|one| one.id == participant.id()) {
-            people.push(participant.somebody());
+            people.push(participant.person());
         }
         let shell = Shell::new(app, viewer, NavItem::Threads).await?;
         let paired = participant.conversation.owner.is_none();

@@ -14,7 +14,7 @@ use crate::{
     Error, Result,
     app::App,
     config::Config,
-    http::{connection::Line, ratelimit},
+    http::{connection::Connection, ratelimit},
     services::limits::Origin,
 };
 
@@ -26,10 +26,10 @@ impl FromRequestParts<Arc<App>> for ClientAddr {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self> {
-        let Some(line) = parts.extensions.get::<Arc<Line>>() else {
+        let Some(connection) = parts.extensions.get::<Arc<Connection>>() else {
             return Err(Error::internal("a request without a connection"));
         };
-        let ip = client(line.peer.ip(), &parts.headers, &app.config);
+        let ip = client(connection.peer.ip(), &parts.headers, &app.config);
         let token = if parts.headers.contains_key(header::AUTHORIZATION) {
             Viewer::from_request_parts(parts, app).await?.grant.map(|grant| grant.id)
         } else {
@@ -62,9 +62,9 @@ fn client(peer: IpAddr, headers: &HeaderMap, config: &Config) -> IpAddr {
 pub async fn count(State(app): State<Arc<App>>, request: Request, next: Next) -> Result<Response> {
     let (mut parts, body) = request.into_parts();
     let from = ClientAddr::from_request_parts(&mut parts, &app).await;
-    if let (Err(_), Some(line)) = (&from, parts.extensions.get::<Arc<Line>>()) {
+    if let (Err(_), Some(connection)) = (&from, parts.extensions.get::<Arc<Connection>>()) {
         // A wrong token costs a query as well, so guesses are counted.
-        app.limits.request(Origin::at(client(line.peer.ip(), &parts.headers, &app.config)))?;
+        app.limits.request(Origin::at(client(connection.peer.ip(), &parts.headers, &app.config)))?;
     }
     let allowance = app.limits.request(from?.0)?;
     let mut response = next.run(Request::from_parts(parts, body)).await;
