@@ -15,7 +15,7 @@ use chitter::{
 
 use super::{Begin, Engine, Home, within};
 
-/// A database without a server, and what its transactions emitted.
+/// A database without a server, and the events that its transactions emitted.
 pub struct Desk {
     pub db: Db,
     pub home: Home,
@@ -31,7 +31,7 @@ impl Begin for Desk {
     }
 }
 
-/// Opens the database once more, as another server would.
+/// Opens the same database once more, as a second server would.
 pub async fn open(home: &Home, tell: Sender<Emission>) -> Db {
     let on_commit = move |emissions: Vec<Emission>| {
         for emission in emissions {
@@ -49,7 +49,7 @@ pub async fn open(home: &Home, tell: Sender<Emission>) -> Db {
 }
 
 impl Desk {
-    /// A member, without the cost of a password.
+    /// Creates a member without hashing a password.
     pub async fn member(&self, username: &'static str) -> Member {
         let join = move |tx: &mut Tx<'_>| {
             let email = format!("{username}@harbour.example");
@@ -67,17 +67,17 @@ impl Desk {
         self.db.write(join).await.expect("a member joins")
     }
 
-    /// What has been emitted so far.
+    /// Returns the events emitted since the last call.
     pub fn emitted(&self) -> Vec<Emission> {
         self.emitted.lock().expect("nobody panicked with it").try_iter().collect()
     }
 
-    /// What a query counts.
+    /// Returns the number that a query counts.
     pub async fn count(&self, sql: &'static str) -> i64 {
         self.db.read(move |read| read.one(sql, &[], |row| row.get(0))).await.expect("it can be counted")
     }
 
-    /// As many writes as this run at the same time.
+    /// The number of writes that run at the same time.
     pub fn writers(&self) -> usize {
         match self.home.engine {
             Engine::Sqlite => 1,
@@ -85,7 +85,7 @@ impl Desk {
         }
     }
 
-    /// Keeps every writer busy until what is returned is dropped.
+    /// Keeps every writer thread busy until the returned senders are dropped.
     pub async fn holds_up_the_writers(&self) -> (Vec<Sender<()>>, Vec<tokio::task::JoinHandle<Result<()>>>) {
         let (mut holds, mut held) = (Vec::new(), Vec::new());
         let (began, mut begins) = tokio::sync::mpsc::unbounded_channel();

@@ -1,6 +1,6 @@
-//! Chance that is the same in every run.
+//! Reproducible random numbers.
 
-/// Numbers that no other test draws, the same every time (xorshift64).
+/// A pseudo-random generator (xorshift64) that gives the same numbers in every run.
 pub struct Dice(pub u64);
 
 impl Dice {

@@ -1,4 +1,4 @@
-//! Somebody else's server, which webhooks call: a real one on loopback.
+//! A webhook endpoint: a real HTTP server on loopback.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -18,22 +18,22 @@ use tokio::{
 
 use super::within;
 
-/// What it answers: a status, and where it sends its callers.
+/// The status of the answers, and the address in `Location`.
 type Manner = Arc<Mutex<(u16, Option<String>)>>;
 
-/// Whoever has it keeps the answers back.
+/// A lock that delays the answers while it is held.
 type Gate = Arc<tokio::sync::Mutex<()>>;
 
-/// A server that takes webhooks.
+/// An HTTP server that records the webhook calls it receives.
 pub struct Endpoint {
-    /// As `http://127.0.0.1:4000/hook`.
+    /// The endpoint's URL, such as `http://127.0.0.1:4000/hook`.
     pub url: String,
     manner: Manner,
     gate: Gate,
     calls: UnboundedReceiver<Call>,
 }
 
-/// What it was called with.
+/// A received call.
 #[derive(Debug)]
 pub struct Call {
     headers: HeaderMap,
@@ -41,7 +41,7 @@ pub struct Call {
 }
 
 impl Call {
-    /// One of its headers.
+    /// Returns a header of the call.
     #[track_caller]
     pub fn header(&self, name: &str) -> &str {
         self.headers
@@ -50,7 +50,7 @@ impl Call {
             .unwrap_or_else(|| panic!("no {name}: {self:?}"))
     }
 
-    /// What it says, where it was signed with this secret.
+    /// Returns the body as JSON, after a check of the signature against this secret.
     #[track_caller]
     pub fn signed_with(&self, secret: &str) -> Value {
         let seconds = self.header("webhook-timestamp").parse().expect("a number");
@@ -61,7 +61,7 @@ impl Call {
 }
 
 impl Endpoint {
-    /// Opens it. It answers 204.
+    /// Starts the server. Its answers are 204 at first.
     pub async fn open() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("http://{}/hook", listener.local_addr().expect("an address"));
@@ -74,22 +74,22 @@ impl Endpoint {
         Endpoint { url, manner, gate, calls }
     }
 
-    /// From now on it answers so.
+    /// Sets the status and `Location` of all further answers.
     pub fn answers(&self, status: u16, location: Option<&str>) {
         *self.manner.lock().unwrap_or_else(PoisonError::into_inner) = (status, location.map(Into::into));
     }
 
-    /// It takes calls, and answers none until what this gives is dropped.
+    /// Holds all answers back until the returned guard is dropped. Calls are still received.
     pub async fn holds_its_answer(&self) -> tokio::sync::OwnedMutexGuard<()> {
         Arc::clone(&self.gate).lock_owned().await
     }
 
-    /// The next call.
+    /// Waits for the next call.
     pub async fn is_called(&mut self) -> Call {
         within("a call", self.calls.recv()).await.expect("the server is open")
     }
 
-    /// Whether nobody has called since.
+    /// Returns whether no further call has been received.
     pub fn is_left_alone(&mut self) -> bool {
         self.calls.try_recv().is_err()
     }

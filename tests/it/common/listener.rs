@@ -1,4 +1,4 @@
-//! Who listens to the stream.
+//! Socket clients.
 
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
@@ -10,41 +10,39 @@ use tokio_tungstenite::{
 
 use super::within;
 
-/// An open socket. It reads only when it is asked to, so a listener that asks for nothing is slow.
+/// An open socket. Frames are read only on demand, so an idle listener is a slow reader.
 pub struct Listener {
     socket: WebSocketStream<TcpStream>,
 }
 
-/// Why there is no socket.
+/// The reason why a socket was not opened.
 enum Refused {
     With(u16),
     NobodyThere,
 }
 
-/// Something that the server said.
+/// A frame or the end of the connection.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Heard {
-    /// A frame of JSON.
     Frame(Value),
-    /// The socket was closed, with this code.
+    /// The close code.
     Closed(u16),
 }
 
-/// A numbered change of the stream.
+/// A numbered change of the public stream.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Change {
-    /// Its number.
     pub seq: i64,
     /// `update`, `status.update` or `delete`.
     pub event: String,
     /// The peep's id.
     pub id: String,
-    /// The status, unless it was deleted.
+    /// The status, or `null` for a deletion.
     pub status: Value,
 }
 
 impl Listener {
-    /// Opens the socket of the site, with a query such as `?format=html`.
+    /// Opens the socket with a query such as `?format=html`.
     pub async fn open(url: &str, query: &str) -> Self {
         match Self::knock(url, query, None).await {
             Ok(listener) => listener,
@@ -52,7 +50,7 @@ impl Listener {
         }
     }
 
-    /// Opens the socket as a page of this origin would; the status, if that is refused.
+    /// Opens the socket with an `Origin` header. Returns the HTTP status of a refusal.
     pub async fn knock(url: &str, query: &str, origin: Option<&str>) -> Result<Self, u16> {
         let origin = origin.map(|origin| ("origin", origin.to_owned()));
         match Self::connect(url, query, origin).await {
@@ -62,7 +60,7 @@ impl Listener {
         }
     }
 
-    /// Opens the socket as whoever has this token.
+    /// Opens the socket with a bearer token.
     pub async fn with_token(url: &str, token: &str) -> Self {
         match Self::tries_with_token(url, token).await {
             Some(listener) => listener,
@@ -70,13 +68,13 @@ impl Listener {
         }
     }
 
-    /// Tries to open it, where the server may just be away.
+    /// Tries to open the socket while the server may be unavailable.
     pub async fn tries_with_token(url: &str, token: &str) -> Option<Self> {
         let authorization = ("authorization", format!("Bearer {token}"));
         Self::connect(url, "", Some(authorization)).await.ok()
     }
 
-    /// Opens the socket as the browser with this cookie.
+    /// Opens the socket with a browser's cookie.
     pub async fn with_cookie(url: &str, query: &str, cookie: &str) -> Self {
         match Self::connect(url, query, Some(("cookie", cookie.into()))).await {
             Ok(listener) => listener,
@@ -95,7 +93,7 @@ impl Listener {
         if let Some((name, value)) = header {
             request.headers_mut().insert(name, HeaderValue::from_str(&value).expect("a header"));
         }
-        // A small buffer, so that whoever does not read is soon felt at the other end.
+        // A small receive buffer makes the server notice a slow reader early.
         let socket = TcpSocket::new_v4().expect("a socket");
         socket.set_recv_buffer_size(8 * 1024).expect("a small buffer");
         let stream = socket.connect(host.parse().expect("an address")).await;
@@ -107,13 +105,13 @@ impl Listener {
         }
     }
 
-    /// Subscribes, and hears that it is; from `since` on, or from now on.
+    /// Subscribes to the public stream from `since` on, or from now on.
     pub async fn subscribed(mut self, since: Option<i64>) -> Self {
         self.subscribes(since).await;
         self
     }
 
-    /// Subscribes; the number from which on it hears everything.
+    /// Subscribes to the public stream. Returns the number after which changes follow.
     pub async fn subscribes(&mut self, since: Option<i64>) -> i64 {
         self.says(&json!({ "type": "subscribe", "stream": "public", "since": since })).await;
         let frame = self.hears().await;
@@ -121,22 +119,22 @@ impl Listener {
         frame["seq"].as_i64().expect("a number")
     }
 
-    /// Says something as JSON.
+    /// Sends JSON.
     pub async fn says(&mut self, what: &Value) {
         self.sends(Message::text(what.to_string())).await;
     }
 
-    /// Says something, if anybody is still there.
+    /// Sends JSON. Returns whether the socket was still open.
     pub async fn tries_to_say(&mut self, what: &Value) -> bool {
         self.socket.send(Message::text(what.to_string())).await.is_ok()
     }
 
-    /// Sends any message.
+    /// Sends a WebSocket message of any kind.
     pub async fn sends(&mut self, message: Message) {
         within("the socket to take a message", self.socket.send(message)).await.expect("the socket is open");
     }
 
-    /// The next frame.
+    /// Returns the next frame.
     pub async fn hears(&mut self) -> Value {
         match self.listens().await {
             Heard::Frame(frame) => frame,
@@ -144,7 +142,7 @@ impl Listener {
         }
     }
 
-    /// The code with which the server closes the socket; everything before that is passed over.
+    /// Skips frames until the server closes the socket. Returns the close code.
     pub async fn hears_goodbye(&mut self) -> u16 {
         loop {
             if let Heard::Closed(code) = self.listens().await {
@@ -153,7 +151,7 @@ impl Listener {
         }
     }
 
-    /// The next numbered change; counts are passed over.
+    /// Returns the next numbered change; counts are skipped.
     pub async fn hears_change(&mut self) -> Change {
         loop {
             let frame = self.hears().await;
@@ -165,7 +163,7 @@ impl Listener {
         }
     }
 
-    /// Says ping and passes over nothing: whatever comes before the pong.
+    /// Sends a ping. Returns every frame before the pong.
     pub async fn hears_until_pong(&mut self) -> Vec<Value> {
         self.says(&json!({ "type": "ping" })).await;
         let mut heard = Vec::new();
@@ -178,7 +176,7 @@ impl Listener {
         }
     }
 
-    /// What comes next.
+    /// Returns the next frame, or the close code.
     pub async fn listens(&mut self) -> Heard {
         loop {
             match within("something to be heard", self.socket.next()).await {
@@ -194,7 +192,7 @@ impl Listener {
     }
 }
 
-/// Reads a frame about a peep.
+/// Parses a frame about a peep.
 pub fn change(frame: &Value) -> Change {
     let event = frame["event"].as_str().expect("an event").to_owned();
     let payload = frame["payload"].as_str().expect("the payload is JSON in a string, or an id");

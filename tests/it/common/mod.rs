@@ -1,6 +1,6 @@
-//! What the stories are told with: a place ([`Home`], and [`World`] once it is served), people
-//! ([`Person`]), what they are shown ([`Page`]), where they talk ([`Room`]), who listens
-//! ([`Listener`]), a mail server ([`Post`]) and the program itself ([`Program`]).
+//! The harness: an instance ([`Home`], and [`World`] while it is served), people with browsers ([`Person`]),
+//! pages ([`Page`]), rooms ([`Room`]), socket clients ([`Listener`]), a mail server ([`Post`]) and the
+//! program itself ([`Program`]).
 
 mod desk;
 mod dice;
@@ -36,12 +36,12 @@ pub use self::{
 
 use std::{future::Future, time::Duration};
 
-/// How long something that has to happen may take on a busy machine. Nothing is measured by it:
-/// it only ends a test that would hang.
+/// The time after which a test that waits for an event fails. Generous, because the machine may be busy; no
+/// duration is measured by it.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Tells each story twice: `sqlite::name` and `postgres::name`. The argument is a [`World`] that is
-/// being served, or a [`Home`] that is not yet.
+/// Runs each test twice, as `sqlite::name` and `postgres::name`. The argument is a [`World`] that is being
+/// served, or a [`Home`] that is not served yet.
 macro_rules! on_both {
     ($($(#[$meta:meta])* async fn $name:ident($($argument:ident)+: $place:ident) $story:block)+) => {
         $($(#[$meta])* async fn $name($($argument)+: $place) $story)+
@@ -64,13 +64,13 @@ macro_rules! on_both {
     };
 }
 
-/// What a story of `on_both!` can begin with.
+/// A type that a test of `on_both!` can take as its argument.
 pub trait Begin {
-    /// It, on that engine.
+    /// Creates a new value on this engine.
     fn on(engine: Engine) -> impl Future<Output = Self>;
 }
 
-/// Asks again and again, without a pause, until there is an answer.
+/// Calls `ask` repeatedly, without a pause, until it returns a value.
 pub async fn until<T, A: Future<Output = Option<T>>>(what: &str, mut ask: impl FnMut() -> A) -> T {
     let asking = async {
         loop {
@@ -83,7 +83,7 @@ pub async fn until<T, A: Future<Output = Option<T>>>(what: &str, mut ask: impl F
     within(what, asking).await
 }
 
-/// The outcome of something that has to happen.
+/// Awaits an event. Panics when it does not happen in time.
 pub async fn within<T>(what: &str, happens: impl Future<Output = T>) -> T {
     match tokio::time::timeout(PATIENCE, happens).await {
         Ok(outcome) => outcome,

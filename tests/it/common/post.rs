@@ -1,4 +1,4 @@
-//! The post office: a real SMTP server on loopback, on mailin's state machine.
+//! A real SMTP server on loopback, on mailin's state machine.
 
 use std::{
     collections::HashMap,
@@ -14,20 +14,19 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::within;
 
-/// What the server does with mail.
+/// The way in which the server treats mail.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Manner {
-    /// Takes it.
     Accepts,
-    /// Refuses it for now, with 451.
+    /// Refuses mail temporarily, with 451.
     Refuses,
-    /// Takes the connection and never says a word.
+    /// Accepts the connection and never answers.
     Hangs,
 }
 
-/// A mail server. Dropping it cuts its connections.
+/// A mail server. Dropping it closes its connections.
 pub struct Post {
-    /// As `smtp://127.0.0.1:2525`.
+    /// The server's URL, such as `smtp://127.0.0.1:2525`.
     pub url: String,
     office: Arc<Mutex<Office>>,
     events: UnboundedReceiver<Event>,
@@ -39,7 +38,7 @@ struct Office {
     closed: bool,
 }
 
-/// Something that happened.
+/// An event on the server.
 #[derive(Debug)]
 enum Event {
     Connected,
@@ -48,7 +47,7 @@ enum Event {
 }
 
 impl Post {
-    /// Opens it.
+    /// Starts the server.
     pub fn that(manner: Manner) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port for mail");
         let url = format!("smtp://{}", listener.local_addr().expect("an address"));
@@ -64,21 +63,21 @@ impl Post {
                 open.open.push(stream.try_clone().expect("a second handle"));
                 let _ = tell.send(Event::Connected);
                 let (office, tell) = (Arc::clone(&kept), tell.clone());
-                // A client that hangs up in the middle is nothing to tell of.
+                // A client that disconnects in the middle of a mail is not an event.
                 thread::spawn(move || drop(serve(stream, &office, &tell)));
             }
         });
         Post { url, office, events }
     }
 
-    /// From now on treats mail so. Those who hang are cut off.
+    /// Changes the treatment of mail from now on. Hanging connections are closed.
     pub fn now(&self, manner: Manner) {
         let mut office = lock(&self.office);
         office.manner = manner;
         office.cut();
     }
 
-    /// The next mail that was accepted.
+    /// Waits for the next accepted mail.
     pub async fn delivers(&mut self) -> Mail {
         loop {
             if let Event::Accepted(mail) = self.event("a mail").await {
@@ -92,12 +91,12 @@ impl Post {
         while !matches!(self.event("a mail to be refused").await, Event::Refused) {}
     }
 
-    /// Waits until someone connects.
+    /// Waits until a client connects.
     pub async fn is_visited(&mut self) {
         while !matches!(self.event("a visit").await, Event::Connected) {}
     }
 
-    /// Every mail that has been accepted and not yet looked at.
+    /// Returns every accepted mail that has not been returned before.
     pub fn rest(&mut self) -> Vec<Mail> {
         let events = std::iter::from_fn(|| self.events.try_recv().ok());
         events
@@ -115,7 +114,7 @@ impl Drop for Post {
         let mut office = lock(&self.office);
         office.closed = true;
         office.cut();
-        // Wakes the thread that accepts, so that it sees that the office is closed.
+        // A connection wakes the accepting thread, which then sees `closed` and ends.
         let _ = TcpStream::connect(self.url.trim_start_matches("smtp://"));
     }
 }
@@ -159,7 +158,7 @@ fn serve(
     Ok(())
 }
 
-/// One connection.
+/// An SMTP session.
 struct Clerk {
     office: Arc<Mutex<Office>>,
     tell: UnboundedSender<Event>,
@@ -194,19 +193,19 @@ impl Handler for Clerk {
     }
 }
 
-/// A mail, opened.
+/// A parsed mail.
 #[derive(Debug)]
 pub struct Mail {
-    /// Whom the envelope names.
+    /// The recipients on the envelope.
     pub to: Vec<String>,
-    /// The headers, names in lower case, unfolded and decoded.
+    /// The headers: names in lower case, values unfolded and decoded.
     headers: HashMap<String, String>,
     /// The parts: media type and decoded text.
     parts: Vec<(String, String)>,
 }
 
 impl Mail {
-    /// Opens a mail as it came.
+    /// Parses a mail.
     pub fn read(to: Vec<String>, data: &[u8]) -> Self {
         let source = String::from_utf8(data.to_vec()).expect("a mail of UTF-8").replace("\r\n", "\n");
         let (headers, body) = entity(&source);
@@ -223,23 +222,23 @@ impl Mail {
         Mail { to, parts: parts.collect(), headers }
     }
 
-    /// A header, or nothing.
+    /// Returns the value of a header, or an empty string.
     pub fn header(&self, name: &str) -> &str {
         self.headers.get(&name.to_ascii_lowercase()).map_or("", String::as_str)
     }
 
-    /// The part of this media type.
+    /// Returns the part of this media type.
     pub fn part(&self, kind: &str) -> &str {
         let part = self.parts.iter().find(|(k, _)| k == kind);
         &part.unwrap_or_else(|| panic!("a part {kind} was expected: {self:?}")).1
     }
 
-    /// The text.
+    /// Returns the plain text.
     pub fn text(&self) -> &str {
         self.part("text/plain")
     }
 
-    /// The address that ends these mails, as a path.
+    /// Returns the path of the link that unsubscribes.
     pub fn unsubscribe_path(&self) -> String {
         let link = self.header("list-unsubscribe").trim_matches(['<', '>']);
         let path = link.find("/unsubscribe/").map(|at| &link[at..]);
@@ -247,7 +246,7 @@ impl Mail {
     }
 }
 
-/// Headers and body.
+/// Splits headers and body.
 fn entity(source: &str) -> (HashMap<String, String>, &str) {
     let (head, body) = source.split_once("\n\n").unwrap_or((source, ""));
     let unfolded = head.replace("\n ", " ").replace("\n\t", " ");
@@ -256,13 +255,13 @@ fn entity(source: &str) -> (HashMap<String, String>, &str) {
     (headers.collect(), body)
 }
 
-/// Reads encoded words (RFC 2047) in base64, which is how our mail library writes them.
+/// Decodes encoded words (RFC 2047) in base64, which is the only encoding that our mail library writes.
 fn words(value: &str) -> String {
     let mut out = Vec::new();
     let mut rest = value;
     while let Some(at) = rest.find("=?utf-8?b?") {
         let before = &rest[..at];
-        // Space between two encoded words is not part of the text.
+        // White space between two encoded words is not part of the text.
         if !before.trim().is_empty() || out.is_empty() {
             out.extend_from_slice(before.as_bytes());
         }
