@@ -1,4 +1,4 @@
-//! Signing up, logging in, logging out.
+//! Tests of signing up, logging in and logging out.
 
 use std::time::Duration;
 
@@ -155,7 +155,7 @@ on_both! {
             let page = answer.page();
             assert_eq!(page.complaint(field).as_deref(), Some(why), "{field} {typed:?}");
             for (name, value) in form {
-                // A browser takes line breaks out of a one-line field by itself.
+                // A browser removes line breaks from a one-line field itself.
                 assert_eq!(page.value(name), value, "what was typed into {name} is kept");
                 assert!(name == field || page.complaint(name).is_none(), "{name} was fine, {field} was not");
             }

@@ -1,4 +1,4 @@
-//! The API for programs.
+//! Tests of the Mastodon-compatible REST API.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -19,7 +19,7 @@ fn id(status: &Value) -> String {
     status["id"].as_str().unwrap_or_else(|| panic!("an id in a string was expected: {status}")).to_owned()
 }
 
-/// The path of the page that the `Link` header calls so.
+/// Returns the path of the page that the `Link` header gives for this relation.
 fn link(answer: &Answer, rel: &str) -> Option<String> {
     let mut links = answer.header("link").split(", ");
     let link = links.find(|link| link.ends_with(&format!("rel=\"{rel}\"")))?;
@@ -317,7 +317,7 @@ on_both! {
     }
 }
 
-/// What belongs to a key.
+/// Tests of idempotency keys.
 mod keys {
     use super::{BTreeSet, TIMELINE, World, id, join_all, keyed, texts};
 
@@ -358,7 +358,7 @@ mod keys {
     }
 }
 
-/// Paging, as Mastodon's clients do it.
+/// Tests of pagination as Mastodon's clients use it.
 mod paging {
     use super::{Person, TIMELINE, Value, World, id, join_all, link, texts};
 
@@ -391,7 +391,7 @@ mod paging {
                         read.extend(texts(&page.json()));
                     }
                     assert_eq!(read, all, "every status once, newest first, {limit} at a time");
-                    // And back up again, from the last page to the first.
+                    // Reads in the opposite direction too, from the last page to the first.
                     let mut prev = last;
                     let mut back = read.split_off(read.len() - (30 % limit));
                     while let Some(path) = prev {
@@ -406,7 +406,7 @@ mod paging {
 
         async fn each_bound_means_what_mastodon_means_by_it(world: World) {
             let (_, ids, _) = thirty(&world).await;
-            let newest_first = |n: usize| ids[29 - n].clone(); // the id of the status "n"
+            let newest_first = |n: usize| ids[29 - n].clone(); // the id of status `n`
             let (ten, twenty) = (newest_first(10), newest_first(20));
             let stranger = world.stranger();
             for (query, expected) in [

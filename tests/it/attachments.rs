@@ -1,4 +1,4 @@
-//! Files that are sent along with messages.
+//! Tests of files that are attached to messages.
 
 use std::{io::Cursor, time::Duration};
 
@@ -10,7 +10,7 @@ use crate::common::{Answer, Room, Talks, World, each, text, until};
 
 const MB: usize = 1024 * 1024;
 
-/// What a camera hides in a photo.
+/// The text that stands for private metadata in the photo's EXIF.
 const SECRET: &str = "GPS 53.5511 N 9.9937 E";
 
 fn encoded(image: &DynamicImage, format: ImageFormat) -> Vec<u8> {
@@ -19,17 +19,16 @@ fn encoded(image: &DynamicImage, format: ImageFormat) -> Vec<u8> {
     bytes.into_inner()
 }
 
-/// A small drawing.
 fn png() -> Vec<u8> {
     let drawing = RgbaImage::from_fn(48, 32, |x, y| Rgba([x as u8 * 5, y as u8 * 7, 90, 255]));
     encoded(&drawing.into(), ImageFormat::Png)
 }
 
-/// A photo with EXIF: where it was taken, and that it lies on its side.
+/// Returns a photo with EXIF metadata: a location, and an orientation that needs a turn by 90 degrees.
 fn photo() -> Vec<u8> {
     let photo = RgbImage::from_fn(40, 20, |x, y| Rgb([x as u8 * 6, y as u8 * 12, 40]));
     let jpeg = encoded(&photo.into(), ImageFormat::Jpeg);
-    // One entry: orientation (0x0112), a short, is 6, to be turned by 90 degrees.
+    // A single EXIF entry: orientation (0x0112), a short, with the value 6 (turn by 90 degrees).
     let mut exif = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0".to_vec();
     exif.extend_from_slice(SECRET.as_bytes());
     let length = u16::try_from(exif.len() + 2).expect("a short segment").to_be_bytes();
@@ -45,12 +44,12 @@ async fn says_with(who: &impl Talks, room: &Room, body: &str, files: &[&Value]) 
     who.calls(Method::POST, &room.api("/messages"), &json!({ "body": body, "attachments": ids })).await
 }
 
-/// Whether the bytes of a file are in the data folder.
+/// Returns whether the bytes of a file are in the data folder.
 fn is_kept(world: &World, file: &Value) -> bool {
     world.home.data().join("files").join(text(&file["id"])).exists()
 }
 
-/// How many files are in the data folder, finished or not.
+/// Returns the number of files in the data folder, finished or not.
 fn kept(world: &World) -> usize {
     std::fs::read_dir(world.home.data().join("files")).expect("the folder for files").count()
 }
@@ -266,7 +265,7 @@ on_both! {
         assert_eq!(answer.problem(), "That file is empty.");
         let answer = nell.uploads(&room, "a.bin", &vec![b'x'; 20 * MB + 1]).await.is(422);
         assert_eq!(answer.problem(), "That file is larger than 20 MB. Send a smaller one.");
-        // Which of the two limits is met first depends on how the bytes arrive.
+        // Either of the two limits may apply first, depending on how the bytes arrive.
         let answer = nell.uploads(&room, "a.bin", &vec![b'x'; 25 * MB]).await;
         assert!(matches!(answer.status, 413 | 422), "{answer:?}");
         answer.problem();

@@ -1,11 +1,11 @@
-//! Whatever is typed gets a clear answer, breaks nothing and loses nothing.
+//! Tests of invalid input: every request gets a clear answer, breaks nothing and loses nothing.
 
 use reqwest::Method;
 use serde_json::json;
 
 use crate::common::{Answer, Person, World, answers_to, head_of, text};
 
-/// The longest body that is taken.
+/// The largest accepted body, in bytes.
 const FITS: usize = 128 * 1024;
 
 async fn typed(person: &Person, path: &str, kind: &str, body: impl Into<reqwest::Body>) -> Answer {
@@ -130,7 +130,7 @@ on_both! {
             let told = if path.starts_with("/api/") { answer.problem() } else { answer.page().0 };
             assert!(told.contains(why), "{told}");
         }
-        // Without a length, in chunks: the head and the first chunks are enough.
+        // A chunked body has no declared length, so the limit applies while it is read.
         let mut chunked = format!(
             "POST /peeps HTTP/1.1\r\nHost: x\r\nCookie: {}\r\nContent-Type: {FORM}\r\n\
              Transfer-Encoding: chunked\r\n\r\n5\r\nbody=\r\n",
@@ -142,7 +142,7 @@ on_both! {
             chunked.extend_from_slice(&[b'x'; 0x4000]);
             chunked.extend_from_slice(b"\r\n");
         }
-        // They never come to an end, and the answer does not wait for it.
+        // The chunks never end, and the answer must not wait for an end.
         let answer = head_of(&world, &chunked);
         assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
         assert!(answer.contains("\nconnection: close"), "{answer}");
@@ -153,15 +153,15 @@ on_both! {
         let send = |length: usize, more: &str| {
             format!("POST /peeps HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n{more}\r\n")
         };
-        // A stranger may not, and hears so before the first byte of the five megabytes; then it asks
-        // for something else, over the same connection.
+        // A stranger is refused before the body is read, and the next request on the same connection works.
         let mut bytes = send(5_000_000, "").into_bytes();
         bytes.resize(bytes.len() + 5_000_000, b'x');
         bytes.extend_from_slice(b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
         let answers = answers_to(&world, &bytes);
         assert!(answers.starts_with("HTTP/1.1 401 "), "{answers}");
         assert!(answers.ends_with("alive\n"), "{answers}");
-        // More than anyone could mean to send is not waited for, nor what is held back until we ask.
+        // The server closes the connection after a refusal where the declared length is unreasonable, or where
+        // the client waits for "100 Continue".
         for (length, more) in [(5_000_000_000, ""), (5_000_000, "Expect: 100-continue\r\n")] {
             let answer = head_of(&world, send(length, more).as_bytes());
             assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");

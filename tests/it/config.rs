@@ -1,4 +1,4 @@
-//! The program on the terminal: settings, and what it says when they are wrong.
+//! Tests of the command line: settings, and the messages for wrong ones.
 
 use std::{
     fs,
@@ -9,14 +9,14 @@ use std::{
 
 use crate::common::{Engine, Home, Manner, PASSWORD, Person, Post, Program, chitter};
 
-/// Its standard output, standard error and exit code.
+/// Returns the program's standard output, standard error and exit code.
 fn run(command: &mut Command) -> (String, String, Option<i32>) {
     let Output { stdout, stderr, status } = command.output().expect("the program runs");
     let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
     (text(stdout), text(stderr), status.code())
 }
 
-/// What it says in one line when it can't do what was asked, with this exit code.
+/// Returns the one-line error message of a command that fails with this exit code.
 #[track_caller]
 fn refuses(command: &mut Command, code: i32) -> String {
     let (stdout, stderr, status) = run(command);
@@ -231,7 +231,7 @@ fn nobody_else_on_the_machine_reads_the_data() {
     assert_eq!(mode(&data.join("key")), 0o600);
 }
 
-/// Runs the program to its end on a place.
+/// Runs the program to its end on the data of this instance.
 fn on(home: &Home, arguments: &[&str]) -> (String, String, Option<i32>) {
     run(Program::command(home).args(arguments))
 }
@@ -335,7 +335,8 @@ on_both! {
     async fn the_log_tells_what_happens_and_nobody_s_secrets(home: Home) {
         let mut post = Post::that(Manner::Refuses);
         let home = home.with_mail_by(&post.url);
-        // The most that can be asked for, and what would tell every statement's parameters.
+        // The most verbose log level, and the PostgreSQL client's debug level, which would log the parameters
+        // of every statement.
         let all =
             if home.engine == Engine::Postgres { "info,chitter=trace,tokio_postgres=debug" } else { "trace" };
         let mut program =

@@ -1,4 +1,4 @@
-//! Replies, and the conversation around a peep.
+//! Tests of replies, and of the conversation around a peep.
 
 use crate::common::World;
 

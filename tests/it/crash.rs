@@ -1,4 +1,4 @@
-//! The program dies, and nothing that it promised is lost.
+//! Tests of crashes: nothing that was acknowledged is lost when the process dies.
 
 use std::{
     collections::BTreeMap,
@@ -13,22 +13,22 @@ use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 use crate::common::{Home, Manner, PATIENCE, Person, Post, Program, within};
 
-/// What became of an attempt: the status's id, if there was an answer.
+/// The id of each attempt's status by its key, or `None` where no answer came.
 type Attempts = BTreeMap<String, Option<String>>;
 
-/// Tries to post with a key. An answer that came is a promise.
+/// Tries to post with a key. An answer that arrives is an acknowledgement.
 async fn attempt(person: &Person, key: &str) -> Option<String> {
     let request = person.request(Method::POST, "/api/v1/statuses").header("idempotency-key", key);
     let answer = person.tries(request.json(&json!({ "status": key }))).await.ok()?;
     match answer.status {
         200 => answer.json()["id"].as_str().map(Into::into),
-        // It was about to stop, or its database was: nothing is promised.
+        // The server or its database is stopping, so nothing was acknowledged.
         503 => None,
         _ => panic!("an attempt is refused: {answer:?}"),
     }
 }
 
-/// Posts as fast as it can until the server is gone.
+/// Posts as fast as possible until the server is gone.
 async fn writes(person: Person, name: String, answered: UnboundedSender<()>) -> Attempts {
     let mut attempts = Attempts::new();
     for n in 0.. {
@@ -43,7 +43,7 @@ async fn writes(person: Person, name: String, answered: UnboundedSender<()>) -> 
     attempts
 }
 
-/// The whole timeline: id and text, newest first.
+/// Returns the whole timeline: id and text, newest first.
 async fn everything(person: &Person) -> Vec<(String, String)> {
     let mut all = Vec::new();
     let mut bound = String::new();
@@ -80,7 +80,7 @@ on_both! {
             }
             program = Program::serve(&home);
             nell.goes_to(&program.url);
-            // Whoever had no answer asks again, and now and then someone who had one.
+            // Every post without an answer is repeated with its key, and so are some that had an answer.
             for (n, (key, id)) in attempts.iter_mut().enumerate() {
                 if id.is_none() || n % 50 == kill {
                     let again = attempt(&nell, key).await.expect("the server is back");
@@ -139,7 +139,7 @@ on_both! {
         stream.write_all(&body.as_bytes()[..12]).expect("half of it is sent");
 
         program.is_told_to_stop();
-        while TcpStream::connect(&address).is_ok() {} // it still takes new connections
+        while TcpStream::connect(&address).is_ok() {} // until no new connection is accepted
         stream.write_all(&body.as_bytes()[12..]).expect("the rest is sent");
         let mut answer = String::new();
         stream.read_to_string(&mut answer).expect("an answer, and the end");

@@ -1,4 +1,4 @@
-//! Deleting a peep.
+//! Tests of deleting a peep.
 
 use crate::common::World;
 

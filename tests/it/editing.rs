@@ -1,4 +1,4 @@
-//! Editing a peep, and reading what it said before.
+//! Tests of editing a peep, and of its earlier versions.
 
 use std::time::Duration;
 
@@ -62,7 +62,7 @@ on_both! {
     async fn only_whoever_wrote_a_peep_can_change_it(world: World) {
         let [nell, ify, mallory] = world.members(["nell", "ify", "mallory"]).await;
         let id = ify.peeps("The press is warm").await;
-        // Nell keeps the place, but puts no words into anyone's mouth.
+        // Nell is the administrator, and still can't edit what others wrote.
         for other in [&nell, &mallory] {
             let page = other.edits(&id, "The press is cold").await.is(403).page();
             assert!(page.says("Only the one who wrote a peep can change it."));

@@ -1,4 +1,4 @@
-//! A room to take along.
+//! Tests of exporting a room.
 
 use futures_util::future::join_all;
 use reqwest::Method;
@@ -103,7 +103,7 @@ on_both! {
     }
 }
 
-/// A room with words that would do something if they were not escaped, an edit and a gap.
+/// Makes a room with text that needs escaping, an edited message and a deleted one.
 async fn a_lively_room(world: &World) -> (Person, Room) {
     let [nell, ify] = world.members(["nell", "ify"]).await;
     let room = nell.makes_room("Repair café").await;
@@ -118,7 +118,7 @@ async fn a_lively_room(world: &World) -> (Person, Room) {
     (nell, room)
 }
 
-/// A room with 600 messages, more than are read at once.
+/// Makes a room with 600 messages, more than the export reads at once.
 async fn a_long_lived_room(world: &World) -> (Person, Room) {
     let nell = world.member("nell").await;
     let room = nell.makes_room("Repair café").await;

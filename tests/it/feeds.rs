@@ -1,4 +1,4 @@
-//! Atom feeds: well-formed, escaped, everyone’s and one person’s.
+//! Tests of the Atom feeds: well-formed, escaped, for everyone's peeps and for one person's.
 
 use crate::common::{World, well_formed};
 

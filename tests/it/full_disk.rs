@@ -1,4 +1,4 @@
-//! A full disk is told, and loses nothing. Only SQLite's is ours to fill.
+//! Tests of a full disk: it is reported, and nothing is lost. SQLite only, because a test can fill that disk.
 
 use std::{
     fs::{self, File},
@@ -16,7 +16,7 @@ use crate::common::{Answer, Engine, Home, Person, SmallDisk, until};
 const WHY: &str = "The disk is full, so nothing was saved. What was there before is safe; \
                    tell whoever keeps this place.";
 
-/// Fills the disk to the last byte; removing the file makes room again.
+/// Fills the disk to the last byte. Deleting the returned file makes room again.
 fn fills(disk: &SmallDisk) -> PathBuf {
     let path = disk.path().join("ballast");
     let mut file = File::create(&path).expect("a file");
@@ -25,7 +25,7 @@ fn fills(disk: &SmallDisk) -> PathBuf {
     path
 }
 
-/// Posts until it is refused, and says what has been promised until then.
+/// Posts until a post is refused. Returns the ids acknowledged so far, and the refusal.
 async fn posts_until_refused(nell: &Person) -> (Vec<String>, Answer) {
     let mut promised = Vec::new();
     loop {
@@ -56,7 +56,7 @@ async fn a_full_disk_is_told_and_nothing_is_lost() {
     let long = "y".repeat(280);
     let answer = nell.sends_json(Method::POST, "/api/v1/statuses", &json!({ "status": long })).await;
     assert_eq!(answer.is(507).problem(), WHY);
-    // Many at once share a commit, and what does not fit must not take the others with it.
+    // Concurrent writes share a commit; one that does not fit must not fail the others.
     let answers = join_all((0..20).map(|n| {
         let (ify, body) = (&ify, format!("together {n} {}", "z".repeat(250)));
         async move { (ify.posts("/peeps", &[("body", &body)]).await.status, body) }
@@ -68,7 +68,7 @@ async fn a_full_disk_is_told_and_nothing_is_lost() {
             _ => panic!("saved or not, but not {status}"),
         }
     }
-    // Everything can still be read, also by those whose session is to be noted as used.
+    // Reads still work, also where a session's last use would have to be stored.
     world.pass(Duration::from_secs(3 * 24 * 3600));
     for reader in [&world.stranger(), &nell] {
         assert_eq!(reader.opens(&nell.path_of(&first)).await.peep(&first).words, "Before");
@@ -102,14 +102,14 @@ async fn a_mail_that_finds_no_room_comes_when_there_is_some() {
     home.settings.data = Some(disk.path().join("data"));
     let mut world = home.open().await;
     let [nell, _ify] = world.members(["nell", "ify"]).await;
-    // First something stands where its folder should be, so that it is promised and waits.
+    // A file in place of the mail folder makes the delivery fail, so the job waits in the outbox.
     let outbox = world.home.data().join("outbox");
     fs::remove_dir(&outbox).expect("an empty folder");
     File::create(&outbox).expect("a file in its place");
     nell.peeps("@ify hello").await;
     let again_at = world.job_fails(1).await;
     fs::remove_file(&outbox).and_then(|()| fs::create_dir(&outbox)).expect("a folder again");
-    // Then there is no room for it, and none to note how it went.
+    // A full disk then prevents both the delivery and storing its outcome.
     let ballast = fills(&disk);
     world.clock().set(again_at);
     nell.opens("/").await;
@@ -117,7 +117,7 @@ async fn a_mail_that_finds_no_room_comes_when_there_is_some() {
     world.restart().await;
     until("the mail to be in the outbox", || async {
         let jobs = world.jobs().await;
-        // Only what waits: a claim must not run out while somebody is at it.
+        // Only waiting jobs count: a claim must not expire while its worker is busy.
         if let Some(due) = jobs.iter().filter(|job| job.waits).map(|job| job.run_at).min() {
             world.clock().set(due.max(world.clock().now()));
         }

@@ -1,4 +1,4 @@
-//! Guests: a name, and one is in; and what becomes of them.
+//! Tests of guests: joining with a name alone, signing up later, and expiry.
 
 use std::time::Duration;
 
@@ -9,10 +9,9 @@ use crate::common::{Answer, PASSWORD, Person, Room, Talks, World, each, text, un
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-/// A key that looks like one and opens nothing.
+/// A well-formed key that opens nothing.
 const NO_KEY: &str = "kq7Xv2mTfB9sLw0eRzUa1g";
 
-/// Asks for a guest's session.
 async fn asks_to_be_called(who: &Person, name: &str) -> Answer {
     who.calls(Method::POST, "/api/v1/sessions", &json!({ "name": name })).await
 }
@@ -44,7 +43,7 @@ on_both! {
         for authorization in
             ["Bearer wrong", "Bearer ", "Bearer", "Basic bmVsbDpwdw==", "wrong", "Bearer a b"]
         {
-            // Even where a cookie would do: a program that says who it is means it.
+            // An invalid token is refused even with a valid cookie.
             for path in [room.api(""), room.api("/messages"), "/api/v1/rooms".into()] {
                 let request = nell.request(Method::GET, &path).header("authorization", authorization);
                 let answer = nell.sends(request).await.is(401);

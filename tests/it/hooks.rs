@@ -1,17 +1,17 @@
-//! Programs that post into a room, and the room's feed for its owner.
+//! Tests of incoming webhooks for rooms, and of a room's feed for its owner.
 
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::common::{Room, Talks, World, each, text, well_formed};
 
-/// Opens a door for a program; its address, and the hook's id.
+/// Creates a hook in the room. Returns its URL and id.
 async fn opens_door(who: &impl Talks, room: &Room, name: &str) -> (String, String) {
     let hook = who.calls(Method::POST, &room.api("/hooks"), &json!({ "name": name })).await.is(201).json();
     (text(&hook["url"]), text(&hook["id"]))
 }
 
-/// What is called how that was said last.
+/// Returns the author's name and the text of the latest message.
 async fn latest(who: &impl Talks, room: &Room) -> (String, String) {
     let messages = who.messages(room).await;
     let last = messages.as_array().and_then(|messages| messages.last()).expect("something was said");

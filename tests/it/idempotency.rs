@@ -1,4 +1,4 @@
-//! What is sent more than once is done once.
+//! Tests of idempotency: a request that is sent more than once is done once.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::common::{Answer, Guest, Room, Talks, World, text, until};
 
-/// Sends JSON with a key.
+/// Sends JSON with an idempotency key.
 async fn sends(who: &Guest, key: &str, path: &str, body: &Value) -> Answer {
     who.hears(who.asks(Method::POST, path).header("idempotency-key", key).json(body)).await
 }
@@ -21,7 +21,7 @@ fn is_replayed(answer: &Answer) -> bool {
     }
 }
 
-/// A program of Nell's.
+/// Returns a program that acts with a token of Nell's.
 async fn program(world: &World) -> Guest {
     let [nell, _ify] = world.members(["nell", "ify"]).await;
     let made = nell.posts("/settings/tokens", &[("name", "Script"), ("read", "on"), ("write", "on")]).await;
@@ -39,12 +39,12 @@ on_both! {
         assert!(is_replayed(&again));
         assert_eq!((&again.bytes, again.header("location")), (&first.bytes, first.header("location")));
         let path = format!("/api/v1/threads/{}", text(&first.json()["id"]));
-        // Also after what was made has changed.
+        // The replay is the first response, even after the resource has changed.
         program.calls(Method::PATCH, &path, &json!({ "name": "Pie day" })).await.is(200);
         assert_eq!(sends(&program, "k1", "/api/v1/threads", &begin).await.is(201).bytes, first.bytes);
         assert_eq!(world.counts("SELECT COUNT(*) FROM conversations").await, 1);
 
-        // Another body, another address or another method is another request.
+        // The same key with another body, path or method is a conflict.
         for (path, body) in [
             ("/api/v1/threads".to_owned(), json!({ "users": ["ify"] })),
             (format!("{path}/messages"), json!({ "body": "Hello" })),
@@ -53,7 +53,7 @@ on_both! {
             assert!(refused.problem().contains("Something else was asked for with that idempotency key."));
             assert!(text(&refused.json()["type"]).ends_with("#key-reused"));
         }
-        // What was refused can be tried again, and others have keys of their own.
+        // A refused request does not use up its key, and keys belong to one account.
         sends(&program, "k2", &format!("{path}/messages"), &json!({ "body": "" })).await.is(422);
         sends(&program, "k2", &format!("{path}/messages"), &json!({ "body": "Hello" })).await.is(201);
         let teo = world.guest("Teo").await;
@@ -139,7 +139,7 @@ on_both! {
         sends(&program, "m2", &path, &reply).await.is(409);
         assert!(is_replayed(&sends(&program, "m3", &path, &json!({ "body": "Bye" })).await.is(201)));
         assert!(is_replayed(&sends(&program, "t", "/api/v1/threads", &json!({ "users": ["ify"] })).await.is(201)));
-        // With the thread everything goes that was answered about it.
+        // Deleting a thread also deletes the stored responses about it.
         sends(&program, "u", &path.replace("messages", "users"), &json!({ "users": ["nobody"] })).await.is(422);
         program.does(Method::DELETE, path.trim_end_matches("/messages")).await.is(204);
         assert_eq!(world.counts("SELECT COUNT(*) FROM idempotency WHERE body <> ''").await, 0);

@@ -1,4 +1,4 @@
-//! Liking a peep, and no longer.
+//! Tests of liking a peep and taking the like back.
 
 use futures_util::future::join_all;
 use reqwest::Method;

@@ -1,4 +1,4 @@
-//! How often is too often.
+//! Tests of rate limits.
 
 use std::time::Duration;
 
@@ -9,12 +9,12 @@ use serde_json::json;
 
 use crate::common::{Answer, Home, PASSWORD, Person, Talks, World};
 
-/// The seconds after which one may try again.
+/// The seconds in `Retry-After`.
 fn retry_after(answer: &Answer) -> Duration {
     Duration::from_secs(answer.header("retry-after").parse().expect("a number of seconds"))
 }
 
-/// A request that comes through the proxy from this address.
+/// Sends a form that arrives through the proxy from this address.
 async fn posts_from(person: &Person, address: &str, path: &str, form: &[(&str, &str)]) -> Answer {
     person.sends(person.request(Method::POST, path).header("x-forwarded-for", address).form(form)).await
 }
@@ -79,7 +79,7 @@ on_both! {
 
     async fn one_address_gets_so_many_guesses_at_all_names(home: Home) {
         let world = home.with_limits().open().await;
-        // These would cost a hash each, so they are counted without one.
+        // A log-in by HTTP costs a password hash, so the guesses are counted directly.
         for n in 0..120 {
             let guess = world.app().limits.log_in(Origin::at([127, 0, 0, 1]), &format!("guess{n}"));
             guess.expect("a class comes back on Monday");
@@ -97,7 +97,7 @@ on_both! {
         for n in 0..30 {
             let (pupil, username) = (world.stranger(), format!("pupil{n}"));
             pupils.push(async move {
-                // Each with a refused try before.
+                // Each pupil also has one refused attempt.
                 pupil.signs_up_with("", PASSWORD, "A Pupil", &username).await.is(422);
                 pupil
                     .signs_up_with(&format!("{username}@school.example"), PASSWORD, "A Pupil", &username)
@@ -300,7 +300,7 @@ on_both! {
             let nell = world.stranger();
             logins.push(tokio::spawn(async move { nell.logs_in("nell", PASSWORD).await.status }));
         }
-        // Once the first is in, the others are waiting for their turn.
+        // The first log-in has finished, so the others are waiting for the hashing pool.
         assert_eq!(logins.next().await.and_then(Result::ok), Some(303));
         let (stranger, mut done) = (world.stranger(), 1);
         let reads = async {

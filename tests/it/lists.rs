@@ -1,4 +1,4 @@
-//! Lists of peeps: older ones, tags, people.
+//! Tests of lists of peeps: pagination, tags, people.
 
 use crate::common::World;
 

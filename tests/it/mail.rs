@@ -1,4 +1,4 @@
-//! Emails about mentions: promised with the peep, delivered once, and stopped with one click.
+//! Tests of emails about mentions: enqueued with the peep, delivered once, and stopped with one click.
 
 use std::{fs, time::Duration};
 
@@ -9,13 +9,13 @@ use crate::common::{Home, Mail, Manner, Person, Post, World, until};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// A place with a mail server.
+/// Starts an instance with a mail server.
 async fn with_mail(home: Home, manner: Manner) -> (World, Post) {
     let post = Post::that(manner);
     (home.with_mail_by(&post.url).open().await, post)
 }
 
-/// Every mail that there is when all that was promised is done.
+/// Returns every mail that was delivered by the time the outbox is empty.
 async fn all(world: &World, post: &mut Post) -> Vec<Mail> {
     world.outbox_empties().await;
     post.rest()
@@ -30,7 +30,7 @@ async fn wants_mention_mail(person: &Person) -> bool {
     person.opens("/settings").await.field("mention_mail").get("checked").is_some()
 }
 
-// Who gets mail, and for what.
+// Recipients and occasions.
 on_both! {
     async fn a_mention_sends_one_mail_with_the_words_and_the_way_there(home: Home) {
         let (world, mut post) = with_mail(home, Manner::Accepts).await;
@@ -156,7 +156,7 @@ on_both! {
     }
 }
 
-/// Turning it off.
+/// Tests of unsubscribing.
 mod off {
     use super::{Duration, Home, Manner, Method, all, sets_mention_mail, wants_mention_mail, with_mail};
 
@@ -263,7 +263,7 @@ mod off {
     }
 }
 
-/// When the mail server is not well, or things change before it is.
+/// Tests of a failing mail server, and of changes before delivery.
 mod later {
     use super::{Duration, HOUR, Home, Manner, Time, all, sets_mention_mail, until, with_mail};
 
@@ -420,7 +420,7 @@ mod later {
         }
     }
 
-    /// When the only job is to be tried again, or `None` where there is none any more.
+    /// Returns the time of the only job's next attempt, or `None` once the job is gone.
     async fn fails_or_is_gone(world: &super::World, attempts: i64) -> Option<Time> {
         until("the job to fail or to be given up", || async {
             match world.jobs().await.as_slice() {
@@ -433,7 +433,7 @@ mod later {
     }
 }
 
-/// Without a mail server.
+/// Tests without a mail server.
 mod folder {
     use super::{Mail, World, fs};
 

@@ -1,4 +1,4 @@
-//! Matches as programs and sockets see them.
+//! Tests of matches through the API and the socket.
 
 use std::time::Duration;
 
@@ -9,19 +9,19 @@ use crate::common::{Answer, Guest, Listener, Talks, World, each, text, until};
 
 const CURRENT: &str = "/api/v1/matches/current";
 
-/// Asks for somebody.
+/// Requests a match.
 async fn seeks(who: &impl Talks, wish: &Value) -> Answer {
     let mut body = json!({ "adult": true });
     body.as_object_mut().expect("an object").extend(wish.as_object().expect("an object").clone());
     who.calls(Method::POST, "/api/v1/matches", &body).await
 }
 
-/// How far it is.
+/// Returns the current state of the match.
 async fn current(who: &impl Talks) -> Value {
     who.fetches(CURRENT).await.is(200).json()
 }
 
-/// How it is as soon as it is in this state.
+/// Waits until the match is in this state.
 async fn is_in_state(who: &impl Talks, state: &str) -> Value {
     until(state, || async {
         let now = current(who).await;
@@ -30,7 +30,7 @@ async fn is_in_state(who: &impl Talks, state: &str) -> Value {
     .await
 }
 
-/// Two who are in a talk by now, and its path.
+/// Matches two guests. Returns both, and the path of their conversation.
 async fn matched(world: &World) -> (Guest, Guest, String) {
     let (teo, ada) = (world.guest_from("192.0.2.1", "Teo").await, world.guest_from("192.0.2.2", "Ada").await);
     for who in [&teo, &ada] {
@@ -42,7 +42,7 @@ async fn matched(world: &World) -> (Guest, Guest, String) {
     (teo, ada, path)
 }
 
-/// Does something about the match.
+/// Performs an action on the current match.
 async fn does(who: &impl Talks, what: &str, body: &Value) -> Answer {
     who.calls(Method::POST, &format!("{CURRENT}/{what}"), body).await
 }
@@ -51,7 +51,7 @@ async fn says(who: &impl Talks, path: &str, words: &str) -> Answer {
     who.calls(Method::POST, &format!("{path}/messages"), &json!({ "body": words })).await
 }
 
-/// A socket that listens to one's own match; what it was told first.
+/// Subscribes a socket to this account's match. Returns it with the first frame's match.
 async fn listens(world: &World, who: &Guest) -> (Listener, Value) {
     let mut listener = Listener::with_token(&world.url(), &who.token).await;
     listener.says(&json!({ "type": "subscribe", "stream": "match" })).await;
@@ -60,7 +60,7 @@ async fn listens(world: &World, who: &Guest) -> (Listener, Value) {
     (listener, told["match"].clone())
 }
 
-/// The next signal by this name; others about the match are passed over.
+/// Returns the next frame of this event; other frames about the match are skipped.
 async fn hears(listener: &mut Listener, event: &str) -> Value {
     loop {
         let frame = listener.hears().await;
@@ -227,7 +227,8 @@ on_both! {
         }
         let again = world.guest_from("192.0.2.1", "Somebody new").await;
         seeks(&again, &json!({})).await.is(201);
-        // Teo and the new guest have one address, and nobody else waits for them: Ada they can't have.
+        // Teo and the new guest share an address and are matched because nobody else can take them: Ada is
+        // blocked.
         assert_eq!(is_in_state(&teo, "matched").await["state"], "matched");
         assert_eq!(current(&ada).await["state"], "waiting");
         let elsewhere = world.guest_from("192.0.2.3", "Bo").await;
@@ -332,7 +333,7 @@ on_both! {
         assert_eq!(listener.hears().await["seq"], 2);
         assert_eq!(listener.hears().await["event"], "here");
 
-        // Neither what was said before, nor what becomes of it.
+        // Neither earlier messages nor later changes to them are visible.
         let messages = format!("{path}/messages");
         for query in ["", "?since=0", "?before=3", "?limit=1"] {
             let answer = dee.fetches(&format!("{messages}{query}")).await.is(200);
@@ -361,7 +362,7 @@ on_both! {
         assert_eq!(each(&seen.list(), "body"), ["Hello"]);
         assert_eq!(guests[0].fetches(&messages).await.list().as_array().map(Vec::len), Some(3));
 
-        // Not after a lost connection either.
+        // A replay after a lost connection does not show them either.
         listener
             .says(&json!({ "type": "unsubscribe", "stream": "conversation", "conversation": talk["conversation_id"] }))
             .await;
@@ -390,7 +391,7 @@ on_both! {
             current(guest).await;
         }
         assert_eq!(current(&guests[2]).await["state"], "waiting", "not into the group that it left");
-        // What two have agreed to is not for whoever comes later.
+        // What two have agreed to does not extend to a third who joins later.
         for guest in &guests[..2] {
             does(guest, "reveal", &json!({})).await.is(204);
         }
@@ -433,7 +434,8 @@ on_both! {
             does(&teo, "block", &json!({ "account_id": null })).await.is(204);
             other.does(Method::DELETE, CURRENT).await.is(204);
             world.counts("SELECT COUNT(*) FROM blocks").await;
-            // A guest of that address would be kept apart from now on: that is not what this is about.
+            // Removes the block by address, which would keep the next guest apart and is not the subject
+            // here.
             world.app().db.write(|tx| tx.execute("DELETE FROM blocks", &[]).map(drop)).await.expect("forgotten");
         }
         let now = seeks(&teo, &json!({})).await.is(201).json();

@@ -1,5 +1,5 @@
-//! Strangers are brought together: a small world of people who come, wait, talk, skip, block, drop out and
-//! come back by chance, beside a model of who may be matched with whom.
+//! Model-based tests of matching: a small simulated population joins, waits, talks, skips, blocks, drops out
+//! and returns at random, and a model checks who may be matched with whom.
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -26,31 +26,32 @@ use futures_util::future::join_all;
 
 use crate::common::{Begin, Desk, Dice, Engine, open};
 
-/// People in the small world, and the addresses that they have.
+/// The number of people in the simulation, and of their addresses.
 const PEOPLE: usize = 40;
 const PLACES: u64 = 7;
 const TAGS: [&str; 5] = ["bread", "moths", "tides", "trains", "old bicycles"];
 
-/// The matching, and the people who use it.
+/// The database under test, and the people in the simulation.
 struct Square {
     desk: Desk,
-    /// Where the looking is done: on PostgreSQL by two servers at once.
+    /// The handles that run the matching: on PostgreSQL two servers at once.
     lookers: Vec<Db>,
     people: Vec<Person>,
-    /// How many talks of two and of more have begun, so that nobody believes a model that does nothing.
+    /// The pairs and the groups that have formed. The test counts them, because a model that sees no match
+    /// proves nothing.
     talks: [BTreeSet<ConversationId>; 2],
 }
 
-/// Someone, and what the model knows of it.
+/// A person, and the state that the model expects.
 struct Person {
     account: Account,
     place: String,
     guest: bool,
-    /// Whether a window is open; and if not, when the last one was closed.
+    /// Whether a window is open; `closed_at` is when the last one was closed.
     here: bool,
     closed_at: Time,
     part: Part,
-    /// The last five whom it was matched with.
+    /// The last five partners.
     met: VecDeque<usize>,
 }
 
@@ -82,7 +83,7 @@ impl Square {
         square
     }
 
-    /// Somebody comes, who is a member in every third case.
+    /// Creates a person; every third one is a member.
     async fn comes(&mut self, n: usize, place: &str) {
         let guest = !n.is_multiple_of(3);
         let account = if guest {
@@ -141,7 +142,7 @@ impl Square {
         self.desk.db.read(move |read| matches::current(read, account)).await.expect("it can be looked up")
     }
 
-    /// Does something as somebody.
+    /// Performs an action as this person.
     async fn does(
         &self,
         who: usize,
@@ -151,18 +152,18 @@ impl Square {
         self.desk.db.write(move |tx| what(tx, &account, &place)).await
     }
 
-    /// Looks until there is nothing to do, everyone who looks at the same time.
+    /// Runs the matching until there is nothing left to do, on all handles at once.
     async fn look(&self) {
         let look = |db: &Db| {
             let db = db.clone();
             async move { while db.write(matches::look).await.expect("one can look") {} }
         };
         join_all(self.lookers.iter().map(look)).await;
-        // What one of them left to the other, which had just stopped.
+        // A handle that has just stopped may have left work to another one, so one more run follows.
         look(&self.desk.db).await;
     }
 
-    /// What the model knows, brought up to date with what has become of everyone, and held against it.
+    /// Compares the database with the model, and updates the model.
     async fn check(&mut self, blocks: &Blocks) {
         let now = self.now();
         let mut talks: BTreeMap<ConversationId, Vec<usize>> = BTreeMap::new();
@@ -191,7 +192,7 @@ impl Square {
                 }
             }
         }
-        // Whoever is in a talk is in one with others, and new talks are between those who may meet.
+        // Every conversation has at least two participants, and new ones are allowed to meet.
         for (id, inside) in &talks {
             assert!(inside.len() >= 2, "{inside:?} are alone in {id}");
             let new: Vec<usize> =
@@ -235,7 +236,7 @@ impl Square {
             assert!(inside.len() <= 8);
             self.talks[usize::from(inside.len() > 2)].insert(*id);
         }
-        // A talk goes on while those in it are heard of, and ends when they are not.
+        // A conversation ends when a participant has been away for too long.
         for (who, was) in before.iter().enumerate() {
             let Part::Talking(id) = was else { continue };
             let lost = |who: usize| !self.people[who].here && self.people[who].closed_at + GRACE <= now;
@@ -246,7 +247,7 @@ impl Square {
         self.nobody_waits_in_vain(blocks, now);
     }
 
-    /// Nobody waits while somebody waits whom it would take and who would take it.
+    /// Asserts that no two people wait who could be matched with each other.
     fn nobody_waits_in_vain(&self, blocks: &Blocks, now: Time) {
         let waiting = |pool: Pool| -> Vec<usize> {
             let waits = |who: &usize| match &self.people[*who].part {
@@ -287,12 +288,12 @@ impl Square {
         }
     }
 
-    /// Whether nothing keeps the two apart, and they have a language in common.
+    /// Returns whether no block is between the two, and they have a language in common.
     fn could_meet(&self, blocks: &Blocks, one: usize, other: usize) -> bool {
         self.could_have_met(blocks, &self.people[one].part, one, other)
     }
 
-    /// The same, of someone who waited with this part until a moment ago.
+    /// Returns the same as `could_meet`, with the state in which `one` waited before it was matched.
     fn could_have_met(&self, blocks: &Blocks, waited: &Part, one: usize, other: usize) -> bool {
         let language = |who: usize| match if who == one { waited } else { &self.people[who].part } {
             Part::Waiting { language, .. } => *language,
@@ -303,7 +304,7 @@ impl Square {
         speak && !blocks.stand_between(&self.people, one, other)
     }
 
-    /// Whether the two are matched only if nobody else waits.
+    /// Returns whether the two are matched only if nobody else waits: same address, or recent partners.
     fn second_choice(&self, one: usize, other: usize) -> bool {
         let (mine, theirs) = (&self.people[one], &self.people[other]);
         mine.place == theirs.place || mine.met.contains(&other) || theirs.met.contains(&one)
@@ -323,7 +324,7 @@ fn pool_of(part: &Part) -> Option<Pool> {
     }
 }
 
-/// How far a search has widened by now.
+/// The relaxation of the search by now: 0 all interests, 1 any, 2 anyone.
 fn stage(part: &Part, now: Time) -> i64 {
     match part {
         Part::Waiting { tags, .. } if tags.is_empty() => 2,
@@ -333,7 +334,7 @@ fn stage(part: &Part, now: Time) -> i64 {
     }
 }
 
-/// Whether each accepts the other at the stage that its search has come to.
+/// Returns whether each accepts the other at the current relaxation of its search.
 fn take_each_other(one: &Part, other: &Part, now: Time) -> bool {
     let accepts = |one: &Part, other: &Part| {
         let (Part::Waiting { tags: mine, .. }, Part::Waiting { tags: theirs, .. }) = (one, other) else {
@@ -348,7 +349,7 @@ fn take_each_other(one: &Part, other: &Part, now: Time) -> bool {
     accepts(one, other) && accepts(other, one)
 }
 
-/// Who blocked whom, as it was known then.
+/// Pairs who blocked each other, with the address that applied at the time.
 #[derive(Default)]
 struct Blocks(Vec<[Blocked; 2]>);
 
@@ -444,7 +445,7 @@ on_both! {
                 _ => {
                     square.desk.home.clock.advance(Duration::from_millis(dice.throw(7_000)));
                     for person in 0..PEOPLE {
-                        // A window that is open says so from time to time.
+                        // An open window sends a sign of life regularly.
                         if square.people[person].here {
                             square.does(person, |tx, account, _| matches::is_here(tx, account.id))
                                 .await
@@ -581,7 +582,7 @@ on_both! {
     }
 }
 
-/// Puts everyone at an address of their own; who they are.
+/// Gives everyone an address of their own. Returns the indexes of all people.
 fn apart(square: &mut Square) -> Vec<usize> {
     for (n, person) in square.people.iter_mut().enumerate() {
         person.place = format!("home {n}");
@@ -590,7 +591,7 @@ fn apart(square: &mut Square) -> Vec<usize> {
 }
 
 impl Square {
-    /// Seconds pass, and everyone whose turn comes is looked for in its time.
+    /// Advances the clock second by second, and runs the matching after each.
     async fn passes(&self, seconds: u64) {
         for _ in 0..seconds {
             self.desk.home.clock.advance(Duration::from_secs(1));
@@ -598,7 +599,7 @@ impl Square {
         }
     }
 
-    /// Who of these waits.
+    /// Returns which of these people are waiting.
     async fn waiting(&self, who: &[usize]) -> Vec<usize> {
         let mut waiting = Vec::new();
         for one in who {

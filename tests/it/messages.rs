@@ -1,4 +1,4 @@
-//! Messages: saying something in a room, and what is told of it.
+//! Tests of messages: posting to a room, and their representation.
 
 use std::time::Duration;
 
@@ -8,7 +8,6 @@ use serde_json::{Value, json};
 
 use crate::common::{Answer, Room, Talks, World, each, text};
 
-/// The path of a message.
 fn path(room: &Room, message: &Value) -> String {
     room.api(&format!("/messages/{}", text(&message["id"])))
 }
@@ -18,7 +17,7 @@ fn seqs(messages: &Value) -> Vec<i64> {
     messages.iter().map(|message| message["seq"].as_i64().expect("a number")).collect()
 }
 
-/// The path of the page that the `Link` header calls so.
+/// Returns the path of the page that the `Link` header gives for this relation.
 fn link(answer: &Answer, rel: &str) -> Option<String> {
     let mut links = answer.header("link").split(", ");
     let link = links.find(|link| link.ends_with(&format!("rel=\"{rel}\"")))?;
@@ -326,7 +325,7 @@ on_both! {
         teo.does(Method::PUT, &format!("{}/reactions/%E2%98%95", path(&room, &spam))).await.is(200);
         teo.does(Method::DELETE, &path(&room, &mine)).await.is(204);
         ify.does(Method::DELETE, &path(&room, &spam)).await.is(204);
-        nell.does(Method::DELETE, &path(&room, &more)).await.is(204); // she keeps the place
+        nell.does(Method::DELETE, &path(&room, &more)).await.is(204); // she is the administrator
         let messages = nell.messages(&room).await;
         assert_eq!(seqs(&messages), [1, 2, 3, 4]);
         assert_eq!(each(&messages, "body"), ["", "", "three", ""]);

@@ -1,4 +1,4 @@
-//! Pages of one's own: built in the editor, shown to whom they are for, written to, counted, mapped and taken along.
+//! Tests of members' own pages: editing, audiences, the contact form, visits, host names and export.
 
 use std::{
     collections::BTreeMap,
@@ -15,7 +15,7 @@ use crate::common::{Answer, Home, Manner, Page, Person, Post, Talks, World, chit
 
 const SECTIONS: &str = "/settings/page/sections";
 
-/// A photo that is wide enough for every width.
+/// Returns a photo that is large enough for every width.
 fn photo() -> Vec<u8> {
     let photo = RgbImage::from_fn(2400, 1200, |x, y| image::Rgb([(x / 10) as u8, (y / 5) as u8, 90]));
     let mut bytes = Cursor::new(Vec::new());
@@ -23,7 +23,7 @@ fn photo() -> Vec<u8> {
     bytes.into_inner()
 }
 
-/// What somebody does with their page.
+/// Actions of a member on their own page.
 trait Owns {
     async fn adds(&self, kind: &str) -> String;
     async fn fills(&self, section: &str, fields: &[(&str, &str)]) -> Answer;
@@ -33,7 +33,7 @@ trait Owns {
 }
 
 impl Owns for Person {
-    /// Adds a section; gives its number.
+    /// Adds a section. Returns its number.
     async fn adds(&self, kind: &str) -> String {
         let location = self.posts(SECTIONS, &[("kind", kind)]).await.is(303).location();
         location.rsplit("section-").next().expect("the section").to_owned()
@@ -68,14 +68,14 @@ impl Owns for Person {
     }
 }
 
-/// Which pictures a page shows: the addresses of each, by width.
+/// Returns the addresses of the pictures on a page, each in all its widths.
 fn pictures(page: &Page) -> Vec<String> {
     let sets = page.all("img").into_iter().filter_map(|img| img.get("srcset").map(str::to_owned));
     let all = sets.flat_map(|set| set.split(", ").map(str::to_owned).collect::<Vec<_>>());
     all.map(|one| one.split(' ').next().expect("an address").to_owned()).collect()
 }
 
-// Building and showing.
+// Editing and showing.
 on_both! {
     async fn what_is_kept_is_shown_when_it_is_published_and_not_before(world: World) {
         let [nell] = world.members(["nell"]).await;
@@ -156,7 +156,7 @@ on_both! {
         nell.publishes().await;
         world.stranger().gets(&files[0]).await.is(404);
         assert!(ify.gets(&files[0]).await.is(200).header("cache-control").starts_with("private"));
-        // Nobody shows another one’s picture.
+        // A picture of another member is refused.
         let theirs = mallory.adds("projects").await;
         mallory.fills(&theirs, &[("title", "Mine"), ("item_title.0", "x"), ("picture.0", id.as_str())]).await.is(422);
         nell.posts("/settings/page/unpublish", &[]).await.is(303);
@@ -245,7 +245,7 @@ on_both! {
         again(first.header("etag").to_owned()).await.is(304);
         again(format!("\"other\", {}", first.header("etag").trim_start_matches("W/"))).await.is(304);
         world.pass(Duration::from_secs(60));
-        again(first.header("etag").to_owned()).await.is(304); // made anew, and the same
+        again(first.header("etag").to_owned()).await.is(304); // rendered again, with the same bytes
         ify.peeps("Somebody else says something").await;
         again(first.header("etag").to_owned()).await.is(304);
         nell.peeps("The kettle is on").await;
@@ -276,7 +276,7 @@ on_both! {
         assert!(!world.stranger().opens("/@nell").await.says("Repair café"));
     }
 
-    // What else there is to a page.
+    // Contact form, visits, host names, metadata and export.
 
     async fn a_letter_reaches_the_owner_by_mail_and_robots_do_not(home: Home) {
         let mut post = Post::that(Manner::Accepts);
@@ -475,7 +475,7 @@ on_both! {
         assert!(!html.contains("href=\"/") && !html.contains("src=\"/") && !html.contains("ping="), "{html}");
         world.stranger().gets("/settings/page/export.zip").await.is(303);
 
-        // On the command line it is the same, also while it is served.
+        // The command line writes the same export, also while the server runs.
         let (folder, home) = (world.home.folder().join("out"), &world.home);
         let mut command = chitter(home.folder());
         command.env("CHITTER_DATA", home.data()).env("CHITTER_BASE_URL", world.url());

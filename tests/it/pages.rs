@@ -1,4 +1,4 @@
-//! Pages that are kept in memory: never stale, known again, and packed.
+//! Tests of the page cache: freshness, conditional requests and compression.
 
 use std::io::Read;
 
@@ -60,7 +60,7 @@ on_both! {
             assert!(second.bytes.is_empty() && second.header("etag") == etag, "{path}");
             again(path, "\"another\"").await.is(200);
         }
-        // Another text of the same length, in the same millisecond.
+        // The edited text has the same length and the same millisecond as the original.
         let etag = stranger.gets("/").await.header("etag").to_owned();
         nell.edits(&id, "Jello").await.is(303);
         let etag_of_edited = stranger.gets("/").await.header("etag").to_owned();

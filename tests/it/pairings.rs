@@ -1,4 +1,4 @@
-//! Weekly pairs.
+//! Tests of the weekly pairs.
 
 use std::{collections::BTreeSet, fs, time::Duration};
 
@@ -10,7 +10,7 @@ use crate::common::{Person, Talks, World, each, text, until};
 const WEEKLY: &str = "/api/v1/matches/weekly";
 const A_DAY: Duration = Duration::from_secs(24 * 3600);
 
-/// With whom it is paired this week, once the pairs have been made.
+/// Returns this week's partner, once the pairs have been made.
 async fn paired(who: &Person, before: &Value) -> Value {
     until("the pairs to be made", || async {
         let weekly = who.fetches(WEEKLY).await.is(200).json();
@@ -75,7 +75,7 @@ on_both! {
         let teo = world.guest("Teo").await;
         teo.does(Method::PUT, WEEKLY).await.is(403);
         world.stranger().gets(WEEKLY).await.is(401);
-        // A guest has a name already: it is asked to log in, and not sent in a circle.
+        // A guest already has a name, so asking for a name again would redirect in a circle.
         let guest = world.guest_with_browser("Teo").await;
         let door = guest.gets("/match/weekly").await.is(303).location();
         assert!(door.starts_with("/login?next="), "{door}");

@@ -1,4 +1,4 @@
-//! Peeps on the site: posting and reading.
+//! Tests of posting and reading peeps on the site.
 
 use std::time::Duration;
 
@@ -194,7 +194,7 @@ on_both! {
         let [nell] = world.members(["nell"]).await;
         let key = nell.opens("/").await.value("idempotency_key");
         nell.posts("/peeps", &[("body", "Hello."), ("idempotency_key", &key)]).await.is(303);
-        // She goes back in her browser, and types something else into the same form.
+        // The browser's back button shows the same form with the same key again.
         let form = [("body", "And good night."), ("idempotency_key", key.as_str())];
         let page = nell.posts("/peeps", &form).await.is(409).page();
         assert_eq!(page.value("body"), "And good night.");

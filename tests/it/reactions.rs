@@ -1,11 +1,11 @@
-//! Reacting to messages, and finding them again; and requests that make no sense.
+//! Tests of reactions, of searching in a room, and of invalid requests about messages.
 
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::common::{Answer, Person, Room, Talks, World, each, text};
 
-/// The path of an emoji under a message.
+/// The path of an emoji's reaction to a message.
 fn under(room: &Room, message: &Value, emoji: &str) -> String {
     room.api(&format!("/messages/{}/reactions/{}", text(&message["id"]), encoded(emoji)))
 }

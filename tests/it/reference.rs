@@ -1,4 +1,4 @@
-//! The API's document: it tells of all that there is, and its examples do what they say.
+//! Tests of the API reference: it documents every route, and its examples work.
 
 use std::{collections::BTreeSet, process::Command, time::Duration};
 
@@ -8,15 +8,15 @@ use serde_json::{Value, json};
 
 use crate::common::{Engine, Guest, Home, Listener, Person, Talks, World, text, until};
 
-/// What programs can ask for that is no call: the socket, which AsyncAPI tells of.
+/// Endpoints that OpenAPI does not cover: the socket is documented in AsyncAPI.
 const ELSEWHERE: [&str; 1] = ["get /api/v1/streaming"];
 
-/// `method /path`, of each call that the document tells of.
+/// Returns `method /path` of each documented call.
 fn told() -> BTreeSet<String> {
     openapi::calls().iter().map(|call| format!("{} {}", call.method.to_lowercase(), call.path)).collect()
 }
 
-/// The same of each route, as the router's source has it.
+/// Returns `method /path` of each route in the router's source.
 fn routes() -> BTreeSet<String> {
     let source = include_str!("../../src/server/routes.rs").replace(char::is_whitespace, "");
     let mut found = BTreeSet::new();
@@ -65,7 +65,7 @@ fn every_call_says_what_it_does() {
     }
 }
 
-/// Somebody who tries the examples, and what there is to try them with.
+/// The accounts and the data that the examples run with.
 struct Bench {
     world: World,
     nell: Person,
@@ -93,7 +93,7 @@ impl Bench {
         made.json()
     }
 
-    /// Fresh things for one call, by the names of their variables.
+    /// Creates fresh data for one call. Returns the values by variable name.
     async fn variables(&self, call: &Call) -> Vec<(&'static str, String)> {
         let thread = self.makes("/api/v1/threads", json!({ "users": ["ify"] })).await;
         let room = self.makes("/api/v1/rooms", json!({ "name": "Repair café" })).await;
@@ -118,7 +118,7 @@ impl Bench {
         ]
     }
 
-    /// Nell and another one are brought together, also where they were before.
+    /// Matches Nell with another person, and ends whatever match either was in before.
     async fn talks(&self, other: &Person) {
         for other in [&self.ify, &self.ha].into_iter().filter(|one| !std::ptr::eq(*one, other)) {
             other.does(Method::DELETE, "/api/v1/matches/current").await;
@@ -139,13 +139,13 @@ impl Bench {
         .await;
     }
 
-    /// Talks with somebody, where the call is about that; the token to act with.
+    /// Returns the token for a call. Calls about a match get one first.
     async fn token(&self, call: &Call) -> String {
         if call.id == "sessions_end" {
             return self.world.guest("Teo").await.token;
         }
         if ["matches_reveal", "matches_next", "matches_block"].contains(&call.id.as_str()) {
-            // Whoever is blocked is so everywhere.
+            // A block also applies to threads, so the example blocks a person whom no other example uses.
             let other = if call.id == "matches_block" { &self.ha } else { &self.ify };
             self.talks(other).await;
         }
@@ -167,7 +167,7 @@ async fn every_example_does_what_it_says() {
             .current_dir(bench.folder.path())
             .env("TOKEN", token)
             .envs(bench.variables(call).await);
-        // The server runs in this very thread, and has to go on.
+        // A blocking wait here would stop the server, which runs on the same thread.
         let done = tokio::task::spawn_blocking(move || command.output()).await.expect("it ends");
         let done = done.expect("bash and curl are there");
         let status = String::from_utf8_lossy(&done.stdout).into_owned();

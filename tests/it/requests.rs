@@ -1,4 +1,4 @@
-//! Requests that are wrong, forged, or none at all, and what every answer says to protect its reader.
+//! Tests of wrong, forged and malformed requests, and of the security headers of every answer.
 
 use std::collections::BTreeSet;
 
@@ -24,7 +24,8 @@ on_both! {
         nell.says(&room, "Something new").await;
         let changed = nell.hears(again(&etag)).await.is(200);
         assert_ne!(changed.header("etag"), etag);
-        // What is refused is no state of anything, and whoever may not see it learns nothing by asking so.
+        // A refusal has no entity tag and never answers 304, so it does not reveal whether the content
+        // changed.
         let refused = world.stranger().hears(world.stranger().asks(Method::GET, &path).header("if-none-match", etag)).await;
         assert_eq!((refused.status, refused.header("etag")), (401, ""));
     }
@@ -194,7 +195,7 @@ on_both! {
         let refused = stranger.sends(post(&stranger)).await.is(401);
         assert_eq!(refused.header("access-control-allow-origin"), "*", "what is wrong can be read, too");
         stranger.sends(elsewhere(stranger.request(Method::GET, "/api/v1/nowhere"))).await.is(404).problem();
-        // Her cookie, from another site's page: as before.
+        // Her cookie sent from another site's page is refused as before.
         nell.sends(post(&nell)).await.is(403);
         assert_eq!(nell.fetches("/api/v1/rooms").await.list().as_array().map(Vec::len), Some(1));
         assert_eq!(nell.gets("/").await.header("access-control-allow-origin"), "", "pages are not open");

@@ -1,4 +1,4 @@
-//! What a room's owner can do, and nobody else.
+//! Tests of a room owner's actions, which are refused to everyone else.
 
 use std::time::Duration;
 
@@ -14,14 +14,14 @@ const LOCKED: &str = "This room is locked: it can be read, and only its owner wr
 const RUN_OUT: &str = "This link has run out. Ask someone inside for a new one.";
 const REMOVED: &str = "You were asked to leave this room.";
 
-/// The id under which a member is in the room.
+/// Returns the id of the participant with this name.
 async fn id_of(who: &impl Talks, room: &Room, name: &str) -> String {
     let people = who.people(room).await;
     let one = people.as_array().expect("people").iter().find(|one| one["account"]["name"] == name);
     text(&one.unwrap_or_else(|| panic!("{name} is in the room"))["account"]["id"])
 }
 
-/// A guest from this address tries to come in with a session that is new.
+/// Tries to join with a new guest session from this address. Returns the status.
 async fn new_guest_from(world: &World, address: &'static str, name: &str, room: &Room) -> u16 {
     world.guest_from(address, name).await.opens_link(room).await.status
 }
@@ -224,7 +224,7 @@ on_both! {
             ify.calls(Method::POST, &room.api("/hooks"), &json!({ "name": "CI" })).await.is(201).json();
         let hook = text(&hook["id"]);
         let before = ify.opens_link(&room).await.json();
-        // Nell keeps the place, but the room is not hers.
+        // Nell is the administrator of the instance, but not the owner of this room.
         refuse(&teo, &room, &ifys, &hook).await;
         refuse(&nell, &room, &ifys, &hook).await;
         let browser = world.guest_with_browser("Oskar").await;
@@ -335,7 +335,7 @@ on_both! {
     }
 }
 
-/// Tries each of the owner's verbs by the API.
+/// Asserts that each of the owner's API calls is refused.
 async fn refuse(who: &impl Talks, room: &Room, someone: &str, hook: &str) {
     let none = Value::Null;
     for (method, path, body) in [

@@ -1,11 +1,11 @@
-//! Rooms in a browser without scripts: pages and plain forms.
+//! Tests of rooms in a browser without scripts: pages and plain forms.
 
 use reqwest::Method;
 use serde_json::json;
 
 use crate::common::{Page, Person, Room, Talks, World, text};
 
-/// The words of the messages on a room's page, or of those found, from the top.
+/// The text of the messages on a room's page or search page, from the top.
 fn shown(page: &Page) -> Vec<String> {
     let list = page.0.find("<ol ").map_or("", |at| &page.0[at..]);
     let list = Page(list[..list.find("</ol>").expect("a list of messages")].into());
@@ -13,7 +13,7 @@ fn shown(page: &Page) -> Vec<String> {
     lines.filter(|div| div.get("class") == Some("words")).map(|div| div.text()).collect()
 }
 
-/// Says something by the form on the page, as a browser sends it.
+/// Posts a message by the form on the page, as a browser sends it.
 async fn says_by_form(who: &Person, room: &Room, body: &str) {
     let page = who.opens(&room.page("")).await;
     let form = [

@@ -1,4 +1,4 @@
-//! What happens in a room at the same moment.
+//! Tests of concurrent actions in a room.
 
 use futures_util::future::join_all;
 use reqwest::Method;
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::common::{Guest, Room, Talks, World, text};
 
-/// So many guests who are not called alike.
+/// Creates this many guests with different names.
 async fn guests(world: &World, count: u8) -> Vec<Guest> {
     let mut guests = Vec::new();
     for n in 0..count {
@@ -17,7 +17,7 @@ async fn guests(world: &World, count: u8) -> Vec<Guest> {
     guests
 }
 
-/// The ids of those whose room it is, of those who are in it.
+/// Returns the ids of the participants who are marked as the owner.
 fn owners(people: &Value) -> Vec<String> {
     let people = people.as_array().expect("a list of people").iter();
     people.filter(|one| one["owner"] == true).map(|one| text(&one["account"]["id"])).collect()

@@ -1,4 +1,4 @@
-//! A room as it is heard over a socket.
+//! Tests of a room over the socket.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -12,7 +12,7 @@ use tokio::sync::watch;
 
 use crate::common::{Dice, Guest, Heard, Listener, Room, Talks, World, until};
 
-/// Who subscribes, from where on; the answer to it.
+/// Subscribes to a room from these numbers on. Returns the answer.
 async fn subscribes(listener: &mut Listener, room: &Room, since: Option<i64>, change: Option<i64>) -> Value {
     let wanted = json!({
         "type": "subscribe", "stream": "room", "room": room.key, "since": since, "change": change,
@@ -23,14 +23,14 @@ async fn subscribes(listener: &mut Listener, room: &Room, since: Option<i64>, ch
     frame
 }
 
-/// A guest with the room open, from now on.
+/// Opens a socket for a guest and subscribes to the room from now on.
 async fn listens_in(world: &World, guest: &Guest, room: &Room) -> Listener {
     let mut listener = Listener::with_token(&world.url(), &guest.token).await;
     subscribes(&mut listener, room, None, None).await;
     listener
 }
 
-/// The next frame that is about what was said; who is here and who types is passed over.
+/// Returns the next frame about the room's contents; presence and typing are skipped.
 async fn hears_said(listener: &mut Listener) -> Value {
     loop {
         let frame = listener.hears().await;
@@ -40,7 +40,7 @@ async fn hears_said(listener: &mut Listener) -> Value {
     }
 }
 
-/// Everything up to the next pong but who is here.
+/// Returns every frame up to the next pong, without presence.
 async fn rest(listener: &mut Listener) -> Vec<Value> {
     let heard = listener.hears_until_pong().await;
     heard.into_iter().filter(|frame| frame["event"] != "here").collect()
@@ -92,7 +92,7 @@ on_both! {
         let told: Vec<_> = heard.iter().map(|f| (f["event"].as_str().unwrap_or(""), f["seq"].clone())).collect();
         assert_eq!(told, [("change", json!(1)), ("message", json!(3))]);
         assert_eq!(heard[0]["message"]["body"], "ONE");
-        // Who asks by the number of messages alone gets messages alone.
+        // A subscription by `since` alone replays new messages only.
         let mut listener = Listener::with_token(&world.url(), &oskar.token).await;
         subscribes(&mut listener, &room, Some(0), None).await;
         let heard = rest(&mut listener).await;
@@ -146,7 +146,8 @@ on_both! {
         let room = owner.makes_room("Slipway").await;
         let mut teos = listens_in(&world, &teo, &room).await;
         for speaker in &speakers {
-            speaker.opens_link(&room).await.is(200); // before nobody new comes in from where Teo is
+            // Everyone joins before the removal, which keeps new guests from this address out.
+            speaker.opens_link(&room).await.is(200);
         }
         let speak = speakers.map(|guest| {
             let room = room.clone();
@@ -162,7 +163,7 @@ on_both! {
         let heard = teos.hears_until_pong().await;
         let (last, before) = heard.split_last().expect("at least that it is over");
         assert_eq!(last["event"], "left", "and nothing after it: {last}");
-        // The removal has a number of its own, and nothing with a later one was heard.
+        // The removal has a change number of its own, and no frame after it was received.
         let messages = owner.messages(&room).await;
         let numbers: BTreeSet<i64> =
             messages.as_array().expect("a list").iter().map(|message| number(message, "change")).collect();
@@ -184,13 +185,14 @@ on_both! {
         let mut oskars = listens_in(&world, &oskar, &room).await;
         oskar.leaves(&room).await.is(204);
         assert_eq!(hears_said(&mut oskars).await["event"], "left");
-        // A new link, and those inside stay: they hear of it, and go on by the old key.
+        // A new link leaves those in the room subscribed: they receive the new key and go on with the old
+        // one.
         let renewed = owner.calls(Method::POST, &room.api("/link"), &json!({})).await.is(201).json();
         let told = hears_said(&mut teos).await;
         assert_eq!((&told["event"], &told["room"]["key"]), (&json!("room"), &renewed["key"]));
         owner.says(&room, "still here").await;
         assert_eq!(hears_said(&mut teos).await["message"]["body"], "still here");
-        // Another one, and everyone goes.
+        // A new link with `everyone_leaves` ends every subscription.
         let path = room.api("/link");
         owner.calls(Method::POST, &path, &json!({ "everyone_leaves": true })).await.is(201);
         assert_eq!(hears_said(&mut teos).await["event"], "left");
@@ -349,7 +351,8 @@ on_both! {
     }
 }
 
-/// Says so many things, and changes every twentieth; whatever the server does meanwhile, each once.
+/// Posts this many messages and edits every twentieth, each exactly once, even if the server is unavailable
+/// in between.
 async fn speaks(guest: Guest, room: Room, count: watch::Sender<i64>, messages: i64) {
     for n in 0..messages {
         let body = json!({ "body": format!("{} says {n}", guest.id), "idempotency_key": format!("{n}") });
@@ -363,7 +366,7 @@ async fn speaks(guest: Guest, room: Room, count: watch::Sender<i64>, messages: i
     }
 }
 
-/// Tries until there is an answer: the server may be away, or going.
+/// Repeats a request until it is answered, because the server may be restarting.
 async fn insists(guest: &Guest, method: Method, path: &str, body: &Value, status: u16) -> Value {
     until("an answer", || async {
         let answer = guest.tries(guest.asks(method.clone(), path).json(body)).await?;
@@ -372,8 +375,8 @@ async fn insists(guest: &Guest, method: Method, path: &str, body: &Value, status
     .await
 }
 
-/// Listens to the end, and now and then loses the connection, or does not read for a while, or meets a
-/// server that is just starting anew. What it has heard, by number.
+/// Listens to the end while it sometimes loses the connection, stops reading for a while, or finds the server
+/// restarting. Returns what was received, by number.
 async fn comes_and_goes(
     guest: Guest,
     room: Room,
@@ -383,7 +386,7 @@ async fn comes_and_goes(
 ) -> BTreeMap<i64, Value> {
     let mut heard = BTreeMap::new();
     let (mut seq, mut change) = (0, 0);
-    // Every twentieth message was changed once.
+    // Every twentieth message was edited once.
     let changes = messages + messages / 20;
     while seq < messages || change < changes {
         let connected = Listener::tries_with_token(&guest.url(""), &guest.token).await;
@@ -398,7 +401,7 @@ async fn comes_and_goes(
         let stays_for = 1 + dice.throw(300);
         for _ in 0..stays_for {
             if dice.throw(100) == 0 {
-                // It is slow: the server's mailbox for it overflows.
+                // A pause in reading overflows the server's mailbox for this socket.
                 let until = (seq + 200).min(messages);
                 let _ = posted.wait_for(|count| *count >= until).await;
             }

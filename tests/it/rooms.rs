@@ -1,4 +1,4 @@
-//! Rooms: making one, coming in, and what there is to read.
+//! Tests of rooms: creating, joining, leaving and deleting one, and its unread count.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::common::{Room, Talks, World, each, text, until};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-/// What is left of rooms, behind the scenes: all rows of all tables that hold them.
+/// Queries for the rows that a room may leave behind, in every table that refers to one.
 const ROWS: [&str; 8] = [
     "SELECT COUNT(*) FROM conversations",
     "SELECT COUNT(*) FROM links",
@@ -21,7 +21,7 @@ const ROWS: [&str; 8] = [
     "SELECT COUNT(*) FROM hooks",
 ];
 
-/// How many messages this one has not read, in each of its rooms from the top.
+/// Returns the name and the number of unread messages of each of the caller's rooms, from the top.
 async fn unread(who: &impl Talks) -> Vec<(String, i64)> {
     let rooms = who.fetches("/api/v1/rooms").await.is(200).list();
     let rooms = rooms.as_array().expect("a list of rooms");
@@ -220,7 +220,7 @@ on_both! {
         nell.leaves(&room).await.is(204);
         ify.alters(&room, &rename).await.is(403);
         joerg.alters(&room, &rename).await.is(200);
-        nell.alters(&room, &rename).await.is(403); // back in, as one of many
+        nell.alters(&room, &rename).await.is(403); // back, and no longer the owner
         nell.leaves(&room).await.is(204);
         joerg.leaves(&room).await.is(204);
         ify.alters(&room, &rename).await.is(200);

@@ -1,4 +1,4 @@
-//! The stream as it is heard over a socket.
+//! Tests of the public stream over the socket.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -15,8 +15,7 @@ use tokio_tungstenite::tungstenite::Message;
 
 use crate::common::{Change, Dice, Heard, Home, Listener, Person, World, change, until};
 
-/// Posts peeps by the hundred, without a browser: through the domain, in this process, ten in a
-/// transaction.
+/// Posts peeps by the hundred without HTTP: through the domain, in this process, ten in a transaction.
 async fn floods(world: &World, username: &'static str, from: usize, to: usize) {
     let db = &world.app().db;
     let posts = (from..to).step_by(10).map(|first| {
@@ -36,7 +35,7 @@ async fn newest(world: &World) -> i64 {
     world.app().db.read(store::peeps::last_seq).await.expect("the stream has a number")
 }
 
-/// The next changes, as many as that.
+/// Returns the next `count` changes.
 async fn hears(listener: &mut Listener, count: usize) -> Vec<Change> {
     let mut heard = Vec::new();
     for _ in 0..count {
@@ -233,7 +232,7 @@ on_both! {
     async fn a_slow_reader_gets_everything_in_order_in_the_end(world: World) {
         world.members(["nell"]).await;
         let mut slow = world.listener().await;
-        // Less than what is replayed at most: nothing may be missing.
+        // Fewer peeps than the replay limit, so nothing may be missing.
         floods(&world, "nell", 0, 900).await;
         assert_eq!(numbers(&hears(&mut slow, 900).await), (1..=900).collect::<Vec<_>>());
         assert!(slow.hears_until_pong().await.is_empty());
@@ -409,7 +408,7 @@ on_both! {
     }
 }
 
-/// Listens until the 300th change, and now and then loses the connection or says goodbye.
+/// Listens until the 300th change while it sometimes loses the connection or closes it.
 async fn comes_and_goes(url: String, mut dice: Dice) -> Vec<String> {
     let mut heard: Vec<String> = Vec::new();
     let mut last = 0;

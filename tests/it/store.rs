@@ -1,4 +1,4 @@
-//! Transactions, and what the store does with them, on both engines: without a server around them.
+//! Tests of transactions and of the store on both engines, without a server.
 
 use std::{
     collections::BTreeSet,
@@ -40,7 +40,7 @@ async fn posts(db: &Db, member: &Member, body: &str, reply_to: Option<PeepId>) -
     .await
 }
 
-/// A job as good as any.
+/// An arbitrary job.
 fn work(n: i64) -> Work {
     Work::MentionMail { peep: PeepId(n), to: AccountId(n) }
 }
@@ -57,7 +57,7 @@ fn seqs(emitted: &[Emission]) -> Vec<i64> {
 on_both! {
     async fn a_write_that_fails_or_panics_is_undone_and_its_neighbours_are_not(desk: Desk) {
         let (holds, held) = desk.holds_up_the_writers().await;
-        // All of these wait together, so on SQLite they share one commit.
+        // All of these writes wait together, so on SQLite they share one commit.
         let writes = (0..30).map(|n: i64| {
             let db = desk.db.clone();
             tokio::spawn(async move {
@@ -99,7 +99,7 @@ on_both! {
                     &[id.to_string().as_str().into()],
                 )?;
                 if n % 4 == 2 {
-                    // A constraint says no.
+                    // A check constraint fails.
                     tx.execute(
                         "INSERT INTO accounts (id, kind, name, created_at) VALUES ($1, 'king', 'x', 0)",
                         &[n.into()],
@@ -118,7 +118,7 @@ on_both! {
         let nell = desk.member("nell").await;
         let looked = Arc::new(Mutex::new(Vec::new()));
         let (home, seen) = (&desk.home, Arc::clone(&looked));
-        // A second handle on the database looks, from outside, at what is there when it is told.
+        // A second handle on the database checks which rows are visible at the moment of emission.
         let (tell, told) = channel::<Emission>();
         let db = open(home, tell).await;
         let outside = desk.db.clone();
@@ -213,7 +213,7 @@ on_both! {
     }
 }
 
-/// People who write at the same moment.
+/// Tests of concurrent writes.
 mod together {
     use super::{BTreeSet, Body, Desk, Home, PeepId, join_all, open, peeps, posts, seqs, try_join_all};
     use std::sync::mpsc::channel;
@@ -329,7 +329,7 @@ mod together {
 
         async fn two_servers_on_one_database_count_on_without_a_gap(desk: Desk) {
             if desk.writers() == 1 {
-                return; // SQLite's file has one process
+                return; // a SQLite file belongs to one process
             }
             let nell = desk.member("nell").await;
             let (tell, _told) = channel();
@@ -347,7 +347,7 @@ mod together {
 
         async fn servers_that_start_at_once_migrate_once(home: Home) {
             if home.settings.database_url.is_none() {
-                return; // SQLite's file has one process
+                return; // a SQLite file belongs to one process
             }
             let opened = join_all((0..4).map(|_| open(&home, channel().0))).await;
             for db in opened {
@@ -360,14 +360,14 @@ mod together {
     }
 }
 
-/// A PostgreSQL that goes away for a moment.
+/// Tests of a PostgreSQL server that is unavailable for a moment.
 mod away {
     use super::{Desk, Engine, Home, channel, open, posts};
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn connections_that_the_server_has_cut_are_made_anew_and_nobody_notices() {
         let mut home = Home::new(Engine::Postgres);
-        // A role of its own, so that its connections can be told from those of other tests.
+        // A separate role distinguishes these connections from those of other tests.
         let role = format!("cut_{}", std::process::id());
         home.alters(&format!("CREATE ROLE {role} LOGIN SUPERUSER"));
         let (desk, cut) = {
@@ -384,7 +384,7 @@ mod away {
         };
         let nell = desk.member("nell").await;
         for round in 0..3 {
-            // Every worker has a connection.
+            // Every worker thread has a connection.
             let (holds, held) = desk.holds_up_the_writers().await;
             drop(holds);
             for held in held {
@@ -406,7 +406,7 @@ mod away {
     }
 }
 
-/// The outbox.
+/// Tests of the outbox.
 mod outbox {
     use super::{BTreeSet, Db, Desk, Duration, Event, Job, JobId, Result, Time, Topic, jobs, join_all, work};
 

@@ -1,4 +1,4 @@
-//! Catching up: whoever was away hears of everything in one call, in order, and of nothing twice.
+//! Tests of `GET /api/v1/sync`: a client that was away receives every change, in order and once.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::common::{Person, Talks, World, text};
 
 const THREADS: &str = "/api/v1/threads";
 
-/// A client that keeps up to where it knows everything.
+/// A client that keeps the token of its last call.
 struct Client<'a> {
     who: &'a Person,
     since: String,
@@ -23,7 +23,7 @@ impl<'a> Client<'a> {
         Client { who, since: text(&begun["since"]) }
     }
 
-    /// One page of what changed, and whether there is more.
+    /// Returns one page of changes, and whether there is more.
     async fn asks(&mut self, limit: usize) -> (Vec<Value>, bool) {
         let path = format!("/api/v1/sync?since={}&limit={limit}", self.since);
         let answer = self.who.fetches(&path).await.is(200).json();
@@ -31,7 +31,7 @@ impl<'a> Client<'a> {
         (answer["data"].as_array().expect("a list").clone(), !answer["next"].is_null())
     }
 
-    /// Everything that changed.
+    /// Returns all changes since the last call.
     async fn catches_up(&mut self) -> Vec<Value> {
         let mut all = Vec::new();
         loop {
@@ -43,8 +43,8 @@ impl<'a> Client<'a> {
         }
     }
 
-    /// Everything that changed, which is so much: on PostgreSQL what was answered is told as soon as all that
-    /// began before it has ended, too.
+    /// Returns all changes, and waits for this many. PostgreSQL delays a change until every transaction that
+    /// began before it has ended.
     async fn hears_changes<const N: usize>(&mut self) -> [Value; N] {
         let mut all = Vec::new();
         for _ in 0..1000 {
@@ -56,7 +56,7 @@ impl<'a> Client<'a> {
         all.try_into().unwrap_or_else(|all| panic!("{N} changes were expected: {all:?}"))
     }
 
-    /// The same, in a word each: `message Hello`, `thread`, `receipt ify 1/1`, `left`.
+    /// Asserts the next changes, each written in brief: `message Hello`, `thread`, `receipt ify 1/1`, `left`.
     async fn hears<const N: usize>(&mut self, expected: [&str; N]) {
         let words = |change: &Value| match change["type"].as_str().expect("a type") {
             "message" => format!("message {}", change["message"]["body"].as_str().unwrap_or_default()),
@@ -87,14 +87,14 @@ on_both! {
     async fn every_kind_of_change_is_told_to_whoever_was_away(world: World) {
         let [nell, ify, _ha] = world.members(["nell", "ify", "ha"]).await;
         let mut ifys = Client::begins(&ify).await;
-        ifys.hears([]).await; // nothing has happened
+        ifys.hears([]).await; // nothing has changed
         let thread = begins_thread(&nell, &["ify"]).await;
         ifys.hears(["thread"]).await;
         let hello = says(&nell, &thread, "Hello").await;
         ifys.hears(["message Hello", "receipt nell 1/1", "thread"]).await;
-        // That it was fetched is a change of one's own place.
+        // The delivery to Ify changes her own membership.
         ifys.hears(["thread"]).await;
-        ifys.hears([]).await; // and then it is quiet
+        ifys.hears([]).await; // and no further change
 
         nell.calls(Method::PATCH, &hello, &json!({ "body": "Hullo" })).await.is(200);
         ifys.hears(["message Hullo", "thread"]).await;
@@ -109,12 +109,12 @@ on_both! {
         let [change] = ifys.hears_changes().await;
         assert_eq!(change["thread"]["name"], "Cake day");
         nell.calls(Method::PATCH, &thread, &json!({ "muted": true })).await.is(200);
-        ifys.hears([]).await; // what Nell does for herself is hers
+        ifys.hears([]).await; // a change of Nell's own membership is sent to her alone
         nell.calls(Method::POST, &format!("{thread}/users"), &json!({ "users": ["ha"] })).await.is(200);
         let [change] = ifys.hears_changes().await;
         assert_eq!(change["thread"]["users"].as_array().map(Vec::len), Some(3));
 
-        // On another device one reads, and mutes.
+        // Reading and muting on another device are changes, too.
         says(&nell, &thread, "Once more").await;
         ifys.hears(["message Once more", "receipt nell 2/2", "thread"]).await;
         ifys.hears(["thread"]).await;
@@ -142,7 +142,7 @@ on_both! {
         let [nell, ify] = world.members(["nell", "ify"]).await;
         let thread = begins_thread(&nell, &["ify"]).await;
         let mut client = Client::begins(&ify).await;
-        // The last one who leaves takes the thread along.
+        // The thread is deleted with its last participant.
         for who in [&ify, &nell] {
             who.does(Method::DELETE, &format!("{thread}/users/me")).await.is(204);
         }
@@ -158,7 +158,7 @@ on_both! {
         for _ in 0..3 {
             threads.push(begins_thread(&nell, &["ify"]).await);
         }
-        // At once, so that their commits come in no order.
+        // Concurrent posts, so that their commits come in any order.
         join_all((0..30).map(|n| {
             let (nell, thread) = (nell.clone(), threads[n % 3].clone());
             async move { says(&nell, &thread, &format!("word {n}")).await }
@@ -200,8 +200,8 @@ on_both! {
         let mut heard = Vec::new();
         let mut writes = std::pin::pin!(writes);
         loop {
-            // One page at a time: a client that is stopped between two of them would keep the mark and lose what
-            // came with it.
+            // Pages are fetched one at a time: a client that is cancelled between two of them would keep the
+            // token and lose the changes.
             tokio::select! {
                 _ = &mut writes => break,
                 (some, _) = client.asks(50) => heard.extend(some),

@@ -1,4 +1,4 @@
-//! Threads: private conversations of people who are named.
+//! Tests of threads: private conversations of named members.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -7,12 +7,12 @@ use crate::common::{Answer, Listener, Person, Talks, World, each, text};
 
 const THREADS: &str = "/api/v1/threads";
 
-/// Begins a thread with these.
+/// Creates a thread with these users.
 async fn begins(who: &Person, users: &[&str]) -> Answer {
     who.calls(Method::POST, THREADS, &json!({ "users": users })).await
 }
 
-/// Where a thread is.
+/// The path of a thread in the API.
 fn at(thread: &Value) -> String {
     format!("{THREADS}/{}", text(&thread["id"]))
 }
@@ -25,12 +25,12 @@ fn usernames(thread: &Value) -> Vec<String> {
     each(&thread["users"], "username")
 }
 
-/// The words that somebody sees there.
+/// Returns the texts of the messages that are visible to this person.
 async fn sees(who: &Person, thread: &Value) -> Vec<String> {
     each(&who.fetches(&format!("{}/messages", at(thread))).await.is(200).list(), "body")
 }
 
-/// What is wrong with whom.
+/// Returns the errors of a refusal: the pointer and the detail of each.
 fn wrong(answer: &Answer) -> Vec<(String, String)> {
     answer.problem();
     let errors = answer.json()["errors"].as_array().cloned().unwrap_or_default();
@@ -60,7 +60,7 @@ on_both! {
         mallory.gets(&format!("/threads/{}", text(&thread["id"]))).await.is(404);
         mallory.does(Method::DELETE, &at(&thread)).await.is(404);
         mallory.calls(Method::POST, &format!("{}/users", at(&thread)), &json!({ "users": ["mallory"] })).await.is(404);
-        // A thread is no room, and a room no thread.
+        // A room's id is not a thread's id, and the other way round.
         let room = nell.makes_room("Repair café").await;
         let id = text(&nell.opens_link(&room).await.json()["id"]);
         nell.fetches(&format!("{THREADS}/{id}")).await.is(404);
@@ -98,7 +98,7 @@ on_both! {
             nell.calls(Method::POST, THREADS, &body).await.is(422).problem();
         }
         assert_eq!(nell.fetches(THREADS).await.json()["data"], json!([]), "nothing was begun");
-        // A guest has no name that it could be named by.
+        // A guest has no username and so can't create threads.
         let teo = world.guest("Teo").await;
         teo.calls(Method::POST, THREADS, &json!({ "users": ["ify"] })).await.is(403).problem();
     }
@@ -147,7 +147,7 @@ on_both! {
         let again = nell.calls(Method::POST, &users, &json!({ "users": ["ha"] })).await.is(422);
         assert_eq!(wrong(&again), [("#/users/0".into(), "ha is in it already.".into())]);
         nell.calls(Method::POST, &users, &json!({ "users": ["ha"], "history": "some" })).await.is(422);
-        // Nobody gives away more than they see themselves.
+        // `history: all` gives no more than what the person who adds can see.
         let [layla] = world.members(["layla"]).await;
         joerg.calls(Method::POST, &users, &json!({ "users": ["layla"], "history": "all" })).await.is(200);
         assert_eq!(sees(&layla, &thread).await, ["After"]);
@@ -208,7 +208,7 @@ on_both! {
         ify.does(Method::DELETE, &one(&json!("me"))).await.is(204);
         nell.does(Method::DELETE, &one(ifys)).await.is(404);
         assert_eq!(usernames(&nell.fetches(&at(&thread)).await.json()), ["nell"]);
-        // The last one takes it along.
+        // The thread is deleted with its last participant.
         nell.does(Method::DELETE, &one(&json!("me"))).await.is(204);
         assert_eq!(world.counts("SELECT COUNT(*) FROM conversations WHERE deleted_at IS NULL").await, 0);
     }
@@ -380,7 +380,7 @@ on_both! {
         let refused = nell.fetches("/api/v1/search?q=a").await.is(422);
         assert_eq!(refused.json()["errors"][0]["parameter"], "q");
         world.stranger().gets("/api/v1/search?q=cake").await.is(401);
-        // What was said before one was added is not found either.
+        // Messages from before a person was added are not found.
         nell.calls(Method::POST, &format!("{}/users", at(&thread)), &json!({ "users": ["mallory"] })).await.is(200);
         assert_eq!(find(&mallory, "q=cake").await["data"], json!([]));
     }
@@ -404,7 +404,8 @@ on_both! {
         let users = format!("{}/users", at(&other));
         mallory.calls(Method::POST, &users, &json!({ "users": ["nell"] })).await.is(422);
         says(&mallory, &before, "Hey").await.is(403).problem();
-        // Nor by another way of writing her name, a third person, an old message, a name, or a program.
+        // Other ways to reach her are refused as well: another spelling of her name, a third person, an old
+        // message, a new thread name, and a program.
         begins(&mallory, &["@ nell", "ify"]).await.is(422);
         let users = format!("{}/users", at(&before));
         mallory.calls(Method::POST, &users, &json!({ "users": ["ify"] })).await.is(403);
@@ -477,7 +478,7 @@ on_both! {
         post(&ify, "delete", &[]).await.is(403);
         post(&nell, "delete", &[]).await.is(303);
         ify.gets(&path).await.is(404);
-        // A guest is asked to log in.
+        // A guest has to log in.
         let guest = world.guest_with_browser("Teo").await;
         assert!(guest.gets("/threads").await.is(303).location().starts_with("/login"));
     }

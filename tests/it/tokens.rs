@@ -1,4 +1,4 @@
-//! Tokens: what a member's programs act with.
+//! Tests of tokens and apps.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::common::{Engine, Guest, Home, Listener, Person, Program, Talks, World, text};
 
-/// Makes a token by the form; gives its secret.
+/// Creates a token by the form. Returns the secret.
 async fn makes_token(who: &Person, scopes: &[&str]) -> String {
     let mut form = vec![("name", "Backup script")];
     form.extend(scopes.iter().map(|scope| (*scope, "on")));
@@ -134,7 +134,7 @@ on_both! {
         app.calls(Method::PUT, &format!("{path}/read?as=alma"), &json!({ "seq": 1 })).await;
         assert_eq!(app.fetches("/api/v1/threads?as=alma").await.json()["data"][0]["unread"], 0);
 
-        // Not the site's people, and not another app's.
+        // A managed account is visible neither on the site nor to another app.
         assert_eq!(nell.fetches("/api/v1/threads").await.json()["data"], json!([]));
         nell.fetches(&path).await.is(404);
         nell.gets("/@alma").await.is(404);
@@ -163,21 +163,21 @@ on_both! {
         let begin = json!({ "users": ["ify", "bob", "carl"] });
         let thread = app.calls(Method::POST, "/api/v1/threads", &begin).await.is(201).json();
         let path = format!("/api/v1/threads/{}", text(&thread["id"]));
-        // This Ify is nobody here: not in a room, and not among strangers.
+        // A managed account can join no room and no match.
         let room = nell.makes_room("Repair café").await;
         app.fetches(&format!("{}?as=ify", room.api(""))).await.is(403).problem();
         app.calls(Method::POST, "/api/v1/rooms?as=ify", &json!({ "name": "Mine" })).await.is(403);
         app.calls(Method::POST, &room.api("/messages"), &json!({ "as": "ify", "body": "Hello" })).await.is(403);
         let seek = json!({ "adult": true, "shows_name": true });
         app.calls(Method::POST, "/api/v1/matches?as=ify", &seek).await.is(403);
-        // And who they name is not the site's.
+        // Mentions in an app's threads do not refer to members of the site.
         let say = async |name: &str, words: &str| {
             let body = json!({ "as": name, "body": words });
             app.calls(Method::POST, &format!("{path}/messages"), &body).await.is(201).json()
         };
         assert!(!text(&say("bob", "@nell and @ify").await["html"]).contains("href"));
 
-        // Whoever was added later sees no more by going on to the next page.
+        // A participant who was added later sees no more by following `next`.
         let add = json!({ "users": ["dora"] });
         app.calls(Method::POST, &format!("{path}/users"), &add).await.is(200);
         for words in ["one", "two", "three"] {
@@ -198,7 +198,7 @@ on_both! {
         let list = app.fetches("/api/v1/threads?as=bob&limit=1").await.is(200).json();
         assert!(text(&list["next"]).contains("as=bob"));
 
-        // The app can't be taken out of its own thread, and says and likes nothing itself.
+        // The app can't leave its own thread, and has no messages or reactions of its own.
         app.does(Method::DELETE, &format!("{path}/users/me")).await.is(403).problem();
         let one = format!("{path}/messages/{}", text(&say("bob", "four").await["id"]));
         app.does(Method::PUT, &format!("{one}/reactions/👍")).await.is(422);
@@ -216,7 +216,7 @@ on_both! {
         listener.says(&json!({ "type": "subscribe", "stream": "room", "room": room.key })).await;
         assert_eq!(listener.hears().await["error"], "The token lacks the scope write: with it one comes in.");
         assert_eq!(nell.names(&room).await.len(), 1);
-        // Where its member is, it may look; and types nothing.
+        // A read-only token can read a room that its member is in, and can't send typing signals.
         ify.opens_link(&room).await.is(200);
         reads.fetches(&room.api("/messages")).await.is(200);
         let mut nells = Listener::with_cookie(&world.url(), "", &nell.cookies()).await;
@@ -319,7 +319,7 @@ on_both! {
     }
 }
 
-/// Registers an app and makes a key for it, by the forms: its page, and the key.
+/// Registers an app and creates a key by the forms. Returns the app's page and the key.
 pub async fn registers(who: &Person, scopes: &[&str]) -> (String, String) {
     let page = who.posts("/settings/apps", &[("name", "Tide bot")]).await.is(303).location();
     let mut form = vec![("name", "Production")];

@@ -1,4 +1,4 @@
-//! Webhooks: an app's server is told what happens, and nobody else's server is ever called.
+//! Tests of webhooks: an app's endpoint is called about its events, and no private address is ever called.
 
 use std::time::Duration;
 
@@ -12,14 +12,14 @@ use crate::{
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-/// Nell's app, with a webhook at an endpoint of hers.
+/// An app of Nell's with a webhook to an endpoint of hers.
 struct Shop {
     world: World,
     nell: Person,
-    /// The app's page.
+    /// The path of the app's settings.
     page: String,
     app: Guest,
-    /// The path of a thread between its people.
+    /// The API path of a thread between two of the app's managed accounts.
     thread: String,
 }
 
@@ -49,18 +49,18 @@ impl Shop {
         self.app.calls(Method::POST, &format!("{}/messages", self.thread), &body).await.is(201).json()
     }
 
-    /// What the log says of the latest try.
+    /// Returns the log's text about the latest attempt.
     async fn log(&self) -> String {
         let page = self.nell.opens(&format!("{}/webhooks", self.page)).await;
         page.all("li").iter().map(Element::text).find(|one| one.contains("Send again")).unwrap_or_default()
     }
 
-    /// Waits until the log says so.
+    /// Waits until the log contains these words.
     async fn logs(&self, words: &str) {
         until(words, async || self.log().await.contains(words).then_some(())).await;
     }
 
-    /// Says something, which is to be told to an address, and gives what the log says of that.
+    /// Posts a message that a webhook delivers to this URL. Returns the log's text about the attempt.
     async fn tries(&self, url: &str) -> String {
         self.subscribes(url, &["message.created"]).await;
         self.says("alma", "Hello").await;
@@ -68,7 +68,7 @@ impl Shop {
     }
 }
 
-/// A home whose operator lets webhooks call this machine.
+/// Allows webhooks to call this machine.
 fn at_home(home: Home) -> Home {
     home.with_webhook_hosts("127.0.0.1")
 }
@@ -100,7 +100,7 @@ on_both! {
         shop.logs("it answered 204").await;
         assert!(shop.log().await.contains("delivered"));
 
-        // Where the app is not, it is told of nothing.
+        // Conversations that the app has no part in cause no call.
         let [ify] = shop.world.members(["ify"]).await;
         let other =
             shop.nell.calls(Method::POST, "/api/v1/threads", &json!({ "users": ["ify"] })).await.is(201).json();
@@ -139,7 +139,8 @@ on_both! {
         shop.world.pass(DAY);
         assert!(endpoint.is_left_alone(), "once is enough");
 
-        // It is sent again by a button, however often that is pressed, and then it is given up after a day.
+        // The resend button enqueues a delivery once, however often it is pressed. The delivery is given up
+        // after a day.
         endpoint.answers(410, None);
         let page = shop.nell.opens(&format!("{}/webhooks", shop.page)).await;
         let replay = page.all("form").into_iter().filter_map(|form| form.get("action").map(ToOwned::to_owned));
@@ -182,7 +183,7 @@ on_both! {
         endpoint.answers(503, None);
         shop.subscribes(&endpoint.url, &["message.created"]).await;
         for day in 0..8 {
-            shop.world.pass(Duration::from_secs(3601)); // by then it is tried again
+            shop.world.pass(Duration::from_secs(3601)); // by then the next attempt is due
             shop.says("alma", &format!("Day {day}")).await;
             endpoint.is_called().await;
             shop.logs("it answered 503").await;
@@ -219,7 +220,7 @@ async fn no_call_reaches_a_private_address() {
         let shop = Shop::opens(Home::new(Engine::Sqlite)).await;
         let url = format!("http://{host}:{port}/hook");
         if host == "localhost" {
-            // What a name leads to is known when it is called.
+            // A host name is resolved when the call is made.
             let log = shop.tries(&url).await;
             assert!(log.contains("that is a private address"), "{host}: {log}");
         } else {
@@ -244,13 +245,13 @@ async fn a_redirect_leads_to_no_private_address_either() {
         endpoint.is_called().await;
     }
     assert!(inner.is_left_alone(), "nobody came");
-    // Where it may go it goes, with all that it has to say.
+    // A redirect to an allowed address is followed with the whole body.
     let shop = Shop::opens(at_home(Home::new(Engine::Sqlite))).await;
     endpoint.answers(308, Some(&inner.url));
     let secret = shop.subscribes(&endpoint.url, &["message.created"]).await;
     shop.says("alma", "Hello").await;
     assert_eq!(inner.is_called().await.signed_with(&secret)["data"]["body"], "Hello");
-    // And what would make a GET of it is an answer like any other.
+    // A redirect that turns the POST into a GET is an answer like any other.
     let shop = Shop::opens(at_home(Home::new(Engine::Sqlite))).await;
     endpoint.answers(302, Some(&inner.url));
     assert!(shop.tries(&endpoint.url).await.contains("it answered 302"));
