@@ -55,7 +55,7 @@ fn kept(world: &World) -> usize {
 }
 
 on_both! {
-    async fn a_picture_is_made_anew_and_shown(world: World) {
+    async fn a_picture_is_re_encoded_and_shown(world: World) {
         let nell = world.member("nell").await;
         let room = nell.makes_room("Repair café").await;
         let file = nell.uploads(&room, "hall & more.png", &png()).await.is(201).json();
@@ -75,7 +75,7 @@ on_both! {
         assert_eq!(shown.to_rgb8().get_pixel(10, 10), &Rgb([50, 70, 90]), "and it is the same picture");
     }
 
-    async fn a_photo_tells_nothing_of_where_it_was_taken(world: World) {
+    async fn the_metadata_of_a_photo_is_removed(world: World) {
         let nell = world.member("nell").await;
         let room = nell.makes_room("Repair café").await;
         assert!(contains(&photo(), SECRET));
@@ -92,7 +92,7 @@ on_both! {
         assert!(!contains(&bytes, "script"), "nor is a second file hidden in it");
     }
 
-    async fn every_kind_of_picture_that_browsers_show_is_shown(world: World) {
+    async fn every_common_picture_format_is_shown(world: World) {
         let nell = world.member("nell").await;
         let room = nell.makes_room("Repair café").await;
         let drawing: DynamicImage = RgbaImage::from_pixel(8, 6, Rgba([9, 9, 9, 100])).into();
@@ -117,7 +117,7 @@ on_both! {
         );
     }
 
-    async fn every_other_file_is_downloaded_and_never_shown(world: World) {
+    async fn any_other_file_is_served_as_a_download(world: World) {
         let nell = world.member("nell").await;
         let room = nell.makes_room("Repair café").await;
         let svg = r#"<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>"#;
@@ -143,7 +143,7 @@ on_both! {
         assert_eq!(file["name"], "pass wd", "a name leads nowhere");
     }
 
-    async fn a_file_is_said_with_a_message(world: World) {
+    async fn a_file_is_attached_to_a_message(world: World) {
         let [nell, ify] = world.members(["nell", "ify"]).await;
         let room = nell.makes_room("Repair café").await;
         let teo = world.guest("Teo").await;
@@ -170,7 +170,7 @@ on_both! {
         assert_eq!(nell.messages(&room).await[2]["attachments"], json!([third]));
     }
 
-    async fn only_those_in_the_room_get_its_files(world: World) {
+    async fn only_participants_can_fetch_a_room_s_files(world: World) {
         let [nell, ify] = world.members(["nell", "ify"]).await;
         let (room, tide) = (nell.makes_room("Repair café").await, ify.makes_room("Tide").await);
         let file = nell.uploads(&room, "hall.png", &png()).await.is(201).json();
@@ -202,7 +202,7 @@ on_both! {
         ify.gets(&url).await.is(404);
     }
 
-    async fn a_file_is_said_once_by_the_one_who_sent_it_and_where_it_was_sent(world: World) {
+    async fn a_file_is_attached_once_by_its_uploader_in_its_room(world: World) {
         let [nell, ify] = world.members(["nell", "ify"]).await;
         let (room, tide) = (nell.makes_room("Repair café").await, nell.makes_room("Tide").await);
         let file = nell.uploads(&room, "a.txt", b"Hello").await.is(201).json();
@@ -219,7 +219,7 @@ on_both! {
         assert_eq!(nell.messages(&tide).await, json!([]));
     }
 
-    async fn a_file_goes_with_its_message(world: World) {
+    async fn deleting_a_message_deletes_its_files(world: World) {
         let nell = world.member("nell").await;
         let room = nell.makes_room("Repair café").await;
         let (gone, stays) = (
@@ -240,7 +240,7 @@ on_both! {
         assert_eq!(kept(&world), 1);
     }
 
-    async fn what_can_t_be_taken_is_refused_and_leaves_nothing(world: World) {
+    async fn a_refused_upload_leaves_no_file_behind(world: World) {
         let nell = world.member("nell").await;
         let room = nell.makes_room("Repair café").await;
         let mut damaged = png();
@@ -294,7 +294,7 @@ on_both! {
         assert_eq!(largest["bytes"], json!(20 * MB));
     }
 
-    async fn what_is_never_said_goes_after_a_day(world: World) {
+    async fn a_file_that_is_never_attached_is_deleted_after_a_day(world: World) {
         let nell = world.member("nell").await;
         let room = nell.makes_room("Repair café").await;
         let said = nell.uploads(&room, "said.txt", b"Hello").await.is(201).json();

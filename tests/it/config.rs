@@ -36,7 +36,7 @@ fn mode(path: &Path) -> u32 {
 }
 
 #[test]
-fn help_tells_of_every_setting_and_gives_examples() {
+fn help_lists_every_setting_with_examples() {
     let folder = folder();
     for flag in ["--help", "-h"] {
         let (help, stderr, code) = run(chitter(folder.path()).arg(flag));
@@ -72,7 +72,7 @@ fn help_tells_of_every_setting_and_gives_examples() {
 }
 
 #[test]
-fn help_does_not_show_the_secrets_in_the_environment() {
+fn help_does_not_print_secrets_from_the_environment() {
     let folder = folder();
     let mut command = chitter(folder.path());
     command
@@ -83,7 +83,7 @@ fn help_does_not_show_the_secrets_in_the_environment() {
 }
 
 #[test]
-fn a_wrong_setting_is_one_line_and_exit_code_2() {
+fn a_wrong_setting_prints_one_line_and_exits_with_2() {
     let folder = folder();
     let long = "x".repeat(41);
     for (name, value, told) in [
@@ -120,7 +120,7 @@ fn a_wrong_setting_is_one_line_and_exit_code_2() {
 }
 
 #[test]
-fn a_wrong_settings_file_is_one_line_that_says_where() {
+fn a_wrong_settings_file_prints_one_line_with_the_position() {
     let folder = folder();
     for (text, told) in [
         ("name = \"Row\"\ncolour = \"gold\"\n", "chitter.toml, line 2: "),
@@ -137,7 +137,7 @@ fn a_wrong_settings_file_is_one_line_that_says_where() {
 }
 
 #[test]
-fn a_secret_is_given_once() {
+fn a_secret_can_not_be_set_both_directly_and_by_file() {
     let folder = folder();
     let file = folder.path().join("secret");
     fs::write(&file, "postgres://me:hunter2@db/x\n").expect("written");
@@ -150,7 +150,7 @@ fn a_secret_is_given_once() {
 }
 
 #[test]
-fn what_can_not_be_begun_is_one_line_and_exit_code_1() {
+fn a_failed_start_prints_one_line_and_exits_with_1() {
     let home = Home::new(Engine::Sqlite);
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = taken.local_addr().expect("an address").to_string();
@@ -169,7 +169,7 @@ fn what_can_not_be_begun_is_one_line_and_exit_code_1() {
 }
 
 #[test]
-fn a_damaged_key_is_not_replaced_in_silence() {
+fn a_damaged_key_stops_the_start_and_is_not_replaced() {
     let home = Home::new(Engine::Sqlite);
     drop(Program::serve(&home));
     fs::write(home.data().join("key"), "short").expect("written");
@@ -178,7 +178,7 @@ fn a_damaged_key_is_not_replaced_in_silence() {
 }
 
 #[test]
-fn a_file_that_is_no_database_is_refused_and_left_alone() {
+fn a_file_that_is_not_a_database_is_refused_and_left_unchanged() {
     let home = Home::new(Engine::Sqlite);
     fs::create_dir(home.data()).expect("a folder");
     let file = home.data().join("chitter.db");
@@ -214,7 +214,7 @@ async fn a_flag_wins_over_the_environment_and_the_environment_over_the_file() {
 }
 
 #[test]
-fn nobody_else_on_the_machine_reads_the_data() {
+fn the_data_folder_is_private_to_its_user() {
     let home = Home::new(Engine::Sqlite);
     drop(Program::serve(&home));
     let data = home.data();
@@ -237,7 +237,7 @@ fn on(home: &Home, arguments: &[&str]) -> (String, String, Option<i32>) {
 }
 
 on_both! {
-    async fn it_says_where_it_is_and_who_should_sign_up(home: Home) {
+    async fn serve_prints_its_address_and_who_should_sign_up(home: Home) {
         let program = Program::serve(&home);
         crate::common::until("the newcomer's line", || async {
             program.said().contains("Stop it with").then_some(())
@@ -259,7 +259,7 @@ on_both! {
         assert!(!program.said().contains("Nobody lives here yet"));
     }
 
-    async fn seed_fills_an_empty_place_and_no_other(home: Home) {
+    async fn seed_fills_an_empty_instance_only(home: Home) {
         let (said, _, code) = on(&home, &["seed"]);
         assert_eq!(code, Some(0), "{said}");
         let password = said.trim_end().rsplit(": ").next().expect("a password").to_owned();
@@ -290,7 +290,7 @@ on_both! {
         );
     }
 
-    async fn seed_takes_a_password(home: Home) {
+    async fn seed_accepts_a_password(home: Home) {
         let (said, refused, code) = on(&home, &["seed", "--password", "short"]);
         assert_eq!((said.as_str(), code), ("", Some(1)), "{refused}");
         assert_eq!(refused.lines().count(), 1, "{refused}");
@@ -300,7 +300,7 @@ on_both! {
         Person::at(&program.url, "layla").logs_in("layla", PASSWORD).await.is(303);
     }
 
-    async fn health_asks_a_server_whether_it_is_ready(home: Home) {
+    async fn health_checks_the_readiness_of_a_server(home: Home) {
         let program = Program::serve(&home);
         let address = program.url.strip_prefix("http://").expect("an address").to_owned();
         let ask = || run(chitter(home.folder()).arg("health").env("CHITTER_ADDR", &address));
@@ -317,7 +317,7 @@ on_both! {
         );
     }
 
-    async fn a_database_of_a_newer_chitter_is_left_alone(home: Home) {
+    async fn a_database_of_a_newer_version_is_refused_and_left_unchanged(home: Home) {
         drop(Program::serve(&home));
         let newer = "INSERT INTO migrations (version, name, applied_at) VALUES (9999, 'from the future', 0)";
         home.alters(newer);
@@ -332,7 +332,7 @@ on_both! {
         drop(Program::serve(&home));
     }
 
-    async fn the_log_tells_what_happens_and_nobody_s_secrets(home: Home) {
+    async fn the_log_records_requests_and_no_secrets(home: Home) {
         let mut post = Post::that(Manner::Refuses);
         let home = home.with_mail_by(&post.url);
         // The most verbose log level, and the PostgreSQL client's debug level, which would log the parameters

@@ -59,7 +59,7 @@ async fn everything(person: &Person) -> Vec<(String, String)> {
 }
 
 on_both! {
-    async fn every_acknowledged_peep_survives_ten_kills_and_none_is_there_twice(home: Home) {
+    async fn every_acknowledged_peep_survives_ten_kills_exactly_once(home: Home) {
         let mut program = Program::serve(&home);
         let nell = Person::at(&program.url, "nell");
         nell.signs_up().await.is(303);
@@ -100,7 +100,7 @@ on_both! {
         assert_eq!(there, expected, "every one of them, once");
     }
 
-    async fn a_mail_that_was_promised_before_a_kill_comes_after_it(home: Home) {
+    async fn a_mail_enqueued_before_a_kill_is_sent_after_the_restart(home: Home) {
         let mut post = Post::that(Manner::Hangs);
         let home = home.with_mail_by(&post.url);
         let mut program = Program::serve(&home);
@@ -118,7 +118,7 @@ on_both! {
         assert!(mail.text().contains("@ify, are you there?"));
     }
 
-    async fn when_told_to_stop_it_finishes_what_is_under_way(home: Home) {
+    async fn a_shutdown_finishes_the_requests_under_way(home: Home) {
         let mut program = Program::serve(&home);
         let nell = Person::at(&program.url, "nell");
         nell.signs_up().await.is(303);
@@ -151,7 +151,7 @@ on_both! {
         assert_eq!(nell.opens("/").await.words(), ["half of it and the rest"]);
     }
 
-    async fn it_can_be_told_to_stop_as_soon_as_it_says_where_it_is(home: Home) {
+    async fn a_shutdown_works_as_soon_as_the_address_is_printed(home: Home) {
         for _ in 0..3 {
             let mut program = Program::serve(&home);
             program.is_told_to_stop();
@@ -159,7 +159,7 @@ on_both! {
         }
     }
 
-    async fn connections_that_say_nothing_do_not_hold_up_the_end(home: Home) {
+    async fn idle_connections_do_not_delay_a_shutdown(home: Home) {
         let mut program = Program::serve(&home);
         let address = program.url.strip_prefix("http://").expect("an address").to_owned();
         let silent = TcpStream::connect(&address).expect("a connection");
@@ -175,7 +175,7 @@ on_both! {
         drop((silent, idle));
     }
 
-    async fn only_one_process_has_the_data_folder(home: Home) {
+    async fn only_one_process_can_open_the_data_folder(home: Home) {
         let first = Program::serve(&home);
         let second = Program::command(&home).output().expect("the program runs");
         assert_eq!(second.status.code(), Some(1));

@@ -40,7 +40,7 @@ async fn posts_until_refused(nell: &Person) -> (Vec<String>, Answer) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_full_disk_is_told_and_nothing_is_lost() {
+async fn a_full_disk_is_reported_and_nothing_is_lost() {
     let Some(disk) = SmallDisk::mount("12m") else { return };
     let mut home = Home::new(Engine::Sqlite);
     home.settings.data = Some(disk.path().join("data"));
@@ -96,7 +96,7 @@ async fn a_full_disk_is_told_and_nothing_is_lost() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_mail_that_finds_no_room_comes_when_there_is_some() {
+async fn a_mail_that_meets_a_full_disk_is_sent_once_there_is_room() {
     let Some(disk) = SmallDisk::mount("12m") else { return };
     let mut home = Home::new(Engine::Sqlite);
     home.settings.data = Some(disk.path().join("data"));

@@ -19,7 +19,7 @@ async fn latest(who: &impl Talks, room: &Room) -> (String, String) {
 }
 
 on_both! {
-    async fn an_owner_opens_a_door_for_a_program(world: World) {
+    async fn an_owner_creates_a_hook_for_a_program(world: World) {
         let nell = world.member("nell").await;
         let room = nell.makes_room("Repair café").await;
         let hook = nell
@@ -73,7 +73,7 @@ on_both! {
         assert!(page.says("CI") && page.says("Deploy") && page.says("bot"));
     }
 
-    async fn a_program_may_speak_under_another_name(world: World) {
+    async fn a_program_can_post_under_another_name(world: World) {
         let nell = world.member("nell").await;
         let room = nell.makes_room("Repair café").await;
         let (url, _) = opens_door(&nell, &room, "CI").await;
@@ -105,7 +105,7 @@ on_both! {
         assert_eq!(each(&nell.messages(&room).await, "body").len(), 8);
     }
 
-    async fn what_slack_calls_attachments_is_told_as_text(world: World) {
+    async fn slack_attachments_are_shown_as_text(world: World) {
         let nell = world.member("nell").await;
         let room = nell.makes_room("Repair café").await;
         let (url, _) = opens_door(&nell, &room, "Alertmanager").await;
@@ -134,7 +134,7 @@ on_both! {
         assert!(body.ends_with('…'), "what is too long is cut, not lost");
     }
 
-    async fn without_words_or_door_nothing_is_posted(world: World) {
+    async fn a_call_without_text_or_with_an_unknown_hook_posts_nothing(world: World) {
         let [nell, ify] = world.members(["nell", "ify"]).await;
         let room = nell.makes_room("Repair café").await;
         let (url, id) = opens_door(&nell, &room, "CI").await;
@@ -169,7 +169,7 @@ on_both! {
         assert_eq!(latest(&nell, &room).await.0, "CI");
     }
 
-    async fn a_door_is_opened_and_closed_by_forms(world: World) {
+    async fn a_hook_is_created_and_deleted_by_forms(world: World) {
         let nell = world.member("nell").await;
         let room = nell.makes_room("Repair café").await;
         let page = nell.posts(&room.page("/hooks"), &[("hook_name", "Grafana")]).await.is(200).page();
@@ -221,7 +221,7 @@ on_both! {
         assert!(!answer.text().contains("taken back"));
     }
 
-    async fn a_feed_s_address_opens_nothing_else_and_ends(world: World) {
+    async fn a_feed_s_address_opens_nothing_else_and_can_be_revoked(world: World) {
         let [nell, ify] = world.members(["nell", "ify"]).await;
         let (room, other) = (nell.makes_room("Repair café").await, nell.makes_room("Tide").await);
         nell.says(&room, "Between us").await;

@@ -29,7 +29,7 @@ async fn program(world: &World) -> Guest {
 }
 
 on_both! {
-    async fn the_second_time_gets_the_bytes_of_the_first(world: World) {
+    async fn a_repeated_request_returns_the_bytes_of_the_first_response(world: World) {
         let program = program(&world).await;
         let begin = json!({ "users": ["ify"], "name": "Cake day" });
         let first = sends(&program, "k1", "/api/v1/threads", &begin).await.is(201);
@@ -63,7 +63,7 @@ on_both! {
         }
     }
 
-    async fn a_hundred_at_once_make_one_message(world: World) {
+    async fn a_hundred_concurrent_requests_post_one_message(world: World) {
         let program = program(&world).await;
         let thread = program.calls(Method::POST, "/api/v1/threads", &json!({ "users": ["ify"] })).await.is(201).json();
         let path = format!("/api/v1/threads/{}/messages", text(&thread["id"]));
@@ -81,7 +81,7 @@ on_both! {
         assert_eq!(world.counts("SELECT COUNT(*) FROM messages").await, 1);
     }
 
-    async fn every_post_may_have_a_key(world: World) {
+    async fn every_post_route_accepts_an_idempotency_key(world: World) {
         let program = program(&world).await;
         let room = sends(&program, "room", "/api/v1/rooms", &json!({ "name": "Repair café" })).await.is(201).json();
         let api = format!("/api/v1/rooms/{}", text(&room["key"]));
@@ -114,7 +114,7 @@ on_both! {
         assert!(is_replayed(&again) && again.bytes == first.bytes);
     }
 
-    async fn a_secret_is_told_once_and_kept_nowhere(world: World) {
+    async fn a_secret_is_returned_once_and_not_stored(world: World) {
         let come = || {
             let request = world.stranger().request(Method::POST, "/api/v1/sessions");
             request.header("idempotency-key", "k1").json(&json!({ "name": "Teo" }))
@@ -125,7 +125,7 @@ on_both! {
         assert_eq!(world.counts("SELECT COUNT(*) FROM idempotency WHERE body <> ''").await, 0);
     }
 
-    async fn what_is_deleted_is_in_no_kept_answer(world: World) {
+    async fn deleted_content_is_in_no_stored_response(world: World) {
         let program = program(&world).await;
         let begun = sends(&program, "t", "/api/v1/threads", &json!({ "users": ["ify"] })).await.is(201).json();
         let path = format!("/api/v1/threads/{}/messages", text(&begun["id"]));
@@ -145,7 +145,7 @@ on_both! {
         assert_eq!(world.counts("SELECT COUNT(*) FROM idempotency WHERE body <> ''").await, 0);
     }
 
-    async fn after_a_day_a_key_is_free_again(world: World) {
+    async fn an_idempotency_key_expires_after_a_day(world: World) {
         let program = program(&world).await;
         let begin = json!({ "users": ["ify"] });
         let first = sends(&program, "k1", "/api/v1/threads", &begin).await.is(201);

@@ -20,7 +20,7 @@ async fn posts_from(person: &Person, address: &str, path: &str, form: &[(&str, &
 }
 
 on_both! {
-    async fn every_answer_of_the_api_tells_how_much_is_left(home: Home) {
+    async fn every_api_answer_has_rate_limit_headers(home: Home) {
         let world = home.with_limits().open().await;
         let [nell] = world.members(["nell"]).await;
         let made = nell.posts("/settings/tokens", &[("name", "App"), ("read", "on")]).await;
@@ -40,7 +40,7 @@ on_both! {
         nell.opens("/rooms").await;
     }
 
-    async fn a_guesser_is_stopped_and_the_form_keeps_the_login(home: Home) {
+    async fn password_guesses_are_limited_and_the_form_keeps_the_login(home: Home) {
         let world = home.with_limits().open().await;
         world.members(["nell", "ify"]).await;
         let mallory = world.stranger();
@@ -63,7 +63,7 @@ on_both! {
         world.stranger().logs_in("nell", PASSWORD).await.is(303);
     }
 
-    async fn writing_the_name_in_other_ways_gives_no_more_guesses(home: Home) {
+    async fn spelling_a_username_differently_gives_no_more_guesses(home: Home) {
         let world = home.with_limits().open().await;
         world.members(["nell"]).await;
         let mallory = world.stranger();
@@ -77,7 +77,7 @@ on_both! {
         }
     }
 
-    async fn one_address_gets_so_many_guesses_at_all_names(home: Home) {
+    async fn one_address_has_a_limit_of_guesses_over_all_names(home: Home) {
         let world = home.with_limits().open().await;
         // A log-in by HTTP costs a password hash, so the guesses are counted directly.
         for n in 0..120 {
@@ -110,7 +110,7 @@ on_both! {
         }
     }
 
-    async fn a_farm_of_accounts_is_stopped_and_the_form_keeps_what_was_typed(home: Home) {
+    async fn mass_sign_ups_are_limited_and_the_form_keeps_the_input(home: Home) {
         let world = home.with_limits().open().await;
         let mallory = world.stranger();
         for _ in 0..120 {
@@ -127,7 +127,7 @@ on_both! {
         mallory.signs_up_with("m@x.org", PASSWORD, "Mallory", "mallory").await.is(303);
     }
 
-    async fn only_the_proxy_is_believed_about_addresses(home: Home) {
+    async fn forwarded_addresses_are_accepted_from_the_proxy_only(home: Home) {
         let mut home = home.with_limits();
         home.settings.proxies = Some("192.0.2.1".into());
         let world = home.open().await;
@@ -138,7 +138,7 @@ on_both! {
         posts_from(&mallory, "203.0.113.200", "/signup", &[]).await.is(429);
     }
 
-    async fn who_posts_too_fast_keeps_the_words(home: Home) {
+    async fn a_limited_peep_keeps_its_text(home: Home) {
         let world = home.with_limits().open().await;
         let [nell, ify] = world.members(["nell", "ify"]).await;
         for n in 0..40 {
@@ -162,7 +162,7 @@ on_both! {
         nell.peeps("one & more").await;
     }
 
-    async fn programs_are_told_how_much_is_left(home: Home) {
+    async fn api_posts_are_limited_and_report_what_is_left(home: Home) {
         let world = home.with_limits().open().await;
         let [nell] = world.members(["nell"]).await;
         let hello = json!({ "status": "Hello" });
@@ -181,7 +181,7 @@ on_both! {
         assert_eq!(post().await.is(200).header("ratelimit"), "\"post\";r=0;t=200");
     }
 
-    async fn who_says_too_much_at_once_waits_a_second(home: Home) {
+    async fn messages_are_limited_to_one_a_second_after_a_burst(home: Home) {
         let world = home.with_limits().open().await;
         let nell = world.member("nell").await;
         let room = nell.makes_room("Repair café").await;
@@ -208,7 +208,7 @@ on_both! {
         assert_eq!(nell.messages(&room).await.as_array().map(Vec::len), Some(32));
     }
 
-    async fn who_says_too_much_by_the_form_keeps_the_words(home: Home) {
+    async fn a_limited_message_by_the_form_keeps_its_text(home: Home) {
         let world = home.with_limits().open().await;
         let nell = world.member("nell").await;
         let room = nell.makes_room("Repair café").await;
@@ -222,7 +222,7 @@ on_both! {
         assert!(page.complaint("body").is_some_and(|why| why.starts_with("You’re quick.")));
     }
 
-    async fn a_guest_makes_ten_rooms_and_a_member_more(home: Home) {
+    async fn guests_can_create_ten_rooms_and_members_more(home: Home) {
         let world = home.with_limits().open().await;
         let nell = world.member("nell").await;
         let teo = world.guest("Teo").await;
@@ -245,7 +245,7 @@ on_both! {
         nell.calls(Method::POST, "/api/v1/rooms", &named(61)).await.is(201);
     }
 
-    async fn so_many_guests_come_from_one_address(home: Home) {
+    async fn guests_from_one_address_are_limited(home: Home) {
         let world = home.with_limits().open().await;
         for _ in 0..299 {
             world.app().limits.guest(Origin::at([127, 0, 0, 1])).expect("several classes open the link");
@@ -265,7 +265,7 @@ on_both! {
         program.calls(Method::POST, "/api/v1/sessions", &name).await.is(201);
     }
 
-    async fn a_program_that_floods_a_room_is_slowed_down(home: Home) {
+    async fn hook_calls_are_limited(home: Home) {
         let world = home.with_limits().open().await;
         let nell = world.member("nell").await;
         let room = nell.makes_room("Repair café").await;
@@ -282,7 +282,7 @@ on_both! {
         world.rings(&url, &json!({ "text": "Build failed" })).await.is(200);
     }
 
-    async fn without_limits_nobody_is_counted(world: World) {
+    async fn limits_can_be_turned_off(world: World) {
         let [nell] = world.members(["nell"]).await;
         for n in 0..50 {
             let answer = nell
@@ -293,7 +293,7 @@ on_both! {
         }
     }
 
-    async fn people_who_log_in_wait_for_each_other_and_nobody_else_waits_for_them(world: World) {
+    async fn log_ins_queue_for_hashing_and_do_not_delay_other_requests(world: World) {
         world.members(["nell"]).await;
         let mut logins = FuturesUnordered::new();
         for _ in 0..60 {

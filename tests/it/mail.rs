@@ -32,7 +32,7 @@ async fn wants_mention_mail(person: &Person) -> bool {
 
 // Recipients and occasions.
 on_both! {
-    async fn a_mention_sends_one_mail_with_the_words_and_the_way_there(home: Home) {
+    async fn a_mention_sends_one_mail_with_the_text_and_a_link(home: Home) {
         let (world, mut post) = with_mail(home, Manner::Accepts).await;
         let [nell, ify] = world.members(["nell", "ify"]).await;
         let id = nell.peeps("@ify the <tide> tables\n& the kettle. @Ify!").await;
@@ -70,7 +70,7 @@ on_both! {
         assert!(mail.text().contains(&url) && mail.part("text/html").contains(&url));
     }
 
-    async fn names_and_words_of_any_script_arrive_as_written(home: Home) {
+    async fn names_and_text_in_any_script_arrive_unchanged(home: Home) {
         let (world, mut post) = with_mail(home, Manner::Accepts).await;
         let [joerg, layla] = world.members(["joerg", "layla"]).await;
         let words = ".\n..\nخبزتُ اليوم خبزًا بالزعتر 🍞 @joerg\nFrom here on: =C3=A9 é";
@@ -84,7 +84,7 @@ on_both! {
         assert!(post.delivers().await.text().contains(&long), "long lines come over whole");
     }
 
-    async fn a_name_can_not_smuggle_anything_into_a_mail(home: Home) {
+    async fn a_name_can_not_inject_mail_headers(home: Home) {
         let (world, mut post) = with_mail(home, Manner::Accepts).await;
         let mut mallory = world.stranger();
         (mallory.username, mallory.name) = ("mallory".into(), "M\", <all@x.org>, \"é".into());
@@ -103,7 +103,7 @@ on_both! {
         assert!(all(&world, &mut post).await.is_empty());
     }
 
-    async fn everyone_who_is_mentioned_gets_a_mail_and_nobody_else(home: Home) {
+    async fn only_mentioned_members_get_a_mail(home: Home) {
         let (world, mut post) = with_mail(home, Manner::Accepts).await;
         let [nell, ..] = world.members(["nell", "ify", "joerg", "ha"]).await;
         nell.peeps("@ify, @JOERG and @nobody, but not ha@harbour.example nor @ha@elsewhere.example. – @nell")
@@ -113,7 +113,7 @@ on_both! {
         assert_eq!(to, ["ify@harbour.example", "joerg@harbour.example"]);
     }
 
-    async fn nobody_gets_mail_for_their_own_peep(home: Home) {
+    async fn mentioning_oneself_sends_no_mail(home: Home) {
         let (world, mut post) = with_mail(home, Manner::Accepts).await;
         let [nell] = world.members(["nell"]).await;
         let id = nell.peeps("Signed: @nell").await;
@@ -121,7 +121,7 @@ on_both! {
         assert!(all(&world, &mut post).await.is_empty());
     }
 
-    async fn an_edit_sends_a_mail_only_to_whom_it_adds(home: Home) {
+    async fn an_edit_sends_a_mail_only_for_added_mentions(home: Home) {
         let (world, mut post) = with_mail(home, Manner::Accepts).await;
         let [nell, ..] = world.members(["nell", "ify", "joerg"]).await;
         let id = nell.peeps("Dear @ify").await;
@@ -161,7 +161,7 @@ mod off {
     use super::{Duration, Home, Manner, Method, all, sets_mention_mail, wants_mention_mail, with_mail};
 
     on_both! {
-        async fn who_wants_no_mail_gets_none(home: Home) {
+        async fn a_member_who_turned_mail_off_gets_none(home: Home) {
             let (world, mut post) = with_mail(home, Manner::Accepts).await;
             let [nell, ify] = world.members(["nell", "ify"]).await;
             assert!(wants_mention_mail(&ify).await, "it is on at first");
@@ -177,7 +177,7 @@ mod off {
             assert_eq!(post.delivers().await.to, ["ify@harbour.example"]);
         }
 
-        async fn a_mail_program_unsubscribes_without_cookie_or_origin(home: Home) {
+        async fn one_click_unsubscribe_needs_no_cookie_or_origin(home: Home) {
             let (world, mut post) = with_mail(home, Manner::Accepts).await;
             let [nell, ify] = world.members(["nell", "ify"]).await;
             nell.peeps("@ify hello").await;
@@ -206,7 +206,7 @@ mod off {
             assert!(!wants_mention_mail(&ify).await, "the link in an old mail still works");
         }
 
-        async fn the_button_in_a_browser_unsubscribes_too(home: Home) {
+        async fn the_unsubscribe_button_works_in_a_browser(home: Home) {
             let (world, mut post) = with_mail(home, Manner::Accepts).await;
             let [nell, ify] = world.members(["nell", "ify"]).await;
             nell.peeps("@ify hello").await;
@@ -219,7 +219,7 @@ mod off {
             assert!(wants_mention_mail(&nell).await, "hers alone");
         }
 
-        async fn a_forged_link_leads_nowhere(home: Home) {
+        async fn a_forged_unsubscribe_link_is_refused(home: Home) {
             let (world, mut post) = with_mail(home, Manner::Accepts).await;
             let [nell, ify] = world.members(["nell", "ify"]).await;
             nell.peeps("@ify hello").await;
@@ -249,7 +249,7 @@ mod off {
             assert!(wants_mention_mail(&ify).await && wants_mention_mail(&nell).await);
         }
 
-        async fn a_link_still_works_after_a_restart(home: Home) {
+        async fn an_unsubscribe_link_works_after_a_restart(home: Home) {
             let (mut world, mut post) = with_mail(home, Manner::Accepts).await;
             let [nell, ify] = world.members(["nell", "ify"]).await;
             nell.peeps("@ify hello").await;
@@ -268,7 +268,7 @@ mod later {
     use super::{Duration, HOUR, Home, Manner, Time, all, sets_mention_mail, until, with_mail};
 
     on_both! {
-        async fn a_refused_mail_is_tried_again_with_growing_pauses(home: Home) {
+        async fn a_refused_mail_is_retried_with_growing_pauses(home: Home) {
             let (world, mut post) = with_mail(home, Manner::Refuses).await;
             let [nell, _ify] = world.members(["nell", "ify"]).await;
             nell.peeps("@ify hello").await;
@@ -288,7 +288,7 @@ mod later {
             assert!(all(&world, &mut post).await.is_empty(), "and then never again");
         }
 
-        async fn every_try_is_the_same_mail(home: Home) {
+        async fn every_attempt_sends_the_same_mail(home: Home) {
             let (world, mut post) = with_mail(home, Manner::Accepts).await;
             let [nell, _ify] = world.members(["nell", "ify"]).await;
             nell.peeps("@ify one").await;
@@ -301,7 +301,7 @@ mod later {
             );
         }
 
-        async fn whoever_is_called_too_often_gets_the_mail_later(home: Home) {
+        async fn mails_over_the_recipient_limit_are_delayed(home: Home) {
             let (world, mut post) = with_mail(home.with_limits(), Manner::Accepts).await;
             let [nell, _ify] = world.members(["nell", "ify"]).await;
             let ify = world.app().db.read(|read| chitter::domain::accounts::member(read, "ify")).await.expect("a member");
@@ -313,7 +313,7 @@ mod later {
             assert!(post.delivers().await.text().contains("hello"), "what was promised is kept");
         }
 
-        async fn after_a_day_it_is_given_up(home: Home) {
+        async fn a_mail_is_given_up_after_a_day(home: Home) {
             let (world, mut post) = with_mail(home, Manner::Refuses).await;
             let [nell, _ify] = world.members(["nell", "ify"]).await;
             nell.peeps("@ify hello").await;
@@ -334,7 +334,7 @@ mod later {
             assert!(mails[0].text().contains("are you well?"));
         }
 
-        async fn a_peep_that_is_deleted_meanwhile_sends_no_mail(home: Home) {
+        async fn a_peep_deleted_before_delivery_sends_no_mail(home: Home) {
             let (world, mut post) = with_mail(home, Manner::Refuses).await;
             let [nell, _ify] = world.members(["nell", "ify"]).await;
             let id = nell.peeps("@ify secret").await;
@@ -345,7 +345,7 @@ mod later {
             assert!(all(&world, &mut post).await.is_empty());
         }
 
-        async fn a_mention_that_is_taken_back_meanwhile_sends_no_mail(home: Home) {
+        async fn a_mention_removed_before_delivery_sends_no_mail(home: Home) {
             let (world, mut post) = with_mail(home, Manner::Refuses).await;
             let [nell, _ify, _joerg] = world.members(["nell", "ify", "joerg"]).await;
             let id = nell.peeps("@ify hello").await;
@@ -356,7 +356,7 @@ mod later {
             assert!(all(&world, &mut post).await.is_empty());
         }
 
-        async fn a_mail_has_the_words_that_stand_when_it_leaves(home: Home) {
+        async fn a_mail_contains_the_text_at_delivery(home: Home) {
             let (world, mut post) = with_mail(home, Manner::Refuses).await;
             let [nell, _ify] = world.members(["nell", "ify"]).await;
             let id = nell.peeps("@ify on Wensday").await;
@@ -369,7 +369,7 @@ mod later {
             assert!(mails[0].text().contains("on Wednesday"));
         }
 
-        async fn who_turns_it_off_meanwhile_gets_no_mail(home: Home) {
+        async fn turning_mail_off_before_delivery_stops_the_mail(home: Home) {
             let (world, mut post) = with_mail(home, Manner::Refuses).await;
             let [nell, ify] = world.members(["nell", "ify"]).await;
             nell.peeps("@ify hello").await;
@@ -380,7 +380,7 @@ mod later {
             assert!(all(&world, &mut post).await.is_empty());
         }
 
-        async fn what_was_promised_is_kept_after_a_restart(home: Home) {
+        async fn enqueued_mails_survive_a_restart(home: Home) {
             let (mut world, mut post) = with_mail(home, Manner::Refuses).await;
             let [nell, _ify] = world.members(["nell", "ify"]).await;
             nell.peeps("@ify hello").await;
@@ -391,7 +391,7 @@ mod later {
             assert_eq!(all(&world, &mut post).await.len(), 1);
         }
 
-        async fn a_mail_server_that_hangs_holds_nobody_up(home: Home) {
+        async fn a_hanging_mail_server_delays_nothing_else(home: Home) {
             let (mut world, mut post) = with_mail(home, Manner::Hangs).await;
             let [nell, ify] = world.members(["nell", "ify"]).await;
             for n in 0..20 {

@@ -71,7 +71,7 @@ async fn hears(listener: &mut Listener, event: &str) -> Value {
 }
 
 on_both! {
-    async fn two_who_wait_are_matched_talk_and_part(world: World) {
+    async fn two_waiting_guests_are_matched_and_leave(world: World) {
         let (teo, ada) = (world.guest("Teo").await, world.guest("Ada").await);
         teo.fetches(CURRENT).await.is(404);
         let waits = seeks(&teo, &json!({ "interests": ["Bread", "moths"], "language": "en" })).await.is(201).json();
@@ -101,7 +101,7 @@ on_both! {
         }
     }
 
-    async fn what_makes_no_sense_is_refused_in_words(world: World) {
+    async fn invalid_requests_are_refused_with_a_message(world: World) {
         let teo = world.guest("Teo").await;
         let refused = teo.calls(Method::POST, "/api/v1/matches", &json!({})).await.is(422).json();
         assert_eq!(refused["errors"][0]["pointer"], "#/adult");
@@ -129,7 +129,7 @@ on_both! {
         teo.calls(Method::POST, "/api/v1/matches", &json!({})).await.is(201).json();
     }
 
-    async fn nothing_tells_who_is_behind_a_mask(world: World) {
+    async fn masks_reveal_nothing_about_their_accounts(world: World) {
         let nell = world.member("nell").await;
         let ada = world.guest("Ada").await;
         let id = text(&nell.calls(Method::POST, "/api/v1/rooms", &json!({ "name": "x" })).await.json()["owner_id"]);
@@ -173,7 +173,7 @@ on_both! {
         ada.fetches(&format!("/api/v1/rooms/{mask}/participants")).await.is(404);
     }
 
-    async fn signals_tell_what_happens(world: World) {
+    async fn the_socket_reports_every_state_of_a_match(world: World) {
         let (teo, ada) = (world.guest("Teo").await, world.guest("Ada").await);
         let (mut teos, nothing) = listens(&world, &teo).await;
         assert_eq!(nothing, json!(null));
@@ -202,7 +202,7 @@ on_both! {
         assert_eq!(hears(&mut teos, "waiting").await["match"]["interests"], json!(["trains"]));
     }
 
-    async fn whoever_waits_without_a_sign_of_life_loses_its_place(world: World) {
+    async fn waiting_without_a_sign_of_life_ends_the_search(world: World) {
         let teo = world.guest("Teo").await;
         seeks(&teo, &json!({})).await.is(201);
         world.pass(Duration::from_secs(20));
@@ -218,7 +218,7 @@ on_both! {
         assert_eq!(current(&teo).await["state"], "ended");
     }
 
-    async fn the_blocked_do_not_meet_again_nor_as_somebody_new(world: World) {
+    async fn a_blocked_guest_is_not_matched_again_even_as_a_new_guest(world: World) {
         let (teo, ada, _) = matched(&world).await;
         does(&ada, "block", &json!({})).await.is(204);
         assert_eq!(current(&teo).await["state"], "ended");
@@ -227,8 +227,8 @@ on_both! {
         }
         let again = world.guest_from("192.0.2.1", "Somebody new").await;
         seeks(&again, &json!({})).await.is(201);
-        // Teo and the new guest share an address and are matched because nobody else can take them: Ada is
-        // blocked.
+        // Teo and the new guest share an address and are matched because nobody else can take them: Ada
+        // has blocked Teo and his address.
         assert_eq!(is_in_state(&teo, "matched").await["state"], "matched");
         assert_eq!(current(&ada).await["state"], "waiting");
         let elsewhere = world.guest_from("192.0.2.3", "Bo").await;
@@ -236,7 +236,7 @@ on_both! {
         is_in_state(&ada, "matched").await;
     }
 
-    async fn a_report_keeps_a_sealed_copy(world: World) {
+    async fn a_report_stores_a_sealed_transcript(world: World) {
         let (teo, ada, path) = matched(&world).await;
         says(&teo, &path, "Where do you live?").await.is(201);
         let report = json!({ "reason": "harassment", "words": "He asks where I live." });
@@ -271,7 +271,7 @@ on_both! {
         assert!(later.contains("Well?") && seal.len() == 32 && seal != other_seal);
     }
 
-    async fn pictures_are_sent_only_when_both_agree(world: World) {
+    async fn pictures_require_the_consent_of_both(world: World) {
         let (teo, ada, path) = matched(&world).await;
         let file = || {
             let form = "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.txt\"\r\n\r\nwords\r\n--b--\r\n";
@@ -287,7 +287,7 @@ on_both! {
         assert_eq!(teo.hears(file()).await.is(422).problem(), "Only pictures can be sent here.");
     }
 
-    async fn a_group_begins_with_three_and_takes_more(world: World) {
+    async fn a_group_begins_with_three_and_accepts_more(world: World) {
         let guests = world.guests(["Ada", "Bo", "Cy", "Dee"]).await;
         for guest in &guests[..2] {
             seeks(guest, &json!({ "group": true })).await.is(201);
@@ -311,7 +311,7 @@ on_both! {
         assert_eq!(current(&guests[2]).await["state"], "ended");
     }
 
-    async fn whoever_comes_later_sees_what_is_said_from_then_on(world: World) {
+    async fn late_joiners_of_a_group_see_only_later_messages(world: World) {
         let guests = world.guests(["Ada", "Bo", "Cy", "Dee"]).await;
         for guest in &guests[..3] {
             seeks(guest, &json!({ "group": true })).await.is(201);
@@ -378,7 +378,7 @@ on_both! {
         assert_eq!(said[0]["message"]["body"], "Hello");
     }
 
-    async fn whoever_leaves_a_group_does_not_come_back_into_it(world: World) {
+    async fn a_participant_who_left_a_group_does_not_rejoin_it(world: World) {
         let guests = world.guests(["Ada", "Bo", "Cy", "Dee"]).await;
         for guest in &guests[..3] {
             seeks(guest, &json!({ "group": true })).await.is(201);
@@ -402,7 +402,7 @@ on_both! {
         assert_eq!(current(&guests[0]).await["conversation_id"], talk["conversation_id"]);
     }
 
-    async fn when_the_only_one_leaves_who_did_not_agree_the_others_have_agreed(world: World) {
+    async fn consent_is_complete_when_the_last_dissenter_leaves(world: World) {
         let guests = world.guests(["Ada", "Bo", "Cy"]).await;
         for guest in &guests {
             seeks(guest, &json!({ "group": true })).await.is(201);
@@ -424,7 +424,7 @@ on_both! {
         does(&guests[2], "report", &report).await.is(204);
     }
 
-    async fn whoever_blocks_is_not_made_to_wait_for_it(world: World) {
+    async fn blocking_causes_no_waiting_time(world: World) {
         let teo = world.guest_from("192.0.2.1", "Teo").await;
         for n in 0..5 {
             let other = world.guest_from("192.0.2.2", &format!("Guest {n}")).await;
@@ -442,7 +442,7 @@ on_both! {
         assert_eq!(now["waiting"]["since"], "2026-11-20T12:00:00.000Z", "at once");
     }
 
-    async fn a_talk_outlives_the_server_that_began_it(mut world: World) {
+    async fn a_match_survives_a_restart(mut world: World) {
         let (teo, ada, path) = matched(&world).await;
         says(&teo, &path, "before").await.is(201);
         world.restart().await;
@@ -451,7 +451,7 @@ on_both! {
         assert_eq!(each(&teo.fetches(&format!("{path}/messages")).await.list(), "body"), ["before", "after"]);
     }
 
-    async fn who_is_out_of_a_talk_hears_nothing_more(world: World) {
+    async fn a_participant_who_left_receives_nothing_more(world: World) {
         let (teo, ada, path) = matched(&world).await;
         let mut adas = Listener::with_token(&world.url(), &ada.token).await;
         let id = path.rsplit('/').next().expect("an id");
@@ -468,7 +468,7 @@ on_both! {
 }
 
 #[tokio::test]
-async fn where_matching_is_off_nobody_is_matched() {
+async fn matching_can_be_turned_off() {
     use crate::common::{Engine, Home};
     let mut home = Home::new(Engine::Sqlite);
     home.settings.matching = Some(chitter::config::Switch::Off);
@@ -480,7 +480,7 @@ async fn where_matching_is_off_nobody_is_matched() {
 }
 
 #[tokio::test]
-async fn words_that_are_refused_are_not_said() {
+async fn refused_words_can_not_be_posted() {
     use crate::common::{Engine, Home};
     let mut home = Home::new(Engine::Sqlite);
     home.settings.refused_words = Some("scoundrel".into());

@@ -378,7 +378,7 @@ impl Blocks {
 }
 
 on_both! {
-    async fn whatever_people_do_nobody_is_matched_wrongly_or_waits_in_vain(square: Square) {
+    async fn random_actions_never_match_wrongly_or_leave_a_possible_match(square: Square) {
         let mut square = square;
         let (mut dice, mut blocks) = (Dice(0x5EED), Blocks::default());
         for _ in 0..1_500 {
@@ -480,7 +480,7 @@ on_both! {
         assert!(square.waiting(&[teo, ada]).await.is_empty(), "now it does");
     }
 
-    async fn who_has_no_interests_is_matched_at_once_and_with_who_shares_a_language(square: Square) {
+    async fn without_interests_anyone_with_a_common_language_matches_at_once(square: Square) {
         let mut square = square;
         let people = apart(&mut square);
         let [nell, ify, teo] = [people[0], people[1], people[2]];
@@ -493,7 +493,7 @@ on_both! {
         assert_eq!(square.waiting(&[nell, ify, teo]).await, [ify], "who waited longer was first");
     }
 
-    async fn one_address_and_the_last_partners_come_second(square: Square) {
+    async fn the_same_address_and_recent_partners_are_matched_last(square: Square) {
         let mut square = square;
         for who in [0, 1, 2] {
             square.people[who].place = "the school".into();
@@ -541,7 +541,7 @@ on_both! {
         );
     }
 
-    async fn an_hour_after_its_end_nothing_is_left_of_a_talk(square: Square) {
+    async fn an_ended_match_is_deleted_completely(square: Square) {
         let mut square = square;
         let people = apart(&mut square);
         for who in [people[0], people[1]] {

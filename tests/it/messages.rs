@@ -35,7 +35,7 @@ async fn keyed(who: &impl Talks, room: &Room, key: &str, body: &str) -> Answer {
 }
 
 on_both! {
-    async fn a_message_is_told_with_all_that_stands_around_it(world: World) {
+    async fn a_message_is_returned_with_its_author_and_context(world: World) {
         let [nell, _ify] = world.members(["nell", "ify"]).await;
         let room = nell.makes_room("Repair café").await;
         let answer =
@@ -93,7 +93,7 @@ on_both! {
         }
     }
 
-    async fn code_stays_as_it_was_written(world: World) {
+    async fn code_is_rendered_verbatim(world: World) {
         let nell = world.member("nell").await;
         let room = nell.makes_room("Repair café").await;
         for (body, html) in [
@@ -109,7 +109,7 @@ on_both! {
         }
     }
 
-    async fn messages_come_in_stretches(world: World) {
+    async fn messages_are_paginated(world: World) {
         let nell = world.member("nell").await;
         let room = nell.makes_room("Repair café").await;
         let empty = nell.fetches(&room.api("/messages")).await.is(200);
@@ -159,7 +159,7 @@ on_both! {
         assert_eq!(seqs(&nell.fetches(&newer).await.is(200).list()), (101..=120).collect::<Vec<_>>());
     }
 
-    async fn an_answer_quotes_what_it_answers(world: World) {
+    async fn a_reply_quotes_its_message(world: World) {
         let [nell, ify] = world.members(["nell", "ify"]).await;
         let (room, tide) = (nell.makes_room("Repair café").await, nell.makes_room("Tide").await);
         let question = nell.says(&room, &format!("Who has a key? {}", "x".repeat(300))).await;
@@ -192,7 +192,7 @@ on_both! {
         assert_eq!(nell.messages(&room).await.as_array().map(Vec::len), Some(3));
     }
 
-    async fn with_a_key_a_message_is_said_once(world: World) {
+    async fn an_idempotency_key_posts_a_message_once(world: World) {
         let [nell, ify] = world.members(["nell", "ify"]).await;
         let (room, tide) = (nell.makes_room("Repair café").await, nell.makes_room("Tide").await);
         let first = keyed(&nell, &room, "k", "Hello").await.is(201).json();
@@ -218,7 +218,7 @@ on_both! {
         }
     }
 
-    async fn twenty_tries_at_once_say_it_once(world: World) {
+    async fn twenty_concurrent_attempts_post_one_message(world: World) {
         let nell = world.member("nell").await;
         let room = nell.makes_room("Repair café").await;
         let answers = join_all((0..20).map(|_| keyed(&nell, &room, "k", "Hello"))).await;
@@ -230,7 +230,7 @@ on_both! {
         assert_eq!(nell.says(&room, "next").await["seq"], 2, "and no number is lost");
     }
 
-    async fn many_who_talk_at_once_get_numbers_without_gaps(world: World) {
+    async fn concurrent_messages_are_numbered_without_gaps(world: World) {
         let nell = world.member("nell").await;
         let room = nell.makes_room("Repair café").await;
         let mut guests = Vec::new();
@@ -261,7 +261,7 @@ on_both! {
         );
     }
 
-    async fn one_edits_one_s_own_words(world: World) {
+    async fn only_the_author_edits_a_message(world: World) {
         let [nell, ify] = world.members(["nell", "ify"]).await;
         let room = nell.makes_room("Repair café").await;
         let said = ify.says(&room, "On Wensday @nell").await;
@@ -302,7 +302,7 @@ on_both! {
         assert_eq!(found, json!([]), "the words of before are not found");
     }
 
-    async fn what_is_deleted_leaves_a_gap(world: World) {
+    async fn a_deleted_message_leaves_a_placeholder(world: World) {
         let [nell, ify, joerg] = world.members(["nell", "ify", "joerg"]).await;
         let room = ify.makes_room("Repair café").await;
         let teo = world.guest("Teo").await;

@@ -77,7 +77,7 @@ fn pictures(page: &Page) -> Vec<String> {
 
 // Editing and showing.
 on_both! {
-    async fn what_is_kept_is_shown_when_it_is_published_and_not_before(world: World) {
+    async fn a_draft_is_visible_only_after_publishing(world: World) {
         let [nell] = world.members(["nell"]).await;
         let stranger = world.stranger();
         assert!(stranger.opens("/@nell").await.says("has not said anything yet"), "a list, without a page");
@@ -107,7 +107,7 @@ on_both! {
         nell.posts("/settings/page/discard", &[]).await.is(409);
     }
 
-    async fn each_section_is_seen_by_whom_it_is_for(world: World) {
+    async fn each_section_is_visible_to_its_audience_only(world: World) {
         let [nell, ify] = world.members(["nell", "ify"]).await;
         for (audience, text) in [("everyone", "For all."), ("members", "For the Row."), ("nobody", "For later.")] {
             let section = nell.adds("banner").await;
@@ -127,7 +127,7 @@ on_both! {
         assert!(ify.gets("/@nell").await.text().contains("noindex"), "what members see is for no search engine");
     }
 
-    async fn a_picture_comes_in_several_widths_and_is_seen_with_its_section(world: World) {
+    async fn a_picture_has_several_widths_and_its_section_s_audience(world: World) {
         let [nell, ify, mallory] = world.members(["nell", "ify", "mallory"]).await;
         let section = nell.adds("projects").await;
         let fields = [("title", "Nets"), ("item_title.0", "A net"), ("alt.0", "A net on the slip")];
@@ -164,7 +164,7 @@ on_both! {
         nell.gets(&files[0]).await.is(200);
     }
 
-    async fn a_form_that_is_refused_says_why_and_keeps_what_was_typed(world: World) {
+    async fn a_refused_section_form_shows_the_reason_and_keeps_the_input(world: World) {
         let [nell] = world.members(["nell"]).await;
         let links = nell.adds("links").await;
         let wrong =
@@ -198,7 +198,7 @@ on_both! {
         world.stranger().posts(SECTIONS, &[("kind", "blurb")]).await.is(401);
     }
 
-    async fn sections_are_moved_and_items_too(world: World) {
+    async fn sections_and_items_can_be_moved(world: World) {
         let [nell] = world.members(["nell"]).await;
         let (one, two) = (nell.adds("banner").await, nell.adds("blurb").await);
         let order = async || {
@@ -224,7 +224,7 @@ on_both! {
         nell.posts(SECTIONS, &[("kind", "banner")]).await.is(422);
     }
 
-    async fn two_who_edit_at_once_lose_nothing(world: World) {
+    async fn concurrent_edits_lose_nothing(world: World) {
         let [nell] = world.members(["nell"]).await;
         let add = || nell.posts(SECTIONS, &[("kind", "banner")]);
         let added = futures_util::future::join_all((0..8).map(|_| add())).await;
@@ -233,7 +233,7 @@ on_both! {
         assert_eq!(parts.iter().filter(|li| li.get("data-section").is_some()).count(), 11);
     }
 
-    async fn strangers_are_shown_bytes_that_are_always_the_latest(world: World) {
+    async fn strangers_always_get_the_latest_version_from_the_cache(world: World) {
         let [nell, ify] = world.members(["nell", "ify"]).await;
         nell.publishes().await;
         let stranger = world.stranger();
@@ -259,7 +259,7 @@ on_both! {
         assert!(stranger.opens("/@nell/peeps").await.link("Page").is_some());
     }
 
-    async fn rooms_and_peeps_of_ones_own_are_a_part_of_it(world: World) {
+    async fn a_page_can_list_its_owner_s_rooms_and_peeps(world: World) {
         let [nell, ify] = world.members(["nell", "ify"]).await;
         let (open, other) = (nell.makes_room("Repair café").await, ify.makes_room("Not hers").await);
         let section = nell.adds("rooms").await;
@@ -278,7 +278,7 @@ on_both! {
 
     // Contact form, visits, host names, metadata and export.
 
-    async fn a_letter_reaches_the_owner_by_mail_and_robots_do_not(home: Home) {
+    async fn a_contact_message_reaches_the_owner_by_mail_and_spam_does_not(home: Home) {
         let mut post = Post::that(Manner::Accepts);
         let world = home.with_mail_by(&post.url).open().await;
         let [nell] = world.members(["nell"]).await;
@@ -326,7 +326,7 @@ on_both! {
         stranger.gets("/@nell/contact").await.is(404);
     }
 
-    async fn visits_are_counted_by_day_and_link_and_nothing_else(world: World) {
+    async fn visits_are_counted_by_day_and_referrer_only(world: World) {
         let [nell, ify] = world.members(["nell", "ify"]).await;
         let links = nell.adds("links").await;
         nell.fills(&links, &[("label.0", "Shop"), ("link.0", "https://shop.example/a?b=c&d")]).await.is(303);
@@ -353,7 +353,7 @@ on_both! {
         assert!(!nell.opens("/@nell").await.0.contains("ping="), "her own clicks don’t count");
     }
 
-    async fn a_host_name_of_ones_own_leads_to_the_page(world: World) {
+    async fn a_mapped_host_name_serves_the_page(world: World) {
         let [nell, mallory] = world.members(["nell", "mallory"]).await;
         nell.publishes().await;
         nell.posts("/settings/page/host", &[("host", "Nell.Example.")]).await.is(303);
@@ -382,7 +382,7 @@ on_both! {
         assert!(asks("/", "nell.example").await.is(200).page().says("Quiet so far"));
     }
 
-    async fn whoever_runs_the_place_says_which_names_are_let_in(home: Home) {
+    async fn the_operator_can_restrict_host_names(home: Home) {
         let mut home = home;
         home.settings.page_hosts = Some("Nell.example, other.example".into());
         let world = home.open().await;
@@ -395,7 +395,7 @@ on_both! {
         assert_eq!(world.stranger().sends(request).await.is(200).page().heading(), "Nell Ashby");
     }
 
-    async fn the_front_page_can_be_somebodys_own(home: Home) {
+    async fn a_member_s_page_can_be_the_front_page(home: Home) {
         let mut home = home;
         home.settings.home = Some("@nell".into());
         let world = home.open().await;
@@ -416,7 +416,7 @@ on_both! {
         assert_eq!(nell.deletes(&id).await.is(303).location(), "/stream");
     }
 
-    async fn machines_find_what_they_look_for(world: World) {
+    async fn a_page_has_metadata_for_machines(world: World) {
         let [nell, _ify] = world.members(["nell", "ify"]).await;
         nell.fills("1", &[("name", "Nell </script>&"), ("line", "Nets; mended, always")]).await.is(303);
         let links = nell.adds("links").await;
@@ -448,7 +448,7 @@ on_both! {
         assert_eq!(lost.link("Nell Ashby (@nell)"), Some("/@nell".into()));
     }
 
-    async fn a_page_is_taken_along_as_a_website(world: World) {
+    async fn a_page_is_exported_as_a_website(world: World) {
         let [nell] = world.members(["nell"]).await;
         let works = nell.adds("projects").await;
         nell.fills_with(&works, &[("item_title.0", "A net"), ("alt.0", "A net")], ("file.0", &photo())).await.is(303);

@@ -21,7 +21,7 @@ async fn paired(who: &Person, before: &Value) -> Value {
 }
 
 on_both! {
-    async fn each_monday_those_are_paired_who_have_not_met_for_longest(world: World) {
+    async fn members_who_met_longest_ago_are_paired_each_monday(world: World) {
         let members = world.members(["nell", "ify", "joerg"]).await;
         world.member("ha").await; // does not take part
         for member in &members {
@@ -71,7 +71,7 @@ on_both! {
         assert_eq!(sizes, 2, "three make one group");
     }
 
-    async fn only_members_take_part(world: World) {
+    async fn only_members_can_take_part_in_weekly_pairs(world: World) {
         let teo = world.guest("Teo").await;
         teo.does(Method::PUT, WEEKLY).await.is(403);
         world.stranger().gets(WEEKLY).await.is(401);
@@ -88,7 +88,7 @@ on_both! {
         assert_eq!(nell.fetches(WEEKLY).await.json()["takes_part"], false);
     }
 
-    async fn when_both_have_left_nothing_is_left_and_the_broom_goes_on(world: World) {
+    async fn a_thread_that_both_have_left_is_purged(world: World) {
         let members = world.members(["nell", "ify"]).await;
         for member in &members {
             member.posts("/match/weekly", &[]).await.is(303);
@@ -112,7 +112,7 @@ on_both! {
         assert_eq!(world.counts("SELECT COUNT(*) FROM pairings").await, 1, "that they have met is remembered");
     }
 
-    async fn words_said_by_the_plain_form_lead_back_to_the_thread(world: World) {
+    async fn the_plain_form_of_a_thread_leads_back_to_the_thread(world: World) {
         let members = world.members(["nell", "ify"]).await;
         for member in &members {
             member.posts("/match/weekly", &[]).await.is(303);

@@ -46,7 +46,7 @@ fn routes() -> BTreeSet<String> {
 }
 
 #[test]
-fn the_document_tells_of_every_route_and_of_none_that_is_not_there() {
+fn the_openapi_document_lists_exactly_the_routes() {
     let (told, routes) = (told(), routes());
     assert!(routes.len() > 50, "routes were found: {routes:?}");
     let missing: Vec<_> =
@@ -57,7 +57,7 @@ fn the_document_tells_of_every_route_and_of_none_that_is_not_there() {
 }
 
 #[test]
-fn every_call_says_what_it_does() {
+fn every_call_has_a_summary_and_answers() {
     let mut ids = BTreeSet::new();
     for call in openapi::calls() {
         assert!(ids.insert(&call.id), "{} is the name of two calls", call.id);
@@ -154,7 +154,7 @@ impl Bench {
 }
 
 #[tokio::test]
-async fn every_example_does_what_it_says() {
+async fn every_example_returns_the_documented_status() {
     let bench = Bench::new().await;
     let mut wrong = Vec::new();
     for call in openapi::calls() {
@@ -180,7 +180,7 @@ async fn every_example_does_what_it_says() {
 }
 
 on_both! {
-    async fn the_document_and_its_pages_are_there_for_everyone(world: World) {
+    async fn the_api_reference_is_public(world: World) {
         let stranger = world.stranger();
         let document = stranger.gets("/openapi.json").await.is(200).json();
         assert_eq!(document["openapi"], "3.1.0");
@@ -190,7 +190,7 @@ on_both! {
         assert_eq!(collection["info"]["name"], "Chitter");
     }
 
-    async fn what_is_said_on_the_socket_is_in_its_document(world: World) {
+    async fn the_asyncapi_document_lists_the_socket_s_messages(world: World) {
         let document = world.stranger().gets("/asyncapi.json").await.is(200).json();
         assert_eq!(document["asyncapi"], "3.0.0");
         let told = |frame: &Value| {

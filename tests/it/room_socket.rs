@@ -51,7 +51,7 @@ fn number(frame: &Value, name: &str) -> i64 {
 }
 
 on_both! {
-    async fn what_is_said_arrives_with_all_that_changes_about_it(world: World) {
+    async fn new_messages_and_their_changes_are_received(world: World) {
         let [teo, oskar] = world.guests(["Teo", "Oskar"]).await;
         let room = teo.makes_room("Slipway").await;
         let mut oskars = listens_in(&world, &oskar, &room).await;
@@ -73,7 +73,7 @@ on_both! {
         assert_eq!((&deleted["message"]["body"], &deleted["change"]), (&json!(""), &json!(4)));
     }
 
-    async fn who_was_away_hears_what_is_new_and_what_changed_each_once(world: World) {
+    async fn a_replay_contains_new_and_changed_messages_once(world: World) {
         let [teo, oskar] = world.guests(["Teo", "Oskar"]).await;
         let room = teo.makes_room("Slipway").await;
         let first = teo.says(&room, "one").await;
@@ -100,7 +100,7 @@ on_both! {
         assert_eq!(bodies, ["ONE", "two", "three"], "as they are now");
     }
 
-    async fn only_those_inside_hear_and_whoever_has_the_link_is(world: World) {
+    async fn only_participants_receive_and_subscribing_with_the_key_joins(world: World) {
         let [teo, oskar] = world.guests(["Teo", "Oskar"]).await;
         let room = teo.makes_room("Slipway").await;
         let mut nobody = Listener::open(&world.url(), "").await;
@@ -119,7 +119,7 @@ on_both! {
         assert!(nobody.hears_until_pong().await.is_empty());
     }
 
-    async fn one_socket_hears_several_rooms_and_the_stream(world: World) {
+    async fn one_socket_receives_several_rooms_and_the_stream(world: World) {
         let [nell] = world.members(["nell"]).await;
         let [teo] = world.guests(["Teo"]).await;
         let (slip, quay) = (teo.makes_room("Slip").await, teo.makes_room("Quay").await);
@@ -140,7 +140,7 @@ on_both! {
         assert_eq!(hears_said(&mut listener).await["conversation_id"], json!(quay.id));
     }
 
-    async fn whoever_is_removed_hears_nothing_more(world: World) {
+    async fn a_removed_participant_receives_nothing_more(world: World) {
         let speakers = world.guests(["Ada", "Bo", "Cy"]).await;
         let [owner, teo] = world.guests(["Oskar", "Teo"]).await;
         let room = owner.makes_room("Slipway").await;
@@ -177,7 +177,7 @@ on_both! {
         assert!(teos.hears_until_pong().await.is_empty());
     }
 
-    async fn leaving_a_new_link_and_the_end_of_a_room_end_what_is_heard(world: World) {
+    async fn leaving_a_new_link_or_a_deleted_room_ends_the_subscription(world: World) {
         let [owner, teo, oskar] = world.guests(["Ada", "Teo", "Oskar"]).await;
         let room = owner.makes_room("Slipway").await;
         let mut owners = listens_in(&world, &owner, &room).await;
@@ -205,7 +205,7 @@ on_both! {
         assert_eq!(hears_said(&mut owners).await["event"], "left");
     }
 
-    async fn whose_room_it_is_now_is_told_when_its_owner_leaves(world: World) {
+    async fn the_new_owner_is_announced_when_the_owner_leaves(world: World) {
         let [owner, teo] = world.guests(["Ada", "Teo"]).await;
         let room = owner.makes_room("Slipway").await;
         let mut teos = listens_in(&world, &teo, &room).await;
@@ -218,7 +218,7 @@ on_both! {
         drop(owners);
     }
 
-    async fn a_room_that_is_renamed_or_locked_says_so(world: World) {
+    async fn renaming_or_locking_a_room_is_announced(world: World) {
         let [owner, teo] = world.guests(["Ada", "Teo"]).await;
         let room = owner.makes_room("Slipway").await;
         let mut teos = listens_in(&world, &teo, &room).await;
@@ -228,7 +228,7 @@ on_both! {
         assert_eq!((&told["room"]["name"], &told["room"]["locked"]), (&json!("Slipway rota"), &json!(true)));
     }
 
-    async fn who_is_here_is_told_across_tabs_and_for_a_while_after_the_last_one(world: World) {
+    async fn presence_spans_tabs_and_outlasts_the_last_one_briefly(world: World) {
         let [teo, oskar] = world.guests(["Teo", "Oskar"]).await;
         let room = teo.makes_room("Slipway").await;
         let mut teos = listens_in(&world, &teo, &room).await;
@@ -261,7 +261,7 @@ on_both! {
         assert_eq!((&gone["event"], &gone["count"]), (&json!("here"), &json!(1)));
     }
 
-    async fn who_types_is_told_to_the_others_and_not_too_often(world: World) {
+    async fn typing_is_announced_to_the_others_at_a_limited_rate(world: World) {
         let [teo, oskar] = world.guests(["Teo", "Oskar"]).await;
         let room = teo.makes_room("Slipway").await;
         let mut teos = listens_in(&world, &teo, &room).await;
@@ -282,7 +282,7 @@ on_both! {
         assert!(teos.hears_until_pong().await.iter().all(|frame| frame["event"] != "error"));
     }
 
-    async fn numbers_that_never_were_begin_now(world: World) {
+    async fn a_room_subscription_with_impossible_numbers_begins_now(world: World) {
         let [teo] = world.guests(["Teo"]).await;
         let room = teo.makes_room("Slipway").await;
         teo.says(&room, "one").await;
@@ -294,7 +294,7 @@ on_both! {
         }
     }
 
-    async fn pages_hear_html_that_is_the_page_s_own(world: World) {
+    async fn pages_receive_the_html_that_the_server_renders(world: World) {
         let [teo] = world.guests(["Teo"]).await;
         let room = teo.makes_room("Slipway").await;
         let said = teo.says(&room, "<b>Hello</b>").await;
@@ -310,7 +310,7 @@ on_both! {
         assert!(page.0.contains(html.trim()), "the socket and the page say the same:\n{html}");
     }
 
-    async fn fifty_who_come_and_go_each_hear_everything_exactly_once(mut world: World) {
+    async fn fifty_reconnecting_listeners_receive_everything_exactly_once(mut world: World) {
         const MESSAGES: i64 = 2000;
         let owner = world.guest("Ada").await;
         let room = owner.makes_room("Slipway").await;

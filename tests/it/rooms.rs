@@ -33,7 +33,7 @@ async fn reads(who: &impl Talks, room: &Room, seq: i64) {
 }
 
 on_both! {
-    async fn a_room_is_made_with_a_name_alone(world: World) {
+    async fn a_room_is_created_with_a_name_alone(world: World) {
         let nell = world.member("nell").await;
         let name = json!({ "name": "  Repair   café " });
         let answer = nell.calls(Method::POST, "/api/v1/rooms", &name).await.is(201);
@@ -60,7 +60,7 @@ on_both! {
         assert_eq!(teo.opens_link(&theirs).await.json()["owner_id"], teo.id);
     }
 
-    async fn a_room_s_name_that_can_t_be_taken_is_refused(world: World) {
+    async fn an_invalid_room_name_is_refused(world: World) {
         let nell = world.member("nell").await;
         let long = "x".repeat(81);
         for (name, why) in [
@@ -89,7 +89,7 @@ on_both! {
         nell.makes_room(&"é".repeat(80)).await;
     }
 
-    async fn the_room_where_something_was_said_last_comes_first(world: World) {
+    async fn rooms_are_ordered_by_their_latest_message(world: World) {
         let [nell, ify] = world.members(["nell", "ify"]).await;
         let tick = || world.pass(Duration::from_secs(1));
         let café = nell.makes_room("Repair café").await;
@@ -111,7 +111,7 @@ on_both! {
         world.stranger().fetches("/api/v1/rooms").await.is(401);
     }
 
-    async fn what_was_read_stays_read(world: World) {
+    async fn read_messages_stay_read(world: World) {
         let [nell, ify] = world.members(["nell", "ify"]).await;
         let room = nell.makes_room("Repair café").await;
         nell.says(&room, "before she came").await;
@@ -143,7 +143,7 @@ on_both! {
         assert_eq!(unread(&nell).await, [(name(), 0)]);
     }
 
-    async fn whoever_opens_the_link_is_in(world: World) {
+    async fn opening_the_link_joins_the_room(world: World) {
         let [nell, ify] = world.members(["nell", "ify"]).await;
         let room = nell.makes_room("Repair café").await;
         let teo = world.guest("Teo").await;
@@ -171,7 +171,7 @@ on_both! {
         assert_eq!(nell.opens_link(&room).await.json()["participants"], 3);
     }
 
-    async fn of_one_who_comes_in_many_times_at_once_there_is_one(world: World) {
+    async fn joining_many_times_at_once_makes_one_participant(world: World) {
         let [nell, ify] = world.members(["nell", "ify"]).await;
         let room = nell.makes_room("Repair café").await;
         nell.alters(&room, &json!({ "uses_left": 5 })).await.is(200);
@@ -183,7 +183,7 @@ on_both! {
         assert_eq!((&told["participants"], &told["link"]["uses_left"]), (&json!(2), &json!(4)));
     }
 
-    async fn leaving_works_and_coming_back_too(world: World) {
+    async fn leaving_and_rejoining_works(world: World) {
         let [nell, ify] = world.members(["nell", "ify"]).await;
         let room = nell.makes_room("Repair café").await;
         ify.says(&room, "Hello").await;
@@ -200,7 +200,7 @@ on_both! {
         assert_eq!(nell.bodies(&room).await, ["Hello", "She left."], "what was said stays");
     }
 
-    async fn an_owner_who_leaves_hands_the_room_on_members_first(world: World) {
+    async fn a_leaving_owner_is_succeeded_by_a_member_first(world: World) {
         let [nell, ify, joerg] = world.members(["nell", "ify", "joerg"]).await;
         let room = nell.makes_room("Repair café").await;
         let teo = world.guest("Teo").await;
@@ -231,7 +231,7 @@ on_both! {
         oskar.alters(&room, &rename).await.is(200);
     }
 
-    async fn the_last_one_who_leaves_and_comes_back_has_the_room_again(world: World) {
+    async fn the_last_participant_who_rejoins_owns_the_room_again(world: World) {
         let [nell, ify] = world.members(["nell", "ify"]).await;
         let room = nell.makes_room("Repair café").await;
         nell.says(&room, "Alone").await;
@@ -246,7 +246,7 @@ on_both! {
         nell.alters(&room, &json!({ "name": "No" })).await.is(403);
     }
 
-    async fn a_deleted_room_is_gone_for_everyone_and_from_the_tables(world: World) {
+    async fn a_deleted_room_is_gone_for_everyone_and_from_the_database(world: World) {
         let [nell, ify] = world.members(["nell", "ify"]).await;
         let keep = nell.makes_room("Tide").await;
         nell.says(&keep, "This one stays").await;
@@ -283,7 +283,7 @@ on_both! {
         assert_eq!(nell.bodies(&keep).await, ["This one stays"]);
     }
 
-    async fn of_a_deleted_room_with_many_messages_nothing_is_left(world: World) {
+    async fn a_deleted_room_with_many_messages_leaves_nothing_behind(world: World) {
         let nell = world.member("nell").await;
         let room = nell.makes_room("Repair café").await;
         for _ in 0..5 {
@@ -296,7 +296,7 @@ on_both! {
         assert_eq!(counted(&world).await, [0; 8]);
     }
 
-    async fn a_room_that_ran_out_and_fell_silent_is_swept(world: World) {
+    async fn an_expired_and_inactive_room_is_purged(world: World) {
         let nell = world.member("nell").await;
         let (open, lively, dead, used, empty) = (
             nell.makes_room("open").await,
@@ -335,7 +335,7 @@ on_both! {
         assert_eq!(nell.bodies(&open).await, ["Hello"]);
     }
 
-    async fn someone_outside_is_told_no_more_than_the_room_s_name(world: World) {
+    async fn outsiders_learn_only_the_name_of_a_room(world: World) {
         let [nell, _ify] = world.members(["nell", "ify"]).await;
         let room = nell.makes_room("Repair café").await;
         nell.says(&room, "Between us").await;

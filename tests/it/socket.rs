@@ -49,7 +49,7 @@ fn numbers(changes: &[Change]) -> Vec<i64> {
 }
 
 on_both! {
-    async fn a_peep_reaches_everyone_who_listens(world: World) {
+    async fn a_peep_reaches_every_subscriber(world: World) {
         let [nell, ify] = world.members(["nell", "ify"]).await;
         let (mut first, mut second) = (world.listener().await, world.listener().await);
         let hello = nell.peeps("Hello").await;
@@ -88,7 +88,7 @@ on_both! {
         assert_eq!(payload, posted);
     }
 
-    async fn our_own_pages_hear_the_peep_as_they_show_it(world: World) {
+    async fn pages_receive_a_peep_as_rendered_html(world: World) {
         let [nell] = world.members(["nell"]).await;
         let mut page = Listener::open(&world.url(), "?format=html").await.subscribed(None).await;
         let mut program = world.listener().await;
@@ -108,7 +108,7 @@ on_both! {
         assert_eq!(numbers(&hears(&mut program, 2).await), [1, 2]);
     }
 
-    async fn hearts_and_replies_are_counted_for_everyone(world: World) {
+    async fn like_and_reply_counts_reach_everyone(world: World) {
         let [nell, ify] = world.members(["nell", "ify"]).await;
         let id = nell.peeps("Hello").await;
         let mut listener = world.listener().await;
@@ -128,7 +128,7 @@ on_both! {
         assert_eq!(listener.hears().await["replies"], 0);
     }
 
-    async fn nobody_s_own_heart_is_told_to_others(world: World) {
+    async fn a_viewer_s_own_like_is_not_sent_to_others(world: World) {
         let [nell] = world.members(["nell"]).await;
         let id = nell.peeps("Hello").await;
         nell.likes(&id).await.is(303);
@@ -141,7 +141,7 @@ on_both! {
         );
     }
 
-    async fn who_was_away_hears_what_was_missed_once_and_then_goes_live(world: World) {
+    async fn a_replay_contains_missed_peeps_once_before_live_ones(world: World) {
         let [nell] = world.members(["nell"]).await;
         floods(&world, "nell", 0, 250).await;
         let mut listener = Listener::open(&world.url(), "").await;
@@ -152,7 +152,7 @@ on_both! {
         assert_eq!(listener.hears_until_pong().await, Vec::<Value>::new(), "and nothing twice");
     }
 
-    async fn of_a_peep_that_changed_while_one_was_away_one_hears_its_latest_state(world: World) {
+    async fn a_replay_contains_the_latest_state_of_a_changed_peep(world: World) {
         let [nell] = world.members(["nell"]).await;
         let (edited, deleted) = (nell.peeps("Hello").await, nell.peeps("Oops").await);
         nell.edits(&edited, "Hello, Row").await.is(303);
@@ -171,7 +171,7 @@ on_both! {
         assert_eq!(listener.hears_change().await.seq, 5);
     }
 
-    async fn who_was_away_for_long_is_told_to_begin_anew(world: World) {
+    async fn a_long_absence_resets_the_subscription(world: World) {
         let [nell] = world.members(["nell"]).await;
         floods(&world, "nell", 0, 1001).await;
         let mut listener = Listener::open(&world.url(), "").await.subscribed(Some(0)).await;
@@ -186,7 +186,7 @@ on_both! {
         );
     }
 
-    async fn a_number_that_never_was_begins_now(world: World) {
+    async fn a_stream_subscription_with_an_impossible_number_begins_now(world: World) {
         let [nell] = world.members(["nell"]).await;
         nell.peeps("Hello").await;
         for since in [-1, 2, i64::MAX, i64::MIN] {
@@ -199,7 +199,7 @@ on_both! {
         assert_eq!(listener.hears_change().await.seq, 1);
     }
 
-    async fn who_subscribes_twice_hears_everything_once(world: World) {
+    async fn subscribing_twice_delivers_everything_once(world: World) {
         let [nell] = world.members(["nell"]).await;
         let mut listener = world.listener().await;
         listener.subscribes(None).await;
@@ -210,7 +210,7 @@ on_both! {
         assert_eq!(listener.hears_change().await.seq, 1, "unless one asks for it again");
     }
 
-    async fn who_unsubscribes_hears_nothing_more(world: World) {
+    async fn unsubscribing_ends_the_delivery(world: World) {
         let [nell] = world.members(["nell"]).await;
         let mut listener = world.listener().await;
         listener.says(&json!({ "type": "unsubscribe", "stream": "public" })).await;
@@ -222,14 +222,14 @@ on_both! {
         assert_eq!(listener.hears_change().await.seq, 1);
     }
 
-    async fn whoever_opens_a_socket_and_says_nothing_hears_nothing(world: World) {
+    async fn a_socket_without_a_subscription_receives_nothing(world: World) {
         let [nell] = world.members(["nell"]).await;
         let mut listener = Listener::open(&world.url(), "").await;
         nell.peeps("one").await;
         assert!(listener.hears_until_pong().await.is_empty());
     }
 
-    async fn a_slow_reader_gets_everything_in_order_in_the_end(world: World) {
+    async fn a_slow_reader_eventually_receives_everything_in_order(world: World) {
         world.members(["nell"]).await;
         let mut slow = world.listener().await;
         // Fewer peeps than the replay limit, so nothing may be missing.
@@ -238,7 +238,7 @@ on_both! {
         assert!(slow.hears_until_pong().await.is_empty());
     }
 
-    async fn a_very_slow_reader_is_told_if_it_has_to_begin_anew(world: World) {
+    async fn a_very_slow_reader_receives_a_reset(world: World) {
         world.members(["nell"]).await;
         let mut slow = world.listener().await;
         for step in 0..10 {
@@ -260,7 +260,7 @@ on_both! {
         assert!(slow.hears_until_pong().await.is_empty());
     }
 
-    async fn a_slow_reader_holds_nobody_up(world: World) {
+    async fn a_slow_reader_does_not_delay_others(world: World) {
         let [nell] = world.members(["nell"]).await;
         let (mut slow, mut quick) = (world.listener().await, world.listener().await);
         let quick = tokio::spawn(async move { numbers(&hears(&mut quick, 600).await) });
@@ -270,7 +270,7 @@ on_both! {
         assert_eq!(numbers(&hears(&mut slow, 601).await), (1..=601).collect::<Vec<_>>());
     }
 
-    async fn when_the_server_stops_it_says_that_it_goes_away(mut world: World) {
+    async fn a_stopping_server_closes_sockets_with_going_away(mut world: World) {
         let [nell] = world.members(["nell"]).await;
         let (mut listener, mut silent) = (world.listener().await, Listener::open(&world.url(), "").await);
         let id = nell.peeps("Hello").await;
@@ -280,7 +280,7 @@ on_both! {
         assert_eq!(silent.hears_goodbye().await, 1001);
     }
 
-    async fn who_comes_back_after_a_restart_has_missed_nothing(mut world: World) {
+    async fn a_replay_after_a_restart_misses_nothing(mut world: World) {
         let [nell] = world.members(["nell"]).await;
         let mut listener = world.listener().await;
         nell.peeps("one").await;
@@ -312,7 +312,7 @@ on_both! {
         }
     }
 
-    async fn a_plain_request_or_a_wrong_query_is_refused_in_words(world: World) {
+    async fn a_plain_request_or_a_wrong_query_is_refused_with_a_message(world: World) {
         let stranger = world.stranger();
         let answer = stranger.gets("/api/v1/streaming").await;
         assert!(matches!(answer.status, 400 | 426), "{answer:?}");
@@ -323,7 +323,7 @@ on_both! {
         }
     }
 
-    async fn what_makes_no_sense_gets_an_answer_and_the_socket_lives(world: World) {
+    async fn an_invalid_message_is_answered_and_the_socket_stays_open(world: World) {
         let [nell] = world.members(["nell"]).await;
         let mut listener = world.listener().await;
         for nonsense in [
@@ -354,7 +354,7 @@ on_both! {
         assert_eq!(listener.hears_change().await.seq, 1);
     }
 
-    async fn who_sends_too_much_or_anything_but_text_is_sent_away(world: World) {
+    async fn large_or_binary_messages_close_the_socket(world: World) {
         let [nell] = world.members(["nell"]).await;
         let mut binary = world.listener().await;
         binary.sends(Message::binary(vec![0, 159, 146, 150])).await;
@@ -367,7 +367,7 @@ on_both! {
         assert_eq!(other.hears_change().await.seq, 1, "others hear on");
     }
 
-    async fn a_closed_socket_is_forgotten(world: World) {
+    async fn a_closed_socket_is_unsubscribed(world: World) {
         let [nell] = world.members(["nell"]).await;
         let topic = chitter::events::Topic::Public;
         let app = Arc::clone(world.app());
@@ -381,7 +381,7 @@ on_both! {
         .await;
     }
 
-    async fn twenty_who_come_and_go_have_all_heard_everything_in_the_end(world: World) {
+    async fn twenty_reconnecting_listeners_eventually_receive_everything(world: World) {
         let people = world.members(["nell", "ify", "joerg"]).await;
         let url = world.url();
         let listeners: Vec<_> =

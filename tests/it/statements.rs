@@ -209,7 +209,7 @@ fn parameters_are_numbered_in_the_order_of_their_use() {
 }
 
 #[test]
-fn casts_are_written_in_the_words_of_the_standard() {
+fn casts_use_standard_sql() {
     for Statement { place, sql, .. } in statements() {
         assert!(!sql.contains("::"), "{place}: CAST(… AS …) is what both engines know: {sql}");
     }

@@ -55,7 +55,7 @@ fn seqs(emitted: &[Emission]) -> Vec<i64> {
 
 // Transactions.
 on_both! {
-    async fn a_write_that_fails_or_panics_is_undone_and_its_neighbours_are_not(desk: Desk) {
+    async fn a_write_that_fails_or_panics_is_rolled_back_alone(desk: Desk) {
         let (holds, held) = desk.holds_up_the_writers().await;
         // All of these writes wait together, so on SQLite they share one commit.
         let writes = (0..30).map(|n: i64| {
@@ -90,7 +90,7 @@ on_both! {
         assert_eq!(desk.emitted().len(), 10, "what was undone is not told either");
     }
 
-    async fn a_statement_that_fails_inside_a_write_is_its_own_fault_alone(desk: Desk) {
+    async fn a_failed_statement_does_not_affect_concurrent_writes(desk: Desk) {
         let writes = (0..20).map(|n: i64| {
             desk.db.write(move |tx| {
                 let id = if n % 2 == 0 { n } else { 0 };
@@ -114,7 +114,7 @@ on_both! {
         assert_eq!(desk.count("SELECT COUNT(*) FROM accounts").await, 0);
     }
 
-    async fn what_a_transaction_tells_is_told_after_its_commit_and_before_its_answer(desk: Desk) {
+    async fn events_are_emitted_after_the_commit_and_before_the_result(desk: Desk) {
         let nell = desk.member("nell").await;
         let looked = Arc::new(Mutex::new(Vec::new()));
         let (home, seen) = (&desk.home, Arc::clone(&looked));
@@ -132,7 +132,7 @@ on_both! {
         assert_eq!(*looked.lock().expect("nobody panicked with it"), [true; 5]);
     }
 
-    async fn nothing_is_told_while_a_transaction_is_under_way(desk: Desk) {
+    async fn nothing_is_emitted_before_the_commit(desk: Desk) {
         let emitted = Arc::new(Mutex::new(0));
         let (count, kept) = (Arc::clone(&emitted), desk.emitted);
         let kept = Arc::new(kept);
@@ -150,7 +150,7 @@ on_both! {
         assert_eq!(kept.lock().expect("fine").try_iter().count(), 2);
     }
 
-    async fn a_write_that_nobody_waits_for_any_more_is_not_begun(desk: Desk) {
+    async fn a_cancelled_write_is_not_started(desk: Desk) {
         let (holds, held) = desk.holds_up_the_writers().await;
         let mut unwanted = Box::pin(desk.db.write(|tx| tx.enqueue(&work(1))));
         assert!(futures_util::poll!(&mut unwanted).is_pending(), "it waits behind the others");
@@ -162,7 +162,7 @@ on_both! {
         assert_eq!(desk.count("SELECT COUNT(*) FROM jobs").await, 1);
     }
 
-    async fn more_writes_than_can_wait_are_refused_at_once(desk: Desk) {
+    async fn writes_beyond_the_queue_are_refused_at_once(desk: Desk) {
         let (holds, held) = desk.holds_up_the_writers().await;
         let mut waiting: Vec<_> = (0..4096).map(|_| Box::pin(desk.db.write(|_| Ok(())))).collect();
         for write in &mut waiting {
@@ -177,7 +177,7 @@ on_both! {
         assert_eq!(desk.count("SELECT COUNT(*) FROM jobs").await, 1);
     }
 
-    async fn a_read_that_fails_or_panics_leaves_the_others_alone(desk: Desk) {
+    async fn a_read_that_fails_or_panics_does_not_affect_others(desk: Desk) {
         desk.member("nell").await;
         for _ in 0..40 {
             let panics = desk.db.read(|_: &Read<'_>| -> Result<()> { panic!("as it should") }).await;
@@ -191,7 +191,7 @@ on_both! {
         }
     }
 
-    async fn after_the_end_nothing_is_taken(desk: Desk) {
+    async fn a_closed_database_refuses_writes(desk: Desk) {
         desk.member("nell").await;
         let db = desk.db.clone();
         tokio::task::spawn_blocking(move || db.close()).await.expect("it closes");
@@ -219,7 +219,7 @@ mod together {
     use std::sync::mpsc::channel;
 
     on_both! {
-        async fn fifty_who_post_at_once_get_numbers_without_a_gap(desk: Desk) {
+        async fn fifty_concurrent_peeps_are_numbered_without_a_gap(desk: Desk) {
             let nell = desk.member("nell").await;
             let bodies: Vec<_> = (0..50).map(|n| format!("peep {n}")).collect();
             let ids = try_join_all(bodies.iter().map(|body| posts(&desk.db, &nell, body, None)))
@@ -237,7 +237,7 @@ mod together {
             assert_eq!(told, (1..=50).collect::<Vec<_>>());
         }
 
-        async fn a_write_that_is_undone_leaves_no_gap_in_the_numbers(desk: Desk) {
+        async fn a_rolled_back_write_leaves_no_gap_in_the_numbers(desk: Desk) {
             let nell = desk.member("nell").await;
             let writes = (0..30).map(|n| {
                 let (nell, db) = (nell.clone(), desk.db.clone());
@@ -258,7 +258,7 @@ mod together {
             assert_eq!(desk.db.read(peeps::last_seq).await.ok(), Some(20));
         }
 
-        async fn of_edits_at_once_each_is_kept_and_one_is_the_last(desk: Desk) {
+        async fn concurrent_edits_are_all_kept_and_one_is_the_last(desk: Desk) {
             let nell = desk.member("nell").await;
             let id = desk.posts(&nell, "version 0").await;
             let edits = (1..=12).map(|n| {
@@ -273,7 +273,7 @@ mod together {
             assert_eq!((peep.body.as_str(), peep.seq), (versions[12].body.as_str(), 13));
         }
 
-        async fn likes_and_replies_at_once_are_all_counted(desk: Desk) {
+        async fn concurrent_likes_and_replies_are_all_counted(desk: Desk) {
             let names = ["a1", "a2", "a3", "a4", "a5", "a6", "a7", "a8"];
             let mut members = Vec::new();
             for name in names {
@@ -302,7 +302,7 @@ mod together {
             assert_eq!(desk.count("SELECT COUNT(*) FROM likes").await, 4);
         }
 
-        async fn a_reply_and_the_deletion_of_what_it_answers_do_not_cross(desk: Desk) {
+        async fn a_reply_and_the_deletion_of_its_peep_are_serialized(desk: Desk) {
             let (nell, ify) = (desk.member("nell").await, desk.member("ify").await);
             for n in 0..20 {
                 let id = desk.posts(&nell, "Who mends hub gears?").await;
@@ -327,7 +327,7 @@ mod together {
             }
         }
 
-        async fn two_servers_on_one_database_count_on_without_a_gap(desk: Desk) {
+        async fn two_servers_on_one_database_number_without_a_gap(desk: Desk) {
             if desk.writers() == 1 {
                 return; // a SQLite file belongs to one process
             }
@@ -365,7 +365,7 @@ mod away {
     use super::{Desk, Engine, Home, channel, open, posts};
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn connections_that_the_server_has_cut_are_made_anew_and_nobody_notices() {
+    async fn connections_closed_by_the_server_are_reopened_unnoticed() {
         let mut home = Home::new(Engine::Postgres);
         // A separate role distinguishes these connections from those of other tests.
         let role = format!("cut_{}", std::process::id());
@@ -436,7 +436,7 @@ mod outbox {
     }
 
     on_both! {
-        async fn a_job_is_there_if_and_only_if_its_transaction_is(desk: Desk) {
+        async fn a_job_exists_only_if_its_transaction_committed(desk: Desk) {
             let undone: Result<()> = desk
                 .db
                 .write(|tx| {
@@ -455,7 +455,7 @@ mod outbox {
             assert_eq!(next_due(&desk).await, Some(desk.home.clock.now()), "it is due at once");
         }
 
-        async fn a_peep_calls_twenty_people_and_no_more(desk: Desk) {
+        async fn a_peep_notifies_at_most_twenty_people(desk: Desk) {
             let names: Vec<String> = (0..25).map(|n| format!("next_{n}")).collect();
             for name in &names {
                 desk.member(name.clone().leak()).await;
@@ -468,7 +468,7 @@ mod outbox {
             assert_eq!(desk.count("SELECT COUNT(*) FROM tags").await, 20);
         }
 
-        async fn a_claimed_job_is_nobody_else_s_until_its_lease_ends(desk: Desk) {
+        async fn a_claimed_job_can_not_be_claimed_again_before_its_lease_ends(desk: Desk) {
             promise(&desk, 3).await;
             let first = claim(&desk.db, "nell", 2).await;
             assert_eq!(first.len(), 2);
@@ -492,7 +492,7 @@ mod outbox {
             assert!(again.iter().all(|job| job.attempts == 2));
         }
 
-        async fn a_finished_job_is_gone(desk: Desk) {
+        async fn a_finished_job_is_deleted(desk: Desk) {
             promise(&desk, 2).await;
             let claimed = claim(&desk.db, "nell", 1).await;
             let id = claimed[0].id;
@@ -504,7 +504,7 @@ mod outbox {
             assert!(!ids(&rest).contains(&id.0));
         }
 
-        async fn a_job_that_is_put_off_comes_when_it_is_due(desk: Desk) {
+        async fn a_postponed_job_can_be_claimed_when_it_is_due(desk: Desk) {
             promise(&desk, 1).await;
             let id = claim(&desk.db, "nell", 1).await[0].id;
             let due = desk.home.clock.now() + Duration::from_secs(10);
@@ -515,7 +515,7 @@ mod outbox {
             assert_eq!(claim(&desk.db, "ify", 1).await[0].attempts, 2, "by whoever is there");
         }
 
-        async fn who_starts_anew_takes_up_its_own_and_nobody_else_s(desk: Desk) {
+        async fn a_restarted_node_reclaims_only_its_own_jobs(desk: Desk) {
             promise(&desk, 5).await;
             let nells = ids(&claim(&desk.db, "nell", 3).await);
             claim(&desk.db, "ify", 2).await;
@@ -524,7 +524,7 @@ mod outbox {
             assert_eq!(ids(&claim(&desk.db, "nell", 10).await), nells);
         }
 
-        async fn of_many_who_claim_at_once_no_two_get_the_same_job(desk: Desk) {
+        async fn concurrent_claims_never_get_the_same_job(desk: Desk) {
             promise(&desk, 100).await;
             let claimers = ["a", "b", "c", "d", "e", "f", "g", "h"].map(|node| {
                 let db = desk.db.clone();

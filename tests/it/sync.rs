@@ -84,7 +84,7 @@ async fn says(who: &Person, thread: &str, words: &str) -> String {
 }
 
 on_both! {
-    async fn every_kind_of_change_is_told_to_whoever_was_away(world: World) {
+    async fn every_kind_of_change_is_returned(world: World) {
         let [nell, ify, _ha] = world.members(["nell", "ify", "ha"]).await;
         let mut ifys = Client::begins(&ify).await;
         ifys.hears([]).await; // nothing has changed
@@ -138,7 +138,7 @@ on_both! {
         assert_eq!(change, json!({ "type": "left", "conversation_id": other.rsplit('/').next() }));
     }
 
-    async fn whoever_left_before_it_was_deleted_hears_of_it_too(world: World) {
+    async fn participants_who_left_before_a_deletion_receive_left(world: World) {
         let [nell, ify] = world.members(["nell", "ify"]).await;
         let thread = begins_thread(&nell, &["ify"]).await;
         let mut client = Client::begins(&ify).await;
@@ -151,7 +151,7 @@ on_both! {
         client.hears(["left"]).await;
     }
 
-    async fn a_page_goes_on_where_the_last_one_ended(world: World) {
+    async fn pages_continue_where_the_last_one_ended(world: World) {
         let [nell, ify, _ha] = world.members(["nell", "ify", "ha"]).await;
         let mut client = Client::begins(&ify).await;
         let mut threads = Vec::new();
@@ -185,7 +185,7 @@ on_both! {
         assert!(pages > 4, "{pages}");
     }
 
-    async fn nothing_is_lost_while_others_write(world: World) {
+    async fn concurrent_writes_lose_no_change(world: World) {
         let [nell, ify] = world.members(["nell", "ify"]).await;
         let threads = [begins_thread(&nell, &["ify"]).await, begins_thread(&nell, &["ify"]).await];
         let mut client = Client::begins(&ify).await;
@@ -220,7 +220,7 @@ on_both! {
         assert_eq!(bodies.len(), 80, "all that was said");
     }
 
-    async fn rooms_are_told_and_matches_are_not(world: World) {
+    async fn rooms_are_included_and_matches_are_not(world: World) {
         let [nell, ify] = world.members(["nell", "ify"]).await;
         let room = nell.makes_room("Repair café").await;
         let mut client = Client::begins(&ify).await;
@@ -234,7 +234,7 @@ on_both! {
         client.hears(["left"]).await;
     }
 
-    async fn who_asks_wrongly_or_too_late_is_told_so(world: World) {
+    async fn invalid_and_expired_tokens_are_refused(world: World) {
         let [nell] = world.members(["nell"]).await;
         let client = Client::begins(&nell).await;
         let asks = |since: String| {

@@ -38,7 +38,7 @@ fn wrong(answer: &Answer) -> Vec<(String, String)> {
 }
 
 on_both! {
-    async fn those_who_are_named_talk_and_nobody_else_learns_of_it(world: World) {
+    async fn only_the_named_members_see_a_thread(world: World) {
         let [nell, ify, joerg, mallory] = world.members(["nell", "ify", "joerg", "mallory"]).await;
         let thread = begins(&nell, &["ify", "@JOERG"]).await.is(201);
         assert_eq!(thread.header("location"), at(&thread.json()));
@@ -67,7 +67,7 @@ on_both! {
         nell.fetches(&format!("{THREADS}/{id}/messages")).await.is(404);
     }
 
-    async fn whoever_is_named_wrongly_is_told_by_name(world: World) {
+    async fn wrong_usernames_are_reported_one_by_one(world: World) {
         let [nell, _ify] = world.members(["nell", "ify"]).await;
         let twice = begins(&nell, &["ify", "Ify"]).await.is(422);
         assert_eq!(wrong(&twice), [("#/users/1".into(), "Ify is named twice.".into())]);
@@ -103,7 +103,7 @@ on_both! {
         teo.calls(Method::POST, THREADS, &json!({ "users": ["ify"] })).await.is(403).problem();
     }
 
-    async fn a_message_has_280_characters_there(world: World) {
+    async fn a_message_in_a_thread_has_at_most_280_characters(world: World) {
         let [nell, _ify] = world.members(["nell", "ify"]).await;
         let thread = begins(&nell, &["ify"]).await.is(201).json();
         let said = says(&nell, &thread, &"ä".repeat(280)).await.is(201).json();
@@ -115,7 +115,7 @@ on_both! {
         nell.calls(Method::PATCH, &one, &json!({ "body": "shorter" })).await.is(200);
     }
 
-    async fn it_is_renamed_kept_quiet_and_carries_what_a_program_needs(world: World) {
+    async fn a_thread_can_be_renamed_muted_and_given_metadata(world: World) {
         let [nell, ify] = world.members(["nell", "ify"]).await;
         let order = json!({ "users": ["ify"], "name": " Cake  day ", "metadata": { "order": 17 } });
         let thread = nell.calls(Method::POST, THREADS, &order).await.is(201).json();
@@ -134,7 +134,7 @@ on_both! {
         nell.calls(Method::PATCH, &at(&thread), &json!({})).await.is(422);
     }
 
-    async fn those_who_are_added_see_all_or_what_is_said_from_then_on(world: World) {
+    async fn added_people_see_the_whole_history_or_only_later_messages(world: World) {
         let [nell, ify, joerg, ha] = world.members(["nell", "ify", "joerg", "ha"]).await;
         let thread = begins(&nell, &["ify"]).await.is(201).json();
         says(&nell, &thread, "Before").await.is(201);
@@ -153,7 +153,7 @@ on_both! {
         assert_eq!(sees(&layla, &thread).await, ["After"]);
     }
 
-    async fn a_quote_tells_nobody_what_was_said_before_they_came(world: World) {
+    async fn a_quote_does_not_reveal_earlier_messages(world: World) {
         let [nell, ify, joerg] = world.members(["nell", "ify", "joerg"]).await;
         let thread = begins(&nell, &["ify"]).await.is(201).json();
         let secret = says(&nell, &thread, "The safe is 1234").await.is(201).json();
@@ -191,7 +191,7 @@ on_both! {
         assert!(!joerg.gets(&format!("/threads/{id}")).await.is(200).text().contains("1234"));
     }
 
-    async fn people_leave_and_are_taken_out_and_hear_nothing_more(world: World) {
+    async fn people_who_leave_or_are_removed_receive_nothing_more(world: World) {
         let [nell, ify, joerg] = world.members(["nell", "ify", "joerg"]).await;
         let thread = begins(&nell, &["ify", "joerg"]).await.is(201).json();
         let one = |id: &Value| format!("{}/users/{}", at(&thread), text(id));
@@ -213,7 +213,7 @@ on_both! {
         assert_eq!(world.counts("SELECT COUNT(*) FROM conversations WHERE deleted_at IS NULL").await, 0);
     }
 
-    async fn only_whoever_began_it_deletes_it(world: World) {
+    async fn only_the_owner_deletes_a_thread(world: World) {
         let [nell, ify] = world.members(["nell", "ify"]).await;
         let thread = begins(&nell, &["ify"]).await.is(201).json();
         ify.does(Method::DELETE, &at(&thread)).await.is(403).problem();
@@ -222,7 +222,7 @@ on_both! {
         assert_eq!(ify.fetches(THREADS).await.json()["data"], json!([]));
     }
 
-    async fn receipts_tell_how_far_everyone_has_come(world: World) {
+    async fn receipts_show_how_far_everyone_has_read(world: World) {
         let [nell, ify] = world.members(["nell", "ify"]).await;
         let thread = begins(&nell, &["ify"]).await.is(201).json();
         let mut listener = Listener::with_cookie(&world.url(), "", &nell.cookies()).await;
@@ -250,7 +250,7 @@ on_both! {
         assert_eq!((of("nell"), of("ify")), ((json!(3), json!(3)), (json!(2), json!(2))));
     }
 
-    async fn null_takes_the_name_and_what_was_kept_away(world: World) {
+    async fn null_clears_the_name_and_the_metadata(world: World) {
         let [nell, _ify] = world.members(["nell", "ify"]).await;
         let begin = json!({ "users": ["ify"], "name": "Cake day", "metadata": { "order": 17 } });
         let thread = nell.calls(Method::POST, THREADS, &begin).await.is(201).json();
@@ -261,7 +261,7 @@ on_both! {
         nell.calls(Method::POST, THREADS, &begin).await.is(201);
     }
 
-    async fn a_hundred_people_see_how_far_each_has_come(world: World) {
+    async fn a_hundred_people_see_each_other_s_receipts(world: World) {
         let [nell] = world.members(["nell"]).await;
         let (_, key) = crate::tokens::registers(&nell, &["read", "write", "act_as"]).await;
         let app = world.program(&key);
@@ -294,7 +294,7 @@ on_both! {
         assert!(more.is(422).problem().contains("100 people at the most"));
     }
 
-    async fn what_reaches_a_device_is_delivered_before_it_is_read(world: World) {
+    async fn a_message_is_delivered_before_it_is_read(world: World) {
         let [nell, ify] = world.members(["nell", "ify"]).await;
         let thread = begins(&nell, &["ify"]).await.is(201).json();
         for words in ["one", "two"] {
@@ -320,7 +320,7 @@ on_both! {
         .await;
     }
 
-    async fn many_are_said_at_once_or_none(world: World) {
+    async fn a_batch_is_posted_completely_or_not_at_all(world: World) {
         let [nell, ify] = world.members(["nell", "ify"]).await;
         let thread = begins(&nell, &["ify"]).await.is(201).json();
         let batch = format!("{}/messages/batch", at(&thread));
@@ -342,7 +342,7 @@ on_both! {
         }
     }
 
-    async fn a_program_says_that_somebody_types(world: World) {
+    async fn a_program_announces_that_somebody_types(world: World) {
         let [nell, ify, mallory] = world.members(["nell", "ify", "mallory"]).await;
         let thread = begins(&nell, &["ify"]).await.is(201).json();
         let mut listener = Listener::with_cookie(&world.url(), "", &nell.cookies()).await;
@@ -362,7 +362,7 @@ on_both! {
         assert_eq!(heard["account"]["name"], "Ifeoma Okafor");
     }
 
-    async fn what_was_said_is_found_wherever_one_is(world: World) {
+    async fn search_covers_every_conversation_of_a_member(world: World) {
         let [nell, ify, mallory] = world.members(["nell", "ify", "mallory"]).await;
         let thread = begins(&nell, &["ify"]).await.is(201).json();
         let room = nell.makes_room("Repair café").await;
@@ -385,7 +385,7 @@ on_both! {
         assert_eq!(find(&mallory, "q=cake").await["data"], json!([]));
     }
 
-    async fn whoever_blocked_the_other_is_not_called_into_a_thread(world: World) {
+    async fn a_blocked_member_can_not_reach_the_other_in_a_thread(world: World) {
         let [nell, mallory, _ify] = world.members(["nell", "mallory", "ify"]).await;
         let before = begins(&mallory, &["nell"]).await.is(201).json();
         let said = says(&mallory, &before, "Hello").await.is(201).json();
@@ -419,7 +419,7 @@ on_both! {
         bot.calls(Method::POST, THREADS, &json!({ "users": ["nell"] })).await.is(422);
     }
 
-    async fn the_list_goes_on_page_by_page(world: World) {
+    async fn the_list_of_threads_is_paginated(world: World) {
         let [nell, _ify] = world.members(["nell", "ify"]).await;
         let mut begun = Vec::new();
         for _ in 0..5 {
@@ -439,7 +439,7 @@ on_both! {
         nell.fetches(&format!("{THREADS}?cursor=nonsense")).await.is(422).problem();
     }
 
-    async fn members_are_found_by_the_beginning_of_a_name(world: World) {
+    async fn members_are_found_by_a_prefix_of_their_names(world: World) {
         let [nell, _joerg, _ha] = world.members(["nell", "joerg", "ha"]).await;
         let found = async |q: &str| each(&nell.fetches(&format!("/api/v1/accounts/search?q={q}")).await.is(200).json()["data"], "username");
         assert_eq!(found("jo").await, ["joerg"]);
@@ -449,7 +449,7 @@ on_both! {
         world.stranger().gets("/api/v1/accounts/search?q=jo").await.is(401);
     }
 
-    async fn people_do_it_all_by_forms(world: World) {
+    async fn every_thread_action_works_by_plain_forms(world: World) {
         let [nell, ify, joerg] = world.members(["nell", "ify", "joerg"]).await;
         assert!(nell.opens("/threads").await.says("No threads yet"));
         let refused = nell.posts("/threads", &[("users", "alma, ify")]).await.is(422).page();

@@ -22,7 +22,7 @@ async fn makes_program(world: &World, who: &Person, scopes: &[&str]) -> Guest {
 }
 
 #[tokio::test]
-async fn an_operator_makes_a_token_on_the_command_line() {
+async fn an_operator_creates_a_token_on_the_command_line() {
     for engine in [Engine::Sqlite, Engine::Postgres] {
         let home = Home::new(engine);
         let create = |home: &Home, user: &str, scopes: &str| {
@@ -51,7 +51,7 @@ async fn an_operator_makes_a_token_on_the_command_line() {
 }
 
 on_both! {
-    async fn a_token_does_what_its_member_does_as_far_as_its_scopes_go(world: World) {
+    async fn a_token_acts_for_its_member_within_its_scopes(world: World) {
         let [nell, ify] = world.members(["nell", "ify"]).await;
         let reads = makes_program(&world, &nell, &["read"]).await;
         let writes = makes_program(&world, &nell, &["read", "write"]).await;
@@ -72,7 +72,7 @@ on_both! {
         assert!(Listener::tries_with_token(&world.url(), &only_writes.token).await.is_none());
     }
 
-    async fn a_token_opens_no_page_and_makes_no_other(world: World) {
+    async fn a_token_opens_no_page_and_creates_no_token(world: World) {
         let [nell] = world.members(["nell"]).await;
         let script = makes_program(&world, &nell, &["read", "write"]).await;
         for path in ["/settings", "/settings/tokens", "/threads", "/rooms"] {
@@ -82,7 +82,7 @@ on_both! {
         script.fetches("/api/v1/threads?as=ify").await.is(403);
     }
 
-    async fn a_token_that_has_ended_opens_nothing(world: World) {
+    async fn a_revoked_or_unknown_token_is_refused(world: World) {
         let [nell, mallory] = world.members(["nell", "mallory"]).await;
         let secret = makes_token(&nell, &["read"]).await;
         let program = world.program(&secret);
@@ -102,7 +102,7 @@ on_both! {
         assert_eq!(world.counts("SELECT COUNT(*) FROM tokens").await, 0);
     }
 
-    async fn what_makes_no_sense_is_refused(world: World) {
+    async fn invalid_token_requests_are_refused(world: World) {
         let [nell] = world.members(["nell"]).await;
         for form in [&[("name", "x")][..], &[("read", "on")], &[("name", "x"), ("act_as", "on")]] {
             nell.posts("/settings/tokens", form).await.is(422).page();
@@ -112,7 +112,7 @@ on_both! {
         assert_eq!(world.counts("SELECT COUNT(*) FROM tokens").await, 0);
     }
 
-    async fn an_app_speaks_for_people_of_its_own(world: World) {
+    async fn an_app_acts_for_its_own_managed_accounts(world: World) {
         let [nell, _ify] = world.members(["nell", "ify"]).await;
         let (_, key) = registers(&nell, &["read", "write", "act_as"]).await;
         let app = world.program(&key);
@@ -156,7 +156,7 @@ on_both! {
         app.fetches(&path).await.is(404);
     }
 
-    async fn an_app_s_people_stay_among_themselves(world: World) {
+    async fn managed_accounts_are_confined_to_their_app(world: World) {
         let [nell, _ify] = world.members(["nell", "ify"]).await;
         let (_, key) = registers(&nell, &["read", "write", "act_as"]).await;
         let app = world.program(&key);
@@ -206,7 +206,7 @@ on_both! {
         app.does(Method::POST, &format!("{path}/typing")).await.is(403);
     }
 
-    async fn with_leave_to_read_alone_one_comes_in_nowhere(world: World) {
+    async fn a_read_only_token_can_not_join_a_room(world: World) {
         let [nell, ify] = world.members(["nell", "ify"]).await;
         let room = nell.makes_room("Repair café").await;
         let reads = makes_program(&world, &ify, &["read"]).await;
@@ -234,7 +234,7 @@ on_both! {
         }
     }
 
-    async fn a_bot_is_told_what_is_for_members_and_keeps_its_key(world: World) {
+    async fn a_bot_is_refused_what_is_for_members(world: World) {
         let [nell] = world.members(["nell"]).await;
         let (_, key) = registers(&nell, &["read", "write"]).await;
         let (bot, teo) = (world.program(&key), world.guest("Teo").await);
@@ -246,7 +246,7 @@ on_both! {
         world.program("chk_nonsense").fetches("/api/v1/threads").await.is(401);
     }
 
-    async fn an_app_is_not_called_like_a_member(world: World) {
+    async fn an_app_can_not_be_named_like_a_member(world: World) {
         let [nell, _ify] = world.members(["nell", "ify"]).await;
         for name in ["Ify", "1FY", "Admin", "@tide"] {
             assert!(nell.posts("/settings/apps", &[("name", name)]).await.is(422).page().complaint("name").is_some());
@@ -254,7 +254,7 @@ on_both! {
         nell.posts("/settings/apps", &[("name", "Nell")]).await.is(303);
     }
 
-    async fn only_a_key_that_speaks_for_the_app_s_people_names_more_of_them(world: World) {
+    async fn only_a_key_with_act_as_creates_managed_accounts(world: World) {
         let [nell] = world.members(["nell"]).await;
         let (page, key) = registers(&nell, &["read", "write", "act_as"]).await;
         let begin = json!({ "users": ["alma", "bob"] });
@@ -266,7 +266,7 @@ on_both! {
         assert_eq!(world.counts("SELECT COUNT(*) FROM accounts WHERE app_id IS NOT NULL").await, 2);
     }
 
-    async fn two_who_name_somebody_at_once_mean_the_same(world: World) {
+    async fn concurrent_uses_of_one_new_name_create_one_account(world: World) {
         let [nell] = world.members(["nell"]).await;
         let (_, key) = registers(&nell, &["read", "write", "act_as"]).await;
         let app = world.program(&key);
@@ -287,7 +287,7 @@ on_both! {
         }
     }
 
-    async fn without_the_scope_an_app_is_a_bot_among_the_site_s_people(world: World) {
+    async fn without_act_as_an_app_is_a_bot_among_members(world: World) {
         let [nell, ify] = world.members(["nell", "ify"]).await;
         let (_, key) = registers(&nell, &["read", "write"]).await;
         let bot = world.program(&key);
@@ -300,7 +300,7 @@ on_both! {
         bot.calls(Method::POST, &path, &json!({ "as": "ify", "body": "Forged" })).await.is(403).problem();
     }
 
-    async fn a_new_key_takes_the_place_of_the_others_within_a_day(world: World) {
+    async fn a_new_key_replaces_the_others_within_a_day(world: World) {
         let [nell, mallory] = world.members(["nell", "mallory"]).await;
         let (page, old) = registers(&nell, &["read"]).await;
         let rotate = format!("{page}/keys/rotate");

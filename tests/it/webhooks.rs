@@ -74,7 +74,7 @@ fn at_home(home: Home) -> Home {
 }
 
 on_both! {
-    async fn every_event_is_told_and_signed(home: Home) {
+    async fn every_event_is_delivered_and_signed(home: Home) {
         let shop = Shop::opens(at_home(home)).await;
         let mut endpoint = Endpoint::open().await;
         let all = ["message.created", "message.changed", "thread.changed", "receipt.changed"];
@@ -110,7 +110,7 @@ on_both! {
         assert!(endpoint.is_left_alone());
     }
 
-    async fn what_fails_is_tried_for_a_day_and_can_be_sent_again(home: Home) {
+    async fn a_failed_delivery_is_retried_for_a_day_and_can_be_resent(home: Home) {
         let shop = Shop::opens(at_home(home)).await;
         let mut endpoint = Endpoint::open().await;
         endpoint.answers(500, None);
@@ -159,7 +159,7 @@ on_both! {
         assert!(shop.log().await.contains("given up"));
     }
 
-    async fn what_changes_while_it_is_told_is_told_again(home: Home) {
+    async fn a_change_during_a_delivery_is_delivered_again(home: Home) {
         let shop = Shop::opens(at_home(home)).await;
         let mut endpoint = Endpoint::open().await;
         let secret = shop.subscribes(&endpoint.url, &["message.changed"]).await;
@@ -176,7 +176,7 @@ on_both! {
         assert_eq!(endpoint.is_called().await.signed_with(&secret)["data"]["body"], "Is it in stock tomorrow?");
     }
 
-    async fn after_a_week_of_failure_it_is_off_and_its_keeper_told(home: Home) {
+    async fn a_webhook_is_disabled_after_a_week_of_failures_with_a_mail(home: Home) {
         let mut post = Post::that(Manner::Accepts);
         let shop = Shop::opens(at_home(home).with_mail_by(&post.url)).await;
         let mut endpoint = Endpoint::open().await;
@@ -233,7 +233,7 @@ async fn no_call_reaches_a_private_address() {
 }
 
 #[tokio::test]
-async fn a_redirect_leads_to_no_private_address_either() {
+async fn no_redirect_reaches_a_private_address() {
     let mut inner = Endpoint::open().await;
     let port = inner.url.rsplit(':').next().expect("a port").trim_end_matches("/hook").to_owned();
     let mut endpoint = Endpoint::open().await;
@@ -259,7 +259,7 @@ async fn a_redirect_leads_to_no_private_address_either() {
 }
 
 #[tokio::test]
-async fn what_is_no_webhook_is_refused_and_stays_in_the_form() {
+async fn an_invalid_webhook_is_refused_and_stays_in_the_form() {
     let shop = Shop::opens(at_home(Home::new(Engine::Sqlite))).await;
     let path = format!("{}/webhooks", shop.page);
     let refused =
