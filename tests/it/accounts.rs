@@ -6,7 +6,7 @@ use chitter::store;
 use reqwest::Method;
 use serde_json::json;
 
-use crate::common::{Home, PASSWORD, Person, World, until};
+use crate::common::{Instance, PASSWORD, Person, World, until};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -53,9 +53,9 @@ on_both! {
         assert!(!cookie.contains("Secure"), "over plain http the browser would drop it: {cookie}");
     }
 
-    async fn behind_tls_the_cookie_is_bound_to_the_host(mut home: Home) {
-        home.settings.base_url = Some("https://row.example".into());
-        let world = home.open().await;
+    async fn behind_tls_the_cookie_is_bound_to_the_host(mut instance: Instance) {
+        instance.settings.base_url = Some("https://row.example".into());
+        let world = instance.open().await;
         let answer = world.stranger().signs_up_with("nell@harbour.example", PASSWORD, "Nell", "nell").await;
         let cookie = answer.header("set-cookie");
         assert!(cookie.starts_with("__Host-chitter_session=") && cookie.contains("; Secure"), "{cookie}");
@@ -71,12 +71,12 @@ on_both! {
         ] {
             let mallory = world.stranger();
             let page = mallory.signs_up_with(email, PASSWORD, "Mallory", username).await.is(422).page();
-            assert!(page.complaint(field).is_some(), "{email} {username}");
+            assert!(page.field_error(field).is_some(), "{email} {username}");
             assert!(!mallory.is_logged_in().await);
         }
         let page = world.stranger().signs_up_with("sam@x.org", PASSWORD, "M", "sjmog").await.is(422).page();
         assert!(
-            page.complaint("email").is_some() && page.complaint("username").is_some(),
+            page.field_error("email").is_some() && page.field_error("username").is_some(),
             "both are told at once"
         );
     }
@@ -112,7 +112,7 @@ on_both! {
             let other = world.stranger();
             async move {
                 let page = other.signs_up_with("o@x.org", PASSWORD, name, "nell").await.is(422).page();
-                page.complaint("username").expect("it is taken")
+                page.field_error("username").expect("it is taken")
             }
         };
         assert_eq!(taken("Nell Quince").await, "@nell is taken. @nellq is free.");
@@ -153,11 +153,11 @@ on_both! {
             let answer = nell.posts("/signup", &form).await.is(422);
             assert_eq!(answer.header("set-cookie"), "", "no session begins");
             let page = answer.page();
-            assert_eq!(page.complaint(field).as_deref(), Some(why), "{field} {typed:?}");
+            assert_eq!(page.field_error(field).as_deref(), Some(why), "{field} {typed:?}");
             for (name, value) in form {
                 // A browser removes line breaks from a one-line field itself.
                 assert_eq!(page.value(name), value, "what was typed into {name} is kept");
-                assert!(name == field || page.complaint(name).is_none(), "{name} was fine, {field} was not");
+                assert!(name == field || page.field_error(name).is_none(), "{name} was fine, {field} was not");
             }
             assert!(!nell.is_logged_in().await);
         }
@@ -167,7 +167,7 @@ on_both! {
     async fn a_refused_sign_up_reports_all_errors_at_once(world: World) {
         let page = world.stranger().posts("/signup", &[]).await.is(422).page();
         for field in ["name", "username", "email", "password"] {
-            assert!(page.complaint(field).is_some(), "{field}");
+            assert!(page.field_error(field).is_some(), "{field}");
         }
     }
 
@@ -176,7 +176,7 @@ on_both! {
             let page =
                 world.stranger().signs_up_with("m@x.org", PASSWORD, "Mallory", name).await.is(422).page();
             assert_eq!(
-                page.complaint("username").as_deref(),
+                page.field_error("username").as_deref(),
                 Some("That username is kept for the house. Choose another.")
             );
         }
@@ -209,7 +209,7 @@ on_both! {
             let page = answer.page();
             assert_eq!(page.value("login"), login, "the login is kept");
             assert_eq!(page.value("password"), "", "the password is not");
-            told.push(page.complaint("password"));
+            told.push(page.field_error("password"));
             assert!(!mallory.is_logged_in().await);
         }
         told.dedup();

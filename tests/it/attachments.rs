@@ -6,7 +6,7 @@ use image::{DynamicImage, ImageFormat, Rgb, RgbImage, Rgba, RgbaImage};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::common::{Answer, Room, Talks, World, each, text, until};
+use crate::common::{Answer, ApiClient, Room, World, each, text, until};
 
 const MB: usize = 1024 * 1024;
 
@@ -39,19 +39,19 @@ fn contains(bytes: &[u8], what: &str) -> bool {
     bytes.windows(what.len()).any(|window| window == what.as_bytes())
 }
 
-async fn says_with(who: &impl Talks, room: &Room, body: &str, files: &[&Value]) -> Answer {
+async fn says_with(who: &impl ApiClient, room: &Room, body: &str, files: &[&Value]) -> Answer {
     let ids: Vec<_> = files.iter().map(|file| file["id"].clone()).collect();
     who.calls(Method::POST, &room.api("/messages"), &json!({ "body": body, "attachments": ids })).await
 }
 
 /// Returns whether the bytes of a file are in the data folder.
 fn is_kept(world: &World, file: &Value) -> bool {
-    world.home.data().join("files").join(text(&file["id"])).exists()
+    world.instance.data().join("files").join(text(&file["id"])).exists()
 }
 
 /// Returns the number of files in the data folder, finished or not.
 fn kept(world: &World) -> usize {
-    std::fs::read_dir(world.home.data().join("files")).expect("the folder for files").count()
+    std::fs::read_dir(world.instance.data().join("files")).expect("the folder for files").count()
 }
 
 on_both! {
@@ -84,7 +84,7 @@ on_both! {
         assert_eq!((&file["width"], &file["height"]), (&json!(20), &json!(40)), "it stands upright");
         let bytes = nell.gets(&text(&file["url"])).await.is(200).bytes;
         assert!(!contains(&bytes, SECRET) && !contains(&bytes, "Exif"));
-        let kept = std::fs::read(world.home.data().join("files").join(text(&file["id"]))).expect("the file");
+        let kept = std::fs::read(world.instance.data().join("files").join(text(&file["id"]))).expect("the file");
         assert_eq!(kept, bytes, "nor does what is kept");
         let hidden = [png(), b"<script>alert(1)</script>".to_vec()].concat();
         let file = nell.uploads(&room, "a.png", &hidden).await.is(201).json();
@@ -165,8 +165,8 @@ on_both! {
         says_with(&teo, &room, "", &[]).await.is(422);
         let third = teo.uploads(&room, "third.txt", b"Hello").await.is(201).json();
         let form = [("body", "By the form"), ("attachments", third["id"].as_str().expect("an id"))];
-        let browser = teo.asks(Method::POST, &room.page("/messages")).form(&form);
-        teo.hears(browser).await.is(303);
+        let browser = teo.request(Method::POST, &room.page("/messages")).form(&form);
+        teo.sends(browser).await.is(303);
         assert_eq!(nell.messages(&room).await[2]["attachments"], json!([third]));
     }
 

@@ -52,7 +52,7 @@ on_both! {
         assert_eq!(page.words(), ["Who mends hub gears?"], "it is still the conversation");
         assert_eq!(page.value("reply_to"), question);
         assert_eq!(page.value("body"), typed);
-        assert!(page.complaint("body").is_some());
+        assert!(page.field_error("body").is_some());
     }
 
     async fn many_deleted_replies_do_not_hide_the_others(world: World) {
@@ -79,7 +79,7 @@ on_both! {
             let answer = ify.posts("/peeps", &[("body", "Where to?"), ("reply_to", reply_to)]).await;
             let page = answer.is(422).page();
             assert_eq!(page.value("body"), "Where to?", "reply to {reply_to}");
-            assert!(page.complaint("body").is_some(), "reply to {reply_to}");
+            assert!(page.field_error("body").is_some(), "reply to {reply_to}");
         }
         assert!(ify.opens("/@ify").await.peeps().is_empty(), "nothing was posted");
     }

@@ -42,11 +42,11 @@ on_both! {
         let page = nell.edits(&id, &typed).await.is(422).page();
         assert_eq!(page.value("body"), typed, "what was typed is kept");
         assert_eq!(
-            page.complaint("body").as_deref(),
+            page.field_error("body").as_deref(),
             Some("That is 281 characters, and there is room for 280. Take out 1.")
         );
         assert_eq!(
-            nell.edits(&id, " ").await.is(422).page().complaint("body").as_deref(),
+            nell.edits(&id, " ").await.is(422).page().field_error("body").as_deref(),
             Some("Write something first.")
         );
         assert_eq!(world.stranger().opens("/").await.peep(&id).words, "a < b\n& so on");

@@ -4,7 +4,7 @@ use futures_util::future::join_all;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::common::{Person, Room, Talks, World, each, text};
+use crate::common::{ApiClient, Person, Room, World, each, text};
 
 on_both! {
     async fn an_empty_room_is_exported_as_json(world: World) {
@@ -55,7 +55,7 @@ on_both! {
         for ending in ["json", "html"] {
             let path = room.page(&format!("/export.{ending}"));
             let plain = nell.gets(&path).await.is(200);
-            let asked = nell.asks(Method::GET, &path).header("accept-encoding", "gzip");
+            let asked = nell.request(Method::GET, &path).header("accept-encoding", "gzip");
             let packed = nell.tries(asked).await.expect("an answer to its end").is(200);
             assert_eq!(packed.header("content-encoding"), "gzip");
             let mut text = Vec::new();

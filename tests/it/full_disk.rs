@@ -11,7 +11,7 @@ use futures_util::future::join_all;
 use reqwest::Method;
 use serde_json::json;
 
-use crate::common::{Answer, Engine, Home, Person, SmallDisk, until};
+use crate::common::{Answer, Engine, Instance, Person, SmallDisk, until};
 
 const WHY: &str = "The disk is full, so nothing was saved. What was there before is safe; \
                    tell whoever keeps this place.";
@@ -42,16 +42,16 @@ async fn posts_until_refused(nell: &Person) -> (Vec<String>, Answer) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_disk_is_reported_and_nothing_is_lost() {
     let Some(disk) = SmallDisk::mount("12m") else { return };
-    let mut home = Home::new(Engine::Sqlite);
-    home.settings.data = Some(disk.path().join("data"));
-    let mut world = home.open().await;
+    let mut instance = Instance::new(Engine::Sqlite);
+    instance.settings.data = Some(disk.path().join("data"));
+    let mut world = instance.open().await;
     let [nell, ify] = world.members(["nell", "ify"]).await;
     let first = nell.peeps("Before").await;
     let ballast = fills(&disk);
 
     let (mut promised, refused) = posts_until_refused(&nell).await;
     let page = refused.is(507).page();
-    assert_eq!(page.complaint("body").as_deref(), Some(WHY));
+    assert_eq!(page.field_error("body").as_deref(), Some(WHY));
     assert!(page.value("body").contains("xxx"), "the words are kept");
     let long = "y".repeat(280);
     let answer = nell.sends_json(Method::POST, "/api/v1/statuses", &json!({ "status": long })).await;
@@ -89,7 +89,7 @@ async fn a_full_disk_is_reported_and_nothing_is_lost() {
         assert_eq!(there, promised, "what was promised, and nothing else (restarted: {restart})");
     }
     world.stop().await;
-    let file = rusqlite::Connection::open(world.home.data().join("chitter.db")).expect("the file");
+    let file = rusqlite::Connection::open(world.instance.data().join("chitter.db")).expect("the file");
     let sound: String =
         file.query_row("PRAGMA integrity_check", [], |row| row.get(0)).expect("it can be checked");
     assert_eq!(sound, "ok");
@@ -98,12 +98,12 @@ async fn a_full_disk_is_reported_and_nothing_is_lost() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_mail_that_meets_a_full_disk_is_sent_once_there_is_room() {
     let Some(disk) = SmallDisk::mount("12m") else { return };
-    let mut home = Home::new(Engine::Sqlite);
-    home.settings.data = Some(disk.path().join("data"));
-    let mut world = home.open().await;
+    let mut instance = Instance::new(Engine::Sqlite);
+    instance.settings.data = Some(disk.path().join("data"));
+    let mut world = instance.open().await;
     let [nell, _ify] = world.members(["nell", "ify"]).await;
     // A file in place of the mail folder makes the delivery fail, so the job waits in the outbox.
-    let outbox = world.home.data().join("outbox");
+    let outbox = world.instance.data().join("outbox");
     fs::remove_dir(&outbox).expect("an empty folder");
     File::create(&outbox).expect("a file in its place");
     nell.peeps("@ify hello").await;

@@ -5,14 +5,14 @@ use std::time::Duration;
 use reqwest::Method;
 use serde_json::json;
 
-use crate::common::{Answer, PASSWORD, Person, Room, Talks, World, each, text, until};
+use crate::common::{Answer, ApiClient, PASSWORD, Person, Room, World, each, text, until};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// A well-formed key that opens nothing.
 const NO_KEY: &str = "kq7Xv2mTfB9sLw0eRzUa1g";
 
-async fn asks_to_be_called(who: &Person, name: &str) -> Answer {
+async fn requests_guest(who: &Person, name: &str) -> Answer {
     who.calls(Method::POST, "/api/v1/sessions", &json!({ "name": name })).await
 }
 
@@ -20,7 +20,7 @@ on_both! {
     async fn a_program_creates_a_guest_with_a_name_and_gets_a_token(world: World) {
         let nell = world.member("nell").await;
         let room = nell.makes_room("Repair café").await;
-        let answer = asks_to_be_called(&world.stranger(), "  Teo   Lind ").await.is(201);
+        let answer = requests_guest(&world.stranger(), "  Teo   Lind ").await.is(201);
         assert_eq!(answer.header("set-cookie"), "", "a program has no cookie jar");
         let session = answer.json();
         let id = text(&session["account"]["id"]);
@@ -83,12 +83,12 @@ on_both! {
             ("Chitter", "That name is kept for the house. Choose another."),
             ("m0derator", "That name is kept for the house. Choose another."),
         ] {
-            let answer = asks_to_be_called(&world.stranger(), name).await.is(422);
+            let answer = requests_guest(&world.stranger(), name).await.is(422);
             assert_eq!(answer.problem(), why, "{name:?}");
             assert_eq!(answer.json()["errors"][0]["pointer"], "#/name", "{name:?}");
             let answer = world.stranger().posts("/session/new", &[("name", name)]).await.is(422);
             assert_eq!(answer.header("set-cookie"), "", "{name:?}");
-            assert_eq!(answer.page().complaint("name").as_deref(), Some(why), "{name:?}");
+            assert_eq!(answer.page().field_error("name").as_deref(), Some(why), "{name:?}");
             assert_eq!(answer.page().value("name"), name, "what was typed is kept");
         }
         let answer = world.stranger().calls(Method::POST, "/api/v1/sessions", &json!({})).await.is(422);
@@ -96,8 +96,8 @@ on_both! {
         let odd = json!({ "name": "Teo", "admin": true });
         world.stranger().calls(Method::POST, "/api/v1/sessions", &odd).await.is(422);
         assert_eq!(world.counts("SELECT COUNT(*) FROM accounts").await, 0, "nobody came in");
-        asks_to_be_called(&world.stranger(), &"é".repeat(50)).await.is(201);
-        asks_to_be_called(&world.stranger(), "ليلى").await.is(201);
+        requests_guest(&world.stranger(), &"é".repeat(50)).await.is(201);
+        requests_guest(&world.stranger(), "ليلى").await.is(201);
     }
 
     async fn names_that_look_like_a_member_s_are_refused(world: World) {
@@ -119,20 +119,20 @@ on_both! {
             "ify",
             "lfy",
         ] {
-            let answer = asks_to_be_called(&world.stranger(), name).await.is(422);
+            let answer = requests_guest(&world.stranger(), name).await.is(422);
             let why = answer.problem();
             assert!(why.ends_with("log in; if not, choose another name."), "{name}: {why}");
             let page = world.stranger().posts("/session/new", &[("name", name)]).await.is(422).page();
-            assert!(page.complaint("name").is_some(), "{name}");
+            assert!(page.field_error("name").is_some(), "{name}");
         }
         for name in ["Nell Ashby (@nell)", "Teo @home", "＠teo"] {
-            let why = asks_to_be_called(&world.stranger(), name).await.is(422).problem();
+            let why = requests_guest(&world.stranger(), name).await.is(422).problem();
             assert_eq!(why, "Only members have an @ in front of a name. Leave it out.", "{name}");
         }
         for name in ["Nelly", "Nell Quince", "Ella", "Teo"] {
-            asks_to_be_called(&world.stranger(), name).await.is(201);
+            requests_guest(&world.stranger(), name).await.is(201);
         }
-        asks_to_be_called(&world.stranger(), "Teo").await.is(201);
+        requests_guest(&world.stranger(), "Teo").await.is(201);
     }
 
     async fn a_browser_opens_a_link_and_joins_with_a_name(world: World) {

@@ -3,16 +3,16 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::common::{Room, Talks, World, each, text, well_formed};
+use crate::common::{ApiClient, Room, World, each, text, well_formed};
 
 /// Creates a hook in the room. Returns its URL and id.
-async fn opens_door(who: &impl Talks, room: &Room, name: &str) -> (String, String) {
+async fn creates_hook(who: &impl ApiClient, room: &Room, name: &str) -> (String, String) {
     let hook = who.calls(Method::POST, &room.api("/hooks"), &json!({ "name": name })).await.is(201).json();
     (text(&hook["url"]), text(&hook["id"]))
 }
 
 /// Returns the author's name and the text of the latest message.
-async fn latest(who: &impl Talks, room: &Room) -> (String, String) {
+async fn latest(who: &impl ApiClient, room: &Room) -> (String, String) {
     let messages = who.messages(room).await;
     let last = messages.as_array().and_then(|messages| messages.last()).expect("something was said");
     (text(&last["account"]["name"]), text(&last["body"]))
@@ -44,7 +44,7 @@ on_both! {
         }
         assert_eq!(nell.names(&room).await, ["Nell Ashby"], "a program is not in the room");
         for n in 2..=20 {
-            opens_door(&nell, &room, &format!("CI {n}")).await;
+            creates_hook(&nell, &room, &format!("CI {n}")).await;
         }
         nell.calls(Method::POST, &room.api("/hooks"), &json!({ "name": "CI 21" })).await.is(422);
         assert_eq!(nell.fetches(&room.api("/hooks")).await.list().as_array().map(Vec::len), Some(20));
@@ -53,9 +53,9 @@ on_both! {
     async fn a_program_posts_json_or_a_form(world: World) {
         let nell = world.member("nell").await;
         let room = nell.makes_room("Repair café").await;
-        let (url, _) = opens_door(&nell, &room, "CI").await;
+        let (url, _) = creates_hook(&nell, &room, "CI").await;
         let answer = world
-            .rings(&url, &json!({ "text": "Build 7 *failed* <https://ci.example/7|log>" }))
+            .calls_hook(&url, &json!({ "text": "Build 7 *failed* <https://ci.example/7|log>" }))
             .await
             .is(200);
         assert_eq!(answer.text(), "ok");
@@ -76,16 +76,16 @@ on_both! {
     async fn a_program_can_post_under_another_name(world: World) {
         let nell = world.member("nell").await;
         let room = nell.makes_room("Repair café").await;
-        let (url, _) = opens_door(&nell, &room, "CI").await;
+        let (url, _) = creates_hook(&nell, &room, "CI").await;
         let long = "x".repeat(51);
         for (username, shown) in
             [("Grafana", "Grafana"), ("", "CI"), ("\u{202E}x", "CI"), (&long, "CI"), ("CI", "CI"), ("NeII", "CI")]
         {
-            world.rings(&url, &json!({ "text": "x", "username": username })).await.is(200);
+            world.calls_hook(&url, &json!({ "text": "x", "username": username })).await.is(200);
             assert_eq!(latest(&nell, &room).await.0, shown, "{username:?}");
         }
         world
-            .rings(&url, &json!({ "text": "x", "username": null, "channel": "#ops", "icon_url": "http://x" }))
+            .calls_hook(&url, &json!({ "text": "x", "username": null, "channel": "#ops", "icon_url": "http://x" }))
             .await
             .is(200);
         let bots = each(
@@ -108,7 +108,7 @@ on_both! {
     async fn slack_attachments_are_shown_as_text(world: World) {
         let nell = world.member("nell").await;
         let room = nell.makes_room("Repair café").await;
-        let (url, _) = opens_door(&nell, &room, "Alertmanager").await;
+        let (url, _) = creates_hook(&nell, &room, "Alertmanager").await;
         for (call, words) in [
             (
                 json!({ "text": "Firing", "attachments": [{
@@ -125,10 +125,10 @@ on_both! {
             (json!({ "text": "\u{1b}[31mred\u{1b}[0m" }), "[31mred[0m"),
             (json!({ "text": "<!here> a < b" }), "@here a < b"),
         ] {
-            world.rings(&url, &call).await.is(200);
+            world.calls_hook(&url, &call).await.is(200);
             assert_eq!(latest(&nell, &room).await.1, words);
         }
-        world.rings(&url, &json!({ "text": "x".repeat(5000) })).await.is(200);
+        world.calls_hook(&url, &json!({ "text": "x".repeat(5000) })).await.is(200);
         let body = latest(&nell, &room).await.1;
         assert_eq!(body.chars().count(), 4000);
         assert!(body.ends_with('…'), "what is too long is cut, not lost");
@@ -137,34 +137,34 @@ on_both! {
     async fn a_call_without_text_or_with_an_unknown_hook_posts_nothing(world: World) {
         let [nell, ify] = world.members(["nell", "ify"]).await;
         let room = nell.makes_room("Repair café").await;
-        let (url, id) = opens_door(&nell, &room, "CI").await;
+        let (url, id) = creates_hook(&nell, &room, "CI").await;
         for call in
             [json!({}), json!({ "text": "" }), json!({ "text": " \n" }), json!({ "attachments": [{}] })]
         {
-            assert_eq!(world.rings(&url, &call).await.is(422).problem(), "There is no text in it.", "{call}");
+            assert_eq!(world.calls_hook(&url, &call).await.is(422).problem(), "There is no text in it.", "{call}");
         }
         for call in [json!([]), json!({ "text": 7 }), json!("x"), json!({ "attachments": "x" })] {
-            world.rings(&url, &call).await.is(422).problem();
+            world.calls_hook(&url, &call).await.is(422).problem();
         }
         let form = [("payload", "{nonsense")];
         world.stranger().posts(world.path_of(&url), &form).await.is(422).problem();
         let hello = json!({ "text": "Hello" });
         for token in ["wrong", "x", "%00", &"a".repeat(43), &room.key] {
-            world.rings(&format!("{}/hooks/{token}", world.url()), &hello).await.is(404).problem();
+            world.calls_hook(&format!("{}/hooks/{token}", world.url()), &hello).await.is(404).problem();
         }
         ify.opens_link(&room).await.is(200);
         ify.does(Method::DELETE, &room.api(&format!("/hooks/{id}"))).await.is(403);
         ify.calls(Method::POST, &room.api("/hooks"), &json!({ "name": "CI" })).await.is(403);
         nell.alters(&room, &json!({ "locked": true })).await.is(200);
-        let locked = world.rings(&url, &hello).await.is(403).problem();
+        let locked = world.calls_hook(&url, &hello).await.is(403).problem();
         assert_eq!(locked, "This room is locked: it can be read, and only its owner writes.");
         nell.alters(&room, &json!({ "locked": false })).await.is(200);
-        world.rings(&url, &hello).await.is(200);
+        world.calls_hook(&url, &hello).await.is(200);
         let other = ify.makes_room("Tide").await;
         ify.does(Method::DELETE, &other.api(&format!("/hooks/{id}"))).await.is(404);
         nell.does(Method::DELETE, &room.api(&format!("/hooks/{id}"))).await.is(204);
         nell.does(Method::DELETE, &room.api(&format!("/hooks/{id}"))).await.is(404);
-        world.rings(&url, &hello).await.is(404);
+        world.calls_hook(&url, &hello).await.is(404);
         assert_eq!(nell.bodies(&room).await, ["Hello"], "what it said stays");
         assert_eq!(latest(&nell, &room).await.0, "CI");
     }
@@ -176,14 +176,14 @@ on_both! {
         assert!(page.says("The door is open"));
         let field = page.all("input").into_iter().find(|input| input.get("id") == Some("hook-url"));
         let url = field.expect("its address").get("value").expect("an address").to_owned();
-        world.rings(&url, &json!({ "text": "Hello" })).await.is(200);
+        world.calls_hook(&url, &json!({ "text": "Hello" })).await.is(200);
         let page = nell.opens(&room.page("/about")).await;
         assert!(page.says("Grafana") && !page.0.contains(&url));
         let forms = page.all("form").into_iter();
         let close =
             forms.filter_map(|form| form.get("action").map(str::to_owned)).find(|to| to.contains("/hooks/"));
         nell.posts(&close.expect("a form to close it"), &[]).await.is(303);
-        world.rings(&url, &json!({ "text": "Hello" })).await.is(404);
+        world.calls_hook(&url, &json!({ "text": "Hello" })).await.is(404);
         assert!(!nell.opens(&room.page("/about")).await.says("Grafana bot"));
     }
 
@@ -201,10 +201,10 @@ on_both! {
         let reader = world.stranger();
         let path = world.path_of(&feed).to_owned();
         well_formed(&reader.gets(&path).await.is(200).text());
-        let (url, _) = opens_door(&nell, &room, "CI").await;
+        let (url, _) = creates_hook(&nell, &room, "CI").await;
         nell.says(&room, "Hello <b>&amp;</b> `x < y` ]]> \u{1F426}").await;
         ify.says(&room, "see https://x.example/?a=1&b=2").await;
-        world.rings(&url, &json!({ "text": "Build 7 failed" })).await.is(200);
+        world.calls_hook(&url, &json!({ "text": "Build 7 failed" })).await.is(200);
         let gone = ify.says(&room, "taken back").await;
         ify.does(Method::DELETE, &room.api(&format!("/messages/{}", text(&gone["id"])))).await.is(204);
         let answer = reader.gets(&path).await.is(200);

@@ -6,11 +6,11 @@ use futures_util::future::join_all;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::common::{Answer, Guest, Room, Talks, World, text, until};
+use crate::common::{Answer, ApiClient, Guest, Room, World, text, until};
 
 /// Sends JSON with an idempotency key.
 async fn sends(who: &Guest, key: &str, path: &str, body: &Value) -> Answer {
-    who.hears(who.asks(Method::POST, path).header("idempotency-key", key).json(body)).await
+    who.sends(who.request(Method::POST, path).header("idempotency-key", key).json(body)).await
 }
 
 fn is_replayed(answer: &Answer) -> bool {
@@ -109,8 +109,8 @@ on_both! {
         assert_eq!(world.counts("SELECT COUNT(*) FROM links").await, 2, "the room's first, and one new");
         let room = Room::of(&room);
         let file = || program.upload(&room, "file", "rota.txt", b"nine, ten").header("idempotency-key", "file");
-        let first = program.hears(file()).await.is(201);
-        let again = program.hears(file()).await.is(201);
+        let first = program.sends(file()).await.is(201);
+        let again = program.sends(file()).await.is(201);
         assert!(is_replayed(&again) && again.bytes == first.bytes);
     }
 

@@ -5,24 +5,24 @@ use std::time::Duration;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::common::{Answer, Guest, Listener, Talks, World, each, text, until};
+use crate::common::{Answer, ApiClient, Guest, Listener, World, each, text, until};
 
 const CURRENT: &str = "/api/v1/matches/current";
 
 /// Requests a match.
-async fn seeks(who: &impl Talks, wish: &Value) -> Answer {
+async fn seeks(who: &impl ApiClient, wish: &Value) -> Answer {
     let mut body = json!({ "adult": true });
     body.as_object_mut().expect("an object").extend(wish.as_object().expect("an object").clone());
     who.calls(Method::POST, "/api/v1/matches", &body).await
 }
 
 /// Returns the current state of the match.
-async fn current(who: &impl Talks) -> Value {
+async fn current(who: &impl ApiClient) -> Value {
     who.fetches(CURRENT).await.is(200).json()
 }
 
 /// Waits until the match is in this state.
-async fn is_in_state(who: &impl Talks, state: &str) -> Value {
+async fn is_in_state(who: &impl ApiClient, state: &str) -> Value {
     until(state, || async {
         let now = current(who).await;
         (now["state"] == state).then_some(now)
@@ -43,27 +43,27 @@ async fn matched(world: &World) -> (Guest, Guest, String) {
 }
 
 /// Performs an action on the current match.
-async fn does(who: &impl Talks, what: &str, body: &Value) -> Answer {
+async fn does(who: &impl ApiClient, what: &str, body: &Value) -> Answer {
     who.calls(Method::POST, &format!("{CURRENT}/{what}"), body).await
 }
 
-async fn says(who: &impl Talks, path: &str, words: &str) -> Answer {
+async fn says(who: &impl ApiClient, path: &str, words: &str) -> Answer {
     who.calls(Method::POST, &format!("{path}/messages"), &json!({ "body": words })).await
 }
 
 /// Subscribes a socket to this account's match. Returns it with the first frame's match.
-async fn listens(world: &World, who: &Guest) -> (Listener, Value) {
+async fn subscribes(world: &World, who: &Guest) -> (Listener, Value) {
     let mut listener = Listener::with_token(&world.url(), &who.token).await;
     listener.says(&json!({ "type": "subscribe", "stream": "match" })).await;
-    let told = listener.hears().await;
+    let told = listener.receives().await;
     assert_eq!((&told["event"], &told["stream"]), (&json!("subscribed"), &json!("match")));
     (listener, told["match"].clone())
 }
 
 /// Returns the next frame of this event; other frames about the match are skipped.
-async fn hears(listener: &mut Listener, event: &str) -> Value {
+async fn receives(listener: &mut Listener, event: &str) -> Value {
     loop {
-        let frame = listener.hears().await;
+        let frame = listener.receives().await;
         if frame["event"] == event {
             return frame;
         }
@@ -133,7 +133,7 @@ on_both! {
         let nell = world.member("nell").await;
         let ada = world.guest("Ada").await;
         let id = text(&nell.calls(Method::POST, "/api/v1/rooms", &json!({ "name": "x" })).await.json()["owner_id"]);
-        let (mut listener, _) = listens(&world, &ada).await;
+        let (mut listener, _) = subscribes(&world, &ada).await;
         seeks(&ada, &json!({})).await.is(201);
         seeks(&nell, &json!({})).await.is(201);
         let talk = is_in_state(&ada, "matched").await;
@@ -142,7 +142,7 @@ on_both! {
         let wanted = json!({ "type": "subscribe", "stream": "conversation", "conversation": conversation });
         listener.says(&wanted).await;
         let subscribed = loop {
-            let frame = hears(&mut listener, "subscribed").await;
+            let frame = receives(&mut listener, "subscribed").await;
             if frame["stream"] == "conversation" {
                 break frame;
             }
@@ -157,7 +157,7 @@ on_both! {
             ada.fetches(&format!("{path}/search?q=stranger")).await.text(),
         ];
         loop {
-            let frame = listener.hears().await.to_string();
+            let frame = listener.receives().await.to_string();
             let last = frame.contains("👋");
             told.push(frame);
             if last {
@@ -175,31 +175,31 @@ on_both! {
 
     async fn the_socket_reports_every_state_of_a_match(world: World) {
         let (teo, ada) = (world.guest("Teo").await, world.guest("Ada").await);
-        let (mut teos, nothing) = listens(&world, &teo).await;
+        let (mut teos, nothing) = subscribes(&world, &teo).await;
         assert_eq!(nothing, json!(null));
         seeks(&teo, &json!({ "interests": ["trains"] })).await.is(201);
-        assert_eq!(hears(&mut teos, "waiting").await["match"]["waiting"]["place"], 1);
-        let (adas, _) = listens(&world, &ada).await;
+        assert_eq!(receives(&mut teos, "waiting").await["match"]["waiting"]["place"], 1);
+        let (adas, _) = subscribes(&world, &ada).await;
         seeks(&ada, &json!({ "interests": ["trains"] })).await.is(201);
-        assert_eq!(hears(&mut teos, "matched").await["match"]["talk"]["partners"][0]["here"], true);
+        assert_eq!(receives(&mut teos, "matched").await["match"]["talk"]["partners"][0]["here"], true);
         drop(adas);
-        assert_eq!(hears(&mut teos, "reconnecting").await["match"]["talk"]["partners"][0]["here"], false);
+        assert_eq!(receives(&mut teos, "reconnecting").await["match"]["talk"]["partners"][0]["here"], false);
         world.pass(Duration::from_secs(20));
-        let (adas, told) = listens(&world, &ada).await;
+        let (adas, told) = subscribes(&world, &ada).await;
         assert_eq!(told["state"], "matched", "its place was kept");
-        assert_eq!(hears(&mut teos, "reconnected").await["match"]["talk"]["partners"][0]["here"], true);
+        assert_eq!(receives(&mut teos, "reconnected").await["match"]["talk"]["partners"][0]["here"], true);
         does(&ada, "reveal", &json!({})).await.is(204);
-        let offered = hears(&mut teos, "changed").await;
+        let offered = receives(&mut teos, "changed").await;
         assert_eq!(offered["match"]["talk"]["partners"][0]["reveals"], true);
         assert_eq!(offered["match"]["talk"]["partners"][0]["account"]["name"], "Stranger", "not before both do");
         does(&teo, "reveal", &json!({})).await.is(204);
-        assert_eq!(hears(&mut teos, "changed").await["match"]["talk"]["partners"][0]["account"]["name"], "Ada (guest)");
+        assert_eq!(receives(&mut teos, "changed").await["match"]["talk"]["partners"][0]["account"]["name"], "Ada (guest)");
         drop(adas);
-        hears(&mut teos, "reconnecting").await;
+        receives(&mut teos, "reconnecting").await;
         world.pass(Duration::from_secs(31));
-        assert_eq!(hears(&mut teos, "partner_left").await["match"]["ended_by"], "partner");
+        assert_eq!(receives(&mut teos, "partner_left").await["match"]["ended_by"], "partner");
         does(&teo, "next", &json!({})).await.is(200);
-        assert_eq!(hears(&mut teos, "waiting").await["match"]["interests"], json!(["trains"]));
+        assert_eq!(receives(&mut teos, "waiting").await["match"]["interests"], json!(["trains"]));
     }
 
     async fn waiting_without_a_sign_of_life_ends_the_search(world: World) {
@@ -275,16 +275,16 @@ on_both! {
         let (teo, ada, path) = matched(&world).await;
         let file = || {
             let form = "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.txt\"\r\n\r\nwords\r\n--b--\r\n";
-            let request = teo.asks(Method::POST, &format!("{path}/attachments"));
+            let request = teo.request(Method::POST, &format!("{path}/attachments"));
             request.header("content-type", "multipart/form-data; boundary=b").body(form)
         };
         let why = "No pictures yet: both of you have to agree to them first.";
-        assert_eq!(teo.hears(file()).await.is(403).problem(), why);
+        assert_eq!(teo.sends(file()).await.is(403).problem(), why);
         does(&teo, "pictures", &json!({})).await.is(204);
-        assert_eq!(teo.hears(file()).await.is(403).problem(), why);
+        assert_eq!(teo.sends(file()).await.is(403).problem(), why);
         does(&ada, "pictures", &json!({})).await.is(204);
         assert_eq!(current(&teo).await["talk"]["pictures"], true);
-        assert_eq!(teo.hears(file()).await.is(422).problem(), "Only pictures can be sent here.");
+        assert_eq!(teo.sends(file()).await.is(422).problem(), "Only pictures can be sent here.");
     }
 
     async fn a_group_begins_with_three_and_accepts_more(world: World) {
@@ -330,8 +330,8 @@ on_both! {
                 "conversation": talk["conversation_id"], "since": 0, "change": 0,
             }))
             .await;
-        assert_eq!(listener.hears().await["seq"], 2);
-        assert_eq!(listener.hears().await["event"], "here");
+        assert_eq!(listener.receives().await["seq"], 2);
+        assert_eq!(listener.receives().await["event"], "here");
 
         // Neither earlier messages nor later changes to them are visible.
         let messages = format!("{path}/messages");
@@ -350,13 +350,13 @@ on_both! {
 
         let hello = says(dee, &path, "Hello").await.is(201).json();
         assert_eq!(hello["seq"], 3);
-        let heard = loop {
-            let frame = listener.hears().await;
+        let received = loop {
+            let frame = listener.receives().await;
             if frame["message"].is_object() {
                 break frame;
             }
         };
-        assert_eq!((&heard["event"], &heard["message"]["body"]), (&json!("message"), &json!("Hello")));
+        assert_eq!((&received["event"], &received["message"]["body"]), (&json!("message"), &json!("Hello")));
         let seen = dee.fetches(&messages).await.is(200);
         assert!(!seen.header("link").contains("prev"), "there is nothing older for Dee");
         assert_eq!(each(&seen.list(), "body"), ["Hello"]);
@@ -366,13 +366,13 @@ on_both! {
         listener
             .says(&json!({ "type": "unsubscribe", "stream": "conversation", "conversation": talk["conversation_id"] }))
             .await;
-        listener.hears_until_pong().await;
+        listener.receives_until_pong().await;
         let again = json!({
             "type": "subscribe", "stream": "conversation",
             "conversation": talk["conversation_id"], "since": 0, "change": 0,
         });
         listener.says(&again).await;
-        let frames = listener.hears_until_pong().await;
+        let frames = listener.receives_until_pong().await;
         let said: Vec<_> = frames.iter().filter(|frame| frame["message"].is_object()).collect();
         assert_eq!(said.len(), 1, "{frames:?}");
         assert_eq!(said[0]["message"]["body"], "Hello");
@@ -456,23 +456,23 @@ on_both! {
         let mut adas = Listener::with_token(&world.url(), &ada.token).await;
         let id = path.rsplit('/').next().expect("an id");
         adas.says(&json!({ "type": "subscribe", "stream": "conversation", "conversation": id })).await;
-        hears(&mut adas, "subscribed").await;
+        receives(&mut adas, "subscribed").await;
         says(&teo, &path, "Hello").await.is(201);
-        hears(&mut adas, "message").await;
+        receives(&mut adas, "message").await;
         teo.does(Method::DELETE, CURRENT).await.is(204);
-        hears(&mut adas, "left").await;
+        receives(&mut adas, "left").await;
         adas.says(&json!({ "type": "subscribe", "stream": "conversation", "conversation": id })).await;
-        assert_eq!(hears(&mut adas, "error").await["conversation"], id);
-        assert!(adas.hears_until_pong().await.is_empty());
+        assert_eq!(receives(&mut adas, "error").await["conversation"], id);
+        assert!(adas.receives_until_pong().await.is_empty());
     }
 }
 
 #[tokio::test]
 async fn matching_can_be_turned_off() {
-    use crate::common::{Engine, Home};
-    let mut home = Home::new(Engine::Sqlite);
-    home.settings.matching = Some(chitter::config::Switch::Off);
-    let world = home.open().await;
+    use crate::common::{Engine, Instance};
+    let mut instance = Instance::new(Engine::Sqlite);
+    instance.settings.matching = Some(chitter::config::Switch::Off);
+    let world = instance.open().await;
     let teo = world.guest_with_browser("Teo").await;
     assert_eq!(seeks(&teo, &json!({})).await.is(403).problem(), "Strangers are not matched here.");
     teo.gets("/match").await.is(403);
@@ -481,10 +481,10 @@ async fn matching_can_be_turned_off() {
 
 #[tokio::test]
 async fn refused_words_can_not_be_posted() {
-    use crate::common::{Engine, Home};
-    let mut home = Home::new(Engine::Sqlite);
-    home.settings.refused_words = Some("scoundrel".into());
-    let world = home.open().await;
+    use crate::common::{Engine, Instance};
+    let mut instance = Instance::new(Engine::Sqlite);
+    instance.settings.refused_words = Some("scoundrel".into());
+    let world = instance.open().await;
     let (teo, _ada, path) = matched(&world).await;
     let refused = says(&teo, &path, "You SCOUNDREL!").await.is(422);
     assert_eq!(refused.problem(), "There is a word in it that can’t be said here.");

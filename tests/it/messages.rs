@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::common::{Answer, Room, Talks, World, each, text};
+use crate::common::{Answer, ApiClient, Room, World, each, text};
 
 fn path(room: &Room, message: &Value) -> String {
     room.api(&format!("/messages/{}", text(&message["id"])))
@@ -25,13 +25,13 @@ fn link(answer: &Answer, rel: &str) -> Option<String> {
     Some(url[url.find("/api/").expect("a path")..].to_owned())
 }
 
-async fn posts(who: &impl Talks, room: &Room, body: &Value) -> Answer {
+async fn posts(who: &impl ApiClient, room: &Room, body: &Value) -> Answer {
     who.calls(Method::POST, &room.api("/messages"), body).await
 }
 
-async fn keyed(who: &impl Talks, room: &Room, key: &str, body: &str) -> Answer {
-    let request = who.asks(Method::POST, &room.api("/messages")).header("idempotency-key", key);
-    who.hears(request.json(&json!({ "body": body }))).await
+async fn keyed(who: &impl ApiClient, room: &Room, key: &str, body: &str) -> Answer {
+    let request = who.request(Method::POST, &room.api("/messages")).header("idempotency-key", key);
+    who.sends(request.json(&json!({ "body": body }))).await
 }
 
 on_both! {

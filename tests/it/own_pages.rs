@@ -11,7 +11,7 @@ use reqwest::Method;
 use serde_json::json;
 use zip::ZipArchive;
 
-use crate::common::{Answer, Home, Manner, Page, Person, Post, Talks, World, chitter};
+use crate::common::{Answer, ApiClient, Instance, Page, Person, SmtpMode, SmtpServer, World, chitter};
 
 const SECTIONS: &str = "/settings/page/sections";
 
@@ -24,7 +24,7 @@ fn photo() -> Vec<u8> {
 }
 
 /// Actions of a member on their own page.
-trait Owns {
+trait EditsPage {
     async fn adds(&self, kind: &str) -> String;
     async fn fills(&self, section: &str, fields: &[(&str, &str)]) -> Answer;
     async fn fills_with(&self, section: &str, fields: &[(&str, &str)], file: (&str, &[u8])) -> Answer;
@@ -32,7 +32,7 @@ trait Owns {
     async fn editor(&self) -> Page;
 }
 
-impl Owns for Person {
+impl EditsPage for Person {
     /// Adds a section. Returns its number.
     async fn adds(&self, kind: &str) -> String {
         let location = self.posts(SECTIONS, &[("kind", kind)]).await.is(303).location();
@@ -278,9 +278,9 @@ on_both! {
 
     // Contact form, visits, host names, metadata and export.
 
-    async fn a_contact_message_reaches_the_owner_by_mail_and_spam_does_not(home: Home) {
-        let mut post = Post::that(Manner::Accepts);
-        let world = home.with_mail_by(&post.url).open().await;
+    async fn a_contact_message_reaches_the_owner_by_mail_and_spam_does_not(instance: Instance) {
+        let mut smtp = SmtpServer::start(SmtpMode::Accepts);
+        let world = instance.with_mail_by(&smtp.url).open().await;
         let [nell] = world.members(["nell"]).await;
         nell.fills("3", &[("title", "Write"), ("form", "on"), ("email", "on")]).await.is(303);
         nell.publishes().await;
@@ -299,16 +299,16 @@ on_both! {
         assert!(sends(&letter("x")).await.is(422).page().says("open for too long"));
         let wrong = [("name", ""), ("email", "nowhere"), ("body", "Kept"), ("stamp", stamp.as_str())];
         let refused = sends(&wrong).await.is(422).page();
-        assert!(refused.complaint("name").is_some() && refused.complaint("email").is_some());
+        assert!(refused.field_error("name").is_some() && refused.field_error("email").is_some());
         assert!(refused.0.contains("Kept"));
         let sent = sends(&stamped).await.is(303).location();
         assert!(stranger.opens(&sent).await.says("on its way"));
-        let mail = post.delivers().await;
+        let mail = smtp.next_mail().await;
         assert_eq!(mail.to, ["nell@harbour.example"]);
         assert!(mail.header("reply-to").contains("oskar@elsewhere.example"), "{mail:?}");
         assert!(mail.text().contains("Do you mend nets?"));
         world.outbox_empties().await;
-        assert!(post.rest().is_empty(), "what robots sent goes nowhere");
+        assert!(smtp.remaining().is_empty(), "what robots sent goes nowhere");
 
         let asks = stranger.posts("/@nell/address", &[("stamp", &stamp)]).await.is(200);
         assert!(asks.text().contains("mailto:nell@harbour.example"));
@@ -382,10 +382,10 @@ on_both! {
         assert!(asks("/", "nell.example").await.is(200).page().says("Quiet so far"));
     }
 
-    async fn the_operator_can_restrict_host_names(home: Home) {
-        let mut home = home;
-        home.settings.page_hosts = Some("Nell.example, other.example".into());
-        let world = home.open().await;
+    async fn the_operator_can_restrict_host_names(instance: Instance) {
+        let mut instance = instance;
+        instance.settings.page_hosts = Some("Nell.example, other.example".into());
+        let world = instance.open().await;
         let [nell] = world.members(["nell"]).await;
         nell.publishes().await;
         let refused = nell.posts("/settings/page/host", &[("host", "mine.example")]).await.is(422).page();
@@ -395,10 +395,10 @@ on_both! {
         assert_eq!(world.stranger().sends(request).await.is(200).page().heading(), "Nell Ashby");
     }
 
-    async fn a_member_s_page_can_be_the_front_page(home: Home) {
-        let mut home = home;
-        home.settings.home = Some("@nell".into());
-        let world = home.open().await;
+    async fn a_member_s_page_can_be_the_front_page(instance: Instance) {
+        let mut instance = instance;
+        instance.settings.home = Some("@nell".into());
+        let world = instance.open().await;
         let stranger = world.stranger();
         assert!(stranger.opens("/").await.says("Quiet so far"), "nobody lives here yet");
         let [nell] = world.members(["nell"]).await;
@@ -476,10 +476,10 @@ on_both! {
         world.stranger().gets("/settings/page/export.zip").await.is(303);
 
         // The command line writes the same export, also while the server runs.
-        let (folder, home) = (world.home.folder().join("out"), &world.home);
-        let mut command = chitter(home.folder());
-        command.env("CHITTER_DATA", home.data()).env("CHITTER_BASE_URL", world.url());
-        if let Some(url) = &home.settings.database_url {
+        let (folder, instance) = (world.instance.folder().join("out"), &world.instance);
+        let mut command = chitter(instance.folder());
+        command.env("CHITTER_DATA", instance.data()).env("CHITTER_BASE_URL", world.url());
+        if let Some(url) = &instance.settings.database_url {
             command.env("CHITTER_DATABASE_URL", url);
         }
         command.args(["page", "export", "@nell"]).arg(&folder);
@@ -489,9 +489,9 @@ on_both! {
             let written = std::fs::read(folder.join(name)).expect("the file");
             assert!(written == *bytes, "{name} is the same");
         }
-        let mut command = chitter(world.home.folder());
-        command.env("CHITTER_DATA", world.home.data()).args(["page", "export", "@nobody_here", "x"]);
-        if let Some(url) = &world.home.settings.database_url {
+        let mut command = chitter(world.instance.folder());
+        command.env("CHITTER_DATA", world.instance.data()).args(["page", "export", "@nobody_here", "x"]);
+        if let Some(url) = &world.instance.settings.database_url {
             command.env("CHITTER_DATABASE_URL", url);
         }
         let failed = tokio::task::spawn_blocking(move || command.output()).await.expect("it ends").expect("it runs");

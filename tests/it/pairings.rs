@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, fs, time::Duration};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::common::{Person, Talks, World, each, text, until};
+use crate::common::{ApiClient, Person, World, each, text, until};
 
 const WEEKLY: &str = "/api/v1/matches/weekly";
 const A_DAY: Duration = Duration::from_secs(24 * 3600);
@@ -43,7 +43,7 @@ on_both! {
         assert!(page.says("Coffee on Thursday?") && page.says("Nell Ashby"));
         joerg.fetches(&format!("{path}/messages")).await.is(404);
         joerg.gets(&format!("/threads/{}", text(&first["conversation_id"]))).await.is(404);
-        let outbox = world.home.data().join("outbox");
+        let outbox = world.instance.data().join("outbox");
         let mails = until("both to be written to", || async {
             let files: Vec<_> = fs::read_dir(&outbox).expect("the outbox").flatten().collect();
             let whole = |name: &str| name.ends_with(".eml") && !name.starts_with('.');

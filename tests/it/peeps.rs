@@ -76,7 +76,7 @@ on_both! {
             let page = nell.posts("/peeps", &[("body", &too_long)]).await.is(422).page();
             let over = count - 280;
             let why = format!("That is {count} characters, and there is room for 280. Take out {over}.");
-            assert_eq!(page.complaint("body"), Some(why));
+            assert_eq!(page.field_error("body"), Some(why));
             assert_eq!(page.value("body"), too_long, "the words are kept");
         }
         assert_eq!(nell.opens("/@nell").await.peeps().len(), 5, "what was refused was not posted");
@@ -92,7 +92,7 @@ on_both! {
             ("nul\0", "There is a hidden control character (U+0000) in it. Take it out."),
         ] {
             let page = nell.posts("/peeps", &[("body", typed)]).await.is(422).page();
-            assert_eq!(page.complaint("body").as_deref(), Some(why), "{typed:?}");
+            assert_eq!(page.field_error("body").as_deref(), Some(why), "{typed:?}");
             assert_eq!(page.value("body"), typed);
         }
         assert!(nell.opens("/").await.peeps().is_empty());
@@ -198,7 +198,7 @@ on_both! {
         let form = [("body", "And good night."), ("idempotency_key", key.as_str())];
         let page = nell.posts("/peeps", &form).await.is(409).page();
         assert_eq!(page.value("body"), "And good night.");
-        assert!(page.complaint("body").is_some());
+        assert!(page.field_error("body").is_some());
         let another = page.value("idempotency_key");
         assert_ne!(another, key, "the form in the answer is another one");
         nell.posts("/peeps", &[("body", "And good night."), ("idempotency_key", &another)]).await.is(303);

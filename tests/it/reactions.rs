@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::common::{Answer, Person, Room, Talks, World, each, text};
+use crate::common::{Answer, ApiClient, Person, Room, World, each, text};
 
 /// The path of an emoji's reaction to a message.
 fn under(room: &Room, message: &Value, emoji: &str) -> String {
@@ -18,7 +18,7 @@ fn encoded(text: &str) -> String {
     percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
 }
 
-async fn searches(who: &impl Talks, room: &Room, q: &str) -> Vec<String> {
+async fn searches(who: &impl ApiClient, room: &Room, q: &str) -> Vec<String> {
     each(&who.fetches(&search(room, q)).await.is(200).list(), "body")
 }
 

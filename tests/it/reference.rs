@@ -6,7 +6,7 @@ use chitter::openapi::{self, Call};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::common::{Engine, Guest, Home, Listener, Person, Talks, World, text, until};
+use crate::common::{ApiClient, Engine, Guest, Instance, Listener, Person, World, text, until};
 
 /// Endpoints that OpenAPI does not cover: the socket is documented in AsyncAPI.
 const ELSEWHERE: [&str; 1] = ["get /api/v1/streaming"];
@@ -66,7 +66,7 @@ fn every_call_has_a_summary_and_answers() {
 }
 
 /// The accounts and the data that the examples run with.
-struct Bench {
+struct Examples {
     world: World,
     nell: Person,
     ify: Person,
@@ -75,16 +75,16 @@ struct Bench {
     folder: tempfile::TempDir,
 }
 
-impl Bench {
+impl Examples {
     async fn new() -> Self {
-        let world = Home::new(Engine::Sqlite).open().await;
+        let world = Instance::new(Engine::Sqlite).open().await;
         let [nell, ify, ha] = world.members(["nell", "ify", "ha"]).await;
         let form = [("name", "Examples"), ("read", "on"), ("write", "on")];
         let program =
             world.program(&nell.posts("/settings/tokens", &form).await.is(200).page().value("secret"));
         let folder = tempfile::tempdir().expect("a folder");
         std::fs::write(folder.path().join("photo.jpg"), b"no picture, but a file").expect("a file");
-        Bench { world, nell, ify, ha, program, folder }
+        Examples { world, nell, ify, ha, program, folder }
     }
 
     async fn makes(&self, path: &str, body: Value) -> Value {
@@ -155,24 +155,25 @@ impl Bench {
 
 #[tokio::test]
 async fn every_example_returns_the_documented_status() {
-    let bench = Bench::new().await;
+    let examples = Examples::new().await;
     let mut wrong = Vec::new();
     for call in openapi::calls() {
-        let token = bench.token(call).await;
+        let token = examples.token(call).await;
         let curl =
-            call.curl(&bench.world.url()).replacen("curl", "curl -sS -o answer.json -w %{http_code}", 1);
+            call.curl(&examples.world.url()).replacen("curl", "curl -sS -o answer.json -w %{http_code}", 1);
         let mut command = Command::new("bash");
         command
             .args(["-c", &curl])
-            .current_dir(bench.folder.path())
+            .current_dir(examples.folder.path())
             .env("TOKEN", token)
-            .envs(bench.variables(call).await);
+            .envs(examples.variables(call).await);
         // A blocking wait here would stop the server, which runs on the same thread.
         let done = tokio::task::spawn_blocking(move || command.output()).await.expect("it ends");
         let done = done.expect("bash and curl are there");
         let status = String::from_utf8_lossy(&done.stdout).into_owned();
         if status != call.status.to_string() {
-            let answer = std::fs::read_to_string(bench.folder.path().join("answer.json")).unwrap_or_default();
+            let answer =
+                std::fs::read_to_string(examples.folder.path().join("answer.json")).unwrap_or_default();
             wrong.push(format!("{status} in place of {}: {curl}\n{answer}", call.status));
         }
     }
@@ -222,7 +223,7 @@ on_both! {
         ] {
             listener.says(&wanted).await;
         }
-        let mut heard: Vec<Value> = listener.hears_until_pong().await;
+        let mut received: Vec<Value> = listener.receives_until_pong().await;
         let peep = nell.peeps("Good morning").await;
         nell.likes(&peep).await;
         nell.edits(&peep, "Good evening").await;
@@ -238,11 +239,11 @@ on_both! {
         ify.calls(Method::POST, "/api/v1/matches", &json!({ "adult": true })).await.is(201);
         nell.does(Method::DELETE, &room.api("")).await.is(204);
         nell.does(Method::DELETE, &path).await.is(204);
-        while heard.iter().filter(|frame| frame["event"] == "left").count() < 2 {
-            heard.push(listener.hears().await);
+        while received.iter().filter(|frame| frame["event"] == "left").count() < 2 {
+            received.push(listener.receives().await);
         }
-        heard.iter().for_each(told);
-        let events: BTreeSet<_> = heard.iter().map(|frame| text(&frame["event"])).collect();
+        received.iter().for_each(told);
+        let events: BTreeSet<_> = received.iter().map(|frame| text(&frame["event"])).collect();
         for event in ["subscribed", "update", "status.update", "delete", "message", "change", "room", "thread", "receipt", "here",
                       "typing", "left", "error"] {
             assert!(events.contains(event), "{event} was heard: {events:?}");

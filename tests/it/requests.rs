@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use reqwest::{Method, RequestBuilder};
 
-use crate::common::{Answer, Person, Talks, World, head_of, raw};
+use crate::common::{Answer, ApiClient, Person, World, head_of, raw};
 
 on_both! {
     async fn a_conditional_api_request_is_answered_with_304(world: World) {
@@ -15,18 +15,18 @@ on_both! {
         let first = nell.fetches(&path).await.is(200);
         let etag = first.header("etag").to_owned();
         assert!(etag.starts_with("W/\"") && first.header("cache-control") == "private, no-cache", "{first:?}");
-        let again = |known: &str| nell.asks(Method::GET, &path).header("if-none-match", known.to_owned());
+        let again = |known: &str| nell.request(Method::GET, &path).header("if-none-match", known.to_owned());
         for known in [etag.as_str(), "*", &format!("\"other\", {etag}")] {
-            let same = nell.hears(again(known)).await.is(304);
+            let same = nell.sends(again(known)).await.is(304);
             assert_eq!((same.header("etag"), same.bytes.len()), (etag.as_str(), 0), "{known}");
         }
-        nell.hears(again("W/\"other\"")).await.is(200);
+        nell.sends(again("W/\"other\"")).await.is(200);
         nell.says(&room, "Something new").await;
-        let changed = nell.hears(again(&etag)).await.is(200);
+        let changed = nell.sends(again(&etag)).await.is(200);
         assert_ne!(changed.header("etag"), etag);
         // A refusal has no entity tag and never answers 304, so it does not reveal whether the content
         // changed.
-        let refused = world.stranger().hears(world.stranger().asks(Method::GET, &path).header("if-none-match", etag)).await;
+        let refused = world.stranger().sends(world.stranger().request(Method::GET, &path).header("if-none-match", etag)).await;
         assert_eq!((refused.status, refused.header("etag")), (401, ""));
     }
 

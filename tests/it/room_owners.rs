@@ -5,7 +5,7 @@ use std::time::Duration;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::common::{Room, Talks, World, text};
+use crate::common::{ApiClient, Room, World, text};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -15,7 +15,7 @@ const RUN_OUT: &str = "This link has run out. Ask someone inside for a new one."
 const REMOVED: &str = "You were asked to leave this room.";
 
 /// Returns the id of the participant with this name.
-async fn id_of(who: &impl Talks, room: &Room, name: &str) -> String {
+async fn id_of(who: &impl ApiClient, room: &Room, name: &str) -> String {
     let people = who.people(room).await;
     let one = people.as_array().expect("people").iter().find(|one| one["account"]["name"] == name);
     text(&one.unwrap_or_else(|| panic!("{name} is in the room"))["account"]["id"])
@@ -41,7 +41,7 @@ on_both! {
         let form = [("name", "By the form"), ("expires_at", ""), ("uses_left", "")];
         nell.posts(&room.page("/about"), &form).await.is(303);
         let page = nell.posts(&room.page("/about"), &[("name", "")]).await.is(422).page();
-        assert_eq!(page.complaint("name").as_deref(), Some("Give it a name."));
+        assert_eq!(page.field_error("name").as_deref(), Some("Give it a name."));
         assert_eq!(nell.opens_link(&room).await.json()["name"], "By the form");
     }
 
@@ -72,7 +72,7 @@ on_both! {
         assert_eq!(both.is(422).json()["errors"].as_array().map(Vec::len), Some(2), "both are told at once");
         let form = [("name", "Fine"), ("expires_at", "2020-01-01T00:00"), ("uses_left", "many")];
         let page = nell.posts(&room.page("/about"), &form).await.is(422).page();
-        assert_eq!(page.complaint("uses_left").as_deref(), Some("Write a number, or nothing."));
+        assert_eq!(page.field_error("uses_left").as_deref(), Some("Write a number, or nothing."));
         assert_eq!(page.value("uses_left"), "many");
         assert_eq!(page.value("name"), "Fine");
         assert_eq!(nell.opens_link(&room).await.json(), before);
@@ -336,7 +336,7 @@ on_both! {
 }
 
 /// Asserts that each of the owner's API calls is refused.
-async fn refuse(who: &impl Talks, room: &Room, someone: &str, hook: &str) {
+async fn refuse(who: &impl ApiClient, room: &Room, someone: &str, hook: &str) {
     let none = Value::Null;
     for (method, path, body) in [
         (Method::PATCH, room.api(""), json!({ "name": "Mine" })),

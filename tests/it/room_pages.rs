@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::json;
 
-use crate::common::{Page, Person, Room, Talks, World, text};
+use crate::common::{ApiClient, Page, Person, Room, World, text};
 
 /// The text of the messages on a room's page or search page, from the top.
 fn shown(page: &Page) -> Vec<String> {
@@ -123,7 +123,7 @@ on_both! {
             ("a\u{7}b", "There is a hidden control character (U+0007) in it. Take it out."),
         ] {
             let page = nell.posts(&room.page("/messages"), &[("body", body)]).await.is(422).page();
-            assert_eq!(page.complaint("body").as_deref(), Some(why));
+            assert_eq!(page.field_error("body").as_deref(), Some(why));
             assert_eq!(page.value("body"), body, "what was typed is kept");
             assert_eq!(page.heading(), "Repair café");
             assert_eq!(shown(&page), ["said before"]);
@@ -207,7 +207,7 @@ on_both! {
         assert!(page.all("a").iter().any(|a| a.get("href") == Some(&room.page("?at=2#m2"))));
         assert!(search("anchor").await.says("Nobody has said that here."));
         let page = search("a").await;
-        assert_eq!(page.complaint("q").as_deref(), Some("Look for two letters or more."));
+        assert_eq!(page.field_error("q").as_deref(), Some("Look for two letters or more."));
         assert!(!search("").await.says("Nobody has said that here."));
         assert_eq!(search("%3Cb%3E").await.value("q"), "<b>");
     }

@@ -4,7 +4,7 @@ use futures_util::future::join_all;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::common::{Guest, Room, Talks, World, text};
+use crate::common::{ApiClient, Guest, Room, World, text};
 
 /// Creates this many guests with different names.
 async fn guests(world: &World, count: u8) -> Vec<Guest> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::common::{Room, Talks, World, each, text, until};
+use crate::common::{ApiClient, Room, World, each, text, until};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -22,13 +22,13 @@ const ROWS: [&str; 8] = [
 ];
 
 /// Returns the name and the number of unread messages of each of the caller's rooms, from the top.
-async fn unread(who: &impl Talks) -> Vec<(String, i64)> {
+async fn unread(who: &impl ApiClient) -> Vec<(String, i64)> {
     let rooms = who.fetches("/api/v1/rooms").await.is(200).list();
     let rooms = rooms.as_array().expect("a list of rooms");
     rooms.iter().map(|room| (text(&room["name"]), room["unread"].as_i64().expect("a number"))).collect()
 }
 
-async fn reads(who: &impl Talks, room: &Room, seq: i64) {
+async fn reads(who: &impl ApiClient, room: &Room, seq: i64) {
     who.calls(Method::PUT, &room.api("/read"), &json!({ "seq": seq })).await.is(204);
 }
 
@@ -74,7 +74,7 @@ on_both! {
             let answer = nell.calls(Method::POST, "/api/v1/rooms", &json!({ "name": name })).await.is(422);
             assert_eq!(answer.problem(), why, "{name:?}");
             let page = nell.posts("/rooms", &[("name", name)]).await.is(422).page();
-            assert_eq!(page.complaint("name").as_deref(), Some(why), "{name:?}");
+            assert_eq!(page.field_error("name").as_deref(), Some(why), "{name:?}");
         }
         for body in [json!({}), json!({ "name": 7 }), json!({ "name": "a", "secret": true }), json!([])] {
             nell.calls(Method::POST, "/api/v1/rooms", &body).await.is(422).problem();
@@ -275,7 +275,7 @@ on_both! {
         ify.tries_to_say(&room, "Hello?").await.is(404);
         ify.gets(&room.page("")).await.is(404);
         ify.gets(&format!("/files/{}/{file}/b.txt", room.id)).await.is(404);
-        world.rings(&text(&hook["url"]), &json!({ "text": "x" })).await.is(404);
+        world.calls_hook(&text(&hook["url"]), &json!({ "text": "x" })).await.is(404);
         assert_eq!(each(&nell.fetches("/api/v1/rooms").await.list(), "name"), ["Tide"]);
         world.outbox_empties().await;
         assert_eq!(counted(&world).await, before, "only the other room is left");

@@ -217,7 +217,7 @@ fn casts_use_standard_sql() {
 
 on_both! {
     async fn every_statement_can_be_prepared(world: World) {
-        let mine = world.home.engine;
+        let mine = world.instance.engine;
         let statements = statements().into_iter().filter(|s| s.engine.is_none_or(|engine| engine == mine));
         for Statement { place, sql, .. } in statements {
             let asked = sql.clone();

@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::common::{Person, Talks, World, text};
+use crate::common::{ApiClient, Person, World, text};
 
 const THREADS: &str = "/api/v1/threads";
 
@@ -24,7 +24,7 @@ impl<'a> Client<'a> {
     }
 
     /// Returns one page of changes, and whether there is more.
-    async fn asks(&mut self, limit: usize) -> (Vec<Value>, bool) {
+    async fn fetches_page(&mut self, limit: usize) -> (Vec<Value>, bool) {
         let path = format!("/api/v1/sync?since={}&limit={limit}", self.since);
         let answer = self.who.fetches(&path).await.is(200).json();
         self.since = text(&answer["since"]);
@@ -35,7 +35,7 @@ impl<'a> Client<'a> {
     async fn catches_up(&mut self) -> Vec<Value> {
         let mut all = Vec::new();
         loop {
-            let (some, more) = self.asks(50).await;
+            let (some, more) = self.fetches_page(50).await;
             all.extend(some);
             if !more {
                 return all;
@@ -45,7 +45,7 @@ impl<'a> Client<'a> {
 
     /// Returns all changes, and waits for this many. PostgreSQL delays a change until every transaction that
     /// began before it has ended.
-    async fn hears_changes<const N: usize>(&mut self) -> [Value; N] {
+    async fn receives_changes<const N: usize>(&mut self) -> [Value; N] {
         let mut all = Vec::new();
         for _ in 0..1000 {
             all.extend(self.catches_up().await);
@@ -57,7 +57,7 @@ impl<'a> Client<'a> {
     }
 
     /// Asserts the next changes, each written in brief: `message Hello`, `thread`, `receipt ify 1/1`, `left`.
-    async fn hears<const N: usize>(&mut self, expected: [&str; N]) {
+    async fn expects<const N: usize>(&mut self, expected: [&str; N]) {
         let words = |change: &Value| match change["type"].as_str().expect("a type") {
             "message" => format!("message {}", change["message"]["body"].as_str().unwrap_or_default()),
             "receipt" => format!(
@@ -68,7 +68,7 @@ impl<'a> Client<'a> {
             ),
             other => other.to_owned(),
         };
-        assert_eq!(self.hears_changes::<N>().await.each_ref().map(words), expected);
+        assert_eq!(self.receives_changes::<N>().await.each_ref().map(words), expected);
     }
 }
 
@@ -87,54 +87,54 @@ on_both! {
     async fn every_kind_of_change_is_returned(world: World) {
         let [nell, ify, _ha] = world.members(["nell", "ify", "ha"]).await;
         let mut ifys = Client::begins(&ify).await;
-        ifys.hears([]).await; // nothing has changed
+        ifys.expects([]).await; // nothing has changed
         let thread = begins_thread(&nell, &["ify"]).await;
-        ifys.hears(["thread"]).await;
+        ifys.expects(["thread"]).await;
         let hello = says(&nell, &thread, "Hello").await;
-        ifys.hears(["message Hello", "receipt nell 1/1", "thread"]).await;
+        ifys.expects(["message Hello", "receipt nell 1/1", "thread"]).await;
         // The delivery to Ify changes her own membership.
-        ifys.hears(["thread"]).await;
-        ifys.hears([]).await; // and no further change
+        ifys.expects(["thread"]).await;
+        ifys.expects([]).await; // and no further change
 
         nell.calls(Method::PATCH, &hello, &json!({ "body": "Hullo" })).await.is(200);
-        ifys.hears(["message Hullo", "thread"]).await;
+        ifys.expects(["message Hullo", "thread"]).await;
         nell.does(Method::PUT, &format!("{hello}/reactions/👍")).await.is(200);
-        let changes = ifys.hears_changes::<2>().await;
+        let changes = ifys.receives_changes::<2>().await;
         assert_eq!(changes[0]["message"]["reactions"][0]["emoji"], "👍");
         nell.does(Method::DELETE, &hello).await.is(204);
-        let changes = ifys.hears_changes::<2>().await;
+        let changes = ifys.receives_changes::<2>().await;
         assert!(changes[0]["message"]["deleted_at"].is_string() && changes[0]["message"]["body"] == "");
 
         nell.calls(Method::PATCH, &thread, &json!({ "name": "Cake day" })).await.is(200);
-        let [change] = ifys.hears_changes().await;
+        let [change] = ifys.receives_changes().await;
         assert_eq!(change["thread"]["name"], "Cake day");
         nell.calls(Method::PATCH, &thread, &json!({ "muted": true })).await.is(200);
-        ifys.hears([]).await; // a change of Nell's own membership is sent to her alone
+        ifys.expects([]).await; // a change of Nell's own membership is sent to her alone
         nell.calls(Method::POST, &format!("{thread}/users"), &json!({ "users": ["ha"] })).await.is(200);
-        let [change] = ifys.hears_changes().await;
+        let [change] = ifys.receives_changes().await;
         assert_eq!(change["thread"]["users"].as_array().map(Vec::len), Some(3));
 
         // Reading and muting on another device are changes, too.
         says(&nell, &thread, "Once more").await;
-        ifys.hears(["message Once more", "receipt nell 2/2", "thread"]).await;
-        ifys.hears(["thread"]).await;
+        ifys.expects(["message Once more", "receipt nell 2/2", "thread"]).await;
+        ifys.expects(["thread"]).await;
         ify.calls(Method::PUT, &format!("{thread}/read"), &json!({ "seq": 2 })).await.is(204);
-        let [change] = ifys.hears_changes().await;
+        let [change] = ifys.receives_changes().await;
         assert_eq!((&change["thread"]["read_seq"], &change["thread"]["unread"]), (&json!(2), &json!(0)));
         ify.calls(Method::PATCH, &thread, &json!({ "muted": true })).await.is(200);
-        let [change] = ifys.hears_changes().await;
+        let [change] = ifys.receives_changes().await;
         assert_eq!(change["thread"]["muted"], true);
 
         let me = text(&ify.fetches(&thread).await.json()["users"][1]["id"]);
         nell.does(Method::DELETE, &format!("{thread}/users/{me}")).await.is(204);
-        ifys.hears(["left"]).await;
+        ifys.expects(["left"]).await;
         says(&nell, &thread, "Behind your back").await;
-        ifys.hears([]).await;
+        ifys.expects([]).await;
         let other = begins_thread(&nell, &["ify"]).await;
-        ifys.hears(["thread"]).await;
+        ifys.expects(["thread"]).await;
         nell.does(Method::DELETE, &other).await.is(204);
         world.outbox_empties().await;
-        let [change] = ifys.hears_changes().await;
+        let [change] = ifys.receives_changes().await;
         assert_eq!(change, json!({ "type": "left", "conversation_id": other.rsplit('/').next() }));
     }
 
@@ -148,7 +148,7 @@ on_both! {
         }
         nell.fetches(&thread).await.is(404);
         world.outbox_empties().await;
-        client.hears(["left"]).await;
+        client.expects(["left"]).await;
     }
 
     async fn pages_continue_where_the_last_one_ended(world: World) {
@@ -169,7 +169,7 @@ on_both! {
         nell.calls(Method::POST, &path, &batch).await.is(201);
         let (mut bodies, mut pages) = (Vec::new(), 0);
         for _ in 0..1000 {
-            let (some, more) = client.asks(7).await;
+            let (some, more) = client.fetches_page(7).await;
             bodies.extend(some.iter().filter_map(|one| Some(one["message"]["body"].as_str()?.to_owned())));
             pages += 1;
             if !more && bodies.len() >= 90 {
@@ -197,24 +197,24 @@ on_both! {
                 }
             }
         }));
-        let mut heard = Vec::new();
+        let mut received = Vec::new();
         let mut writes = std::pin::pin!(writes);
         loop {
             // Pages are fetched one at a time: a client that is cancelled between two of them would keep the
             // token and lose the changes.
             tokio::select! {
                 _ = &mut writes => break,
-                (some, _) = client.asks(50) => heard.extend(some),
+                (some, _) = client.fetches_page(50) => received.extend(some),
             }
         }
         for _ in 0..1000 {
-            heard.extend(client.catches_up().await);
-            if heard.iter().filter(|one| one["type"] == "message").count() >= 80 {
+            received.extend(client.catches_up().await);
+            if received.iter().filter(|one| one["type"] == "message").count() >= 80 {
                 break;
             }
         }
         let mut bodies: Vec<_> =
-            heard.iter().filter_map(|one| Some(one["message"]["body"].as_str()?.to_owned())).collect();
+            received.iter().filter_map(|one| Some(one["message"]["body"].as_str()?.to_owned())).collect();
         bodies.sort();
         bodies.dedup();
         assert_eq!(bodies.len(), 80, "all that was said");
@@ -224,14 +224,14 @@ on_both! {
         let [nell, ify] = world.members(["nell", "ify"]).await;
         let room = nell.makes_room("Repair café").await;
         let mut client = Client::begins(&ify).await;
-        client.hears([]).await;
+        client.expects([]).await;
         ify.opens_link(&room).await.is(200);
         nell.says(&room, "Hello, Ify").await;
-        let changes = client.hears_changes::<2>().await;
+        let changes = client.receives_changes::<2>().await;
         assert_eq!(changes[0]["message"]["body"], "Hello, Ify");
         assert_eq!(changes[1]["room"]["name"], "Repair café");
         nell.does(Method::DELETE, &room.api("")).await.is(204);
-        client.hears(["left"]).await;
+        client.expects(["left"]).await;
     }
 
     async fn invalid_and_expired_tokens_are_refused(world: World) {

@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::common::{Answer, Listener, Person, Talks, World, each, text};
+use crate::common::{Answer, ApiClient, Listener, Person, World, each, text};
 
 const THREADS: &str = "/api/v1/threads";
 
@@ -163,7 +163,7 @@ on_both! {
             let mut listener = Listener::with_cookie(&world.url(), "", &who.cookies()).await;
             listener.says(&json!({ "type": "subscribe", "stream": "conversation", "conversation": id })).await;
             loop {
-                if listener.hears().await["event"] == "here" {
+                if listener.receives().await["event"] == "here" {
                     return listener;
                 }
             }
@@ -172,17 +172,17 @@ on_both! {
         let messages = format!("{}/messages", at(&thread));
         let reply = json!({ "body": "Changed it", "reply_to": secret["id"] });
         let reply = nell.calls(Method::POST, &messages, &reply).await.is(201).json();
-        let heard = async |listener: &mut Listener| loop {
-            let frame = listener.hears().await;
+        let received = async |listener: &mut Listener| loop {
+            let frame = listener.receives().await;
             if frame["event"] == "message" {
                 return frame["message"].clone();
             }
         };
-        assert_eq!(heard(&mut at_ify).await["reply_to"]["excerpt"], "The safe is 1234");
-        let quiet = heard(&mut at_joerg).await;
+        assert_eq!(received(&mut at_ify).await["reply_to"]["excerpt"], "The safe is 1234");
+        let quiet = received(&mut at_joerg).await;
         assert_eq!((&quiet["body"], &quiet["reply_to"]), (&json!("Changed it"), &json!(null)));
         says(&nell, &thread, "Next").await.is(201);
-        assert_eq!(heard(&mut at_joerg).await["body"], "Next", "and what comes after it comes once");
+        assert_eq!(received(&mut at_joerg).await["body"], "Next", "and what comes after it comes once");
         for path in [messages.clone(), format!("{messages}/{}", text(&reply["id"])), "/api/v1/search?q=changed".into(),
                      format!("{}/search?q=changed", at(&thread))] {
             assert!(!joerg.fetches(&path).await.is(200).text().contains("1234"), "{path}");
@@ -199,11 +199,11 @@ on_both! {
         listener
             .says(&json!({ "type": "subscribe", "stream": "conversation", "conversation": thread["id"] }))
             .await;
-        assert_eq!(listener.hears().await["event"], "subscribed");
+        assert_eq!(listener.receives().await["event"], "subscribed");
         let (ifys, joergs) = (&thread["users"][1]["id"], &thread["users"][2]["id"]);
         ify.does(Method::DELETE, &one(joergs)).await.is(403);
         nell.does(Method::DELETE, &one(joergs)).await.is(204);
-        while listener.hears().await["event"] != "left" {}
+        while listener.receives().await["event"] != "left" {}
         says(&joerg, &thread, "Why?").await.is(404);
         ify.does(Method::DELETE, &one(&json!("me"))).await.is(204);
         nell.does(Method::DELETE, &one(ifys)).await.is(404);
@@ -234,13 +234,13 @@ on_both! {
         }
         let read = format!("{}/read", at(&thread));
         ify.calls(Method::PUT, &read, &json!({ "seq": 2 })).await;
-        let heard = loop {
-            let frame = listener.hears().await;
+        let received = loop {
+            let frame = listener.receives().await;
             if frame["event"] == "receipt" && frame["account"]["id"] == thread["users"][1]["id"] {
                 break frame;
             }
         };
-        assert_eq!(heard["read_seq"], 2);
+        assert_eq!(received["read_seq"], 2);
         let all = nell.fetches(&format!("{}/receipts", at(&thread))).await.is(200).json();
         let of = |name: &str| {
             let all = all["data"].as_array().expect("a list");
@@ -349,17 +349,17 @@ on_both! {
         listener
             .says(&json!({ "type": "subscribe", "stream": "conversation", "conversation": thread["id"] }))
             .await;
-        assert_eq!(listener.hears().await["event"], "subscribed");
+        assert_eq!(listener.receives().await["event"], "subscribed");
         let typing = format!("{}/typing", at(&thread));
         mallory.does(Method::POST, &typing).await.is(404);
         ify.does(Method::POST, &typing).await.is(204);
-        let heard = loop {
-            let frame = listener.hears().await;
+        let received = loop {
+            let frame = listener.receives().await;
             if frame["event"] == "typing" {
                 break frame;
             }
         };
-        assert_eq!(heard["account"]["name"], "Ifeoma Okafor");
+        assert_eq!(received["account"]["name"], "Ifeoma Okafor");
     }
 
     async fn search_covers_every_conversation_of_a_member(world: World) {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use reqwest::Method;
 use serde_json::json;
 
-use crate::common::{Engine, Guest, Home, Listener, Person, Program, Talks, World, text};
+use crate::common::{ApiClient, Engine, Guest, Instance, Listener, Person, Program, World, text};
 
 /// Creates a token by the form. Returns the secret.
 async fn makes_token(who: &Person, scopes: &[&str]) -> String {
@@ -24,28 +24,28 @@ async fn makes_program(world: &World, who: &Person, scopes: &[&str]) -> Guest {
 #[tokio::test]
 async fn an_operator_creates_a_token_on_the_command_line() {
     for engine in [Engine::Sqlite, Engine::Postgres] {
-        let home = Home::new(engine);
-        let create = |home: &Home, user: &str, scopes: &str| {
+        let instance = Instance::new(engine);
+        let create = |instance: &Instance, user: &str, scopes: &str| {
             let args = ["token", "create", "--user", user, "--scopes", scopes];
-            let done = Program::command(home).args(args).output().expect("the program runs");
+            let done = Program::command(instance).args(args).output().expect("the program runs");
             (
                 String::from_utf8_lossy(&done.stdout).trim().to_owned(),
                 String::from_utf8_lossy(&done.stderr).trim().to_owned(),
                 done.status.code(),
             )
         };
-        let program = Program::serve(&home);
-        Person::at(&program.url, "nell").signs_up().await.is(303);
-        let (token, _, code) = create(&home, "nell", "read,write");
+        let program = Program::serve(&instance);
+        Person::on_site(&program.url, "nell").signs_up().await.is(303);
+        let (token, _, code) = create(&instance, "nell", "read,write");
         assert_eq!(code, Some(0));
-        let listens = Listener::tries_with_token(&program.url, &token).await;
+        let listens = Listener::try_with_token(&program.url, &token).await;
         assert!(listens.is_some(), "{token}");
         for (user, scopes, why) in [
             ("nobody", "read", "chitter: there is no member called nobody"),
             ("nell", "everything", "chitter: There is no scope \"everything\": take read, write or act_as."),
             ("nell", "act_as", "chitter: Only an app can speak for others."),
         ] {
-            assert_eq!(create(&home, user, scopes), (String::new(), why.to_owned(), Some(1)));
+            assert_eq!(create(&instance, user, scopes), (String::new(), why.to_owned(), Some(1)));
         }
     }
 }
@@ -68,8 +68,8 @@ on_both! {
         assert_eq!(only_writes.fetches(&path).await.is(403).problem(), "The token lacks the scope read.");
         let mut listener = Listener::with_token(&world.url(), &reads.token).await;
         listener.says(&json!({ "type": "subscribe", "stream": "conversation", "conversation": thread["id"] })).await;
-        assert_eq!(listener.hears().await["event"], "subscribed");
-        assert!(Listener::tries_with_token(&world.url(), &only_writes.token).await.is_none());
+        assert_eq!(listener.receives().await["event"], "subscribed");
+        assert!(Listener::try_with_token(&world.url(), &only_writes.token).await.is_none());
     }
 
     async fn a_token_opens_no_page_and_creates_no_token(world: World) {
@@ -214,7 +214,7 @@ on_both! {
         reads.fetches(&room.api("/messages")).await.is(403).problem();
         let mut listener = Listener::with_token(&world.url(), &reads.token).await;
         listener.says(&json!({ "type": "subscribe", "stream": "room", "room": room.key })).await;
-        assert_eq!(listener.hears().await["error"], "The token lacks the scope write: with it one comes in.");
+        assert_eq!(listener.receives().await["error"], "The token lacks the scope write: with it one comes in.");
         assert_eq!(nell.names(&room).await.len(), 1);
         // A read-only token can read a room that its member is in, and can't send typing signals.
         ify.opens_link(&room).await.is(200);
@@ -223,10 +223,10 @@ on_both! {
         nells.says(&json!({ "type": "subscribe", "stream": "room", "room": room.key })).await;
         listener.says(&json!({ "type": "subscribe", "stream": "room", "room": room.key })).await;
         listener.says(&json!({ "type": "typing", "room": room.key })).await;
-        listener.hears_until_pong().await;
+        listener.receives_until_pong().await;
         nell.says(&room, "Anyone?").await;
         loop {
-            let frame = nells.hears().await;
+            let frame = nells.receives().await;
             assert_ne!(frame["event"], "typing");
             if frame["event"] == "message" {
                 break;
@@ -249,7 +249,7 @@ on_both! {
     async fn an_app_can_not_be_named_like_a_member(world: World) {
         let [nell, _ify] = world.members(["nell", "ify"]).await;
         for name in ["Ify", "1FY", "Admin", "@tide"] {
-            assert!(nell.posts("/settings/apps", &[("name", name)]).await.is(422).page().complaint("name").is_some());
+            assert!(nell.posts("/settings/apps", &[("name", name)]).await.is(422).page().field_error("name").is_some());
         }
         nell.posts("/settings/apps", &[("name", "Nell")]).await.is(303);
     }

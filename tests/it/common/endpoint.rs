@@ -19,7 +19,7 @@ use tokio::{
 use super::within;
 
 /// The status of the answers, and the address in `Location`.
-type Manner = Arc<Mutex<(u16, Option<String>)>>;
+type Reply = Arc<Mutex<(u16, Option<String>)>>;
 
 /// A lock that delays the answers while it is held.
 type Gate = Arc<tokio::sync::Mutex<()>>;
@@ -28,7 +28,7 @@ type Gate = Arc<tokio::sync::Mutex<()>>;
 pub struct Endpoint {
     /// The endpoint's URL, such as `http://127.0.0.1:4000/hook`.
     pub url: String,
-    manner: Manner,
+    reply: Reply,
     gate: Gate,
     calls: UnboundedReceiver<Call>,
 }
@@ -65,44 +65,44 @@ impl Endpoint {
     pub async fn open() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("http://{}/hook", listener.local_addr().expect("an address"));
-        let manner: Manner = Arc::new(Mutex::new((204, None)));
+        let reply: Reply = Arc::new(Mutex::new((204, None)));
         let (tell, calls) = unbounded_channel();
         let gate = Gate::default();
-        let state = (Arc::clone(&manner), Arc::clone(&gate), tell);
+        let state = (Arc::clone(&reply), Arc::clone(&gate), tell);
         let router = Router::new().fallback(take).with_state(state);
         tokio::spawn(async move { axum::serve(listener, router).await });
-        Endpoint { url, manner, gate, calls }
+        Endpoint { url, reply, gate, calls }
     }
 
     /// Sets the status and `Location` of all further answers.
-    pub fn answers(&self, status: u16, location: Option<&str>) {
-        *self.manner.lock().unwrap_or_else(PoisonError::into_inner) = (status, location.map(Into::into));
+    pub fn set_answer(&self, status: u16, location: Option<&str>) {
+        *self.reply.lock().unwrap_or_else(PoisonError::into_inner) = (status, location.map(Into::into));
     }
 
     /// Holds all answers back until the returned guard is dropped. Calls are still received.
-    pub async fn holds_its_answer(&self) -> tokio::sync::OwnedMutexGuard<()> {
+    pub async fn hold_answers(&self) -> tokio::sync::OwnedMutexGuard<()> {
         Arc::clone(&self.gate).lock_owned().await
     }
 
     /// Waits for the next call.
-    pub async fn is_called(&mut self) -> Call {
+    pub async fn next_call(&mut self) -> Call {
         within("a call", self.calls.recv()).await.expect("the server is open")
     }
 
     /// Returns whether no further call has been received.
-    pub fn is_left_alone(&mut self) -> bool {
+    pub fn has_no_call(&mut self) -> bool {
         self.calls.try_recv().is_err()
     }
 }
 
 async fn take(
-    State((manner, gate, tell)): State<(Manner, Gate, UnboundedSender<Call>)>,
+    State((reply, gate, tell)): State<(Reply, Gate, UnboundedSender<Call>)>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
     let _ = tell.send(Call { headers, body });
     let _open = gate.lock().await;
-    let (status, location) = manner.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let (status, location) = reply.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let status = StatusCode::from_u16(status).expect("a status");
     match location {
         Some(location) => (status, [(header::LOCATION, location)]).into_response(),

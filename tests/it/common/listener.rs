@@ -23,7 +23,7 @@ enum Refused {
 
 /// A frame or the end of the connection.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Heard {
+pub enum SocketEvent {
     Frame(Value),
     /// The close code.
     Closed(u16),
@@ -44,14 +44,14 @@ pub struct Change {
 impl Listener {
     /// Opens the socket with a query such as `?format=html`.
     pub async fn open(url: &str, query: &str) -> Self {
-        match Self::knock(url, query, None).await {
+        match Self::try_open(url, query, None).await {
             Ok(listener) => listener,
             Err(status) => panic!("the socket was refused with {status}"),
         }
     }
 
     /// Opens the socket with an `Origin` header. Returns the HTTP status of a refusal.
-    pub async fn knock(url: &str, query: &str, origin: Option<&str>) -> Result<Self, u16> {
+    pub async fn try_open(url: &str, query: &str, origin: Option<&str>) -> Result<Self, u16> {
         let origin = origin.map(|origin| ("origin", origin.to_owned()));
         match Self::connect(url, query, origin).await {
             Ok(listener) => Ok(listener),
@@ -62,14 +62,14 @@ impl Listener {
 
     /// Opens the socket with a bearer token.
     pub async fn with_token(url: &str, token: &str) -> Self {
-        match Self::tries_with_token(url, token).await {
+        match Self::try_with_token(url, token).await {
             Some(listener) => listener,
             None => panic!("the socket was refused"),
         }
     }
 
     /// Tries to open the socket while the server may be unavailable.
-    pub async fn tries_with_token(url: &str, token: &str) -> Option<Self> {
+    pub async fn try_with_token(url: &str, token: &str) -> Option<Self> {
         let authorization = ("authorization", format!("Bearer {token}"));
         Self::connect(url, "", Some(authorization)).await.ok()
     }
@@ -114,7 +114,7 @@ impl Listener {
     /// Subscribes to the public stream. Returns the number after which changes follow.
     pub async fn subscribes(&mut self, since: Option<i64>) -> i64 {
         self.says(&json!({ "type": "subscribe", "stream": "public", "since": since })).await;
-        let frame = self.hears().await;
+        let frame = self.receives().await;
         assert_eq!(frame["event"], "subscribed", "{frame}");
         frame["seq"].as_i64().expect("a number")
     }
@@ -135,26 +135,28 @@ impl Listener {
     }
 
     /// Returns the next frame.
-    pub async fn hears(&mut self) -> Value {
-        match self.listens().await {
-            Heard::Frame(frame) => frame,
-            Heard::Closed(code) => panic!("the socket was closed with {code}, but a frame was expected"),
+    pub async fn receives(&mut self) -> Value {
+        match self.next_event().await {
+            SocketEvent::Frame(frame) => frame,
+            SocketEvent::Closed(code) => {
+                panic!("the socket was closed with {code}, but a frame was expected")
+            }
         }
     }
 
     /// Skips frames until the server closes the socket. Returns the close code.
-    pub async fn hears_goodbye(&mut self) -> u16 {
+    pub async fn receives_close(&mut self) -> u16 {
         loop {
-            if let Heard::Closed(code) = self.listens().await {
+            if let SocketEvent::Closed(code) = self.next_event().await {
                 return code;
             }
         }
     }
 
     /// Returns the next numbered change; counts are skipped.
-    pub async fn hears_change(&mut self) -> Change {
+    pub async fn receives_change(&mut self) -> Change {
         loop {
-            let frame = self.hears().await;
+            let frame = self.receives().await;
             match frame["event"].as_str() {
                 Some("counts") => {}
                 Some("update" | "status.update" | "delete") => return change(&frame),
@@ -164,29 +166,31 @@ impl Listener {
     }
 
     /// Sends a ping. Returns every frame before the pong.
-    pub async fn hears_until_pong(&mut self) -> Vec<Value> {
+    pub async fn receives_until_pong(&mut self) -> Vec<Value> {
         self.says(&json!({ "type": "ping" })).await;
-        let mut heard = Vec::new();
+        let mut received = Vec::new();
         loop {
-            let frame = self.hears().await;
+            let frame = self.receives().await;
             if frame["event"] == "pong" {
-                return heard;
+                return received;
             }
-            heard.push(frame);
+            received.push(frame);
         }
     }
 
     /// Returns the next frame, or the close code.
-    pub async fn listens(&mut self) -> Heard {
+    pub async fn next_event(&mut self) -> SocketEvent {
         loop {
             match within("something to be heard", self.socket.next()).await {
                 Some(Ok(Message::Text(text))) => {
                     let frame = serde_json::from_str(&text);
-                    return Heard::Frame(frame.unwrap_or_else(|e| panic!("a frame is JSON ({e}): {text}")));
+                    return SocketEvent::Frame(
+                        frame.unwrap_or_else(|e| panic!("a frame is JSON ({e}): {text}")),
+                    );
                 }
-                Some(Ok(Message::Close(Some(frame)))) => return Heard::Closed(frame.code.into()),
+                Some(Ok(Message::Close(Some(frame)))) => return SocketEvent::Closed(frame.code.into()),
                 Some(Ok(_)) => {}
-                Some(Err(_)) | None => return Heard::Closed(1006),
+                Some(Err(_)) | None => return SocketEvent::Closed(1006),
             }
         }
     }

@@ -85,7 +85,7 @@ impl Page {
     }
 
     /// Returns the error message of a field, if the field is marked as invalid and refers to the message.
-    pub fn complaint(&self, name: &str) -> Option<String> {
+    pub fn field_error(&self, name: &str) -> Option<String> {
         let field = self.field(name);
         if field.get("aria-invalid") != Some("true") {
             return None;
@@ -239,6 +239,6 @@ fn a_page_is_read_as_a_person_reads_it() {
     );
     assert_eq!(page.peep("7").words, "a <b>\nc 'd'");
     assert_eq!(page.value("login"), "\"Nell\"");
-    assert_eq!(page.complaint("login").as_deref(), Some("No."));
+    assert_eq!(page.field_error("login").as_deref(), Some("No."));
     assert_eq!(page.link("c").as_deref(), Some("/x?a=1&b=2"));
 }

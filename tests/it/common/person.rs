@@ -49,7 +49,7 @@ impl Person {
     }
 
     /// Creates a person with a browser on the site of a separate process.
-    pub fn at(url: &str, username: &str) -> Self {
+    pub fn on_site(url: &str, username: &str) -> Self {
         Person::new(Arc::new(url.to_owned().into()), username)
     }
 

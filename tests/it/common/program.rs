@@ -13,7 +13,7 @@ use std::{
 
 use chitter::config::Switch;
 
-use super::{Home, PATIENCE};
+use super::{Instance, TIMEOUT};
 
 /// Returns a command that runs the program in this folder with an empty environment.
 pub fn chitter(folder: &Path) -> Command {
@@ -31,10 +31,10 @@ pub struct Program {
 
 impl Program {
     /// Returns the command that serves this instance.
-    pub fn command(home: &Home) -> Command {
-        let settings = &home.settings;
-        let mut command = chitter(home.folder());
-        command.env("CHITTER_DATA", home.data()).env("CHITTER_ADDR", "127.0.0.1:0");
+    pub fn command(instance: &Instance) -> Command {
+        let settings = &instance.settings;
+        let mut command = chitter(instance.folder());
+        command.env("CHITTER_DATA", instance.data()).env("CHITTER_ADDR", "127.0.0.1:0");
         if settings.limits == Some(Switch::Off) {
             command.env("CHITTER_LIMITS", "off");
         }
@@ -48,8 +48,8 @@ impl Program {
     }
 
     /// Serves this instance. Returns once the process has printed its address.
-    pub fn serve(home: &Home) -> Self {
-        Program::start(&mut Program::command(home))
+    pub fn serve(instance: &Instance) -> Self {
+        Program::start(&mut Program::command(instance))
     }
 
     /// Starts a command that was adapted from [`Program::command`].
@@ -58,7 +58,7 @@ impl Program {
         let (said, lines) = listen(&mut child);
         let mut url = None;
         while url.is_none() {
-            match lines.recv_timeout(PATIENCE) {
+            match lines.recv_timeout(TIMEOUT) {
                 Ok(line) => url = line.trim().strip_prefix("Chitter is at ").map(Into::into),
                 Err(_) => break,
             }

@@ -62,21 +62,21 @@ impl Guest {
 }
 
 /// An API client: a member with a cookie, or a guest with a token.
-pub trait Talks {
+pub trait ApiClient {
     /// Begins a request with this client's credentials.
-    fn asks(&self, method: Method, path: &str) -> RequestBuilder;
+    fn request(&self, method: Method, path: &str) -> RequestBuilder;
 
     /// Sends a request and reads the whole answer.
-    async fn hears(&self, request: RequestBuilder) -> Answer;
+    async fn sends(&self, request: RequestBuilder) -> Answer;
 
     /// Sends JSON.
     async fn calls(&self, method: Method, path: &str, body: &Value) -> Answer {
-        self.hears(self.asks(method, path).json(body)).await
+        self.sends(self.request(method, path).json(body)).await
     }
 
     /// Sends a request without a body.
     async fn does(&self, method: Method, path: &str) -> Answer {
-        self.hears(self.asks(method, path)).await
+        self.sends(self.request(method, path)).await
     }
 
     /// Sends a GET request.
@@ -143,7 +143,7 @@ pub trait Talks {
 
     /// Uploads a file in the form field `file`.
     async fn uploads(&self, room: &Room, name: &str, bytes: &[u8]) -> Answer {
-        self.hears(self.upload(room, "file", name, bytes)).await
+        self.sends(self.upload(room, "file", name, bytes)).await
     }
 
     /// Begins an upload in a form field of any name.
@@ -153,17 +153,17 @@ pub trait Talks {
              Content-Type: image/png\r\n\r\n"
         );
         let body = [head.as_bytes(), bytes, b"\r\n--boundary-7f3a--\r\n"].concat();
-        let request = self.asks(Method::POST, &room.api("/attachments"));
+        let request = self.request(Method::POST, &room.api("/attachments"));
         request.header("content-type", "multipart/form-data; boundary=boundary-7f3a").body(body)
     }
 }
 
-impl Talks for Person {
-    fn asks(&self, method: Method, path: &str) -> RequestBuilder {
+impl ApiClient for Person {
+    fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.request(method, path)
     }
 
-    async fn hears(&self, request: RequestBuilder) -> Answer {
+    async fn sends(&self, request: RequestBuilder) -> Answer {
         self.sends(request).await
     }
 }
@@ -180,8 +180,8 @@ impl Guest {
     }
 }
 
-impl Talks for Guest {
-    fn asks(&self, method: Method, path: &str) -> RequestBuilder {
+impl ApiClient for Guest {
+    fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let request = self.program.request(method, path).bearer_auth(&self.token);
         match self.address {
             Some(address) => request.header("x-forwarded-for", address),
@@ -189,7 +189,7 @@ impl Talks for Guest {
         }
     }
 
-    async fn hears(&self, request: RequestBuilder) -> Answer {
+    async fn sends(&self, request: RequestBuilder) -> Answer {
         self.program.sends(request).await
     }
 }
@@ -236,7 +236,7 @@ impl World {
     }
 
     /// Posts to a hook.
-    pub async fn rings(&self, url: &str, call: &Value) -> Answer {
+    pub async fn calls_hook(&self, url: &str, call: &Value) -> Answer {
         let program = self.stranger();
         program.calls(Method::POST, self.path_of(url), call).await
     }

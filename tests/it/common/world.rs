@@ -11,11 +11,11 @@ use chitter::{
     clock::{Clock, Time},
 };
 
-use super::{Begin, Engine, Home, Listener, Person, until};
+use super::{Engine, Fixture, Instance, Listener, Person, until};
 
 /// A running instance, and its clock.
 pub struct World {
-    pub home: Home,
+    pub instance: Instance,
     server: Option<Server>,
     site: Site,
 }
@@ -23,22 +23,22 @@ pub struct World {
 /// The site's current address. Its port changes on a restart.
 pub type Site = Arc<RwLock<String>>;
 
-impl Begin for World {
+impl Fixture for World {
     async fn on(engine: Engine) -> Self {
-        Home::new(engine).open().await
+        Instance::new(engine).open().await
     }
 }
 
 impl World {
-    pub(super) async fn open(home: Home) -> Self {
-        let mut world = World { home, server: None, site: Site::default() };
+    pub(super) async fn open(instance: Instance) -> Self {
+        let mut world = World { instance, server: None, site: Site::default() };
         world.start().await;
         world
     }
 
     async fn start(&mut self) {
-        let (config, data) = (self.home.config(), self.home.data_dir());
-        let server = chitter::serve(config, data, self.home.clock.clone(), Home::ids()).await;
+        let (config, data) = (self.instance.config(), self.instance.data_dir());
+        let server = chitter::serve(config, data, self.instance.clock.clone(), Instance::ids()).await;
         let server = server.expect("the server starts");
         *self.site.write().unwrap_or_else(PoisonError::into_inner) = format!("http://{}", server.addr);
         self.server = Some(server);
@@ -70,12 +70,12 @@ impl World {
     }
 
     pub fn clock(&self) -> &Clock {
-        &self.home.clock
+        &self.instance.clock
     }
 
     /// Advances the clock.
     pub fn pass(&self, time: Duration) {
-        self.home.clock.advance(time);
+        self.instance.clock.advance(time);
     }
 
     /// Returns a person with a browser and no account.

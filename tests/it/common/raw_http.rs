@@ -5,12 +5,12 @@ use std::{
     net::{Shutdown, TcpStream},
 };
 
-use super::{PATIENCE, World};
+use super::{TIMEOUT, World};
 
 fn sends_raw(world: &World, bytes: &[u8]) -> TcpStream {
     let url = world.url();
     let mut stream = TcpStream::connect(url.trim_start_matches("http://")).expect("a connection");
-    stream.set_read_timeout(Some(PATIENCE)).expect("a time-out");
+    stream.set_read_timeout(Some(TIMEOUT)).expect("a time-out");
     // The server may close the connection before it has read everything.
     let _ = stream.write_all(bytes);
     stream

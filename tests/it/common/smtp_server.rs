@@ -16,7 +16,7 @@ use super::within;
 
 /// The way in which the server treats mail.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Manner {
+pub enum SmtpMode {
     Accepts,
     /// Refuses mail temporarily, with 451.
     Refuses,
@@ -25,15 +25,15 @@ pub enum Manner {
 }
 
 /// A mail server. Dropping it closes its connections.
-pub struct Post {
+pub struct SmtpServer {
     /// The server's URL, such as `smtp://127.0.0.1:2525`.
     pub url: String,
-    office: Arc<Mutex<Office>>,
+    state: Arc<Mutex<State>>,
     events: UnboundedReceiver<Event>,
 }
 
-struct Office {
-    manner: Manner,
+struct State {
+    mode: SmtpMode,
     open: Vec<TcpStream>,
     closed: bool,
 }
@@ -46,14 +46,14 @@ enum Event {
     Accepted(Box<Mail>),
 }
 
-impl Post {
+impl SmtpServer {
     /// Starts the server.
-    pub fn that(manner: Manner) -> Self {
+    pub fn start(mode: SmtpMode) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port for mail");
         let url = format!("smtp://{}", listener.local_addr().expect("an address"));
         let (tell, events) = unbounded_channel();
-        let office = Arc::new(Mutex::new(Office { manner, open: Vec::new(), closed: false }));
-        let kept = Arc::clone(&office);
+        let state = Arc::new(Mutex::new(State { mode, open: Vec::new(), closed: false }));
+        let kept = Arc::clone(&state);
         thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
                 let mut open = lock(&kept);
@@ -62,23 +62,23 @@ impl Post {
                 }
                 open.open.push(stream.try_clone().expect("a second handle"));
                 let _ = tell.send(Event::Connected);
-                let (office, tell) = (Arc::clone(&kept), tell.clone());
+                let (state, tell) = (Arc::clone(&kept), tell.clone());
                 // A client that disconnects in the middle of a mail is not an event.
-                thread::spawn(move || drop(serve(stream, &office, &tell)));
+                thread::spawn(move || drop(serve(stream, &state, &tell)));
             }
         });
-        Post { url, office, events }
+        SmtpServer { url, state, events }
     }
 
     /// Changes the treatment of mail from now on. Hanging connections are closed.
-    pub fn now(&self, manner: Manner) {
-        let mut office = lock(&self.office);
-        office.manner = manner;
-        office.cut();
+    pub fn set_mode(&self, mode: SmtpMode) {
+        let mut state = lock(&self.state);
+        state.mode = mode;
+        state.cut();
     }
 
     /// Waits for the next accepted mail.
-    pub async fn delivers(&mut self) -> Mail {
+    pub async fn next_mail(&mut self) -> Mail {
         loop {
             if let Event::Accepted(mail) = self.event("a mail").await {
                 return *mail;
@@ -87,17 +87,17 @@ impl Post {
     }
 
     /// Waits until a mail is refused.
-    pub async fn refuses(&mut self) {
+    pub async fn wait_for_refusal(&mut self) {
         while !matches!(self.event("a mail to be refused").await, Event::Refused) {}
     }
 
     /// Waits until a client connects.
-    pub async fn is_visited(&mut self) {
+    pub async fn wait_for_connection(&mut self) {
         while !matches!(self.event("a visit").await, Event::Connected) {}
     }
 
     /// Returns every accepted mail that has not been returned before.
-    pub fn rest(&mut self) -> Vec<Mail> {
+    pub fn remaining(&mut self) -> Vec<Mail> {
         let events = std::iter::from_fn(|| self.events.try_recv().ok());
         events
             .filter_map(|event| if let Event::Accepted(mail) = event { Some(*mail) } else { None })
@@ -105,21 +105,21 @@ impl Post {
     }
 
     async fn event(&mut self, what: &str) -> Event {
-        within(what, self.events.recv()).await.expect("the office is open")
+        within(what, self.events.recv()).await.expect("the server runs")
     }
 }
 
-impl Drop for Post {
+impl Drop for SmtpServer {
     fn drop(&mut self) {
-        let mut office = lock(&self.office);
-        office.closed = true;
-        office.cut();
+        let mut state = lock(&self.state);
+        state.closed = true;
+        state.cut();
         // A connection wakes the accepting thread, which then sees `closed` and ends.
         let _ = TcpStream::connect(self.url.trim_start_matches("smtp://"));
     }
 }
 
-impl Office {
+impl State {
     fn cut(&mut self) {
         for stream in self.open.drain(..) {
             let _ = stream.shutdown(Shutdown::Both);
@@ -127,24 +127,20 @@ impl Office {
     }
 }
 
-fn lock(office: &Mutex<Office>) -> MutexGuard<'_, Office> {
-    office.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn serve(
-    stream: TcpStream,
-    office: &Arc<Mutex<Office>>,
-    tell: &UnboundedSender<Event>,
-) -> std::io::Result<()> {
+fn serve(stream: TcpStream, state: &Arc<Mutex<State>>, tell: &UnboundedSender<Event>) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
     let mut out = stream.try_clone()?;
     let mut lines = BufReader::new(stream);
-    if lock(office).manner == Manner::Hangs {
+    if lock(state).mode == SmtpMode::Hangs {
         lines.read_to_end(&mut Vec::new())?;
         return Ok(());
     }
-    let clerk = Clerk { office: Arc::clone(office), tell: tell.clone(), to: Vec::new(), data: Vec::new() };
-    let mut session = SessionBuilder::new("post.example").build(IpAddr::V4(Ipv4Addr::LOCALHOST), clerk);
+    let handler = Session { state: Arc::clone(state), tell: tell.clone(), to: Vec::new(), data: Vec::new() };
+    let mut session = SessionBuilder::new("post.example").build(IpAddr::V4(Ipv4Addr::LOCALHOST), handler);
     out.write_all(&session.greeting().buffer()?)?;
     let mut line = Vec::new();
     while lines.read_until(b'\n', &mut line)? > 0 {
@@ -159,16 +155,16 @@ fn serve(
 }
 
 /// An SMTP session.
-struct Clerk {
-    office: Arc<Mutex<Office>>,
+struct Session {
+    state: Arc<Mutex<State>>,
     tell: UnboundedSender<Event>,
     to: Vec<String>,
     data: Vec<u8>,
 }
 
-impl Handler for Clerk {
+impl Handler for Session {
     fn rcpt(&mut self, _to: &str) -> Response {
-        if lock(&self.office).manner == Manner::Refuses {
+        if lock(&self.state).mode == SmtpMode::Refuses {
             let _ = self.tell.send(Event::Refused);
             return Response::custom(451, "Not now".into());
         }

@@ -13,11 +13,11 @@ use chitter::{
 };
 use tempfile::TempDir;
 
-use super::{Begin, World};
+use super::{Fixture, World};
 pub use chitter::db::Engine;
 
 /// An instance for one test. Dropping it deletes its data.
-pub struct Home {
+pub struct Instance {
     pub engine: Engine,
     /// The clock of the instance when it is served in this process.
     pub clock: Clock,
@@ -27,13 +27,13 @@ pub struct Home {
     _database: Option<Database>,
 }
 
-impl Begin for Home {
+impl Fixture for Instance {
     async fn on(engine: Engine) -> Self {
-        Home::new(engine)
+        Instance::new(engine)
     }
 }
 
-impl Home {
+impl Instance {
     /// Creates an empty instance on any free port, without limits, with mail into a folder, at noon on 20
     /// November 2026.
     pub fn new(engine: Engine) -> Self {
@@ -50,7 +50,7 @@ impl Home {
             ..Settings::default()
         };
         let noon = Time::from_ms(1_795_176_000_000); // 2026-11-20T12:00:00Z
-        Home { engine, clock: Clock::manual(noon), settings, folder, _database: database }
+        Instance { engine, clock: Clock::manual(noon), settings, folder, _database: database }
     }
 
     /// Turns rate limits on.
