@@ -1,4 +1,4 @@
-//! The house rules that a machine can check.
+//! Rules about the source code that a machine can check.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -17,7 +17,7 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Every file below a folder of the project with one of these endings, by its path from the root.
+/// Returns the path, from the project's root, of every file below a folder with one of these endings.
 fn files(folder: &str, endings: &[&str]) -> Vec<String> {
     fn walk(path: &Path, endings: &[&str], found: &mut Vec<PathBuf>) {
         let Ok(entries) = fs::read_dir(path) else { return };
@@ -49,13 +49,13 @@ fn source(path: &str) -> File {
     syn::parse_file(&text(path)).unwrap_or_else(|e| panic!("{path}: {e}"))
 }
 
-/// All that was found to be against a rule, as one list.
+/// Asserts that nothing was found against a rule.
 #[track_caller]
 fn none(rule: &str, found: &[String]) {
     assert!(found.is_empty(), "{rule}\n{}", found.join("\n"));
 }
 
-/// The paths that a file names, from their first segment on, with the line where they stand.
+/// The paths that a file names, from their first segment on, each with its line.
 #[derive(Default)]
 struct Paths(Vec<(Vec<String>, usize)>);
 
@@ -90,10 +90,11 @@ impl<'a> Visit<'a> for Paths {
     }
 }
 
-/// Modules that every layer may use beside those below it.
+/// Modules that every layer may use besides those below it.
 const COMMON: &[&str] = &["Error", "Result", "clock", "error", "ids"];
 
-/// The layers, lowest first, each with the modules of the crate that it may import. A layer may import itself.
+/// The layers, lowest first, each with the modules of the crate that it may import. A layer may import
+/// itself.
 const LAYERS: &[(&str, &[&str])] = &[
     ("realtime", &[]),
     ("db", &[]),
@@ -276,7 +277,7 @@ fn layers_know_only_their_own_trade() {
     none("each layer knows what is in its row of lib.rs, and no more", &found);
 }
 
-/// Texts in the code, and calls of `sql!`.
+/// String literals in the code, and calls of `sql!`.
 #[derive(Default)]
 struct Sql {
     texts: Vec<(String, usize)>,
@@ -308,7 +309,7 @@ fn sql_stands_in_the_store_alone() {
         if !in_store {
             found.extend(sql.statements.iter().map(|line| format!("{file}:{line}: sql!")));
         }
-        // The databases themselves keep a few words for migrations.
+        // The database engines need a few statements for migrations.
         if !in_store && !file.starts_with("src/db/") {
             let texts = sql.texts.iter().filter(|(text, _)| words.iter().any(|word| text.contains(word)));
             found.extend(texts.map(|(text, line)| format!("{file}:{line}: {text:?}")));
@@ -317,11 +318,11 @@ fn sql_stands_in_the_store_alone() {
     none("SQL stands in store/, in `sql!`", &found);
 }
 
-/// The files of a folder that are about a noun.
+/// Returns the names of the nouns that have a file in this folder.
 fn nouns(folder: &str, others: &[&str]) -> BTreeSet<String> {
     let names = files(folder, &["rs"]).into_iter().filter_map(|file| {
         let path = file.strip_prefix(folder)?.trim_start_matches('/').strip_suffix(".rs")?;
-        // One that has grown is a folder.
+        // A large noun has a folder.
         let name = path.split('/').next()?.to_owned();
         (name != "mod" && !others.contains(&name.as_str())).then_some(name)
     });
@@ -364,7 +365,7 @@ fn files_and_lines_fit_into_a_head_and_a_window() {
 
 #[test]
 fn nothing_is_left_to_do_and_no_lint_is_switched_off_in_silence() {
-    // Put together, so that this file is not found by itself.
+    // Concatenated, so that this file does not contain the words itself.
     let forbidden =
         [["to", "do!("], ["unimple", "mented!("], ["db", "g!("], ["#[al", "low"], ["#![al", "low"]];
     let forbidden = forbidden.map(|parts| parts.concat());
@@ -410,8 +411,8 @@ fn every_migration_is_listed_in_order() {
     }
 }
 
-/// Databases remember the migrations that they have been through by their numbers: what one of them does must
-/// never change once somebody may have run it. A change is a new file, and a new line here.
+/// Databases record the migrations they have run by number, so a migration must never change once a server
+/// may have run it. A change is a new file and a new line here.
 #[test]
 fn a_migration_is_never_edited() {
     let known = [
@@ -455,7 +456,7 @@ fn templates_have_no_script_or_style_of_their_own() {
             }
             for (at, _) in line.match_indices("<script") {
                 let (tag, inside) = line[at..].split_once('>').unwrap_or_default();
-                // Data for machines is no script: nothing runs it.
+                // Structured data is not executed, so it is allowed.
                 let is_data = tag.contains(" type=\"application/ld+json\"");
                 if !is_data && (!tag.contains(" src=\"/assets/") || !inside.starts_with("</script>")) {
                     against("a script that is not a file of ours");
@@ -471,7 +472,7 @@ fn templates_have_no_script_or_style_of_their_own() {
     none("the content security policy would stop it, and rightly so", &found);
 }
 
-/// Whether a line has an attribute such as `onclick=`.
+/// Returns whether a line has an event handler attribute such as `onclick=`.
 fn handler(line: &str) -> bool {
     line.match_indices(" on").any(|(at, _)| {
         let rest = &line[at + 3..];

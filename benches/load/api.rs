@@ -1,6 +1,6 @@
-//! Messages a second through the API, in one thread and in a thousand, against SQLite committing the same rows in
-//! the same batches; and how long catching up takes for somebody in a thousand threads.
-//! `bin/bench api [seconds] [rounds]`.
+//! Messages a second through the API, in one thread and in a thousand, against SQLite committing the same
+//! rows in the same batches; and how long `sync` takes for a member of a thousand threads. `bin/bench api
+//! [seconds] [rounds]`.
 
 use std::{
     io::{Read, Write},
@@ -14,13 +14,13 @@ use crate::{
     process::{Process, ask},
 };
 
-/// Threads of somebody who has many.
+/// The number of threads of one member.
 const THREADS: usize = 1000;
 
-/// Times that somebody catches up.
+/// The number of measured calls of `sync`.
 const CATCHES_UP: usize = 300;
 
-/// Runs it: so long, and so often.
+/// Runs the benchmark.
 pub fn run(args: &[String]) {
     let seconds = args.first().and_then(|n| n.parse().ok()).unwrap_or(5);
     let rounds = args.get(1).and_then(|n| n.parse().ok()).unwrap_or(3);
@@ -32,7 +32,7 @@ pub fn run(args: &[String]) {
     sync();
 }
 
-/// Messages in so many threads, by as many as there are connections.
+/// Measures messages a second in this many threads, over all connections.
 fn messages(time: Duration, rounds: usize, threads: usize) {
     let (mut ours, mut bare, mut batches) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..rounds {
@@ -43,7 +43,7 @@ fn messages(time: Duration, rounds: usize, threads: usize) {
             .iter()
             .enumerate()
             .map(|(n, cookie)| {
-                // Each says something in threads of its own, where there are enough.
+                // Each connection posts to threads of its own, if there are enough threads.
                 let mine = ids.iter().skip(n % threads).step_by(CONNECTIONS.min(threads));
                 let say = |id: &String| {
                     let path = format!("/api/v1/threads/{id}/messages");
@@ -61,7 +61,7 @@ fn messages(time: Duration, rounds: usize, threads: usize) {
     row(&format!("messages in {name} ({:.0} a commit)", median(batches)), ours, bare);
 }
 
-/// Begins a thread with everyone; its id.
+/// Creates a thread with all members. Returns its id.
 fn begin(addr: SocketAddr, cookie: &str) -> String {
     let users: Vec<String> = (1..CONNECTIONS).map(|n| format!("\"p{n}\"")).collect();
     let body = format!("{{\"users\":[{}]}}", users.join(","));
@@ -80,7 +80,7 @@ fn post(path: &str, cookie: &str, body: &str, connection: &str) -> Vec<u8> {
     .into_bytes()
 }
 
-/// SQLite alone: what a message changes, in batches, durable. Messages a second.
+/// Writes the rows of a message to SQLite alone, in durable batches. Returns messages a second.
 fn bare_sqlite(batch: usize, threads: usize, time: Duration) -> f64 {
     let folder = tempfile::tempdir().expect("a folder");
     let conn = rusqlite::Connection::open(folder.path().join("bare.db")).expect("opened");
@@ -152,7 +152,7 @@ fn bare_sqlite(batch: usize, threads: usize, time: Duration) -> f64 {
     said as f64 / began.elapsed().as_secs_f64()
 }
 
-/// How long catching up takes with a thousand threads, after so much has changed.
+/// Measures `sync` with a thousand threads, after several numbers of changes.
 fn sync() {
     let chitter = Process::chitter();
     let cookies: Vec<String> = (0..CONNECTIONS).map(|n| sign_up(chitter.addr, n)).collect();
@@ -195,7 +195,7 @@ fn mark(answer: &str) -> String {
     since.unwrap_or_else(|| panic!("no mark: {answer}")).to_owned()
 }
 
-/// One request, and its answer.
+/// Sends one request and reads its answer.
 fn exchange(stream: &mut TcpStream, request: &[u8]) -> String {
     stream.write_all(request).expect("written");
     let mut buffer = vec![0; 1024 * 1024];

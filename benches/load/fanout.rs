@@ -1,8 +1,8 @@
-//! What it costs to tell many: one sender and a thousand listeners in one room, beside a bare loop
-//! that writes the same frames to the same number of sockets; and what an idle listener costs.
+//! The cost of delivery: one sender and a thousand listeners in one room, beside a bare loop that writes the
+//! same frames to the same number of sockets; and the memory of an idle listener.
 //!
-//! Both servers are processes of their own and send at the same pace; what is compared is the time
-//! that their cores were at work for each frame delivered. `bin/bench fanout [listeners] [seconds]`.
+//! Both servers are separate processes and send at the same pace. The compared value is the CPU time for each
+//! delivered frame. `bin/bench fanout [listeners] [seconds]`.
 use std::{
     io::{Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
@@ -21,16 +21,16 @@ use crate::{
     process::{Process, ask, free_address},
 };
 
-/// Messages a second: a lively evening.
+/// Messages a second, as in a lively room.
 const PACE: u64 = 20;
 
-/// Listeners that are connected and hear nothing.
+/// Connected listeners that receive nothing.
 const IDLE: usize = 10_000;
 
-/// Runs of each, in turns. The median counts.
+/// Runs of each server, in turns. The median counts.
 const ROUNDS: usize = 3;
 
-/// Runs it: so many listeners, so long.
+/// Runs the benchmark.
 pub fn run(args: &[String]) {
     let listeners = args.first().and_then(|n| n.parse().ok()).unwrap_or(1000);
     let seconds = args.get(1).and_then(|n| n.parse().ok()).unwrap_or(10);
@@ -49,7 +49,7 @@ pub fn run(args: &[String]) {
     println!("{:44} {:>8.1} KiB", format!("memory for each of {IDLE} idle listeners"), idle());
 }
 
-/// A guest, and a room of its own.
+/// A guest and a room of its own.
 struct Guest {
     addr: SocketAddr,
     token: String,
@@ -67,7 +67,7 @@ impl Guest {
         Guest { addr, key: member(&room, "key"), token, sender: Mutex::new(sender) }
     }
 
-    /// Says something, on a connection that stays open.
+    /// Posts a message on a persistent connection.
     fn says(&self, body: &str) {
         let body = format!("{{\"body\":\"{body}\"}}");
         let request = format!(
@@ -84,7 +84,7 @@ impl Guest {
         assert!(answer.starts_with(b"HTTP/1.1 201"), "{}", String::from_utf8_lossy(&answer[..read]));
     }
 
-    /// Opens so many sockets on the room; `heard` counts the frames about messages.
+    /// Opens this many sockets on the room; `heard` counts the frames about messages.
     async fn listens(&self, count: usize, heard: &Arc<AtomicU64>) {
         for _ in 0..count {
             let mut stream = self.socket().await;
@@ -99,7 +99,7 @@ impl Guest {
         }
     }
 
-    /// An open socket that is subscribed.
+    /// Opens a socket and subscribes it to the room.
     async fn socket(&self) -> tokio::net::TcpStream {
         let mut stream = tokio::net::TcpStream::connect(self.addr).await.expect("connected");
         let head = format!(
@@ -111,7 +111,7 @@ impl Guest {
         stream.write_all(head.as_bytes()).await.expect("asked");
         read_until(&mut stream, b"\r\n\r\n").await;
         let wanted = format!(r#"{{"type":"subscribe","stream":"room","room":"{}"}}"#, self.key);
-        // A client's frame is masked (RFC 6455); a mask of zeros leaves it as it is.
+        // A client's frame is masked (RFC 6455); a mask of zeros leaves it unchanged.
         let mut frame = vec![0x81, 0x80 | u8::try_from(wanted.len()).expect("a short frame"), 0, 0, 0, 0];
         frame.extend_from_slice(wanted.as_bytes());
         stream.write_all(&frame).await.expect("subscribed");
@@ -120,13 +120,13 @@ impl Guest {
     }
 }
 
-/// Counts frames that begin with what a new message's frame begins with, wherever reads cut them.
+/// Counts the frames about new messages by their first bytes, which reads may split at any point.
 fn count_frames(tail: &mut Vec<u8>, read: &[u8], heard: &AtomicU64) {
     const MARK: &[u8] = br#"{"event":"message""#;
     tail.extend_from_slice(read);
     let found = tail.windows(MARK.len()).filter(|window| *window == MARK).count();
     heard.fetch_add(found as u64, Ordering::Relaxed);
-    // What may be the beginning of a mark is looked at again; a whole one is not counted twice.
+    // The last bytes may begin a mark and are scanned again; they are too few to count a whole mark twice.
     let keep = tail.len().min(MARK.len() - 1);
     tail.drain(..tail.len() - keep);
 }
@@ -141,7 +141,7 @@ async fn read_until(stream: &mut tokio::net::TcpStream, mark: &[u8]) {
     }
 }
 
-/// The product: µs of CPU for each frame delivered, and the frame.
+/// Measures Chitter. Returns µs of CPU for each delivered frame, and the frame.
 fn chitter(listeners: usize, seconds: u64) -> (f64, Vec<u8>) {
     let server = Process::chitter();
     let guest = Guest::at(server.addr);
@@ -169,7 +169,7 @@ fn chitter(listeners: usize, seconds: u64) -> (f64, Vec<u8>) {
 
 const WORDS: &str = "The press is warm and so is the kettle. Open workshop until nine, bring paper you like.";
 
-/// The bare loop: the same.
+/// Measures the bare loop. Returns µs of CPU for each delivered frame.
 fn loop_of(listeners: usize, seconds: u64, frame: &[u8]) -> f64 {
     let file = tempfile::NamedTempFile::new().expect("a file");
     std::fs::write(file.path(), frame).expect("written");
@@ -207,7 +207,8 @@ fn loop_of(listeners: usize, seconds: u64, frame: &[u8]) -> f64 {
     (server.cpu() - before).as_secs_f64() * 1e6 / (messages * listeners as u64) as f64
 }
 
-/// `address,listeners,file`: takes so many listeners, and writes the frame to each whenever the last one says so.
+/// Serves `address,listeners,file`: accepts this many listeners, and writes the frame to each whenever the
+/// last listener sends something.
 pub fn bare_loop(what: &str) {
     let mut parts = what.splitn(3, ',');
     let mut next = || parts.next().expect("address,listeners,file");
@@ -215,7 +216,7 @@ pub fn bare_loop(what: &str) {
     let frame = std::fs::read(file).expect("the frame");
     rlimit::increase_nofile_limit(u64::MAX).expect("many open files");
     let door = TcpListener::bind(addr).expect("the port is free");
-    // The first connection only asks whether anybody is there.
+    // The first connection only checks that the port is open.
     drop(door.accept());
     let mut streams: Vec<TcpStream> = (0..listeners).map(|_| door.accept().expect("a listener").0).collect();
     for stream in &streams {
@@ -231,7 +232,7 @@ pub fn bare_loop(what: &str) {
     }
 }
 
-/// Says something at the pace for so long; how often.
+/// Calls `say` at the pace for this many seconds. Returns the number of calls.
 fn pace(seconds: u64, mut say: impl FnMut()) -> u64 {
     let began = Instant::now();
     let messages = seconds * PACE;
@@ -252,14 +253,14 @@ fn wait(heard: &AtomicU64, count: u64) {
     }
 }
 
-/// KiB of memory for each idle listener.
+/// Measures the KiB of memory for each idle listener.
 fn idle() -> f64 {
     let server = Process::chitter();
     let guest = Guest::at(server.addr);
     let heard = Arc::new(AtomicU64::new(0));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
     let runtime = runtime.expect("a runtime");
-    // The first few make what is made once.
+    // The first listeners cause allocations that happen only once.
     runtime.block_on(guest.listens(100, &heard));
     let before = server.memory();
     runtime.block_on(guest.listens(IDLE, &heard));
@@ -284,7 +285,7 @@ fn post(addr: SocketAddr, path: &str, token: &str, body: &str) -> String {
     answer
 }
 
-/// A text member of the JSON in an answer.
+/// Returns a text member of the JSON in an answer.
 fn member(answer: &str, name: &str) -> String {
     let body = answer.split_once("\r\n\r\n").expect("a head and a body").1;
     let json: serde_json::Value = serde_json::from_str(body).expect("JSON");

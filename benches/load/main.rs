@@ -1,7 +1,7 @@
-//! What the server does, beside what the machine could do without it.
+//! The throughput of the server beside the limit of the machine.
 //!
-//! Each row holds the product against the bare limit, in one run and in turns. The load runs on the same
-//! cores, as raw as it can be, so quote the ratios. `bin/bench` says how to run it.
+//! Each row compares the product with a bare limit, in one run and in turns. The load runs on the same cores,
+//! with as little overhead as possible, so quote the ratios. `bin/bench` describes how to run it.
 #![expect(clippy::expect_used, reason = "a benchmark that can't go on should say why and stop")]
 
 mod api;
@@ -13,7 +13,7 @@ mod process;
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
     match args.first().map(String::as_str) {
-        // The bare limits run as processes of their own.
+        // The bare limits run as separate processes.
         Some("bare-server") => posts_and_pages::bare_server(&args[1]),
         Some("bare-loop") => fanout::bare_loop(&args[1]),
         Some("api") => api::run(&args[1..]),

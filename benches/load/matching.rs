@@ -1,6 +1,5 @@
-//! What it costs to match strangers: how long a new pair takes to find each other while so many others wait
-//! in vain, and how many pairs a second come about when everyone is content with anyone.
-//! `bin/bench matching [waiting]`.
+//! The cost of matching: how long a new pair takes to be matched while many others wait in vain, and how many
+//! pairs a second are matched when everyone accepts anyone. `bin/bench matching [waiting]`.
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -21,13 +20,13 @@ use chitter::{
 
 use crate::median;
 
-/// Newcomers in one transaction, as a lively minute brings them.
+/// Newcomers in one transaction, as in a lively minute.
 const TOGETHER: usize = 100;
 
-/// Pairs that come to a line of each length.
+/// Pairs that join the queue at each of its lengths.
 const PAIRS: usize = 200;
 
-/// Runs it: with so many waiting in the end.
+/// Runs the benchmark with up to this many waiting.
 pub fn run(args: &[String]) {
     let most: usize = args.first().and_then(|n| n.parse().ok()).unwrap_or(20_000);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
@@ -51,7 +50,7 @@ async fn square(most: usize) {
         look(&db).await;
         let mut took = Vec::new();
         for n in 0..PAIRS {
-            // Two of a kind, among all those who like something else.
+            // Two people with the same interest, among others who all have different ones.
             come(&db, 1_000_000 + stop * 10 + 2 * n, 1_000_000 + stop * 10 + 2 * n + 2, move |_| {
                 format!("pair {n}")
             })
@@ -63,7 +62,7 @@ async fn square(most: usize) {
         took.sort_by(f64::total_cmp);
         println!("{waiting:>10} {:>22.0} {:>22.0}", median(took.clone()), took[PAIRS * 99 / 100]);
     }
-    // All have waited long enough by now: everyone takes anyone.
+    // Every search has widened by now, so everyone accepts anyone.
     clock.advance(Duration::from_secs(25));
     let began = Instant::now();
     look(&db).await;
@@ -78,7 +77,7 @@ async fn square(most: usize) {
     println!("\n{pairs} pairs of {waiting} in {took:.1} s: {:.0} a second, {left} left", pairs as f64 / took);
 }
 
-/// People come, and begin to wait.
+/// Creates people and lets them wait.
 async fn come(db: &Db, from: usize, to: usize, likes: impl Fn(usize) -> String + Send + Clone + 'static) {
     let begin = move |tx: &mut Tx<'_>| {
         for n in from..to {

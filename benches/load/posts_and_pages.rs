@@ -1,5 +1,5 @@
 //! Posts and pages a second: posts against SQLite committing the same rows in the same batches, and the
-//! stream page against a hyper server that answers the same bytes.
+//! stream page against a hyper server that answers with the same bytes.
 
 use std::{
     convert::Infallible,
@@ -25,10 +25,10 @@ use crate::{
 /// Connections that post or read at the same time.
 pub const CONNECTIONS: usize = 64;
 
-/// Threads that drive them: the load should not need more than it leaves.
+/// Threads of the load generator. Few, because the server needs the same cores.
 const DRIVERS: usize = 2;
 
-/// Runs it: so long, and so often.
+/// Runs the benchmark.
 pub fn run(args: &[String]) {
     let seconds = args.first().and_then(|n| n.parse().ok()).unwrap_or(5);
     let rounds = args.get(1).and_then(|n| n.parse().ok()).unwrap_or(3);
@@ -41,7 +41,7 @@ pub fn run(args: &[String]) {
     pages(time, rounds, "/api/v1/timelines/public", "stream page, anonymous, JSON");
 }
 
-/// Durable posts over HTTP, against SQLite committing the same rows in the same batches.
+/// Measures durable posts over HTTP, against SQLite committing the same rows in the same batches.
 fn posts(time: Duration, rounds: usize) {
     let mut ours = Vec::new();
     let mut bare = Vec::new();
@@ -68,11 +68,11 @@ fn posts(time: Duration, rounds: usize) {
     row(&format!("durable posts (SQLite, {:.0} a commit)", median(batches)), ours, bare);
 }
 
-/// What is said.
+/// The body of every post.
 pub const WORDS: &str =
     "The press is warm and so is the kettle. Open workshop until nine, bring paper you like.";
 
-/// A page from memory, against a bare hyper server with the same bytes.
+/// Measures a cached page, against a bare hyper server with the same bytes.
 fn pages(time: Duration, rounds: usize, path: &str, name: &str) {
     let chitter = Process::chitter();
     let cookie = sign_up(chitter.addr, 0);
@@ -114,13 +114,13 @@ fn pages(time: Duration, rounds: usize, path: &str, name: &str) {
     row(&format!("{name} ({} KiB)", body.len() / 1024), ours, bare);
 }
 
-/// Prints a row: ours, the bare limit, and what part of it that is.
+/// Prints a row: the product, the bare limit, and their ratio.
 pub fn row(name: &str, ours: Vec<f64>, bare: Vec<f64>) {
     let ratio = median(ours.iter().zip(&bare).map(|(ours, bare)| ours / bare).collect());
     println!("{name:44} {:>12.0} {:>12.0} {:>7.0}%", median(ours), median(bare), ratio * 100.0);
 }
 
-/// Signs somebody up; the cookie.
+/// Signs a member up. Returns the cookie.
 pub fn sign_up(addr: SocketAddr, n: usize) -> String {
     let body = format!("email=p{n}%40x.example&username=p{n}&name=P{n}&password=a+heron+on+the+slip");
     let answer = ask(
@@ -135,8 +135,7 @@ pub fn sign_up(addr: SocketAddr, n: usize) -> String {
     cookie.and_then(|c| c.split(';').next()).unwrap_or_else(|| panic!("no cookie: {answer}")).to_owned()
 }
 
-/// A hyper server that answers one thing.
-/// Answers one thing: `address,file`.
+/// Runs a hyper server that always sends the same answer. The argument is `address,file`.
 pub fn bare_server(what: &str) {
     let (addr, file) = what.split_once(',').expect("address,file");
     let body = Bytes::from(std::fs::read(file).expect("the body"));
@@ -163,7 +162,7 @@ pub fn bare_server(what: &str) {
     });
 }
 
-/// SQLite alone: the rows of a peep, in batches, durable. Rows of peeps per second.
+/// Writes the rows of a peep to SQLite alone, in durable batches. Returns peeps a second.
 fn bare_sqlite(batch: usize, time: Duration) -> f64 {
     let folder = tempfile::tempdir().expect("a folder");
     let conn = rusqlite::Connection::open(folder.path().join("bare.db")).expect("opened");
@@ -204,7 +203,7 @@ fn bare_sqlite(batch: usize, time: Duration) -> f64 {
     rows as f64 / began.elapsed().as_secs_f64()
 }
 
-/// Drives the server with the requests of each connection, in turn and again and again. Answers per second.
+/// Sends each connection's requests in turn, repeatedly. Returns answers a second.
 pub fn drive(addr: SocketAddr, requests: &[Vec<Vec<u8>>], time: Duration) -> f64 {
     let answers = Arc::new(AtomicU64::new(0));
     let began = Instant::now();
@@ -246,7 +245,7 @@ async fn connection(addr: SocketAddr, requests: &[Vec<u8>], until: Instant, answ
     }
 }
 
-/// The length of an answer with its head, as soon as its head is there.
+/// Returns the length of an answer including its head, once the head is complete.
 pub fn length(answer: &[u8]) -> Option<usize> {
     let head = answer.windows(4).position(|window| window == b"\r\n\r\n")? + 4;
     let text = std::str::from_utf8(&answer[..head]).ok()?;

@@ -1,4 +1,4 @@
-//! Servers in processes of their own: the product as its users run it, and what it is held against.
+//! Servers in separate processes: the product as its users run it, and the bare limits.
 
 use std::{
     env,
@@ -9,16 +9,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// A server that runs until it is dropped.
+/// A server process. Dropping it ends the process.
 pub struct Process {
-    /// Where it is.
     pub addr: SocketAddr,
     child: Child,
     data: tempfile::TempDir,
 }
 
 impl Process {
-    /// The server under test: the release binary, on SQLite, without limits.
+    /// Starts the release binary on SQLite, without limits.
     pub fn chitter() -> Self {
         let data = tempfile::tempdir().expect("a folder");
         let addr = free_address();
@@ -34,7 +33,7 @@ impl Process {
         Process { child, addr, data }
     }
 
-    /// This program in another role.
+    /// Starts this program in another role.
     pub fn ourselves(role: &str, what: &str, addr: SocketAddr) -> Self {
         let child = Command::new(env::current_exe().expect("ourselves")).args([role, what]).spawn();
         let child = child.expect("it starts");
@@ -42,7 +41,7 @@ impl Process {
         Process { child, addr, data: tempfile::tempdir().expect("a folder") }
     }
 
-    /// The time that cores have been at work for it.
+    /// Returns the CPU time that the process has used.
     pub fn cpu(&self) -> Duration {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).expect("it runs");
         let fields: Vec<&str> = stat.rsplit_once(')').expect("a name").1.split_whitespace().collect();
@@ -51,7 +50,7 @@ impl Process {
         Duration::from_millis(ticks * 10)
     }
 
-    /// Bytes of memory that it has.
+    /// Returns the resident memory in bytes.
     pub fn memory(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("it runs");
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a size");
@@ -59,7 +58,7 @@ impl Process {
         kib * 1024
     }
 
-    /// Stops the product and reads from its log how many writes shared a commit, on average.
+    /// Stops the product. Returns the average number of writes in a commit, from its log.
     pub fn writes_a_commit(mut self) -> f64 {
         let pid = self.child.id().to_string();
         Command::new("kill").args(["-TERM", &pid]).status().expect("kill runs");
@@ -81,7 +80,7 @@ impl Drop for Process {
     }
 }
 
-/// The whole answer to a request that closes the connection.
+/// Returns the whole answer to a request that closes the connection.
 pub fn ask(addr: SocketAddr, request: &str) -> String {
     let mut stream = TcpStream::connect(addr).expect("connected");
     stream.write_all(request.as_bytes()).expect("written");
@@ -90,7 +89,7 @@ pub fn ask(addr: SocketAddr, request: &str) -> String {
     answer
 }
 
-/// An address that nobody has yet.
+/// Returns a free address.
 pub fn free_address() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     listener.local_addr().expect("an address")

@@ -1,4 +1,4 @@
-//! Whatever a client says on a socket, or a program through a door: it is understood or refused.
+//! Any input on a socket or at a hook is parsed or refused.
 #![no_main]
 
 use chitter::{

@@ -1,4 +1,4 @@
-//! Whatever is typed: it is refused or cleaned, and what is cleaned is rendered with our tags alone.
+//! Any text is refused or cleaned, and clean text is rendered with our own tags only.
 #![no_main]
 
 use chitter::{

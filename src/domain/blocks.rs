@@ -33,8 +33,8 @@ impl<'a> Party<'a> {
     }
 }
 
-/// Whether a block keeps two people apart. The one answer to that question: it knows the people behind masks, the owners
-/// of bots, and the addresses of guests.
+/// Returns whether a block keeps two people apart: the one answer to that question. The people behind masks, the owners
+/// of bots and the addresses of guests count.
 pub fn apart(read: &Read<'_>, one: &Party<'_>, other: &Party<'_>) -> Result<bool> {
     store::blocks::between(read, (one.account, one.ip_hash()), (other.account, other.ip_hash()))
 }

@@ -41,8 +41,8 @@ pub fn insert(tx: &mut Write<'_>, one: Side<'_>, other: Side<'_>, blocker: Accou
     Ok(())
 }
 
-/// Returns whether a block stands between two people. `one` and `other` are their accounts; the person behind a mask and the
-/// owner of an app's bot count as well. Of guests the hashed addresses count, too.
+/// Returns whether a block stands between two people, by their accounts; the person behind a mask and the owner of an
+/// app's bot count as well. The hashed addresses of guests count, too.
 pub fn between(
     read: &Read<'_>,
     (one, one_ip_hash): (AccountId, Option<&str>),

@@ -1,4 +1,4 @@
-//! Signing up, logging in, logging out.
+//! Tests of signing up, logging in and logging out.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use chitter::store;
 use reqwest::Method;
 use serde_json::json;
 
-use crate::common::{Home, PASSWORD, Person, World, until};
+use crate::common::{Instance, PASSWORD, Person, World, until};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -21,7 +21,7 @@ on_both! {
         assert_eq!(nell.opens("/@nell").await.heading(), "Nell Ashby");
     }
 
-    async fn the_first_to_sign_up_keeps_the_place(world: World) {
+    async fn the_first_member_is_the_administrator(world: World) {
         assert!(world.stranger().opens("/signup").await.says("You are the first"));
         let nell = world.member("nell").await;
         let ify = world.member("ify").await;
@@ -30,7 +30,7 @@ on_both! {
         assert!(!world.stranger().opens("/signup").await.says("You are the first"));
     }
 
-    async fn of_those_who_sign_up_first_at_the_same_moment_one_keeps_the_place(world: World) {
+    async fn of_concurrent_first_sign_ups_one_becomes_the_administrator(world: World) {
         let together = ["nell", "ify", "joerg", "ha"].map(|name| world.member(name));
         futures_util::future::join_all(together).await;
         let admins = world.app().db.read(|read| {
@@ -39,7 +39,7 @@ on_both! {
         assert_eq!(admins.await.expect("the accounts can be read").len(), 1);
     }
 
-    async fn the_cookie_is_for_this_site_alone_and_no_script_reads_it(world: World) {
+    async fn the_session_cookie_is_http_only_and_same_site(world: World) {
         let answer = world.stranger().signs_up_with("nell@harbour.example", PASSWORD, "Nell", "nell").await;
         let cookie = answer.header("set-cookie").to_owned();
         let (secret, attributes) = cookie.split_once("; ").expect("attributes");
@@ -53,15 +53,15 @@ on_both! {
         assert!(!cookie.contains("Secure"), "over plain http the browser would drop it: {cookie}");
     }
 
-    async fn behind_tls_the_cookie_is_bound_to_the_host(mut home: Home) {
-        home.settings.base_url = Some("https://row.example".into());
-        let world = home.open().await;
+    async fn behind_tls_the_cookie_is_bound_to_the_host(mut instance: Instance) {
+        instance.settings.base_url = Some("https://row.example".into());
+        let world = instance.open().await;
         let answer = world.stranger().signs_up_with("nell@harbour.example", PASSWORD, "Nell", "nell").await;
         let cookie = answer.header("set-cookie");
         assert!(cookie.starts_with("__Host-chitter_session=") && cookie.contains("; Secure"), "{cookie}");
     }
 
-    async fn an_email_and_a_username_belong_to_one_person_in_any_case(world: World) {
+    async fn emails_and_usernames_are_unique_in_any_case(world: World) {
         world.stranger().signs_up_with("Sam@X.org", PASSWORD, "Sam Morgan", "sjmog").await.is(303);
         for (email, username, field) in [
             ("sam@x.org", "another", "email"),
@@ -71,17 +71,17 @@ on_both! {
         ] {
             let mallory = world.stranger();
             let page = mallory.signs_up_with(email, PASSWORD, "Mallory", username).await.is(422).page();
-            assert!(page.complaint(field).is_some(), "{email} {username}");
+            assert!(page.field_error(field).is_some(), "{email} {username}");
             assert!(!mallory.is_logged_in().await);
         }
         let page = world.stranger().signs_up_with("sam@x.org", PASSWORD, "M", "sjmog").await.is(422).page();
         assert!(
-            page.complaint("email").is_some() && page.complaint("username").is_some(),
+            page.field_error("email").is_some() && page.field_error("username").is_some(),
             "both are told at once"
         );
     }
 
-    async fn of_two_who_want_the_same_username_at_the_same_moment_one_gets_it(world: World) {
+    async fn of_concurrent_sign_ups_with_one_username_one_succeeds(world: World) {
         let (a, b) = (world.stranger(), world.stranger());
         let (first, second) = tokio::join!(
             a.signs_up_with("a@x.org", PASSWORD, "Sam A", "sam"),
@@ -95,7 +95,7 @@ on_both! {
         assert_eq!(refused.page().value("username"), "sam", "what was typed is kept");
     }
 
-    async fn an_email_is_kept_as_it_was_typed(world: World) {
+    async fn an_email_is_stored_as_it_was_typed(world: World) {
         let sam = world.stranger();
         sam.signs_up_with(" Sam.Morgan@X.org ", PASSWORD, "Sam", "sam").await.is(303);
         let kept = world.app().db.read(|read| {
@@ -106,13 +106,13 @@ on_both! {
         assert!(sam.opens("/settings").await.says("To Sam.Morgan@X.org"));
     }
 
-    async fn a_taken_username_comes_with_one_that_is_free(world: World) {
+    async fn a_taken_username_is_refused_with_a_free_suggestion(world: World) {
         world.member("nell").await;
         let taken = |name: &'static str| {
             let other = world.stranger();
             async move {
                 let page = other.signs_up_with("o@x.org", PASSWORD, name, "nell").await.is(422).page();
-                page.complaint("username").expect("it is taken")
+                page.field_error("username").expect("it is taken")
             }
         };
         assert_eq!(taken("Nell Quince").await, "@nell is taken. @nellq is free.");
@@ -121,7 +121,7 @@ on_both! {
         assert_eq!(taken("Nell").await, "@nell is taken. @nell3 is free.");
     }
 
-    async fn every_refusal_keeps_what_was_typed_and_says_why_beside_the_field(world: World) {
+    async fn a_refused_sign_up_keeps_the_input_and_shows_the_error_beside_the_field(world: World) {
         let long = "x".repeat(51);
         let good = [
             ("email", "nell@harbour.example"),
@@ -153,36 +153,36 @@ on_both! {
             let answer = nell.posts("/signup", &form).await.is(422);
             assert_eq!(answer.header("set-cookie"), "", "no session begins");
             let page = answer.page();
-            assert_eq!(page.complaint(field).as_deref(), Some(why), "{field} {typed:?}");
+            assert_eq!(page.field_error(field).as_deref(), Some(why), "{field} {typed:?}");
             for (name, value) in form {
-                // A browser takes line breaks out of a one-line field by itself.
+                // A browser removes line breaks from a one-line field itself.
                 assert_eq!(page.value(name), value, "what was typed into {name} is kept");
-                assert!(name == field || page.complaint(name).is_none(), "{name} was fine, {field} was not");
+                assert!(name == field || page.field_error(name).is_none(), "{name} was fine, {field} was not");
             }
             assert!(!nell.is_logged_in().await);
         }
         assert_eq!(world.app().db.read(store::accounts::count_members).await.ok(), Some(0));
     }
 
-    async fn all_that_is_wrong_with_a_form_is_told_at_once(world: World) {
+    async fn a_refused_sign_up_reports_all_errors_at_once(world: World) {
         let page = world.stranger().posts("/signup", &[]).await.is(422).page();
         for field in ["name", "username", "email", "password"] {
-            assert!(page.complaint(field).is_some(), "{field}");
+            assert!(page.field_error(field).is_some(), "{field}");
         }
     }
 
-    async fn names_of_the_house_are_not_given_away(world: World) {
+    async fn reserved_usernames_are_refused(world: World) {
         for name in ["admin", "ROOT", "@support", "settings", "Everyone", "login", "moderator"] {
             let page =
                 world.stranger().signs_up_with("m@x.org", PASSWORD, "Mallory", name).await.is(422).page();
             assert_eq!(
-                page.complaint("username").as_deref(),
+                page.field_error("username").as_deref(),
                 Some("That username is kept for the house. Choose another.")
             );
         }
     }
 
-    async fn one_logs_in_by_username_or_email_in_any_case(world: World) {
+    async fn logging_in_accepts_username_or_email_in_any_case(world: World) {
         world.stranger().signs_up_with("Nell@Harbour.example", PASSWORD, "Nell", "Nell").await.is(303);
         for login in ["nell", "NELL", "@Nell", "nell@harbour.example", "NELL@HARBOUR.EXAMPLE", " nell "] {
             let nell = world.stranger();
@@ -209,7 +209,7 @@ on_both! {
             let page = answer.page();
             assert_eq!(page.value("login"), login, "the login is kept");
             assert_eq!(page.value("password"), "", "the password is not");
-            told.push(page.complaint("password"));
+            told.push(page.field_error("password"));
             assert!(!mallory.is_logged_in().await);
         }
         told.dedup();
@@ -247,14 +247,14 @@ on_both! {
         stranger.posts("/logout", &[]).await.is(303);
     }
 
-    async fn people_stay_logged_in_when_the_server_starts_anew(mut world: World) {
+    async fn sessions_survive_a_restart(mut world: World) {
         let nell = world.member("nell").await;
         world.restart().await;
         assert!(nell.is_logged_in().await);
         assert!(!world.stranger().is_logged_in().await);
     }
 
-    async fn a_session_ends_when_it_was_not_used_for_180_days(world: World) {
+    async fn a_session_expires_after_180_days_without_use(world: World) {
         let nell = world.member("nell").await;
         world.pass(100 * DAY);
         assert!(nell.is_logged_in().await, "used after 100 days, so it begins anew");
@@ -272,7 +272,7 @@ on_both! {
         .await;
     }
 
-    async fn an_invented_cookie_is_nobody(world: World) {
+    async fn an_invented_cookie_is_ignored(world: World) {
         world.member("nell").await;
         let mallory = world.stranger();
         for cookie in
@@ -286,7 +286,7 @@ on_both! {
         }
     }
 
-    async fn whoever_has_to_log_in_comes_back_to_where_they_wanted_to_go(world: World) {
+    async fn logging_in_returns_to_the_requested_page(world: World) {
         let nell = world.member("nell").await;
         let phone = nell.at_another_device();
         let to_login = phone.gets("/settings").await.is(303).location();
@@ -297,7 +297,7 @@ on_both! {
         assert_eq!(phone.gets(&to_login).await.is(303).location(), "/settings", "who is in already goes on");
     }
 
-    async fn nobody_is_led_to_another_site(world: World) {
+    async fn the_next_parameter_never_leads_to_another_site(world: World) {
         world.member("nell").await;
         for next in [
             "https://evil.example/",
@@ -323,7 +323,7 @@ on_both! {
         assert_eq!(ify.gets("/login?next=//evil.example").await.is(303).location(), "/");
     }
 
-    async fn a_refused_form_remembers_where_one_wanted_to_go(world: World) {
+    async fn a_refused_log_in_keeps_the_requested_page(world: World) {
         let form = [("login", "nell"), ("password", "wrong"), ("next", "/settings")];
         assert_eq!(world.stranger().posts("/login", &form).await.is(422).page().value("next"), "/settings");
         let form = [("next", "/settings")];

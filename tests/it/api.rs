@@ -1,4 +1,4 @@
-//! The API for programs.
+//! Tests of the Mastodon-compatible REST API.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -19,7 +19,7 @@ fn id(status: &Value) -> String {
     status["id"].as_str().unwrap_or_else(|| panic!("an id in a string was expected: {status}")).to_owned()
 }
 
-/// The path of the page that the `Link` header calls so.
+/// Returns the path of the page that the `Link` header gives for this relation.
 fn link(answer: &Answer, rel: &str) -> Option<String> {
     let mut links = answer.header("link").split(", ");
     let link = links.find(|link| link.ends_with(&format!("rel=\"{rel}\"")))?;
@@ -33,7 +33,7 @@ async fn keyed(person: &Person, key: &str, status: &str) -> Answer {
 }
 
 on_both! {
-    async fn a_key_is_for_the_words_it_was_used_with(world: World) {
+    async fn an_idempotency_key_belongs_to_the_text_it_was_used_with(world: World) {
         let [nell, ify] = world.members(["nell", "ify"]).await;
         let first = keyed(&nell, "k", "Hello, Row.").await.is(200).json();
         keyed(&nell, "k", "Something else").await.is(422);
@@ -110,7 +110,7 @@ on_both! {
         }
     }
 
-    async fn a_refused_status_says_which_member_and_why(world: World) {
+    async fn a_refused_status_names_the_wrong_member_and_the_reason(world: World) {
         let [nell] = world.members(["nell"]).await;
         for (body, field, why) in [
             (json!({ "status": "" }), "status", "Write something first."),
@@ -159,7 +159,7 @@ on_both! {
         assert_eq!(nell.gets(TIMELINE).await.json(), json!([]), "nothing was posted");
     }
 
-    async fn without_a_session_nothing_is_written(world: World) {
+    async fn writing_requires_a_session(world: World) {
         let [nell] = world.members(["nell"]).await;
         let status = format!("/api/v1/statuses/{}", id(&nell.posts_by_api("Hello").await));
         let stranger = world.stranger();
@@ -213,7 +213,7 @@ on_both! {
         assert_eq!(nell.gets(&path).await.json()["text"], "On Wednesday");
     }
 
-    async fn a_deleted_status_is_given_back_once(world: World) {
+    async fn deleting_a_status_returns_it_once(world: World) {
         let [nell, ify, mallory] = world.members(["nell", "ify", "mallory"]).await;
         let posted = ify.posts_by_api("Hello").await;
         let path = format!("/api/v1/statuses/{}", id(&posted));
@@ -233,7 +233,7 @@ on_both! {
         }
     }
 
-    async fn a_conversation_is_told_without_what_was_deleted(world: World) {
+    async fn the_context_of_a_status_omits_deleted_statuses(world: World) {
         let [nell, ify] = world.members(["nell", "ify"]).await;
         let reply = |person: &Person, to: &str, status: &str| {
             let (person, body) = (person.clone(), json!({ "status": status, "in_reply_to_id": to }));
@@ -265,7 +265,7 @@ on_both! {
         assert_eq!(counted["replies_count"], 1);
     }
 
-    async fn a_favourite_counts_once_and_is_the_viewer_s_own(world: World) {
+    async fn a_favourite_counts_once_and_is_marked_for_its_viewer_only(world: World) {
         let [nell, ify] = world.members(["nell", "ify"]).await;
         let path = format!("/api/v1/statuses/{}", id(&nell.posts_by_api("Quince jelly").await));
         for _ in 0..2 {
@@ -282,7 +282,7 @@ on_both! {
         }
     }
 
-    async fn what_does_not_exist_is_a_problem_in_json(world: World) {
+    async fn missing_resources_are_answered_with_problem_json(world: World) {
         let [nell] = world.members(["nell"]).await;
         for id in [
             "1",
@@ -317,7 +317,7 @@ on_both! {
     }
 }
 
-/// What belongs to a key.
+/// Tests of idempotency keys.
 mod keys {
     use super::{BTreeSet, TIMELINE, World, id, join_all, keyed, texts};
 
@@ -334,7 +334,7 @@ mod keys {
             assert_eq!(texts(&nell.gets(TIMELINE).await.json()).len(), 3);
         }
 
-        async fn the_same_key_twenty_times_at_once_posts_once(world: World) {
+        async fn the_same_key_in_twenty_concurrent_requests_posts_once(world: World) {
             let [nell] = world.members(["nell"]).await;
             let answers = join_all((0..20).map(|_| keyed(&nell, "once", "Hello"))).await;
             let ids: BTreeSet<_> = answers.into_iter().map(|answer| id(&answer.is(200).json())).collect();
@@ -348,7 +348,7 @@ mod keys {
             keyed(&nell, "k", "Hello").await.is(200);
         }
 
-        async fn a_key_is_visible_ascii(world: World) {
+        async fn an_idempotency_key_must_be_visible_ascii(world: World) {
             let [nell] = world.members(["nell"]).await;
             for key in ["", "é", &"k".repeat(256)] {
                 keyed(&nell, key, "Hello").await.is(422).problem();
@@ -358,7 +358,7 @@ mod keys {
     }
 }
 
-/// Paging, as Mastodon's clients do it.
+/// Tests of pagination as Mastodon's clients use it.
 mod paging {
     use super::{Person, TIMELINE, Value, World, id, join_all, link, texts};
 
@@ -377,7 +377,7 @@ mod paging {
     }
 
     on_both! {
-        async fn a_timeline_is_read_page_by_page_in_both_directions(world: World) {
+        async fn a_timeline_is_paginated_in_both_directions(world: World) {
             let (nell, _, all) = thirty(&world).await;
             for reader in [world.stranger(), nell] {
                 for limit in [7, 20] {
@@ -391,7 +391,7 @@ mod paging {
                         read.extend(texts(&page.json()));
                     }
                     assert_eq!(read, all, "every status once, newest first, {limit} at a time");
-                    // And back up again, from the last page to the first.
+                    // Reads in the opposite direction too, from the last page to the first.
                     let mut prev = last;
                     let mut back = read.split_off(read.len() - (30 % limit));
                     while let Some(path) = prev {
@@ -404,9 +404,9 @@ mod paging {
             }
         }
 
-        async fn each_bound_means_what_mastodon_means_by_it(world: World) {
+        async fn pagination_parameters_follow_mastodon(world: World) {
             let (_, ids, _) = thirty(&world).await;
-            let newest_first = |n: usize| ids[29 - n].clone(); // the id of the status "n"
+            let newest_first = |n: usize| ids[29 - n].clone(); // the id of status `n`
             let (ten, twenty) = (newest_first(10), newest_first(20));
             let stranger = world.stranger();
             for (query, expected) in [
@@ -433,7 +433,7 @@ mod paging {
             }
         }
 
-        async fn bounds_that_are_none_are_refused(world: World) {
+        async fn invalid_pagination_parameters_are_refused(world: World) {
             for query in [
                 "limit=many",
                 "max_id=x",
@@ -447,7 +447,7 @@ mod paging {
             }
         }
 
-        async fn the_timeline_from_memory_is_the_one_from_the_database(world: World) {
+        async fn the_cached_timeline_equals_the_one_from_the_database(world: World) {
             let (nell, ..) = thirty(&world).await;
             let stranger = world.stranger();
             let kept = stranger.gets(TIMELINE).await.is(200);

@@ -1,4 +1,4 @@
-//! Files that are sent along with messages.
+//! Tests of files that are attached to messages.
 
 use std::{io::Cursor, time::Duration};
 
@@ -6,11 +6,11 @@ use image::{DynamicImage, ImageFormat, Rgb, RgbImage, Rgba, RgbaImage};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::common::{Answer, Room, Talks, World, each, text, until};
+use crate::common::{Answer, ApiClient, Room, World, each, text, until};
 
 const MB: usize = 1024 * 1024;
 
-/// What a camera hides in a photo.
+/// The text that stands for private metadata in the photo's EXIF.
 const SECRET: &str = "GPS 53.5511 N 9.9937 E";
 
 fn encoded(image: &DynamicImage, format: ImageFormat) -> Vec<u8> {
@@ -19,17 +19,16 @@ fn encoded(image: &DynamicImage, format: ImageFormat) -> Vec<u8> {
     bytes.into_inner()
 }
 
-/// A small drawing.
 fn png() -> Vec<u8> {
     let drawing = RgbaImage::from_fn(48, 32, |x, y| Rgba([x as u8 * 5, y as u8 * 7, 90, 255]));
     encoded(&drawing.into(), ImageFormat::Png)
 }
 
-/// A photo with EXIF: where it was taken, and that it lies on its side.
+/// Returns a photo with EXIF metadata: a location, and an orientation that needs a turn by 90 degrees.
 fn photo() -> Vec<u8> {
     let photo = RgbImage::from_fn(40, 20, |x, y| Rgb([x as u8 * 6, y as u8 * 12, 40]));
     let jpeg = encoded(&photo.into(), ImageFormat::Jpeg);
-    // One entry: orientation (0x0112), a short, is 6, to be turned by 90 degrees.
+    // A single EXIF entry: orientation (0x0112), a short, with the value 6 (turn by 90 degrees).
     let mut exif = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0".to_vec();
     exif.extend_from_slice(SECRET.as_bytes());
     let length = u16::try_from(exif.len() + 2).expect("a short segment").to_be_bytes();
@@ -40,23 +39,23 @@ fn contains(bytes: &[u8], what: &str) -> bool {
     bytes.windows(what.len()).any(|window| window == what.as_bytes())
 }
 
-async fn says_with(who: &impl Talks, room: &Room, body: &str, files: &[&Value]) -> Answer {
+async fn says_with(who: &impl ApiClient, room: &Room, body: &str, files: &[&Value]) -> Answer {
     let ids: Vec<_> = files.iter().map(|file| file["id"].clone()).collect();
     who.calls(Method::POST, &room.api("/messages"), &json!({ "body": body, "attachments": ids })).await
 }
 
-/// Whether the bytes of a file are in the data folder.
+/// Returns whether the bytes of a file are in the data folder.
 fn is_kept(world: &World, file: &Value) -> bool {
-    world.home.data().join("files").join(text(&file["id"])).exists()
+    world.instance.data().join("files").join(text(&file["id"])).exists()
 }
 
-/// How many files are in the data folder, finished or not.
+/// Returns the number of files in the data folder, finished or not.
 fn kept(world: &World) -> usize {
-    std::fs::read_dir(world.home.data().join("files")).expect("the folder for files").count()
+    std::fs::read_dir(world.instance.data().join("files")).expect("the folder for files").count()
 }
 
 on_both! {
-    async fn a_picture_is_made_anew_and_shown(world: World) {
+    async fn a_picture_is_re_encoded_and_shown(world: World) {
         let nell = world.member("nell").await;
         let room = nell.makes_room("Repair café").await;
         let file = nell.uploads(&room, "hall & more.png", &png()).await.is(201).json();
@@ -76,7 +75,7 @@ on_both! {
         assert_eq!(shown.to_rgb8().get_pixel(10, 10), &Rgb([50, 70, 90]), "and it is the same picture");
     }
 
-    async fn a_photo_tells_nothing_of_where_it_was_taken(world: World) {
+    async fn the_metadata_of_a_photo_is_removed(world: World) {
         let nell = world.member("nell").await;
         let room = nell.makes_room("Repair café").await;
         assert!(contains(&photo(), SECRET));
@@ -85,7 +84,7 @@ on_both! {
         assert_eq!((&file["width"], &file["height"]), (&json!(20), &json!(40)), "it stands upright");
         let bytes = nell.gets(&text(&file["url"])).await.is(200).bytes;
         assert!(!contains(&bytes, SECRET) && !contains(&bytes, "Exif"));
-        let kept = std::fs::read(world.home.data().join("files").join(text(&file["id"]))).expect("the file");
+        let kept = std::fs::read(world.instance.data().join("files").join(text(&file["id"]))).expect("the file");
         assert_eq!(kept, bytes, "nor does what is kept");
         let hidden = [png(), b"<script>alert(1)</script>".to_vec()].concat();
         let file = nell.uploads(&room, "a.png", &hidden).await.is(201).json();
@@ -93,7 +92,7 @@ on_both! {
         assert!(!contains(&bytes, "script"), "nor is a second file hidden in it");
     }
 
-    async fn every_kind_of_picture_that_browsers_show_is_shown(world: World) {
+    async fn every_common_picture_format_is_shown(world: World) {
         let nell = world.member("nell").await;
         let room = nell.makes_room("Repair café").await;
         let drawing: DynamicImage = RgbaImage::from_pixel(8, 6, Rgba([9, 9, 9, 100])).into();
@@ -118,7 +117,7 @@ on_both! {
         );
     }
 
-    async fn every_other_file_is_downloaded_and_never_shown(world: World) {
+    async fn any_other_file_is_served_as_a_download(world: World) {
         let nell = world.member("nell").await;
         let room = nell.makes_room("Repair café").await;
         let svg = r#"<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>"#;
@@ -144,7 +143,7 @@ on_both! {
         assert_eq!(file["name"], "pass wd", "a name leads nowhere");
     }
 
-    async fn a_file_is_said_with_a_message(world: World) {
+    async fn a_file_is_attached_to_a_message(world: World) {
         let [nell, ify] = world.members(["nell", "ify"]).await;
         let room = nell.makes_room("Repair café").await;
         let teo = world.guest("Teo").await;
@@ -166,12 +165,12 @@ on_both! {
         says_with(&teo, &room, "", &[]).await.is(422);
         let third = teo.uploads(&room, "third.txt", b"Hello").await.is(201).json();
         let form = [("body", "By the form"), ("attachments", third["id"].as_str().expect("an id"))];
-        let browser = teo.asks(Method::POST, &room.page("/messages")).form(&form);
-        teo.hears(browser).await.is(303);
+        let browser = teo.request(Method::POST, &room.page("/messages")).form(&form);
+        teo.sends(browser).await.is(303);
         assert_eq!(nell.messages(&room).await[2]["attachments"], json!([third]));
     }
 
-    async fn only_those_in_the_room_get_its_files(world: World) {
+    async fn only_participants_can_fetch_a_room_s_files(world: World) {
         let [nell, ify] = world.members(["nell", "ify"]).await;
         let (room, tide) = (nell.makes_room("Repair café").await, ify.makes_room("Tide").await);
         let file = nell.uploads(&room, "hall.png", &png()).await.is(201).json();
@@ -203,7 +202,7 @@ on_both! {
         ify.gets(&url).await.is(404);
     }
 
-    async fn a_file_is_said_once_by_the_one_who_sent_it_and_where_it_was_sent(world: World) {
+    async fn a_file_is_attached_once_by_its_uploader_in_its_room(world: World) {
         let [nell, ify] = world.members(["nell", "ify"]).await;
         let (room, tide) = (nell.makes_room("Repair café").await, nell.makes_room("Tide").await);
         let file = nell.uploads(&room, "a.txt", b"Hello").await.is(201).json();
@@ -220,7 +219,7 @@ on_both! {
         assert_eq!(nell.messages(&tide).await, json!([]));
     }
 
-    async fn a_file_goes_with_its_message(world: World) {
+    async fn deleting_a_message_deletes_its_files(world: World) {
         let nell = world.member("nell").await;
         let room = nell.makes_room("Repair café").await;
         let (gone, stays) = (
@@ -241,7 +240,7 @@ on_both! {
         assert_eq!(kept(&world), 1);
     }
 
-    async fn what_can_t_be_taken_is_refused_and_leaves_nothing(world: World) {
+    async fn a_refused_upload_leaves_no_file_behind(world: World) {
         let nell = world.member("nell").await;
         let room = nell.makes_room("Repair café").await;
         let mut damaged = png();
@@ -266,7 +265,7 @@ on_both! {
         assert_eq!(answer.problem(), "That file is empty.");
         let answer = nell.uploads(&room, "a.bin", &vec![b'x'; 20 * MB + 1]).await.is(422);
         assert_eq!(answer.problem(), "That file is larger than 20 MB. Send a smaller one.");
-        // Which of the two limits is met first depends on how the bytes arrive.
+        // Either of the two limits may apply first, depending on how the bytes arrive.
         let answer = nell.uploads(&room, "a.bin", &vec![b'x'; 25 * MB]).await;
         assert!(matches!(answer.status, 413 | 422), "{answer:?}");
         answer.problem();
@@ -295,7 +294,7 @@ on_both! {
         assert_eq!(largest["bytes"], json!(20 * MB));
     }
 
-    async fn what_is_never_said_goes_after_a_day(world: World) {
+    async fn a_file_that_is_never_attached_is_deleted_after_a_day(world: World) {
         let nell = world.member("nell").await;
         let room = nell.makes_room("Repair café").await;
         let said = nell.uploads(&room, "said.txt", b"Hello").await.is(201).json();

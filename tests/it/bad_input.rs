@@ -1,11 +1,11 @@
-//! Whatever is typed gets a clear answer, breaks nothing and loses nothing.
+//! Tests of invalid input: every request gets a clear answer, breaks nothing and loses nothing.
 
 use reqwest::Method;
 use serde_json::json;
 
 use crate::common::{Answer, Person, World, answers_to, head_of, text};
 
-/// The longest body that is taken.
+/// The largest accepted body, in bytes.
 const FITS: usize = 128 * 1024;
 
 async fn typed(person: &Person, path: &str, kind: &str, body: impl Into<reqwest::Body>) -> Answer {
@@ -16,7 +16,7 @@ async fn typed(person: &Person, path: &str, kind: &str, body: impl Into<reqwest:
 const FORM: &str = "application/x-www-form-urlencoded";
 
 on_both! {
-    async fn a_form_that_is_none_is_refused_in_words(world: World) {
+    async fn a_malformed_form_is_refused_with_a_message(world: World) {
         let [nell] = world.members(["nell"]).await;
         const MEDIA: &str = "Send JSON (application/json), or a form.";
         for (kind, body, why) in [
@@ -52,7 +52,7 @@ on_both! {
         assert!(nell.opens("/").await.peeps().is_empty(), "nothing was posted");
     }
 
-    async fn a_form_may_be_declared_in_any_usual_way(world: World) {
+    async fn every_usual_form_content_type_is_accepted(world: World) {
         let [nell] = world.members(["nell"]).await;
         for kind in [
             FORM,
@@ -66,7 +66,7 @@ on_both! {
         typed(&nell, "/peeps", "application/json", "{\"body\":\"as JSON\"}").await.is(303);
     }
 
-    async fn json_that_is_none_is_a_problem_in_words(world: World) {
+    async fn malformed_json_is_refused_with_a_problem(world: World) {
         let [nell] = world.members(["nell"]).await;
         let deep = "[".repeat(100_000);
         for body in [
@@ -115,7 +115,7 @@ on_both! {
             .is(200);
     }
 
-    async fn ten_megabytes_are_more_than_fits(world: World) {
+    async fn a_body_of_ten_megabytes_is_refused(world: World) {
         let [nell] = world.members(["nell"]).await;
         let much = "x".repeat(10_000_000);
         for (path, kind, body) in [
@@ -130,7 +130,7 @@ on_both! {
             let told = if path.starts_with("/api/") { answer.problem() } else { answer.page().0 };
             assert!(told.contains(why), "{told}");
         }
-        // Without a length, in chunks: the head and the first chunks are enough.
+        // A chunked body has no declared length, so the limit applies while it is read.
         let mut chunked = format!(
             "POST /peeps HTTP/1.1\r\nHost: x\r\nCookie: {}\r\nContent-Type: {FORM}\r\n\
              Transfer-Encoding: chunked\r\n\r\n5\r\nbody=\r\n",
@@ -142,26 +142,26 @@ on_both! {
             chunked.extend_from_slice(&[b'x'; 0x4000]);
             chunked.extend_from_slice(b"\r\n");
         }
-        // They never come to an end, and the answer does not wait for it.
+        // The chunks never end, and the answer must not wait for an end.
         let answer = head_of(&world, &chunked);
         assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
         assert!(answer.contains("\nconnection: close"), "{answer}");
         nell.peeps("And all is well").await;
     }
 
-    async fn an_answer_is_heard_though_nobody_read_what_was_sent(world: World) {
+    async fn a_refusal_arrives_although_the_body_is_not_read(world: World) {
         let send = |length: usize, more: &str| {
             format!("POST /peeps HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n{more}\r\n")
         };
-        // A stranger may not, and hears so before the first byte of the five megabytes; then it asks
-        // for something else, over the same connection.
+        // A stranger is refused before the body is read, and the next request on the same connection works.
         let mut bytes = send(5_000_000, "").into_bytes();
         bytes.resize(bytes.len() + 5_000_000, b'x');
         bytes.extend_from_slice(b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
         let answers = answers_to(&world, &bytes);
         assert!(answers.starts_with("HTTP/1.1 401 "), "{answers}");
         assert!(answers.ends_with("alive\n"), "{answers}");
-        // More than anyone could mean to send is not waited for, nor what is held back until we ask.
+        // The server closes the connection after a refusal where the declared length is unreasonable, or where
+        // the client waits for "100 Continue".
         for (length, more) in [(5_000_000_000, ""), (5_000_000, "Expect: 100-continue\r\n")] {
             let answer = head_of(&world, send(length, more).as_bytes());
             assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
@@ -169,7 +169,7 @@ on_both! {
         }
     }
 
-    async fn a_body_at_the_limit_is_read_and_one_byte_more_is_not(world: World) {
+    async fn a_body_at_the_limit_is_accepted_and_one_byte_more_is_refused(world: World) {
         let [nell] = world.members(["nell"]).await;
         let fits = format!("body={}", "x".repeat(FITS - 5));
         let page = typed(&nell, "/peeps", FORM, fits.clone()).await.is(422).page();
@@ -179,7 +179,7 @@ on_both! {
         nell.posts("/peeps", &[("body", &tower)]).await.is(303);
     }
 
-    async fn whatever_is_typed_anywhere_breaks_nothing(world: World) {
+    async fn hostile_text_in_every_field_causes_no_error(world: World) {
         let [nell] = world.members(["nell"]).await;
         let id = nell.peeps("Hello").await;
         let long = "x".repeat(5000);

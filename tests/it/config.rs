@@ -1,4 +1,4 @@
-//! The program on the terminal: settings, and what it says when they are wrong.
+//! Tests of the command line: settings, and the messages for wrong ones.
 
 use std::{
     fs,
@@ -7,16 +7,16 @@ use std::{
     process::{Command, Output},
 };
 
-use crate::common::{Engine, Home, Manner, PASSWORD, Person, Post, Program, chitter};
+use crate::common::{Engine, Instance, PASSWORD, Person, Program, SmtpMode, SmtpServer, chitter};
 
-/// Its standard output, standard error and exit code.
+/// Returns the program's standard output, standard error and exit code.
 fn run(command: &mut Command) -> (String, String, Option<i32>) {
     let Output { stdout, stderr, status } = command.output().expect("the program runs");
     let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
     (text(stdout), text(stderr), status.code())
 }
 
-/// What it says in one line when it can't do what was asked, with this exit code.
+/// Returns the one-line error message of a command that fails with this exit code.
 #[track_caller]
 fn refuses(command: &mut Command, code: i32) -> String {
     let (stdout, stderr, status) = run(command);
@@ -36,7 +36,7 @@ fn mode(path: &Path) -> u32 {
 }
 
 #[test]
-fn help_tells_of_every_setting_and_gives_examples() {
+fn help_lists_every_setting_with_examples() {
     let folder = folder();
     for flag in ["--help", "-h"] {
         let (help, stderr, code) = run(chitter(folder.path()).arg(flag));
@@ -72,7 +72,7 @@ fn help_tells_of_every_setting_and_gives_examples() {
 }
 
 #[test]
-fn help_does_not_show_the_secrets_in_the_environment() {
+fn help_does_not_print_secrets_from_the_environment() {
     let folder = folder();
     let mut command = chitter(folder.path());
     command
@@ -83,7 +83,7 @@ fn help_does_not_show_the_secrets_in_the_environment() {
 }
 
 #[test]
-fn a_wrong_setting_is_one_line_and_exit_code_2() {
+fn a_wrong_setting_prints_one_line_and_exits_with_2() {
     let folder = folder();
     let long = "x".repeat(41);
     for (name, value, told) in [
@@ -120,7 +120,7 @@ fn a_wrong_setting_is_one_line_and_exit_code_2() {
 }
 
 #[test]
-fn a_wrong_settings_file_is_one_line_that_says_where() {
+fn a_wrong_settings_file_prints_one_line_with_the_position() {
     let folder = folder();
     for (text, told) in [
         ("name = \"Row\"\ncolour = \"gold\"\n", "chitter.toml, line 2: "),
@@ -137,7 +137,7 @@ fn a_wrong_settings_file_is_one_line_that_says_where() {
 }
 
 #[test]
-fn a_secret_is_given_once() {
+fn a_secret_can_not_be_set_both_directly_and_by_file() {
     let folder = folder();
     let file = folder.path().join("secret");
     fs::write(&file, "postgres://me:hunter2@db/x\n").expect("written");
@@ -150,74 +150,74 @@ fn a_secret_is_given_once() {
 }
 
 #[test]
-fn what_can_not_be_begun_is_one_line_and_exit_code_1() {
-    let home = Home::new(Engine::Sqlite);
+fn a_failed_start_prints_one_line_and_exits_with_1() {
+    let instance = Instance::new(Engine::Sqlite);
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = taken.local_addr().expect("an address").to_string();
-    let said = refuses(Program::command(&home).env("CHITTER_ADDR", &address), 1);
+    let said = refuses(Program::command(&instance).env("CHITTER_ADDR", &address), 1);
     assert!(said.starts_with(&format!("can't listen on {address}: ")), "{said}");
-    let file = home.folder().join("file");
+    let file = instance.folder().join("file");
     fs::write(&file, "").expect("written");
-    let said = refuses(Program::command(&home).env("CHITTER_DATA", file.join("data")), 1);
+    let said = refuses(Program::command(&instance).env("CHITTER_DATA", file.join("data")), 1);
     assert!(said.starts_with("can't use "), "{said}");
     drop(taken);
     let said = refuses(
-        Program::command(&home).env("CHITTER_DATABASE_URL", format!("postgres://me:hunter2@{address}/x")),
+        Program::command(&instance).env("CHITTER_DATABASE_URL", format!("postgres://me:hunter2@{address}/x")),
         1,
     );
     assert!(said.starts_with("can't open PostgreSQL: ") && !said.contains("hunter2"), "{said}");
 }
 
 #[test]
-fn a_damaged_key_is_not_replaced_in_silence() {
-    let home = Home::new(Engine::Sqlite);
-    drop(Program::serve(&home));
-    fs::write(home.data().join("key"), "short").expect("written");
-    let said = refuses(&mut Program::command(&home), 1);
+fn a_damaged_key_stops_the_start_and_is_not_replaced() {
+    let instance = Instance::new(Engine::Sqlite);
+    drop(Program::serve(&instance));
+    fs::write(instance.data().join("key"), "short").expect("written");
+    let said = refuses(&mut Program::command(&instance), 1);
     assert!(said.contains("key is damaged"), "{said}");
 }
 
 #[test]
-fn a_file_that_is_no_database_is_refused_and_left_alone() {
-    let home = Home::new(Engine::Sqlite);
-    fs::create_dir(home.data()).expect("a folder");
-    let file = home.data().join("chitter.db");
+fn a_file_that_is_not_a_database_is_refused_and_left_unchanged() {
+    let instance = Instance::new(Engine::Sqlite);
+    fs::create_dir(instance.data()).expect("a folder");
+    let file = instance.data().join("chitter.db");
     let text = "Dear diary, today I was mistaken for a database. ".repeat(100);
     fs::write(&file, &text).expect("written");
-    let said = refuses(&mut Program::command(&home), 1);
+    let said = refuses(&mut Program::command(&instance), 1);
     assert!(said.starts_with("can't open ") && said.contains("chitter.db"), "{said}");
     assert_eq!(fs::read_to_string(&file).expect("read"), text);
 }
 
 #[tokio::test]
 async fn a_flag_wins_over_the_environment_and_the_environment_over_the_file() {
-    let home = Home::new(Engine::Sqlite);
-    let data = home.data();
+    let instance = Instance::new(Engine::Sqlite);
+    let data = instance.data();
     let file =
         "name = \"From the file\"\nmail_from = \"F <f@x.example>\"\nlimits = \"off\"\nlog = \"warn\"\n";
-    fs::write(home.folder().join("chitter.toml"), file).expect("written");
+    fs::write(instance.folder().join("chitter.toml"), file).expect("written");
     for (environment, flag, expected) in [
         (None, None, "From the file"),
         (Some("From the environment"), None, "From the environment"),
         (Some("From the environment"), Some("From the flag"), "From the flag"),
     ] {
-        let mut command = Program::command(&home);
+        let mut command = Program::command(&instance);
         command.args(flag.iter().flat_map(|name| ["--name", name]));
         if let Some(name) = environment {
             command.env("CHITTER_NAME", name);
         }
         let program = Program::start(&mut command);
-        let page = Person::at(&program.url, "stranger").opens("/").await;
+        let page = Person::on_site(&program.url, "stranger").opens("/").await;
         assert!(page.0.contains(&format!("<title>{expected}</title>")), "{}", page.0);
     }
     assert!(data.join("chitter.db").exists());
 }
 
 #[test]
-fn nobody_else_on_the_machine_reads_the_data() {
-    let home = Home::new(Engine::Sqlite);
-    drop(Program::serve(&home));
-    let data = home.data();
+fn the_data_folder_is_private_to_its_user() {
+    let instance = Instance::new(Engine::Sqlite);
+    drop(Program::serve(&instance));
+    let data = instance.data();
     assert_eq!(mode(&data), 0o700);
     assert_eq!(mode(&data.join("key")), 0o600);
     let key = fs::read(data.join("key")).expect("a key");
@@ -226,19 +226,19 @@ fn nobody_else_on_the_machine_reads_the_data() {
     for file in log {
         assert_eq!(mode(&file.expect("a file").path()), 0o600);
     }
-    drop(Program::serve(&home));
+    drop(Program::serve(&instance));
     assert_eq!(fs::read(data.join("key")).expect("a key"), key, "it stays the same");
     assert_eq!(mode(&data.join("key")), 0o600);
 }
 
-/// Runs the program to its end on a place.
-fn on(home: &Home, arguments: &[&str]) -> (String, String, Option<i32>) {
-    run(Program::command(home).args(arguments))
+/// Runs the program to its end on the data of this instance.
+fn on(instance: &Instance, arguments: &[&str]) -> (String, String, Option<i32>) {
+    run(Program::command(instance).args(arguments))
 }
 
 on_both! {
-    async fn it_says_where_it_is_and_who_should_sign_up(home: Home) {
-        let program = Program::serve(&home);
+    async fn serve_prints_its_address_and_who_should_sign_up(instance: Instance) {
+        let program = Program::serve(&instance);
         crate::common::until("the newcomer's line", || async {
             program.said().contains("Stop it with").then_some(())
         })
@@ -248,10 +248,10 @@ on_both! {
             "{}",
             program.said()
         );
-        let nell = Person::at(&program.url, "nell");
+        let nell = Person::on_site(&program.url, "nell");
         nell.signs_up().await.is(303);
         drop(program);
-        let program = Program::serve(&home);
+        let program = Program::serve(&instance);
         crate::common::until("the last line", || async {
             program.said().contains("Stop it with").then_some(())
         })
@@ -259,22 +259,22 @@ on_both! {
         assert!(!program.said().contains("Nobody lives here yet"));
     }
 
-    async fn seed_fills_an_empty_place_and_no_other(home: Home) {
-        let (said, _, code) = on(&home, &["seed"]);
+    async fn seed_fills_an_empty_instance_only(instance: Instance) {
+        let (said, _, code) = on(&instance, &["seed"]);
         assert_eq!(code, Some(0), "{said}");
         let password = said.trim_end().rsplit(": ").next().expect("a password").to_owned();
         assert!(said.contains("log in as nell (the administrator)"), "{said}");
 
-        let (_, refused, code) = on(&home, &["seed"]);
+        let (_, refused, code) = on(&instance, &["seed"]);
         assert_eq!(
             (refused.as_str(), code),
             ("chitter: somebody lives here already, and seed is for an empty instance\n", Some(1))
         );
 
-        let program = Program::serve(&home);
-        let (_, refused, code) = on(&home, &["seed"]);
+        let program = Program::serve(&instance);
+        let (_, refused, code) = on(&instance, &["seed"]);
         assert!(refused.contains("another chitter is using") && code == Some(1), "{refused}");
-        let nell = Person::at(&program.url, "nell");
+        let nell = Person::on_site(&program.url, "nell");
         nell.logs_in("nell", &password).await.is(303);
         assert!(nell.opens("/settings").await.says("keeper of this place"));
         let page = nell.opens("/").await;
@@ -285,27 +285,27 @@ on_both! {
         );
         nell.peeps("And mine").await;
         assert!(
-            fs::read_dir(home.data().join("outbox")).is_ok_and(|mut mails| mails.next().is_none()),
+            fs::read_dir(instance.data().join("outbox")).is_ok_and(|mut mails| mails.next().is_none()),
             "nobody got mail"
         );
     }
 
-    async fn seed_takes_a_password(home: Home) {
-        let (said, refused, code) = on(&home, &["seed", "--password", "short"]);
+    async fn seed_accepts_a_password(instance: Instance) {
+        let (said, refused, code) = on(&instance, &["seed", "--password", "short"]);
         assert_eq!((said.as_str(), code), ("", Some(1)), "{refused}");
         assert_eq!(refused.lines().count(), 1, "{refused}");
-        let (_, refused, code) = on(&home, &["seed", "--password", PASSWORD]);
+        let (_, refused, code) = on(&instance, &["seed", "--password", PASSWORD]);
         assert_eq!(code, Some(0), "a refused one leaves nothing behind: {refused}");
-        let program = Program::serve(&home);
-        Person::at(&program.url, "layla").logs_in("layla", PASSWORD).await.is(303);
+        let program = Program::serve(&instance);
+        Person::on_site(&program.url, "layla").logs_in("layla", PASSWORD).await.is(303);
     }
 
-    async fn health_asks_a_server_whether_it_is_ready(home: Home) {
-        let program = Program::serve(&home);
+    async fn health_checks_the_readiness_of_a_server(instance: Instance) {
+        let program = Program::serve(&instance);
         let address = program.url.strip_prefix("http://").expect("an address").to_owned();
-        let ask = || run(chitter(home.folder()).arg("health").env("CHITTER_ADDR", &address));
+        let ask = || run(chitter(instance.folder()).arg("health").env("CHITTER_ADDR", &address));
         assert_eq!(ask(), (String::new(), String::new(), Some(0)));
-        let stranger = Person::at(&program.url, "stranger");
+        let stranger = Person::on_site(&program.url, "stranger");
         assert_eq!(stranger.gets("/livez").await.is(200).text(), "alive\n");
         assert_eq!(stranger.gets("/readyz").await.is(200).text(), "ready\n");
         drop(program);
@@ -317,47 +317,48 @@ on_both! {
         );
     }
 
-    async fn a_database_of_a_newer_chitter_is_left_alone(home: Home) {
-        drop(Program::serve(&home));
+    async fn a_database_of_a_newer_version_is_refused_and_left_unchanged(instance: Instance) {
+        drop(Program::serve(&instance));
         let newer = "INSERT INTO migrations (version, name, applied_at) VALUES (9999, 'from the future', 0)";
-        home.alters(newer);
-        let said = refuses(&mut Program::command(&home), 1);
+        instance.alters(newer);
+        let said = refuses(&mut Program::command(&instance), 1);
         assert!(
             said.ends_with(
                 "the database was last used by a newer chitter: use that one, or restore a backup"
             ),
             "{said}"
         );
-        home.alters("DELETE FROM migrations WHERE version = 9999");
-        drop(Program::serve(&home));
+        instance.alters("DELETE FROM migrations WHERE version = 9999");
+        drop(Program::serve(&instance));
     }
 
-    async fn the_log_tells_what_happens_and_nobody_s_secrets(home: Home) {
-        let mut post = Post::that(Manner::Refuses);
-        let home = home.with_mail_by(&post.url);
-        // The most that can be asked for, and what would tell every statement's parameters.
+    async fn the_log_records_requests_and_no_secrets(instance: Instance) {
+        let mut smtp = SmtpServer::start(SmtpMode::Refuses);
+        let instance = instance.with_mail_by(&smtp.url);
+        // The most verbose log level, and the PostgreSQL client's debug level, which would log the parameters
+        // of every statement.
         let all =
-            if home.engine == Engine::Postgres { "info,chitter=trace,tokio_postgres=debug" } else { "trace" };
+            if instance.engine == Engine::Postgres { "info,chitter=trace,tokio_postgres=debug" } else { "trace" };
         let mut program =
-            Program::start(Program::command(&home).env("CHITTER_LOG", all).env("CHITTER_LOG_FORMAT", "json"));
-        if home.engine == Engine::Sqlite {
+            Program::start(Program::command(&instance).env("CHITTER_LOG", all).env("CHITTER_LOG_FORMAT", "json"));
+        if instance.engine == Engine::Sqlite {
             let mut listener = crate::common::Listener::open(&program.url, "").await;
             listener.says(&serde_json::json!({ "type": "confidential" })).await;
-            listener.hears().await;
+            listener.receives().await;
         }
-        let (nell, ify) = (Person::at(&program.url, "nell"), Person::at(&program.url, "ify"));
+        let (nell, ify) = (Person::on_site(&program.url, "nell"), Person::on_site(&program.url, "ify"));
         nell.signs_up().await.is(303);
         ify.signs_up().await.is(303);
         ify.at_another_device().logs_in("ify@harbour.example", "not her password").await.is(422);
         let id = nell.peeps("@ify a confidential word").await;
-        post.refuses().await;
+        smtp.wait_for_refusal().await;
         nell.edits(&id, "@ify a confidential word or two").await.is(303);
         let seen = nell.gets("/nowhere?token=confidential").await.is(404).header("x-request-id").to_owned();
         nell.gets("/unsubscribe/confidential-token").await.is(404);
         program.is_told_to_stop();
         assert_eq!(program.ends().code(), Some(0));
 
-        let log = fs::read_dir(home.data().join("log")).expect("a folder");
+        let log = fs::read_dir(instance.data().join("log")).expect("a folder");
         let log: String =
             log.map(|file| fs::read_to_string(file.expect("a file").path()).expect("text")).collect();
         let said = program.said();

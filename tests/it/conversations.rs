@@ -1,9 +1,9 @@
-//! Replies, and the conversation around a peep.
+//! Tests of replies, and of the conversation around a peep.
 
 use crate::common::World;
 
 on_both! {
-    async fn a_conversation_stands_above_and_below_a_reply(world: World) {
+    async fn a_reply_is_shown_within_its_conversation(world: World) {
         let [nell, ify, joerg] = world.members(["nell", "ify", "joerg"]).await;
         let question = nell.peeps("Who mends hub gears?").await;
         let answer = ify.replies(&question, "@nell I think @joerg does").await;
@@ -44,7 +44,7 @@ on_both! {
         assert_eq!(shown, ids, "from the middle it is the same conversation");
     }
 
-    async fn a_refused_reply_is_kept_where_it_was_written(world: World) {
+    async fn a_refused_reply_keeps_its_text(world: World) {
         let [nell, ify] = world.members(["nell", "ify"]).await;
         let question = nell.peeps("Who mends hub gears?").await;
         let typed = "x".repeat(281);
@@ -52,10 +52,10 @@ on_both! {
         assert_eq!(page.words(), ["Who mends hub gears?"], "it is still the conversation");
         assert_eq!(page.value("reply_to"), question);
         assert_eq!(page.value("body"), typed);
-        assert!(page.complaint("body").is_some());
+        assert!(page.field_error("body").is_some());
     }
 
-    async fn a_crowd_of_deleted_replies_hides_no_other(world: World) {
+    async fn many_deleted_replies_do_not_hide_the_others(world: World) {
         let [nell, mallory] = world.members(["nell", "mallory"]).await;
         let question = nell.peeps("Who mends hub gears?").await;
         for n in 0..201 {
@@ -68,7 +68,7 @@ on_both! {
         assert_eq!(shown, [question, answer]);
     }
 
-    async fn a_reply_to_what_is_gone_keeps_the_words(world: World) {
+    async fn a_reply_to_a_deleted_peep_is_refused_and_keeps_its_text(world: World) {
         let [nell, ify, joerg] = world.members(["nell", "ify", "joerg"]).await;
         let lonely = nell.peeps("Going, going").await;
         let answered = nell.peeps("gone").await;
@@ -79,7 +79,7 @@ on_both! {
             let answer = ify.posts("/peeps", &[("body", "Where to?"), ("reply_to", reply_to)]).await;
             let page = answer.is(422).page();
             assert_eq!(page.value("body"), "Where to?", "reply to {reply_to}");
-            assert!(page.complaint("body").is_some(), "reply to {reply_to}");
+            assert!(page.field_error("body").is_some(), "reply to {reply_to}");
         }
         assert!(ify.opens("/@ify").await.peeps().is_empty(), "nothing was posted");
     }

@@ -1,4 +1,4 @@
-//! The program dies, and nothing that it promised is lost.
+//! Tests of crashes: nothing that was acknowledged is lost when the process dies.
 
 use std::{
     collections::BTreeMap,
@@ -11,24 +11,24 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
-use crate::common::{Home, Manner, PATIENCE, Person, Post, Program, within};
+use crate::common::{Instance, Person, Program, SmtpMode, SmtpServer, TIMEOUT, within};
 
-/// What became of an attempt: the status's id, if there was an answer.
+/// The id of each attempt's status by its key, or `None` where no answer came.
 type Attempts = BTreeMap<String, Option<String>>;
 
-/// Tries to post with a key. An answer that came is a promise.
+/// Tries to post with a key. An answer that arrives is an acknowledgement.
 async fn attempt(person: &Person, key: &str) -> Option<String> {
     let request = person.request(Method::POST, "/api/v1/statuses").header("idempotency-key", key);
     let answer = person.tries(request.json(&json!({ "status": key }))).await.ok()?;
     match answer.status {
         200 => answer.json()["id"].as_str().map(Into::into),
-        // It was about to stop, or its database was: nothing is promised.
+        // The server or its database is stopping, so nothing was acknowledged.
         503 => None,
         _ => panic!("an attempt is refused: {answer:?}"),
     }
 }
 
-/// Posts as fast as it can until the server is gone.
+/// Posts as fast as possible until the server is gone.
 async fn writes(person: Person, name: String, answered: UnboundedSender<()>) -> Attempts {
     let mut attempts = Attempts::new();
     for n in 0.. {
@@ -43,7 +43,7 @@ async fn writes(person: Person, name: String, answered: UnboundedSender<()>) -> 
     attempts
 }
 
-/// The whole timeline: id and text, newest first.
+/// Returns the whole timeline: id and text, newest first.
 async fn everything(person: &Person) -> Vec<(String, String)> {
     let mut all = Vec::new();
     let mut bound = String::new();
@@ -59,9 +59,9 @@ async fn everything(person: &Person) -> Vec<(String, String)> {
 }
 
 on_both! {
-    async fn every_acknowledged_peep_survives_ten_kills_and_none_is_there_twice(home: Home) {
-        let mut program = Program::serve(&home);
-        let nell = Person::at(&program.url, "nell");
+    async fn every_acknowledged_peep_survives_ten_kills_exactly_once(instance: Instance) {
+        let mut program = Program::serve(&instance);
+        let nell = Person::on_site(&program.url, "nell");
         nell.signs_up().await.is(303);
         let mut attempts = Attempts::new();
         for kill in 0..10 {
@@ -78,9 +78,9 @@ on_both! {
             for writer in join_all(writers).await {
                 attempts.extend(writer.expect("a writer ends with the server"));
             }
-            program = Program::serve(&home);
+            program = Program::serve(&instance);
             nell.goes_to(&program.url);
-            // Whoever had no answer asks again, and now and then someone who had one.
+            // Every post without an answer is repeated with its key, and so are some that had an answer.
             for (n, (key, id)) in attempts.iter_mut().enumerate() {
                 if id.is_none() || n % 50 == kill {
                     let again = attempt(&nell, key).await.expect("the server is back");
@@ -100,31 +100,31 @@ on_both! {
         assert_eq!(there, expected, "every one of them, once");
     }
 
-    async fn a_mail_that_was_promised_before_a_kill_comes_after_it(home: Home) {
-        let mut post = Post::that(Manner::Hangs);
-        let home = home.with_mail_by(&post.url);
-        let mut program = Program::serve(&home);
-        let (nell, ify) = (Person::at(&program.url, "nell"), Person::at(&program.url, "ify"));
+    async fn a_mail_enqueued_before_a_kill_is_sent_after_the_restart(instance: Instance) {
+        let mut smtp = SmtpServer::start(SmtpMode::Hangs);
+        let instance = instance.with_mail_by(&smtp.url);
+        let mut program = Program::serve(&instance);
+        let (nell, ify) = (Person::on_site(&program.url, "nell"), Person::on_site(&program.url, "ify"));
         nell.signs_up().await.is(303);
         ify.signs_up().await.is(303);
         nell.peeps("@ify, are you there?").await;
-        post.is_visited().await;
+        smtp.wait_for_connection().await;
         program.is_killed();
-        assert!(post.rest().is_empty(), "it must not have left yet for this to mean anything");
-        post.now(Manner::Accepts);
-        let _program = Program::serve(&home);
-        let mail = post.delivers().await;
+        assert!(smtp.remaining().is_empty(), "it must not have left yet for this to mean anything");
+        smtp.set_mode(SmtpMode::Accepts);
+        let _program = Program::serve(&instance);
+        let mail = smtp.next_mail().await;
         assert_eq!(mail.to, ["ify@harbour.example"]);
         assert!(mail.text().contains("@ify, are you there?"));
     }
 
-    async fn when_told_to_stop_it_finishes_what_is_under_way(home: Home) {
-        let mut program = Program::serve(&home);
-        let nell = Person::at(&program.url, "nell");
+    async fn a_shutdown_finishes_the_requests_under_way(instance: Instance) {
+        let mut program = Program::serve(&instance);
+        let nell = Person::on_site(&program.url, "nell");
         nell.signs_up().await.is(303);
         let address = program.url.strip_prefix("http://").expect("an address").to_owned();
         let mut stream = TcpStream::connect(&address).expect("a connection");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a time-out");
+        stream.set_read_timeout(Some(TIMEOUT)).expect("a time-out");
         let body = "body=half+of+it+and+the+rest";
         let head = format!(
             "POST /peeps HTTP/1.1\r\nHost: {address}\r\nCookie: {}\r\nContent-Length: {}\r\n\
@@ -139,28 +139,28 @@ on_both! {
         stream.write_all(&body.as_bytes()[..12]).expect("half of it is sent");
 
         program.is_told_to_stop();
-        while TcpStream::connect(&address).is_ok() {} // it still takes new connections
+        while TcpStream::connect(&address).is_ok() {} // until no new connection is accepted
         stream.write_all(&body.as_bytes()[12..]).expect("the rest is sent");
         let mut answer = String::new();
         stream.read_to_string(&mut answer).expect("an answer, and the end");
         assert!(answer.starts_with("HTTP/1.1 303 See Other\r\n"), "{answer}");
         assert_eq!(program.ends().code(), Some(0), "{}", program.said());
 
-        let program = Program::serve(&home);
+        let program = Program::serve(&instance);
         nell.goes_to(&program.url);
         assert_eq!(nell.opens("/").await.words(), ["half of it and the rest"]);
     }
 
-    async fn it_can_be_told_to_stop_as_soon_as_it_says_where_it_is(home: Home) {
+    async fn a_shutdown_works_as_soon_as_the_address_is_printed(instance: Instance) {
         for _ in 0..3 {
-            let mut program = Program::serve(&home);
+            let mut program = Program::serve(&instance);
             program.is_told_to_stop();
             assert_eq!(program.ends().code(), Some(0), "{}", program.said());
         }
     }
 
-    async fn connections_that_say_nothing_do_not_hold_up_the_end(home: Home) {
-        let mut program = Program::serve(&home);
+    async fn idle_connections_do_not_delay_a_shutdown(instance: Instance) {
+        let mut program = Program::serve(&instance);
         let address = program.url.strip_prefix("http://").expect("an address").to_owned();
         let silent = TcpStream::connect(&address).expect("a connection");
         let mut idle = TcpStream::connect(&address).expect("a connection");
@@ -175,21 +175,21 @@ on_both! {
         drop((silent, idle));
     }
 
-    async fn only_one_process_has_the_data_folder(home: Home) {
-        let first = Program::serve(&home);
-        let second = Program::command(&home).output().expect("the program runs");
+    async fn only_one_process_can_open_the_data_folder(instance: Instance) {
+        let first = Program::serve(&instance);
+        let second = Program::command(&instance).output().expect("the program runs");
         assert_eq!(second.status.code(), Some(1));
         let said = String::from_utf8(second.stderr).expect("UTF-8");
-        let data = home.data();
+        let data = instance.data();
         let expected = format!(
             "chitter: another chitter is using {}: stop it first, or set CHITTER_DATA\n",
             data.display()
         );
         assert_eq!(said, expected, "one line");
-        let nell = Person::at(&first.url, "nell");
+        let nell = Person::on_site(&first.url, "nell");
         nell.signs_up().await.is(303);
         drop(first);
-        let third = Program::serve(&home);
+        let third = Program::serve(&instance);
         nell.goes_to(&third.url);
         assert!(nell.is_logged_in().await, "whoever died holds it no longer");
     }

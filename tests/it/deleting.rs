@@ -1,9 +1,9 @@
-//! Deleting a peep.
+//! Tests of deleting a peep.
 
 use crate::common::World;
 
 on_both! {
-    async fn a_deleted_peep_is_gone_with_its_words(world: World) {
+    async fn a_deleted_peep_is_gone_with_its_text(world: World) {
         let [nell, ify] = world.members(["nell", "ify"]).await;
         let id = nell.peeps("secret jelly #quince").await;
         nell.edits(&id, "secret jam #quince").await.is(303);
@@ -35,7 +35,7 @@ on_both! {
         assert_eq!(left.await.ok(), Some(0), "nothing of it is left in the database");
     }
 
-    async fn the_answers_to_a_deleted_peep_keep_their_place(world: World) {
+    async fn replies_to_a_deleted_peep_stay(world: World) {
         let [nell, ify, joerg] = world.members(["nell", "ify", "joerg"]).await;
         let question = nell.peeps("Who mends hub gears?").await;
         let answer = ify.replies(&question, "secret: Jörg does").await;
@@ -55,7 +55,7 @@ on_both! {
         assert_eq!(stream.peep(&thanks).answers.as_deref(), Some("Answers Ifeoma Okafor, deleted since"));
     }
 
-    async fn a_deleted_peep_without_answers_leaves_no_gap(world: World) {
+    async fn a_deleted_peep_without_replies_leaves_no_gap(world: World) {
         let [nell, ify] = world.members(["nell", "ify"]).await;
         let question = nell.peeps("Who mends hub gears?").await;
         let answer = ify.replies(&question, "Not me").await;
@@ -64,7 +64,7 @@ on_both! {
         world.stranger().gets(&ify.path_of(&answer)).await.is(404);
     }
 
-    async fn a_peep_is_deleted_by_its_author_or_the_keeper_and_nobody_else(world: World) {
+    async fn only_the_author_or_the_administrator_deletes_a_peep(world: World) {
         let [nell, ify, mallory] = world.members(["nell", "ify", "mallory"]).await;
         let hers = ify.peeps("The press is warm").await;
         let spam = mallory.peeps("Buy my jelly").await;

@@ -1,11 +1,11 @@
-//! Editing a peep, and reading what it said before.
+//! Tests of editing a peep, and of its earlier versions.
 
 use std::time::Duration;
 
 use crate::common::{Element, World};
 
 on_both! {
-    async fn an_edited_peep_says_so_and_its_earlier_versions_stay_readable(world: World) {
+    async fn an_edited_peep_is_marked_and_its_earlier_versions_stay_readable(world: World) {
         let [nell] = world.members(["nell"]).await;
         let id = nell.peeps("Library van on Wensday").await;
         assert!(!world.stranger().opens("/").await.peep(&id).edited);
@@ -33,7 +33,7 @@ on_both! {
         );
     }
 
-    async fn the_form_to_edit_holds_the_words(world: World) {
+    async fn the_edit_form_contains_the_current_text(world: World) {
         let [nell] = world.members(["nell"]).await;
         let id = nell.peeps("a < b\n& so on").await;
         let page = nell.opens(&format!("{}/edit", nell.path_of(&id))).await;
@@ -42,27 +42,27 @@ on_both! {
         let page = nell.edits(&id, &typed).await.is(422).page();
         assert_eq!(page.value("body"), typed, "what was typed is kept");
         assert_eq!(
-            page.complaint("body").as_deref(),
+            page.field_error("body").as_deref(),
             Some("That is 281 characters, and there is room for 280. Take out 1.")
         );
         assert_eq!(
-            nell.edits(&id, " ").await.is(422).page().complaint("body").as_deref(),
+            nell.edits(&id, " ").await.is(422).page().field_error("body").as_deref(),
             Some("Write something first.")
         );
         assert_eq!(world.stranger().opens("/").await.peep(&id).words, "a < b\n& so on");
     }
 
-    async fn to_change_nothing_is_no_edit(world: World) {
+    async fn an_edit_without_a_change_is_not_recorded(world: World) {
         let [nell] = world.members(["nell"]).await;
         let id = nell.peeps("Hello").await;
         nell.edits(&id, "Hello  \r\n").await.is(303);
         assert!(!world.stranger().opens("/").await.peep(&id).edited);
     }
 
-    async fn only_whoever_wrote_a_peep_can_change_it(world: World) {
+    async fn only_the_author_can_edit_a_peep(world: World) {
         let [nell, ify, mallory] = world.members(["nell", "ify", "mallory"]).await;
         let id = ify.peeps("The press is warm").await;
-        // Nell keeps the place, but puts no words into anyone's mouth.
+        // Nell is the administrator, and still can't edit what others wrote.
         for other in [&nell, &mallory] {
             let page = other.edits(&id, "The press is cold").await.is(403).page();
             assert!(page.says("Only the one who wrote a peep can change it."));
@@ -76,7 +76,7 @@ on_both! {
         assert!(ify.opens("/").await.peep(&id).source.contains("/edit\""));
     }
 
-    async fn what_is_gone_or_never_was_can_not_be_edited(world: World) {
+    async fn deleted_and_unknown_peeps_can_not_be_edited(world: World) {
         let [nell] = world.members(["nell"]).await;
         let id = nell.peeps("Hello").await;
         nell.deletes(&id).await.is(303);
@@ -87,7 +87,7 @@ on_both! {
         }
     }
 
-    async fn a_peep_keeps_fifty_versions_and_then_stays_as_it_is(world: World) {
+    async fn a_peep_with_fifty_versions_can_not_be_edited_again(world: World) {
         let [nell] = world.members(["nell"]).await;
         let id = nell.peeps("version 0").await;
         for n in 1..=50 {

@@ -1,13 +1,13 @@
-//! A room to take along.
+//! Tests of exporting a room.
 
 use futures_util::future::join_all;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::common::{Person, Room, Talks, World, each, text};
+use crate::common::{ApiClient, Person, Room, World, each, text};
 
 on_both! {
-    async fn a_room_where_nothing_was_said_can_be_taken_along(world: World) {
+    async fn an_empty_room_is_exported_as_json(world: World) {
         let nell = world.member("nell").await;
         let room = nell.makes_room("Quiet <b> & \"more\"").await;
         let answer = nell.gets(&room.page("/export.json")).await.is(200);
@@ -22,7 +22,7 @@ on_both! {
         assert_eq!(export["exported_at"], "2026-11-20T12:00:00.000Z");
     }
 
-    async fn a_room_where_nothing_was_said_can_be_read(world: World) {
+    async fn an_empty_room_is_exported_as_html(world: World) {
         let nell = world.member("nell").await;
         let room = nell.makes_room("Quiet <b> & \"more\"").await;
         let answer = nell.gets(&room.page("/export.html")).await.is(200);
@@ -32,13 +32,13 @@ on_both! {
         assert!(page.0.ends_with("</html>\n"), "it is whole");
     }
 
-    async fn everything_that_was_said_is_in_it_for_programs(world: World) {
+    async fn the_json_export_contains_every_message(world: World) {
         let (nell, room) = a_lively_room(&world).await;
         let export = nell.gets(&room.page("/export.json")).await.is(200).json();
         assert_eq!(export["messages"], nell.messages(&room).await, "as the API tells it");
     }
 
-    async fn everything_that_was_said_is_in_it_to_be_read_and_escaped(world: World) {
+    async fn the_html_export_contains_every_message_escaped(world: World) {
         let (nell, room) = a_lively_room(&world).await;
         let html = nell.gets(&room.page("/export.html")).await.is(200).page();
         assert!(!html.0.contains("<script") && !html.0.contains("<i>"), "{}", html.0);
@@ -50,12 +50,12 @@ on_both! {
         assert_eq!(html.all("li").len(), 3);
     }
 
-    async fn it_is_whole_also_where_a_browser_takes_it_compressed(world: World) {
+    async fn a_compressed_export_is_complete(world: World) {
         let (nell, room) = a_lively_room(&world).await;
         for ending in ["json", "html"] {
             let path = room.page(&format!("/export.{ending}"));
             let plain = nell.gets(&path).await.is(200);
-            let asked = nell.asks(Method::GET, &path).header("accept-encoding", "gzip");
+            let asked = nell.request(Method::GET, &path).header("accept-encoding", "gzip");
             let packed = nell.tries(asked).await.expect("an answer to its end").is(200);
             assert_eq!(packed.header("content-encoding"), "gzip");
             let mut text = Vec::new();
@@ -64,7 +64,7 @@ on_both! {
         }
     }
 
-    async fn only_the_owner_takes_it_along(world: World) {
+    async fn only_the_owner_can_export_a_room(world: World) {
         let [nell, ify] = world.members(["nell", "ify"]).await;
         let room = nell.makes_room("Repair café").await;
         nell.says(&room, "Between us").await;
@@ -81,7 +81,7 @@ on_both! {
         }
     }
 
-    async fn a_long_lived_room_is_whole_for_programs(world: World) {
+    async fn the_json_export_of_a_long_room_is_complete(world: World) {
         let (nell, room) = a_long_lived_room(&world).await;
         let export = nell.gets(&room.page("/export.json")).await.is(200).json();
         let messages = &export["messages"];
@@ -93,7 +93,7 @@ on_both! {
         assert_eq!(bodies.len(), 600);
     }
 
-    async fn a_long_lived_room_is_whole_to_be_read(world: World) {
+    async fn the_html_export_of_a_long_room_is_complete(world: World) {
         let (nell, room) = a_long_lived_room(&world).await;
         let html = nell.gets(&room.page("/export.html")).await.is(200).page();
         assert_eq!(html.all("li").len(), 600);
@@ -103,7 +103,7 @@ on_both! {
     }
 }
 
-/// A room with words that would do something if they were not escaped, an edit and a gap.
+/// Makes a room with text that needs escaping, an edited message and a deleted one.
 async fn a_lively_room(world: &World) -> (Person, Room) {
     let [nell, ify] = world.members(["nell", "ify"]).await;
     let room = nell.makes_room("Repair café").await;
@@ -118,7 +118,7 @@ async fn a_lively_room(world: &World) -> (Person, Room) {
     (nell, room)
 }
 
-/// A room with 600 messages, more than are read at once.
+/// Makes a room with 600 messages, more than the export reads at once.
 async fn a_long_lived_room(world: &World) -> (Person, Room) {
     let nell = world.member("nell").await;
     let room = nell.makes_room("Repair café").await;

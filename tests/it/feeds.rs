@@ -1,9 +1,9 @@
-//! Atom feeds: well-formed, escaped, everyone’s and one person’s.
+//! Tests of the Atom feeds: well-formed, escaped, for everyone's peeps and for one person's.
 
 use crate::common::{World, well_formed};
 
 on_both! {
-    async fn a_feed_tells_everyone_s_peeps_and_escapes_them(world: World) {
+    async fn the_public_feed_contains_escaped_peeps(world: World) {
         let mut nell = world.stranger();
         (nell.username, nell.name) = ("nell".into(), "Nell & <Co>".into());
         nell.signs_up().await.is(303);
@@ -37,7 +37,7 @@ on_both! {
         }
     }
 
-    async fn a_feed_without_peeps_is_a_feed(world: World) {
+    async fn a_feed_without_peeps_is_well_formed(world: World) {
         world.members(["nell"]).await;
         for path in ["/feed.atom", "/@nell.atom"] {
             let feed = well_formed(&world.stranger().gets(path).await.is(200).text());
@@ -47,7 +47,7 @@ on_both! {
         }
     }
 
-    async fn whatever_people_type_the_feed_stays_well_formed(world: World) {
+    async fn a_feed_stays_well_formed_with_any_text(world: World) {
         let [mallory] = world.members(["mallory"]).await;
         for nasty in [
             "\u{FFFE}",

@@ -1,4 +1,4 @@
-//! A full disk is told, and loses nothing. Only SQLite's is ours to fill.
+//! Tests of a full disk: it is reported, and nothing is lost. SQLite only, because a test can fill that disk.
 
 use std::{
     fs::{self, File},
@@ -11,12 +11,12 @@ use futures_util::future::join_all;
 use reqwest::Method;
 use serde_json::json;
 
-use crate::common::{Answer, Engine, Home, Person, SmallDisk, until};
+use crate::common::{Answer, Engine, Instance, Person, SmallDisk, until};
 
 const WHY: &str = "The disk is full, so nothing was saved. What was there before is safe; \
                    tell whoever keeps this place.";
 
-/// Fills the disk to the last byte; removing the file makes room again.
+/// Fills the disk to the last byte. Deleting the returned file makes room again.
 fn fills(disk: &SmallDisk) -> PathBuf {
     let path = disk.path().join("ballast");
     let mut file = File::create(&path).expect("a file");
@@ -25,7 +25,7 @@ fn fills(disk: &SmallDisk) -> PathBuf {
     path
 }
 
-/// Posts until it is refused, and says what has been promised until then.
+/// Posts until a post is refused. Returns the ids acknowledged so far, and the refusal.
 async fn posts_until_refused(nell: &Person) -> (Vec<String>, Answer) {
     let mut promised = Vec::new();
     loop {
@@ -40,23 +40,23 @@ async fn posts_until_refused(nell: &Person) -> (Vec<String>, Answer) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_full_disk_is_told_and_nothing_is_lost() {
+async fn a_full_disk_is_reported_and_nothing_is_lost() {
     let Some(disk) = SmallDisk::mount("12m") else { return };
-    let mut home = Home::new(Engine::Sqlite);
-    home.settings.data = Some(disk.path().join("data"));
-    let mut world = home.open().await;
+    let mut instance = Instance::new(Engine::Sqlite);
+    instance.settings.data = Some(disk.path().join("data"));
+    let mut world = instance.open().await;
     let [nell, ify] = world.members(["nell", "ify"]).await;
     let first = nell.peeps("Before").await;
     let ballast = fills(&disk);
 
     let (mut promised, refused) = posts_until_refused(&nell).await;
     let page = refused.is(507).page();
-    assert_eq!(page.complaint("body").as_deref(), Some(WHY));
+    assert_eq!(page.field_error("body").as_deref(), Some(WHY));
     assert!(page.value("body").contains("xxx"), "the words are kept");
     let long = "y".repeat(280);
     let answer = nell.sends_json(Method::POST, "/api/v1/statuses", &json!({ "status": long })).await;
     assert_eq!(answer.is(507).problem(), WHY);
-    // Many at once share a commit, and what does not fit must not take the others with it.
+    // Concurrent writes share a commit; one that does not fit must not fail the others.
     let answers = join_all((0..20).map(|n| {
         let (ify, body) = (&ify, format!("together {n} {}", "z".repeat(250)));
         async move { (ify.posts("/peeps", &[("body", &body)]).await.status, body) }
@@ -68,7 +68,7 @@ async fn a_full_disk_is_told_and_nothing_is_lost() {
             _ => panic!("saved or not, but not {status}"),
         }
     }
-    // Everything can still be read, also by those whose session is to be noted as used.
+    // Reads still work, also where a session's last use would have to be stored.
     world.pass(Duration::from_secs(3 * 24 * 3600));
     for reader in [&world.stranger(), &nell] {
         assert_eq!(reader.opens(&nell.path_of(&first)).await.peep(&first).words, "Before");
@@ -89,27 +89,27 @@ async fn a_full_disk_is_told_and_nothing_is_lost() {
         assert_eq!(there, promised, "what was promised, and nothing else (restarted: {restart})");
     }
     world.stop().await;
-    let file = rusqlite::Connection::open(world.home.data().join("chitter.db")).expect("the file");
+    let file = rusqlite::Connection::open(world.instance.data().join("chitter.db")).expect("the file");
     let sound: String =
         file.query_row("PRAGMA integrity_check", [], |row| row.get(0)).expect("it can be checked");
     assert_eq!(sound, "ok");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_mail_that_finds_no_room_comes_when_there_is_some() {
+async fn a_mail_that_meets_a_full_disk_is_sent_once_there_is_room() {
     let Some(disk) = SmallDisk::mount("12m") else { return };
-    let mut home = Home::new(Engine::Sqlite);
-    home.settings.data = Some(disk.path().join("data"));
-    let mut world = home.open().await;
+    let mut instance = Instance::new(Engine::Sqlite);
+    instance.settings.data = Some(disk.path().join("data"));
+    let mut world = instance.open().await;
     let [nell, _ify] = world.members(["nell", "ify"]).await;
-    // First something stands where its folder should be, so that it is promised and waits.
-    let outbox = world.home.data().join("outbox");
+    // A file in place of the mail folder makes the delivery fail, so the job waits in the outbox.
+    let outbox = world.instance.data().join("outbox");
     fs::remove_dir(&outbox).expect("an empty folder");
     File::create(&outbox).expect("a file in its place");
     nell.peeps("@ify hello").await;
     let again_at = world.job_fails(1).await;
     fs::remove_file(&outbox).and_then(|()| fs::create_dir(&outbox)).expect("a folder again");
-    // Then there is no room for it, and none to note how it went.
+    // A full disk then prevents both the delivery and storing its outcome.
     let ballast = fills(&disk);
     world.clock().set(again_at);
     nell.opens("/").await;
@@ -117,7 +117,7 @@ async fn a_mail_that_finds_no_room_comes_when_there_is_some() {
     world.restart().await;
     until("the mail to be in the outbox", || async {
         let jobs = world.jobs().await;
-        // Only what waits: a claim must not run out while somebody is at it.
+        // Only waiting jobs count: a claim must not expire while its worker is busy.
         if let Some(due) = jobs.iter().filter(|job| job.waits).map(|job| job.run_at).min() {
             world.clock().set(due.max(world.clock().now()));
         }

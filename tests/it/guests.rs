@@ -1,27 +1,26 @@
-//! Guests: a name, and one is in; and what becomes of them.
+//! Tests of guests: joining with a name alone, signing up later, and expiry.
 
 use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::json;
 
-use crate::common::{Answer, PASSWORD, Person, Room, Talks, World, each, text, until};
+use crate::common::{Answer, ApiClient, PASSWORD, Person, Room, World, each, text, until};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-/// A key that looks like one and opens nothing.
+/// A well-formed key that opens nothing.
 const NO_KEY: &str = "kq7Xv2mTfB9sLw0eRzUa1g";
 
-/// Asks for a guest's session.
-async fn asks_to_be_called(who: &Person, name: &str) -> Answer {
+async fn requests_guest(who: &Person, name: &str) -> Answer {
     who.calls(Method::POST, "/api/v1/sessions", &json!({ "name": name })).await
 }
 
 on_both! {
-    async fn a_program_comes_in_with_a_name_and_gets_a_token(world: World) {
+    async fn a_program_creates_a_guest_with_a_name_and_gets_a_token(world: World) {
         let nell = world.member("nell").await;
         let room = nell.makes_room("Repair café").await;
-        let answer = asks_to_be_called(&world.stranger(), "  Teo   Lind ").await.is(201);
+        let answer = requests_guest(&world.stranger(), "  Teo   Lind ").await.is(201);
         assert_eq!(answer.header("set-cookie"), "", "a program has no cookie jar");
         let session = answer.json();
         let id = text(&session["account"]["id"]);
@@ -38,13 +37,13 @@ on_both! {
         assert_eq!(nell.names(&room).await, ["Nell Ashby", "Teo Lind"]);
     }
 
-    async fn a_token_that_opens_nothing_is_told_so(world: World) {
+    async fn an_invalid_token_is_refused(world: World) {
         let nell = world.member("nell").await;
         let room = nell.makes_room("Repair café").await;
         for authorization in
             ["Bearer wrong", "Bearer ", "Bearer", "Basic bmVsbDpwdw==", "wrong", "Bearer a b"]
         {
-            // Even where a cookie would do: a program that says who it is means it.
+            // An invalid token is refused even with a valid cookie.
             for path in [room.api(""), room.api("/messages"), "/api/v1/rooms".into()] {
                 let request = nell.request(Method::GET, &path).header("authorization", authorization);
                 let answer = nell.sends(request).await.is(401);
@@ -68,7 +67,7 @@ on_both! {
         assert_eq!(nell.bodies(&room).await, ["Is the door open?"]);
     }
 
-    async fn a_name_that_can_t_be_taken_is_refused_with_a_reason(world: World) {
+    async fn an_invalid_name_is_refused_with_a_reason(world: World) {
         let long = "x".repeat(51);
         for (name, why) in [
             ("", "Tell us what to call you."),
@@ -84,12 +83,12 @@ on_both! {
             ("Chitter", "That name is kept for the house. Choose another."),
             ("m0derator", "That name is kept for the house. Choose another."),
         ] {
-            let answer = asks_to_be_called(&world.stranger(), name).await.is(422);
+            let answer = requests_guest(&world.stranger(), name).await.is(422);
             assert_eq!(answer.problem(), why, "{name:?}");
             assert_eq!(answer.json()["errors"][0]["pointer"], "#/name", "{name:?}");
             let answer = world.stranger().posts("/session/new", &[("name", name)]).await.is(422);
             assert_eq!(answer.header("set-cookie"), "", "{name:?}");
-            assert_eq!(answer.page().complaint("name").as_deref(), Some(why), "{name:?}");
+            assert_eq!(answer.page().field_error("name").as_deref(), Some(why), "{name:?}");
             assert_eq!(answer.page().value("name"), name, "what was typed is kept");
         }
         let answer = world.stranger().calls(Method::POST, "/api/v1/sessions", &json!({})).await.is(422);
@@ -97,11 +96,11 @@ on_both! {
         let odd = json!({ "name": "Teo", "admin": true });
         world.stranger().calls(Method::POST, "/api/v1/sessions", &odd).await.is(422);
         assert_eq!(world.counts("SELECT COUNT(*) FROM accounts").await, 0, "nobody came in");
-        asks_to_be_called(&world.stranger(), &"é".repeat(50)).await.is(201);
-        asks_to_be_called(&world.stranger(), "ليلى").await.is(201);
+        requests_guest(&world.stranger(), &"é".repeat(50)).await.is(201);
+        requests_guest(&world.stranger(), "ليلى").await.is(201);
     }
 
-    async fn nobody_passes_for_a_member(world: World) {
+    async fn names_that_look_like_a_member_s_are_refused(world: World) {
         world.members(["nell", "ify"]).await;
         for name in [
             "Nell Ashby",
@@ -120,23 +119,23 @@ on_both! {
             "ify",
             "lfy",
         ] {
-            let answer = asks_to_be_called(&world.stranger(), name).await.is(422);
+            let answer = requests_guest(&world.stranger(), name).await.is(422);
             let why = answer.problem();
             assert!(why.ends_with("log in; if not, choose another name."), "{name}: {why}");
             let page = world.stranger().posts("/session/new", &[("name", name)]).await.is(422).page();
-            assert!(page.complaint("name").is_some(), "{name}");
+            assert!(page.field_error("name").is_some(), "{name}");
         }
         for name in ["Nell Ashby (@nell)", "Teo @home", "＠teo"] {
-            let why = asks_to_be_called(&world.stranger(), name).await.is(422).problem();
+            let why = requests_guest(&world.stranger(), name).await.is(422).problem();
             assert_eq!(why, "Only members have an @ in front of a name. Leave it out.", "{name}");
         }
         for name in ["Nelly", "Nell Quince", "Ella", "Teo"] {
-            asks_to_be_called(&world.stranger(), name).await.is(201);
+            requests_guest(&world.stranger(), name).await.is(201);
         }
-        asks_to_be_called(&world.stranger(), "Teo").await.is(201);
+        requests_guest(&world.stranger(), "Teo").await.is(201);
     }
 
-    async fn whoever_opens_a_link_in_a_browser_is_asked_for_a_name_and_is_in(world: World) {
+    async fn a_browser_opens_a_link_and_joins_with_a_name(world: World) {
         let [nell, ify] = world.members(["nell", "ify"]).await;
         let (café, tide) = (nell.makes_room("Repair café").await, ify.makes_room("Tide").await);
         let teo = world.stranger();
@@ -161,7 +160,7 @@ on_both! {
         assert_eq!(again.header("set-cookie"), "", "one name is enough");
     }
 
-    async fn the_door_leads_to_no_other_site(world: World) {
+    async fn joining_never_leads_to_another_site(world: World) {
         for next in ["https://evil.example/", "//evil.example", "/\\evil.example", "javascript:alert(1)"] {
             let teo = world.stranger();
             let answer = teo.posts("/session/new", &[("name", "Teo"), ("next", next)]).await.is(303);
@@ -173,7 +172,7 @@ on_both! {
         world.stranger().gets(&format!("/session/new?next=%2Frooms%2F{NO_KEY}")).await.is(404);
     }
 
-    async fn a_key_that_opens_nothing_is_the_same_for_everyone(world: World) {
+    async fn an_unknown_key_is_not_found_for_everyone(world: World) {
         let nell = world.member("nell").await;
         let room = nell.makes_room("Repair café").await;
         let teo = world.guest("Teo").await;
@@ -211,7 +210,7 @@ on_both! {
         assert_eq!(nell.names(&room).await, ["Nell Ashby"]);
     }
 
-    async fn guests_do_not_do_what_members_do(world: World) {
+    async fn guests_can_not_use_what_is_for_members(world: World) {
         let nell = world.member("nell").await;
         let peep = nell.peeps("Good morning").await;
         let (browser, teo) = (world.guest_with_browser("Oskar").await, world.guest("Teo").await);
@@ -233,7 +232,7 @@ on_both! {
         teo.fetches("/api/v1/timelines/public").await.is(200);
     }
 
-    async fn a_guest_who_signs_up_keeps_every_room_and_word(world: World) {
+    async fn a_guest_who_signs_up_keeps_every_room_and_message(world: World) {
         let nell = world.member("nell").await;
         let room = nell.makes_room("Repair café").await;
         let teo = world.guest_with_browser("Teo").await;
@@ -275,7 +274,7 @@ on_both! {
         assert_eq!(each(&elsewhere.fetches("/api/v1/rooms").await.list(), "name").len(), 2);
     }
 
-    async fn two_guests_of_one_name_are_told_apart(world: World) {
+    async fn two_guests_with_one_name_are_numbered(world: World) {
         let nell = world.member("nell").await;
         let (room, tide) = (nell.makes_room("Repair café").await, nell.makes_room("Tide").await);
         let (first, second, third) =
@@ -300,7 +299,7 @@ on_both! {
         );
     }
 
-    async fn a_guest_who_looks_like_someone_in_the_room_gets_a_number_too(world: World) {
+    async fn a_guest_whose_name_looks_like_another_is_numbered(world: World) {
         let teo = world.guest_with_browser("Teo").await;
         let room = teo.makes_room("Repair café").await;
         teo.signs_up_with("teo@harbour.example", PASSWORD, "Captain", "teo").await.is(303);
@@ -314,7 +313,7 @@ on_both! {
         assert_eq!(nell.names(&room).await, ["Captain", "Oskar", "0skar 2", "Nell Ashby"]);
     }
 
-    async fn a_guest_who_is_silent_for_a_month_is_let_go(world: World) {
+    async fn a_guest_expires_after_a_month_without_activity(world: World) {
         let nell = world.member("nell").await;
         let room = nell.makes_room("Repair café").await;
         let (teo, oskar) = (world.guest("Teo").await, world.guest("Oskar").await);

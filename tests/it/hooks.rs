@@ -1,25 +1,25 @@
-//! Programs that post into a room, and the room's feed for its owner.
+//! Tests of incoming webhooks for rooms, and of a room's feed for its owner.
 
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::common::{Home, Room, Talks, World, each, text, well_formed};
+use crate::common::{ApiClient, Instance, Room, World, each, text, well_formed};
 
-/// Opens a door for a program; its address, and the hook's id.
-async fn opens_door(who: &impl Talks, room: &Room, name: &str) -> (String, String) {
+/// Creates a hook in the room. Returns its URL and id.
+async fn creates_hook(who: &impl ApiClient, room: &Room, name: &str) -> (String, String) {
     let hook = who.calls(Method::POST, &room.api("/hooks"), &json!({ "name": name })).await.is(201).json();
     (text(&hook["url"]), text(&hook["id"]))
 }
 
-/// What is called how that was said last.
-async fn latest(who: &impl Talks, room: &Room) -> (String, String) {
+/// Returns the author's name and the text of the latest message.
+async fn latest(who: &impl ApiClient, room: &Room) -> (String, String) {
     let messages = who.messages(room).await;
     let last = messages.as_array().and_then(|messages| messages.last()).expect("something was said");
     (text(&last["account"]["name"]), text(&last["body"]))
 }
 
 on_both! {
-    async fn an_owner_opens_a_door_for_a_program(world: World) {
+    async fn an_owner_creates_a_hook_for_a_program(world: World) {
         let nell = world.member("nell").await;
         let room = nell.makes_room("Repair café").await;
         let hook = nell
@@ -44,7 +44,7 @@ on_both! {
         }
         assert_eq!(nell.names(&room).await, ["Nell Ashby"], "a program is not in the room");
         for n in 2..=20 {
-            opens_door(&nell, &room, &format!("CI {n}")).await;
+            creates_hook(&nell, &room, &format!("CI {n}")).await;
         }
         nell.calls(Method::POST, &room.api("/hooks"), &json!({ "name": "CI 21" })).await.is(422);
         assert_eq!(nell.fetches(&room.api("/hooks")).await.list().as_array().map(Vec::len), Some(20));
@@ -53,9 +53,9 @@ on_both! {
     async fn a_program_posts_json_or_a_form(world: World) {
         let nell = world.member("nell").await;
         let room = nell.makes_room("Repair café").await;
-        let (url, _) = opens_door(&nell, &room, "CI").await;
+        let (url, _) = creates_hook(&nell, &room, "CI").await;
         let answer = world
-            .rings(&url, &json!({ "text": "Build 7 *failed* <https://ci.example/7|log>" }))
+            .calls_hook(&url, &json!({ "text": "Build 7 *failed* <https://ci.example/7|log>" }))
             .await
             .is(200);
         assert_eq!(answer.text(), "ok");
@@ -73,19 +73,19 @@ on_both! {
         assert!(page.says("CI") && page.says("Deploy") && page.says("bot"));
     }
 
-    async fn a_program_may_speak_under_another_name(world: World) {
+    async fn a_program_can_post_under_another_name(world: World) {
         let nell = world.member("nell").await;
         let room = nell.makes_room("Repair café").await;
-        let (url, _) = opens_door(&nell, &room, "CI").await;
+        let (url, _) = creates_hook(&nell, &room, "CI").await;
         let long = "x".repeat(51);
         for (username, shown) in
             [("Grafana", "Grafana"), ("", "CI"), ("\u{202E}x", "CI"), (&long, "CI"), ("CI", "CI"), ("NeII", "CI")]
         {
-            world.rings(&url, &json!({ "text": "x", "username": username })).await.is(200);
+            world.calls_hook(&url, &json!({ "text": "x", "username": username })).await.is(200);
             assert_eq!(latest(&nell, &room).await.0, shown, "{username:?}");
         }
         world
-            .rings(&url, &json!({ "text": "x", "username": null, "channel": "#ops", "icon_url": "http://x" }))
+            .calls_hook(&url, &json!({ "text": "x", "username": null, "channel": "#ops", "icon_url": "http://x" }))
             .await
             .is(200);
         let bots = each(
@@ -105,10 +105,10 @@ on_both! {
         assert_eq!(each(&nell.messages(&room).await, "body").len(), 8);
     }
 
-    async fn what_slack_calls_attachments_is_told_as_text(world: World) {
+    async fn slack_attachments_are_shown_as_text(world: World) {
         let nell = world.member("nell").await;
         let room = nell.makes_room("Repair café").await;
-        let (url, _) = opens_door(&nell, &room, "Alertmanager").await;
+        let (url, _) = creates_hook(&nell, &room, "Alertmanager").await;
         for (call, words) in [
             (
                 json!({ "text": "Firing", "attachments": [{
@@ -125,65 +125,65 @@ on_both! {
             (json!({ "text": "\u{1b}[31mred\u{1b}[0m" }), "[31mred[0m"),
             (json!({ "text": "<!here> a < b" }), "@here a < b"),
         ] {
-            world.rings(&url, &call).await.is(200);
+            world.calls_hook(&url, &call).await.is(200);
             assert_eq!(latest(&nell, &room).await.1, words);
         }
-        world.rings(&url, &json!({ "text": "x".repeat(5000) })).await.is(200);
+        world.calls_hook(&url, &json!({ "text": "x".repeat(5000) })).await.is(200);
         let body = latest(&nell, &room).await.1;
         assert_eq!(body.chars().count(), 4000);
         assert!(body.ends_with('…'), "what is too long is cut, not lost");
     }
 
-    async fn without_words_or_door_nothing_is_posted(world: World) {
+    async fn a_call_without_text_or_with_an_unknown_hook_posts_nothing(world: World) {
         let [nell, ify] = world.members(["nell", "ify"]).await;
         let room = nell.makes_room("Repair café").await;
-        let (url, id) = opens_door(&nell, &room, "CI").await;
+        let (url, id) = creates_hook(&nell, &room, "CI").await;
         for call in
             [json!({}), json!({ "text": "" }), json!({ "text": " \n" }), json!({ "attachments": [{}] })]
         {
-            assert_eq!(world.rings(&url, &call).await.is(422).problem(), "There is no text in it.", "{call}");
+            assert_eq!(world.calls_hook(&url, &call).await.is(422).problem(), "There is no text in it.", "{call}");
         }
         for call in [json!([]), json!({ "text": 7 }), json!("x"), json!({ "attachments": "x" })] {
-            world.rings(&url, &call).await.is(422).problem();
+            world.calls_hook(&url, &call).await.is(422).problem();
         }
         let form = [("payload", "{nonsense")];
         world.stranger().posts(world.path_of(&url), &form).await.is(422).problem();
         let hello = json!({ "text": "Hello" });
         for token in ["wrong", "x", "%00", &"a".repeat(43), &room.key] {
-            world.rings(&format!("{}/hooks/{token}", world.url()), &hello).await.is(404).problem();
+            world.calls_hook(&format!("{}/hooks/{token}", world.url()), &hello).await.is(404).problem();
         }
         ify.opens_link(&room).await.is(200);
         ify.does(Method::DELETE, &room.api(&format!("/hooks/{id}"))).await.is(403);
         ify.calls(Method::POST, &room.api("/hooks"), &json!({ "name": "CI" })).await.is(403);
         nell.alters(&room, &json!({ "locked": true })).await.is(200);
-        let locked = world.rings(&url, &hello).await.is(403).problem();
+        let locked = world.calls_hook(&url, &hello).await.is(403).problem();
         assert_eq!(locked, "This room is locked: it can be read, and only its owner writes.");
         nell.alters(&room, &json!({ "locked": false })).await.is(200);
-        world.rings(&url, &hello).await.is(200);
+        world.calls_hook(&url, &hello).await.is(200);
         let other = ify.makes_room("Tide").await;
         ify.does(Method::DELETE, &other.api(&format!("/hooks/{id}"))).await.is(404);
         nell.does(Method::DELETE, &room.api(&format!("/hooks/{id}"))).await.is(204);
         nell.does(Method::DELETE, &room.api(&format!("/hooks/{id}"))).await.is(404);
-        world.rings(&url, &hello).await.is(404);
+        world.calls_hook(&url, &hello).await.is(404);
         assert_eq!(nell.bodies(&room).await, ["Hello"], "what it said stays");
         assert_eq!(latest(&nell, &room).await.0, "CI");
     }
 
-    async fn a_door_is_opened_and_closed_by_forms(world: World) {
+    async fn a_hook_is_created_and_deleted_by_forms(world: World) {
         let nell = world.member("nell").await;
         let room = nell.makes_room("Repair café").await;
         let page = nell.posts(&room.page("/hooks"), &[("hook_name", "Grafana")]).await.is(200).page();
         assert!(page.says("The door is open"));
         let field = page.all("input").into_iter().find(|input| input.get("id") == Some("hook-url"));
         let url = field.expect("its address").get("value").expect("an address").to_owned();
-        world.rings(&url, &json!({ "text": "Hello" })).await.is(200);
+        world.calls_hook(&url, &json!({ "text": "Hello" })).await.is(200);
         let page = nell.opens(&room.page("/about")).await;
         assert!(page.says("Grafana") && !page.0.contains(&url));
         let forms = page.all("form").into_iter();
         let close =
             forms.filter_map(|form| form.get("action").map(str::to_owned)).find(|to| to.contains("/hooks/"));
         nell.posts(&close.expect("a form to close it"), &[]).await.is(303);
-        world.rings(&url, &json!({ "text": "Hello" })).await.is(404);
+        world.calls_hook(&url, &json!({ "text": "Hello" })).await.is(404);
         assert!(!nell.opens(&room.page("/about")).await.says("Grafana bot"));
     }
 
@@ -201,10 +201,10 @@ on_both! {
         let reader = world.stranger();
         let path = world.path_of(&feed).to_owned();
         well_formed(&reader.gets(&path).await.is(200).text());
-        let (url, _) = opens_door(&nell, &room, "CI").await;
+        let (url, _) = creates_hook(&nell, &room, "CI").await;
         nell.says(&room, "Hello <b>&amp;</b> `x < y` ]]> \u{1F426}").await;
         ify.says(&room, "see https://x.example/?a=1&b=2").await;
-        world.rings(&url, &json!({ "text": "Build 7 failed" })).await.is(200);
+        world.calls_hook(&url, &json!({ "text": "Build 7 failed" })).await.is(200);
         let gone = ify.says(&room, "taken back").await;
         ify.does(Method::DELETE, &room.api(&format!("/messages/{}", text(&gone["id"])))).await.is(204);
         let answer = reader.gets(&path).await.is(200);
@@ -221,7 +221,7 @@ on_both! {
         assert!(!answer.text().contains("taken back"));
     }
 
-    async fn a_feed_s_address_opens_nothing_else_and_ends(world: World) {
+    async fn a_feed_s_address_opens_nothing_else_and_can_be_revoked(world: World) {
         let [nell, ify] = world.members(["nell", "ify"]).await;
         let (room, other) = (nell.makes_room("Repair café").await, nell.makes_room("Tide").await);
         nell.says(&room, "Between us").await;
@@ -262,15 +262,15 @@ on_both! {
         ify.opens(&room.page("/about")).await.link("this room as Atom").expect("it is Ify’s now");
     }
 
-    async fn a_program_can_not_say_a_refused_word(mut home: Home) {
+    async fn a_program_can_not_say_a_refused_word(mut home: Instance) {
         home.settings.refused_words = Some("scoundrel".into());
         let world = home.open().await;
         let nell = world.member("nell").await;
         let room = nell.makes_room("Repair café").await;
-        let (url, _) = opens_door(&nell, &room, "CI").await;
-        let refused = world.rings(&url, &json!({ "text": "You SCOUNDREL!" })).await.is(422);
+        let (url, _) = creates_hook(&nell, &room, "CI").await;
+        let refused = world.calls_hook(&url, &json!({ "text": "You SCOUNDREL!" })).await.is(422);
         assert_eq!(refused.problem(), "There is a word in it that can’t be said here.");
-        world.rings(&url, &json!({ "text": "You dear" })).await.is(200);
+        world.calls_hook(&url, &json!({ "text": "You dear" })).await.is(200);
         assert_eq!(latest(&nell, &room).await, ("CI".into(), "You dear".into()));
     }
 }

@@ -1,4 +1,4 @@
-//! What is sent more than once is done once.
+//! Tests of idempotency: a request that is sent more than once is done once.
 
 use std::time::Duration;
 
@@ -6,11 +6,11 @@ use futures_util::future::join_all;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::common::{Answer, Guest, Room, Talks, World, text, until};
+use crate::common::{Answer, ApiClient, Guest, Room, World, text, until};
 
-/// Sends JSON with a key.
+/// Sends JSON with an idempotency key.
 async fn sends(who: &Guest, key: &str, path: &str, body: &Value) -> Answer {
-    who.hears(who.asks(Method::POST, path).header("idempotency-key", key).json(body)).await
+    who.sends(who.request(Method::POST, path).header("idempotency-key", key).json(body)).await
 }
 
 fn is_replayed(answer: &Answer) -> bool {
@@ -21,7 +21,7 @@ fn is_replayed(answer: &Answer) -> bool {
     }
 }
 
-/// A program of Nell's.
+/// Returns a program that acts with a token of Nell's.
 async fn program(world: &World) -> Guest {
     let [nell, _ify] = world.members(["nell", "ify"]).await;
     let made = nell.posts("/settings/tokens", &[("name", "Script"), ("read", "on"), ("write", "on")]).await;
@@ -29,7 +29,7 @@ async fn program(world: &World) -> Guest {
 }
 
 on_both! {
-    async fn the_second_time_gets_the_bytes_of_the_first(world: World) {
+    async fn a_repeated_request_returns_the_bytes_of_the_first_response(world: World) {
         let program = program(&world).await;
         let begin = json!({ "users": ["ify"], "name": "Cake day" });
         let first = sends(&program, "k1", "/api/v1/threads", &begin).await.is(201);
@@ -39,12 +39,12 @@ on_both! {
         assert!(is_replayed(&again));
         assert_eq!((&again.bytes, again.header("location")), (&first.bytes, first.header("location")));
         let path = format!("/api/v1/threads/{}", text(&first.json()["id"]));
-        // Also after what was made has changed.
+        // The replay is the first response, even after the resource has changed.
         program.calls(Method::PATCH, &path, &json!({ "name": "Pie day" })).await.is(200);
         assert_eq!(sends(&program, "k1", "/api/v1/threads", &begin).await.is(201).bytes, first.bytes);
         assert_eq!(world.counts("SELECT COUNT(*) FROM conversations").await, 1);
 
-        // Another body, another address or another method is another request.
+        // The same key with another body, path or method is a conflict.
         for (path, body) in [
             ("/api/v1/threads".to_owned(), json!({ "users": ["ify"] })),
             (format!("{path}/messages"), json!({ "body": "Hello" })),
@@ -53,7 +53,7 @@ on_both! {
             assert!(refused.problem().contains("Something else was asked for with that idempotency key."));
             assert!(text(&refused.json()["type"]).ends_with("#key-reused"));
         }
-        // What was refused can be tried again, and others have keys of their own.
+        // A refused request does not use up its key, and keys belong to one account.
         sends(&program, "k2", &format!("{path}/messages"), &json!({ "body": "" })).await.is(422);
         sends(&program, "k2", &format!("{path}/messages"), &json!({ "body": "Hello" })).await.is(201);
         let teo = world.guest("Teo").await;
@@ -63,7 +63,7 @@ on_both! {
         }
     }
 
-    async fn a_hundred_at_once_make_one_message(world: World) {
+    async fn a_hundred_concurrent_requests_post_one_message(world: World) {
         let program = program(&world).await;
         let thread = program.calls(Method::POST, "/api/v1/threads", &json!({ "users": ["ify"] })).await.is(201).json();
         let path = format!("/api/v1/threads/{}/messages", text(&thread["id"]));
@@ -81,7 +81,7 @@ on_both! {
         assert_eq!(world.counts("SELECT COUNT(*) FROM messages").await, 1);
     }
 
-    async fn every_post_may_have_a_key(world: World) {
+    async fn every_post_route_accepts_an_idempotency_key(world: World) {
         let program = program(&world).await;
         let room = sends(&program, "room", "/api/v1/rooms", &json!({ "name": "Repair café" })).await.is(201).json();
         let api = format!("/api/v1/rooms/{}", text(&room["key"]));
@@ -109,12 +109,12 @@ on_both! {
         assert_eq!(world.counts("SELECT COUNT(*) FROM links").await, 2, "the room's first, and one new");
         let room = Room::of(&room);
         let file = || program.upload(&room, "file", "rota.txt", b"nine, ten").header("idempotency-key", "file");
-        let first = program.hears(file()).await.is(201);
-        let again = program.hears(file()).await.is(201);
+        let first = program.sends(file()).await.is(201);
+        let again = program.sends(file()).await.is(201);
         assert!(is_replayed(&again) && again.bytes == first.bytes);
     }
 
-    async fn a_secret_is_told_once_and_kept_nowhere(world: World) {
+    async fn a_secret_is_returned_once_and_not_stored(world: World) {
         let come = || {
             let request = world.stranger().request(Method::POST, "/api/v1/sessions");
             request.header("idempotency-key", "k1").json(&json!({ "name": "Teo" }))
@@ -125,7 +125,7 @@ on_both! {
         assert_eq!(world.counts("SELECT COUNT(*) FROM idempotency WHERE body <> ''").await, 0);
     }
 
-    async fn what_is_deleted_is_in_no_kept_answer(world: World) {
+    async fn deleted_content_is_in_no_stored_response(world: World) {
         let program = program(&world).await;
         let begun = sends(&program, "t", "/api/v1/threads", &json!({ "users": ["ify"] })).await.is(201).json();
         let path = format!("/api/v1/threads/{}/messages", text(&begun["id"]));
@@ -139,13 +139,13 @@ on_both! {
         sends(&program, "m2", &path, &reply).await.is(409);
         assert!(is_replayed(&sends(&program, "m3", &path, &json!({ "body": "Bye" })).await.is(201)));
         assert!(is_replayed(&sends(&program, "t", "/api/v1/threads", &json!({ "users": ["ify"] })).await.is(201)));
-        // With the thread everything goes that was answered about it.
+        // Deleting a thread also deletes the stored responses about it.
         sends(&program, "u", &path.replace("messages", "users"), &json!({ "users": ["nobody"] })).await.is(422);
         program.does(Method::DELETE, path.trim_end_matches("/messages")).await.is(204);
         assert_eq!(world.counts("SELECT COUNT(*) FROM idempotency WHERE body <> ''").await, 0);
     }
 
-    async fn after_a_day_a_key_is_free_again(world: World) {
+    async fn an_idempotency_key_expires_after_a_day(world: World) {
         let program = program(&world).await;
         let begin = json!({ "users": ["ify"] });
         let first = sends(&program, "k1", "/api/v1/threads", &begin).await.is(201);

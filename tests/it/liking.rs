@@ -1,4 +1,4 @@
-//! Liking a peep, and no longer.
+//! Tests of liking a peep and taking the like back.
 
 use futures_util::future::join_all;
 use reqwest::Method;
@@ -6,7 +6,7 @@ use reqwest::Method;
 use crate::common::{Person, World};
 
 on_both! {
-    async fn to_like_twice_is_to_like_once(world: World) {
+    async fn liking_twice_counts_once(world: World) {
         let [nell, ify, joerg] = world.members(["nell", "ify", "joerg"]).await;
         let id = nell.peeps("Quince jelly").await;
         let shown = |reader: &Person| {
@@ -33,7 +33,7 @@ on_both! {
         assert_eq!(shown(&ify).await, ("2".into(), false));
     }
 
-    async fn after_a_like_one_is_back_where_the_heart_was(world: World) {
+    async fn a_like_returns_to_the_page_where_it_was_pressed(world: World) {
         let [nell, ify] = world.members(["nell", "ify"]).await;
         let id = nell.peeps("Quince jelly").await;
         let permalink = format!("/@nell/{id}#peep-{id}");
@@ -55,7 +55,7 @@ on_both! {
         ify.sends(request).await.is(204);
     }
 
-    async fn what_can_not_be_liked_is_refused(world: World) {
+    async fn invalid_likes_are_refused(world: World) {
         let [nell, ify] = world.members(["nell", "ify"]).await;
         let id = nell.peeps("Quince jelly").await;
         for likes in ["", "maybe", "TRUE"] {

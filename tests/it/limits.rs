@@ -1,4 +1,4 @@
-//! How often is too often.
+//! Tests of rate limits.
 
 use std::time::Duration;
 
@@ -7,21 +7,21 @@ use futures_util::{StreamExt, stream::FuturesUnordered};
 use reqwest::Method;
 use serde_json::json;
 
-use crate::common::{Answer, Home, PASSWORD, Person, Talks, World};
+use crate::common::{Answer, ApiClient, Instance, PASSWORD, Person, World};
 
-/// The seconds after which one may try again.
+/// The seconds in `Retry-After`.
 fn retry_after(answer: &Answer) -> Duration {
     Duration::from_secs(answer.header("retry-after").parse().expect("a number of seconds"))
 }
 
-/// A request that comes through the proxy from this address.
+/// Sends a form that arrives through the proxy from this address.
 async fn posts_from(person: &Person, address: &str, path: &str, form: &[(&str, &str)]) -> Answer {
     person.sends(person.request(Method::POST, path).header("x-forwarded-for", address).form(form)).await
 }
 
 on_both! {
-    async fn every_answer_of_the_api_tells_how_much_is_left(home: Home) {
-        let world = home.with_limits().open().await;
+    async fn every_api_answer_has_rate_limit_headers(instance: Instance) {
+        let world = instance.with_limits().open().await;
         let [nell] = world.members(["nell"]).await;
         let made = nell.posts("/settings/tokens", &[("name", "App"), ("read", "on")]).await;
         let program = world.program(&made.is(200).page().value("secret"));
@@ -40,8 +40,8 @@ on_both! {
         nell.opens("/rooms").await;
     }
 
-    async fn a_guesser_is_stopped_and_the_form_keeps_the_login(home: Home) {
-        let world = home.with_limits().open().await;
+    async fn password_guesses_are_limited_and_the_form_keeps_the_login(instance: Instance) {
+        let world = instance.with_limits().open().await;
         world.members(["nell", "ify"]).await;
         let mallory = world.stranger();
         for _ in 0..12 {
@@ -63,8 +63,8 @@ on_both! {
         world.stranger().logs_in("nell", PASSWORD).await.is(303);
     }
 
-    async fn writing_the_name_in_other_ways_gives_no_more_guesses(home: Home) {
-        let world = home.with_limits().open().await;
+    async fn spelling_a_username_differently_gives_no_more_guesses(instance: Instance) {
+        let world = instance.with_limits().open().await;
         world.members(["nell"]).await;
         let mallory = world.stranger();
         let ways =
@@ -77,9 +77,9 @@ on_both! {
         }
     }
 
-    async fn one_address_gets_so_many_guesses_at_all_names(home: Home) {
-        let world = home.with_limits().open().await;
-        // These would cost a hash each, so they are counted without one.
+    async fn one_address_has_a_limit_of_guesses_over_all_names(instance: Instance) {
+        let world = instance.with_limits().open().await;
+        // A log-in by HTTP costs a password hash, so the guesses are counted directly.
         for n in 0..120 {
             let guess = world.app().limits.log_in(Origin::at([127, 0, 0, 1]), &format!("guess{n}"));
             guess.expect("a class comes back on Monday");
@@ -91,13 +91,13 @@ on_both! {
         mallory.logs_in("nobody", "a guess").await.is(422);
     }
 
-    async fn a_class_of_thirty_signs_up_behind_one_address(home: Home) {
-        let world = home.with_limits().open().await;
+    async fn a_class_of_thirty_signs_up_behind_one_address(instance: Instance) {
+        let world = instance.with_limits().open().await;
         let mut pupils = FuturesUnordered::new();
         for n in 0..30 {
             let (pupil, username) = (world.stranger(), format!("pupil{n}"));
             pupils.push(async move {
-                // Each with a refused try before.
+                // Each pupil also has one refused attempt.
                 pupil.signs_up_with("", PASSWORD, "A Pupil", &username).await.is(422);
                 pupil
                     .signs_up_with(&format!("{username}@school.example"), PASSWORD, "A Pupil", &username)
@@ -110,8 +110,8 @@ on_both! {
         }
     }
 
-    async fn a_farm_of_accounts_is_stopped_and_the_form_keeps_what_was_typed(home: Home) {
-        let world = home.with_limits().open().await;
+    async fn mass_sign_ups_are_limited_and_the_form_keeps_the_input(instance: Instance) {
+        let world = instance.with_limits().open().await;
         let mallory = world.stranger();
         for _ in 0..120 {
             mallory.posts("/signup", &[]).await.is(422);
@@ -127,10 +127,10 @@ on_both! {
         mallory.signs_up_with("m@x.org", PASSWORD, "Mallory", "mallory").await.is(303);
     }
 
-    async fn only_the_proxy_is_believed_about_addresses(home: Home) {
-        let mut home = home.with_limits();
-        home.settings.proxies = Some("192.0.2.1".into());
-        let world = home.open().await;
+    async fn forwarded_addresses_are_accepted_from_the_proxy_only(instance: Instance) {
+        let mut instance = instance.with_limits();
+        instance.settings.proxies = Some("192.0.2.1".into());
+        let world = instance.open().await;
         let mallory = world.stranger();
         for n in 0..120 {
             posts_from(&mallory, &format!("203.0.113.{n}"), "/signup", &[]).await.is(422);
@@ -138,8 +138,8 @@ on_both! {
         posts_from(&mallory, "203.0.113.200", "/signup", &[]).await.is(429);
     }
 
-    async fn who_posts_too_fast_keeps_the_words(home: Home) {
-        let world = home.with_limits().open().await;
+    async fn a_limited_peep_keeps_its_text(instance: Instance) {
+        let world = instance.with_limits().open().await;
         let [nell, ify] = world.members(["nell", "ify"]).await;
         for n in 0..40 {
             nell.posts("/peeps", &[("body", &n.to_string())]).await.is(303);
@@ -148,7 +148,7 @@ on_both! {
         let answer = nell.posts("/peeps", &[("body", "one & more")]).await.is(429);
         let (wait, page) = (retry_after(&answer), answer.page());
         assert_eq!(page.value("body"), "one & more");
-        assert!(page.complaint("body").is_some_and(|why| why.starts_with("You’re quick.")));
+        assert!(page.field_error("body").is_some_and(|why| why.starts_with("You’re quick.")));
         assert_eq!(wait, Duration::from_secs(5));
         let page = nell.edits(&latest, "39 & more").await.is(429).page();
         assert_eq!(page.value("body"), "39 & more", "an edit counts too, and keeps them too");
@@ -162,8 +162,8 @@ on_both! {
         nell.peeps("one & more").await;
     }
 
-    async fn programs_are_told_how_much_is_left(home: Home) {
-        let world = home.with_limits().open().await;
+    async fn api_posts_are_limited_and_report_what_is_left(instance: Instance) {
+        let world = instance.with_limits().open().await;
         let [nell] = world.members(["nell"]).await;
         let hello = json!({ "status": "Hello" });
         let post = || nell.sends_json(Method::POST, "/api/v1/statuses", &hello);
@@ -181,8 +181,8 @@ on_both! {
         assert_eq!(post().await.is(200).header("ratelimit"), "\"post\";r=0;t=200");
     }
 
-    async fn who_says_too_much_at_once_waits_a_second(home: Home) {
-        let world = home.with_limits().open().await;
+    async fn messages_are_limited_to_one_a_second_after_a_burst(instance: Instance) {
+        let world = instance.with_limits().open().await;
         let nell = world.member("nell").await;
         let room = nell.makes_room("Repair café").await;
         let (teo, oskar) = (world.guest("Teo").await, world.guest("Oskar").await);
@@ -208,8 +208,8 @@ on_both! {
         assert_eq!(nell.messages(&room).await.as_array().map(Vec::len), Some(32));
     }
 
-    async fn who_says_too_much_by_the_form_keeps_the_words(home: Home) {
-        let world = home.with_limits().open().await;
+    async fn a_limited_message_by_the_form_keeps_its_text(instance: Instance) {
+        let world = instance.with_limits().open().await;
         let nell = world.member("nell").await;
         let room = nell.makes_room("Repair café").await;
         for _ in 0..30 {
@@ -219,11 +219,11 @@ on_both! {
         assert_eq!(retry_after(&answer), Duration::from_secs(1));
         let page = answer.page();
         assert_eq!(page.value("body"), "one & more");
-        assert!(page.complaint("body").is_some_and(|why| why.starts_with("You’re quick.")));
+        assert!(page.field_error("body").is_some_and(|why| why.starts_with("You’re quick.")));
     }
 
-    async fn a_guest_makes_ten_rooms_and_a_member_more(home: Home) {
-        let world = home.with_limits().open().await;
+    async fn guests_can_create_ten_rooms_and_members_more(instance: Instance) {
+        let world = instance.with_limits().open().await;
         let nell = world.member("nell").await;
         let teo = world.guest("Teo").await;
         let named = |n: usize| json!({ "name": format!("Room {n}") });
@@ -245,8 +245,8 @@ on_both! {
         nell.calls(Method::POST, "/api/v1/rooms", &named(61)).await.is(201);
     }
 
-    async fn so_many_guests_come_from_one_address(home: Home) {
-        let world = home.with_limits().open().await;
+    async fn guests_from_one_address_are_limited(instance: Instance) {
+        let world = instance.with_limits().open().await;
         for _ in 0..299 {
             world.app().limits.guest(Origin::at([127, 0, 0, 1])).expect("several classes open the link");
         }
@@ -265,24 +265,24 @@ on_both! {
         program.calls(Method::POST, "/api/v1/sessions", &name).await.is(201);
     }
 
-    async fn a_program_that_floods_a_room_is_slowed_down(home: Home) {
-        let world = home.with_limits().open().await;
+    async fn hook_calls_are_limited(instance: Instance) {
+        let world = instance.with_limits().open().await;
         let nell = world.member("nell").await;
         let room = nell.makes_room("Repair café").await;
         let hook =
             nell.calls(Method::POST, &room.api("/hooks"), &json!({ "name": "CI" })).await.is(201).json();
         let url = hook["url"].as_str().expect("an address").to_owned();
         for _ in 0..60 {
-            world.rings(&url, &json!({ "text": "Build failed" })).await.is(200);
+            world.calls_hook(&url, &json!({ "text": "Build failed" })).await.is(200);
         }
-        let answer = world.rings(&url, &json!({ "text": "Build failed" })).await.is(429);
+        let answer = world.calls_hook(&url, &json!({ "text": "Build failed" })).await.is(429);
         assert_eq!(retry_after(&answer), Duration::from_secs(1));
         nell.says(&room, "People go on.").await;
         world.pass(retry_after(&answer));
-        world.rings(&url, &json!({ "text": "Build failed" })).await.is(200);
+        world.calls_hook(&url, &json!({ "text": "Build failed" })).await.is(200);
     }
 
-    async fn without_limits_nobody_is_counted(world: World) {
+    async fn limits_can_be_turned_off(world: World) {
         let [nell] = world.members(["nell"]).await;
         for n in 0..50 {
             let answer = nell
@@ -293,14 +293,14 @@ on_both! {
         }
     }
 
-    async fn people_who_log_in_wait_for_each_other_and_nobody_else_waits_for_them(world: World) {
+    async fn log_ins_queue_for_hashing_and_do_not_delay_other_requests(world: World) {
         world.members(["nell"]).await;
         let mut logins = FuturesUnordered::new();
         for _ in 0..60 {
             let nell = world.stranger();
             logins.push(tokio::spawn(async move { nell.logs_in("nell", PASSWORD).await.status }));
         }
-        // Once the first is in, the others are waiting for their turn.
+        // The first log-in has finished, so the others are waiting for the hashing pool.
         assert_eq!(logins.next().await.and_then(Result::ok), Some(303));
         let (stranger, mut done) = (world.stranger(), 1);
         let reads = async {

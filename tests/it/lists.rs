@@ -1,9 +1,9 @@
-//! Lists of peeps: older ones, tags, people.
+//! Tests of lists of peeps: pagination, tags, people.
 
 use crate::common::World;
 
 on_both! {
-    async fn older_peeps_are_a_link_away(world: World) {
+    async fn older_peeps_are_linked_from_each_page(world: World) {
         let [nell, ify] = world.members(["nell", "ify"]).await;
         let bodies: Vec<_> = (0..45).map(|n| format!("peep {n} #tides")).collect();
         for body in &bodies {
@@ -34,7 +34,7 @@ on_both! {
         assert!(world.stranger().opens("/?before=-1").await.peeps().is_empty());
     }
 
-    async fn a_page_of_exactly_twenty_has_no_older_ones(world: World) {
+    async fn a_last_page_of_exactly_twenty_links_to_no_older_peeps(world: World) {
         let [nell] = world.members(["nell"]).await;
         for n in 0..20 {
             nell.posts("/peeps", &[("body", &n.to_string())]).await.is(303);
@@ -44,7 +44,7 @@ on_both! {
         assert_eq!(page.link("Older peeps"), None);
     }
 
-    async fn a_tag_has_one_page_however_it_is_written(world: World) {
+    async fn a_tag_has_one_page_in_any_spelling(world: World) {
         let [nell, ify] = world.members(["nell", "ify"]).await;
         nell.peeps("#Letterpress is warm").await;
         ify.peeps("#LETTERPRESS #letterpress twice").await;
@@ -71,7 +71,7 @@ on_both! {
         );
     }
 
-    async fn a_person_has_one_address(world: World) {
+    async fn a_profile_has_one_canonical_address(world: World) {
         let [nell, _ify] = world.members(["nell", "ify"]).await;
         let id = nell.peeps("Hello").await;
         let stranger = world.stranger();

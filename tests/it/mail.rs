@@ -1,24 +1,24 @@
-//! Emails about mentions: promised with the peep, delivered once, and stopped with one click.
+//! Tests of emails about mentions: enqueued with the peep, delivered once, and stopped with one click.
 
 use std::{fs, time::Duration};
 
 use chitter::clock::Time;
 use reqwest::Method;
 
-use crate::common::{Home, Mail, Manner, Person, Post, World, until};
+use crate::common::{Instance, Mail, Person, SmtpMode, SmtpServer, World, until};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// A place with a mail server.
-async fn with_mail(home: Home, manner: Manner) -> (World, Post) {
-    let post = Post::that(manner);
-    (home.with_mail_by(&post.url).open().await, post)
+/// Starts an instance with a mail server.
+async fn with_mail(instance: Instance, mode: SmtpMode) -> (World, SmtpServer) {
+    let smtp = SmtpServer::start(mode);
+    (instance.with_mail_by(&smtp.url).open().await, smtp)
 }
 
-/// Every mail that there is when all that was promised is done.
-async fn all(world: &World, post: &mut Post) -> Vec<Mail> {
+/// Returns every mail that was delivered by the time the outbox is empty.
+async fn all(world: &World, smtp: &mut SmtpServer) -> Vec<Mail> {
     world.outbox_empties().await;
-    post.rest()
+    smtp.remaining()
 }
 
 async fn sets_mention_mail(person: &Person, wanted: bool) {
@@ -30,13 +30,13 @@ async fn wants_mention_mail(person: &Person) -> bool {
     person.opens("/settings").await.field("mention_mail").get("checked").is_some()
 }
 
-// Who gets mail, and for what.
+// Recipients and occasions.
 on_both! {
-    async fn a_mention_sends_one_mail_with_the_words_and_the_way_there(home: Home) {
-        let (world, mut post) = with_mail(home, Manner::Accepts).await;
+    async fn a_mention_sends_one_mail_with_the_text_and_a_link(instance: Instance) {
+        let (world, mut smtp) = with_mail(instance, SmtpMode::Accepts).await;
         let [nell, ify] = world.members(["nell", "ify"]).await;
         let id = nell.peeps("@ify the <tide> tables\n& the kettle. @Ify!").await;
-        let mail = post.delivers().await;
+        let mail = smtp.next_mail().await;
         assert_eq!(mail.to, ["ify@harbour.example"]);
         assert_eq!(mail.header("to"), "\"Ifeoma Okafor\" <ify@harbour.example>");
         assert_eq!(mail.header("from"), "Chitter <chitter@localhost>");
@@ -54,15 +54,15 @@ on_both! {
         let html = mail.part("text/html");
         assert!(html.contains("the &#60;tide&#62; tables") && !html.contains("<tide>"), "{html}");
         assert!(html.contains(&link));
-        assert!(all(&world, &mut post).await.is_empty(), "one, though it names her twice");
+        assert!(all(&world, &mut smtp).await.is_empty(), "one, though it names her twice");
         assert!(!ify.opens("/").await.0.contains("@harbour.example"), "the site shows no address");
     }
 
-    async fn a_mail_can_be_stopped_with_one_click(home: Home) {
-        let (world, mut post) = with_mail(home, Manner::Accepts).await;
+    async fn a_mail_can_be_stopped_with_one_click(instance: Instance) {
+        let (world, mut smtp) = with_mail(instance, SmtpMode::Accepts).await;
         let [nell, _ify] = world.members(["nell", "ify"]).await;
         nell.peeps("@ify hello").await;
-        let mail = post.delivers().await;
+        let mail = smtp.next_mail().await;
         let url = format!("{}{}", world.url(), mail.unsubscribe_path());
         assert_eq!(mail.header("list-unsubscribe"), format!("<{url}>"));
         assert_eq!(mail.header("list-unsubscribe-post"), "List-Unsubscribe=One-Click", "RFC 8058");
@@ -70,22 +70,22 @@ on_both! {
         assert!(mail.text().contains(&url) && mail.part("text/html").contains(&url));
     }
 
-    async fn names_and_words_of_any_script_arrive_as_written(home: Home) {
-        let (world, mut post) = with_mail(home, Manner::Accepts).await;
+    async fn names_and_text_in_any_script_arrive_unchanged(instance: Instance) {
+        let (world, mut smtp) = with_mail(instance, SmtpMode::Accepts).await;
         let [joerg, layla] = world.members(["joerg", "layla"]).await;
         let words = ".\n..\nخبزتُ اليوم خبزًا بالزعتر 🍞 @joerg\nFrom here on: =C3=A9 é";
         layla.peeps(words).await;
-        let mail = post.delivers().await;
+        let mail = smtp.next_mail().await;
         assert_eq!(mail.header("subject"), "ليلى حداد mentioned you on Chitter");
         assert!(mail.header("to").contains("Jörg Großmann"), "{}", mail.header("to"));
         assert!(mail.text().contains(words), "{}", mail.text());
         let long = format!("{} @layla", "ü".repeat(270));
         joerg.peeps(&long).await;
-        assert!(post.delivers().await.text().contains(&long), "long lines come over whole");
+        assert!(smtp.next_mail().await.text().contains(&long), "long lines come over whole");
     }
 
-    async fn a_name_can_not_smuggle_anything_into_a_mail(home: Home) {
-        let (world, mut post) = with_mail(home, Manner::Accepts).await;
+    async fn a_name_can_not_inject_mail_headers(instance: Instance) {
+        let (world, mut smtp) = with_mail(instance, SmtpMode::Accepts).await;
         let mut mallory = world.stranger();
         (mallory.username, mallory.name) = ("mallory".into(), "M\", <all@x.org>, \"é".into());
         (mallory.email) = "\"a b\"@x.org".into();
@@ -94,94 +94,96 @@ on_both! {
         mallory.signs_up().await.is(303);
         let [nell] = world.members(["nell"]).await;
         nell.peeps("@mallory hello").await;
-        let mail = post.delivers().await;
+        let mail = smtp.next_mail().await;
         assert_eq!(mail.to, ["m+tag@x.org"]);
         mallory.peeps("@nell hello").await;
-        let mail = post.delivers().await;
+        let mail = smtp.next_mail().await;
         assert_eq!(mail.to, ["nell@harbour.example"]);
         assert_eq!(mail.header("subject"), "M\", <all@x.org>, \"é mentioned you on Chitter");
-        assert!(all(&world, &mut post).await.is_empty());
+        assert!(all(&world, &mut smtp).await.is_empty());
     }
 
-    async fn everyone_who_is_mentioned_gets_a_mail_and_nobody_else(home: Home) {
-        let (world, mut post) = with_mail(home, Manner::Accepts).await;
+    async fn only_mentioned_members_get_a_mail(instance: Instance) {
+        let (world, mut smtp) = with_mail(instance, SmtpMode::Accepts).await;
         let [nell, ..] = world.members(["nell", "ify", "joerg", "ha"]).await;
         nell.peeps("@ify, @JOERG and @nobody, but not ha@harbour.example nor @ha@elsewhere.example. – @nell")
             .await;
-        let mut to: Vec<_> = all(&world, &mut post).await.into_iter().flat_map(|mail| mail.to).collect();
+        let mut to: Vec<_> = all(&world, &mut smtp).await.into_iter().flat_map(|mail| mail.to).collect();
         to.sort();
         assert_eq!(to, ["ify@harbour.example", "joerg@harbour.example"]);
     }
 
-    async fn nobody_gets_mail_for_their_own_peep(home: Home) {
-        let (world, mut post) = with_mail(home, Manner::Accepts).await;
+    async fn mentioning_oneself_sends_no_mail(instance: Instance) {
+        let (world, mut smtp) = with_mail(instance, SmtpMode::Accepts).await;
         let [nell] = world.members(["nell"]).await;
         let id = nell.peeps("Signed: @nell").await;
         nell.edits(&id, "Signed again: @nell").await.is(303);
-        assert!(all(&world, &mut post).await.is_empty());
+        assert!(all(&world, &mut smtp).await.is_empty());
     }
 
-    async fn an_edit_sends_a_mail_only_to_whom_it_adds(home: Home) {
-        let (world, mut post) = with_mail(home, Manner::Accepts).await;
+    async fn an_edit_sends_a_mail_only_for_added_mentions(instance: Instance) {
+        let (world, mut smtp) = with_mail(instance, SmtpMode::Accepts).await;
         let [nell, ..] = world.members(["nell", "ify", "joerg"]).await;
         let id = nell.peeps("Dear @ify").await;
-        assert_eq!(post.delivers().await.to, ["ify@harbour.example"]);
+        assert_eq!(smtp.next_mail().await.to, ["ify@harbour.example"]);
         nell.edits(&id, "Dearest @ify").await.is(303);
         nell.edits(&id, "Dear @ify and @joerg").await.is(303);
-        let mail = post.delivers().await;
+        let mail = smtp.next_mail().await;
         assert_eq!(mail.to, ["joerg@harbour.example"]);
         assert!(mail.text().contains("Dear @ify and @joerg"));
         nell.edits(&id, "Dear all").await.is(303);
         nell.edits(&id, "Dear @ify, dear @joerg").await.is(303);
-        assert!(all(&world, &mut post).await.is_empty(), "once per peep and person");
+        assert!(all(&world, &mut smtp).await.is_empty(), "once per peep and person");
         nell.peeps("And another, @ify").await;
-        assert_eq!(post.delivers().await.to, ["ify@harbour.example"], "another peep is another matter");
+        assert_eq!(smtp.next_mail().await.to, ["ify@harbour.example"], "another peep is another matter");
     }
 
-    async fn a_form_sent_twice_sends_one_mail(home: Home) {
-        let (world, mut post) = with_mail(home, Manner::Accepts).await;
+    async fn a_form_sent_twice_sends_one_mail(instance: Instance) {
+        let (world, mut smtp) = with_mail(instance, SmtpMode::Accepts).await;
         let [nell, _ify] = world.members(["nell", "ify"]).await;
         for _ in 0..3 {
             nell.posts("/peeps", &[("body", "@ify hello"), ("idempotency_key", "k")]).await.is(303);
         }
-        assert_eq!(all(&world, &mut post).await.len(), 1);
+        assert_eq!(all(&world, &mut smtp).await.len(), 1);
     }
 
-    async fn a_refused_peep_sends_no_mail(home: Home) {
-        let (world, mut post) = with_mail(home, Manner::Accepts).await;
+    async fn a_refused_peep_sends_no_mail(instance: Instance) {
+        let (world, mut smtp) = with_mail(instance, SmtpMode::Accepts).await;
         let [nell, _ify] = world.members(["nell", "ify"]).await;
         nell.posts("/peeps", &[("body", &format!("@ify {}", "x".repeat(280)))]).await.is(422);
         nell.posts("/peeps", &[("body", "@ify"), ("reply_to", "1")]).await.is(422);
-        assert!(all(&world, &mut post).await.is_empty());
+        assert!(all(&world, &mut smtp).await.is_empty());
     }
 }
 
-/// Turning it off.
+/// Tests of unsubscribing.
 mod off {
-    use super::{Duration, Home, Manner, Method, all, sets_mention_mail, wants_mention_mail, with_mail};
+    use super::{
+        Duration, Instance, Method, SmtpMode, all, sets_mention_mail, wants_mention_mail, with_mail,
+    };
 
     on_both! {
-        async fn who_wants_no_mail_gets_none(home: Home) {
-            let (world, mut post) = with_mail(home, Manner::Accepts).await;
+        async fn a_member_who_turned_mail_off_gets_none(instance: Instance) {
+            let (world, mut smtp) = with_mail(instance, SmtpMode::Accepts).await;
             let [nell, ify] = world.members(["nell", "ify"]).await;
             assert!(wants_mention_mail(&ify).await, "it is on at first");
             sets_mention_mail(&ify, false).await;
             assert!(!wants_mention_mail(&ify).await);
             assert!(ify.opens("/settings?saved=1").await.says("Saved."));
             let id = nell.peeps("@ify hello").await;
-            assert!(all(&world, &mut post).await.is_empty());
+            assert!(all(&world, &mut smtp).await.is_empty());
             sets_mention_mail(&ify, true).await;
             nell.edits(&id, "@ify hello?").await.is(303);
-            assert!(all(&world, &mut post).await.is_empty(), "what was not wanted then does not come now");
+            assert!(all(&world, &mut smtp).await.is_empty(), "what was not wanted then does not come now");
             nell.peeps("@ify hello!").await;
-            assert_eq!(post.delivers().await.to, ["ify@harbour.example"]);
+            assert_eq!(smtp.next_mail().await.to, ["ify@harbour.example"]);
         }
 
-        async fn a_mail_program_unsubscribes_without_cookie_or_origin(home: Home) {
-            let (world, mut post) = with_mail(home, Manner::Accepts).await;
+        async fn one_click_unsubscribe_needs_no_cookie_or_origin(instance: Instance) {
+            let (world, mut smtp) = with_mail(instance, SmtpMode::Accepts).await;
             let [nell, ify] = world.members(["nell", "ify"]).await;
             nell.peeps("@ify hello").await;
-            let path = post.delivers().await.unsubscribe_path();
+            let path = smtp.next_mail().await.unsubscribe_path();
             let program = world.stranger();
             let asked = program.opens(&path).await;
             assert_eq!(asked.heading(), "No more emails about mentions?");
@@ -200,17 +202,17 @@ mod off {
                 .header("content-type", "multipart/form-data; boundary=x");
             program.sends(request.body(multipart)).await.is(200);
             nell.peeps("@ify again").await;
-            assert!(all(&world, &mut post).await.is_empty());
+            assert!(all(&world, &mut smtp).await.is_empty());
             sets_mention_mail(&ify, true).await;
             program.posts(&path, &[]).await.is(200);
             assert!(!wants_mention_mail(&ify).await, "the link in an old mail still works");
         }
 
-        async fn the_button_in_a_browser_unsubscribes_too(home: Home) {
-            let (world, mut post) = with_mail(home, Manner::Accepts).await;
+        async fn the_unsubscribe_button_works_in_a_browser(instance: Instance) {
+            let (world, mut smtp) = with_mail(instance, SmtpMode::Accepts).await;
             let [nell, ify] = world.members(["nell", "ify"]).await;
             nell.peeps("@ify hello").await;
-            let path = post.delivers().await.unsubscribe_path();
+            let path = smtp.next_mail().await.unsubscribe_path();
             let form =
                 ify.opens(&path).await.all("form").into_iter().find(|form| form.get("action") == Some(&path));
             assert_eq!(form.and_then(|form| form.get("method").map(str::to_owned)).as_deref(), Some("post"));
@@ -219,11 +221,11 @@ mod off {
             assert!(wants_mention_mail(&nell).await, "hers alone");
         }
 
-        async fn a_forged_link_leads_nowhere(home: Home) {
-            let (world, mut post) = with_mail(home, Manner::Accepts).await;
+        async fn a_forged_unsubscribe_link_is_refused(instance: Instance) {
+            let (world, mut smtp) = with_mail(instance, SmtpMode::Accepts).await;
             let [nell, ify] = world.members(["nell", "ify"]).await;
             nell.peeps("@ify hello").await;
-            let path = post.delivers().await.unsubscribe_path();
+            let path = smtp.next_mail().await.unsubscribe_path();
             let token = path.strip_prefix("/unsubscribe/").expect("a token");
             let (id, signature) = token.split_once('-').expect("an id and a signature");
             let nells = world.app().db.read(|read| chitter::store::accounts::by_username(read, "nell"));
@@ -249,11 +251,11 @@ mod off {
             assert!(wants_mention_mail(&ify).await && wants_mention_mail(&nell).await);
         }
 
-        async fn a_link_still_works_after_a_restart(home: Home) {
-            let (mut world, mut post) = with_mail(home, Manner::Accepts).await;
+        async fn an_unsubscribe_link_works_after_a_restart(instance: Instance) {
+            let (mut world, mut smtp) = with_mail(instance, SmtpMode::Accepts).await;
             let [nell, ify] = world.members(["nell", "ify"]).await;
             nell.peeps("@ify hello").await;
-            let path = post.delivers().await.unsubscribe_path();
+            let path = smtp.next_mail().await.unsubscribe_path();
             world.restart().await;
             world.pass(Duration::from_secs(300 * 24 * 3600));
             world.stranger().posts(&path, &[]).await.is(200);
@@ -263,58 +265,58 @@ mod off {
     }
 }
 
-/// When the mail server is not well, or things change before it is.
+/// Tests of a failing mail server, and of changes before delivery.
 mod later {
-    use super::{Duration, HOUR, Home, Manner, Time, all, sets_mention_mail, until, with_mail};
+    use super::{Duration, HOUR, Instance, SmtpMode, Time, all, sets_mention_mail, until, with_mail};
 
     on_both! {
-        async fn a_refused_mail_is_tried_again_with_growing_pauses(home: Home) {
-            let (world, mut post) = with_mail(home, Manner::Refuses).await;
+        async fn a_refused_mail_is_retried_with_growing_pauses(instance: Instance) {
+            let (world, mut smtp) = with_mail(instance, SmtpMode::Refuses).await;
             let [nell, _ify] = world.members(["nell", "ify"]).await;
             nell.peeps("@ify hello").await;
             let mut now = world.clock().now();
             for (attempts, pause) in [(1, 10), (2, 20), (3, 40), (4, 80)] {
                 let again_at = world.job_fails(attempts).await;
                 assert_eq!(again_at.since(now), Duration::from_secs(pause), "after try {attempts}");
-                post.refuses().await;
+                smtp.wait_for_refusal().await;
                 if attempts == 4 {
-                    post.now(Manner::Accepts);
+                    smtp.set_mode(SmtpMode::Accepts);
                 }
                 world.clock().set(again_at);
                 now = again_at;
             }
-            let mail = post.delivers().await;
+            let mail = smtp.next_mail().await;
             assert_eq!(mail.to, ["ify@harbour.example"]);
-            assert!(all(&world, &mut post).await.is_empty(), "and then never again");
+            assert!(all(&world, &mut smtp).await.is_empty(), "and then never again");
         }
 
-        async fn every_try_is_the_same_mail(home: Home) {
-            let (world, mut post) = with_mail(home, Manner::Accepts).await;
+        async fn every_attempt_sends_the_same_mail(instance: Instance) {
+            let (world, mut smtp) = with_mail(instance, SmtpMode::Accepts).await;
             let [nell, _ify] = world.members(["nell", "ify"]).await;
             nell.peeps("@ify one").await;
-            let first = post.delivers().await.header("message-id").to_owned();
+            let first = smtp.next_mail().await.header("message-id").to_owned();
             nell.peeps("@ify two").await;
-            let second = post.delivers().await.header("message-id").to_owned();
+            let second = smtp.next_mail().await.header("message-id").to_owned();
             assert!(
                 first.starts_with('<') && first.contains(".mention@") && first != second,
                 "{first} {second}"
             );
         }
 
-        async fn whoever_is_called_too_often_gets_the_mail_later(home: Home) {
-            let (world, mut post) = with_mail(home.with_limits(), Manner::Accepts).await;
+        async fn mails_over_the_recipient_limit_are_delayed(instance: Instance) {
+            let (world, mut smtp) = with_mail(instance.with_limits(), SmtpMode::Accepts).await;
             let [nell, _ify] = world.members(["nell", "ify"]).await;
             let ify = world.app().db.read(|read| chitter::domain::accounts::member(read, "ify")).await.expect("a member");
             while world.app().limits.mail(ify.id()).is_ok() {}
             nell.peeps("@ify hello").await;
             world.job_fails(1).await;
-            assert!(post.rest().is_empty(), "not yet");
+            assert!(smtp.remaining().is_empty(), "not yet");
             world.clock().advance(Duration::from_secs(121));
-            assert!(post.delivers().await.text().contains("hello"), "what was promised is kept");
+            assert!(smtp.next_mail().await.text().contains("hello"), "what was promised is kept");
         }
 
-        async fn after_a_day_it_is_given_up(home: Home) {
-            let (world, mut post) = with_mail(home, Manner::Refuses).await;
+        async fn a_mail_is_given_up_after_a_day(instance: Instance) {
+            let (world, mut smtp) = with_mail(instance, SmtpMode::Refuses).await;
             let [nell, _ify] = world.members(["nell", "ify"]).await;
             nell.peeps("@ify hello").await;
             let promised = world.clock().now();
@@ -327,81 +329,81 @@ mod later {
             let tried_for = world.clock().now().since(promised);
             assert!(tried_for >= 24 * HOUR && tried_for <= 25 * HOUR, "{tried_for:?}");
             assert!(attempts > 24, "{attempts}");
-            post.now(Manner::Accepts);
+            smtp.set_mode(SmtpMode::Accepts);
             nell.peeps("@ify are you well?").await;
-            let mails = all(&world, &mut post).await;
+            let mails = all(&world, &mut smtp).await;
             assert_eq!(mails.len(), 1, "the one that was given up does not come");
             assert!(mails[0].text().contains("are you well?"));
         }
 
-        async fn a_peep_that_is_deleted_meanwhile_sends_no_mail(home: Home) {
-            let (world, mut post) = with_mail(home, Manner::Refuses).await;
+        async fn a_peep_deleted_before_delivery_sends_no_mail(instance: Instance) {
+            let (world, mut smtp) = with_mail(instance, SmtpMode::Refuses).await;
             let [nell, _ify] = world.members(["nell", "ify"]).await;
             let id = nell.peeps("@ify secret").await;
             let again_at = world.job_fails(1).await;
             nell.deletes(&id).await.is(303);
-            post.now(Manner::Accepts);
+            smtp.set_mode(SmtpMode::Accepts);
             world.clock().set(again_at);
-            assert!(all(&world, &mut post).await.is_empty());
+            assert!(all(&world, &mut smtp).await.is_empty());
         }
 
-        async fn a_mention_that_is_taken_back_meanwhile_sends_no_mail(home: Home) {
-            let (world, mut post) = with_mail(home, Manner::Refuses).await;
+        async fn a_mention_removed_before_delivery_sends_no_mail(instance: Instance) {
+            let (world, mut smtp) = with_mail(instance, SmtpMode::Refuses).await;
             let [nell, _ify, _joerg] = world.members(["nell", "ify", "joerg"]).await;
             let id = nell.peeps("@ify hello").await;
             let again_at = world.job_fails(1).await;
             nell.edits(&id, "hello").await.is(303);
-            post.now(Manner::Accepts);
+            smtp.set_mode(SmtpMode::Accepts);
             world.clock().set(again_at);
-            assert!(all(&world, &mut post).await.is_empty());
+            assert!(all(&world, &mut smtp).await.is_empty());
         }
 
-        async fn a_mail_has_the_words_that_stand_when_it_leaves(home: Home) {
-            let (world, mut post) = with_mail(home, Manner::Refuses).await;
+        async fn a_mail_contains_the_text_at_delivery(instance: Instance) {
+            let (world, mut smtp) = with_mail(instance, SmtpMode::Refuses).await;
             let [nell, _ify] = world.members(["nell", "ify"]).await;
             let id = nell.peeps("@ify on Wensday").await;
             let again_at = world.job_fails(1).await;
             nell.edits(&id, "@ify on Wednesday").await.is(303);
-            post.now(Manner::Accepts);
+            smtp.set_mode(SmtpMode::Accepts);
             world.clock().set(again_at);
-            let mails = all(&world, &mut post).await;
+            let mails = all(&world, &mut smtp).await;
             assert_eq!(mails.len(), 1);
             assert!(mails[0].text().contains("on Wednesday"));
         }
 
-        async fn who_turns_it_off_meanwhile_gets_no_mail(home: Home) {
-            let (world, mut post) = with_mail(home, Manner::Refuses).await;
+        async fn turning_mail_off_before_delivery_stops_the_mail(instance: Instance) {
+            let (world, mut smtp) = with_mail(instance, SmtpMode::Refuses).await;
             let [nell, ify] = world.members(["nell", "ify"]).await;
             nell.peeps("@ify hello").await;
             let again_at = world.job_fails(1).await;
             sets_mention_mail(&ify, false).await;
-            post.now(Manner::Accepts);
+            smtp.set_mode(SmtpMode::Accepts);
             world.clock().set(again_at);
-            assert!(all(&world, &mut post).await.is_empty());
+            assert!(all(&world, &mut smtp).await.is_empty());
         }
 
-        async fn what_was_promised_is_kept_after_a_restart(home: Home) {
-            let (mut world, mut post) = with_mail(home, Manner::Refuses).await;
+        async fn enqueued_mails_survive_a_restart(instance: Instance) {
+            let (mut world, mut smtp) = with_mail(instance, SmtpMode::Refuses).await;
             let [nell, _ify] = world.members(["nell", "ify"]).await;
             nell.peeps("@ify hello").await;
             let again_at = world.job_fails(1).await;
             world.restart().await;
-            post.now(Manner::Accepts);
+            smtp.set_mode(SmtpMode::Accepts);
             world.clock().set(again_at);
-            assert_eq!(all(&world, &mut post).await.len(), 1);
+            assert_eq!(all(&world, &mut smtp).await.len(), 1);
         }
 
-        async fn a_mail_server_that_hangs_holds_nobody_up(home: Home) {
-            let (mut world, mut post) = with_mail(home, Manner::Hangs).await;
+        async fn a_hanging_mail_server_delays_nothing_else(instance: Instance) {
+            let (mut world, mut smtp) = with_mail(instance, SmtpMode::Hangs).await;
             let [nell, ify] = world.members(["nell", "ify"]).await;
             for n in 0..20 {
                 nell.peeps(&format!("@ify {n}")).await;
             }
-            post.is_visited().await;
+            smtp.wait_for_connection().await;
             ify.peeps("People go on").await;
             assert_eq!(world.stranger().opens("/").await.words()[0], "People go on");
             assert_eq!(world.jobs().await.len(), 20, "nothing is lost");
-            post.now(Manner::Accepts);
+            smtp.set_mode(SmtpMode::Accepts);
             let mut mails = 0;
             while mails < 20 {
                 let due = until("a job to wait, or none to be left", || async {
@@ -412,15 +414,15 @@ mod later {
                 if let Some(due) = due.await {
                     world.clock().set(due.max(world.clock().now()));
                 }
-                mails += post.rest().len();
+                mails += smtp.remaining().len();
             }
             world.outbox_empties().await;
-            assert_eq!(mails + post.rest().len(), 20, "each once");
+            assert_eq!(mails + smtp.remaining().len(), 20, "each once");
             world.stop().await;
         }
     }
 
-    /// When the only job is to be tried again, or `None` where there is none any more.
+    /// Returns the time of the only job's next attempt, or `None` once the job is gone.
     async fn fails_or_is_gone(world: &super::World, attempts: i64) -> Option<Time> {
         until("the job to fail or to be given up", || async {
             match world.jobs().await.as_slice() {
@@ -433,7 +435,7 @@ mod later {
     }
 }
 
-/// Without a mail server.
+/// Tests without a mail server.
 mod folder {
     use super::{Mail, World, fs};
 
@@ -442,7 +444,7 @@ mod folder {
             let [nell, _ify] = world.members(["nell", "ify"]).await;
             nell.peeps("@ify hello").await;
             world.outbox_empties().await;
-            let folder = fs::read_dir(world.home.data().join("outbox")).expect("the folder is there");
+            let folder = fs::read_dir(world.instance.data().join("outbox")).expect("the folder is there");
             let files: Vec<_> = folder.map(|entry| entry.expect("a file").path()).collect();
             let [file] = files.as_slice() else { panic!("one mail was expected: {files:?}") };
             assert!(file.extension().is_some_and(|ending| ending == "eml"), "{file:?}");

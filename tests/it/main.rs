@@ -1,7 +1,7 @@
 //! Chitter's integration tests: the real router over real sockets, on SQLite and on PostgreSQL.
 //!
-//! Every behaviour is told as a story with a small cast, on both engines, each in a place of its
-//! own. The clock is the test's; nothing here waits for time to pass, only for things to happen.
+//! Each test is a short scenario with a small cast. It runs on both engines, each time on an instance of its
+//! own, with a clock that the test controls. Tests never wait for time to pass, only for events.
 
 #[macro_use]
 mod common;

@@ -1,28 +1,28 @@
-//! Matches as programs and sockets see them.
+//! Tests of matches through the API and the socket.
 
 use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::common::{Answer, Guest, Listener, Talks, World, each, text, until};
+use crate::common::{Answer, ApiClient, Guest, Listener, World, each, text, until};
 
 const CURRENT: &str = "/api/v1/matches/current";
 
-/// Asks for somebody.
-async fn seeks(who: &impl Talks, wish: &Value) -> Answer {
+/// Requests a match.
+async fn seeks(who: &impl ApiClient, wish: &Value) -> Answer {
     let mut body = json!({ "adult": true });
     body.as_object_mut().expect("an object").extend(wish.as_object().expect("an object").clone());
     who.calls(Method::POST, "/api/v1/matches", &body).await
 }
 
-/// How far it is.
-async fn current(who: &impl Talks) -> Value {
+/// Returns the current state of the match.
+async fn current(who: &impl ApiClient) -> Value {
     who.fetches(CURRENT).await.is(200).json()
 }
 
-/// How it is as soon as it is in this state.
-async fn is_in_state(who: &impl Talks, state: &str) -> Value {
+/// Waits until the match is in this state.
+async fn is_in_state(who: &impl ApiClient, state: &str) -> Value {
     until(state, || async {
         let now = current(who).await;
         (now["state"] == state).then_some(now)
@@ -30,7 +30,7 @@ async fn is_in_state(who: &impl Talks, state: &str) -> Value {
     .await
 }
 
-/// Two who are in a talk by now, and its path.
+/// Matches two guests. Returns both, and the path of their conversation.
 async fn matched(world: &World) -> (Guest, Guest, String) {
     let (teo, ada) = (world.guest_from("192.0.2.1", "Teo").await, world.guest_from("192.0.2.2", "Ada").await);
     for who in [&teo, &ada] {
@@ -42,28 +42,28 @@ async fn matched(world: &World) -> (Guest, Guest, String) {
     (teo, ada, path)
 }
 
-/// Does something about the match.
-async fn does(who: &impl Talks, what: &str, body: &Value) -> Answer {
+/// Performs an action on the current match.
+async fn does(who: &impl ApiClient, what: &str, body: &Value) -> Answer {
     who.calls(Method::POST, &format!("{CURRENT}/{what}"), body).await
 }
 
-async fn says(who: &impl Talks, path: &str, words: &str) -> Answer {
+async fn says(who: &impl ApiClient, path: &str, words: &str) -> Answer {
     who.calls(Method::POST, &format!("{path}/messages"), &json!({ "body": words })).await
 }
 
-/// A socket that listens to one's own match; what it was told first.
-async fn listens(world: &World, who: &Guest) -> (Listener, Value) {
+/// Subscribes a socket to this account's match. Returns it with the first frame's match.
+async fn subscribes(world: &World, who: &Guest) -> (Listener, Value) {
     let mut listener = Listener::with_token(&world.url(), &who.token).await;
     listener.says(&json!({ "type": "subscribe", "stream": "match" })).await;
-    let told = listener.hears().await;
+    let told = listener.receives().await;
     assert_eq!((&told["event"], &told["stream"]), (&json!("subscribed"), &json!("match")));
     (listener, told["match"].clone())
 }
 
-/// The next signal by this name; others about the match are passed over.
-async fn hears(listener: &mut Listener, event: &str) -> Value {
+/// Returns the next frame of this event; other frames about the match are skipped.
+async fn receives(listener: &mut Listener, event: &str) -> Value {
     loop {
-        let frame = listener.hears().await;
+        let frame = listener.receives().await;
         if frame["event"] == event {
             return frame;
         }
@@ -71,7 +71,7 @@ async fn hears(listener: &mut Listener, event: &str) -> Value {
 }
 
 on_both! {
-    async fn two_who_wait_are_matched_talk_and_part(world: World) {
+    async fn two_waiting_guests_are_matched_and_leave(world: World) {
         let (teo, ada) = (world.guest("Teo").await, world.guest("Ada").await);
         teo.fetches(CURRENT).await.is(404);
         let waits = seeks(&teo, &json!({ "interests": ["Bread", "moths"], "language": "en" })).await.is(201).json();
@@ -101,7 +101,7 @@ on_both! {
         }
     }
 
-    async fn what_makes_no_sense_is_refused_in_words(world: World) {
+    async fn invalid_requests_are_refused_with_a_message(world: World) {
         let teo = world.guest("Teo").await;
         let refused = teo.calls(Method::POST, "/api/v1/matches", &json!({})).await.is(422).json();
         assert_eq!(refused["errors"][0]["pointer"], "#/adult");
@@ -129,11 +129,11 @@ on_both! {
         teo.calls(Method::POST, "/api/v1/matches", &json!({})).await.is(201).json();
     }
 
-    async fn nothing_tells_who_is_behind_a_mask(world: World) {
+    async fn masks_reveal_nothing_about_their_accounts(world: World) {
         let nell = world.member("nell").await;
         let ada = world.guest("Ada").await;
         let id = text(&nell.calls(Method::POST, "/api/v1/rooms", &json!({ "name": "x" })).await.json()["owner_id"]);
-        let (mut listener, _) = listens(&world, &ada).await;
+        let (mut listener, _) = subscribes(&world, &ada).await;
         seeks(&ada, &json!({})).await.is(201);
         seeks(&nell, &json!({})).await.is(201);
         let talk = is_in_state(&ada, "matched").await;
@@ -142,7 +142,7 @@ on_both! {
         let wanted = json!({ "type": "subscribe", "stream": "conversation", "conversation": conversation });
         listener.says(&wanted).await;
         let subscribed = loop {
-            let frame = hears(&mut listener, "subscribed").await;
+            let frame = receives(&mut listener, "subscribed").await;
             if frame["stream"] == "conversation" {
                 break frame;
             }
@@ -157,7 +157,7 @@ on_both! {
             ada.fetches(&format!("{path}/search?q=stranger")).await.text(),
         ];
         loop {
-            let frame = listener.hears().await.to_string();
+            let frame = listener.receives().await.to_string();
             let last = frame.contains("👋");
             told.push(frame);
             if last {
@@ -173,36 +173,36 @@ on_both! {
         ada.fetches(&format!("/api/v1/rooms/{mask}/participants")).await.is(404);
     }
 
-    async fn signals_tell_what_happens(world: World) {
+    async fn the_socket_reports_every_state_of_a_match(world: World) {
         let (teo, ada) = (world.guest("Teo").await, world.guest("Ada").await);
-        let (mut teos, nothing) = listens(&world, &teo).await;
+        let (mut teos, nothing) = subscribes(&world, &teo).await;
         assert_eq!(nothing, json!(null));
         seeks(&teo, &json!({ "interests": ["trains"] })).await.is(201);
-        assert_eq!(hears(&mut teos, "waiting").await["match"]["waiting"]["place"], 1);
-        let (adas, _) = listens(&world, &ada).await;
+        assert_eq!(receives(&mut teos, "waiting").await["match"]["waiting"]["place"], 1);
+        let (adas, _) = subscribes(&world, &ada).await;
         seeks(&ada, &json!({ "interests": ["trains"] })).await.is(201);
-        assert_eq!(hears(&mut teos, "matched").await["match"]["talk"]["partners"][0]["here"], true);
+        assert_eq!(receives(&mut teos, "matched").await["match"]["talk"]["partners"][0]["here"], true);
         drop(adas);
-        assert_eq!(hears(&mut teos, "reconnecting").await["match"]["talk"]["partners"][0]["here"], false);
+        assert_eq!(receives(&mut teos, "reconnecting").await["match"]["talk"]["partners"][0]["here"], false);
         world.pass(Duration::from_secs(20));
-        let (adas, told) = listens(&world, &ada).await;
+        let (adas, told) = subscribes(&world, &ada).await;
         assert_eq!(told["state"], "matched", "its place was kept");
-        assert_eq!(hears(&mut teos, "reconnected").await["match"]["talk"]["partners"][0]["here"], true);
+        assert_eq!(receives(&mut teos, "reconnected").await["match"]["talk"]["partners"][0]["here"], true);
         does(&ada, "reveal", &json!({})).await.is(204);
-        let offered = hears(&mut teos, "changed").await;
+        let offered = receives(&mut teos, "changed").await;
         assert_eq!(offered["match"]["talk"]["partners"][0]["reveals"], true);
         assert_eq!(offered["match"]["talk"]["partners"][0]["account"]["name"], "Stranger", "not before both do");
         does(&teo, "reveal", &json!({})).await.is(204);
-        assert_eq!(hears(&mut teos, "changed").await["match"]["talk"]["partners"][0]["account"]["name"], "Ada (guest)");
+        assert_eq!(receives(&mut teos, "changed").await["match"]["talk"]["partners"][0]["account"]["name"], "Ada (guest)");
         drop(adas);
-        hears(&mut teos, "reconnecting").await;
+        receives(&mut teos, "reconnecting").await;
         world.pass(Duration::from_secs(31));
-        assert_eq!(hears(&mut teos, "partner_left").await["match"]["ended_by"], "partner");
+        assert_eq!(receives(&mut teos, "partner_left").await["match"]["ended_by"], "partner");
         does(&teo, "next", &json!({})).await.is(200);
-        assert_eq!(hears(&mut teos, "waiting").await["match"]["interests"], json!(["trains"]));
+        assert_eq!(receives(&mut teos, "waiting").await["match"]["interests"], json!(["trains"]));
     }
 
-    async fn whoever_waits_without_a_sign_of_life_loses_its_place(world: World) {
+    async fn waiting_without_a_sign_of_life_ends_the_search(world: World) {
         let teo = world.guest("Teo").await;
         seeks(&teo, &json!({})).await.is(201);
         world.pass(Duration::from_secs(20));
@@ -218,7 +218,7 @@ on_both! {
         assert_eq!(current(&teo).await["state"], "ended");
     }
 
-    async fn the_blocked_do_not_meet_again_nor_as_somebody_new(world: World) {
+    async fn a_blocked_guest_is_not_matched_again_even_as_a_new_guest(world: World) {
         let (teo, ada, _) = matched(&world).await;
         does(&ada, "block", &json!({})).await.is(204);
         assert_eq!(current(&teo).await["state"], "ended");
@@ -227,7 +227,8 @@ on_both! {
         }
         let again = world.guest_from("192.0.2.1", "Somebody new").await;
         seeks(&again, &json!({})).await.is(201);
-        // Teo and the new guest have one address, and nobody else waits for them: Ada they can't have.
+        // Teo and the new guest share an address and are matched because nobody else can take them: Ada
+        // has blocked Teo and his address.
         assert_eq!(is_in_state(&teo, "matched").await["state"], "matched");
         assert_eq!(current(&ada).await["state"], "waiting");
         let elsewhere = world.guest_from("192.0.2.3", "Bo").await;
@@ -235,7 +236,7 @@ on_both! {
         is_in_state(&ada, "matched").await;
     }
 
-    async fn a_report_keeps_a_sealed_copy(world: World) {
+    async fn a_report_stores_a_sealed_transcript(world: World) {
         let (teo, ada, path) = matched(&world).await;
         says(&teo, &path, "Where do you live?").await.is(201);
         let report = json!({ "reason": "harassment", "words": "He asks where I live." });
@@ -270,23 +271,23 @@ on_both! {
         assert!(later.contains("Well?") && seal.len() == 32 && seal != other_seal);
     }
 
-    async fn pictures_are_sent_only_when_both_agree(world: World) {
+    async fn pictures_require_the_consent_of_both(world: World) {
         let (teo, ada, path) = matched(&world).await;
         let file = || {
             let form = "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.txt\"\r\n\r\nwords\r\n--b--\r\n";
-            let request = teo.asks(Method::POST, &format!("{path}/attachments"));
+            let request = teo.request(Method::POST, &format!("{path}/attachments"));
             request.header("content-type", "multipart/form-data; boundary=b").body(form)
         };
         let why = "No pictures yet: both of you have to agree to them first.";
-        assert_eq!(teo.hears(file()).await.is(403).problem(), why);
+        assert_eq!(teo.sends(file()).await.is(403).problem(), why);
         does(&teo, "pictures", &json!({})).await.is(204);
-        assert_eq!(teo.hears(file()).await.is(403).problem(), why);
+        assert_eq!(teo.sends(file()).await.is(403).problem(), why);
         does(&ada, "pictures", &json!({})).await.is(204);
         assert_eq!(current(&teo).await["talk"]["pictures"], true);
-        assert_eq!(teo.hears(file()).await.is(422).problem(), "Only pictures can be sent here.");
+        assert_eq!(teo.sends(file()).await.is(422).problem(), "Only pictures can be sent here.");
     }
 
-    async fn a_group_begins_with_three_and_takes_more(world: World) {
+    async fn a_group_begins_with_three_and_accepts_more(world: World) {
         let guests = world.guests(["Ada", "Bo", "Cy", "Dee"]).await;
         for guest in &guests[..2] {
             seeks(guest, &json!({ "group": true })).await.is(201);
@@ -310,7 +311,7 @@ on_both! {
         assert_eq!(current(&guests[2]).await["state"], "ended");
     }
 
-    async fn whoever_comes_later_sees_what_is_said_from_then_on(world: World) {
+    async fn late_joiners_of_a_group_see_only_later_messages(world: World) {
         let guests = world.guests(["Ada", "Bo", "Cy", "Dee"]).await;
         for guest in &guests[..3] {
             seeks(guest, &json!({ "group": true })).await.is(201);
@@ -329,10 +330,10 @@ on_both! {
                 "conversation": talk["conversation_id"], "since": 0, "change": 0,
             }))
             .await;
-        assert_eq!(listener.hears().await["seq"], 2);
-        assert_eq!(listener.hears().await["event"], "here");
+        assert_eq!(listener.receives().await["seq"], 2);
+        assert_eq!(listener.receives().await["event"], "here");
 
-        // Neither what was said before, nor what becomes of it.
+        // Neither earlier messages nor later changes to them are visible.
         let messages = format!("{path}/messages");
         for query in ["", "?since=0", "?before=3", "?limit=1"] {
             let answer = dee.fetches(&format!("{messages}{query}")).await.is(200);
@@ -349,35 +350,35 @@ on_both! {
 
         let hello = says(dee, &path, "Hello").await.is(201).json();
         assert_eq!(hello["seq"], 3);
-        let heard = loop {
-            let frame = listener.hears().await;
+        let received = loop {
+            let frame = listener.receives().await;
             if frame["message"].is_object() {
                 break frame;
             }
         };
-        assert_eq!((&heard["event"], &heard["message"]["body"]), (&json!("message"), &json!("Hello")));
+        assert_eq!((&received["event"], &received["message"]["body"]), (&json!("message"), &json!("Hello")));
         let seen = dee.fetches(&messages).await.is(200);
         assert!(!seen.header("link").contains("prev"), "there is nothing older for Dee");
         assert_eq!(each(&seen.list(), "body"), ["Hello"]);
         assert_eq!(guests[0].fetches(&messages).await.list().as_array().map(Vec::len), Some(3));
 
-        // Not after a lost connection either.
+        // A replay after a lost connection does not show them either.
         listener
             .says(&json!({ "type": "unsubscribe", "stream": "conversation", "conversation": talk["conversation_id"] }))
             .await;
-        listener.hears_until_pong().await;
+        listener.receives_until_pong().await;
         let again = json!({
             "type": "subscribe", "stream": "conversation",
             "conversation": talk["conversation_id"], "since": 0, "change": 0,
         });
         listener.says(&again).await;
-        let frames = listener.hears_until_pong().await;
+        let frames = listener.receives_until_pong().await;
         let said: Vec<_> = frames.iter().filter(|frame| frame["message"].is_object()).collect();
         assert_eq!(said.len(), 1, "{frames:?}");
         assert_eq!(said[0]["message"]["body"], "Hello");
     }
 
-    async fn whoever_leaves_a_group_does_not_come_back_into_it(world: World) {
+    async fn a_participant_who_left_a_group_does_not_rejoin_it(world: World) {
         let guests = world.guests(["Ada", "Bo", "Cy", "Dee"]).await;
         for guest in &guests[..3] {
             seeks(guest, &json!({ "group": true })).await.is(201);
@@ -390,7 +391,7 @@ on_both! {
             current(guest).await;
         }
         assert_eq!(current(&guests[2]).await["state"], "waiting", "not into the group that it left");
-        // What two have agreed to is not for whoever comes later.
+        // What two have agreed to does not extend to a third who joins later.
         for guest in &guests[..2] {
             does(guest, "reveal", &json!({})).await.is(204);
         }
@@ -401,7 +402,7 @@ on_both! {
         assert_eq!(current(&guests[0]).await["conversation_id"], talk["conversation_id"]);
     }
 
-    async fn when_the_only_one_leaves_who_did_not_agree_the_others_have_agreed(world: World) {
+    async fn consent_is_complete_when_the_last_dissenter_leaves(world: World) {
         let guests = world.guests(["Ada", "Bo", "Cy"]).await;
         for guest in &guests {
             seeks(guest, &json!({ "group": true })).await.is(201);
@@ -423,7 +424,7 @@ on_both! {
         does(&guests[2], "report", &report).await.is(204);
     }
 
-    async fn whoever_blocks_is_not_made_to_wait_for_it(world: World) {
+    async fn blocking_causes_no_waiting_time(world: World) {
         let teo = world.guest_from("192.0.2.1", "Teo").await;
         for n in 0..5 {
             let other = world.guest_from("192.0.2.2", &format!("Guest {n}")).await;
@@ -433,14 +434,15 @@ on_both! {
             does(&teo, "block", &json!({ "account_id": null })).await.is(204);
             other.does(Method::DELETE, CURRENT).await.is(204);
             world.counts("SELECT COUNT(*) FROM blocks").await;
-            // A guest of that address would be kept apart from now on: that is not what this is about.
+            // Removes the block by address, which would keep the next guest apart and is not the subject
+            // here.
             world.app().db.write(|tx| tx.execute("DELETE FROM blocks", &[]).map(drop)).await.expect("forgotten");
         }
         let now = seeks(&teo, &json!({})).await.is(201).json();
         assert_eq!(now["waiting"]["since"], "2026-11-20T12:00:00.000Z", "at once");
     }
 
-    async fn a_talk_outlives_the_server_that_began_it(mut world: World) {
+    async fn a_match_survives_a_restart(mut world: World) {
         let (teo, ada, path) = matched(&world).await;
         says(&teo, &path, "before").await.is(201);
         world.restart().await;
@@ -449,28 +451,28 @@ on_both! {
         assert_eq!(each(&teo.fetches(&format!("{path}/messages")).await.list(), "body"), ["before", "after"]);
     }
 
-    async fn who_is_out_of_a_talk_hears_nothing_more(world: World) {
+    async fn a_participant_who_left_receives_nothing_more(world: World) {
         let (teo, ada, path) = matched(&world).await;
         let mut adas = Listener::with_token(&world.url(), &ada.token).await;
         let id = path.rsplit('/').next().expect("an id");
         adas.says(&json!({ "type": "subscribe", "stream": "conversation", "conversation": id })).await;
-        hears(&mut adas, "subscribed").await;
+        receives(&mut adas, "subscribed").await;
         says(&teo, &path, "Hello").await.is(201);
-        hears(&mut adas, "message").await;
+        receives(&mut adas, "message").await;
         teo.does(Method::DELETE, CURRENT).await.is(204);
-        hears(&mut adas, "left").await;
+        receives(&mut adas, "left").await;
         adas.says(&json!({ "type": "subscribe", "stream": "conversation", "conversation": id })).await;
-        assert_eq!(hears(&mut adas, "error").await["conversation"], id);
-        assert!(adas.hears_until_pong().await.is_empty());
+        assert_eq!(receives(&mut adas, "error").await["conversation"], id);
+        assert!(adas.receives_until_pong().await.is_empty());
     }
 }
 
 #[tokio::test]
-async fn where_matching_is_off_nobody_is_matched() {
-    use crate::common::{Engine, Home};
-    let mut home = Home::new(Engine::Sqlite);
-    home.settings.matching = Some(chitter::config::Switch::Off);
-    let world = home.open().await;
+async fn matching_can_be_turned_off() {
+    use crate::common::{Engine, Instance};
+    let mut instance = Instance::new(Engine::Sqlite);
+    instance.settings.matching = Some(chitter::config::Switch::Off);
+    let world = instance.open().await;
     let teo = world.guest_with_browser("Teo").await;
     assert_eq!(seeks(&teo, &json!({})).await.is(403).problem(), "Strangers are not matched here.");
     teo.gets("/match").await.is(403);
@@ -478,11 +480,11 @@ async fn where_matching_is_off_nobody_is_matched() {
 }
 
 #[tokio::test]
-async fn words_that_are_refused_are_not_said() {
-    use crate::common::{Engine, Home};
-    let mut home = Home::new(Engine::Sqlite);
-    home.settings.refused_words = Some("scoundrel".into());
-    let world = home.open().await;
+async fn refused_words_can_not_be_posted() {
+    use crate::common::{Engine, Instance};
+    let mut instance = Instance::new(Engine::Sqlite);
+    instance.settings.refused_words = Some("scoundrel".into());
+    let world = instance.open().await;
     let (teo, _ada, path) = matched(&world).await;
     let refused = says(&teo, &path, "You SCOUNDREL!").await.is(422);
     assert_eq!(refused.problem(), "There is a word in it that can’t be said here.");

@@ -1,5 +1,5 @@
-//! Strangers are brought together: a small world of people who come, wait, talk, skip, block, drop out and
-//! come back by chance, beside a model of who may be matched with whom.
+//! Model-based tests of matching: a small simulated population joins, waits, talks, skips, blocks, drops out
+//! and returns at random, and a model checks who may be matched with whom.
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -25,33 +25,34 @@ use chitter::{
 };
 use futures_util::future::join_all;
 
-use crate::common::{Begin, Desk, Dice, Engine, open};
+use crate::common::{Engine, Fixture, Rng, TestDb, open};
 
-/// People in the small world, and the addresses that they have.
+/// The number of people in the simulation, and of their addresses.
 const PEOPLE: usize = 40;
-const PLACES: u64 = 7;
+const ADDRESSES: u64 = 7;
 const TAGS: [&str; 5] = ["bread", "moths", "tides", "trains", "old bicycles"];
 
-/// The matching, and the people who use it.
-struct Square {
-    desk: Desk,
-    /// Where the looking is done: on PostgreSQL by two servers at once.
-    lookers: Vec<Db>,
+/// The database under test, and the people in the simulation.
+struct Simulation {
+    test_db: TestDb,
+    /// The handles that run the matching: on PostgreSQL two servers at once.
+    matchers: Vec<Db>,
     people: Vec<Person>,
-    /// How many talks of two and of more have begun, so that nobody believes a model that does nothing.
+    /// The pairs and the groups that have formed. The test counts them, because a model that sees no match
+    /// proves nothing.
     talks: [BTreeSet<ConversationId>; 2],
 }
 
-/// Someone, and what the model knows of it.
+/// A person, and the state that the model expects.
 struct Person {
     account: Account,
-    place: String,
+    address: String,
     guest: bool,
-    /// Whether a window is open; and if not, when the last one was closed.
+    /// Whether a window is open; `closed_at` is when the last one was closed.
     here: bool,
     closed_at: Time,
     part: Part,
-    /// The last five whom it was matched with.
+    /// The last five partners.
     met: VecDeque<usize>,
 }
 
@@ -62,39 +63,39 @@ enum Part {
     Talking(ConversationId),
 }
 
-impl Begin for Square {
+impl Fixture for Simulation {
     async fn on(engine: Engine) -> Self {
-        Square::new(engine, PEOPLE).await
+        Simulation::new(engine, PEOPLE).await
     }
 }
 
-impl Square {
+impl Simulation {
     async fn new(engine: Engine, people: usize) -> Self {
-        let desk = Desk::on(engine).await;
-        let mut lookers = vec![desk.db.clone()];
+        let test_db = TestDb::on(engine).await;
+        let mut matchers = vec![test_db.db.clone()];
         if engine == Engine::Postgres {
-            lookers.push(open(&desk.home, channel().0).await);
+            matchers.push(open(&test_db.instance, channel().0).await);
         }
-        let mut square = Square { desk, lookers, people: Vec::new(), talks: Default::default() };
-        let mut dice = Dice(0xBEAD);
+        let mut sim = Simulation { test_db, matchers, people: Vec::new(), talks: Default::default() };
+        let mut rng = Rng(0xBEAD);
         for n in 0..people {
-            square.comes(n, &format!("place {}", dice.throw(PLACES))).await;
+            sim.comes(n, &format!("place {}", rng.below(ADDRESSES))).await;
         }
-        square
+        sim
     }
 
-    /// Somebody comes, who is a member in every third case.
-    async fn comes(&mut self, n: usize, place: &str) {
+    /// Creates a person; every third one is a member.
+    async fn comes(&mut self, n: usize, address: &str) {
         let guest = !n.is_multiple_of(3);
         let account = if guest {
             let name = Name::parse(&format!("Visitor {n}")).expect("a name");
-            self.desk.db.write(move |tx| welcome(tx, &name)).await.expect("a guest comes in")
+            self.test_db.db.write(move |tx| welcome(tx, &name)).await.expect("a guest comes in")
         } else {
-            self.desk.member(Box::leak(format!("member{n}").into_boxed_str())).await.account
+            self.test_db.member(Box::leak(format!("member{n}").into_boxed_str())).await.account
         };
         self.people.push(Person {
             account,
-            place: place.into(),
+            address: address.into(),
             guest,
             here: false,
             closed_at: self.now(),
@@ -104,7 +105,7 @@ impl Square {
     }
 
     fn now(&self) -> Time {
-        self.desk.home.clock.now()
+        self.test_db.instance.clock.now()
     }
 
     fn who(&self, account: AccountId) -> usize {
@@ -118,12 +119,12 @@ impl Square {
             group,
             shows_name: false,
         };
-        let (account, place) = (self.people[who].account.clone(), self.people[who].place.clone());
+        let (account, address) = (self.people[who].account.clone(), self.people[who].address.clone());
         let id = account.id;
-        self.desk
+        self.test_db
             .db
             .write(move |tx| {
-                matches::seek(tx, &account, &place, &search, true)?;
+                matches::seek(tx, &account, &address, &search, true)?;
                 matches::is_here(tx, account.id)
             })
             .await
@@ -139,31 +140,31 @@ impl Square {
     }
 
     async fn current(&self, account: AccountId) -> Option<Current> {
-        self.desk.db.read(move |read| matches::current(read, account)).await.expect("it can be looked up")
+        self.test_db.db.read(move |read| matches::current(read, account)).await.expect("it can be looked up")
     }
 
-    /// Does something as somebody.
+    /// Performs an action as this person.
     async fn does(
         &self,
         who: usize,
         what: impl Fn(&mut chitter::events::Tx<'_>, &Account, &str) -> chitter::Result<()> + Send + 'static,
     ) -> chitter::Result<()> {
-        let (account, place) = (self.people[who].account.clone(), self.people[who].place.clone());
-        self.desk.db.write(move |tx| what(tx, &account, &place)).await
+        let (account, address) = (self.people[who].account.clone(), self.people[who].address.clone());
+        self.test_db.db.write(move |tx| what(tx, &account, &address)).await
     }
 
-    /// Looks until there is nothing to do, everyone who looks at the same time.
-    async fn look(&self) {
+    /// Runs the matching until there is nothing left to do, on all handles at once.
+    async fn run_matching(&self) {
         let look = |db: &Db| {
             let db = db.clone();
             async move { while db.write(matches::look).await.expect("one can look") {} }
         };
-        join_all(self.lookers.iter().map(look)).await;
-        // What one of them left to the other, which had just stopped.
-        look(&self.desk.db).await;
+        join_all(self.matchers.iter().map(look)).await;
+        // A handle that has just stopped may have left work to another one, so one more run follows.
+        look(&self.test_db.db).await;
     }
 
-    /// What the model knows, brought up to date with what has become of everyone, and held against it.
+    /// Compares the database with the model, and updates the model.
     async fn check(&mut self, blocks: &Blocks) {
         let now = self.now();
         let mut talks: BTreeMap<ConversationId, Vec<usize>> = BTreeMap::new();
@@ -192,7 +193,7 @@ impl Square {
                 }
             }
         }
-        // Whoever is in a talk is in one with others, and new talks are between those who may meet.
+        // Every conversation has at least two participants, and new ones are allowed to meet.
         for (id, inside) in &talks {
             assert!(inside.len() >= 2, "{inside:?} are alone in {id}");
             let new: Vec<usize> =
@@ -236,7 +237,7 @@ impl Square {
             assert!(inside.len() <= 8);
             self.talks[usize::from(inside.len() > 2)].insert(*id);
         }
-        // A talk goes on while those in it are heard of, and ends when they are not.
+        // A conversation ends when a participant has been away for too long.
         for (who, was) in before.iter().enumerate() {
             let Part::Talking(id) = was else { continue };
             let lost = |who: usize| !self.people[who].here && self.people[who].closed_at + GRACE <= now;
@@ -247,7 +248,7 @@ impl Square {
         self.nobody_waits_in_vain(blocks, now);
     }
 
-    /// Nobody waits while somebody waits whom it would take and who would take it.
+    /// Asserts that no two people wait who could be matched with each other.
     fn nobody_waits_in_vain(&self, blocks: &Blocks, now: Time) {
         let waiting = |pool: Pool| -> Vec<usize> {
             let waits = |who: &usize| match &self.people[*who].part {
@@ -275,8 +276,10 @@ impl Square {
                 assert!(waits, "{one} and {other} wait for nobody but each other");
             }
         }
-        let few: Vec<usize> =
-            waiting(Pool::Group).into_iter().filter(|who| stage(&self.people[*who].part, now) == 2).collect();
+        let few: Vec<usize> = waiting(Pool::Group)
+            .into_iter()
+            .filter(|who| relaxation(&self.people[*who].part, now) == 2)
+            .collect();
         for (a, one) in few.iter().enumerate() {
             for (b, other) in few.iter().enumerate().skip(a + 1) {
                 for third in &few[b + 1..] {
@@ -288,12 +291,12 @@ impl Square {
         }
     }
 
-    /// Whether nothing keeps the two apart, and they have a language in common.
+    /// Returns whether no block is between the two, and they have a language in common.
     fn could_meet(&self, blocks: &Blocks, one: usize, other: usize) -> bool {
         self.could_have_met(blocks, &self.people[one].part, one, other)
     }
 
-    /// The same, of someone who waited with this part until a moment ago.
+    /// Returns the same as `could_meet`, with the state in which `one` waited before it was matched.
     fn could_have_met(&self, blocks: &Blocks, waited: &Part, one: usize, other: usize) -> bool {
         let language = |who: usize| match if who == one { waited } else { &self.people[who].part } {
             Part::Waiting { language, .. } => *language,
@@ -304,10 +307,10 @@ impl Square {
         speak && !blocks.stand_between(&self.people, one, other)
     }
 
-    /// Whether the two are matched only if nobody else waits.
+    /// Returns whether the two are matched only if nobody else waits: same address, or recent partners.
     fn second_choice(&self, one: usize, other: usize) -> bool {
         let (mine, theirs) = (&self.people[one], &self.people[other]);
-        mine.place == theirs.place || mine.met.contains(&other) || theirs.met.contains(&one)
+        mine.address == theirs.address || mine.met.contains(&other) || theirs.met.contains(&one)
     }
 }
 
@@ -324,8 +327,8 @@ fn pool_of(part: &Part) -> Option<Pool> {
     }
 }
 
-/// How far a search has widened by now.
-fn stage(part: &Part, now: Time) -> i64 {
+/// The relaxation of the search by now: 0 all interests, 1 any, 2 anyone.
+fn relaxation(part: &Part, now: Time) -> i64 {
     match part {
         Part::Waiting { tags, .. } if tags.is_empty() => 2,
         Part::Waiting { since, .. } if now.since(*since) < WIDENS => 0,
@@ -334,36 +337,36 @@ fn stage(part: &Part, now: Time) -> i64 {
     }
 }
 
-/// Whether each accepts the other at the stage that its search has come to.
+/// Returns whether each accepts the other at the current relaxation of its search.
 fn take_each_other(one: &Part, other: &Part, now: Time) -> bool {
     let accepts = |one: &Part, other: &Part| {
         let (Part::Waiting { tags: mine, .. }, Part::Waiting { tags: theirs, .. }) = (one, other) else {
             return false;
         };
-        match stage(one, now) {
+        match relaxation(one, now) {
             0 => mine.is_subset(theirs),
             1 => !mine.is_disjoint(theirs),
-            _ => stage(other, now) == 2 || !mine.is_disjoint(theirs),
+            _ => relaxation(other, now) == 2 || !mine.is_disjoint(theirs),
         }
     };
     accepts(one, other) && accepts(other, one)
 }
 
-/// Who blocked whom, as it was known then.
+/// Pairs who blocked each other, with the address that applied at the time.
 #[derive(Default)]
 struct Blocks(Vec<[Blocked; 2]>);
 
 struct Blocked {
     who: usize,
-    place: Option<String>,
+    address: Option<String>,
 }
 
 impl Blocks {
     fn add(&mut self, people: &[Person], one: usize, other: usize) {
-        let same = people[one].place == people[other].place;
+        let same = people[one].address == people[other].address;
         let blocked = |who: usize| Blocked {
             who,
-            place: (people[who].guest && !same).then(|| people[who].place.clone()),
+            address: (people[who].guest && !same).then(|| people[who].address.clone()),
         };
         self.0.push([blocked(one), blocked(other)]);
     }
@@ -371,54 +374,54 @@ impl Blocks {
     fn stand_between(&self, people: &[Person], one: usize, other: usize) -> bool {
         let is = |blocked: &Blocked, who: usize| {
             let person = &people[who];
-            blocked.who == who || (person.guest && blocked.place.as_deref() == Some(&person.place))
+            blocked.who == who || (person.guest && blocked.address.as_deref() == Some(&person.address))
         };
         self.0.iter().any(|[a, b]| (is(a, one) && is(b, other)) || (is(a, other) && is(b, one)))
     }
 }
 
 on_both! {
-    async fn whatever_people_do_nobody_is_matched_wrongly_or_waits_in_vain(square: Square) {
-        let mut square = square;
-        let (mut dice, mut blocks) = (Dice(0x5EED), Blocks::default());
+    async fn random_actions_never_match_wrongly_or_leave_a_possible_match(sim: Simulation) {
+        let mut sim = sim;
+        let (mut rng, mut blocks) = (Rng(0x5EED), Blocks::default());
         for _ in 0..1_500 {
-            let who = dice.throw(PEOPLE as u64) as usize;
-            let part = square.people[who].part.clone();
-            match (part, dice.throw(10)) {
+            let who = rng.below(PEOPLE as u64) as usize;
+            let part = sim.people[who].part.clone();
+            match (part, rng.below(10)) {
                 (Part::None, 0..=6) => {
-                    let tags: Vec<_> = TAGS.into_iter().filter(|_| dice.throw(4) == 0).collect();
-                    let language = ["", "", "en", "de"][dice.throw(4) as usize];
-                    let group = dice.throw(5) == 0;
-                    square.seeks(who, &tags, language, group).await;
+                    let tags: Vec<_> = TAGS.into_iter().filter(|_| rng.below(4) == 0).collect();
+                    let language = ["", "", "en", "de"][rng.below(4) as usize];
+                    let group = rng.below(5) == 0;
+                    sim.seeks(who, &tags, language, group).await;
                 }
                 (Part::Waiting { .. }, 0) => {
-                    square.does(who, |tx, account, _| matches::leave(tx, account.id)).await.expect("it leaves");
-                    square.people[who].part = Part::None;
+                    sim.does(who, |tx, account, _| matches::leave(tx, account.id)).await.expect("it leaves");
+                    sim.people[who].part = Part::None;
                 }
-                (Part::Waiting { .. } | Part::Talking(_), 1) if square.people[who].here => {
-                    square.does(who, |tx, account, _| matches::is_away(tx, account.id)).await.expect("noted");
-                    square.people[who].here = false;
-                    square.people[who].closed_at = square.now();
+                (Part::Waiting { .. } | Part::Talking(_), 1) if sim.people[who].here => {
+                    sim.does(who, |tx, account, _| matches::is_away(tx, account.id)).await.expect("noted");
+                    sim.people[who].here = false;
+                    sim.people[who].closed_at = sim.now();
                 }
-                (Part::Waiting { .. } | Part::Talking(_), 2..=3) if !square.people[who].here => {
-                    square.does(who, |tx, account, _| matches::is_here(tx, account.id)).await.expect("noted");
-                    square.people[who].here = true;
+                (Part::Waiting { .. } | Part::Talking(_), 2..=3) if !sim.people[who].here => {
+                    sim.does(who, |tx, account, _| matches::is_here(tx, account.id)).await.expect("noted");
+                    sim.people[who].here = true;
                 }
                 (Part::Talking(_), 2) => {
-                    square.does(who, |tx, account, _| matches::leave(tx, account.id)).await.expect("it leaves");
-                    square.people[who].part = Part::None;
+                    sim.does(who, |tx, account, _| matches::leave(tx, account.id)).await.expect("it leaves");
+                    sim.people[who].part = Part::None;
                 }
                 (Part::Talking(id), 4..=5) => {
-                    let again = square.current(square.people[who].account.id).await.expect("its part").seeker;
-                    square.does(who, |tx, account, place| {
-                        matches::next(tx, account, place)?;
+                    let again = sim.current(sim.people[who].account.id).await.expect("its part").seeker;
+                    sim.does(who, |tx, account, address| {
+                        matches::next(tx, account, address)?;
                         matches::is_here(tx, account.id)
                     }).await.expect("the next one");
-                    let now = square.current(square.people[who].account.id).await.expect("it waits").seeker;
+                    let now = sim.current(sim.people[who].account.id).await.expect("it waits").seeker;
                     assert_ne!(now.conversation, Some(id));
                     let tags = matches::tags(&again.interests);
-                    square.people[who].here = true;
-                    square.people[who].part = Part::Waiting {
+                    sim.people[who].here = true;
+                    sim.people[who].part = Part::Waiting {
                         since: now.since,
                         pool: again.pool,
                         tags: TAGS.into_iter().filter(|tag| tags.contains(tag)).collect(),
@@ -426,133 +429,133 @@ on_both! {
                     };
                 }
                 (Part::Talking(_), 6) => {
-                    let me = square.people[who].account.id;
-                    let partners = square.current(me).await.expect("its part").partners;
-                    let mask = partners[dice.throw(partners.len() as u64) as usize].mask.id;
-                    let masks = square.current(me).await.expect("its part").seeker.conversation;
-                    let masks = square.desk.db
+                    let me = sim.people[who].account.id;
+                    let partners = sim.current(me).await.expect("its part").partners;
+                    let mask = partners[rng.below(partners.len() as u64) as usize].mask.id;
+                    let masks = sim.current(me).await.expect("its part").seeker.conversation;
+                    let masks = sim.test_db.db
                         .read(move |read| chitter::store::conversations::masks(read, masks.expect("a talk")))
                         .await
                         .expect("masks");
                     let behind = masks.iter().find(|one| one.mask == mask).expect("a mask").account;
-                    square.does(who, move |tx, account, _| matches::block(tx, account.id, Some(mask)))
+                    sim.does(who, move |tx, account, _| matches::block(tx, account.id, Some(mask)))
                         .await
                         .expect("it blocks");
-                    let other = square.who(behind);
-                    blocks.add(&square.people, who, other);
-                    square.people[who].part = Part::None;
+                    let other = sim.who(behind);
+                    blocks.add(&sim.people, who, other);
+                    sim.people[who].part = Part::None;
                 }
                 _ => {
-                    square.desk.home.clock.advance(Duration::from_millis(dice.throw(7_000)));
+                    sim.test_db.instance.clock.advance(Duration::from_millis(rng.below(7_000)));
                     for person in 0..PEOPLE {
-                        // A window that is open says so from time to time.
-                        if square.people[person].here {
-                            square.does(person, |tx, account, _| matches::is_here(tx, account.id))
+                        // An open window sends a sign of life regularly.
+                        if sim.people[person].here {
+                            sim.does(person, |tx, account, _| matches::is_here(tx, account.id))
                                 .await
                                 .expect("noted");
                         }
                     }
                 }
             }
-            square.look().await;
-            square.check(&blocks).await;
+            sim.run_matching().await;
+            sim.check(&blocks).await;
         }
-        let [pairs, groups] = square.talks.map(|talks| talks.len());
+        let [pairs, groups] = sim.talks.map(|talks| talks.len());
         let told = format!("{pairs} pairs, {groups} groups, {} blocks", blocks.0.len());
         assert!(pairs > 100 && groups > 10 && blocks.0.len() > 10, "{told}");
     }
 
-    async fn a_search_widens_from_all_interests_to_any_to_anyone(square: Square) {
-        let mut square = square;
-        let people = apart(&mut square);
+    async fn a_search_widens_from_all_interests_to_any_to_anyone(sim: Simulation) {
+        let mut sim = sim;
+        let people = apart(&mut sim);
         let [nell, ify, teo, ada] = [people[0], people[1], people[2], people[3]];
-        square.seeks(nell, &["bread", "moths"], "", false).await;
-        square.seeks(ify, &["bread", "tides"], "", false).await;
-        square.seeks(teo, &["trains"], "", false).await;
-        square.look().await;
-        assert_eq!(square.waiting(&[nell, ify, teo]).await, [nell, ify, teo], "nobody likes all the same");
-        square.passes(10).await;
-        assert_eq!(square.waiting(&[nell, ify, teo]).await, [teo], "bread is enough");
-        square.seeks(ada, &["moths"], "", false).await;
-        square.passes(10).await;
-        assert_eq!(square.waiting(&[teo, ada]).await, [teo, ada], "one of them does not take anyone yet");
-        square.passes(10).await;
-        assert!(square.waiting(&[teo, ada]).await.is_empty(), "now it does");
+        sim.seeks(nell, &["bread", "moths"], "", false).await;
+        sim.seeks(ify, &["bread", "tides"], "", false).await;
+        sim.seeks(teo, &["trains"], "", false).await;
+        sim.run_matching().await;
+        assert_eq!(sim.waiting(&[nell, ify, teo]).await, [nell, ify, teo], "nobody likes all the same");
+        sim.passes(10).await;
+        assert_eq!(sim.waiting(&[nell, ify, teo]).await, [teo], "bread is enough");
+        sim.seeks(ada, &["moths"], "", false).await;
+        sim.passes(10).await;
+        assert_eq!(sim.waiting(&[teo, ada]).await, [teo, ada], "one of them does not take anyone yet");
+        sim.passes(10).await;
+        assert!(sim.waiting(&[teo, ada]).await.is_empty(), "now it does");
     }
 
-    async fn who_has_no_interests_is_matched_at_once_and_with_who_shares_a_language(square: Square) {
-        let mut square = square;
-        let people = apart(&mut square);
+    async fn without_interests_anyone_with_a_common_language_matches_at_once(sim: Simulation) {
+        let mut sim = sim;
+        let people = apart(&mut sim);
         let [nell, ify, teo] = [people[0], people[1], people[2]];
-        square.seeks(nell, &[], "de", false).await;
-        square.seeks(ify, &[], "en", false).await;
-        square.look().await;
-        assert_eq!(square.waiting(&[nell, ify]).await, [nell, ify]);
-        square.seeks(teo, &[], "", false).await;
-        square.look().await;
-        assert_eq!(square.waiting(&[nell, ify, teo]).await, [ify], "who waited longer was first");
+        sim.seeks(nell, &[], "de", false).await;
+        sim.seeks(ify, &[], "en", false).await;
+        sim.run_matching().await;
+        assert_eq!(sim.waiting(&[nell, ify]).await, [nell, ify]);
+        sim.seeks(teo, &[], "", false).await;
+        sim.run_matching().await;
+        assert_eq!(sim.waiting(&[nell, ify, teo]).await, [ify], "who waited longer was first");
     }
 
-    async fn one_address_and_the_last_partners_come_second(square: Square) {
-        let mut square = square;
+    async fn the_same_address_and_recent_partners_are_matched_last(sim: Simulation) {
+        let mut sim = sim;
         for who in [0, 1, 2] {
-            square.people[who].place = "the school".into();
+            sim.people[who].address = "the school".into();
         }
-        square.people[3].place = "elsewhere".into();
-        square.seeks(3, &["trains"], "", false).await;
-        square.seeks(0, &[], "", false).await;
-        square.seeks(1, &[], "", false).await;
-        square.look().await;
-        assert_eq!(square.waiting(&[0, 1, 3]).await, [0, 1, 3], "somebody from elsewhere waits");
-        square.passes(20).await;
-        assert_eq!(square.waiting(&[0, 1, 3]).await, [1], "and is taken first");
-        square.seeks(2, &[], "", false).await;
-        square.look().await;
-        assert!(square.waiting(&[1, 2]).await.is_empty(), "nobody else waits now");
-        square.does(1, matches::next).await.expect("next");
-        square.does(2, matches::next).await.expect("next");
-        square.look().await;
-        assert!(square.waiting(&[1, 2]).await.is_empty(), "they have met, and there is still nobody else");
+        sim.people[3].address = "elsewhere".into();
+        sim.seeks(3, &["trains"], "", false).await;
+        sim.seeks(0, &[], "", false).await;
+        sim.seeks(1, &[], "", false).await;
+        sim.run_matching().await;
+        assert_eq!(sim.waiting(&[0, 1, 3]).await, [0, 1, 3], "somebody from elsewhere waits");
+        sim.passes(20).await;
+        assert_eq!(sim.waiting(&[0, 1, 3]).await, [1], "and is taken first");
+        sim.seeks(2, &[], "", false).await;
+        sim.run_matching().await;
+        assert!(sim.waiting(&[1, 2]).await.is_empty(), "nobody else waits now");
+        sim.does(1, matches::next).await.expect("next");
+        sim.does(2, matches::next).await.expect("next");
+        sim.run_matching().await;
+        assert!(sim.waiting(&[1, 2]).await.is_empty(), "they have met, and there is still nobody else");
     }
 
-    async fn a_lost_connection_keeps_the_place_for_thirty_seconds(square: Square) {
-        let mut square = square;
-        let people = apart(&mut square);
+    async fn a_lost_connection_keeps_the_place_for_thirty_seconds(sim: Simulation) {
+        let mut sim = sim;
+        let people = apart(&mut sim);
         let [nell, ify] = [people[0], people[1]];
-        square.seeks(nell, &[], "", false).await;
-        square.does(nell, |tx, account, _| matches::is_away(tx, account.id)).await.expect("noted");
-        square.passes(29).await;
-        assert_eq!(square.waiting(&[nell]).await, [nell]);
-        square.does(nell, |tx, account, _| matches::is_here(tx, account.id)).await.expect("noted");
-        square.passes(40).await;
-        assert_eq!(square.waiting(&[nell]).await, [nell], "it came back");
-        square.seeks(ify, &[], "", false).await;
-        square.look().await;
-        let talk = square.current(square.people[nell].account.id).await.expect("a talk").seeker.conversation;
-        square.does(ify, |tx, account, _| matches::is_away(tx, account.id)).await.expect("noted");
-        assert!(square.current(square.people[nell].account.id).await.expect("a talk").partners[0].away);
-        square.passes(29).await;
-        let still = square.current(square.people[nell].account.id).await.expect("a talk").seeker;
+        sim.seeks(nell, &[], "", false).await;
+        sim.does(nell, |tx, account, _| matches::is_away(tx, account.id)).await.expect("noted");
+        sim.passes(29).await;
+        assert_eq!(sim.waiting(&[nell]).await, [nell]);
+        sim.does(nell, |tx, account, _| matches::is_here(tx, account.id)).await.expect("noted");
+        sim.passes(40).await;
+        assert_eq!(sim.waiting(&[nell]).await, [nell], "it came back");
+        sim.seeks(ify, &[], "", false).await;
+        sim.run_matching().await;
+        let talk = sim.current(sim.people[nell].account.id).await.expect("a talk").seeker.conversation;
+        sim.does(ify, |tx, account, _| matches::is_away(tx, account.id)).await.expect("noted");
+        assert!(sim.current(sim.people[nell].account.id).await.expect("a talk").partners[0].away);
+        sim.passes(29).await;
+        let still = sim.current(sim.people[nell].account.id).await.expect("a talk").seeker;
         assert_eq!((still.state, still.conversation), (State::Matched, talk));
-        square.passes(1).await;
+        sim.passes(1).await;
         assert_eq!(
-            square.current(square.people[nell].account.id).await.expect("its part").seeker.state,
+            sim.current(sim.people[nell].account.id).await.expect("its part").seeker.state,
             State::Ended
         );
     }
 
-    async fn an_hour_after_its_end_nothing_is_left_of_a_talk(square: Square) {
-        let mut square = square;
-        let people = apart(&mut square);
+    async fn an_ended_match_is_deleted_completely(sim: Simulation) {
+        let mut sim = sim;
+        let people = apart(&mut sim);
         for who in [people[0], people[1]] {
-            square.seeks(who, &[], "", false).await;
+            sim.seeks(who, &[], "", false).await;
         }
-        square.look().await;
-        let me = square.people[people[0]].account.clone();
-        let id = square.current(me.id).await.and_then(|current| current.seeker.conversation).expect("a talk");
+        sim.run_matching().await;
+        let me = sim.people[people[0]].account.clone();
+        let id = sim.current(me.id).await.and_then(|current| current.seeker.conversation).expect("a talk");
         let asks = me.clone();
-        square
-            .desk
+        sim
+            .test_db
             .db
             .write(move |tx| {
                 let door = chitter::domain::access::Door::Conversation { account: asks.clone(), id, kind: None };
@@ -561,45 +564,45 @@ on_both! {
             })
             .await
             .expect("something is said");
-        square.does(people[0], |tx, account, _| matches::leave(tx, account.id)).await.expect("it leaves");
+        sim.does(people[0], |tx, account, _| matches::leave(tx, account.id)).await.expect("it leaves");
         let asks = me.clone();
-        let read = square.desk.db.read(move |read| {
+        let read = sim.test_db.db.read(move |read| {
             chitter::domain::access::Door::Conversation { account: asks.clone(), id, kind: None }.inside(read)
         });
         assert!(matches!(read.await, Err(Error::NotFound)), "it is gone for both at once");
-        assert_eq!(square.desk.count("SELECT COUNT(*) FROM messages").await, 1, "for an hour, for reports");
-        square.desk.db.write(move |tx| matches::forget(tx, id)).await.expect("forgotten");
-        while square.desk.db.write(chitter::domain::conversations::clear_deleted).await.expect("cleared") {}
+        assert_eq!(sim.test_db.count("SELECT COUNT(*) FROM messages").await, 1, "for an hour, for reports");
+        sim.test_db.db.write(move |tx| matches::forget(tx, id)).await.expect("forgotten");
+        while sim.test_db.db.write(chitter::domain::conversations::clear_deleted).await.expect("cleared") {}
         for table in [
             "SELECT COUNT(*) FROM messages",
             "SELECT COUNT(*) FROM conversations",
             "SELECT COUNT(*) FROM participants",
             "SELECT COUNT(*) FROM accounts WHERE mask_of IS NOT NULL",
         ] {
-            assert_eq!(square.desk.count(table).await, 0, "{table}");
+            assert_eq!(sim.test_db.count(table).await, 0, "{table}");
         }
-        assert_eq!(square.desk.count("SELECT COUNT(*) FROM jobs").await, 2, "it was promised");
+        assert_eq!(sim.test_db.count("SELECT COUNT(*) FROM jobs").await, 2, "it was promised");
     }
 }
 
-/// Puts everyone at an address of their own; who they are.
-fn apart(square: &mut Square) -> Vec<usize> {
-    for (n, person) in square.people.iter_mut().enumerate() {
-        person.place = format!("home {n}");
+/// Gives everyone an address of their own. Returns the indexes of all people.
+fn apart(sim: &mut Simulation) -> Vec<usize> {
+    for (n, person) in sim.people.iter_mut().enumerate() {
+        person.address = format!("home {n}");
     }
-    (0..square.people.len()).collect()
+    (0..sim.people.len()).collect()
 }
 
-impl Square {
-    /// Seconds pass, and everyone whose turn comes is looked for in its time.
+impl Simulation {
+    /// Advances the clock second by second, and runs the matching after each.
     async fn passes(&self, seconds: u64) {
         for _ in 0..seconds {
-            self.desk.home.clock.advance(Duration::from_secs(1));
-            self.look().await;
+            self.test_db.instance.clock.advance(Duration::from_secs(1));
+            self.run_matching().await;
         }
     }
 
-    /// Who of these waits.
+    /// Returns which of these people are waiting.
     async fn waiting(&self, who: &[usize]) -> Vec<usize> {
         let mut waiting = Vec::new();
         for one in who {

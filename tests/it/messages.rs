@@ -1,4 +1,4 @@
-//! Messages: saying something in a room, and what is told of it.
+//! Tests of messages: posting to a room, and their representation.
 
 use std::time::Duration;
 
@@ -6,9 +6,8 @@ use futures_util::future::join_all;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::common::{Answer, Room, Talks, World, each, text};
+use crate::common::{Answer, ApiClient, Room, World, each, text};
 
-/// The path of a message.
 fn path(room: &Room, message: &Value) -> String {
     room.api(&format!("/messages/{}", text(&message["id"])))
 }
@@ -18,7 +17,7 @@ fn seqs(messages: &Value) -> Vec<i64> {
     messages.iter().map(|message| message["seq"].as_i64().expect("a number")).collect()
 }
 
-/// The path of the page that the `Link` header calls so.
+/// Returns the path of the page that the `Link` header gives for this relation.
 fn link(answer: &Answer, rel: &str) -> Option<String> {
     let mut links = answer.header("link").split(", ");
     let link = links.find(|link| link.ends_with(&format!("rel=\"{rel}\"")))?;
@@ -26,17 +25,17 @@ fn link(answer: &Answer, rel: &str) -> Option<String> {
     Some(url[url.find("/api/").expect("a path")..].to_owned())
 }
 
-async fn posts(who: &impl Talks, room: &Room, body: &Value) -> Answer {
+async fn posts(who: &impl ApiClient, room: &Room, body: &Value) -> Answer {
     who.calls(Method::POST, &room.api("/messages"), body).await
 }
 
-async fn keyed(who: &impl Talks, room: &Room, key: &str, body: &str) -> Answer {
-    let request = who.asks(Method::POST, &room.api("/messages")).header("idempotency-key", key);
-    who.hears(request.json(&json!({ "body": body }))).await
+async fn keyed(who: &impl ApiClient, room: &Room, key: &str, body: &str) -> Answer {
+    let request = who.request(Method::POST, &room.api("/messages")).header("idempotency-key", key);
+    who.sends(request.json(&json!({ "body": body }))).await
 }
 
 on_both! {
-    async fn a_message_is_told_with_all_that_stands_around_it(world: World) {
+    async fn a_message_is_returned_with_its_author_and_context(world: World) {
         let [nell, _ify] = world.members(["nell", "ify"]).await;
         let room = nell.makes_room("Repair café").await;
         let answer =
@@ -94,7 +93,7 @@ on_both! {
         }
     }
 
-    async fn code_stays_as_it_was_written(world: World) {
+    async fn code_is_rendered_verbatim(world: World) {
         let nell = world.member("nell").await;
         let room = nell.makes_room("Repair café").await;
         for (body, html) in [
@@ -110,7 +109,7 @@ on_both! {
         }
     }
 
-    async fn messages_come_in_stretches(world: World) {
+    async fn messages_are_paginated(world: World) {
         let nell = world.member("nell").await;
         let room = nell.makes_room("Repair café").await;
         let empty = nell.fetches(&room.api("/messages")).await.is(200);
@@ -160,7 +159,7 @@ on_both! {
         assert_eq!(seqs(&nell.fetches(&newer).await.is(200).list()), (101..=120).collect::<Vec<_>>());
     }
 
-    async fn an_answer_quotes_what_it_answers(world: World) {
+    async fn a_reply_quotes_its_message(world: World) {
         let [nell, ify] = world.members(["nell", "ify"]).await;
         let (room, tide) = (nell.makes_room("Repair café").await, nell.makes_room("Tide").await);
         let question = nell.says(&room, &format!("Who has a key? {}", "x".repeat(300))).await;
@@ -193,7 +192,7 @@ on_both! {
         assert_eq!(nell.messages(&room).await.as_array().map(Vec::len), Some(3));
     }
 
-    async fn with_a_key_a_message_is_said_once(world: World) {
+    async fn an_idempotency_key_posts_a_message_once(world: World) {
         let [nell, ify] = world.members(["nell", "ify"]).await;
         let (room, tide) = (nell.makes_room("Repair café").await, nell.makes_room("Tide").await);
         let first = keyed(&nell, &room, "k", "Hello").await.is(201).json();
@@ -219,7 +218,7 @@ on_both! {
         }
     }
 
-    async fn twenty_tries_at_once_say_it_once(world: World) {
+    async fn twenty_concurrent_attempts_post_one_message(world: World) {
         let nell = world.member("nell").await;
         let room = nell.makes_room("Repair café").await;
         let answers = join_all((0..20).map(|_| keyed(&nell, &room, "k", "Hello"))).await;
@@ -231,7 +230,7 @@ on_both! {
         assert_eq!(nell.says(&room, "next").await["seq"], 2, "and no number is lost");
     }
 
-    async fn many_who_talk_at_once_get_numbers_without_gaps(world: World) {
+    async fn concurrent_messages_are_numbered_without_gaps(world: World) {
         let nell = world.member("nell").await;
         let room = nell.makes_room("Repair café").await;
         let mut guests = Vec::new();
@@ -262,7 +261,7 @@ on_both! {
         );
     }
 
-    async fn one_edits_one_s_own_words(world: World) {
+    async fn only_the_author_edits_a_message(world: World) {
         let [nell, ify] = world.members(["nell", "ify"]).await;
         let room = nell.makes_room("Repair café").await;
         let said = ify.says(&room, "On Wensday @nell").await;
@@ -303,7 +302,7 @@ on_both! {
         assert_eq!(found, json!([]), "the words of before are not found");
     }
 
-    async fn what_is_deleted_leaves_a_gap(world: World) {
+    async fn a_deleted_message_leaves_a_placeholder(world: World) {
         let [nell, ify, joerg] = world.members(["nell", "ify", "joerg"]).await;
         let room = ify.makes_room("Repair café").await;
         let teo = world.guest("Teo").await;
@@ -326,7 +325,7 @@ on_both! {
         teo.does(Method::PUT, &format!("{}/reactions/%E2%98%95", path(&room, &spam))).await.is(200);
         teo.does(Method::DELETE, &path(&room, &mine)).await.is(204);
         ify.does(Method::DELETE, &path(&room, &spam)).await.is(204);
-        nell.does(Method::DELETE, &path(&room, &more)).await.is(204); // she keeps the place
+        nell.does(Method::DELETE, &path(&room, &more)).await.is(204); // she is the administrator
         let messages = nell.messages(&room).await;
         assert_eq!(seqs(&messages), [1, 2, 3, 4]);
         assert_eq!(each(&messages, "body"), ["", "", "three", ""]);

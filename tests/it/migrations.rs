@@ -1,6 +1,6 @@
 //! A database of an earlier version, brought up to date.
 
-use crate::common::{Home, World};
+use crate::common::{Instance, World};
 
 /// The migrations that the earlier version had.
 const EARLIER: [&str; 10] = [
@@ -29,7 +29,7 @@ const ROWS: &str = r#"
         (22, '{"do":"clear_conversations"}', 9999999999999, 1);
 "#;
 
-async fn brought_up(home: Home) -> World {
+async fn brought_up(home: Instance) -> World {
     let made = "CREATE TABLE migrations (version BIGINT PRIMARY KEY, name TEXT NOT NULL, applied_at BIGINT NOT NULL);";
     let noted = (1..=EARLIER.len()).map(|n| format!("INSERT INTO migrations VALUES ({n}, 'earlier', 1);"));
     std::fs::create_dir_all(home.data()).expect("the data folder");
@@ -39,7 +39,7 @@ async fn brought_up(home: Home) -> World {
 }
 
 on_both! {
-    async fn conversations_get_the_rules_of_their_kinds(home: Home) {
+    async fn conversations_get_the_rules_of_their_kinds(home: Instance) {
         let world = brought_up(home).await;
         let rooms = "SELECT COUNT(*) FROM conversations
                      WHERE id = 11 AND kind = 'room' AND by_link AND NOT shows_people AND in_sync AND files";
@@ -52,7 +52,7 @@ on_both! {
         assert_eq!(world.counts(threads).await, 1);
     }
 
-    async fn blocks_keep_their_sides(home: Home) {
+    async fn blocks_keep_their_sides(home: Instance) {
         let world = brought_up(home).await;
         assert_eq!(world.counts("SELECT COUNT(*) FROM blocks").await, 4);
         let guest = "SELECT COUNT(*) FROM blocks WHERE account_id = 3 AND other_account_id = 1 AND blocker_id = 1";
@@ -62,7 +62,7 @@ on_both! {
         assert_eq!(world.counts(address).await, 1);
     }
 
-    async fn jobs_wait_in_their_queues(home: Home) {
+    async fn jobs_wait_in_their_queues(home: Instance) {
         let world = brought_up(home).await;
         assert_eq!(world.counts("SELECT id FROM jobs WHERE queue = 'outbound'").await, 21);
         assert_eq!(world.counts("SELECT id FROM jobs WHERE queue = 'internal'").await, 22);

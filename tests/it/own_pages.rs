@@ -1,4 +1,4 @@
-//! Pages of one's own: built in the editor, shown to whom they are for, written to, counted, mapped and taken along.
+//! Tests of members' own pages: editing, audiences, the contact form, visits, host names and export.
 
 use std::{
     collections::BTreeMap,
@@ -11,11 +11,11 @@ use reqwest::Method;
 use serde_json::json;
 use zip::ZipArchive;
 
-use crate::common::{Answer, Home, Manner, Page, Person, Post, Talks, World, chitter};
+use crate::common::{Answer, ApiClient, Instance, Page, Person, SmtpMode, SmtpServer, World, chitter};
 
 const SECTIONS: &str = "/settings/page/sections";
 
-/// A photo that is wide enough for every width.
+/// Returns a photo that is large enough for every width.
 fn photo() -> Vec<u8> {
     let photo = RgbImage::from_fn(2400, 1200, |x, y| image::Rgb([(x / 10) as u8, (y / 5) as u8, 90]));
     let mut bytes = Cursor::new(Vec::new());
@@ -23,8 +23,8 @@ fn photo() -> Vec<u8> {
     bytes.into_inner()
 }
 
-/// What somebody does with their page.
-trait Owns {
+/// Actions of a member on their own page.
+trait EditsPage {
     async fn adds(&self, kind: &str) -> String;
     async fn fills(&self, section: &str, fields: &[(&str, &str)]) -> Answer;
     async fn fills_with(&self, section: &str, fields: &[(&str, &str)], file: (&str, &[u8])) -> Answer;
@@ -32,8 +32,8 @@ trait Owns {
     async fn editor(&self) -> Page;
 }
 
-impl Owns for Person {
-    /// Adds a section; gives its number.
+impl EditsPage for Person {
+    /// Adds a section. Returns its number.
     async fn adds(&self, kind: &str) -> String {
         let location = self.posts(SECTIONS, &[("kind", kind)]).await.is(303).location();
         location.rsplit("section-").next().expect("the section").to_owned()
@@ -68,16 +68,16 @@ impl Owns for Person {
     }
 }
 
-/// Which pictures a page shows: the addresses of each, by width.
+/// Returns the addresses of the pictures on a page, each in all its widths.
 fn pictures(page: &Page) -> Vec<String> {
     let sets = page.all("img").into_iter().filter_map(|img| img.get("srcset").map(str::to_owned));
     let all = sets.flat_map(|set| set.split(", ").map(str::to_owned).collect::<Vec<_>>());
     all.map(|one| one.split(' ').next().expect("an address").to_owned()).collect()
 }
 
-// Building and showing.
+// Editing and showing.
 on_both! {
-    async fn what_is_kept_is_shown_when_it_is_published_and_not_before(world: World) {
+    async fn a_draft_is_visible_only_after_publishing(world: World) {
         let [nell] = world.members(["nell"]).await;
         let stranger = world.stranger();
         assert!(stranger.opens("/@nell").await.says("has not said anything yet"), "a list, without a page");
@@ -107,7 +107,7 @@ on_both! {
         nell.posts("/settings/page/discard", &[]).await.is(409);
     }
 
-    async fn each_section_is_seen_by_whom_it_is_for(world: World) {
+    async fn each_section_is_visible_to_its_audience_only(world: World) {
         let [nell, ify] = world.members(["nell", "ify"]).await;
         for (audience, text) in [("everyone", "For all."), ("members", "For the Row."), ("nobody", "For later.")] {
             let section = nell.adds("banner").await;
@@ -127,7 +127,7 @@ on_both! {
         assert!(ify.gets("/@nell").await.text().contains("noindex"), "what members see is for no search engine");
     }
 
-    async fn a_picture_comes_in_several_widths_and_is_seen_with_its_section(world: World) {
+    async fn a_picture_has_several_widths_and_its_section_s_audience(world: World) {
         let [nell, ify, mallory] = world.members(["nell", "ify", "mallory"]).await;
         let section = nell.adds("projects").await;
         let fields = [("title", "Nets"), ("item_title.0", "A net"), ("alt.0", "A net on the slip")];
@@ -156,7 +156,7 @@ on_both! {
         nell.publishes().await;
         world.stranger().gets(&files[0]).await.is(404);
         assert!(ify.gets(&files[0]).await.is(200).header("cache-control").starts_with("private"));
-        // Nobody shows another one’s picture.
+        // A picture of another member is refused.
         let theirs = mallory.adds("projects").await;
         mallory.fills(&theirs, &[("title", "Mine"), ("item_title.0", "x"), ("picture.0", id.as_str())]).await.is(422);
         nell.posts("/settings/page/unpublish", &[]).await.is(303);
@@ -164,7 +164,7 @@ on_both! {
         nell.gets(&files[0]).await.is(200);
     }
 
-    async fn a_form_that_is_refused_says_why_and_keeps_what_was_typed(world: World) {
+    async fn a_refused_section_form_shows_the_reason_and_keeps_the_input(world: World) {
         let [nell] = world.members(["nell"]).await;
         let links = nell.adds("links").await;
         let wrong =
@@ -198,7 +198,7 @@ on_both! {
         world.stranger().posts(SECTIONS, &[("kind", "blurb")]).await.is(401);
     }
 
-    async fn sections_are_moved_and_items_too(world: World) {
+    async fn sections_and_items_can_be_moved(world: World) {
         let [nell] = world.members(["nell"]).await;
         let (one, two) = (nell.adds("banner").await, nell.adds("blurb").await);
         let order = async || {
@@ -224,7 +224,7 @@ on_both! {
         nell.posts(SECTIONS, &[("kind", "banner")]).await.is(422);
     }
 
-    async fn two_who_edit_at_once_lose_nothing(world: World) {
+    async fn concurrent_edits_lose_nothing(world: World) {
         let [nell] = world.members(["nell"]).await;
         let add = || nell.posts(SECTIONS, &[("kind", "banner")]);
         let added = futures_util::future::join_all((0..8).map(|_| add())).await;
@@ -233,7 +233,7 @@ on_both! {
         assert_eq!(parts.iter().filter(|li| li.get("data-section").is_some()).count(), 11);
     }
 
-    async fn strangers_are_shown_bytes_that_are_always_the_latest(world: World) {
+    async fn strangers_always_get_the_latest_version_from_the_cache(world: World) {
         let [nell, ify] = world.members(["nell", "ify"]).await;
         nell.publishes().await;
         let stranger = world.stranger();
@@ -245,7 +245,7 @@ on_both! {
         again(first.header("etag").to_owned()).await.is(304);
         again(format!("\"other\", {}", first.header("etag").trim_start_matches("W/"))).await.is(304);
         world.pass(Duration::from_secs(60));
-        again(first.header("etag").to_owned()).await.is(304); // made anew, and the same
+        again(first.header("etag").to_owned()).await.is(304); // rendered again, with the same bytes
         ify.peeps("Somebody else says something").await;
         again(first.header("etag").to_owned()).await.is(304);
         nell.peeps("The kettle is on").await;
@@ -259,7 +259,7 @@ on_both! {
         assert!(stranger.opens("/@nell/peeps").await.link("Page").is_some());
     }
 
-    async fn rooms_and_peeps_of_ones_own_are_a_part_of_it(world: World) {
+    async fn a_page_can_list_its_owner_s_rooms_and_peeps(world: World) {
         let [nell, ify] = world.members(["nell", "ify"]).await;
         let (open, other) = (nell.makes_room("Repair café").await, ify.makes_room("Not hers").await);
         let section = nell.adds("rooms").await;
@@ -276,11 +276,11 @@ on_both! {
         assert!(!world.stranger().opens("/@nell").await.says("Repair café"));
     }
 
-    // What else there is to a page.
+    // Contact form, visits, host names, metadata and export.
 
-    async fn a_letter_reaches_the_owner_by_mail_and_robots_do_not(home: Home) {
-        let mut post = Post::that(Manner::Accepts);
-        let world = home.with_mail_by(&post.url).open().await;
+    async fn a_contact_message_reaches_the_owner_by_mail_and_spam_does_not(instance: Instance) {
+        let mut smtp = SmtpServer::start(SmtpMode::Accepts);
+        let world = instance.with_mail_by(&smtp.url).open().await;
         let [nell] = world.members(["nell"]).await;
         nell.fills("3", &[("title", "Write"), ("form", "on"), ("email", "on")]).await.is(303);
         nell.publishes().await;
@@ -299,16 +299,16 @@ on_both! {
         assert!(sends(&letter("x")).await.is(422).page().says("open for too long"));
         let wrong = [("name", ""), ("email", "nowhere"), ("body", "Kept"), ("stamp", stamp.as_str())];
         let refused = sends(&wrong).await.is(422).page();
-        assert!(refused.complaint("name").is_some() && refused.complaint("email").is_some());
+        assert!(refused.field_error("name").is_some() && refused.field_error("email").is_some());
         assert!(refused.0.contains("Kept"));
         let sent = sends(&stamped).await.is(303).location();
         assert!(stranger.opens(&sent).await.says("on its way"));
-        let mail = post.delivers().await;
+        let mail = smtp.next_mail().await;
         assert_eq!(mail.to, ["nell@harbour.example"]);
         assert!(mail.header("reply-to").contains("oskar@elsewhere.example"), "{mail:?}");
         assert!(mail.text().contains("Do you mend nets?"));
         world.outbox_empties().await;
-        assert!(post.rest().is_empty(), "what robots sent goes nowhere");
+        assert!(smtp.remaining().is_empty(), "what robots sent goes nowhere");
 
         let asks = stranger.posts("/@nell/address", &[("stamp", &stamp)]).await.is(200);
         assert!(asks.text().contains("mailto:nell@harbour.example"));
@@ -326,7 +326,7 @@ on_both! {
         stranger.gets("/@nell/contact").await.is(404);
     }
 
-    async fn visits_are_counted_by_day_and_link_and_nothing_else(world: World) {
+    async fn visits_are_counted_by_day_and_referrer_only(world: World) {
         let [nell, ify] = world.members(["nell", "ify"]).await;
         let links = nell.adds("links").await;
         nell.fills(&links, &[("label.0", "Shop"), ("link.0", "https://shop.example/a?b=c&d")]).await.is(303);
@@ -353,7 +353,7 @@ on_both! {
         assert!(!nell.opens("/@nell").await.0.contains("ping="), "her own clicks don’t count");
     }
 
-    async fn a_host_name_of_ones_own_leads_to_the_page(world: World) {
+    async fn a_mapped_host_name_serves_the_page(world: World) {
         let [nell, mallory] = world.members(["nell", "mallory"]).await;
         nell.publishes().await;
         nell.posts("/settings/page/host", &[("host", "Nell.Example.")]).await.is(303);
@@ -382,10 +382,10 @@ on_both! {
         assert!(asks("/", "nell.example").await.is(200).page().says("Quiet so far"));
     }
 
-    async fn whoever_runs_the_place_says_which_names_are_let_in(home: Home) {
-        let mut home = home;
-        home.settings.page_hosts = Some("Nell.example, other.example".into());
-        let world = home.open().await;
+    async fn the_operator_can_restrict_host_names(instance: Instance) {
+        let mut instance = instance;
+        instance.settings.page_hosts = Some("Nell.example, other.example".into());
+        let world = instance.open().await;
         let [nell] = world.members(["nell"]).await;
         nell.publishes().await;
         let refused = nell.posts("/settings/page/host", &[("host", "mine.example")]).await.is(422).page();
@@ -395,10 +395,10 @@ on_both! {
         assert_eq!(world.stranger().sends(request).await.is(200).page().heading(), "Nell Ashby");
     }
 
-    async fn the_front_page_can_be_somebodys_own(home: Home) {
-        let mut home = home;
-        home.settings.home = Some("@nell".into());
-        let world = home.open().await;
+    async fn a_member_s_page_can_be_the_front_page(instance: Instance) {
+        let mut instance = instance;
+        instance.settings.home = Some("@nell".into());
+        let world = instance.open().await;
         let stranger = world.stranger();
         assert!(stranger.opens("/").await.says("Quiet so far"), "nobody lives here yet");
         let [nell] = world.members(["nell"]).await;
@@ -416,7 +416,7 @@ on_both! {
         assert_eq!(nell.deletes(&id).await.is(303).location(), "/stream");
     }
 
-    async fn machines_find_what_they_look_for(world: World) {
+    async fn a_page_has_metadata_for_machines(world: World) {
         let [nell, _ify] = world.members(["nell", "ify"]).await;
         nell.fills("1", &[("name", "Nell </script>&"), ("line", "Nets; mended, always")]).await.is(303);
         let links = nell.adds("links").await;
@@ -448,7 +448,7 @@ on_both! {
         assert_eq!(lost.link("Nell Ashby (@nell)"), Some("/@nell".into()));
     }
 
-    async fn a_page_is_taken_along_as_a_website(world: World) {
+    async fn a_page_is_exported_as_a_website(world: World) {
         let [nell] = world.members(["nell"]).await;
         let works = nell.adds("projects").await;
         nell.fills_with(&works, &[("item_title.0", "A net"), ("alt.0", "A net")], ("file.0", &photo())).await.is(303);
@@ -475,11 +475,11 @@ on_both! {
         assert!(!html.contains("href=\"/") && !html.contains("src=\"/") && !html.contains("ping="), "{html}");
         world.stranger().gets("/settings/page/export.zip").await.is(303);
 
-        // On the command line it is the same, also while it is served.
-        let (folder, home) = (world.home.folder().join("out"), &world.home);
-        let mut command = chitter(home.folder());
-        command.env("CHITTER_DATA", home.data()).env("CHITTER_BASE_URL", world.url());
-        if let Some(url) = &home.settings.database_url {
+        // The command line writes the same export, also while the server runs.
+        let (folder, instance) = (world.instance.folder().join("out"), &world.instance);
+        let mut command = chitter(instance.folder());
+        command.env("CHITTER_DATA", instance.data()).env("CHITTER_BASE_URL", world.url());
+        if let Some(url) = &instance.settings.database_url {
             command.env("CHITTER_DATABASE_URL", url);
         }
         command.args(["page", "export", "@nell"]).arg(&folder);
@@ -489,9 +489,9 @@ on_both! {
             let written = std::fs::read(folder.join(name)).expect("the file");
             assert!(written == *bytes, "{name} is the same");
         }
-        let mut command = chitter(world.home.folder());
-        command.env("CHITTER_DATA", world.home.data()).args(["page", "export", "@nobody_here", "x"]);
-        if let Some(url) = &world.home.settings.database_url {
+        let mut command = chitter(world.instance.folder());
+        command.env("CHITTER_DATA", world.instance.data()).args(["page", "export", "@nobody_here", "x"]);
+        if let Some(url) = &world.instance.settings.database_url {
             command.env("CHITTER_DATABASE_URL", url);
         }
         let failed = tokio::task::spawn_blocking(move || command.output()).await.expect("it ends").expect("it runs");

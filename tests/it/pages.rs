@@ -1,4 +1,4 @@
-//! Pages that are kept in memory: never stale, known again, and packed.
+//! Tests of the page cache: freshness, conditional requests and compression.
 
 use std::io::Read;
 
@@ -15,7 +15,7 @@ fn unzip(answer: &Answer) -> String {
 }
 
 on_both! {
-    async fn no_page_is_older_than_what_one_has_just_done(world: World) {
+    async fn cached_pages_include_every_committed_change(world: World) {
         let [nell, ify] = world.members(["nell", "ify"]).await;
         let stranger = world.stranger();
         for n in 0..10 {
@@ -39,7 +39,7 @@ on_both! {
         }
     }
 
-    async fn a_browser_that_has_the_page_is_told_so(world: World) {
+    async fn a_conditional_request_for_an_unchanged_page_is_answered_with_304(world: World) {
         let [nell] = world.members(["nell"]).await;
         let id = nell.peeps("Hello").await;
         let stranger = world.stranger();
@@ -60,7 +60,7 @@ on_both! {
             assert!(second.bytes.is_empty() && second.header("etag") == etag, "{path}");
             again(path, "\"another\"").await.is(200);
         }
-        // Another text of the same length, in the same millisecond.
+        // The edited text has the same length and the same millisecond as the original.
         let etag = stranger.gets("/").await.header("etag").to_owned();
         nell.edits(&id, "Jello").await.is(303);
         let etag_of_edited = stranger.gets("/").await.header("etag").to_owned();
@@ -69,7 +69,7 @@ on_both! {
         assert_eq!(again("/", &etag_of_edited).await.is(200).page().peeps()[0].words, "Cello");
     }
 
-    async fn pages_are_packed_for_whoever_can_unpack_them(world: World) {
+    async fn pages_are_compressed_for_clients_that_accept_it(world: World) {
         let [nell] = world.members(["nell"]).await;
         nell.peeps(&"Hello & welcome. ".repeat(10)).await;
         let stranger = world.stranger();
@@ -96,7 +96,7 @@ on_both! {
         }
     }
 
-    async fn an_error_can_be_read_by_whoever_can_unpack(world: World) {
+    async fn errors_are_readable_for_clients_that_accept_compression(world: World) {
         let stranger = world.stranger();
         for path in [
             "/nowhere",
@@ -116,7 +116,7 @@ on_both! {
         }
     }
 
-    async fn the_first_byte_of_a_page_is_the_same_for_head_without_its_body(world: World) {
+    async fn a_head_request_is_answered_without_a_body(world: World) {
         let [nell] = world.members(["nell"]).await;
         nell.peeps("Hello").await;
         for path in ["/", "/@nell", "/feed.atom", "/livez"] {

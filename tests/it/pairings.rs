@@ -1,16 +1,16 @@
-//! Weekly pairs.
+//! Tests of the weekly pairs.
 
 use std::{collections::BTreeSet, fs, time::Duration};
 
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::common::{Person, Talks, World, each, text, until};
+use crate::common::{ApiClient, Person, World, each, text, until};
 
 const WEEKLY: &str = "/api/v1/matches/weekly";
 const A_DAY: Duration = Duration::from_secs(24 * 3600);
 
-/// With whom it is paired this week, once the pairs have been made.
+/// Returns this week's partner, once the pairs have been made.
 async fn paired(who: &Person, before: &Value) -> Value {
     until("the pairs to be made", || async {
         let weekly = who.fetches(WEEKLY).await.is(200).json();
@@ -21,7 +21,7 @@ async fn paired(who: &Person, before: &Value) -> Value {
 }
 
 on_both! {
-    async fn each_monday_those_are_paired_who_have_not_met_for_longest(world: World) {
+    async fn members_who_met_longest_ago_are_paired_each_monday(world: World) {
         let members = world.members(["nell", "ify", "joerg"]).await;
         world.member("ha").await; // does not take part
         for member in &members {
@@ -43,7 +43,7 @@ on_both! {
         assert!(page.says("Coffee on Thursday?") && page.says("Nell Ashby"));
         joerg.fetches(&format!("{path}/messages")).await.is(404);
         joerg.gets(&format!("/threads/{}", text(&first["conversation_id"]))).await.is(404);
-        let outbox = world.home.data().join("outbox");
+        let outbox = world.instance.data().join("outbox");
         let mails = until("both to be written to", || async {
             let files: Vec<_> = fs::read_dir(&outbox).expect("the outbox").flatten().collect();
             let whole = |name: &str| name.ends_with(".eml") && !name.starts_with('.');
@@ -71,11 +71,11 @@ on_both! {
         assert_eq!(sizes, 2, "three make one group");
     }
 
-    async fn only_members_take_part(world: World) {
+    async fn only_members_can_take_part_in_weekly_pairs(world: World) {
         let teo = world.guest("Teo").await;
         teo.does(Method::PUT, WEEKLY).await.is(403);
         world.stranger().gets(WEEKLY).await.is(401);
-        // A guest has a name already: it is asked to log in, and not sent in a circle.
+        // A guest already has a name, so asking for a name again would redirect in a circle.
         let guest = world.guest_with_browser("Teo").await;
         let door = guest.gets("/match/weekly").await.is(303).location();
         assert!(door.starts_with("/login?next="), "{door}");
@@ -88,7 +88,7 @@ on_both! {
         assert_eq!(nell.fetches(WEEKLY).await.json()["takes_part"], false);
     }
 
-    async fn when_both_have_left_nothing_is_left_and_the_broom_goes_on(world: World) {
+    async fn a_thread_that_both_have_left_is_purged(world: World) {
         let members = world.members(["nell", "ify"]).await;
         for member in &members {
             member.posts("/match/weekly", &[]).await.is(303);
@@ -112,7 +112,7 @@ on_both! {
         assert_eq!(world.counts("SELECT COUNT(*) FROM pairings").await, 1, "that they have met is remembered");
     }
 
-    async fn words_said_by_the_plain_form_lead_back_to_the_thread(world: World) {
+    async fn the_plain_form_of_a_thread_leads_back_to_the_thread(world: World) {
         let members = world.members(["nell", "ify"]).await;
         for member in &members {
             member.posts("/match/weekly", &[]).await.is(303);

@@ -1,4 +1,4 @@
-//! Peeps on the site: posting and reading.
+//! Tests of posting and reading peeps on the site.
 
 use std::time::Duration;
 
@@ -6,12 +6,12 @@ use futures_util::future::join_all;
 use reqwest::Method;
 use serde_json::json;
 
-use crate::common::{Home, World};
+use crate::common::{Instance, World};
 
 const FAMILY: &str = "👨‍👩‍👧‍👦";
 
 on_both! {
-    async fn a_peep_stands_in_the_stream_for_everyone(world: World) {
+    async fn a_peep_is_in_the_stream_for_everyone(world: World) {
         let [nell, ify] = world.members(["nell", "ify"]).await;
         let id = nell.peeps("Three jars of quince jelly on my step.").await;
         for reader in [&world.stranger(), &nell, &ify] {
@@ -33,7 +33,7 @@ on_both! {
         assert_eq!(world.stranger().opens("/@nell").await.words(), ["three", "one"]);
     }
 
-    async fn a_peep_tells_how_long_ago_it_was(world: World) {
+    async fn a_peep_shows_its_age(world: World) {
         let [nell] = world.members(["nell"]).await;
         let id = nell.peeps("Mind the lower slip.").await;
         for (seconds, said) in
@@ -46,7 +46,7 @@ on_both! {
         }
     }
 
-    async fn strangers_and_people_who_wait_see_that_nobody_has_said_anything(world: World) {
+    async fn an_empty_stream_says_that_it_is_empty(world: World) {
         assert!(world.stranger().opens("/").await.says("Quiet so far"));
         let [nell] = world.members(["nell"]).await;
         assert!(nell.opens("/").await.says("Say the first word"));
@@ -55,7 +55,7 @@ on_both! {
         assert!(world.stranger().opens("/tags/tides").await.says("Nothing under #tides yet"));
     }
 
-    async fn strangers_hear_at_once_that_someone_lives_here(world: World) {
+    async fn an_instance_without_members_says_so(world: World) {
         assert!(world.stranger().opens("/").await.says("Nobody lives here yet."));
         world.member("nell").await;
         assert!(!world.stranger().opens("/").await.says("Nobody lives here yet."));
@@ -77,13 +77,13 @@ on_both! {
             let page = nell.posts("/peeps", &[("body", &too_long)]).await.is(422).page();
             let over = count - 280;
             let why = format!("That is {count} characters, and there is room for 280. Take out {over}.");
-            assert_eq!(page.complaint("body"), Some(why));
+            assert_eq!(page.field_error("body"), Some(why));
             assert_eq!(page.value("body"), too_long, "the words are kept");
         }
         assert_eq!(nell.opens("/@nell").await.peeps().len(), 5, "what was refused was not posted");
     }
 
-    async fn what_can_not_be_posted_is_kept_in_the_box(world: World) {
+    async fn a_refused_peep_stays_in_the_form(world: World) {
         let [nell] = world.members(["nell"]).await;
         for (typed, why) in [
             ("", "Write something first."),
@@ -93,13 +93,13 @@ on_both! {
             ("nul\0", "There is a hidden control character (U+0000) in it. Take it out."),
         ] {
             let page = nell.posts("/peeps", &[("body", typed)]).await.is(422).page();
-            assert_eq!(page.complaint("body").as_deref(), Some(why), "{typed:?}");
+            assert_eq!(page.field_error("body").as_deref(), Some(why), "{typed:?}");
             assert_eq!(page.value("body"), typed);
         }
         assert!(nell.opens("/").await.peeps().is_empty());
     }
 
-    async fn a_peep_that_begins_with_an_empty_line_is_kept_as_typed(world: World) {
+    async fn a_refused_peep_keeps_its_leading_empty_line(world: World) {
         let [nell] = world.members(["nell"]).await;
         let typed = format!("\n\n{}", "x".repeat(281));
         let page = nell.posts("/peeps", &[("body", &typed)]).await.is(422).page();
@@ -123,14 +123,14 @@ on_both! {
         assert_eq!(mallory.opens("/").await.words(), ["Hello, Row."]);
     }
 
-    async fn line_breaks_are_kept_but_not_piled_up(world: World) {
+    async fn line_breaks_are_kept_and_empty_lines_collapsed(world: World) {
         let [nell] = world.members(["nell"]).await;
         let id = nell.peeps("the crane,\r\nthe church,\n\n\n\n\nmy glove  \n").await;
         let peep = world.stranger().opens("/").await.peep(&id);
         assert_eq!(peep.words, "the crane,\nthe church,\n\nmy glove");
     }
 
-    async fn links_mentions_and_tags_are_links_and_everything_else_is_text(world: World) {
+    async fn only_links_mentions_and_tags_become_links(world: World) {
         let [nell, ify] = world.members(["nell", "ify"]).await;
         let body =
             "<script>alert('1')</script> @Ify & @nobody: https://tides.example/a?b=1&c=\"2\" #Tide #خبز <b>";
@@ -155,7 +155,7 @@ on_both! {
         }
     }
 
-    async fn nothing_that_people_type_becomes_markup(world: World) {
+    async fn typed_markup_is_escaped(world: World) {
         let mut mallory = world.stranger();
         mallory.username = "mallory".into();
         mallory.name = "<img src=x onerror=alert(1)>\"'".into();
@@ -191,22 +191,22 @@ on_both! {
         assert_eq!(world.stranger().opens("/").await.peeps().len(), 2, "someone else's key is another key");
     }
 
-    async fn a_form_that_was_sent_before_does_not_swallow_other_words(world: World) {
+    async fn a_form_sent_again_with_another_text_is_refused_and_keeps_it(world: World) {
         let [nell] = world.members(["nell"]).await;
         let key = nell.opens("/").await.value("idempotency_key");
         nell.posts("/peeps", &[("body", "Hello."), ("idempotency_key", &key)]).await.is(303);
-        // She goes back in her browser, and types something else into the same form.
+        // The browser's back button shows the same form with the same key again.
         let form = [("body", "And good night."), ("idempotency_key", key.as_str())];
         let page = nell.posts("/peeps", &form).await.is(409).page();
         assert_eq!(page.value("body"), "And good night.");
-        assert!(page.complaint("body").is_some());
+        assert!(page.field_error("body").is_some());
         let another = page.value("idempotency_key");
         assert_ne!(another, key, "the form in the answer is another one");
         nell.posts("/peeps", &[("body", "And good night."), ("idempotency_key", &another)]).await.is(303);
         assert_eq!(world.stranger().opens("/").await.words(), ["And good night.", "Hello."]);
     }
 
-    async fn a_refused_form_can_be_sent_again_once_it_is_mended(world: World) {
+    async fn a_refused_form_can_be_corrected_and_sent_again(world: World) {
         let [nell] = world.members(["nell"]).await;
         let key = nell.opens("/").await.value("idempotency_key");
         let refused = nell.posts("/peeps", &[("body", ""), ("idempotency_key", &key)]).await.is(422).page();
@@ -218,7 +218,7 @@ on_both! {
         assert_eq!(world.stranger().opens("/").await.words(), ["Hello."]);
     }
 
-    async fn a_script_gets_the_peep_or_the_problem_and_no_page(world: World) {
+    async fn a_script_gets_a_fragment_or_a_problem_and_no_page(world: World) {
         let [nell] = world.members(["nell"]).await;
         let send = |body: &str| {
             nell.request(Method::POST, "/peeps").header("chitter-fragment", "1").form(&[("body", body)])
@@ -234,7 +234,7 @@ on_both! {
         assert_eq!(stranger.sends(request).await.is(401).problem(), "Log in first.");
     }
 
-    async fn a_peep_with_a_refused_word_is_not_posted(mut home: Home) {
+    async fn a_peep_with_a_refused_word_is_not_posted(mut home: Instance) {
         home.settings.refused_words = Some("scoundrel".into());
         let world = home.open().await;
         let nell = world.member("nell").await;

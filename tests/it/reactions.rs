@@ -1,11 +1,11 @@
-//! Reacting to messages, and finding them again; and requests that make no sense.
+//! Tests of reactions, of searching in a room, and of invalid requests about messages.
 
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::common::{Answer, Person, Room, Talks, World, each, text};
+use crate::common::{Answer, ApiClient, Person, Room, World, each, text};
 
-/// The path of an emoji under a message.
+/// The path of an emoji's reaction to a message.
 fn under(room: &Room, message: &Value, emoji: &str) -> String {
     room.api(&format!("/messages/{}/reactions/{}", text(&message["id"]), encoded(emoji)))
 }
@@ -18,7 +18,7 @@ fn encoded(text: &str) -> String {
     percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
 }
 
-async fn searches(who: &impl Talks, room: &Room, q: &str) -> Vec<String> {
+async fn searches(who: &impl ApiClient, room: &Room, q: &str) -> Vec<String> {
     each(&who.fetches(&search(room, q)).await.is(200).list(), "body")
 }
 
@@ -27,7 +27,7 @@ async fn sends_text(who: &Person, method: Method, path: &str, body: &'static str
 }
 
 on_both! {
-    async fn an_emoji_counts_once_for_each(world: World) {
+    async fn an_emoji_counts_once_for_each_person(world: World) {
         let [nell, ify] = world.members(["nell", "ify"]).await;
         let room = nell.makes_room("Repair café").await;
         let said = nell.says(&room, "Coffee is ready").await;
@@ -54,7 +54,7 @@ on_both! {
         assert!(gone["change"].as_i64() > twice["change"].as_i64());
     }
 
-    async fn what_is_no_emoji_is_no_reaction(world: World) {
+    async fn anything_but_one_emoji_is_refused(world: World) {
         let nell = world.member("nell").await;
         let room = nell.makes_room("Repair café").await;
         let said = nell.says(&room, "Hello").await;
@@ -73,7 +73,7 @@ on_both! {
         assert_eq!(nell.messages(&room).await, json!([said]), "nothing has changed");
     }
 
-    async fn twenty_kinds_of_emoji_are_enough(world: World) {
+    async fn a_message_has_at_most_twenty_different_reactions(world: World) {
         let [nell, ify] = world.members(["nell", "ify"]).await;
         let room = nell.makes_room("Repair café").await;
         let said = nell.says(&room, "Hello").await;
@@ -91,7 +91,7 @@ on_both! {
         assert_eq!(reactions.as_array().map(Vec::len), Some(20));
     }
 
-    async fn those_who_react_at_once_are_all_counted(world: World) {
+    async fn concurrent_reactions_are_all_counted(world: World) {
         let nell = world.member("nell").await;
         let room = nell.makes_room("Repair café").await;
         let said = nell.says(&room, "Hello").await;
@@ -108,7 +108,7 @@ on_both! {
         assert_eq!((&told["count"], told["accounts"].as_array().map(Vec::len)), (&json!(12), Some(12)));
     }
 
-    async fn words_are_found_without_regard_to_case_and_accents(world: World) {
+    async fn search_ignores_case_and_accents(world: World) {
         let nell = world.member("nell").await;
         let room = nell.makes_room("Repair café").await;
         let tide = nell.makes_room("Tide").await;
@@ -156,7 +156,7 @@ on_both! {
         assert_eq!(searches(&teo, &room, "stool").await.len(), 2);
     }
 
-    async fn a_message_is_only_where_it_was_said(world: World) {
+    async fn a_message_is_not_found_by_the_path_of_another_room(world: World) {
         let [nell, ify] = world.members(["nell", "ify"]).await;
         let (room, other) = (nell.makes_room("Repair café").await, ify.makes_room("Tide").await);
         let said = nell.says(&room, "Between us").await;
@@ -172,7 +172,7 @@ on_both! {
         }
     }
 
-    async fn what_is_not_the_json_we_expect_is_a_problem(world: World) {
+    async fn unexpected_json_is_refused_with_a_problem(world: World) {
         let nell = world.member("nell").await;
         let room = nell.makes_room("Repair café").await;
         let said = nell.says(&room, "Hello").await;

@@ -1,4 +1,4 @@
-//! The API's document: it tells of all that there is, and its examples do what they say.
+//! Tests of the API reference: it documents every route, and its examples work.
 
 use std::{collections::BTreeSet, process::Command, time::Duration};
 
@@ -6,17 +6,17 @@ use chitter::openapi::{self, Call};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::common::{Engine, Guest, Home, Listener, Person, Talks, World, text, until};
+use crate::common::{ApiClient, Engine, Guest, Instance, Listener, Person, World, text, until};
 
-/// What programs can ask for that is no call: the socket, which AsyncAPI tells of.
+/// Endpoints that OpenAPI does not cover: the socket is documented in AsyncAPI.
 const ELSEWHERE: [&str; 1] = ["get /api/v1/streaming"];
 
-/// `method /path`, of each call that the document tells of.
+/// Returns `method /path` of each documented call.
 fn told() -> BTreeSet<String> {
     openapi::calls().iter().map(|call| format!("{} {}", call.method.to_lowercase(), call.path)).collect()
 }
 
-/// The same of each route, as the router's source has it.
+/// Returns `method /path` of each route in the router's source.
 fn routes() -> BTreeSet<String> {
     let source = include_str!("../../src/server/routes.rs").replace(char::is_whitespace, "");
     let mut found = BTreeSet::new();
@@ -46,7 +46,7 @@ fn routes() -> BTreeSet<String> {
 }
 
 #[test]
-fn the_document_tells_of_every_route_and_of_none_that_is_not_there() {
+fn the_openapi_document_lists_exactly_the_routes() {
     let (told, routes) = (told(), routes());
     assert!(routes.len() > 50, "routes were found: {routes:?}");
     let missing: Vec<_> =
@@ -57,7 +57,7 @@ fn the_document_tells_of_every_route_and_of_none_that_is_not_there() {
 }
 
 #[test]
-fn every_call_says_what_it_does() {
+fn every_call_has_a_summary_and_answers() {
     let mut ids = BTreeSet::new();
     for call in openapi::calls() {
         assert!(ids.insert(&call.id), "{} is the name of two calls", call.id);
@@ -65,8 +65,8 @@ fn every_call_says_what_it_does() {
     }
 }
 
-/// Somebody who tries the examples, and what there is to try them with.
-struct Bench {
+/// The accounts and the data that the examples run with.
+struct Examples {
     world: World,
     nell: Person,
     ify: Person,
@@ -75,16 +75,16 @@ struct Bench {
     folder: tempfile::TempDir,
 }
 
-impl Bench {
+impl Examples {
     async fn new() -> Self {
-        let world = Home::new(Engine::Sqlite).open().await;
+        let world = Instance::new(Engine::Sqlite).open().await;
         let [nell, ify, ha] = world.members(["nell", "ify", "ha"]).await;
         let form = [("name", "Examples"), ("read", "on"), ("write", "on")];
         let program =
             world.program(&nell.posts("/settings/tokens", &form).await.is(200).page().value("secret"));
         let folder = tempfile::tempdir().expect("a folder");
         std::fs::write(folder.path().join("photo.jpg"), b"no picture, but a file").expect("a file");
-        Bench { world, nell, ify, ha, program, folder }
+        Examples { world, nell, ify, ha, program, folder }
     }
 
     async fn makes(&self, path: &str, body: Value) -> Value {
@@ -93,7 +93,7 @@ impl Bench {
         made.json()
     }
 
-    /// Fresh things for one call, by the names of their variables.
+    /// Creates fresh data for one call. Returns the values by variable name.
     async fn variables(&self, call: &Call) -> Vec<(&'static str, String)> {
         let thread = self.makes("/api/v1/threads", json!({ "users": ["ify"] })).await;
         let room = self.makes("/api/v1/rooms", json!({ "name": "Repair café" })).await;
@@ -118,7 +118,7 @@ impl Bench {
         ]
     }
 
-    /// Nell and another one are brought together, also where they were before.
+    /// Matches Nell with another person, and ends whatever match either was in before.
     async fn talks(&self, other: &Person) {
         for other in [&self.ify, &self.ha].into_iter().filter(|one| !std::ptr::eq(*one, other)) {
             other.does(Method::DELETE, "/api/v1/matches/current").await;
@@ -139,13 +139,13 @@ impl Bench {
         .await;
     }
 
-    /// Talks with somebody, where the call is about that; the token to act with.
+    /// Returns the token for a call. Calls about a match get one first.
     async fn token(&self, call: &Call) -> String {
         if call.id == "sessions_end" {
             return self.world.guest("Teo").await.token;
         }
         if ["matches_reveal", "matches_next", "matches_block"].contains(&call.id.as_str()) {
-            // Whoever is blocked is so everywhere.
+            // A block also applies to threads, so the example blocks a person whom no other example uses.
             let other = if call.id == "matches_block" { &self.ha } else { &self.ify };
             self.talks(other).await;
         }
@@ -154,25 +154,26 @@ impl Bench {
 }
 
 #[tokio::test]
-async fn every_example_does_what_it_says() {
-    let bench = Bench::new().await;
+async fn every_example_returns_the_documented_status() {
+    let examples = Examples::new().await;
     let mut wrong = Vec::new();
     for call in openapi::calls() {
-        let token = bench.token(call).await;
+        let token = examples.token(call).await;
         let curl =
-            call.curl(&bench.world.url()).replacen("curl", "curl -sS -o answer.json -w %{http_code}", 1);
+            call.curl(&examples.world.url()).replacen("curl", "curl -sS -o answer.json -w %{http_code}", 1);
         let mut command = Command::new("bash");
         command
             .args(["-c", &curl])
-            .current_dir(bench.folder.path())
+            .current_dir(examples.folder.path())
             .env("TOKEN", token)
-            .envs(bench.variables(call).await);
-        // The server runs in this very thread, and has to go on.
+            .envs(examples.variables(call).await);
+        // A blocking wait here would stop the server, which runs on the same thread.
         let done = tokio::task::spawn_blocking(move || command.output()).await.expect("it ends");
         let done = done.expect("bash and curl are there");
         let status = String::from_utf8_lossy(&done.stdout).into_owned();
         if status != call.status.to_string() {
-            let answer = std::fs::read_to_string(bench.folder.path().join("answer.json")).unwrap_or_default();
+            let answer =
+                std::fs::read_to_string(examples.folder.path().join("answer.json")).unwrap_or_default();
             wrong.push(format!("{status} in place of {}: {curl}\n{answer}", call.status));
         }
     }
@@ -180,7 +181,7 @@ async fn every_example_does_what_it_says() {
 }
 
 on_both! {
-    async fn the_document_and_its_pages_are_there_for_everyone(world: World) {
+    async fn the_api_reference_is_public(world: World) {
         let stranger = world.stranger();
         let document = stranger.gets("/openapi.json").await.is(200).json();
         assert_eq!(document["openapi"], "3.1.0");
@@ -190,7 +191,7 @@ on_both! {
         assert_eq!(collection["info"]["name"], "Chitter");
     }
 
-    async fn what_is_said_on_the_socket_is_in_its_document(world: World) {
+    async fn the_asyncapi_document_lists_the_socket_s_messages(world: World) {
         let document = world.stranger().gets("/asyncapi.json").await.is(200).json();
         assert_eq!(document["asyncapi"], "3.0.0");
         let told = |frame: &Value| {
@@ -222,7 +223,7 @@ on_both! {
         ] {
             listener.says(&wanted).await;
         }
-        let mut heard: Vec<Value> = listener.hears_until_pong().await;
+        let mut received: Vec<Value> = listener.receives_until_pong().await;
         let peep = nell.peeps("Good morning").await;
         nell.likes(&peep).await;
         nell.edits(&peep, "Good evening").await;
@@ -238,11 +239,11 @@ on_both! {
         ify.calls(Method::POST, "/api/v1/matches", &json!({ "adult": true })).await.is(201);
         nell.does(Method::DELETE, &room.api("")).await.is(204);
         nell.does(Method::DELETE, &path).await.is(204);
-        while heard.iter().filter(|frame| frame["event"] == "left").count() < 2 {
-            heard.push(listener.hears().await);
+        while received.iter().filter(|frame| frame["event"] == "left").count() < 2 {
+            received.push(listener.receives().await);
         }
-        heard.iter().for_each(told);
-        let events: BTreeSet<_> = heard.iter().map(|frame| text(&frame["event"])).collect();
+        received.iter().for_each(told);
+        let events: BTreeSet<_> = received.iter().map(|frame| text(&frame["event"])).collect();
         for event in ["subscribed", "update", "status.update", "delete", "message", "change", "room", "thread", "receipt", "here",
                       "typing", "left", "error"] {
             assert!(events.contains(event), "{event} was heard: {events:?}");

@@ -1,13 +1,13 @@
-//! Requests that are wrong, forged, or none at all, and what every answer says to protect its reader.
+//! Tests of wrong, forged and malformed requests, and of the security headers of every answer.
 
 use std::collections::BTreeSet;
 
 use reqwest::{Method, RequestBuilder};
 
-use crate::common::{Answer, Person, Talks, World, head_of, raw};
+use crate::common::{Answer, ApiClient, Person, World, head_of, raw};
 
 on_both! {
-    async fn whoever_has_an_answer_already_is_told_that_it_still_holds(world: World) {
+    async fn a_conditional_api_request_is_answered_with_304(world: World) {
         let [nell] = world.members(["nell"]).await;
         let room = nell.makes_room("Repair café").await;
         nell.says(&room, "Hello").await;
@@ -15,21 +15,22 @@ on_both! {
         let first = nell.fetches(&path).await.is(200);
         let etag = first.header("etag").to_owned();
         assert!(etag.starts_with("W/\"") && first.header("cache-control") == "private, no-cache", "{first:?}");
-        let again = |known: &str| nell.asks(Method::GET, &path).header("if-none-match", known.to_owned());
+        let again = |known: &str| nell.request(Method::GET, &path).header("if-none-match", known.to_owned());
         for known in [etag.as_str(), "*", &format!("\"other\", {etag}")] {
-            let same = nell.hears(again(known)).await.is(304);
+            let same = nell.sends(again(known)).await.is(304);
             assert_eq!((same.header("etag"), same.bytes.len()), (etag.as_str(), 0), "{known}");
         }
-        nell.hears(again("W/\"other\"")).await.is(200);
+        nell.sends(again("W/\"other\"")).await.is(200);
         nell.says(&room, "Something new").await;
-        let changed = nell.hears(again(&etag)).await.is(200);
+        let changed = nell.sends(again(&etag)).await.is(200);
         assert_ne!(changed.header("etag"), etag);
-        // What is refused is no state of anything, and whoever may not see it learns nothing by asking so.
-        let refused = world.stranger().hears(world.stranger().asks(Method::GET, &path).header("if-none-match", etag)).await;
+        // A refusal has no entity tag and never answers 304, so it does not reveal whether the content
+        // changed.
+        let refused = world.stranger().sends(world.stranger().request(Method::GET, &path).header("if-none-match", etag)).await;
         assert_eq!((refused.status, refused.header("etag")), (401, ""));
     }
 
-    async fn an_address_that_is_none_has_two_faces(world: World) {
+    async fn an_unknown_address_is_answered_with_a_page_or_a_problem(world: World) {
         let [nell] = world.members(["nell"]).await;
         for person in [&world.stranger(), &nell] {
             for path in [
@@ -57,7 +58,7 @@ on_both! {
         }
     }
 
-    async fn a_method_that_an_address_does_not_know_is_refused_with_those_it_knows(world: World) {
+    async fn an_unsupported_method_is_refused_with_the_allowed_ones(world: World) {
         let stranger = world.stranger();
         for (method, path, allowed) in [
             ("POST", "/", "GET,HEAD"),
@@ -84,7 +85,7 @@ on_both! {
         }
     }
 
-    async fn bytes_that_are_no_request_get_400_and_others_are_served(world: World) {
+    async fn malformed_requests_get_400_and_others_are_served(world: World) {
         let huge = format!("GET / HTTP/1.1\r\nHost: x\r\nX-Much: {}\r\n\r\n", "x".repeat(200_000));
         let many = format!("GET / HTTP/1.1\r\nHost: x\r\n{}\r\n", "X-Many: 1\r\n".repeat(500));
         for bytes in [
@@ -111,7 +112,7 @@ on_both! {
         world.stranger().opens("/").await;
     }
 
-    async fn what_another_site_sends_is_not_done(world: World) {
+    async fn writes_from_another_site_are_refused(world: World) {
         let [nell, _ify] = world.members(["nell", "ify"]).await;
         let id = nell.peeps("Hello").await;
         let own = world.url();
@@ -194,13 +195,13 @@ on_both! {
         let refused = stranger.sends(post(&stranger)).await.is(401);
         assert_eq!(refused.header("access-control-allow-origin"), "*", "what is wrong can be read, too");
         stranger.sends(elsewhere(stranger.request(Method::GET, "/api/v1/nowhere"))).await.is(404).problem();
-        // Her cookie, from another site's page: as before.
+        // Her cookie sent from another site's page is refused as before.
         nell.sends(post(&nell)).await.is(403);
         assert_eq!(nell.fetches("/api/v1/rooms").await.list().as_array().map(Vec::len), Some(1));
         assert_eq!(nell.gets("/").await.header("access-control-allow-origin"), "", "pages are not open");
     }
 
-    async fn every_answer_protects_whoever_reads_it(world: World) {
+    async fn every_answer_has_security_headers(world: World) {
         let [nell] = world.members(["nell"]).await;
         let id = nell.peeps("Hello").await;
         let etag = nell.at_another_device().gets("/").await.header("etag").to_owned();
@@ -247,7 +248,7 @@ on_both! {
         );
     }
 
-    async fn pages_hold_no_script_or_style_of_their_own(world: World) {
+    async fn pages_have_no_inline_script_or_style(world: World) {
         let [nell] = world.members(["nell"]).await;
         let id = nell.peeps("Hello").await;
         let path = nell.path_of(&id);

@@ -1,11 +1,11 @@
-//! What a room's owner can do, and nobody else.
+//! Tests of a room owner's actions, which are refused to everyone else.
 
 use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::common::{Room, Talks, World, text};
+use crate::common::{ApiClient, Room, World, text};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -14,20 +14,20 @@ const LOCKED: &str = "This room is locked: it can be read, and only its owner wr
 const RUN_OUT: &str = "This link has run out. Ask someone inside for a new one.";
 const REMOVED: &str = "You were asked to leave this room.";
 
-/// The id under which a member is in the room.
-async fn id_of(who: &impl Talks, room: &Room, name: &str) -> String {
+/// Returns the id of the participant with this name.
+async fn id_of(who: &impl ApiClient, room: &Room, name: &str) -> String {
     let people = who.people(room).await;
     let one = people.as_array().expect("people").iter().find(|one| one["account"]["name"] == name);
     text(&one.unwrap_or_else(|| panic!("{name} is in the room"))["account"]["id"])
 }
 
-/// A guest from this address tries to come in with a session that is new.
+/// Tries to join with a new guest session from this address. Returns the status.
 async fn new_guest_from(world: &World, address: &'static str, name: &str, room: &Room) -> u16 {
     world.guest_from(address, name).await.opens_link(room).await.status
 }
 
 on_both! {
-    async fn an_owner_gives_the_room_another_name(world: World) {
+    async fn an_owner_renames_the_room(world: World) {
         let nell = world.member("nell").await;
         let room = nell.makes_room("Repair café").await;
         let told = nell.alters(&room, &json!({ "name": "  Sewing  circle " })).await.is(200).json();
@@ -41,11 +41,11 @@ on_both! {
         let form = [("name", "By the form"), ("expires_at", ""), ("uses_left", "")];
         nell.posts(&room.page("/about"), &form).await.is(303);
         let page = nell.posts(&room.page("/about"), &[("name", "")]).await.is(422).page();
-        assert_eq!(page.complaint("name").as_deref(), Some("Give it a name."));
+        assert_eq!(page.field_error("name").as_deref(), Some("Give it a name."));
         assert_eq!(nell.opens_link(&room).await.json()["name"], "By the form");
     }
 
-    async fn what_makes_no_sense_changes_nothing(world: World) {
+    async fn invalid_changes_are_refused_and_change_nothing(world: World) {
         let nell = world.member("nell").await;
         let room = nell.makes_room("Repair café").await;
         let before = nell.opens_link(&room).await.json();
@@ -72,13 +72,13 @@ on_both! {
         assert_eq!(both.is(422).json()["errors"].as_array().map(Vec::len), Some(2), "both are told at once");
         let form = [("name", "Fine"), ("expires_at", "2020-01-01T00:00"), ("uses_left", "many")];
         let page = nell.posts(&room.page("/about"), &form).await.is(422).page();
-        assert_eq!(page.complaint("uses_left").as_deref(), Some("Write a number, or nothing."));
+        assert_eq!(page.field_error("uses_left").as_deref(), Some("Write a number, or nothing."));
         assert_eq!(page.value("uses_left"), "many");
         assert_eq!(page.value("name"), "Fine");
         assert_eq!(nell.opens_link(&room).await.json(), before);
     }
 
-    async fn a_locked_room_can_be_read_and_only_its_owner_writes(world: World) {
+    async fn in_a_locked_room_only_the_owner_can_post(world: World) {
         let [nell, ify] = world.members(["nell", "ify"]).await;
         let teo = world.guest("Teo").await;
         let room = ify.makes_room("Repair café").await;
@@ -111,7 +111,7 @@ on_both! {
         nell.does(Method::PUT, &reaction).await.is(200);
     }
 
-    async fn a_new_link_shuts_out_the_old_one_at_once(world: World) {
+    async fn a_new_link_replaces_the_old_one_at_once(world: World) {
         let [nell, ify, ha] = world.members(["nell", "ify", "ha"]).await;
         let old = nell.makes_room("Repair café").await;
         ify.says(&old, "I am in.").await;
@@ -137,7 +137,7 @@ on_both! {
         ify.opens_link(&new).await.is(200);
     }
 
-    async fn a_new_link_can_make_everyone_come_in_anew(world: World) {
+    async fn a_new_link_can_remove_everyone(world: World) {
         let [nell, ify] = world.members(["nell", "ify"]).await;
         let teo = world.guest("Teo").await;
         let old = nell.makes_room("Repair café").await;
@@ -163,7 +163,7 @@ on_both! {
         nell.calls(Method::POST, &new.api("/link"), &odd).await.is(422).problem();
     }
 
-    async fn a_link_that_has_run_out_lets_nobody_new_in(world: World) {
+    async fn an_expired_link_admits_nobody_new(world: World) {
         let [nell, ify, ha] = world.members(["nell", "ify", "ha"]).await;
         let room = nell.makes_room("Repair café").await;
         let told =
@@ -187,7 +187,7 @@ on_both! {
         ha.opens_link(&room).await.is(200);
     }
 
-    async fn a_link_lets_in_exactly_so_many(world: World) {
+    async fn a_link_admits_exactly_as_many_as_its_uses(world: World) {
         let nell = world.member("nell").await;
         let room = nell.makes_room("Repair café").await;
         nell.alters(&room, &json!({ "uses_left": 3 })).await.is(200);
@@ -213,7 +213,7 @@ on_both! {
         assert_eq!(nell.opens_link(&room).await.json()["participants"], 11);
     }
 
-    async fn only_the_owner_rules(world: World) {
+    async fn only_the_owner_can_change_the_room(world: World) {
         let [nell, ify] = world.members(["nell", "ify"]).await;
         let room = ify.makes_room("Repair café").await;
         let teo = world.guest("Teo").await;
@@ -224,7 +224,7 @@ on_both! {
             ify.calls(Method::POST, &room.api("/hooks"), &json!({ "name": "CI" })).await.is(201).json();
         let hook = text(&hook["id"]);
         let before = ify.opens_link(&room).await.json();
-        // Nell keeps the place, but the room is not hers.
+        // Nell is the administrator of the instance, but not the owner of this room.
         refuse(&teo, &room, &ifys, &hook).await;
         refuse(&nell, &room, &ifys, &hook).await;
         let browser = world.guest_with_browser("Oskar").await;
@@ -247,7 +247,7 @@ on_both! {
         assert_eq!(after["participants"], before["participants"]);
     }
 
-    async fn a_removed_guest_is_out_for_an_hour(world: World) {
+    async fn a_removed_guest_is_banned_for_an_hour(world: World) {
         let [nell, ify] = world.members(["nell", "ify"]).await;
         let room = nell.makes_room("Repair café").await;
         let teo = world.guest_from("203.0.113.7", "Teo").await;
@@ -287,7 +287,7 @@ on_both! {
         assert_eq!(nell.bodies(&room).await[0], "spam", "what was said stays until it is deleted");
     }
 
-    async fn a_removed_guest_can_be_let_back_in(world: World) {
+    async fn a_guest_s_ban_can_be_lifted(world: World) {
         let nell = world.member("nell").await;
         let room = nell.makes_room("Repair café").await;
         let teo = world.guest_from("203.0.113.7", "Teo").await;
@@ -298,7 +298,7 @@ on_both! {
         teo.opens_link(&room).await.is(200);
     }
 
-    async fn a_removed_member_is_out_until_let_back_in(world: World) {
+    async fn a_removed_member_is_banned_until_the_ban_is_lifted(world: World) {
         let [nell, mallory] = world.members(["nell", "mallory"]).await;
         let room = nell.makes_room("Repair café").await;
         mallory.says(&room, "spam").await;
@@ -319,7 +319,7 @@ on_both! {
         assert!(!nell.opens(&room.page("/about")).await.says("Let back in"));
     }
 
-    async fn nobody_is_removed_who_is_not_there(world: World) {
+    async fn removing_an_unknown_participant_is_refused(world: World) {
         let [nell, ify] = world.members(["nell", "ify"]).await;
         let (room, other) = (nell.makes_room("Repair café").await, ify.makes_room("Tide").await);
         let (nells, ifys) =
@@ -335,8 +335,8 @@ on_both! {
     }
 }
 
-/// Tries each of the owner's verbs by the API.
-async fn refuse(who: &impl Talks, room: &Room, someone: &str, hook: &str) {
+/// Asserts that each of the owner's API calls is refused.
+async fn refuse(who: &impl ApiClient, room: &Room, someone: &str, hook: &str) {
     let none = Value::Null;
     for (method, path, body) in [
         (Method::PATCH, room.api(""), json!({ "name": "Mine" })),

@@ -1,11 +1,11 @@
-//! Rooms in a browser without scripts: pages and plain forms.
+//! Tests of rooms in a browser without scripts: pages and plain forms.
 
 use reqwest::Method;
 use serde_json::json;
 
-use crate::common::{Page, Person, Room, Talks, World, text};
+use crate::common::{ApiClient, Page, Person, Room, World, text};
 
-/// The words of the messages on a room's page, or of those found, from the top.
+/// The text of the messages on a room's page or search page, from the top.
 fn shown(page: &Page) -> Vec<String> {
     let list = page.0.find("<ol ").map_or("", |at| &page.0[at..]);
     let list = Page(list[..list.find("</ol>").expect("a list of messages")].into());
@@ -13,7 +13,7 @@ fn shown(page: &Page) -> Vec<String> {
     lines.filter(|div| div.get("class") == Some("body")).map(|div| div.text()).collect()
 }
 
-/// Says something by the form on the page, as a browser sends it.
+/// Posts a message by the form on the page, as a browser sends it.
 async fn says_by_form(who: &Person, room: &Room, body: &str) {
     let page = who.opens(&room.page("")).await;
     let form = [
@@ -26,7 +26,7 @@ async fn says_by_form(who: &Person, room: &Room, body: &str) {
 }
 
 on_both! {
-    async fn the_pages_of_a_room_are_there_for_members_and_guests(world: World) {
+    async fn members_and_guests_can_open_the_pages_of_a_room(world: World) {
         let nell = world.member("nell").await;
         let teo = world.guest_with_browser("Teo").await;
         assert!(nell.opens("/rooms").await.says("No rooms yet"));
@@ -74,7 +74,7 @@ on_both! {
         }
     }
 
-    async fn something_is_said_by_the_plain_form(world: World) {
+    async fn a_message_is_posted_by_the_plain_form(world: World) {
         let nell = world.member("nell").await;
         let room = nell.makes_room("Repair café").await;
         assert!(nell.opens(&room.page("")).await.says("It is quiet in here"));
@@ -92,7 +92,7 @@ on_both! {
         );
     }
 
-    async fn the_same_form_sent_twice_says_it_once(world: World) {
+    async fn the_same_form_sent_twice_posts_one_message(world: World) {
         let nell = world.member("nell").await;
         let room = nell.makes_room("Repair café").await;
         let key = nell.opens(&room.page("")).await.value("idempotency_key");
@@ -111,7 +111,7 @@ on_both! {
         assert_eq!(nell.bodies(&room).await, ["Hello", "Something else"]);
     }
 
-    async fn a_refused_form_keeps_the_words(world: World) {
+    async fn a_refused_message_form_keeps_its_text(world: World) {
         let nell = world.member("nell").await;
         let room = nell.makes_room("Repair café").await;
         nell.says(&room, "said before").await;
@@ -123,7 +123,7 @@ on_both! {
             ("a\u{7}b", "There is a hidden control character (U+0007) in it. Take it out."),
         ] {
             let page = nell.posts(&room.page("/messages"), &[("body", body)]).await.is(422).page();
-            assert_eq!(page.complaint("body").as_deref(), Some(why));
+            assert_eq!(page.field_error("body").as_deref(), Some(why));
             assert_eq!(page.value("body"), body, "what was typed is kept");
             assert_eq!(page.heading(), "Repair café");
             assert_eq!(shown(&page), ["said before"]);
@@ -138,7 +138,7 @@ on_both! {
         assert_eq!(nell.bodies(&room).await, ["said before"]);
     }
 
-    async fn one_turns_the_pages_back(world: World) {
+    async fn older_messages_are_on_earlier_pages(world: World) {
         let [nell, ify] = world.members(["nell", "ify"]).await;
         let room = nell.makes_room("Repair café").await;
         for n in 1..=120 {
@@ -170,7 +170,7 @@ on_both! {
         assert_eq!(ify.gets(&room.page("?before=x")).await.status / 100, 4);
     }
 
-    async fn what_is_new_is_marked_and_a_deleted_message_is_a_gap(world: World) {
+    async fn new_messages_are_marked_and_deleted_ones_leave_a_placeholder(world: World) {
         let [nell, ify] = world.members(["nell", "ify"]).await;
         let room = nell.makes_room("Repair café").await;
         nell.says(&room, "one").await;
@@ -189,7 +189,7 @@ on_both! {
         assert!(page.says("This message was deleted.") && !page.says("three"));
     }
 
-    async fn words_are_found_on_the_search_page(world: World) {
+    async fn the_search_page_finds_messages(world: World) {
         let nell = world.member("nell").await;
         let room = nell.makes_room("Repair café").await;
         for words in ["A stool with three legs", "The CAFÉ is open", "<b>bold</b> stool"] {
@@ -207,7 +207,7 @@ on_both! {
         assert!(page.all("a").iter().any(|a| a.get("href") == Some(&room.page("?at=2#m2"))));
         assert!(search("anchor").await.says("Nobody has said that here."));
         let page = search("a").await;
-        assert_eq!(page.complaint("q").as_deref(), Some("Look for two letters or more."));
+        assert_eq!(page.field_error("q").as_deref(), Some("Look for two letters or more."));
         assert!(!search("").await.says("Nobody has said that here."));
         assert_eq!(search("%3Cb%3E").await.value("q"), "<b>");
     }
@@ -242,7 +242,7 @@ on_both! {
         ify.gets(&room.page("")).await.is(404);
     }
 
-    async fn a_door_that_can_t_be_opened_says_why_and_keeps_the_name(world: World) {
+    async fn a_refused_hook_form_shows_the_reason_and_keeps_the_name(world: World) {
         let nell = world.member("nell").await;
         let room = nell.makes_room("Repair café").await;
         let door = room.page("/hooks");

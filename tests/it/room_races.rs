@@ -1,12 +1,12 @@
-//! What happens in a room at the same moment.
+//! Tests of concurrent actions in a room.
 
 use futures_util::future::join_all;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::common::{Guest, Room, Talks, World, text};
+use crate::common::{ApiClient, Guest, Room, World, text};
 
-/// So many guests who are not called alike.
+/// Creates this many guests with different names.
 async fn guests(world: &World, count: u8) -> Vec<Guest> {
     let mut guests = Vec::new();
     for n in 0..count {
@@ -17,14 +17,14 @@ async fn guests(world: &World, count: u8) -> Vec<Guest> {
     guests
 }
 
-/// The ids of those whose room it is, of those who are in it.
+/// Returns the ids of the participants who are marked as the owner.
 fn owners(people: &Value) -> Vec<String> {
     let people = people.as_array().expect("a list of people").iter();
     people.filter(|one| one["owner"] == true).map(|one| text(&one["account"]["id"])).collect()
 }
 
 on_both! {
-    async fn guests_of_one_name_who_come_in_at_once_are_told_apart(world: World) {
+    async fn guests_with_one_name_who_join_at_once_are_numbered(world: World) {
         let nell = world.member("nell").await;
         let room = nell.makes_room("Repair café").await;
         let mut teos = Vec::new();
@@ -41,7 +41,7 @@ on_both! {
         assert_eq!(nell.opens_link(&room).await.json()["participants"], 9);
     }
 
-    async fn twenty_kinds_of_emoji_are_enough_also_at_once(world: World) {
+    async fn concurrent_reactions_stay_within_twenty_emoji(world: World) {
         let nell = world.member("nell").await;
         let room = nell.makes_room("Repair café").await;
         let said = text(&nell.says(&room, "Hello").await["id"]);
@@ -60,7 +60,7 @@ on_both! {
         assert_eq!(taken, 20, "whoever was told so is among them: {statuses:?}");
     }
 
-    async fn a_room_always_has_an_owner_inside(world: World) {
+    async fn a_room_with_participants_always_has_an_owner_among_them(world: World) {
         let [nell, ify, joerg] = world.members(["nell", "ify", "joerg"]).await;
         let teo = world.guest("Teo").await;
         for n in 0..12 {
@@ -78,7 +78,7 @@ on_both! {
         }
     }
 
-    async fn a_room_that_all_leave_at_once_is_nobody_s(world: World) {
+    async fn a_room_that_everyone_left_at_once_belongs_to_the_next_to_join(world: World) {
         let [nell, ify, ha] = world.members(["nell", "ify", "ha"]).await;
         for n in 0..12 {
             let room = nell.makes_room(&format!("Room {n}")).await;
@@ -92,7 +92,7 @@ on_both! {
         }
     }
 
-    async fn of_those_removed_at_once_none_is_inside_and_the_count_is_right(world: World) {
+    async fn concurrent_removals_leave_nobody_inside_and_a_correct_count(world: World) {
         let nell = world.member("nell").await;
         let room = nell.makes_room("Repair café").await;
         let guests = guests(&world, 6).await;
@@ -124,7 +124,7 @@ on_both! {
         assert_eq!(nell.opens_link(&room).await.json()["participants"], json!(inside));
     }
 
-    async fn what_is_said_while_a_room_is_deleted_is_said_or_refused(world: World) {
+    async fn a_message_during_the_deletion_of_a_room_is_posted_or_refused(world: World) {
         let nell = world.member("nell").await;
         for n in 0..4 {
             let room = nell.makes_room(&format!("Room {n}")).await;

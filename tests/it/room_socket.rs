@@ -1,4 +1,4 @@
-//! A room as it is heard over a socket.
+//! Tests of a room over the socket.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -10,40 +10,40 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use crate::common::{Dice, Guest, Heard, Listener, Room, Talks, World, until};
+use crate::common::{ApiClient, Guest, Listener, Rng, Room, SocketEvent, World, until};
 
-/// Who subscribes, from where on; the answer to it.
+/// Subscribes to a room from these numbers on. Returns the answer.
 async fn subscribes(listener: &mut Listener, room: &Room, since: Option<i64>, change: Option<i64>) -> Value {
     let wanted = json!({
         "type": "subscribe", "stream": "room", "room": room.key, "since": since, "change": change,
     });
     listener.says(&wanted).await;
-    let frame = listener.hears().await;
+    let frame = listener.receives().await;
     assert_eq!(frame["event"], "subscribed", "{frame}");
     frame
 }
 
-/// A guest with the room open, from now on.
+/// Opens a socket for a guest and subscribes to the room from now on.
 async fn listens_in(world: &World, guest: &Guest, room: &Room) -> Listener {
     let mut listener = Listener::with_token(&world.url(), &guest.token).await;
     subscribes(&mut listener, room, None, None).await;
     listener
 }
 
-/// The next frame that is about what was said; who is here and who types is passed over.
-async fn hears_said(listener: &mut Listener) -> Value {
+/// Returns the next frame about the room's contents; presence and typing are skipped.
+async fn next_content(listener: &mut Listener) -> Value {
     loop {
-        let frame = listener.hears().await;
+        let frame = listener.receives().await;
         if frame["event"] != "here" && frame["event"] != "typing" {
             return frame;
         }
     }
 }
 
-/// Everything up to the next pong but who is here.
+/// Returns every frame up to the next pong, without presence.
 async fn rest(listener: &mut Listener) -> Vec<Value> {
-    let heard = listener.hears_until_pong().await;
-    heard.into_iter().filter(|frame| frame["event"] != "here").collect()
+    let received = listener.receives_until_pong().await;
+    received.into_iter().filter(|frame| frame["event"] != "here").collect()
 }
 
 fn number(frame: &Value, name: &str) -> i64 {
@@ -51,29 +51,29 @@ fn number(frame: &Value, name: &str) -> i64 {
 }
 
 on_both! {
-    async fn what_is_said_arrives_with_all_that_changes_about_it(world: World) {
+    async fn new_messages_and_their_changes_are_received(world: World) {
         let [teo, oskar] = world.guests(["Teo", "Oskar"]).await;
         let room = teo.makes_room("Slipway").await;
         let mut oskars = listens_in(&world, &oskar, &room).await;
         let said = teo.says(&room, "Hello `there`").await;
-        let heard = hears_said(&mut oskars).await;
-        assert_eq!((&heard["event"], &heard["seq"], &heard["change"]), (&json!("message"), &json!(1), &json!(1)));
-        assert_eq!(heard["message"], said, "the socket and the API say the same");
+        let received = next_content(&mut oskars).await;
+        assert_eq!((&received["event"], &received["seq"], &received["change"]), (&json!("message"), &json!(1), &json!(1)));
+        assert_eq!(received["message"], said, "the socket and the API say the same");
         let path = room.api(&format!("/messages/{}", said["id"].as_str().expect("an id")));
         teo.calls(Method::PATCH, &path, &json!({ "body": "Hello" })).await.is(200);
-        let edited = hears_said(&mut oskars).await;
+        let edited = next_content(&mut oskars).await;
         assert_eq!((&edited["event"], &edited["seq"], &edited["change"]), (&json!("change"), &json!(1), &json!(2)));
         assert_eq!(edited["message"]["body"], "Hello");
         oskar.does(Method::PUT, &format!("{path}/reactions/%E2%98%95")).await.is(200);
-        let reacted = hears_said(&mut oskars).await;
+        let reacted = next_content(&mut oskars).await;
         assert_eq!(reacted["message"]["reactions"], json!([{ "emoji": "☕", "count": 1, "accounts": [oskar.id] }]));
         teo.does(Method::DELETE, &path).await.is(204);
-        let deleted = hears_said(&mut oskars).await;
+        let deleted = next_content(&mut oskars).await;
         assert!(deleted["message"]["deleted_at"].is_string(), "{deleted}");
         assert_eq!((&deleted["message"]["body"], &deleted["change"]), (&json!(""), &json!(4)));
     }
 
-    async fn who_was_away_hears_what_is_new_and_what_changed_each_once(world: World) {
+    async fn a_replay_contains_new_and_changed_messages_once(world: World) {
         let [teo, oskar] = world.guests(["Teo", "Oskar"]).await;
         let room = teo.makes_room("Slipway").await;
         let first = teo.says(&room, "one").await;
@@ -88,38 +88,38 @@ on_both! {
         let subscribed = subscribes(&mut listener, &room, Some(2), Some(2)).await;
         assert_eq!((&subscribed["seq"], &subscribed["change"]), (&json!(2), &json!(2)));
         assert_eq!(subscribed["room"]["name"], "Slipway");
-        let heard = rest(&mut listener).await;
-        let told: Vec<_> = heard.iter().map(|f| (f["event"].as_str().unwrap_or(""), f["seq"].clone())).collect();
+        let received = rest(&mut listener).await;
+        let told: Vec<_> = received.iter().map(|f| (f["event"].as_str().unwrap_or(""), f["seq"].clone())).collect();
         assert_eq!(told, [("change", json!(1)), ("message", json!(3))]);
-        assert_eq!(heard[0]["message"]["body"], "ONE");
-        // Who asks by the number of messages alone gets messages alone.
+        assert_eq!(received[0]["message"]["body"], "ONE");
+        // A subscription by `since` alone replays new messages only.
         let mut listener = Listener::with_token(&world.url(), &oskar.token).await;
         subscribes(&mut listener, &room, Some(0), None).await;
-        let heard = rest(&mut listener).await;
-        let bodies: Vec<_> = heard.iter().map(|frame| frame["message"]["body"].clone()).collect();
+        let received = rest(&mut listener).await;
+        let bodies: Vec<_> = received.iter().map(|frame| frame["message"]["body"].clone()).collect();
         assert_eq!(bodies, ["ONE", "two", "three"], "as they are now");
     }
 
-    async fn only_those_inside_hear_and_whoever_has_the_link_is(world: World) {
+    async fn only_participants_receive_and_subscribing_with_the_key_joins(world: World) {
         let [teo, oskar] = world.guests(["Teo", "Oskar"]).await;
         let room = teo.makes_room("Slipway").await;
         let mut nobody = Listener::open(&world.url(), "").await;
         nobody.says(&json!({ "type": "subscribe", "stream": "room", "room": room.key })).await;
-        let refused = nobody.hears().await;
+        let refused = nobody.receives().await;
         assert_eq!((&refused["event"], &refused["room"]), (&json!("error"), &json!(room.key)), "{refused}");
         let mut oskars = Listener::with_token(&world.url(), &oskar.token).await;
         for key in ["", "short", "kq7Xv2mTfB9sLw0eRzUa1g", "../../../etc/passwd", &"a".repeat(3000)] {
             oskars.says(&json!({ "type": "subscribe", "stream": "room", "room": key })).await;
-            assert_eq!(oskars.hears().await["event"], "error", "{key}");
+            assert_eq!(oskars.receives().await["event"], "error", "{key}");
         }
         subscribes(&mut oskars, &room, None, None).await;
         assert_eq!(teo.names(&room).await, ["Teo", "Oskar"], "who listens is in it");
         teo.says(&room, "Hello").await;
-        assert_eq!(hears_said(&mut oskars).await["seq"], 1);
-        assert!(nobody.hears_until_pong().await.is_empty());
+        assert_eq!(next_content(&mut oskars).await["seq"], 1);
+        assert!(nobody.receives_until_pong().await.is_empty());
     }
 
-    async fn one_socket_hears_several_rooms_and_the_stream(world: World) {
+    async fn one_socket_receives_several_rooms_and_the_stream(world: World) {
         let [nell] = world.members(["nell"]).await;
         let [teo] = world.guests(["Teo"]).await;
         let (slip, quay) = (teo.makes_room("Slip").await, teo.makes_room("Quay").await);
@@ -130,23 +130,24 @@ on_both! {
         teo.says(&slip, "at the slip").await;
         teo.says(&quay, "at the quay").await;
         nell.peeps("everywhere").await;
-        let heard = [hears_said(&mut listener).await, hears_said(&mut listener).await];
-        assert_eq!([&heard[0]["conversation_id"], &heard[1]["conversation_id"]], [&json!(slip.id), &json!(quay.id)]);
-        assert_eq!(listener.hears().await["event"], "update");
+        let received = [next_content(&mut listener).await, next_content(&mut listener).await];
+        assert_eq!([&received[0]["conversation_id"], &received[1]["conversation_id"]], [&json!(slip.id), &json!(quay.id)]);
+        assert_eq!(listener.receives().await["event"], "update");
         listener.says(&json!({ "type": "unsubscribe", "stream": "room", "room": slip.key })).await;
         rest(&mut listener).await;
         teo.says(&slip, "nobody listens").await;
         teo.says(&quay, "but here").await;
-        assert_eq!(hears_said(&mut listener).await["conversation_id"], json!(quay.id));
+        assert_eq!(next_content(&mut listener).await["conversation_id"], json!(quay.id));
     }
 
-    async fn whoever_is_removed_hears_nothing_more(world: World) {
+    async fn a_removed_participant_receives_nothing_more(world: World) {
         let speakers = world.guests(["Ada", "Bo", "Cy"]).await;
         let [owner, teo] = world.guests(["Oskar", "Teo"]).await;
         let room = owner.makes_room("Slipway").await;
         let mut teos = listens_in(&world, &teo, &room).await;
         for speaker in &speakers {
-            speaker.opens_link(&room).await.is(200); // before nobody new comes in from where Teo is
+            // Everyone joins before the removal, which keeps new guests from this address out.
+            speaker.opens_link(&room).await.is(200);
         }
         let speak = speakers.map(|guest| {
             let room = room.clone();
@@ -156,13 +157,13 @@ on_both! {
                 }
             })
         });
-        hears_said(&mut teos).await;
+        next_content(&mut teos).await;
         owner.removes(&room, &teo.id).await.is(204);
         join_all(speak).await.into_iter().for_each(|done| done.expect("people go on talking"));
-        let heard = teos.hears_until_pong().await;
-        let (last, before) = heard.split_last().expect("at least that it is over");
+        let received = teos.receives_until_pong().await;
+        let (last, before) = received.split_last().expect("at least that it is over");
         assert_eq!(last["event"], "left", "and nothing after it: {last}");
-        // The removal has a number of its own, and nothing with a later one was heard.
+        // The removal has a change number of its own, and no frame after it was received.
         let messages = owner.messages(&room).await;
         let numbers: BTreeSet<i64> =
             messages.as_array().expect("a list").iter().map(|message| number(message, "change")).collect();
@@ -170,67 +171,68 @@ on_both! {
         let latest = before.iter().filter(|f| f["event"] == "message").map(|f| number(f, "change")).max();
         assert!(latest.is_none_or(|latest| latest < removal), "{latest:?} after {removal}");
         teos.says(&json!({ "type": "subscribe", "stream": "room", "room": room.key, "since": 0 })).await;
-        assert_eq!(teos.hears().await["event"], "error", "nor does it get in again");
+        assert_eq!(teos.receives().await["event"], "error", "nor does it get in again");
         teos.says(&json!({ "type": "typing", "room": room.key })).await;
         owner.says(&room, "quiet now").await;
-        assert!(teos.hears_until_pong().await.is_empty());
+        assert!(teos.receives_until_pong().await.is_empty());
     }
 
-    async fn leaving_a_new_link_and_the_end_of_a_room_end_what_is_heard(world: World) {
+    async fn leaving_a_new_link_or_a_deleted_room_ends_the_subscription(world: World) {
         let [owner, teo, oskar] = world.guests(["Ada", "Teo", "Oskar"]).await;
         let room = owner.makes_room("Slipway").await;
         let mut owners = listens_in(&world, &owner, &room).await;
         let mut teos = listens_in(&world, &teo, &room).await;
         let mut oskars = listens_in(&world, &oskar, &room).await;
         oskar.leaves(&room).await.is(204);
-        assert_eq!(hears_said(&mut oskars).await["event"], "left");
-        // A new link, and those inside stay: they hear of it, and go on by the old key.
+        assert_eq!(next_content(&mut oskars).await["event"], "left");
+        // A new link leaves those in the room subscribed: they receive the new key and go on with the old
+        // one.
         let renewed = owner.calls(Method::POST, &room.api("/link"), &json!({})).await.is(201).json();
-        let told = hears_said(&mut teos).await;
+        let told = next_content(&mut teos).await;
         assert_eq!((&told["event"], &told["room"]["key"]), (&json!("room"), &renewed["key"]));
         owner.says(&room, "still here").await;
-        assert_eq!(hears_said(&mut teos).await["message"]["body"], "still here");
-        // Another one, and everyone goes.
+        assert_eq!(next_content(&mut teos).await["message"]["body"], "still here");
+        // A new link with `everyone_leaves` ends every subscription.
         let path = room.api("/link");
         owner.calls(Method::POST, &path, &json!({ "everyone_leaves": true })).await.is(201);
-        assert_eq!(hears_said(&mut teos).await["event"], "left");
+        assert_eq!(next_content(&mut teos).await["event"], "left");
         owner.says(&room, "alone").await;
         assert!(rest(&mut teos).await.is_empty());
-        let heard = rest(&mut owners).await;
-        let said = heard.iter().filter(|frame| frame["event"] == "message").count();
-        assert_eq!(said, 2, "the owner heard it all: {heard:?}");
+        let received = rest(&mut owners).await;
+        let said = received.iter().filter(|frame| frame["event"] == "message").count();
+        assert_eq!(said, 2, "the owner heard it all: {received:?}");
         owner.does(Method::DELETE, &room.api("")).await.is(204);
-        assert_eq!(hears_said(&mut owners).await["event"], "left");
+        assert_eq!(next_content(&mut owners).await["event"], "left");
     }
 
-    async fn whose_room_it_is_now_is_told_when_its_owner_leaves(world: World) {
+    async fn the_new_owner_is_announced_when_the_owner_leaves(world: World) {
         let [owner, teo] = world.guests(["Ada", "Teo"]).await;
         let room = owner.makes_room("Slipway").await;
         let mut teos = listens_in(&world, &teo, &room).await;
         let owners = listens_in(&world, &owner, &room).await;
         owner.leaves(&room).await.is(204);
-        let told = hears_said(&mut teos).await;
+        let told = next_content(&mut teos).await;
         assert_eq!((&told["event"], &told["room"]["owner_id"]), (&json!("room"), &json!(teo.id)));
         let here = || world.app().presence.people(room.id.parse().expect("an id"));
         until("Ada not to be here any more", || async { (here().len() == 1).then_some(()) }).await;
         drop(owners);
     }
 
-    async fn a_room_that_is_renamed_or_locked_says_so(world: World) {
+    async fn renaming_or_locking_a_room_is_announced(world: World) {
         let [owner, teo] = world.guests(["Ada", "Teo"]).await;
         let room = owner.makes_room("Slipway").await;
         let mut teos = listens_in(&world, &teo, &room).await;
         owner.alters(&room, &json!({ "name": "Slipway rota", "locked": true })).await.is(200);
-        let told = hears_said(&mut teos).await;
+        let told = next_content(&mut teos).await;
         assert_eq!(told["event"], "room");
         assert_eq!((&told["room"]["name"], &told["room"]["locked"]), (&json!("Slipway rota"), &json!(true)));
     }
 
-    async fn who_is_here_is_told_across_tabs_and_for_a_while_after_the_last_one(world: World) {
+    async fn presence_spans_tabs_and_outlasts_the_last_one_briefly(world: World) {
         let [teo, oskar] = world.guests(["Teo", "Oskar"]).await;
         let room = teo.makes_room("Slipway").await;
         let mut teos = listens_in(&world, &teo, &room).await;
-        assert_eq!(teos.hears().await["people"], json!([{ "id": teo.id, "name": "Teo", "guest": true }]));
+        assert_eq!(teos.receives().await["people"], json!([{ "id": teo.id, "name": "Teo", "guest": true }]));
         let tabs = [listens_in(&world, &oskar, &room).await, listens_in(&world, &oskar, &room).await];
         world.pass(Duration::from_secs(1));
         let both = until("Oskar to be here", || async {
@@ -240,7 +242,7 @@ on_both! {
         .await;
         assert_eq!(both[1].name, "Oskar");
         let told = loop {
-            let frame = teos.hears().await;
+            let frame = teos.receives().await;
             if frame["count"] == 2 {
                 break frame;
             }
@@ -253,13 +255,13 @@ on_both! {
         })
         .await;
         world.pass(Duration::from_secs(29));
-        assert!(teos.hears_until_pong().await.iter().all(|f| f["count"] == 2), "a reload is no farewell");
+        assert!(teos.receives_until_pong().await.iter().all(|f| f["count"] == 2), "a reload is no farewell");
         world.pass(Duration::from_secs(2));
-        let gone = teos.hears().await;
+        let gone = teos.receives().await;
         assert_eq!((&gone["event"], &gone["count"]), (&json!("here"), &json!(1)));
     }
 
-    async fn who_types_is_told_to_the_others_and_not_too_often(world: World) {
+    async fn typing_is_announced_to_the_others_at_a_limited_rate(world: World) {
         let [teo, oskar] = world.guests(["Teo", "Oskar"]).await;
         let room = teo.makes_room("Slipway").await;
         let mut teos = listens_in(&world, &teo, &room).await;
@@ -267,20 +269,20 @@ on_both! {
         for _ in 0..5 {
             teos.says(&json!({ "type": "typing", "room": room.key })).await;
         }
-        assert!(teos.hears_until_pong().await.iter().all(|frame| frame["event"] != "typing"));
+        assert!(teos.receives_until_pong().await.iter().all(|frame| frame["event"] != "typing"));
         let typing = loop {
-            let frame = oskars.hears().await;
+            let frame = oskars.receives().await;
             if frame["event"] == "typing" {
                 break frame;
             }
         };
         assert_eq!(typing["account"], json!({ "id": teo.id, "name": "Teo", "guest": true }));
-        assert!(oskars.hears_until_pong().await.iter().all(|frame| frame["event"] != "typing"), "but once");
+        assert!(oskars.receives_until_pong().await.iter().all(|frame| frame["event"] != "typing"), "but once");
         teos.says(&json!({ "type": "typing", "room": "kq7Xv2mTfB9sLw0eRzUa1g" })).await;
-        assert!(teos.hears_until_pong().await.iter().all(|frame| frame["event"] != "error"));
+        assert!(teos.receives_until_pong().await.iter().all(|frame| frame["event"] != "error"));
     }
 
-    async fn numbers_that_never_were_begin_now(world: World) {
+    async fn a_room_subscription_with_impossible_numbers_begins_now(world: World) {
         let [teo] = world.guests(["Teo"]).await;
         let room = teo.makes_room("Slipway").await;
         teo.says(&room, "one").await;
@@ -292,7 +294,7 @@ on_both! {
         }
     }
 
-    async fn pages_hear_html_that_is_the_page_s_own(world: World) {
+    async fn pages_receive_the_html_that_the_server_renders(world: World) {
         let [teo] = world.guests(["Teo"]).await;
         let room = teo.makes_room("Slipway").await;
         let said = teo.says(&room, "<b>Hello</b>").await;
@@ -301,14 +303,14 @@ on_both! {
         let cookie = nell.cookies();
         let mut listener = Listener::with_cookie(&world.url(), "?format=html", &cookie).await;
         subscribes(&mut listener, &room, Some(0), None).await;
-        let heard = hears_said(&mut listener).await;
-        assert_eq!((&heard["event"], &heard["id"]), (&json!("message"), &said["id"]));
-        let html = heard["html"].as_str().expect("html");
+        let received = next_content(&mut listener).await;
+        assert_eq!((&received["event"], &received["id"]), (&json!("message"), &said["id"]));
+        let html = received["html"].as_str().expect("html");
         assert!(html.contains("&lt;b&gt;Hello&lt;/b&gt;"), "{html}");
         assert!(page.0.contains(html.trim()), "the socket and the page say the same:\n{html}");
     }
 
-    async fn fifty_who_come_and_go_each_hear_everything_exactly_once(mut world: World) {
+    async fn fifty_reconnecting_listeners_receive_everything_exactly_once(mut world: World) {
         const MESSAGES: i64 = 2000;
         let owner = world.guest("Ada").await;
         let room = owner.makes_room("Slipway").await;
@@ -317,7 +319,7 @@ on_both! {
         for n in 0..50 {
             let guest = world.guest(&format!("Listener {n}")).await;
             let (room, posted) = (room.clone(), posted.clone());
-            listeners.push(tokio::spawn(comes_and_goes(guest, room, posted, Dice(0x5EED + n), MESSAGES)));
+            listeners.push(tokio::spawn(comes_and_goes(guest, room, posted, Rng(0x5EED + n), MESSAGES)));
         }
         let mut speakers = Vec::new();
         for n in 0..5 {
@@ -339,17 +341,18 @@ on_both! {
             }
         }
         assert!(expected.keys().copied().eq(1..=MESSAGES), "the numbers have no gap");
-        for heard in join_all(listeners).await {
-            let heard = heard.expect("a listener listens");
+        for received in join_all(listeners).await {
+            let received = received.expect("a listener listens");
             let differs: Vec<_> =
-                expected.iter().filter(|(seq, body)| heard.get(seq) != Some(body)).take(5).collect();
+                expected.iter().filter(|(seq, body)| received.get(seq) != Some(body)).take(5).collect();
             assert!(differs.is_empty(), "heard otherwise: {differs:?}");
-            assert_eq!(heard.len(), expected.len());
+            assert_eq!(received.len(), expected.len());
         }
     }
 }
 
-/// Says so many things, and changes every twentieth; whatever the server does meanwhile, each once.
+/// Posts this many messages and edits every twentieth, each exactly once, even if the server is unavailable
+/// in between.
 async fn speaks(guest: Guest, room: Room, count: watch::Sender<i64>, messages: i64) {
     for n in 0..messages {
         let body = json!({ "body": format!("{} says {n}", guest.id), "idempotency_key": format!("{n}") });
@@ -363,30 +366,30 @@ async fn speaks(guest: Guest, room: Room, count: watch::Sender<i64>, messages: i
     }
 }
 
-/// Tries until there is an answer: the server may be away, or going.
+/// Repeats a request until it is answered, because the server may be restarting.
 async fn insists(guest: &Guest, method: Method, path: &str, body: &Value, status: u16) -> Value {
     until("an answer", || async {
-        let answer = guest.tries(guest.asks(method.clone(), path).json(body)).await?;
+        let answer = guest.tries(guest.request(method.clone(), path).json(body)).await?;
         (answer.status != 503).then(|| answer.is(status).json())
     })
     .await
 }
 
-/// Listens to the end, and now and then loses the connection, or does not read for a while, or meets a
-/// server that is just starting anew. What it has heard, by number.
+/// Listens to the end while it sometimes loses the connection, stops reading for a while, or finds the server
+/// restarting. Returns what was received, by number.
 async fn comes_and_goes(
     guest: Guest,
     room: Room,
     mut posted: watch::Receiver<i64>,
-    mut dice: Dice,
+    mut rng: Rng,
     messages: i64,
 ) -> BTreeMap<i64, Value> {
-    let mut heard = BTreeMap::new();
+    let mut received = BTreeMap::new();
     let (mut seq, mut change) = (0, 0);
-    // Every twentieth message was changed once.
+    // Every twentieth message was edited once.
     let changes = messages + messages / 20;
     while seq < messages || change < changes {
-        let connected = Listener::tries_with_token(&guest.url(""), &guest.token).await;
+        let connected = Listener::try_with_token(&guest.url(""), &guest.token).await;
         let Some(mut listener) = connected else {
             tokio::task::yield_now().await;
             continue;
@@ -395,25 +398,25 @@ async fn comes_and_goes(
         if !listener.tries_to_say(&wanted).await {
             continue;
         }
-        let stays_for = 1 + dice.throw(300);
+        let stays_for = 1 + rng.below(300);
         for _ in 0..stays_for {
-            if dice.throw(100) == 0 {
-                // It is slow: the server's mailbox for it overflows.
+            if rng.below(100) == 0 {
+                // A pause in reading overflows the server's mailbox for this socket.
                 let until = (seq + 200).min(messages);
                 let _ = posted.wait_for(|count| *count >= until).await;
             }
-            let Heard::Frame(frame) = listener.listens().await else { break };
+            let SocketEvent::Frame(frame) = listener.next_event().await else { break };
             match frame["event"].as_str() {
                 Some("message") => {
                     assert_eq!(number(&frame, "seq"), seq + 1, "in order, without a gap, and nothing twice");
                     seq += 1;
-                    heard.insert(seq, frame["message"]["body"].clone());
+                    received.insert(seq, frame["message"]["body"].clone());
                     change = change.max(number(&frame, "change"));
                 }
                 Some("change") => {
                     let at = number(&frame, "seq");
                     assert!(at <= seq, "what was never heard can't change: {at} after {seq}");
-                    heard.insert(at, frame["message"]["body"].clone());
+                    received.insert(at, frame["message"]["body"].clone());
                     change = change.max(number(&frame, "change"));
                 }
                 Some("subscribed" | "here" | "room") => {}
@@ -424,5 +427,5 @@ async fn comes_and_goes(
             }
         }
     }
-    heard
+    received
 }

@@ -1,15 +1,15 @@
-//! Rooms: making one, coming in, and what there is to read.
+//! Tests of rooms: creating, joining, leaving and deleting one, and its unread count.
 
 use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::common::{Room, Talks, World, each, text, until};
+use crate::common::{ApiClient, Room, World, each, text, until};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-/// What is left of rooms, behind the scenes: all rows of all tables that hold them.
+/// Queries for the rows that a room may leave behind, in every table that refers to one.
 const ROWS: [&str; 8] = [
     "SELECT COUNT(*) FROM conversations",
     "SELECT COUNT(*) FROM links",
@@ -21,19 +21,19 @@ const ROWS: [&str; 8] = [
     "SELECT COUNT(*) FROM hooks",
 ];
 
-/// How many messages this one has not read, in each of its rooms from the top.
-async fn unread(who: &impl Talks) -> Vec<(String, i64)> {
+/// Returns the name and the number of unread messages of each of the caller's rooms, from the top.
+async fn unread(who: &impl ApiClient) -> Vec<(String, i64)> {
     let rooms = who.fetches("/api/v1/rooms").await.is(200).list();
     let rooms = rooms.as_array().expect("a list of rooms");
     rooms.iter().map(|room| (text(&room["name"]), room["unread"].as_i64().expect("a number"))).collect()
 }
 
-async fn reads(who: &impl Talks, room: &Room, seq: i64) {
+async fn reads(who: &impl ApiClient, room: &Room, seq: i64) {
     who.calls(Method::PUT, &room.api("/read"), &json!({ "seq": seq })).await.is(204);
 }
 
 on_both! {
-    async fn a_room_is_made_with_a_name_alone(world: World) {
+    async fn a_room_is_created_with_a_name_alone(world: World) {
         let nell = world.member("nell").await;
         let name = json!({ "name": "  Repair   café " });
         let answer = nell.calls(Method::POST, "/api/v1/rooms", &name).await.is(201);
@@ -60,7 +60,7 @@ on_both! {
         assert_eq!(teo.opens_link(&theirs).await.json()["owner_id"], teo.id);
     }
 
-    async fn a_room_s_name_that_can_t_be_taken_is_refused(world: World) {
+    async fn an_invalid_room_name_is_refused(world: World) {
         let nell = world.member("nell").await;
         let long = "x".repeat(81);
         for (name, why) in [
@@ -74,7 +74,7 @@ on_both! {
             let answer = nell.calls(Method::POST, "/api/v1/rooms", &json!({ "name": name })).await.is(422);
             assert_eq!(answer.problem(), why, "{name:?}");
             let page = nell.posts("/rooms", &[("name", name)]).await.is(422).page();
-            assert_eq!(page.complaint("name").as_deref(), Some(why), "{name:?}");
+            assert_eq!(page.field_error("name").as_deref(), Some(why), "{name:?}");
         }
         for body in [json!({}), json!({ "name": 7 }), json!({ "name": "a", "secret": true }), json!([])] {
             nell.calls(Method::POST, "/api/v1/rooms", &body).await.is(422).problem();
@@ -89,7 +89,7 @@ on_both! {
         nell.makes_room(&"é".repeat(80)).await;
     }
 
-    async fn the_room_where_something_was_said_last_comes_first(world: World) {
+    async fn rooms_are_ordered_by_their_latest_message(world: World) {
         let [nell, ify] = world.members(["nell", "ify"]).await;
         let tick = || world.pass(Duration::from_secs(1));
         let café = nell.makes_room("Repair café").await;
@@ -111,7 +111,7 @@ on_both! {
         world.stranger().fetches("/api/v1/rooms").await.is(401);
     }
 
-    async fn what_was_read_stays_read(world: World) {
+    async fn read_messages_stay_read(world: World) {
         let [nell, ify] = world.members(["nell", "ify"]).await;
         let room = nell.makes_room("Repair café").await;
         nell.says(&room, "before she came").await;
@@ -143,7 +143,7 @@ on_both! {
         assert_eq!(unread(&nell).await, [(name(), 0)]);
     }
 
-    async fn whoever_opens_the_link_is_in(world: World) {
+    async fn opening_the_link_joins_the_room(world: World) {
         let [nell, ify] = world.members(["nell", "ify"]).await;
         let room = nell.makes_room("Repair café").await;
         let teo = world.guest("Teo").await;
@@ -171,7 +171,7 @@ on_both! {
         assert_eq!(nell.opens_link(&room).await.json()["participants"], 3);
     }
 
-    async fn of_one_who_comes_in_many_times_at_once_there_is_one(world: World) {
+    async fn joining_many_times_at_once_makes_one_participant(world: World) {
         let [nell, ify] = world.members(["nell", "ify"]).await;
         let room = nell.makes_room("Repair café").await;
         nell.alters(&room, &json!({ "uses_left": 5 })).await.is(200);
@@ -183,7 +183,7 @@ on_both! {
         assert_eq!((&told["participants"], &told["link"]["uses_left"]), (&json!(2), &json!(4)));
     }
 
-    async fn leaving_works_and_coming_back_too(world: World) {
+    async fn leaving_and_rejoining_works(world: World) {
         let [nell, ify] = world.members(["nell", "ify"]).await;
         let room = nell.makes_room("Repair café").await;
         ify.says(&room, "Hello").await;
@@ -200,7 +200,7 @@ on_both! {
         assert_eq!(nell.bodies(&room).await, ["Hello", "She left."], "what was said stays");
     }
 
-    async fn an_owner_who_leaves_hands_the_room_on_members_first(world: World) {
+    async fn a_leaving_owner_is_succeeded_by_a_member_first(world: World) {
         let [nell, ify, joerg] = world.members(["nell", "ify", "joerg"]).await;
         let room = nell.makes_room("Repair café").await;
         let teo = world.guest("Teo").await;
@@ -220,7 +220,7 @@ on_both! {
         nell.leaves(&room).await.is(204);
         ify.alters(&room, &rename).await.is(403);
         joerg.alters(&room, &rename).await.is(200);
-        nell.alters(&room, &rename).await.is(403); // back in, as one of many
+        nell.alters(&room, &rename).await.is(403); // back, and no longer the owner
         nell.leaves(&room).await.is(204);
         joerg.leaves(&room).await.is(204);
         ify.alters(&room, &rename).await.is(200);
@@ -231,7 +231,7 @@ on_both! {
         oskar.alters(&room, &rename).await.is(200);
     }
 
-    async fn the_last_one_who_leaves_and_comes_back_has_the_room_again(world: World) {
+    async fn the_last_participant_who_rejoins_owns_the_room_again(world: World) {
         let [nell, ify] = world.members(["nell", "ify"]).await;
         let room = nell.makes_room("Repair café").await;
         nell.says(&room, "Alone").await;
@@ -246,7 +246,7 @@ on_both! {
         nell.alters(&room, &json!({ "name": "No" })).await.is(403);
     }
 
-    async fn a_deleted_room_is_gone_for_everyone_and_from_the_tables(world: World) {
+    async fn a_deleted_room_is_gone_for_everyone_and_from_the_database(world: World) {
         let [nell, ify] = world.members(["nell", "ify"]).await;
         let keep = nell.makes_room("Tide").await;
         nell.says(&keep, "This one stays").await;
@@ -275,7 +275,7 @@ on_both! {
         ify.tries_to_say(&room, "Hello?").await.is(404);
         ify.gets(&room.page("")).await.is(404);
         ify.gets(&format!("/files/{}/{file}/b.txt", room.id)).await.is(404);
-        world.rings(&text(&hook["url"]), &json!({ "text": "x" })).await.is(404);
+        world.calls_hook(&text(&hook["url"]), &json!({ "text": "x" })).await.is(404);
         assert_eq!(each(&nell.fetches("/api/v1/rooms").await.list(), "name"), ["Tide"]);
         world.outbox_empties().await;
         assert_eq!(counted(&world).await, before, "only the other room is left");
@@ -283,7 +283,7 @@ on_both! {
         assert_eq!(nell.bodies(&keep).await, ["This one stays"]);
     }
 
-    async fn of_a_deleted_room_with_many_messages_nothing_is_left(world: World) {
+    async fn a_deleted_room_with_many_messages_leaves_nothing_behind(world: World) {
         let nell = world.member("nell").await;
         let room = nell.makes_room("Repair café").await;
         for _ in 0..5 {
@@ -296,7 +296,7 @@ on_both! {
         assert_eq!(counted(&world).await, [0; 8]);
     }
 
-    async fn a_room_that_ran_out_and_fell_silent_is_swept(world: World) {
+    async fn an_expired_and_inactive_room_is_purged(world: World) {
         let nell = world.member("nell").await;
         let (open, lively, dead, used, empty) = (
             nell.makes_room("open").await,
@@ -335,7 +335,7 @@ on_both! {
         assert_eq!(nell.bodies(&open).await, ["Hello"]);
     }
 
-    async fn someone_outside_is_told_no_more_than_the_room_s_name(world: World) {
+    async fn outsiders_learn_only_the_name_of_a_room(world: World) {
         let [nell, _ify] = world.members(["nell", "ify"]).await;
         let room = nell.makes_room("Repair café").await;
         nell.says(&room, "Between us").await;

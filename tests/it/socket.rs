@@ -1,4 +1,4 @@
-//! The stream as it is heard over a socket.
+//! Tests of the public stream over the socket.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -14,10 +14,9 @@ use futures_util::future::join_all;
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::common::{Change, Dice, Heard, Home, Listener, Person, World, change, until};
+use crate::common::{Change, Instance, Listener, Person, Rng, SocketEvent, World, change, until};
 
-/// Posts peeps by the hundred, without a browser: through the domain, in this process, ten in a
-/// transaction.
+/// Posts peeps by the hundred without HTTP: through the domain, in this process, ten in a transaction.
 async fn floods(world: &World, username: &'static str, from: usize, to: usize) {
     let db = &world.app().db;
     let posts = (from..to).step_by(10).map(|first| {
@@ -37,13 +36,13 @@ async fn newest(world: &World) -> i64 {
     world.app().db.read(store::peeps::last_seq).await.expect("the stream has a number")
 }
 
-/// The next changes, as many as that.
-async fn hears(listener: &mut Listener, count: usize) -> Vec<Change> {
-    let mut heard = Vec::new();
+/// Returns the next `count` changes.
+async fn receives(listener: &mut Listener, count: usize) -> Vec<Change> {
+    let mut received = Vec::new();
     for _ in 0..count {
-        heard.push(listener.hears_change().await);
+        received.push(listener.receives_change().await);
     }
-    heard
+    received
 }
 
 fn numbers(changes: &[Change]) -> Vec<i64> {
@@ -51,7 +50,7 @@ fn numbers(changes: &[Change]) -> Vec<i64> {
 }
 
 on_both! {
-    async fn a_peep_reaches_everyone_who_listens(world: World) {
+    async fn a_peep_reaches_every_subscriber(world: World) {
         let [nell, ify] = world.members(["nell", "ify"]).await;
         let (mut first, mut second) = (world.listener().await, world.listener().await);
         let hello = nell.peeps("Hello").await;
@@ -59,8 +58,8 @@ on_both! {
         nell.edits(&hello, "Hello, Row").await.is(303);
         ify.deletes(&welcome).await.is(303);
         for listener in [&mut first, &mut second] {
-            let heard = hears(listener, 4).await;
-            let told: Vec<_> = heard.iter().map(|c| (c.seq, c.event.as_str(), c.id.as_str())).collect();
+            let received = receives(listener, 4).await;
+            let told: Vec<_> = received.iter().map(|c| (c.seq, c.event.as_str(), c.id.as_str())).collect();
             assert_eq!(
                 told,
                 [
@@ -70,19 +69,19 @@ on_both! {
                     (4, "delete", welcome.as_str()),
                 ]
             );
-            assert_eq!(heard[0].status["text"], "Hello");
-            assert_eq!(heard[1].status["in_reply_to_id"], json!(hello));
-            assert_eq!(heard[2].status["text"], "Hello, Row");
-            assert_eq!(heard[2].status["edited_at"], "2026-11-20T12:00:00.000Z");
+            assert_eq!(received[0].status["text"], "Hello");
+            assert_eq!(received[1].status["in_reply_to_id"], json!(hello));
+            assert_eq!(received[2].status["text"], "Hello, Row");
+            assert_eq!(received[2].status["edited_at"], "2026-11-20T12:00:00.000Z");
         }
     }
 
     async fn a_frame_is_as_mastodon_s_clients_expect_it(world: World) {
         let [nell] = world.members(["nell"]).await;
         let mut listener = Listener::open(&world.url(), "?stream=public").await;
-        assert_eq!(listener.hears().await["event"], "subscribed", "the query subscribes");
+        assert_eq!(listener.receives().await["event"], "subscribed", "the query subscribes");
         let posted = nell.posts_by_api("Hello").await;
-        let frame = listener.hears().await;
+        let frame = listener.receives().await;
         assert_eq!(frame["stream"], json!(["public"]));
         assert_eq!(frame["event"], "update");
         let payload: Value =
@@ -90,157 +89,157 @@ on_both! {
         assert_eq!(payload, posted);
     }
 
-    async fn our_own_pages_hear_the_peep_as_they_show_it(world: World) {
+    async fn pages_receive_a_peep_as_rendered_html(world: World) {
         let [nell] = world.members(["nell"]).await;
         let mut page = Listener::open(&world.url(), "?format=html").await.subscribed(None).await;
         let mut program = world.listener().await;
         let id = nell.peeps("1 < 2").await;
-        let frame = page.hears().await;
+        let frame = page.receives().await;
         assert_eq!((&frame["event"], &frame["seq"], &frame["id"]), (&json!("update"), &json!(1), &json!(id)));
         let html = frame["html"].as_str().expect("html").to_owned();
         let shown = crate::common::Page(html).peep(&id);
         assert_eq!(shown, world.stranger().opens("/").await.peep(&id), "it is what a stranger's page shows");
         assert!(!shown.source.contains("/edit"), "and nobody's own");
         nell.deletes(&id).await.is(303);
-        let frame = page.hears().await;
+        let frame = page.receives().await;
         assert_eq!(
             (&frame["event"], &frame["seq"], &frame["html"]),
             (&json!("delete"), &json!(2), &json!(""))
         );
-        assert_eq!(numbers(&hears(&mut program, 2).await), [1, 2]);
+        assert_eq!(numbers(&receives(&mut program, 2).await), [1, 2]);
     }
 
-    async fn hearts_and_replies_are_counted_for_everyone(world: World) {
+    async fn like_and_reply_counts_reach_everyone(world: World) {
         let [nell, ify] = world.members(["nell", "ify"]).await;
         let id = nell.peeps("Hello").await;
         let mut listener = world.listener().await;
         ify.likes(&id).await.is(303);
-        assert_eq!(listener.hears().await, json!({ "event": "counts", "id": id, "likes": 1, "replies": 0 }));
+        assert_eq!(listener.receives().await, json!({ "event": "counts", "id": id, "likes": 1, "replies": 0 }));
         ify.likes(&id).await.is(303);
         let reply = ify.replies(&id, "Welcome").await;
         assert_eq!(
-            listener.hears().await,
+            listener.receives().await,
             json!({ "event": "counts", "id": id, "likes": 1, "replies": 1 }),
             "a second like is none"
         );
-        assert_eq!(listener.hears_change().await.id, reply);
+        assert_eq!(listener.receives_change().await.id, reply);
         ify.unlikes(&id).await.is(303);
-        assert_eq!(listener.hears().await["likes"], 0);
+        assert_eq!(listener.receives().await["likes"], 0);
         ify.deletes(&reply).await.is(303);
-        assert_eq!(listener.hears().await["replies"], 0);
+        assert_eq!(listener.receives().await["replies"], 0);
     }
 
-    async fn nobody_s_own_heart_is_told_to_others(world: World) {
+    async fn a_viewer_s_own_like_is_not_sent_to_others(world: World) {
         let [nell] = world.members(["nell"]).await;
         let id = nell.peeps("Hello").await;
         nell.likes(&id).await.is(303);
         let mut listener = world.listener().await;
         nell.edits(&id, "Hello, Row").await.is(303);
-        let change = listener.hears_change().await;
+        let change = listener.receives_change().await;
         assert_eq!(
             (&change.status["favourited"], &change.status["favourites_count"]),
             (&json!(false), &json!(1))
         );
     }
 
-    async fn who_was_away_hears_what_was_missed_once_and_then_goes_live(world: World) {
+    async fn a_replay_contains_missed_peeps_once_before_live_ones(world: World) {
         let [nell] = world.members(["nell"]).await;
         floods(&world, "nell", 0, 250).await;
         let mut listener = Listener::open(&world.url(), "").await;
         assert_eq!(listener.subscribes(Some(17)).await, 17);
-        assert_eq!(numbers(&hears(&mut listener, 233).await), (18..=250).collect::<Vec<_>>());
+        assert_eq!(numbers(&receives(&mut listener, 233).await), (18..=250).collect::<Vec<_>>());
         nell.peeps("live").await;
-        assert_eq!(listener.hears_change().await.seq, 251);
-        assert_eq!(listener.hears_until_pong().await, Vec::<Value>::new(), "and nothing twice");
+        assert_eq!(listener.receives_change().await.seq, 251);
+        assert_eq!(listener.receives_until_pong().await, Vec::<Value>::new(), "and nothing twice");
     }
 
-    async fn of_a_peep_that_changed_while_one_was_away_one_hears_its_latest_state(world: World) {
+    async fn a_replay_contains_the_latest_state_of_a_changed_peep(world: World) {
         let [nell] = world.members(["nell"]).await;
         let (edited, deleted) = (nell.peeps("Hello").await, nell.peeps("Oops").await);
         nell.edits(&edited, "Hello, Row").await.is(303);
         nell.deletes(&deleted).await.is(303);
         let mut listener = Listener::open(&world.url(), "").await.subscribed(Some(0)).await;
-        let heard = hears(&mut listener, 2).await;
+        let received = receives(&mut listener, 2).await;
         assert_eq!(
-            (heard[0].seq, heard[0].event.as_str(), heard[0].id.as_str()),
+            (received[0].seq, received[0].event.as_str(), received[0].id.as_str()),
             (3, "status.update", edited.as_str())
         );
         assert_eq!(
-            (heard[1].seq, heard[1].event.as_str(), heard[1].id.as_str()),
+            (received[1].seq, received[1].event.as_str(), received[1].id.as_str()),
             (4, "delete", deleted.as_str())
         );
         nell.peeps("live").await;
-        assert_eq!(listener.hears_change().await.seq, 5);
+        assert_eq!(listener.receives_change().await.seq, 5);
     }
 
-    async fn who_was_away_for_long_is_told_to_begin_anew(world: World) {
+    async fn a_long_absence_resets_the_subscription(world: World) {
         let [nell] = world.members(["nell"]).await;
         floods(&world, "nell", 0, 1001).await;
         let mut listener = Listener::open(&world.url(), "").await.subscribed(Some(0)).await;
-        assert_eq!(listener.hears().await, json!({ "event": "reset", "seq": 1001 }));
+        assert_eq!(listener.receives().await, json!({ "event": "reset", "seq": 1001 }));
         nell.peeps("live").await;
-        assert_eq!(listener.hears_change().await.seq, 1002, "and then hears what is new");
+        assert_eq!(listener.receives_change().await.seq, 1002, "and then hears what is new");
         let mut other = Listener::open(&world.url(), "").await.subscribed(Some(2)).await;
         assert_eq!(
-            hears(&mut other, 1000).await.last().map(|c| c.seq),
+            receives(&mut other, 1000).await.last().map(|c| c.seq),
             Some(1002),
             "a thousand are replayed"
         );
     }
 
-    async fn a_number_that_never_was_begins_now(world: World) {
+    async fn a_stream_subscription_with_an_impossible_number_begins_now(world: World) {
         let [nell] = world.members(["nell"]).await;
         nell.peeps("Hello").await;
         for since in [-1, 2, i64::MAX, i64::MIN] {
             let mut listener = Listener::open(&world.url(), "").await;
             assert_eq!(listener.subscribes(Some(since)).await, 1, "{since}");
-            assert!(listener.hears_until_pong().await.is_empty());
+            assert!(listener.receives_until_pong().await.is_empty());
         }
         let mut listener = Listener::open(&world.url(), "?stream=public&since=0").await;
-        assert_eq!(listener.hears().await["seq"], 0);
-        assert_eq!(listener.hears_change().await.seq, 1);
+        assert_eq!(listener.receives().await["seq"], 0);
+        assert_eq!(listener.receives_change().await.seq, 1);
     }
 
-    async fn who_subscribes_twice_hears_everything_once(world: World) {
+    async fn subscribing_twice_delivers_everything_once(world: World) {
         let [nell] = world.members(["nell"]).await;
         let mut listener = world.listener().await;
         listener.subscribes(None).await;
         nell.peeps("one").await;
-        assert_eq!(listener.hears_change().await.seq, 1);
-        assert!(listener.hears_until_pong().await.is_empty());
+        assert_eq!(listener.receives_change().await.seq, 1);
+        assert!(listener.receives_until_pong().await.is_empty());
         listener.subscribes(Some(0)).await;
-        assert_eq!(listener.hears_change().await.seq, 1, "unless one asks for it again");
+        assert_eq!(listener.receives_change().await.seq, 1, "unless one asks for it again");
     }
 
-    async fn who_unsubscribes_hears_nothing_more(world: World) {
+    async fn unsubscribing_ends_the_delivery(world: World) {
         let [nell] = world.members(["nell"]).await;
         let mut listener = world.listener().await;
         listener.says(&json!({ "type": "unsubscribe", "stream": "public" })).await;
-        assert!(listener.hears_until_pong().await.is_empty());
+        assert!(listener.receives_until_pong().await.is_empty());
         let id = nell.peeps("one").await;
         nell.likes(&id).await.is(303);
-        assert!(listener.hears_until_pong().await.is_empty());
+        assert!(listener.receives_until_pong().await.is_empty());
         assert_eq!(listener.subscribes(Some(0)).await, 0);
-        assert_eq!(listener.hears_change().await.seq, 1);
+        assert_eq!(listener.receives_change().await.seq, 1);
     }
 
-    async fn whoever_opens_a_socket_and_says_nothing_hears_nothing(world: World) {
+    async fn a_socket_without_a_subscription_receives_nothing(world: World) {
         let [nell] = world.members(["nell"]).await;
         let mut listener = Listener::open(&world.url(), "").await;
         nell.peeps("one").await;
-        assert!(listener.hears_until_pong().await.is_empty());
+        assert!(listener.receives_until_pong().await.is_empty());
     }
 
-    async fn a_slow_reader_gets_everything_in_order_in_the_end(world: World) {
+    async fn a_slow_reader_eventually_receives_everything_in_order(world: World) {
         world.members(["nell"]).await;
         let mut slow = world.listener().await;
-        // Less than what is replayed at most: nothing may be missing.
+        // Fewer peeps than the replay limit, so nothing may be missing.
         floods(&world, "nell", 0, 900).await;
-        assert_eq!(numbers(&hears(&mut slow, 900).await), (1..=900).collect::<Vec<_>>());
-        assert!(slow.hears_until_pong().await.is_empty());
+        assert_eq!(numbers(&receives(&mut slow, 900).await), (1..=900).collect::<Vec<_>>());
+        assert!(slow.receives_until_pong().await.is_empty());
     }
 
-    async fn a_very_slow_reader_is_told_if_it_has_to_begin_anew(world: World) {
+    async fn a_very_slow_reader_receives_a_reset(world: World) {
         world.members(["nell"]).await;
         let mut slow = world.listener().await;
         for step in 0..10 {
@@ -248,7 +247,7 @@ on_both! {
         }
         let mut last = 0;
         while last < 2000 {
-            let frame = slow.hears().await;
+            let frame = slow.receives().await;
             if frame["event"] == "reset" {
                 let to = frame["seq"].as_i64().expect("a number");
                 assert!(to > last + 1000, "{to} after {last} could have been replayed");
@@ -259,44 +258,44 @@ on_both! {
             }
         }
         assert_eq!(last, 2000);
-        assert!(slow.hears_until_pong().await.is_empty());
+        assert!(slow.receives_until_pong().await.is_empty());
     }
 
-    async fn a_slow_reader_holds_nobody_up(world: World) {
+    async fn a_slow_reader_does_not_delay_others(world: World) {
         let [nell] = world.members(["nell"]).await;
         let (mut slow, mut quick) = (world.listener().await, world.listener().await);
-        let quick = tokio::spawn(async move { numbers(&hears(&mut quick, 600).await) });
+        let quick = tokio::spawn(async move { numbers(&receives(&mut quick, 600).await) });
         floods(&world, "nell", 0, 600).await;
         assert_eq!(quick.await.expect("the quick one listens"), (1..=600).collect::<Vec<_>>());
         nell.peeps("and people go on posting").await;
-        assert_eq!(numbers(&hears(&mut slow, 601).await), (1..=601).collect::<Vec<_>>());
+        assert_eq!(numbers(&receives(&mut slow, 601).await), (1..=601).collect::<Vec<_>>());
     }
 
-    async fn when_the_server_stops_it_says_that_it_goes_away(mut world: World) {
+    async fn a_stopping_server_closes_sockets_with_going_away(mut world: World) {
         let [nell] = world.members(["nell"]).await;
         let (mut listener, mut silent) = (world.listener().await, Listener::open(&world.url(), "").await);
         let id = nell.peeps("Hello").await;
         world.stop().await;
-        assert_eq!(listener.hears_change().await.id, id, "what was said before is heard before");
-        assert_eq!(listener.hears_goodbye().await, 1001);
-        assert_eq!(silent.hears_goodbye().await, 1001);
+        assert_eq!(listener.receives_change().await.id, id, "what was said before is heard before");
+        assert_eq!(listener.receives_close().await, 1001);
+        assert_eq!(silent.receives_close().await, 1001);
     }
 
-    async fn who_comes_back_after_a_restart_has_missed_nothing(mut world: World) {
+    async fn a_replay_after_a_restart_misses_nothing(mut world: World) {
         let [nell] = world.members(["nell"]).await;
         let mut listener = world.listener().await;
         nell.peeps("one").await;
-        let last = listener.hears_change().await.seq;
+        let last = listener.receives_change().await.seq;
         world.restart().await;
         nell.peeps("two").await;
         let mut listener = Listener::open(&world.url(), "").await.subscribed(Some(last)).await;
         nell.peeps("three").await;
-        assert_eq!(numbers(&hears(&mut listener, 2).await), [2, 3]);
+        assert_eq!(numbers(&receives(&mut listener, 2).await), [2, 3]);
     }
 
-    async fn another_site_s_page_can_not_listen(mut home: Home) {
-        home.settings.base_url = Some("https://row.example".into());
-        let world = home.open().await;
+    async fn another_site_s_page_can_not_listen(mut instance: Instance) {
+        instance.settings.base_url = Some("https://row.example".into());
+        let world = instance.open().await;
         let host = world.url();
         for origin in [
             "https://evil.example",
@@ -306,26 +305,26 @@ on_both! {
             "https://row.example:444",
             "",
         ] {
-            let knocked = Listener::knock(&host, "", Some(origin)).await;
+            let knocked = Listener::try_open(&host, "", Some(origin)).await;
             assert_eq!(knocked.err(), Some(403), "{origin}");
         }
         for origin in [Some("https://row.example"), Some(host.as_str()), None] {
-            assert!(Listener::knock(&host, "", origin).await.is_ok(), "{origin:?}");
+            assert!(Listener::try_open(&host, "", origin).await.is_ok(), "{origin:?}");
         }
     }
 
-    async fn a_plain_request_or_a_wrong_query_is_refused_in_words(world: World) {
+    async fn a_plain_request_or_a_wrong_query_is_refused_with_a_message(world: World) {
         let stranger = world.stranger();
         let answer = stranger.gets("/api/v1/streaming").await;
         assert!(matches!(answer.status, 400 | 426), "{answer:?}");
         answer.problem();
         for query in ["?format=xml", "?since=now", "?since=1&since=2"] {
-            let refused = Listener::knock(&world.url(), query, None).await.err();
+            let refused = Listener::try_open(&world.url(), query, None).await.err();
             assert!(matches!(refused, Some(400 | 422)), "{query}: {refused:?}");
         }
     }
 
-    async fn what_makes_no_sense_gets_an_answer_and_the_socket_lives(world: World) {
+    async fn an_invalid_message_is_answered_and_the_socket_stays_open(world: World) {
         let [nell] = world.members(["nell"]).await;
         let mut listener = world.listener().await;
         for nonsense in [
@@ -346,30 +345,30 @@ on_both! {
             &"[".repeat(4000),
         ] {
             listener.sends(Message::text(nonsense)).await;
-            let frame = listener.hears().await;
+            let frame = listener.receives().await;
             assert_eq!(frame["event"], "error", "{nonsense}");
             assert!(frame["error"].as_str().is_some_and(|why| why.ends_with('.')), "a sentence: {frame}");
         }
         listener.says(&json!({ "type": "unsubscribe", "stream": "user" })).await;
         listener.sends(Message::Ping(b"?".as_slice().into())).await;
         nell.peeps("Hello").await;
-        assert_eq!(listener.hears_change().await.seq, 1);
+        assert_eq!(listener.receives_change().await.seq, 1);
     }
 
-    async fn who_sends_too_much_or_anything_but_text_is_sent_away(world: World) {
+    async fn large_or_binary_messages_close_the_socket(world: World) {
         let [nell] = world.members(["nell"]).await;
         let mut binary = world.listener().await;
         binary.sends(Message::binary(vec![0, 159, 146, 150])).await;
-        assert_eq!(binary.hears_goodbye().await, 1003);
+        assert_eq!(binary.receives_close().await, 1003);
         let mut much = world.listener().await;
         much.sends(Message::text("x".repeat(100_000))).await;
-        assert!(matches!(much.hears_goodbye().await, 1006 | 1009), "cut off or told that it was too much");
+        assert!(matches!(much.receives_close().await, 1006 | 1009), "cut off or told that it was too much");
         let mut other = world.listener().await;
         nell.peeps("Hello").await;
-        assert_eq!(other.hears_change().await.seq, 1, "others hear on");
+        assert_eq!(other.receives_change().await.seq, 1, "others hear on");
     }
 
-    async fn a_closed_socket_is_forgotten(world: World) {
+    async fn a_closed_socket_is_unsubscribed(world: World) {
         let [nell] = world.members(["nell"]).await;
         let topic = chitter::events::Topic::Public;
         let app = Arc::clone(world.app());
@@ -383,11 +382,11 @@ on_both! {
         .await;
     }
 
-    async fn twenty_who_come_and_go_have_all_heard_everything_in_the_end(world: World) {
+    async fn twenty_reconnecting_listeners_eventually_receive_everything(world: World) {
         let people = world.members(["nell", "ify", "joerg"]).await;
         let url = world.url();
         let listeners: Vec<_> =
-            (0..20).map(|n| tokio::spawn(comes_and_goes(url.clone(), Dice(0x5EED + n)))).collect();
+            (0..20).map(|n| tokio::spawn(comes_and_goes(url.clone(), Rng(0x5EED + n)))).collect();
         let posts = |person: Person| async move {
             for n in 0..100 {
                 person.posts_by_api(&format!("@{} says {n}", person.username)).await;
@@ -402,34 +401,34 @@ on_both! {
             .iter()
             .flat_map(|who| (0..100).map(move |n| format!("@{who} says {n}")))
             .collect();
-        for heard in join_all(listeners).await {
-            let heard = heard.expect("a listener listens");
-            assert_eq!(heard.len(), 300, "nothing twice");
-            assert_eq!(heard.into_iter().collect::<BTreeSet<_>>(), expected, "nothing missing");
+        for received in join_all(listeners).await {
+            let received = received.expect("a listener listens");
+            assert_eq!(received.len(), 300, "nothing twice");
+            assert_eq!(received.into_iter().collect::<BTreeSet<_>>(), expected, "nothing missing");
         }
     }
 }
 
-/// Listens until the 300th change, and now and then loses the connection or says goodbye.
-async fn comes_and_goes(url: String, mut dice: Dice) -> Vec<String> {
-    let mut heard: Vec<String> = Vec::new();
+/// Listens until the 300th change while it sometimes loses the connection or closes it.
+async fn comes_and_goes(url: String, mut rng: Rng) -> Vec<String> {
+    let mut received: Vec<String> = Vec::new();
     let mut last = 0;
     while last < 300 {
         let mut listener = Listener::open(&url, "").await.subscribed(Some(last)).await;
-        let stays_for = 1 + dice.throw(60);
+        let stays_for = 1 + rng.below(60);
         for _ in 0..stays_for {
             if last == 300 {
                 break;
             }
-            let change = listener.hears_change().await;
+            let change = listener.receives_change().await;
             assert_eq!(change.seq, last + 1, "in order and without a gap");
             last = change.seq;
-            heard.push(change.status["text"].as_str().expect("a text").to_owned());
+            received.push(change.status["text"].as_str().expect("a text").to_owned());
         }
-        if dice.throw(2) == 0 {
+        if rng.below(2) == 0 {
             listener.sends(Message::Close(None)).await;
-            assert!(matches!(listener.listens().await, Heard::Frame(_) | Heard::Closed(_)));
+            assert!(matches!(listener.next_event().await, SocketEvent::Frame(_) | SocketEvent::Closed(_)));
         }
     }
-    heard
+    received
 }

@@ -1,4 +1,4 @@
-//! Every statement of the store, prepared on the engine that runs it.
+//! Tests that prepare every statement of the store on the engine that runs it.
 
 use std::{
     collections::BTreeMap,
@@ -17,16 +17,16 @@ use syn::{
 
 use crate::common::World;
 
-/// A statement as it stands in the source.
+/// A statement in the source.
 #[derive(Clone)]
 struct Statement {
     place: String,
     sql: String,
-    /// `None` for both.
+    /// The engine that runs the statement, or `None` for both.
     engine: Option<Engine>,
 }
 
-/// The texts that statements share, by module and name.
+/// Shared texts, such as column lists, by module and name.
 type Shared = BTreeMap<(String, String), String>;
 
 fn sources() -> Vec<PathBuf> {
@@ -46,7 +46,7 @@ fn sources() -> Vec<PathBuf> {
     found
 }
 
-/// A noun's module: its file, or its folder.
+/// Returns the module of a noun: its file, or its folder.
 fn module(path: &Path) -> String {
     let store = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store");
     let name = path.strip_prefix(store).ok().and_then(|path| path.iter().next()).unwrap_or_default();
@@ -65,7 +65,7 @@ fn literal(expr: &Expr) -> Option<String> {
     }
 }
 
-/// What the parts come to, if all that they name is known.
+/// Returns the concatenated parts, if every constant that they name is known.
 fn joined(parts: &[Expr], module: &str, shared: &Shared) -> Option<String> {
     let part = |expr: &Expr| match expr {
         Expr::Path(path) => {
@@ -121,7 +121,7 @@ impl Parse for Columns {
     }
 }
 
-/// Collects the constants that are text, and the columns of structs.
+/// A visitor that collects text constants, and the columns of structs.
 struct Constants<'a> {
     module: String,
     shared: &'a mut Shared,
@@ -156,7 +156,7 @@ impl<'a> Visit<'a> for Constants<'_> {
     }
 }
 
-/// Collects the statements.
+/// A visitor that collects statements.
 struct Statements<'a> {
     module: String,
     shared: &'a Shared,
@@ -179,7 +179,7 @@ impl<'a> Visit<'a> for Statements<'_> {
     }
 
     fn visit_item_const(&mut self, _: &'a ItemConst) {
-        // A shared text is no statement by itself.
+        // A shared text is not a statement by itself.
     }
 
     fn visit_macro(&mut self, tokens: &'a Macro) {
@@ -221,7 +221,7 @@ fn statements() -> Vec<Statement> {
     found
 }
 
-/// The numbers of `$1`, `$2` … in the order in which each is used first.
+/// Returns the numbers of `$1`, `$2` … in the order of first use.
 fn first_uses(sql: &str) -> Vec<usize> {
     let mut seen = Vec::new();
     for (at, _) in sql.match_indices('$') {
@@ -258,7 +258,7 @@ fn all_statements_are_found() {
 
 #[test]
 fn parameters_are_numbered_in_the_order_of_their_use() {
-    // SQLite numbers `$2` by where it first stands, whatever its digits say.
+    // SQLite numbers `$2` by its first position in the text and ignores the digits.
     for Statement { place, sql, .. } in statements() {
         let uses = first_uses(&sql);
         assert_eq!(uses, (1..=uses.len()).collect::<Vec<_>>(), "{place}: {sql}");
@@ -266,7 +266,7 @@ fn parameters_are_numbered_in_the_order_of_their_use() {
 }
 
 #[test]
-fn casts_are_written_in_the_words_of_the_standard() {
+fn casts_use_standard_sql() {
     for Statement { place, sql, .. } in statements() {
         assert!(!sql.contains("::"), "{place}: CAST(… AS …) is what both engines know: {sql}");
     }
@@ -274,7 +274,7 @@ fn casts_are_written_in_the_words_of_the_standard() {
 
 on_both! {
     async fn every_statement_can_be_prepared(world: World) {
-        let mine = world.home.engine;
+        let mine = world.instance.engine;
         let statements = statements().into_iter().filter(|s| s.engine.is_none_or(|engine| engine == mine));
         for Statement { place, sql, .. } in statements {
             let asked = sql.clone();

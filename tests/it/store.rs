@@ -1,4 +1,4 @@
-//! Transactions, and what the store does with them, on both engines: without a server around them.
+//! Tests of transactions and of the store on both engines, without a server.
 
 use std::{
     collections::BTreeSet,
@@ -25,14 +25,14 @@ use chitter::{
 };
 use futures_util::future::{join_all, try_join_all};
 
-use crate::common::{Desk, Engine, Home, open};
+use crate::common::{Engine, Instance, TestDb, open};
 
 /// The body of a peep.
 fn body(words: &str) -> Body {
     Body::parse(words, &RefusedWords::default()).expect("a body")
 }
 
-impl Desk {
+impl TestDb {
     async fn posts(&self, member: &Member, body: &str) -> PeepId {
         posts(&self.db, member, body, None).await.expect("a peep is posted")
     }
@@ -47,7 +47,7 @@ async fn posts(db: &Db, member: &Member, body: &str, reply_to: Option<PeepId>) -
     .await
 }
 
-/// A job as good as any.
+/// An arbitrary job.
 fn work(n: i64) -> Work {
     Work::MentionMail { peep: PeepId(n), to: AccountId(n) }
 }
@@ -62,11 +62,11 @@ fn seqs(emitted: &[Emission]) -> Vec<i64> {
 
 // Transactions.
 on_both! {
-    async fn a_write_that_fails_or_panics_is_undone_and_its_neighbours_are_not(desk: Desk) {
-        let (holds, held) = desk.holds_up_the_writers().await;
-        // All of these wait together, so on SQLite they share one commit.
+    async fn a_write_that_fails_or_panics_is_rolled_back_alone(test_db: TestDb) {
+        let (holds, held) = test_db.block_writers().await;
+        // All of these writes wait together, so on SQLite they share one commit.
         let writes = (0..30).map(|n: i64| {
-            let db = desk.db.clone();
+            let db = test_db.db.clone();
             tokio::spawn(async move {
                 db.write(move |tx| {
                     tx.enqueue(&work(n))?;
@@ -93,20 +93,20 @@ on_both! {
             }
         }
         join_all(held).await.into_iter().for_each(|held| held.expect("held").expect("and let go"));
-        assert_eq!(desk.count("SELECT COUNT(*) FROM jobs").await, 10);
-        assert_eq!(desk.emitted().len(), 10, "what was undone is not told either");
+        assert_eq!(test_db.count("SELECT COUNT(*) FROM jobs").await, 10);
+        assert_eq!(test_db.emitted().len(), 10, "what was undone is not told either");
     }
 
-    async fn a_statement_that_fails_inside_a_write_is_its_own_fault_alone(desk: Desk) {
+    async fn a_failed_statement_does_not_affect_concurrent_writes(test_db: TestDb) {
         let writes = (0..20).map(|n: i64| {
-            desk.db.write(move |tx| {
+            test_db.db.write(move |tx| {
                 let id = if n % 2 == 0 { n } else { 0 };
                 tx.execute(
                     "INSERT INTO instance (key, value) VALUES ($1, 'x')",
                     &[id.to_string().as_str().into()],
                 )?;
                 if n % 4 == 2 {
-                    // A constraint says no.
+                    // A check constraint fails.
                     tx.execute(
                         "INSERT INTO accounts (id, kind, name, created_at) VALUES ($1, 'king', 'x', 0)",
                         &[n.into()],
@@ -117,18 +117,18 @@ on_both! {
         });
         let done: Vec<_> = join_all(writes).await.iter().map(Result::is_ok).collect();
         assert_eq!(done.iter().filter(|ok| **ok).count(), 5, "0, 4, 8, 12, 16; the others collide: {done:?}");
-        assert_eq!(desk.count("SELECT COUNT(*) FROM instance").await, 5);
-        assert_eq!(desk.count("SELECT COUNT(*) FROM accounts").await, 0);
+        assert_eq!(test_db.count("SELECT COUNT(*) FROM instance").await, 5);
+        assert_eq!(test_db.count("SELECT COUNT(*) FROM accounts").await, 0);
     }
 
-    async fn what_a_transaction_tells_is_told_after_its_commit_and_before_its_answer(desk: Desk) {
-        let nell = desk.member("nell").await;
+    async fn events_are_emitted_after_the_commit_and_before_the_result(test_db: TestDb) {
+        let nell = test_db.member("nell").await;
         let looked = Arc::new(Mutex::new(Vec::new()));
-        let (home, seen) = (&desk.home, Arc::clone(&looked));
-        // A second handle on the database looks, from outside, at what is there when it is told.
+        let (instance, seen) = (&test_db.instance, Arc::clone(&looked));
+        // A second handle on the database checks which rows are visible at the moment of emission.
         let (tell, told) = channel::<Emission>();
-        let db = open(home, tell).await;
-        let outside = desk.db.clone();
+        let db = open(instance, tell).await;
+        let outside = test_db.db.clone();
         for n in 0..5 {
             let id = posts(&db, &nell, &format!("peep {n}"), None).await.expect("a peep is posted");
             let told: Vec<_> = told.try_iter().collect();
@@ -139,12 +139,12 @@ on_both! {
         assert_eq!(*looked.lock().expect("nobody panicked with it"), [true; 5]);
     }
 
-    async fn nothing_is_told_while_a_transaction_is_under_way(desk: Desk) {
+    async fn nothing_is_emitted_before_the_commit(test_db: TestDb) {
         let emitted = Arc::new(Mutex::new(0));
-        let (count, kept) = (Arc::clone(&emitted), desk.emitted);
+        let (count, kept) = (Arc::clone(&emitted), test_db.emitted);
         let kept = Arc::new(kept);
         let inside = Arc::clone(&kept);
-        desk.db
+        test_db.db
             .write(move |tx| {
                 tx.emit(Emission { topic: Topic::Outbox, event: Event::JobDue });
                 tx.enqueue(&work(1))?;
@@ -157,57 +157,57 @@ on_both! {
         assert_eq!(kept.lock().expect("fine").try_iter().count(), 2);
     }
 
-    async fn a_write_that_nobody_waits_for_any_more_is_not_begun(desk: Desk) {
-        let (holds, held) = desk.holds_up_the_writers().await;
-        let mut unwanted = Box::pin(desk.db.write(|tx| tx.enqueue(&work(1))));
+    async fn a_cancelled_write_is_not_started(test_db: TestDb) {
+        let (holds, held) = test_db.block_writers().await;
+        let mut unwanted = Box::pin(test_db.db.write(|tx| tx.enqueue(&work(1))));
         assert!(futures_util::poll!(&mut unwanted).is_pending(), "it waits behind the others");
         drop(unwanted);
-        let wanted = desk.db.write(|tx| tx.enqueue(&work(2)));
+        let wanted = test_db.db.write(|tx| tx.enqueue(&work(2)));
         drop(holds);
         wanted.await.expect("the next one is done");
         join_all(held).await;
-        assert_eq!(desk.count("SELECT COUNT(*) FROM jobs").await, 1);
+        assert_eq!(test_db.count("SELECT COUNT(*) FROM jobs").await, 1);
     }
 
-    async fn more_writes_than_can_wait_are_refused_at_once(desk: Desk) {
-        let (holds, held) = desk.holds_up_the_writers().await;
-        let mut waiting: Vec<_> = (0..4096).map(|_| Box::pin(desk.db.write(|_| Ok(())))).collect();
+    async fn writes_beyond_the_queue_are_refused_at_once(test_db: TestDb) {
+        let (holds, held) = test_db.block_writers().await;
+        let mut waiting: Vec<_> = (0..4096).map(|_| Box::pin(test_db.db.write(|_| Ok(())))).collect();
         for write in &mut waiting {
             assert!(futures_util::poll!(write).is_pending());
         }
-        let refused = desk.db.write(|tx| tx.enqueue(&work(1))).await;
+        let refused = test_db.db.write(|tx| tx.enqueue(&work(1))).await;
         assert!(matches!(refused, Err(Error::Busy)), "{refused:?}");
         drop(holds);
         join_all(waiting).await.into_iter().for_each(|done| done.expect("those who wait are served"));
         join_all(held).await;
-        desk.db.write(|tx| tx.enqueue(&work(2))).await.expect("and there is room again");
-        assert_eq!(desk.count("SELECT COUNT(*) FROM jobs").await, 1);
+        test_db.db.write(|tx| tx.enqueue(&work(2))).await.expect("and there is room again");
+        assert_eq!(test_db.count("SELECT COUNT(*) FROM jobs").await, 1);
     }
 
-    async fn a_read_that_fails_or_panics_leaves_the_others_alone(desk: Desk) {
-        desk.member("nell").await;
+    async fn a_read_that_fails_or_panics_does_not_affect_others(test_db: TestDb) {
+        test_db.member("nell").await;
         for _ in 0..40 {
-            let panics = desk.db.read(|_: &Read<'_>| -> Result<()> { panic!("as it should") }).await;
+            let panics = test_db.db.read(|_: &Read<'_>| -> Result<()> { panic!("as it should") }).await;
             assert!(matches!(panics, Err(Error::Internal(_))));
-            let fails = desk
+            let fails = test_db
                 .db
                 .read(|read| read.first("SELECT nothing FROM nowhere", &[], |row| row.get::<i64>(0)))
                 .await;
             assert!(matches!(fails, Err(Error::Internal(_))));
-            assert_eq!(desk.count("SELECT COUNT(*) FROM accounts").await, 1);
+            assert_eq!(test_db.count("SELECT COUNT(*) FROM accounts").await, 1);
         }
     }
 
-    async fn after_the_end_nothing_is_taken(desk: Desk) {
-        desk.member("nell").await;
-        let db = desk.db.clone();
+    async fn a_closed_database_refuses_writes(test_db: TestDb) {
+        test_db.member("nell").await;
+        let db = test_db.db.clone();
         tokio::task::spawn_blocking(move || db.close()).await.expect("it closes");
-        assert!(matches!(desk.db.write(|tx| tx.enqueue(&work(1))).await, Err(Error::Busy)));
+        assert!(matches!(test_db.db.write(|tx| tx.enqueue(&work(1))).await, Err(Error::Busy)));
     }
 
-    async fn time_stands_still_within_a_transaction(desk: Desk) {
-        let (clock, began) = (desk.home.clock.clone(), desk.home.clock.now());
-        let (before, after) = desk
+    async fn time_stands_still_within_a_transaction(test_db: TestDb) {
+        let (clock, began) = (test_db.instance.clock.clone(), test_db.instance.clock.now());
+        let (before, after) = test_db
             .db
             .write(move |tx| {
                 let before = tx.now();
@@ -220,34 +220,34 @@ on_both! {
     }
 }
 
-/// People who write at the same moment.
+/// Tests of concurrent writes.
 mod together {
-    use super::{BTreeSet, Desk, Home, PeepId, join_all, open, peeps, posts, seqs, try_join_all};
+    use super::{BTreeSet, Instance, PeepId, TestDb, join_all, open, peeps, posts, seqs, try_join_all};
     use std::sync::mpsc::channel;
 
     on_both! {
-        async fn fifty_who_post_at_once_get_numbers_without_a_gap(desk: Desk) {
-            let nell = desk.member("nell").await;
+        async fn fifty_concurrent_peeps_are_numbered_without_a_gap(test_db: TestDb) {
+            let nell = test_db.member("nell").await;
             let bodies: Vec<_> = (0..50).map(|n| format!("peep {n}")).collect();
-            let ids = try_join_all(bodies.iter().map(|body| posts(&desk.db, &nell, body, None)))
+            let ids = try_join_all(bodies.iter().map(|body| posts(&test_db.db, &nell, body, None)))
                 .await
                 .expect("all post");
             assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), 50, "each has an id of its own");
             let changes =
-                desk.db.read(|read| peeps::changed_since(read, 0, 1000)).await.expect("the changes");
+                test_db.db.read(|read| peeps::changed_since(read, 0, 1000)).await.expect("the changes");
             assert_eq!(changes.iter().map(|peep| peep.seq).collect::<Vec<_>>(), (1..=50).collect::<Vec<_>>());
-            let mut told = seqs(&desk.emitted());
-            if desk.writers() == 1 {
+            let mut told = seqs(&test_db.emitted());
+            if test_db.writers() == 1 {
                 assert_eq!(told, (1..=50).collect::<Vec<_>>(), "and on SQLite they are told in this order");
             }
             told.sort_unstable();
             assert_eq!(told, (1..=50).collect::<Vec<_>>());
         }
 
-        async fn a_write_that_is_undone_leaves_no_gap_in_the_numbers(desk: Desk) {
-            let nell = desk.member("nell").await;
+        async fn a_rolled_back_write_leaves_no_gap_in_the_numbers(test_db: TestDb) {
+            let nell = test_db.member("nell").await;
             let writes = (0..30).map(|n| {
-                let (nell, db) = (nell.clone(), desk.db.clone());
+                let (nell, db) = (nell.clone(), test_db.db.clone());
                 async move {
                     db.write(move |tx| {
                         let draft =
@@ -260,72 +260,72 @@ mod together {
             });
             join_all(writes).await;
             let changes =
-                desk.db.read(|read| peeps::changed_since(read, 0, 1000)).await.expect("the changes");
+                test_db.db.read(|read| peeps::changed_since(read, 0, 1000)).await.expect("the changes");
             assert_eq!(changes.iter().map(|peep| peep.seq).collect::<Vec<_>>(), (1..=20).collect::<Vec<_>>());
-            assert_eq!(desk.db.read(peeps::last_seq).await.ok(), Some(20));
+            assert_eq!(test_db.db.read(peeps::last_seq).await.ok(), Some(20));
         }
 
-        async fn of_edits_at_once_each_is_kept_and_one_is_the_last(desk: Desk) {
-            let nell = desk.member("nell").await;
-            let id = desk.posts(&nell, "version 0").await;
+        async fn concurrent_edits_are_all_kept_and_one_is_the_last(test_db: TestDb) {
+            let nell = test_db.member("nell").await;
+            let id = test_db.posts(&nell, "version 0").await;
             let edits = (1..=12).map(|n| {
                 let (nell, body) = (nell.clone(), super::body(&format!("version {n}")));
-                desk.db.write(move |tx| nell.edit(tx, id, &body))
+                test_db.db.write(move |tx| nell.edit(tx, id, &body))
             });
             try_join_all(edits).await.expect("all edit");
             let (peep, versions) =
-                desk.db.read(move |read| chitter::domain::peeps::history(read, super::Viewer::STRANGER, id)).await.expect("a history");
+                test_db.db.read(move |read| chitter::domain::peeps::history(read, super::Viewer::STRANGER, id)).await.expect("a history");
             let words: BTreeSet<_> = versions.iter().map(|version| version.body.clone()).collect();
             assert_eq!((versions.len(), words.len()), (13, 13), "nothing is lost and nothing is there twice");
             assert_eq!((peep.body.as_str(), peep.seq), (versions[12].body.as_str(), 13));
         }
 
-        async fn likes_and_replies_at_once_are_all_counted(desk: Desk) {
+        async fn concurrent_likes_and_replies_are_all_counted(test_db: TestDb) {
             let names = ["a1", "a2", "a3", "a4", "a5", "a6", "a7", "a8"];
             let mut members = Vec::new();
             for name in names {
-                members.push(desk.member(name).await);
+                members.push(test_db.member(name).await);
             }
-            let id = desk.posts(&members[0], "Hello").await;
+            let id = test_db.posts(&members[0], "Hello").await;
             let likes = members
                 .iter()
                 .flat_map(|fan| (0..3).map(move |_| fan.clone()))
-                .map(|fan| desk.db.write(move |tx| fan.like(tx, id, true)));
-            let replies = members.iter().map(|who| posts(&desk.db, who, "Welcome", Some(id)));
+                .map(|fan| test_db.db.write(move |tx| fan.like(tx, id, true)));
+            let replies = members.iter().map(|who| posts(&test_db.db, who, "Welcome", Some(id)));
             let (likes, replies) = tokio::join!(try_join_all(likes), try_join_all(replies));
             likes.expect("all like");
             let replies = replies.expect("all reply");
             let counts = || {
-                desk.db.read(move |read| peeps::by_id(read, None, id).map(|peep| (peep.likes, peep.replies)))
+                test_db.db.read(move |read| peeps::by_id(read, None, id).map(|peep| (peep.likes, peep.replies)))
             };
             assert_eq!(counts().await.ok(), Some((8, 8)));
             let back = members.iter().zip(&replies).enumerate().map(|(n, (who, reply))| {
                 let (who, reply) = (who.clone(), *reply);
-                desk.db
+                test_db.db
                     .write(move |tx| if n % 2 == 0 { who.delete(tx, reply) } else { who.like(tx, id, false) })
             });
             try_join_all(back).await.expect("all take something back");
             assert_eq!(counts().await.ok(), Some((4, 4)));
-            assert_eq!(desk.count("SELECT COUNT(*) FROM likes").await, 4);
+            assert_eq!(test_db.count("SELECT COUNT(*) FROM likes").await, 4);
         }
 
-        async fn a_reply_and_the_deletion_of_what_it_answers_do_not_cross(desk: Desk) {
-            let (nell, ify) = (desk.member("nell").await, desk.member("ify").await);
+        async fn a_reply_and_the_deletion_of_its_peep_are_serialized(test_db: TestDb) {
+            let (nell, ify) = (test_db.member("nell").await, test_db.member("ify").await);
             for n in 0..20 {
-                let id = desk.posts(&nell, "Who mends hub gears?").await;
+                let id = test_db.posts(&nell, "Who mends hub gears?").await;
                 let deletes = {
                     let nell = nell.clone();
-                    desk.db.write(move |tx| nell.delete(tx, id))
+                    test_db.db.write(move |tx| nell.delete(tx, id))
                 };
                 let (deleted, replied) = if n % 2 == 0 {
-                    tokio::join!(deletes, posts(&desk.db, &ify, "Me", Some(id)))
+                    tokio::join!(deletes, posts(&test_db.db, &ify, "Me", Some(id)))
                 } else {
-                    let (replied, deleted) = tokio::join!(posts(&desk.db, &ify, "Me", Some(id)), deletes);
+                    let (replied, deleted) = tokio::join!(posts(&test_db.db, &ify, "Me", Some(id)), deletes);
                     (deleted, replied)
                 };
                 deleted.expect("it is hers to delete");
                 let replies =
-                    desk.db.read(move |read| peeps::by_id(read, None, id)).await.expect("a gap").replies;
+                    test_db.db.read(move |read| peeps::by_id(read, None, id)).await.expect("a gap").replies;
                 assert_eq!(
                     replies,
                     i64::from(replied.is_ok()),
@@ -334,29 +334,29 @@ mod together {
             }
         }
 
-        async fn two_servers_on_one_database_count_on_without_a_gap(desk: Desk) {
-            if desk.writers() == 1 {
-                return; // SQLite's file has one process
+        async fn two_servers_on_one_database_number_without_a_gap(test_db: TestDb) {
+            if test_db.writers() == 1 {
+                return; // a SQLite file belongs to one process
             }
-            let nell = desk.member("nell").await;
+            let nell = test_db.member("nell").await;
             let (tell, _told) = channel();
-            let other = open(&desk.home, tell).await;
+            let other = open(&test_db.instance, tell).await;
             let bodies: Vec<_> = (0..40).map(|n| format!("peep {n}")).collect();
             let both = bodies
                 .iter()
                 .enumerate()
-                .map(|(n, body)| posts(if n % 2 == 0 { &desk.db } else { &other }, &nell, body, None));
+                .map(|(n, body)| posts(if n % 2 == 0 { &test_db.db } else { &other }, &nell, body, None));
             let ids: BTreeSet<PeepId> = try_join_all(both).await.expect("all post").into_iter().collect();
             assert_eq!(ids.len(), 40);
             let changes = other.read(|read| peeps::changed_since(read, 0, 1000)).await.expect("the changes");
             assert_eq!(changes.iter().map(|peep| peep.seq).collect::<Vec<_>>(), (1..=40).collect::<Vec<_>>());
         }
 
-        async fn servers_that_start_at_once_migrate_once(home: Home) {
-            if home.settings.database_url.is_none() {
-                return; // SQLite's file has one process
+        async fn servers_that_start_at_once_migrate_once(instance: Instance) {
+            if instance.settings.database_url.is_none() {
+                return; // a SQLite file belongs to one process
             }
-            let opened = join_all((0..4).map(|_| open(&home, channel().0))).await;
+            let opened = join_all((0..4).map(|_| open(&instance, channel().0))).await;
             for db in opened {
                 let made = db
                     .read(|read| read.one("SELECT COUNT(*) FROM migrations", &[], |row| row.get::<i64>(0)))
@@ -367,60 +367,66 @@ mod together {
     }
 }
 
-/// A PostgreSQL that goes away for a moment.
+/// Tests of a PostgreSQL server that is unavailable for a moment.
 mod away {
-    use super::{Desk, Engine, Home, channel, open, posts};
+    use super::{Engine, Instance, TestDb, channel, open, posts};
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn connections_that_the_server_has_cut_are_made_anew_and_nobody_notices() {
-        let mut home = Home::new(Engine::Postgres);
-        // A role of its own, so that its connections can be told from those of other tests.
+    async fn connections_closed_by_the_server_are_reopened_unnoticed() {
+        let mut instance = Instance::new(Engine::Postgres);
+        // A separate role distinguishes these connections from those of other tests.
         let role = format!("cut_{}", std::process::id());
-        home.alters(&format!("CREATE ROLE {role} LOGIN SUPERUSER"));
-        let (desk, cut) = {
-            let admin = home.settings.database_url.clone();
+        instance.alters(&format!("CREATE ROLE {role} LOGIN SUPERUSER"));
+        let (test_db, cut) = {
+            let admin = instance.settings.database_url.clone();
             let theirs = admin.as_ref().map(|url| url.replacen("postgres@", &format!("{role}@"), 1));
-            home.settings.database_url = theirs;
+            instance.settings.database_url = theirs;
             let (tell, emitted) = channel();
-            let db = open(&home, tell).await;
-            home.settings.database_url = admin;
+            let db = open(&instance, tell).await;
+            instance.settings.database_url = admin;
             (
-                Desk { db, home, emitted: emitted.into() },
+                TestDb { db, instance, emitted: emitted.into() },
                 format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{role}'"),
             )
         };
-        let nell = desk.member("nell").await;
+        let nell = test_db.member("nell").await;
         for round in 0..3 {
-            // Every worker has a connection.
-            let (holds, held) = desk.holds_up_the_writers().await;
+            // Every worker thread has a connection.
+            let (holds, held) = test_db.block_writers().await;
             drop(holds);
             for held in held {
                 held.await.expect("held").expect("and let go");
             }
-            desk.home.alters(&cut);
+            test_db.instance.alters(&cut);
             for n in 0..40 {
                 if n % 2 == 0 {
-                    posts(&desk.db, &nell, &format!("{round} {n}"), None).await.expect("a peep is posted");
+                    posts(&test_db.db, &nell, &format!("{round} {n}"), None).await.expect("a peep is posted");
                 } else {
-                    desk.count("SELECT COUNT(*) FROM peeps").await;
+                    test_db.count("SELECT COUNT(*) FROM peeps").await;
                 }
             }
         }
-        assert_eq!(desk.count("SELECT COUNT(*) FROM peeps").await, 60);
-        let db = desk.db.clone();
+        assert_eq!(test_db.count("SELECT COUNT(*) FROM peeps").await, 60);
+        let db = test_db.db.clone();
         tokio::task::spawn_blocking(move || db.close()).await.expect("it closes");
-        desk.home.alters(&format!("REASSIGN OWNED BY {role} TO postgres; DROP ROLE {role}"));
+        test_db.instance.alters(&format!("REASSIGN OWNED BY {role} TO postgres; DROP ROLE {role}"));
     }
 }
 
-/// The outbox.
+/// Tests of the outbox.
 mod outbox {
-    use super::{BTreeSet, Db, Desk, Duration, Event, Job, JobId, Result, Time, Topic, jobs, join_all, work};
+    use super::{
+        BTreeSet, Db, Duration, Event, Job, JobId, Result, TestDb, Time, Topic, jobs, join_all, work,
+    };
 
     const LEASE: Duration = Duration::from_secs(300);
 
-    async fn promise(desk: &Desk, count: i64) {
-        desk.db.write(move |tx| (0..count).try_for_each(|n| tx.enqueue(&work(n)))).await.expect("promised");
+    async fn promise(test_db: &TestDb, count: i64) {
+        test_db
+            .db
+            .write(move |tx| (0..count).try_for_each(|n| tx.enqueue(&work(n))))
+            .await
+            .expect("promised");
     }
 
     async fn claim(db: &Db, node: &'static str, limit: i64) -> Vec<Job> {
@@ -435,16 +441,17 @@ mod outbox {
         jobs.iter().map(|job| job.id.0).collect()
     }
 
-    async fn next_due(desk: &Desk) -> Option<Time> {
-        desk.db
+    async fn next_due(test_db: &TestDb) -> Option<Time> {
+        test_db
+            .db
             .read(|read| jobs::next_due(read, jobs::Queue::Internal))
             .await
             .expect("the outbox can be read")
     }
 
     on_both! {
-        async fn a_job_is_there_if_and_only_if_its_transaction_is(desk: Desk) {
-            let undone: Result<()> = desk
+        async fn a_job_exists_only_if_its_transaction_committed(test_db: TestDb) {
+            let undone: Result<()> = test_db
                 .db
                 .write(|tx| {
                     tx.enqueue(&work(1))?;
@@ -452,89 +459,89 @@ mod outbox {
                 })
                 .await;
             undone.expect_err("it is undone");
-            assert_eq!(next_due(&desk).await, None);
-            promise(&desk, 1).await;
-            let told = desk.emitted();
+            assert_eq!(next_due(&test_db).await, None);
+            promise(&test_db, 1).await;
+            let told = test_db.emitted();
             assert!(
                 matches!(told.as_slice(), [one] if one.topic == Topic::Outbox && matches!(one.event, Event::JobDue)),
                 "{told:?}"
             );
-            assert_eq!(next_due(&desk).await, Some(desk.home.clock.now()), "it is due at once");
+            assert_eq!(next_due(&test_db).await, Some(test_db.instance.clock.now()), "it is due at once");
         }
 
-        async fn a_peep_calls_twenty_people_and_no_more(desk: Desk) {
+        async fn a_peep_notifies_at_most_twenty_people(test_db: TestDb) {
             let names: Vec<String> = (0..25).map(|n| format!("next_{n}")).collect();
             for name in &names {
-                desk.member(name.clone().leak()).await;
+                test_db.member(name.clone().leak()).await;
             }
-            let nell = desk.member("nell").await;
-            desk.posts(&nell, &names.iter().map(|name| format!("@{name} ")).collect::<String>()).await;
-            assert_eq!(claim(&desk.db, "nell", 100).await.len(), 20);
-            assert_eq!(desk.count("SELECT COUNT(*) FROM mentions").await, 20);
-            desk.posts(&nell, &(0..25).map(|n| format!("#tag{n} ")).collect::<String>()).await;
-            assert_eq!(desk.count("SELECT COUNT(*) FROM tags").await, 20);
+            let nell = test_db.member("nell").await;
+            test_db.posts(&nell, &names.iter().map(|name| format!("@{name} ")).collect::<String>()).await;
+            assert_eq!(claim(&test_db.db, "nell", 100).await.len(), 20);
+            assert_eq!(test_db.count("SELECT COUNT(*) FROM mentions").await, 20);
+            test_db.posts(&nell, &(0..25).map(|n| format!("#tag{n} ")).collect::<String>()).await;
+            assert_eq!(test_db.count("SELECT COUNT(*) FROM tags").await, 20);
         }
 
-        async fn a_claimed_job_is_nobody_else_s_until_its_lease_ends(desk: Desk) {
-            promise(&desk, 3).await;
-            let first = claim(&desk.db, "nell", 2).await;
+        async fn a_claimed_job_can_not_be_claimed_again_before_its_lease_ends(test_db: TestDb) {
+            promise(&test_db, 3).await;
+            let first = claim(&test_db.db, "nell", 2).await;
             assert_eq!(first.len(), 2);
-            assert!(first.iter().all(|job| job.attempts == 1 && job.created_at == desk.home.clock.now()));
+            assert!(first.iter().all(|job| job.attempts == 1 && job.created_at == test_db.instance.clock.now()));
             assert_eq!(
                 first.iter().map(|job| job.work.clone()).collect::<Vec<_>>(),
                 [work(0), work(1)],
                 "the oldest first"
             );
-            let second = claim(&desk.db, "ify", 10).await;
+            let second = claim(&test_db.db, "ify", 10).await;
             assert_eq!(second.len(), 1);
             assert!(
-                claim(&desk.db, "ify", 10).await.is_empty() && claim(&desk.db, "nell", 10).await.is_empty()
+                claim(&test_db.db, "ify", 10).await.is_empty() && claim(&test_db.db, "nell", 10).await.is_empty()
             );
-            assert_eq!(next_due(&desk).await, Some(desk.home.clock.now() + LEASE));
-            desk.home.clock.advance(LEASE - Duration::from_millis(1));
-            assert!(claim(&desk.db, "ify", 10).await.is_empty());
-            desk.home.clock.advance(Duration::from_millis(1));
-            let again = claim(&desk.db, "ify", 10).await;
+            assert_eq!(next_due(&test_db).await, Some(test_db.instance.clock.now() + LEASE));
+            test_db.instance.clock.advance(LEASE - Duration::from_millis(1));
+            assert!(claim(&test_db.db, "ify", 10).await.is_empty());
+            test_db.instance.clock.advance(Duration::from_millis(1));
+            let again = claim(&test_db.db, "ify", 10).await;
             assert_eq!(again.len(), 3, "whoever had them must have died");
             assert!(again.iter().all(|job| job.attempts == 2));
         }
 
-        async fn a_finished_job_is_gone(desk: Desk) {
-            promise(&desk, 2).await;
-            let claimed = claim(&desk.db, "nell", 1).await;
+        async fn a_finished_job_is_deleted(test_db: TestDb) {
+            promise(&test_db, 2).await;
+            let claimed = claim(&test_db.db, "nell", 1).await;
             let id = claimed[0].id;
-            desk.db.write(move |tx| jobs::finish(tx, id)).await.expect("finished");
-            desk.db.write(move |tx| jobs::finish(tx, id)).await.expect("finishing twice does no harm");
-            desk.home.clock.advance(2 * LEASE);
-            let rest = claim(&desk.db, "nell", 10).await;
+            test_db.db.write(move |tx| jobs::finish(tx, id)).await.expect("finished");
+            test_db.db.write(move |tx| jobs::finish(tx, id)).await.expect("finishing twice does no harm");
+            test_db.instance.clock.advance(2 * LEASE);
+            let rest = claim(&test_db.db, "nell", 10).await;
             assert_eq!(rest.len(), 1);
             assert!(!ids(&rest).contains(&id.0));
         }
 
-        async fn a_job_that_is_put_off_comes_when_it_is_due(desk: Desk) {
-            promise(&desk, 1).await;
-            let id = claim(&desk.db, "nell", 1).await[0].id;
-            let due = desk.home.clock.now() + Duration::from_secs(10);
-            desk.db.write(move |tx| jobs::put_off(tx, id, due)).await.expect("put off");
-            assert_eq!(next_due(&desk).await, Some(due));
-            assert!(claim(&desk.db, "nell", 1).await.is_empty());
-            desk.home.clock.set(due);
-            assert_eq!(claim(&desk.db, "ify", 1).await[0].attempts, 2, "by whoever is there");
+        async fn a_postponed_job_can_be_claimed_when_it_is_due(test_db: TestDb) {
+            promise(&test_db, 1).await;
+            let id = claim(&test_db.db, "nell", 1).await[0].id;
+            let due = test_db.instance.clock.now() + Duration::from_secs(10);
+            test_db.db.write(move |tx| jobs::put_off(tx, id, due)).await.expect("put off");
+            assert_eq!(next_due(&test_db).await, Some(due));
+            assert!(claim(&test_db.db, "nell", 1).await.is_empty());
+            test_db.instance.clock.set(due);
+            assert_eq!(claim(&test_db.db, "ify", 1).await[0].attempts, 2, "by whoever is there");
         }
 
-        async fn who_starts_anew_takes_up_its_own_and_nobody_else_s(desk: Desk) {
-            promise(&desk, 5).await;
-            let nells = ids(&claim(&desk.db, "nell", 3).await);
-            claim(&desk.db, "ify", 2).await;
-            assert_eq!(desk.db.write(|tx| jobs::release(tx, "nell")).await.ok(), Some(3));
-            assert_eq!(desk.db.write(|tx| jobs::release(tx, "nell")).await.ok(), Some(0));
-            assert_eq!(ids(&claim(&desk.db, "nell", 10).await), nells);
+        async fn a_restarted_node_reclaims_only_its_own_jobs(test_db: TestDb) {
+            promise(&test_db, 5).await;
+            let nells = ids(&claim(&test_db.db, "nell", 3).await);
+            claim(&test_db.db, "ify", 2).await;
+            assert_eq!(test_db.db.write(|tx| jobs::release(tx, "nell")).await.ok(), Some(3));
+            assert_eq!(test_db.db.write(|tx| jobs::release(tx, "nell")).await.ok(), Some(0));
+            assert_eq!(ids(&claim(&test_db.db, "nell", 10).await), nells);
         }
 
-        async fn of_many_who_claim_at_once_no_two_get_the_same_job(desk: Desk) {
-            promise(&desk, 100).await;
+        async fn concurrent_claims_never_get_the_same_job(test_db: TestDb) {
+            promise(&test_db, 100).await;
             let claimers = ["a", "b", "c", "d", "e", "f", "g", "h"].map(|node| {
-                let db = desk.db.clone();
+                let db = test_db.db.clone();
                 tokio::spawn(async move {
                     let mut mine = Vec::new();
                     loop {

@@ -1,4 +1,4 @@
-//! Catching up: whoever was away hears of everything in one call, in order, and of nothing twice.
+//! Tests of `GET /api/v1/sync`: a client that was away receives every change, in order and once.
 
 use std::time::Duration;
 
@@ -6,11 +6,11 @@ use futures_util::future::join_all;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::common::{Person, Talks, World, text};
+use crate::common::{ApiClient, Person, World, text};
 
 const THREADS: &str = "/api/v1/threads";
 
-/// A client that keeps up to where it knows everything.
+/// A client that keeps the token of its last call.
 struct Client<'a> {
     who: &'a Person,
     since: String,
@@ -23,19 +23,19 @@ impl<'a> Client<'a> {
         Client { who, since: text(&begun["since"]) }
     }
 
-    /// One page of what changed, and whether there is more.
-    async fn asks(&mut self, limit: usize) -> (Vec<Value>, bool) {
+    /// Returns one page of changes, and whether there is more.
+    async fn fetches_page(&mut self, limit: usize) -> (Vec<Value>, bool) {
         let path = format!("/api/v1/sync?since={}&limit={limit}", self.since);
         let answer = self.who.fetches(&path).await.is(200).json();
         self.since = text(&answer["since"]);
         (answer["data"].as_array().expect("a list").clone(), !answer["next"].is_null())
     }
 
-    /// Everything that changed.
+    /// Returns all changes since the last call.
     async fn catches_up(&mut self) -> Vec<Value> {
         let mut all = Vec::new();
         loop {
-            let (some, more) = self.asks(50).await;
+            let (some, more) = self.fetches_page(50).await;
             all.extend(some);
             if !more {
                 return all;
@@ -43,9 +43,9 @@ impl<'a> Client<'a> {
         }
     }
 
-    /// Everything that changed, which is so much: on PostgreSQL what was answered is told as soon as all that
-    /// began before it has ended, too.
-    async fn hears_changes<const N: usize>(&mut self) -> [Value; N] {
+    /// Returns all changes, and waits for this many. PostgreSQL delays a change until every transaction that
+    /// began before it has ended.
+    async fn receives_changes<const N: usize>(&mut self) -> [Value; N] {
         let mut all = Vec::new();
         for _ in 0..1000 {
             all.extend(self.catches_up().await);
@@ -56,8 +56,8 @@ impl<'a> Client<'a> {
         all.try_into().unwrap_or_else(|all| panic!("{N} changes were expected: {all:?}"))
     }
 
-    /// The same, in a word each: `message Hello`, `thread`, `receipt ify 1/1`, `left`.
-    async fn hears<const N: usize>(&mut self, expected: [&str; N]) {
+    /// Asserts the next changes, each written in brief: `message Hello`, `thread`, `receipt ify 1/1`, `left`.
+    async fn expects<const N: usize>(&mut self, expected: [&str; N]) {
         let words = |change: &Value| match change["type"].as_str().expect("a type") {
             "message" => format!("message {}", change["message"]["body"].as_str().unwrap_or_default()),
             "receipt" => format!(
@@ -68,7 +68,7 @@ impl<'a> Client<'a> {
             ),
             other => other.to_owned(),
         };
-        assert_eq!(self.hears_changes::<N>().await.each_ref().map(words), expected);
+        assert_eq!(self.receives_changes::<N>().await.each_ref().map(words), expected);
     }
 }
 
@@ -84,81 +84,81 @@ async fn says(who: &Person, thread: &str, words: &str) -> String {
 }
 
 on_both! {
-    async fn every_kind_of_change_is_told_to_whoever_was_away(world: World) {
+    async fn every_kind_of_change_is_returned(world: World) {
         let [nell, ify, _ha] = world.members(["nell", "ify", "ha"]).await;
         let mut ifys = Client::begins(&ify).await;
-        ifys.hears([]).await; // nothing has happened
+        ifys.expects([]).await; // nothing has changed
         let thread = begins_thread(&nell, &["ify"]).await;
-        ifys.hears(["thread"]).await;
+        ifys.expects(["thread"]).await;
         let hello = says(&nell, &thread, "Hello").await;
-        ifys.hears(["message Hello", "receipt nell 1/1", "thread"]).await;
-        // That it was fetched is a change of one's own place.
-        ifys.hears(["thread"]).await;
-        ifys.hears([]).await; // and then it is quiet
+        ifys.expects(["message Hello", "receipt nell 1/1", "thread"]).await;
+        // The delivery to Ify changes her own membership.
+        ifys.expects(["thread"]).await;
+        ifys.expects([]).await; // and no further change
 
         nell.calls(Method::PATCH, &hello, &json!({ "body": "Hullo" })).await.is(200);
-        ifys.hears(["message Hullo", "thread"]).await;
+        ifys.expects(["message Hullo", "thread"]).await;
         nell.does(Method::PUT, &format!("{hello}/reactions/👍")).await.is(200);
-        let changes = ifys.hears_changes::<2>().await;
+        let changes = ifys.receives_changes::<2>().await;
         assert_eq!(changes[0]["message"]["reactions"][0]["emoji"], "👍");
         nell.does(Method::DELETE, &hello).await.is(204);
-        let changes = ifys.hears_changes::<2>().await;
+        let changes = ifys.receives_changes::<2>().await;
         assert!(changes[0]["message"]["deleted_at"].is_string() && changes[0]["message"]["body"] == "");
 
         nell.calls(Method::PATCH, &thread, &json!({ "name": "Cake day" })).await.is(200);
-        let [change] = ifys.hears_changes().await;
+        let [change] = ifys.receives_changes().await;
         assert_eq!(change["thread"]["name"], "Cake day");
         nell.calls(Method::PATCH, &thread, &json!({ "muted": true })).await.is(200);
-        ifys.hears([]).await; // what Nell does for herself is hers
+        ifys.expects([]).await; // a change of Nell's own membership is sent to her alone
         nell.calls(Method::POST, &format!("{thread}/users"), &json!({ "users": ["ha"] })).await.is(200);
-        let [change] = ifys.hears_changes().await;
+        let [change] = ifys.receives_changes().await;
         assert_eq!(change["thread"]["users"].as_array().map(Vec::len), Some(3));
 
-        // On another device one reads, and mutes.
+        // Reading and muting on another device are changes, too.
         says(&nell, &thread, "Once more").await;
-        ifys.hears(["message Once more", "receipt nell 2/2", "thread"]).await;
-        ifys.hears(["thread"]).await;
+        ifys.expects(["message Once more", "receipt nell 2/2", "thread"]).await;
+        ifys.expects(["thread"]).await;
         ify.calls(Method::PUT, &format!("{thread}/read"), &json!({ "seq": 2 })).await.is(204);
-        let [change] = ifys.hears_changes().await;
+        let [change] = ifys.receives_changes().await;
         assert_eq!((&change["thread"]["read_seq"], &change["thread"]["unread"]), (&json!(2), &json!(0)));
         ify.calls(Method::PATCH, &thread, &json!({ "muted": true })).await.is(200);
-        let [change] = ifys.hears_changes().await;
+        let [change] = ifys.receives_changes().await;
         assert_eq!(change["thread"]["muted"], true);
 
         let me = text(&ify.fetches(&thread).await.json()["users"][1]["id"]);
         nell.does(Method::DELETE, &format!("{thread}/users/{me}")).await.is(204);
-        ifys.hears(["left"]).await;
+        ifys.expects(["left"]).await;
         says(&nell, &thread, "Behind your back").await;
-        ifys.hears([]).await;
+        ifys.expects([]).await;
         let other = begins_thread(&nell, &["ify"]).await;
-        ifys.hears(["thread"]).await;
+        ifys.expects(["thread"]).await;
         nell.does(Method::DELETE, &other).await.is(204);
         world.outbox_empties().await;
-        let [change] = ifys.hears_changes().await;
+        let [change] = ifys.receives_changes().await;
         assert_eq!(change, json!({ "type": "left", "conversation_id": other.rsplit('/').next() }));
     }
 
-    async fn whoever_left_before_it_was_deleted_hears_of_it_too(world: World) {
+    async fn participants_who_left_before_a_deletion_receive_left(world: World) {
         let [nell, ify] = world.members(["nell", "ify"]).await;
         let thread = begins_thread(&nell, &["ify"]).await;
         let mut client = Client::begins(&ify).await;
-        // The last one who leaves takes the thread along.
+        // The thread is deleted with its last participant.
         for who in [&ify, &nell] {
             who.does(Method::DELETE, &format!("{thread}/users/me")).await.is(204);
         }
         nell.fetches(&thread).await.is(404);
         world.outbox_empties().await;
-        client.hears(["left"]).await;
+        client.expects(["left"]).await;
     }
 
-    async fn a_page_goes_on_where_the_last_one_ended(world: World) {
+    async fn pages_continue_where_the_last_one_ended(world: World) {
         let [nell, ify, _ha] = world.members(["nell", "ify", "ha"]).await;
         let mut client = Client::begins(&ify).await;
         let mut threads = Vec::new();
         for _ in 0..3 {
             threads.push(begins_thread(&nell, &["ify"]).await);
         }
-        // At once, so that their commits come in no order.
+        // Concurrent posts, so that their commits come in any order.
         join_all((0..30).map(|n| {
             let (nell, thread) = (nell.clone(), threads[n % 3].clone());
             async move { says(&nell, &thread, &format!("word {n}")).await }
@@ -169,7 +169,7 @@ on_both! {
         nell.calls(Method::POST, &path, &batch).await.is(201);
         let (mut bodies, mut pages) = (Vec::new(), 0);
         for _ in 0..1000 {
-            let (some, more) = client.asks(7).await;
+            let (some, more) = client.fetches_page(7).await;
             bodies.extend(some.iter().filter_map(|one| Some(one["message"]["body"].as_str()?.to_owned())));
             pages += 1;
             if !more && bodies.len() >= 90 {
@@ -185,7 +185,7 @@ on_both! {
         assert!(pages > 4, "{pages}");
     }
 
-    async fn nothing_is_lost_while_others_write(world: World) {
+    async fn concurrent_writes_lose_no_change(world: World) {
         let [nell, ify] = world.members(["nell", "ify"]).await;
         let threads = [begins_thread(&nell, &["ify"]).await, begins_thread(&nell, &["ify"]).await];
         let mut client = Client::begins(&ify).await;
@@ -197,44 +197,44 @@ on_both! {
                 }
             }
         }));
-        let mut heard = Vec::new();
+        let mut received = Vec::new();
         let mut writes = std::pin::pin!(writes);
         loop {
-            // One page at a time: a client that is stopped between two of them would keep the mark and lose what
-            // came with it.
+            // Pages are fetched one at a time: a client that is cancelled between two of them would keep the
+            // token and lose the changes.
             tokio::select! {
                 _ = &mut writes => break,
-                (some, _) = client.asks(50) => heard.extend(some),
+                (some, _) = client.fetches_page(50) => received.extend(some),
             }
         }
         for _ in 0..1000 {
-            heard.extend(client.catches_up().await);
-            if heard.iter().filter(|one| one["type"] == "message").count() >= 80 {
+            received.extend(client.catches_up().await);
+            if received.iter().filter(|one| one["type"] == "message").count() >= 80 {
                 break;
             }
         }
         let mut bodies: Vec<_> =
-            heard.iter().filter_map(|one| Some(one["message"]["body"].as_str()?.to_owned())).collect();
+            received.iter().filter_map(|one| Some(one["message"]["body"].as_str()?.to_owned())).collect();
         bodies.sort();
         bodies.dedup();
         assert_eq!(bodies.len(), 80, "all that was said");
     }
 
-    async fn rooms_are_told_and_matches_are_not(world: World) {
+    async fn rooms_are_included_and_matches_are_not(world: World) {
         let [nell, ify] = world.members(["nell", "ify"]).await;
         let room = nell.makes_room("Repair café").await;
         let mut client = Client::begins(&ify).await;
-        client.hears([]).await;
+        client.expects([]).await;
         ify.opens_link(&room).await.is(200);
         nell.says(&room, "Hello, Ify").await;
-        let changes = client.hears_changes::<2>().await;
+        let changes = client.receives_changes::<2>().await;
         assert_eq!(changes[0]["message"]["body"], "Hello, Ify");
         assert_eq!(changes[1]["room"]["name"], "Repair café");
         nell.does(Method::DELETE, &room.api("")).await.is(204);
-        client.hears(["left"]).await;
+        client.expects(["left"]).await;
     }
 
-    async fn who_asks_wrongly_or_too_late_is_told_so(world: World) {
+    async fn invalid_and_expired_tokens_are_refused(world: World) {
         let [nell] = world.members(["nell"]).await;
         let client = Client::begins(&nell).await;
         let asks = |since: String| {

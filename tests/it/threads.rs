@@ -1,18 +1,18 @@
-//! Threads: private conversations of people who are named.
+//! Tests of threads: private conversations of named members.
 
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::common::{Answer, Listener, Person, Talks, World, each, text};
+use crate::common::{Answer, ApiClient, Listener, Person, World, each, text};
 
 const THREADS: &str = "/api/v1/threads";
 
-/// Begins a thread with these.
+/// Creates a thread with these users.
 async fn begins(who: &Person, users: &[&str]) -> Answer {
     who.calls(Method::POST, THREADS, &json!({ "users": users })).await
 }
 
-/// Where a thread is.
+/// The path of a thread in the API.
 fn at(thread: &Value) -> String {
     format!("{THREADS}/{}", text(&thread["id"]))
 }
@@ -25,12 +25,12 @@ fn usernames(thread: &Value) -> Vec<String> {
     each(&thread["users"], "username")
 }
 
-/// The words that somebody sees there.
+/// Returns the texts of the messages that are visible to this person.
 async fn sees(who: &Person, thread: &Value) -> Vec<String> {
     each(&who.fetches(&format!("{}/messages", at(thread))).await.is(200).list(), "body")
 }
 
-/// What is wrong with whom.
+/// Returns the errors of a refusal: the pointer and the detail of each.
 fn wrong(answer: &Answer) -> Vec<(String, String)> {
     answer.problem();
     let errors = answer.json()["errors"].as_array().cloned().unwrap_or_default();
@@ -38,7 +38,7 @@ fn wrong(answer: &Answer) -> Vec<(String, String)> {
 }
 
 on_both! {
-    async fn those_who_are_named_talk_and_nobody_else_learns_of_it(world: World) {
+    async fn only_the_named_members_see_a_thread(world: World) {
         let [nell, ify, joerg, mallory] = world.members(["nell", "ify", "joerg", "mallory"]).await;
         let thread = begins(&nell, &["ify", "@JOERG"]).await.is(201);
         assert_eq!(thread.header("location"), at(&thread.json()));
@@ -60,14 +60,14 @@ on_both! {
         mallory.gets(&format!("/threads/{}", text(&thread["id"]))).await.is(404);
         mallory.does(Method::DELETE, &at(&thread)).await.is(404);
         mallory.calls(Method::POST, &format!("{}/users", at(&thread)), &json!({ "users": ["mallory"] })).await.is(404);
-        // A thread is no room, and a room no thread.
+        // A room's id is not a thread's id, and the other way round.
         let room = nell.makes_room("Repair café").await;
         let id = text(&nell.opens_link(&room).await.json()["id"]);
         nell.fetches(&format!("{THREADS}/{id}")).await.is(404);
         nell.fetches(&format!("{THREADS}/{id}/messages")).await.is(404);
     }
 
-    async fn whoever_is_named_wrongly_is_told_by_name(world: World) {
+    async fn wrong_usernames_are_reported_one_by_one(world: World) {
         let [nell, _ify] = world.members(["nell", "ify"]).await;
         let twice = begins(&nell, &["ify", "Ify"]).await.is(422);
         assert_eq!(wrong(&twice), [("#/users/1".into(), "Ify is named twice.".into())]);
@@ -98,12 +98,12 @@ on_both! {
             nell.calls(Method::POST, THREADS, &body).await.is(422).problem();
         }
         assert_eq!(nell.fetches(THREADS).await.json()["data"], json!([]), "nothing was begun");
-        // A guest has no name that it could be named by.
+        // A guest has no username and so can't create threads.
         let teo = world.guest("Teo").await;
         teo.calls(Method::POST, THREADS, &json!({ "users": ["ify"] })).await.is(403).problem();
     }
 
-    async fn a_message_has_280_characters_there(world: World) {
+    async fn a_message_in_a_thread_has_at_most_280_characters(world: World) {
         let [nell, _ify] = world.members(["nell", "ify"]).await;
         let thread = begins(&nell, &["ify"]).await.is(201).json();
         let said = says(&nell, &thread, &"ä".repeat(280)).await.is(201).json();
@@ -115,7 +115,7 @@ on_both! {
         nell.calls(Method::PATCH, &one, &json!({ "body": "shorter" })).await.is(200);
     }
 
-    async fn it_is_renamed_kept_quiet_and_carries_what_a_program_needs(world: World) {
+    async fn a_thread_can_be_renamed_muted_and_given_metadata(world: World) {
         let [nell, ify] = world.members(["nell", "ify"]).await;
         let order = json!({ "users": ["ify"], "name": " Cake  day ", "metadata": { "order": 17 } });
         let thread = nell.calls(Method::POST, THREADS, &order).await.is(201).json();
@@ -134,7 +134,7 @@ on_both! {
         nell.calls(Method::PATCH, &at(&thread), &json!({})).await.is(422);
     }
 
-    async fn those_who_are_added_see_all_or_what_is_said_from_then_on(world: World) {
+    async fn added_people_see_the_whole_history_or_only_later_messages(world: World) {
         let [nell, ify, joerg, ha] = world.members(["nell", "ify", "joerg", "ha"]).await;
         let thread = begins(&nell, &["ify"]).await.is(201).json();
         says(&nell, &thread, "Before").await.is(201);
@@ -147,13 +147,13 @@ on_both! {
         let again = nell.calls(Method::POST, &users, &json!({ "users": ["ha"] })).await.is(422);
         assert_eq!(wrong(&again), [("#/users/0".into(), "ha is in it already.".into())]);
         nell.calls(Method::POST, &users, &json!({ "users": ["ha"], "history": "some" })).await.is(422);
-        // Nobody gives away more than they see themselves.
+        // `history: all` gives no more than what the person who adds can see.
         let [layla] = world.members(["layla"]).await;
         joerg.calls(Method::POST, &users, &json!({ "users": ["layla"], "history": "all" })).await.is(200);
         assert_eq!(sees(&layla, &thread).await, ["After"]);
     }
 
-    async fn a_quote_tells_nobody_what_was_said_before_they_came(world: World) {
+    async fn a_quote_does_not_reveal_earlier_messages(world: World) {
         let [nell, ify, joerg] = world.members(["nell", "ify", "joerg"]).await;
         let thread = begins(&nell, &["ify"]).await.is(201).json();
         let secret = says(&nell, &thread, "The safe is 1234").await.is(201).json();
@@ -163,7 +163,7 @@ on_both! {
             let mut listener = Listener::with_cookie(&world.url(), "", &who.cookies()).await;
             listener.says(&json!({ "type": "subscribe", "stream": "conversation", "conversation": id })).await;
             loop {
-                if listener.hears().await["event"] == "here" {
+                if listener.receives().await["event"] == "here" {
                     return listener;
                 }
             }
@@ -172,17 +172,17 @@ on_both! {
         let messages = format!("{}/messages", at(&thread));
         let reply = json!({ "body": "Changed it", "reply_to": secret["id"] });
         let reply = nell.calls(Method::POST, &messages, &reply).await.is(201).json();
-        let heard = async |listener: &mut Listener| loop {
-            let frame = listener.hears().await;
+        let received = async |listener: &mut Listener| loop {
+            let frame = listener.receives().await;
             if frame["event"] == "message" {
                 return frame["message"].clone();
             }
         };
-        assert_eq!(heard(&mut at_ify).await["reply_to"]["excerpt"], "The safe is 1234");
-        let quiet = heard(&mut at_joerg).await;
+        assert_eq!(received(&mut at_ify).await["reply_to"]["excerpt"], "The safe is 1234");
+        let quiet = received(&mut at_joerg).await;
         assert_eq!((&quiet["body"], &quiet["reply_to"]), (&json!("Changed it"), &json!(null)));
         says(&nell, &thread, "Next").await.is(201);
-        assert_eq!(heard(&mut at_joerg).await["body"], "Next", "and what comes after it comes once");
+        assert_eq!(received(&mut at_joerg).await["body"], "Next", "and what comes after it comes once");
         for path in [messages.clone(), format!("{messages}/{}", text(&reply["id"])), "/api/v1/search?q=changed".into(),
                      format!("{}/search?q=changed", at(&thread))] {
             assert!(!joerg.fetches(&path).await.is(200).text().contains("1234"), "{path}");
@@ -191,7 +191,7 @@ on_both! {
         assert!(!joerg.gets(&format!("/threads/{id}")).await.is(200).text().contains("1234"));
     }
 
-    async fn people_leave_and_are_taken_out_and_hear_nothing_more(world: World) {
+    async fn people_who_leave_or_are_removed_receive_nothing_more(world: World) {
         let [nell, ify, joerg] = world.members(["nell", "ify", "joerg"]).await;
         let thread = begins(&nell, &["ify", "joerg"]).await.is(201).json();
         let one = |id: &Value| format!("{}/users/{}", at(&thread), text(id));
@@ -199,16 +199,16 @@ on_both! {
         listener
             .says(&json!({ "type": "subscribe", "stream": "conversation", "conversation": thread["id"] }))
             .await;
-        assert_eq!(listener.hears().await["event"], "subscribed");
+        assert_eq!(listener.receives().await["event"], "subscribed");
         let (ifys, joergs) = (&thread["users"][1]["id"], &thread["users"][2]["id"]);
         ify.does(Method::DELETE, &one(joergs)).await.is(403);
         nell.does(Method::DELETE, &one(joergs)).await.is(204);
-        while listener.hears().await["event"] != "left" {}
+        while listener.receives().await["event"] != "left" {}
         says(&joerg, &thread, "Why?").await.is(404);
         ify.does(Method::DELETE, &one(&json!("me"))).await.is(204);
         nell.does(Method::DELETE, &one(ifys)).await.is(404);
         assert_eq!(usernames(&nell.fetches(&at(&thread)).await.json()), ["nell"]);
-        // The last one takes it along.
+        // The thread is deleted with its last participant.
         nell.does(Method::DELETE, &one(&json!("me"))).await.is(204);
         assert_eq!(world.counts("SELECT COUNT(*) FROM conversations WHERE deleted_at IS NULL").await, 0);
     }
@@ -227,7 +227,7 @@ on_both! {
         mallory.posts(&form, &[("body", "Hello?")]).await.is(404);
     }
 
-    async fn only_whoever_began_it_deletes_it(world: World) {
+    async fn only_the_owner_deletes_a_thread(world: World) {
         let [nell, ify] = world.members(["nell", "ify"]).await;
         let thread = begins(&nell, &["ify"]).await.is(201).json();
         ify.does(Method::DELETE, &at(&thread)).await.is(403).problem();
@@ -236,7 +236,7 @@ on_both! {
         assert_eq!(ify.fetches(THREADS).await.json()["data"], json!([]));
     }
 
-    async fn receipts_tell_how_far_everyone_has_come(world: World) {
+    async fn receipts_show_how_far_everyone_has_read(world: World) {
         let [nell, ify] = world.members(["nell", "ify"]).await;
         let thread = begins(&nell, &["ify"]).await.is(201).json();
         let mut listener = Listener::with_cookie(&world.url(), "", &nell.cookies()).await;
@@ -248,13 +248,13 @@ on_both! {
         }
         let read = format!("{}/read", at(&thread));
         ify.calls(Method::PUT, &read, &json!({ "seq": 2 })).await;
-        let heard = loop {
-            let frame = listener.hears().await;
+        let received = loop {
+            let frame = listener.receives().await;
             if frame["event"] == "receipt" && frame["account"]["id"] == thread["users"][1]["id"] {
                 break frame;
             }
         };
-        assert_eq!(heard["read_seq"], 2);
+        assert_eq!(received["read_seq"], 2);
         let all = nell.fetches(&format!("{}/receipts", at(&thread))).await.is(200).json();
         let of = |name: &str| {
             let all = all["data"].as_array().expect("a list");
@@ -264,7 +264,7 @@ on_both! {
         assert_eq!((of("nell"), of("ify")), ((json!(3), json!(3)), (json!(2), json!(2))));
     }
 
-    async fn null_takes_the_name_and_what_was_kept_away(world: World) {
+    async fn null_clears_the_name_and_the_metadata(world: World) {
         let [nell, _ify] = world.members(["nell", "ify"]).await;
         let begin = json!({ "users": ["ify"], "name": "Cake day", "metadata": { "order": 17 } });
         let thread = nell.calls(Method::POST, THREADS, &begin).await.is(201).json();
@@ -275,7 +275,7 @@ on_both! {
         nell.calls(Method::POST, THREADS, &begin).await.is(201);
     }
 
-    async fn a_hundred_people_see_how_far_each_has_come(world: World) {
+    async fn a_hundred_people_see_each_other_s_receipts(world: World) {
         let [nell] = world.members(["nell"]).await;
         let (_, key) = crate::tokens::registers(&nell, &["read", "write", "act_as"]).await;
         let app = world.program(&key);
@@ -308,7 +308,7 @@ on_both! {
         assert!(more.is(422).problem().contains("100 people at the most"));
     }
 
-    async fn what_reaches_a_device_is_delivered_before_it_is_read(world: World) {
+    async fn a_message_is_delivered_before_it_is_read(world: World) {
         let [nell, ify] = world.members(["nell", "ify"]).await;
         let thread = begins(&nell, &["ify"]).await.is(201).json();
         for words in ["one", "two"] {
@@ -334,7 +334,7 @@ on_both! {
         .await;
     }
 
-    async fn many_are_said_at_once_or_none(world: World) {
+    async fn a_batch_is_posted_completely_or_not_at_all(world: World) {
         let [nell, ify] = world.members(["nell", "ify"]).await;
         let thread = begins(&nell, &["ify"]).await.is(201).json();
         let batch = format!("{}/messages/batch", at(&thread));
@@ -356,27 +356,27 @@ on_both! {
         }
     }
 
-    async fn a_program_says_that_somebody_types(world: World) {
+    async fn a_program_announces_that_somebody_types(world: World) {
         let [nell, ify, mallory] = world.members(["nell", "ify", "mallory"]).await;
         let thread = begins(&nell, &["ify"]).await.is(201).json();
         let mut listener = Listener::with_cookie(&world.url(), "", &nell.cookies()).await;
         listener
             .says(&json!({ "type": "subscribe", "stream": "conversation", "conversation": thread["id"] }))
             .await;
-        assert_eq!(listener.hears().await["event"], "subscribed");
+        assert_eq!(listener.receives().await["event"], "subscribed");
         let typing = format!("{}/typing", at(&thread));
         mallory.does(Method::POST, &typing).await.is(404);
         ify.does(Method::POST, &typing).await.is(204);
-        let heard = loop {
-            let frame = listener.hears().await;
+        let received = loop {
+            let frame = listener.receives().await;
             if frame["event"] == "typing" {
                 break frame;
             }
         };
-        assert_eq!(heard["account"]["name"], "Ifeoma Okafor");
+        assert_eq!(received["account"]["name"], "Ifeoma Okafor");
     }
 
-    async fn what_was_said_is_found_wherever_one_is(world: World) {
+    async fn search_covers_every_conversation_of_a_member(world: World) {
         let [nell, ify, mallory] = world.members(["nell", "ify", "mallory"]).await;
         let thread = begins(&nell, &["ify"]).await.is(201).json();
         let room = nell.makes_room("Repair café").await;
@@ -394,12 +394,12 @@ on_both! {
         let refused = nell.fetches("/api/v1/search?q=a").await.is(422);
         assert_eq!(refused.json()["errors"][0]["parameter"], "q");
         world.stranger().gets("/api/v1/search?q=cake").await.is(401);
-        // What was said before one was added is not found either.
+        // Messages from before a person was added are not found.
         nell.calls(Method::POST, &format!("{}/users", at(&thread)), &json!({ "users": ["mallory"] })).await.is(200);
         assert_eq!(find(&mallory, "q=cake").await["data"], json!([]));
     }
 
-    async fn whoever_blocked_the_other_is_not_called_into_a_thread(world: World) {
+    async fn a_blocked_member_can_not_reach_the_other_in_a_thread(world: World) {
         let [nell, mallory, _ify] = world.members(["nell", "mallory", "ify"]).await;
         let before = begins(&mallory, &["nell"]).await.is(201).json();
         let said = says(&mallory, &before, "Hello").await.is(201).json();
@@ -418,7 +418,8 @@ on_both! {
         let users = format!("{}/users", at(&other));
         mallory.calls(Method::POST, &users, &json!({ "users": ["nell"] })).await.is(422);
         says(&mallory, &before, "Hey").await.is(403).problem();
-        // Nor by another way of writing her name, a third person, an old message, a name, or a program.
+        // Other ways to reach her are refused as well: another spelling of her name, a third person, an old
+        // message, a new thread name, and a program.
         begins(&mallory, &["@ nell", "ify"]).await.is(422);
         let users = format!("{}/users", at(&before));
         mallory.calls(Method::POST, &users, &json!({ "users": ["ify"] })).await.is(403);
@@ -432,7 +433,7 @@ on_both! {
         bot.calls(Method::POST, THREADS, &json!({ "users": ["nell"] })).await.is(422);
     }
 
-    async fn the_list_goes_on_page_by_page(world: World) {
+    async fn the_list_of_threads_is_paginated(world: World) {
         let [nell, _ify] = world.members(["nell", "ify"]).await;
         let mut begun = Vec::new();
         for _ in 0..5 {
@@ -452,7 +453,7 @@ on_both! {
         nell.fetches(&format!("{THREADS}?cursor=nonsense")).await.is(422).problem();
     }
 
-    async fn members_are_found_by_the_beginning_of_a_name(world: World) {
+    async fn members_are_found_by_a_prefix_of_their_names(world: World) {
         let [nell, _joerg, _ha] = world.members(["nell", "joerg", "ha"]).await;
         let found = async |q: &str| each(&nell.fetches(&format!("/api/v1/accounts/search?q={q}")).await.is(200).json()["data"], "username");
         assert_eq!(found("jo").await, ["joerg"]);
@@ -462,7 +463,7 @@ on_both! {
         world.stranger().gets("/api/v1/accounts/search?q=jo").await.is(401);
     }
 
-    async fn people_do_it_all_by_forms(world: World) {
+    async fn every_thread_action_works_by_plain_forms(world: World) {
         let [nell, ify, joerg] = world.members(["nell", "ify", "joerg"]).await;
         assert!(nell.opens("/threads").await.says("No threads yet"));
         let refused = nell.posts("/threads", &[("users", "alma, ify")]).await.is(422).page();
@@ -491,7 +492,7 @@ on_both! {
         post(&ify, "delete", &[]).await.is(403);
         post(&nell, "delete", &[]).await.is(303);
         ify.gets(&path).await.is(404);
-        // A guest is asked to log in.
+        // A guest has to log in.
         let guest = world.guest_with_browser("Teo").await;
         assert!(guest.gets("/threads").await.is(303).location().starts_with("/login"));
     }

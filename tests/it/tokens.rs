@@ -1,13 +1,13 @@
-//! Tokens: what a member's programs act with.
+//! Tests of tokens and apps.
 
 use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::json;
 
-use crate::common::{Engine, Guest, Home, Listener, Person, Program, Talks, World, text};
+use crate::common::{ApiClient, Engine, Guest, Instance, Listener, Person, Program, World, text};
 
-/// Makes a token by the form; gives its secret.
+/// Creates a token by the form. Returns the secret.
 async fn makes_token(who: &Person, scopes: &[&str]) -> String {
     let mut form = vec![("name", "Backup script")];
     form.extend(scopes.iter().map(|scope| (*scope, "on")));
@@ -22,36 +22,36 @@ async fn makes_program(world: &World, who: &Person, scopes: &[&str]) -> Guest {
 }
 
 #[tokio::test]
-async fn an_operator_makes_a_token_on_the_command_line() {
+async fn an_operator_creates_a_token_on_the_command_line() {
     for engine in [Engine::Sqlite, Engine::Postgres] {
-        let home = Home::new(engine);
-        let create = |home: &Home, user: &str, scopes: &str| {
+        let instance = Instance::new(engine);
+        let create = |instance: &Instance, user: &str, scopes: &str| {
             let args = ["token", "create", "--user", user, "--scopes", scopes];
-            let done = Program::command(home).args(args).output().expect("the program runs");
+            let done = Program::command(instance).args(args).output().expect("the program runs");
             (
                 String::from_utf8_lossy(&done.stdout).trim().to_owned(),
                 String::from_utf8_lossy(&done.stderr).trim().to_owned(),
                 done.status.code(),
             )
         };
-        let program = Program::serve(&home);
-        Person::at(&program.url, "nell").signs_up().await.is(303);
-        let (token, _, code) = create(&home, "nell", "read,write");
+        let program = Program::serve(&instance);
+        Person::on_site(&program.url, "nell").signs_up().await.is(303);
+        let (token, _, code) = create(&instance, "nell", "read,write");
         assert_eq!(code, Some(0));
-        let listens = Listener::tries_with_token(&program.url, &token).await;
+        let listens = Listener::try_with_token(&program.url, &token).await;
         assert!(listens.is_some(), "{token}");
         for (user, scopes, why) in [
             ("nobody", "read", "chitter: there is no member called nobody"),
             ("nell", "everything", "chitter: There is no scope \"everything\": take read, write or act_as."),
             ("nell", "act_as", "chitter: Only an app can speak for others."),
         ] {
-            assert_eq!(create(&home, user, scopes), (String::new(), why.to_owned(), Some(1)));
+            assert_eq!(create(&instance, user, scopes), (String::new(), why.to_owned(), Some(1)));
         }
     }
 }
 
 on_both! {
-    async fn a_token_does_what_its_member_does_as_far_as_its_scopes_go(world: World) {
+    async fn a_token_acts_for_its_member_within_its_scopes(world: World) {
         let [nell, ify] = world.members(["nell", "ify"]).await;
         let reads = makes_program(&world, &nell, &["read"]).await;
         let writes = makes_program(&world, &nell, &["read", "write"]).await;
@@ -68,11 +68,11 @@ on_both! {
         assert_eq!(only_writes.fetches(&path).await.is(403).problem(), "The token lacks the scope read.");
         let mut listener = Listener::with_token(&world.url(), &reads.token).await;
         listener.says(&json!({ "type": "subscribe", "stream": "conversation", "conversation": thread["id"] })).await;
-        assert_eq!(listener.hears().await["event"], "subscribed");
-        assert!(Listener::tries_with_token(&world.url(), &only_writes.token).await.is_none());
+        assert_eq!(listener.receives().await["event"], "subscribed");
+        assert!(Listener::try_with_token(&world.url(), &only_writes.token).await.is_none());
     }
 
-    async fn a_token_opens_no_page_and_makes_no_other(world: World) {
+    async fn a_token_opens_no_page_and_creates_no_token(world: World) {
         let [nell] = world.members(["nell"]).await;
         let script = makes_program(&world, &nell, &["read", "write"]).await;
         for path in ["/settings", "/settings/tokens", "/threads", "/rooms"] {
@@ -82,7 +82,7 @@ on_both! {
         script.fetches("/api/v1/threads?as=ify").await.is(403);
     }
 
-    async fn a_token_that_has_ended_opens_nothing(world: World) {
+    async fn a_revoked_or_unknown_token_is_refused(world: World) {
         let [nell, mallory] = world.members(["nell", "mallory"]).await;
         let secret = makes_token(&nell, &["read"]).await;
         let program = world.program(&secret);
@@ -102,7 +102,7 @@ on_both! {
         assert_eq!(world.counts("SELECT COUNT(*) FROM tokens").await, 0);
     }
 
-    async fn what_makes_no_sense_is_refused(world: World) {
+    async fn invalid_token_requests_are_refused(world: World) {
         let [nell] = world.members(["nell"]).await;
         for form in [&[("name", "x")][..], &[("read", "on")], &[("name", "x"), ("act_as", "on")]] {
             nell.posts("/settings/tokens", form).await.is(422).page();
@@ -112,7 +112,7 @@ on_both! {
         assert_eq!(world.counts("SELECT COUNT(*) FROM tokens").await, 0);
     }
 
-    async fn an_app_speaks_for_people_of_its_own(world: World) {
+    async fn an_app_acts_for_its_own_managed_accounts(world: World) {
         let [nell, _ify] = world.members(["nell", "ify"]).await;
         let (_, key) = registers(&nell, &["read", "write", "act_as"]).await;
         let app = world.program(&key);
@@ -134,7 +134,7 @@ on_both! {
         app.calls(Method::PUT, &format!("{path}/read?as=alma"), &json!({ "seq": 1 })).await;
         assert_eq!(app.fetches("/api/v1/threads?as=alma").await.json()["data"][0]["unread"], 0);
 
-        // Not the site's people, and not another app's.
+        // A managed account is visible neither on the site nor to another app.
         assert_eq!(nell.fetches("/api/v1/threads").await.json()["data"], json!([]));
         nell.fetches(&path).await.is(404);
         nell.gets("/@alma").await.is(404);
@@ -156,28 +156,28 @@ on_both! {
         app.fetches(&path).await.is(404);
     }
 
-    async fn an_app_s_people_stay_among_themselves(world: World) {
+    async fn managed_accounts_are_confined_to_their_app(world: World) {
         let [nell, _ify] = world.members(["nell", "ify"]).await;
         let (_, key) = registers(&nell, &["read", "write", "act_as"]).await;
         let app = world.program(&key);
         let begin = json!({ "users": ["ify", "bob", "carl"] });
         let thread = app.calls(Method::POST, "/api/v1/threads", &begin).await.is(201).json();
         let path = format!("/api/v1/threads/{}", text(&thread["id"]));
-        // This Ify is nobody here: not in a room, and not among strangers.
+        // A managed account can join no room and no match.
         let room = nell.makes_room("Repair café").await;
         app.fetches(&format!("{}?as=ify", room.api(""))).await.is(403).problem();
         app.calls(Method::POST, "/api/v1/rooms?as=ify", &json!({ "name": "Mine" })).await.is(403);
         app.calls(Method::POST, &room.api("/messages"), &json!({ "as": "ify", "body": "Hello" })).await.is(403);
         let seek = json!({ "adult": true, "shows_name": true });
         app.calls(Method::POST, "/api/v1/matches?as=ify", &seek).await.is(403);
-        // And who they name is not the site's.
+        // Mentions in an app's threads do not refer to members of the site.
         let say = async |name: &str, words: &str| {
             let body = json!({ "as": name, "body": words });
             app.calls(Method::POST, &format!("{path}/messages"), &body).await.is(201).json()
         };
         assert!(!text(&say("bob", "@nell and @ify").await["html"]).contains("href"));
 
-        // Whoever was added later sees no more by going on to the next page.
+        // A participant who was added later sees no more by following `next`.
         let add = json!({ "users": ["dora"] });
         app.calls(Method::POST, &format!("{path}/users"), &add).await.is(200);
         for words in ["one", "two", "three"] {
@@ -198,7 +198,7 @@ on_both! {
         let list = app.fetches("/api/v1/threads?as=bob&limit=1").await.is(200).json();
         assert!(text(&list["next"]).contains("as=bob"));
 
-        // The app can't be taken out of its own thread, and says and likes nothing itself.
+        // The app can't leave its own thread, and has no messages or reactions of its own.
         app.does(Method::DELETE, &format!("{path}/users/me")).await.is(403).problem();
         let one = format!("{path}/messages/{}", text(&say("bob", "four").await["id"]));
         app.does(Method::PUT, &format!("{one}/reactions/👍")).await.is(422);
@@ -206,7 +206,7 @@ on_both! {
         app.does(Method::POST, &format!("{path}/typing")).await.is(403);
     }
 
-    async fn with_leave_to_read_alone_one_comes_in_nowhere(world: World) {
+    async fn a_read_only_token_can_not_join_a_room(world: World) {
         let [nell, ify] = world.members(["nell", "ify"]).await;
         let room = nell.makes_room("Repair café").await;
         let reads = makes_program(&world, &ify, &["read"]).await;
@@ -214,19 +214,19 @@ on_both! {
         reads.fetches(&room.api("/messages")).await.is(403).problem();
         let mut listener = Listener::with_token(&world.url(), &reads.token).await;
         listener.says(&json!({ "type": "subscribe", "stream": "room", "room": room.key })).await;
-        assert_eq!(listener.hears().await["error"], "The token lacks the scope write: with it one comes in.");
+        assert_eq!(listener.receives().await["error"], "The token lacks the scope write: with it one comes in.");
         assert_eq!(nell.names(&room).await.len(), 1);
-        // Where its member is, it may look; and types nothing.
+        // A read-only token can read a room that its member is in, and can't send typing signals.
         ify.opens_link(&room).await.is(200);
         reads.fetches(&room.api("/messages")).await.is(200);
         let mut nells = Listener::with_cookie(&world.url(), "", &nell.cookies()).await;
         nells.says(&json!({ "type": "subscribe", "stream": "room", "room": room.key })).await;
         listener.says(&json!({ "type": "subscribe", "stream": "room", "room": room.key })).await;
         listener.says(&json!({ "type": "typing", "room": room.key })).await;
-        listener.hears_until_pong().await;
+        listener.receives_until_pong().await;
         nell.says(&room, "Anyone?").await;
         loop {
-            let frame = nells.hears().await;
+            let frame = nells.receives().await;
             assert_ne!(frame["event"], "typing");
             if frame["event"] == "message" {
                 break;
@@ -234,7 +234,7 @@ on_both! {
         }
     }
 
-    async fn a_bot_is_told_what_is_for_members_and_keeps_its_key(world: World) {
+    async fn a_bot_is_refused_what_is_for_members(world: World) {
         let [nell] = world.members(["nell"]).await;
         let (_, key) = registers(&nell, &["read", "write"]).await;
         let (bot, teo) = (world.program(&key), world.guest("Teo").await);
@@ -246,15 +246,15 @@ on_both! {
         world.program("chk_nonsense").fetches("/api/v1/threads").await.is(401);
     }
 
-    async fn an_app_is_not_called_like_a_member(world: World) {
+    async fn an_app_can_not_be_named_like_a_member(world: World) {
         let [nell, _ify] = world.members(["nell", "ify"]).await;
         for name in ["Ify", "1FY", "Admin", "@tide"] {
-            assert!(nell.posts("/settings/apps", &[("name", name)]).await.is(422).page().complaint("name").is_some());
+            assert!(nell.posts("/settings/apps", &[("name", name)]).await.is(422).page().field_error("name").is_some());
         }
         nell.posts("/settings/apps", &[("name", "Nell")]).await.is(303);
     }
 
-    async fn only_a_key_that_speaks_for_the_app_s_people_names_more_of_them(world: World) {
+    async fn only_a_key_with_act_as_creates_managed_accounts(world: World) {
         let [nell] = world.members(["nell"]).await;
         let (page, key) = registers(&nell, &["read", "write", "act_as"]).await;
         let begin = json!({ "users": ["alma", "bob"] });
@@ -266,7 +266,7 @@ on_both! {
         assert_eq!(world.counts("SELECT COUNT(*) FROM accounts WHERE app_id IS NOT NULL").await, 2);
     }
 
-    async fn two_who_name_somebody_at_once_mean_the_same(world: World) {
+    async fn concurrent_uses_of_one_new_name_create_one_account(world: World) {
         let [nell] = world.members(["nell"]).await;
         let (_, key) = registers(&nell, &["read", "write", "act_as"]).await;
         let app = world.program(&key);
@@ -287,7 +287,7 @@ on_both! {
         }
     }
 
-    async fn without_the_scope_an_app_is_a_bot_among_the_site_s_people(world: World) {
+    async fn without_act_as_an_app_is_a_bot_among_members(world: World) {
         let [nell, ify] = world.members(["nell", "ify"]).await;
         let (_, key) = registers(&nell, &["read", "write"]).await;
         let bot = world.program(&key);
@@ -300,7 +300,7 @@ on_both! {
         bot.calls(Method::POST, &path, &json!({ "as": "ify", "body": "Forged" })).await.is(403).problem();
     }
 
-    async fn a_new_key_takes_the_place_of_the_others_within_a_day(world: World) {
+    async fn a_new_key_replaces_the_others_within_a_day(world: World) {
         let [nell, mallory] = world.members(["nell", "mallory"]).await;
         let (page, old) = registers(&nell, &["read"]).await;
         let rotate = format!("{page}/keys/rotate");
@@ -319,7 +319,7 @@ on_both! {
     }
 }
 
-/// Registers an app and makes a key for it, by the forms: its page, and the key.
+/// Registers an app and creates a key by the forms. Returns the app's page and the key.
 pub async fn registers(who: &Person, scopes: &[&str]) -> (String, String) {
     let page = who.posts("/settings/apps", &[("name", "Tide bot")]).await.is(303).location();
     let mut form = vec![("name", "Production")];

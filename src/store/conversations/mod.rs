@@ -241,8 +241,8 @@ pub fn seen_by(
     )
 }
 
-/// Returns the kind of a conversation that the account is or was in, itself or behind a mask; also of one that is deleted and
-/// not yet cleared away.
+/// Returns the kind of a conversation that the account is or was in, itself or behind a mask; also of one that is
+/// deleted and not yet cleared away.
 pub fn kind_for(read: &Read<'_>, id: ConversationId, account: AccountId) -> Result<Option<Kind>> {
     read.first(
         sql!(

@@ -1,4 +1,4 @@
-//! Somebody else's server, which webhooks call: a real one on loopback.
+//! A webhook endpoint: a real HTTP server on loopback.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -18,22 +18,22 @@ use tokio::{
 
 use super::within;
 
-/// What it answers: a status, and where it sends its callers.
-type Manner = Arc<Mutex<(u16, Option<String>)>>;
+/// The status of the answers, and the address in `Location`.
+type Reply = Arc<Mutex<(u16, Option<String>)>>;
 
-/// Whoever has it keeps the answers back.
+/// A lock that delays the answers while it is held.
 type Gate = Arc<tokio::sync::Mutex<()>>;
 
-/// A server that takes webhooks.
+/// An HTTP server that records the webhook calls it receives.
 pub struct Endpoint {
-    /// As `http://127.0.0.1:4000/hook`.
+    /// The endpoint's URL, such as `http://127.0.0.1:4000/hook`.
     pub url: String,
-    manner: Manner,
+    reply: Reply,
     gate: Gate,
     calls: UnboundedReceiver<Call>,
 }
 
-/// What it was called with.
+/// A received call.
 #[derive(Debug)]
 pub struct Call {
     headers: HeaderMap,
@@ -41,7 +41,7 @@ pub struct Call {
 }
 
 impl Call {
-    /// One of its headers.
+    /// Returns a header of the call.
     #[track_caller]
     pub fn header(&self, name: &str) -> &str {
         self.headers
@@ -50,7 +50,7 @@ impl Call {
             .unwrap_or_else(|| panic!("no {name}: {self:?}"))
     }
 
-    /// What it says, where it was signed with this secret.
+    /// Returns the body as JSON, after a check of the signature against this secret.
     #[track_caller]
     pub fn signed_with(&self, secret: &str) -> Value {
         let seconds = self.header("webhook-timestamp").parse().expect("a number");
@@ -61,48 +61,48 @@ impl Call {
 }
 
 impl Endpoint {
-    /// Opens it. It answers 204.
+    /// Starts the server. Its answers are 204 at first.
     pub async fn open() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("http://{}/hook", listener.local_addr().expect("an address"));
-        let manner: Manner = Arc::new(Mutex::new((204, None)));
+        let reply: Reply = Arc::new(Mutex::new((204, None)));
         let (tell, calls) = unbounded_channel();
         let gate = Gate::default();
-        let state = (Arc::clone(&manner), Arc::clone(&gate), tell);
+        let state = (Arc::clone(&reply), Arc::clone(&gate), tell);
         let router = Router::new().fallback(take).with_state(state);
         tokio::spawn(async move { axum::serve(listener, router).await });
-        Endpoint { url, manner, gate, calls }
+        Endpoint { url, reply, gate, calls }
     }
 
-    /// From now on it answers so.
-    pub fn answers(&self, status: u16, location: Option<&str>) {
-        *self.manner.lock().unwrap_or_else(PoisonError::into_inner) = (status, location.map(Into::into));
+    /// Sets the status and `Location` of all further answers.
+    pub fn set_answer(&self, status: u16, location: Option<&str>) {
+        *self.reply.lock().unwrap_or_else(PoisonError::into_inner) = (status, location.map(Into::into));
     }
 
-    /// It takes calls, and answers none until what this gives is dropped.
-    pub async fn holds_its_answer(&self) -> tokio::sync::OwnedMutexGuard<()> {
+    /// Holds all answers back until the returned guard is dropped. Calls are still received.
+    pub async fn hold_answers(&self) -> tokio::sync::OwnedMutexGuard<()> {
         Arc::clone(&self.gate).lock_owned().await
     }
 
-    /// The next call.
-    pub async fn is_called(&mut self) -> Call {
+    /// Waits for the next call.
+    pub async fn next_call(&mut self) -> Call {
         within("a call", self.calls.recv()).await.expect("the server is open")
     }
 
-    /// Whether nobody has called since.
-    pub fn is_left_alone(&mut self) -> bool {
+    /// Returns whether no further call has been received.
+    pub fn has_no_call(&mut self) -> bool {
         self.calls.try_recv().is_err()
     }
 }
 
 async fn take(
-    State((manner, gate, tell)): State<(Manner, Gate, UnboundedSender<Call>)>,
+    State((reply, gate, tell)): State<(Reply, Gate, UnboundedSender<Call>)>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
     let _ = tell.send(Call { headers, body });
     let _open = gate.lock().await;
-    let (status, location) = manner.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let (status, location) = reply.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let status = StatusCode::from_u16(status).expect("a status");
     match location {
         Some(location) => (status, [(header::LOCATION, location)]).into_response(),

@@ -1,4 +1,4 @@
-//! Who listens to the stream.
+//! Socket clients.
 
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
@@ -10,50 +10,48 @@ use tokio_tungstenite::{
 
 use super::within;
 
-/// An open socket. It reads only when it is asked to, so a listener that asks for nothing is slow.
+/// An open socket. Frames are read only on demand, so an idle listener is a slow reader.
 pub struct Listener {
     socket: WebSocketStream<TcpStream>,
 }
 
-/// Why there is no socket.
+/// The reason why a socket was not opened.
 enum Refused {
     With(u16),
     NobodyThere,
 }
 
-/// Something that the server said.
+/// A frame or the end of the connection.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Heard {
-    /// A frame of JSON.
+pub enum SocketEvent {
     Frame(Value),
-    /// The socket was closed, with this code.
+    /// The close code.
     Closed(u16),
 }
 
-/// A numbered change of the stream.
+/// A numbered change of the public stream.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Change {
-    /// Its number.
     pub seq: i64,
     /// `update`, `status.update` or `delete`.
     pub event: String,
     /// The peep's id.
     pub id: String,
-    /// The status, unless it was deleted.
+    /// The status, or `null` for a deletion.
     pub status: Value,
 }
 
 impl Listener {
-    /// Opens the socket of the site, with a query such as `?format=html`.
+    /// Opens the socket with a query such as `?format=html`.
     pub async fn open(url: &str, query: &str) -> Self {
-        match Self::knock(url, query, None).await {
+        match Self::try_open(url, query, None).await {
             Ok(listener) => listener,
             Err(status) => panic!("the socket was refused with {status}"),
         }
     }
 
-    /// Opens the socket as a page of this origin would; the status, if that is refused.
-    pub async fn knock(url: &str, query: &str, origin: Option<&str>) -> Result<Self, u16> {
+    /// Opens the socket with an `Origin` header. Returns the HTTP status of a refusal.
+    pub async fn try_open(url: &str, query: &str, origin: Option<&str>) -> Result<Self, u16> {
         let origin = origin.map(|origin| ("origin", origin.to_owned()));
         match Self::connect(url, query, origin).await {
             Ok(listener) => Ok(listener),
@@ -62,21 +60,21 @@ impl Listener {
         }
     }
 
-    /// Opens the socket as whoever has this token.
+    /// Opens the socket with a bearer token.
     pub async fn with_token(url: &str, token: &str) -> Self {
-        match Self::tries_with_token(url, token).await {
+        match Self::try_with_token(url, token).await {
             Some(listener) => listener,
             None => panic!("the socket was refused"),
         }
     }
 
-    /// Tries to open it, where the server may just be away.
-    pub async fn tries_with_token(url: &str, token: &str) -> Option<Self> {
+    /// Tries to open the socket while the server may be unavailable.
+    pub async fn try_with_token(url: &str, token: &str) -> Option<Self> {
         let authorization = ("authorization", format!("Bearer {token}"));
         Self::connect(url, "", Some(authorization)).await.ok()
     }
 
-    /// Opens the socket as the browser with this cookie.
+    /// Opens the socket with a browser's cookie.
     pub async fn with_cookie(url: &str, query: &str, cookie: &str) -> Self {
         match Self::connect(url, query, Some(("cookie", cookie.into()))).await {
             Ok(listener) => listener,
@@ -95,7 +93,7 @@ impl Listener {
         if let Some((name, value)) = header {
             request.headers_mut().insert(name, HeaderValue::from_str(&value).expect("a header"));
         }
-        // A small buffer, so that whoever does not read is soon felt at the other end.
+        // A small receive buffer makes the server notice a slow reader early.
         let socket = TcpSocket::new_v4().expect("a socket");
         socket.set_recv_buffer_size(8 * 1024).expect("a small buffer");
         let stream = socket.connect(host.parse().expect("an address")).await;
@@ -107,56 +105,58 @@ impl Listener {
         }
     }
 
-    /// Subscribes, and hears that it is; from `since` on, or from now on.
+    /// Subscribes to the public stream from `since` on, or from now on.
     pub async fn subscribed(mut self, since: Option<i64>) -> Self {
         self.subscribes(since).await;
         self
     }
 
-    /// Subscribes; the number from which on it hears everything.
+    /// Subscribes to the public stream. Returns the number after which changes follow.
     pub async fn subscribes(&mut self, since: Option<i64>) -> i64 {
         self.says(&json!({ "type": "subscribe", "stream": "public", "since": since })).await;
-        let frame = self.hears().await;
+        let frame = self.receives().await;
         assert_eq!(frame["event"], "subscribed", "{frame}");
         frame["seq"].as_i64().expect("a number")
     }
 
-    /// Says something as JSON.
+    /// Sends JSON.
     pub async fn says(&mut self, what: &Value) {
         self.sends(Message::text(what.to_string())).await;
     }
 
-    /// Says something, if anybody is still there.
+    /// Sends JSON. Returns whether the socket was still open.
     pub async fn tries_to_say(&mut self, what: &Value) -> bool {
         self.socket.send(Message::text(what.to_string())).await.is_ok()
     }
 
-    /// Sends any message.
+    /// Sends a WebSocket message of any kind.
     pub async fn sends(&mut self, message: Message) {
         within("the socket to take a message", self.socket.send(message)).await.expect("the socket is open");
     }
 
-    /// The next frame.
-    pub async fn hears(&mut self) -> Value {
-        match self.listens().await {
-            Heard::Frame(frame) => frame,
-            Heard::Closed(code) => panic!("the socket was closed with {code}, but a frame was expected"),
+    /// Returns the next frame.
+    pub async fn receives(&mut self) -> Value {
+        match self.next_event().await {
+            SocketEvent::Frame(frame) => frame,
+            SocketEvent::Closed(code) => {
+                panic!("the socket was closed with {code}, but a frame was expected")
+            }
         }
     }
 
-    /// The code with which the server closes the socket; everything before that is passed over.
-    pub async fn hears_goodbye(&mut self) -> u16 {
+    /// Skips frames until the server closes the socket. Returns the close code.
+    pub async fn receives_close(&mut self) -> u16 {
         loop {
-            if let Heard::Closed(code) = self.listens().await {
+            if let SocketEvent::Closed(code) = self.next_event().await {
                 return code;
             }
         }
     }
 
-    /// The next numbered change; counts are passed over.
-    pub async fn hears_change(&mut self) -> Change {
+    /// Returns the next numbered change; counts are skipped.
+    pub async fn receives_change(&mut self) -> Change {
         loop {
-            let frame = self.hears().await;
+            let frame = self.receives().await;
             match frame["event"].as_str() {
                 Some("counts") => {}
                 Some("update" | "status.update" | "delete") => return change(&frame),
@@ -165,36 +165,38 @@ impl Listener {
         }
     }
 
-    /// Says ping and passes over nothing: whatever comes before the pong.
-    pub async fn hears_until_pong(&mut self) -> Vec<Value> {
+    /// Sends a ping. Returns every frame before the pong.
+    pub async fn receives_until_pong(&mut self) -> Vec<Value> {
         self.says(&json!({ "type": "ping" })).await;
-        let mut heard = Vec::new();
+        let mut received = Vec::new();
         loop {
-            let frame = self.hears().await;
+            let frame = self.receives().await;
             if frame["event"] == "pong" {
-                return heard;
+                return received;
             }
-            heard.push(frame);
+            received.push(frame);
         }
     }
 
-    /// What comes next.
-    pub async fn listens(&mut self) -> Heard {
+    /// Returns the next frame, or the close code.
+    pub async fn next_event(&mut self) -> SocketEvent {
         loop {
             match within("something to be heard", self.socket.next()).await {
                 Some(Ok(Message::Text(text))) => {
                     let frame = serde_json::from_str(&text);
-                    return Heard::Frame(frame.unwrap_or_else(|e| panic!("a frame is JSON ({e}): {text}")));
+                    return SocketEvent::Frame(
+                        frame.unwrap_or_else(|e| panic!("a frame is JSON ({e}): {text}")),
+                    );
                 }
-                Some(Ok(Message::Close(Some(frame)))) => return Heard::Closed(frame.code.into()),
+                Some(Ok(Message::Close(Some(frame)))) => return SocketEvent::Closed(frame.code.into()),
                 Some(Ok(_)) => {}
-                Some(Err(_)) | None => return Heard::Closed(1006),
+                Some(Err(_)) | None => return SocketEvent::Closed(1006),
             }
         }
     }
 }
 
-/// Reads a frame about a peep.
+/// Parses a frame about a peep.
 pub fn change(frame: &Value) -> Change {
     let event = frame["event"].as_str().expect("an event").to_owned();
     let payload = frame["payload"].as_str().expect("the payload is JSON in a string, or an id");

@@ -1,76 +1,76 @@
-//! What the stories are told with: a place ([`Home`], and [`World`] once it is served), people
-//! ([`Person`]), what they are shown ([`Page`]), where they talk ([`Room`]), who listens
-//! ([`Listener`]), a mail server ([`Post`]) and the program itself ([`Program`]).
+//! The harness: an instance ([`Instance`], and [`World`] while it is served), people with browsers ([`Person`]),
+//! pages ([`Page`]), rooms ([`Room`]), socket clients ([`Listener`]), a mail server ([`SmtpServer`]) and the
+//! program itself ([`Program`]).
 
-mod desk;
-mod dice;
 mod endpoint;
-mod home;
+mod instance;
 mod listener;
 mod page;
 mod person;
-mod post;
 mod program;
+mod raw_http;
+mod rng;
 mod rooms;
 mod small_disk;
-mod wire;
+mod smtp_server;
+mod test_db;
 mod world;
 mod xml;
 
 pub use self::{
-    desk::{Desk, open},
-    dice::Dice,
     endpoint::Endpoint,
-    home::{Engine, Home},
-    listener::{Change, Heard, Listener, change},
+    instance::{Engine, Instance},
+    listener::{Change, Listener, SocketEvent, change},
     page::{Element, Page},
     person::{Answer, PASSWORD, Person},
-    post::{Mail, Manner, Post},
     program::{Program, chitter},
-    rooms::{Guest, Room, Talks, each, text},
+    raw_http::{answers_to, head_of, raw},
+    rng::Rng,
+    rooms::{ApiClient, Guest, Room, each, text},
     small_disk::SmallDisk,
-    wire::{answers_to, head_of, raw},
+    smtp_server::{Mail, SmtpMode, SmtpServer},
+    test_db::{TestDb, open},
     world::World,
     xml::well_formed,
 };
 
 use std::{future::Future, time::Duration};
 
-/// How long something that has to happen may take on a busy machine. Nothing is measured by it:
-/// it only ends a test that would hang.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+/// The time after which a test that waits for an event fails. Generous, because the machine may be busy; no
+/// duration is measured by it.
+pub const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Tells each story twice: `sqlite::name` and `postgres::name`. The argument is a [`World`] that is
-/// being served, or a [`Home`] that is not yet.
+/// Runs each test twice, as `sqlite::name` and `postgres::name`. The argument is a [`World`] that is being
+/// served, or an [`Instance`] that is not served yet.
 macro_rules! on_both {
-    ($($(#[$meta:meta])* async fn $name:ident($($argument:ident)+: $place:ident) $story:block)+) => {
-        $($(#[$meta])* async fn $name($($argument)+: $place) $story)+
+    ($($(#[$meta:meta])* async fn $name:ident($($argument:ident)+: $fixture:ident) $test:block)+) => {
+        $($(#[$meta])* async fn $name($($argument)+: $fixture) $test)+
 
         mod sqlite {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $name() {
-                use $crate::common::{Begin, Engine};
-                super::$name(super::$place::on(Engine::Sqlite).await).await;
+                use $crate::common::{Fixture, Engine};
+                super::$name(super::$fixture::on(Engine::Sqlite).await).await;
             })+
         }
 
         mod postgres {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $name() {
-                use $crate::common::{Begin, Engine};
-                super::$name(super::$place::on(Engine::Postgres).await).await;
+                use $crate::common::{Fixture, Engine};
+                super::$name(super::$fixture::on(Engine::Postgres).await).await;
             })+
         }
     };
 }
 
-/// What a story of `on_both!` can begin with.
-pub trait Begin {
-    /// It, on that engine.
+/// A type that a test of `on_both!` can take as its argument.
+pub trait Fixture {
+    /// Creates a new value on this engine.
     fn on(engine: Engine) -> impl Future<Output = Self>;
 }
 
-/// Asks again and again, without a pause, until there is an answer.
+/// Calls `ask` repeatedly, without a pause, until it returns a value.
 pub async fn until<T, A: Future<Output = Option<T>>>(what: &str, mut ask: impl FnMut() -> A) -> T {
     let asking = async {
         loop {
@@ -83,9 +83,9 @@ pub async fn until<T, A: Future<Output = Option<T>>>(what: &str, mut ask: impl F
     within(what, asking).await
 }
 
-/// The outcome of something that has to happen.
+/// Awaits an event. Panics when it does not happen in time.
 pub async fn within<T>(what: &str, happens: impl Future<Output = T>) -> T {
-    match tokio::time::timeout(PATIENCE, happens).await {
+    match tokio::time::timeout(TIMEOUT, happens).await {
         Ok(outcome) => outcome,
         Err(_) => panic!("waited in vain for {what}"),
     }

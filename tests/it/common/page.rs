@@ -1,93 +1,91 @@
-//! Just enough HTML to look at a page as a person does.
+//! An HTML reader that is just sufficient to check a page as a person sees it.
 
-/// A page as it came.
+/// The HTML of a page.
 pub struct Page(pub String);
 
 /// A peep as a page shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shown {
-    /// Its id.
     pub id: String,
-    /// Its words, as the HTML that they are.
+    /// The body's inner HTML.
     pub html: String,
-    /// Its words as a person reads them, line breaks included. Of a deleted one, what stands in
-    /// its place.
+    /// The body as a person reads it, line breaks included; for a deleted peep, the text in its place.
     pub words: String,
-    /// It says that it was edited.
+    /// Whether the peep is marked as edited.
     pub edited: bool,
-    /// It was deleted.
+    /// Whether the peep is marked as deleted.
     pub gone: bool,
-    /// The line above it that says what it answers.
+    /// The line above the peep that names what it replies to.
     pub answers: Option<String>,
-    /// The number beside its heart.
+    /// The number beside the heart.
     pub likes: String,
     /// Whether the viewer's heart is pressed.
     pub liked: bool,
-    /// The whole of it.
+    /// The peep's whole HTML.
     pub source: String,
 }
 
-/// A start tag with its attributes, and what stands up to the next end tag of the same name.
+/// An element up to the next end tag of the same name.
 #[derive(Debug, Clone)]
 pub struct Element {
     attributes: Vec<(String, String)>,
-    /// The HTML inside.
+    /// The inner HTML.
     pub inner: String,
 }
 
 impl Element {
-    /// The value of an attribute, if it is there at all.
+    /// Returns the value of an attribute, if there is one.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.attributes.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
     }
 
-    /// What a person reads in it.
+    /// Returns the text as a person reads it.
     pub fn text(&self) -> String {
         text(&self.inner)
     }
 }
 
 impl Page {
-    /// All elements with this tag, in order.
+    /// Returns all elements with this tag, in order.
     pub fn all(&self, tag: &str) -> Vec<Element> {
         elements(&self.0, tag)
     }
 
-    /// The peeps on it, from the top.
+    /// Returns the peeps on the page, from the top.
     pub fn peeps(&self) -> Vec<Shown> {
         self.all("article").iter().filter_map(shown).collect()
     }
 
-    /// The words of the peeps on it, from the top.
+    /// Returns the texts of the peeps on the page, from the top.
     pub fn words(&self) -> Vec<String> {
         self.peeps().into_iter().map(|peep| peep.words).collect()
     }
 
-    /// The peep with this id.
+    /// Returns the peep with this id.
     pub fn peep(&self, id: &str) -> Shown {
         let found = self.peeps().into_iter().find(|peep| peep.id == id);
         found.unwrap_or_else(|| panic!("peep {id} should be on this page:\n{}", self.0))
     }
 
-    /// The form field with this name.
+    /// Returns the form field with this name.
     pub fn field(&self, name: &str) -> Element {
         let fields = ["input", "textarea", "button"].into_iter().flat_map(|tag| self.all(tag));
         let mut named = fields.filter(|field| field.get("name") == Some(name));
         named.next().unwrap_or_else(|| panic!("there should be a field {name:?} here:\n{}", self.0))
     }
 
-    /// What was typed into the field, or what the page fills it with.
+    /// Returns the current value of a form field.
     pub fn value(&self, name: &str) -> String {
         let field = self.field(name);
         match field.get("value") {
             Some(value) => value.into(),
-            // The first line break after <textarea> is the markup's.
+            // HTML ignores a line break directly after `<textarea>`.
             None => unescape(field.inner.strip_prefix('\n').unwrap_or(&field.inner)),
         }
     }
 
-    /// The sentence beside a field that is marked as wrong, tied to it as a screen reader needs it.
-    pub fn complaint(&self, name: &str) -> Option<String> {
+    /// Returns the error message of a field, if the field is marked as invalid and refers to the message.
+    pub fn field_error(&self, name: &str) -> Option<String> {
         let field = self.field(name);
         if field.get("aria-invalid") != Some("true") {
             return None;
@@ -101,18 +99,18 @@ impl Page {
         Some(note.text())
     }
 
-    /// The link with these words.
+    /// Returns the address of the link with this text.
     pub fn link(&self, words: &str) -> Option<String> {
         let mut links = self.all("a").into_iter();
         links.find(|a| a.text() == words).and_then(|a| a.get("href").map(Into::into))
     }
 
-    /// Whether a person can read this somewhere on it.
+    /// Returns whether a person can read these words on the page.
     pub fn says(&self, words: &str) -> bool {
         text(&self.0).contains(words)
     }
 
-    /// The main heading.
+    /// Returns the text of the main heading.
     pub fn heading(&self) -> String {
         self.all("h1").first().map(Element::text).unwrap_or_default()
     }
@@ -162,7 +160,7 @@ fn elements(html: &str, tag: &str) -> Vec<Element> {
     found
 }
 
-/// Reads attributes up to the end of the tag; what comes after it is the rest.
+/// Parses attributes up to the end of the tag. Returns them and the rest of the input.
 fn attributes(mut rest: &str) -> (Vec<(String, String)>, &str) {
     let mut attributes = Vec::new();
     loop {
@@ -186,7 +184,7 @@ fn attributes(mut rest: &str) -> (Vec<(String, String)>, &str) {
     }
 }
 
-/// What a person reads in a piece of HTML.
+/// Returns the text of a piece of HTML as a person reads it.
 pub fn text(html: &str) -> String {
     let mut out = String::new();
     let mut rest = html;
@@ -197,7 +195,7 @@ pub fn text(html: &str) -> String {
         rest = after;
         if tag.starts_with("<br") {
             out.push('\n');
-            // A line's end in the source is no more than a space, and after a break nothing.
+            // A line break in the source is at most a space, and nothing after `<br>`.
             rest = after.strip_prefix('\n').unwrap_or(after);
         }
     }
@@ -241,6 +239,6 @@ fn a_page_is_read_as_a_person_reads_it() {
     );
     assert_eq!(page.peep("7").words, "a <b>\nc 'd'");
     assert_eq!(page.value("login"), "\"Nell\"");
-    assert_eq!(page.complaint("login").as_deref(), Some("No."));
+    assert_eq!(page.field_error("login").as_deref(), Some("No."));
     assert_eq!(page.link("c").as_deref(), Some("/x?a=1&b=2"));
 }

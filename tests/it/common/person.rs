@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::{Page, world::Site};
 
-/// Everyone's password, unless a story needs another.
+/// The password of everyone in the cast.
 pub const PASSWORD: &str = "a heron on the slip";
 
 /// The cast: username, name, email.
@@ -25,14 +25,12 @@ const CAST: &[(&str, &str, &str)] = &[
     ("mallory", "Mallory", "mallory@elsewhere.example"),
 ];
 
-/// Someone with a browser of their own. It keeps cookies, and follows a redirect only when asked.
+/// A person with a browser. The browser keeps cookies and does not follow redirects.
 #[derive(Clone)]
 pub struct Person {
-    /// The handle.
     pub username: String,
     /// The display name.
     pub name: String,
-    /// The address.
     pub email: String,
     site: Site,
     jar: Arc<Jar>,
@@ -50,33 +48,33 @@ impl Person {
         Person { username: username.into(), name, email, site, jar, client }
     }
 
-    /// Someone with a browser who looks at a program's site.
-    pub fn at(url: &str, username: &str) -> Self {
+    /// Creates a person with a browser on the site of a separate process.
+    pub fn on_site(url: &str, username: &str) -> Self {
         Person::new(Arc::new(url.to_owned().into()), username)
     }
 
-    /// The same person turns to where the site is now.
+    /// Changes the address of the site, for example after a restart.
     pub fn goes_to(&self, url: &str) {
         *self.site.write().unwrap_or_else(PoisonError::into_inner) = url.to_owned();
     }
 
-    /// The same person at another device, without any cookie.
+    /// Returns the same person on another device, without any cookie.
     pub fn at_another_device(&self) -> Self {
         let (client, jar) = browser();
         Person { client, jar, ..self.clone() }
     }
 
-    /// The address of a path.
+    /// Returns the address of a path.
     pub fn url(&self, path: &str) -> String {
         format!("{}{path}", self.site.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// A request to be filled in and sent by [`Person::sends`].
+    /// Begins a request, to be sent by [`Person::sends`].
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.client.request(method, self.url(path))
     }
 
-    /// Sends a request and reads the answer to its end.
+    /// Sends a request and reads the whole answer.
     pub async fn sends(&self, request: RequestBuilder) -> Answer {
         match self.tries(request).await {
             Ok(answer) => answer,
@@ -84,19 +82,19 @@ impl Person {
         }
     }
 
-    /// Sends a request that may get no answer, because the server goes away.
+    /// Sends a request that may fail because the server stops.
     pub async fn tries(&self, request: RequestBuilder) -> reqwest::Result<Answer> {
         let response = request.send().await?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         Ok(Answer { status, headers, bytes: response.bytes().await?.to_vec() })
     }
 
-    /// `GET`
+    /// Sends a GET request.
     pub async fn gets(&self, path: &str) -> Answer {
         self.sends(self.request(Method::GET, path)).await
     }
 
-    /// Opens a page that has to be there.
+    /// Returns a page that must exist.
     pub async fn opens(&self, path: &str) -> Page {
         self.gets(path).await.is(200).page()
     }
@@ -106,12 +104,12 @@ impl Person {
         self.sends(self.request(Method::POST, path).form(form)).await
     }
 
-    /// Signs up by the form, as the cast says.
+    /// Signs up by the form with the data of the cast.
     pub async fn signs_up(&self) -> Answer {
         self.signs_up_with(&self.email, PASSWORD, &self.name, &self.username).await
     }
 
-    /// Signs up by the form with whatever was typed.
+    /// Signs up by the form with any data.
     pub async fn signs_up_with(&self, email: &str, password: &str, name: &str, username: &str) -> Answer {
         let form = [("email", email), ("password", password), ("name", name), ("username", username)];
         self.posts("/signup", &form).await
@@ -122,7 +120,7 @@ impl Person {
         self.posts("/login", &[("login", login), ("password", password)]).await
     }
 
-    /// Whether the site knows who this is: the settings are for members.
+    /// Returns whether the session is valid: the settings page is for members.
     pub async fn is_logged_in(&self) -> bool {
         let answer = self.gets("/settings").await;
         match answer.status {
@@ -132,21 +130,21 @@ impl Person {
         }
     }
 
-    /// The cookies that this browser would send.
+    /// Returns the value of the browser's `Cookie` header.
     pub fn cookies(&self) -> String {
         let url = self.url("/").parse().expect("the site's address");
         let cookies = self.jar.cookies(&url);
         cookies.map(|c| c.to_str().expect("plain cookies").to_owned()).unwrap_or_default()
     }
 
-    /// Posts a peep by the form; its id.
+    /// Posts a peep by the form. Returns its id.
     pub async fn peeps(&self, body: &str) -> String {
         let answer = self.posts("/peeps", &[("body", body)]).await.is(303);
         assert_eq!(answer.location(), "/", "after a peep the stream is shown");
         self.latest().await
     }
 
-    /// Answers a peep by the form; the reply's id.
+    /// Replies to a peep by the form. Returns the reply's id.
     pub async fn replies(&self, to: &str, body: &str) -> String {
         let answer = self.posts("/peeps", &[("body", body), ("reply_to", to)]).await.is(303);
         let location = answer.location();
@@ -154,16 +152,16 @@ impl Person {
         id.unwrap_or_else(|| panic!("after a reply it is shown, not {location}")).to_owned()
     }
 
-    /// The id of this member's latest peep.
+    /// Returns the id of this member's latest peep.
     pub async fn latest(&self) -> String {
         let list = self.gets(&format!("/@{}/peeps", self.username)).await;
-        // Whoever has no page of their own has the list in its place.
+        // A member without a page of their own is redirected from this list to their profile.
         let list = if list.status == 200 { list.page() } else { self.opens(&list.location()).await };
         let peeps = list.peeps();
         peeps.first().unwrap_or_else(|| panic!("@{} has a peep", self.username)).id.clone()
     }
 
-    /// Changes a peep by the form.
+    /// Edits a peep by the form.
     pub async fn edits(&self, id: &str, body: &str) -> Answer {
         self.posts(&format!("/peeps/{id}"), &[("body", body)]).await
     }
@@ -178,22 +176,21 @@ impl Person {
         self.posts(&format!("/peeps/{id}/like"), &[("likes", "true")]).await
     }
 
-    /// No longer likes a peep.
+    /// Takes a like back by the form.
     pub async fn unlikes(&self, id: &str) -> Answer {
         self.posts(&format!("/peeps/{id}/like"), &[("likes", "false")]).await
     }
 
-    /// The permalink of one of this member's peeps.
+    /// Returns the path of a peep of this member.
     pub fn path_of(&self, id: &str) -> String {
         format!("/@{}/{id}", self.username)
     }
 
-    /// Sends JSON.
     pub async fn sends_json(&self, method: Method, path: &str, body: &Value) -> Answer {
         self.sends(self.request(method, path).json(body)).await
     }
 
-    /// Posts by the API; the status.
+    /// Posts a status by the API. Returns the status.
     pub async fn posts_by_api(&self, body: &str) -> Value {
         self.sends_json(Method::POST, "/api/v1/statuses", &json!({ "status": body })).await.is(200).json()
     }
@@ -201,65 +198,62 @@ impl Person {
 
 fn browser() -> (Client, Arc<Jar>) {
     let jar = Arc::new(Jar::default());
-    // One of the libraries wants to know who encrypts, though nothing is encrypted here.
+    // The HTTP client needs a default TLS provider, although the tests use plain HTTP.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let client = Client::builder().cookie_provider(Arc::clone(&jar)).redirect(Policy::none()).no_proxy();
     (client.build().expect("a browser"), jar)
 }
 
-/// What the server answered.
+/// The response to a request.
 pub struct Answer {
-    /// The status.
     pub status: u16,
-    /// The headers.
     pub headers: HeaderMap,
-    /// The body.
     pub bytes: Vec<u8>,
 }
 
 impl Answer {
-    /// The same, if it has this status.
+    /// Asserts the status.
     #[track_caller]
     pub fn is(self, status: u16) -> Self {
         assert_eq!(self.status, status, "another status was expected: {self:?}");
         self
     }
 
-    /// A header, or nothing.
+    /// Returns the value of a header, or an empty string.
     pub fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().expect("an ASCII header"))
     }
 
-    /// The value of a header that may come in several lines.
+    /// Returns the values of a header that may occur several times, joined by commas.
     pub fn whole_header(&self, name: &str) -> String {
         let values = self.headers.get_all(name).iter();
         values.map(|value| value.to_str().expect("an ASCII header")).collect::<Vec<_>>().join(", ")
     }
 
-    /// Where a redirect leads.
+    /// Returns the target of a redirect.
     pub fn location(&self) -> String {
         self.header("location").to_owned()
     }
 
-    /// The body as text.
+    /// Returns the body as text.
     pub fn text(&self) -> String {
         String::from_utf8(self.bytes.clone()).expect("the body is UTF-8")
     }
 
-    /// The body as a page.
+    /// Returns the body as a page.
     #[track_caller]
     pub fn page(&self) -> Page {
         assert_eq!(self.header("content-type"), "text/html; charset=utf-8", "a page was expected: {self:?}");
         Page(self.text())
     }
 
-    /// The body as JSON.
+    /// Returns the body as JSON.
     #[track_caller]
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.bytes).unwrap_or_else(|e| panic!("JSON was expected ({e}): {self:?}"))
     }
 
-    /// What is on a page of a list.
+    /// Returns the items of a list in the API's envelope.
     #[track_caller]
     pub fn list(&self) -> Value {
         let mut page = self.json();
@@ -267,7 +261,7 @@ impl Answer {
         page["data"].take()
     }
 
-    /// The body as problem JSON (RFC 9457) that agrees with the status; its sentence.
+    /// Asserts that the body is problem JSON (RFC 9457) with this status. Returns its detail.
     #[track_caller]
     pub fn problem(&self) -> String {
         assert_eq!(
@@ -285,7 +279,7 @@ impl Answer {
     }
 }
 
-/// What matters of it: without the headers that every answer has, and of a page only its middle.
+/// Omits the headers that every answer has, and of a page everything but the main part.
 impl std::fmt::Debug for Answer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         writeln!(f, "{}", self.status)?;

@@ -1,4 +1,4 @@
-//! The program itself: `chitter`, as it is installed.
+//! The `chitter` program as a separate process.
 
 use std::{
     io::{BufRead, BufReader},
@@ -13,29 +13,28 @@ use std::{
 
 use chitter::config::Switch;
 
-use super::{Home, PATIENCE};
+use super::{Instance, TIMEOUT};
 
-/// The program, run in this folder, knowing nothing of the environment.
+/// Returns a command that runs the program in this folder with an empty environment.
 pub fn chitter(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_chitter"));
     command.current_dir(folder).env_clear().stdin(Stdio::null());
     command
 }
 
-/// A process that serves. Dropping it kills it.
+/// A process that serves an instance. Dropping it kills the process.
 pub struct Program {
-    /// Where the site is.
     pub url: String,
     child: Child,
     said: Arc<Mutex<Vec<String>>>,
 }
 
 impl Program {
-    /// The command that serves this place.
-    pub fn command(home: &Home) -> Command {
-        let settings = &home.settings;
-        let mut command = chitter(home.folder());
-        command.env("CHITTER_DATA", home.data()).env("CHITTER_ADDR", "127.0.0.1:0");
+    /// Returns the command that serves this instance.
+    pub fn command(instance: &Instance) -> Command {
+        let settings = &instance.settings;
+        let mut command = chitter(instance.folder());
+        command.env("CHITTER_DATA", instance.data()).env("CHITTER_ADDR", "127.0.0.1:0");
         if settings.limits == Some(Switch::Off) {
             command.env("CHITTER_LIMITS", "off");
         }
@@ -48,18 +47,18 @@ impl Program {
         command
     }
 
-    /// Serves this place; returns once it says where it is.
-    pub fn serve(home: &Home) -> Self {
-        Program::start(&mut Program::command(home))
+    /// Serves this instance. Returns once the process has printed its address.
+    pub fn serve(instance: &Instance) -> Self {
+        Program::start(&mut Program::command(instance))
     }
 
-    /// The same, by a command that was changed.
+    /// Starts a command that was adapted from [`Program::command`].
     pub fn start(command: &mut Command) -> Self {
         let mut child = command.stderr(Stdio::piped()).spawn().expect("the program starts");
         let (said, lines) = listen(&mut child);
         let mut url = None;
         while url.is_none() {
-            match lines.recv_timeout(PATIENCE) {
+            match lines.recv_timeout(TIMEOUT) {
                 Ok(line) => url = line.trim().strip_prefix("Chitter is at ").map(Into::into),
                 Err(_) => break,
             }
@@ -69,24 +68,24 @@ impl Program {
         program
     }
 
-    /// All that it has said so far.
+    /// Returns all output so far.
     pub fn said(&self) -> String {
         self.said.lock().unwrap_or_else(PoisonError::into_inner).join("\n")
     }
 
-    /// SIGKILL: it is gone when this returns, without a chance to do anything.
+    /// Sends SIGKILL and waits for the end of the process.
     pub fn is_killed(&mut self) {
         self.child.kill().expect("a process to kill");
         self.child.wait().expect("a process that ends");
     }
 
-    /// SIGTERM, as a service manager stops it.
+    /// Sends SIGTERM, as a service manager does.
     pub fn is_told_to_stop(&self) {
         let told = Command::new("sh").arg("-c").arg(format!("kill -TERM {}", self.child.id())).status();
         assert!(told.is_ok_and(|status| status.success()), "the signal is sent");
     }
 
-    /// Waits for its end.
+    /// Waits for the end of the process.
     pub fn ends(&mut self) -> ExitStatus {
         self.child.wait().expect("a process that ends")
     }
@@ -99,7 +98,7 @@ impl Drop for Program {
     }
 }
 
-/// Keeps and passes on what a process says, so that it never waits for a reader.
+/// Reads the output of a process continuously, so that the process never blocks on a full pipe.
 fn listen(child: &mut Child) -> (Arc<Mutex<Vec<String>>>, Receiver<String>) {
     let said = Arc::new(Mutex::new(Vec::new()));
     let (tell, lines) = channel();

@@ -4,12 +4,12 @@ use std::{path::Path, process::Command};
 
 use tempfile::TempDir;
 
-/// A small file system in memory. Dropping it takes it away.
+/// A small file system in memory. Dropping it unmounts it.
 pub struct SmallDisk(TempDir);
 
 impl SmallDisk {
-    /// Mounts one of that size, such as `12m`. `None`, with a word on the terminal, where that is not
-    /// permitted: it takes root.
+    /// Mounts a file system of this size, such as `12m`. Prints a note and returns `None` without the
+    /// permission to mount, which takes root.
     pub fn mount(size: &str) -> Option<Self> {
         let folder = tempfile::Builder::new().prefix("chitter-disk-").tempdir().expect("a folder");
         let options = format!("size={size},mode=700");
@@ -31,7 +31,6 @@ impl SmallDisk {
         }
     }
 
-    /// Where it is.
     pub fn path(&self) -> &Path {
         self.0.path()
     }
@@ -39,7 +38,7 @@ impl SmallDisk {
 
 impl Drop for SmallDisk {
     fn drop(&mut self) {
-        // Lazily, because a test that fails may have left files open.
+        // A lazy unmount succeeds even where a failed test has left files open.
         let _ = Command::new("umount").arg("--lazy").arg(self.0.path()).output();
     }
 }

@@ -1,4 +1,4 @@
-//! A place that is being served in this process.
+//! An instance that is being served in this process.
 
 use std::{
     sync::{Arc, PoisonError, RwLock},
@@ -11,35 +11,34 @@ use chitter::{
     clock::{Clock, Time},
 };
 
-use super::{Begin, Engine, Home, Listener, Person, until};
+use super::{Engine, Fixture, Instance, Listener, Person, until};
 
-/// A place that is being served, and its clock.
+/// A running instance, and its clock.
 pub struct World {
-    /// The place.
-    pub home: Home,
+    pub instance: Instance,
     server: Option<Server>,
     site: Site,
 }
 
-/// Where the site is now: another port after a restart.
+/// The site's current address. Its port changes on a restart.
 pub type Site = Arc<RwLock<String>>;
 
-impl Begin for World {
+impl Fixture for World {
     async fn on(engine: Engine) -> Self {
-        Home::new(engine).open().await
+        Instance::new(engine).open().await
     }
 }
 
 impl World {
-    pub(super) async fn open(home: Home) -> Self {
-        let mut world = World { home, server: None, site: Site::default() };
+    pub(super) async fn open(instance: Instance) -> Self {
+        let mut world = World { instance, server: None, site: Site::default() };
         world.start().await;
         world
     }
 
     async fn start(&mut self) {
-        let (config, data) = (self.home.config(), self.home.data_dir());
-        let server = chitter::serve(config, data, self.home.clock.clone(), Home::ids()).await;
+        let (config, data) = (self.instance.config(), self.instance.data_dir());
+        let server = chitter::serve(config, data, self.instance.clock.clone(), Instance::ids()).await;
         let server = server.expect("the server starts");
         *self.site.write().unwrap_or_else(PoisonError::into_inner) = format!("http://{}", server.addr);
         self.server = Some(server);
@@ -52,47 +51,46 @@ impl World {
         }
     }
 
-    /// Stops it and starts it again on the same data, at another port. People keep their cookies.
+    /// Restarts the server on the same data, at another port. People keep their cookies.
     pub async fn restart(&mut self) {
         self.stop().await;
-        // It takes a moment: in one that stands still two servers could make the same ids.
+        // The clock advances, because two servers at the same instant could generate the same ids.
         self.pass(Duration::from_secs(1));
         self.start().await;
     }
 
-    /// What the server holds, for looking behind the scenes.
+    /// Returns the server's state, for checks that no client can make.
     pub fn app(&self) -> &Arc<App> {
         &self.server.as_ref().expect("the server runs").app
     }
 
-    /// As `http://127.0.0.1:4711`.
+    /// The site's address, such as `http://127.0.0.1:4711`.
     pub fn url(&self) -> String {
         self.site.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// What time it is here.
     pub fn clock(&self) -> &Clock {
-        &self.home.clock
+        &self.instance.clock
     }
 
-    /// Lets time pass.
+    /// Advances the clock.
     pub fn pass(&self, time: Duration) {
-        self.home.clock.advance(time);
+        self.instance.clock.advance(time);
     }
 
-    /// Someone with a browser and no account.
+    /// Returns a person with a browser and no account.
     pub fn stranger(&self) -> Person {
         Person::new(Arc::clone(&self.site), "stranger")
     }
 
-    /// Someone who has just signed up by the form. The first one is the administrator.
+    /// Creates a member by the sign-up form. The first one is the administrator.
     pub async fn member(&self, username: &str) -> Person {
         let person = Person::new(Arc::clone(&self.site), username);
         person.signs_up().await.is(303);
         person
     }
 
-    /// Several who sign up in this order.
+    /// Creates several members in this order.
     pub async fn members<const N: usize>(&self, usernames: [&str; N]) -> [Person; N] {
         let mut people = Vec::new();
         for username in usernames {
@@ -101,12 +99,12 @@ impl World {
         people.try_into().ok().expect("as many as were asked for")
     }
 
-    /// Someone who listens to the public stream from now on.
+    /// Opens a socket that is subscribed to the public stream from now on.
     pub async fn listener(&self) -> Listener {
         Listener::open(&self.url(), "").await.subscribed(None).await
     }
 
-    /// What is in the outbox.
+    /// Returns the jobs in the outbox.
     pub async fn jobs(&self) -> Vec<JobRow> {
         let jobs = self.app().db.read(|read| {
             let all = "SELECT attempts, run_at, node IS NULL FROM jobs ORDER BY id";
@@ -117,12 +115,13 @@ impl World {
         jobs.await.expect("the outbox can be read")
     }
 
-    /// Waits until the outbox is empty: everything promised so far is done, or given up.
+    /// Waits until the outbox is empty, so that every job is done or given up.
     pub async fn outbox_empties(&self) {
         until("the outbox to empty", || async { self.jobs().await.is_empty().then_some(()) }).await;
     }
 
-    /// Waits until the only job has failed so often and waits for its next try; tells when that is.
+    /// Waits until the only job has failed this often and waits for its next attempt. Returns when that is
+    /// due.
     pub async fn job_fails(&self, attempts: i64) -> Time {
         until("the job to fail", || async {
             match self.jobs().await.as_slice() {
@@ -145,10 +144,9 @@ impl Drop for World {
 /// A job in the outbox.
 #[derive(Debug)]
 pub struct JobRow {
-    /// How often it was tried.
     pub attempts: i64,
-    /// When it is due, or until when its claim holds.
+    /// The time when the job is due, or when its claim expires.
     pub run_at: Time,
-    /// Nobody is at it now.
+    /// Whether no worker has claimed the job.
     pub waits: bool,
 }

@@ -1,16 +1,15 @@
-//! Just enough XML to tell whether a feed is one.
+//! An XML reader that is just sufficient to check a feed.
 
-/// An element with the text right inside it.
+/// An element and its direct text.
 #[derive(Debug)]
 pub struct Element {
-    /// Its name.
     pub name: String,
-    /// Its own text, decoded.
+    /// The direct text, decoded.
     pub text: String,
 }
 
-/// All elements, in the order of their ends. Panics where XML 1.0 would not take it: tags that do not
-/// match, bare `<` or `&`, entities that XML does not know, characters that it forbids.
+/// Returns all elements in the order of their end tags. Panics where the input is not well-formed XML 1.0:
+/// mismatched tags, bare `<` or `&`, unknown entities, forbidden characters.
 pub fn well_formed(xml: &str) -> Vec<Element> {
     let forbidden = |c: char| match c {
         '\t' | '\n' | '\r' => false,

@@ -13,34 +13,37 @@ use chitter::{
     store::accounts::{NewMember, Skeletons, insert_member},
 };
 
-use super::{Begin, Engine, Home, within};
+use super::{Engine, Fixture, Instance, within};
 
-/// A database without a server, and what its transactions emitted.
-pub struct Desk {
+/// A database without a server, and the events that its transactions emitted.
+pub struct TestDb {
     pub db: Db,
-    pub home: Home,
+    pub instance: Instance,
     pub emitted: Mutex<Receiver<Emission>>,
 }
 
-impl Begin for Desk {
+impl Fixture for TestDb {
     async fn on(engine: Engine) -> Self {
-        let home = Home::new(engine);
+        let instance = Instance::new(engine);
         let (tell, emitted) = channel();
-        let db = open(&home, tell).await;
-        Desk { db, home, emitted: Mutex::new(emitted) }
+        let db = open(&instance, tell).await;
+        TestDb { db, instance, emitted: Mutex::new(emitted) }
     }
 }
 
-/// Opens the database once more, as another server would.
-pub async fn open(home: &Home, tell: Sender<Emission>) -> Db {
+/// Opens the same database once more, as a second server would.
+pub async fn open(instance: &Instance, tell: Sender<Emission>) -> Db {
     let on_commit = move |emissions: Vec<Emission>| {
         for emission in emissions {
             let _ = tell.send(emission);
         }
     };
-    let setup =
-        Setup { clock: home.clock.clone(), ids: Arc::new(Home::ids()), on_commit: Arc::new(on_commit) };
-    let (url, file) = (home.settings.database_url.clone(), home.folder().join("desk.db"));
+    let setup = Setup {
+        clock: instance.clock.clone(),
+        ids: Arc::new(Instance::ids()),
+        on_commit: Arc::new(on_commit),
+    };
+    let (url, file) = (instance.settings.database_url.clone(), instance.folder().join("desk.db"));
     let open = move || match url {
         Some(url) => Db::postgres(&url, &setup),
         None => Db::sqlite(&file, setup),
@@ -48,8 +51,8 @@ pub async fn open(home: &Home, tell: Sender<Emission>) -> Db {
     tokio::task::spawn_blocking(open).await.expect("opening does not panic").expect("the database opens")
 }
 
-impl Desk {
-    /// A member, without the cost of a password.
+impl TestDb {
+    /// Creates a member without hashing a password.
     pub async fn member(&self, username: &'static str) -> Member {
         let join = move |tx: &mut Tx<'_>| {
             let email = format!("{username}@harbour.example");
@@ -67,26 +70,26 @@ impl Desk {
         self.db.write(join).await.expect("a member joins")
     }
 
-    /// What has been emitted so far.
+    /// Returns the events emitted since the last call.
     pub fn emitted(&self) -> Vec<Emission> {
         self.emitted.lock().expect("nobody panicked with it").try_iter().collect()
     }
 
-    /// What a query counts.
+    /// Returns the number that a query counts.
     pub async fn count(&self, sql: &'static str) -> i64 {
         self.db.read(move |read| read.one(sql, &[], |row| row.get(0))).await.expect("it can be counted")
     }
 
-    /// As many writes as this run at the same time.
+    /// The number of writes that run at the same time.
     pub fn writers(&self) -> usize {
-        match self.home.engine {
+        match self.instance.engine {
             Engine::Sqlite => 1,
             Engine::Postgres => 16,
         }
     }
 
-    /// Keeps every writer busy until what is returned is dropped.
-    pub async fn holds_up_the_writers(&self) -> (Vec<Sender<()>>, Vec<tokio::task::JoinHandle<Result<()>>>) {
+    /// Keeps every writer thread busy until the returned senders are dropped.
+    pub async fn block_writers(&self) -> (Vec<Sender<()>>, Vec<tokio::task::JoinHandle<Result<()>>>) {
         let (mut holds, mut held) = (Vec::new(), Vec::new());
         let (began, mut begins) = tokio::sync::mpsc::unbounded_channel();
         for _ in 0..self.writers() {

@@ -1,4 +1,4 @@
-//! The post office: a real SMTP server on loopback, on mailin's state machine.
+//! A real SMTP server on loopback, on mailin's state machine.
 
 use std::{
     collections::HashMap,
@@ -14,32 +14,31 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::within;
 
-/// What the server does with mail.
+/// The way in which the server treats mail.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Manner {
-    /// Takes it.
+pub enum SmtpMode {
     Accepts,
-    /// Refuses it for now, with 451.
+    /// Refuses mail temporarily, with 451.
     Refuses,
-    /// Takes the connection and never says a word.
+    /// Accepts the connection and never answers.
     Hangs,
 }
 
-/// A mail server. Dropping it cuts its connections.
-pub struct Post {
-    /// As `smtp://127.0.0.1:2525`.
+/// A mail server. Dropping it closes its connections.
+pub struct SmtpServer {
+    /// The server's URL, such as `smtp://127.0.0.1:2525`.
     pub url: String,
-    office: Arc<Mutex<Office>>,
+    state: Arc<Mutex<State>>,
     events: UnboundedReceiver<Event>,
 }
 
-struct Office {
-    manner: Manner,
+struct State {
+    mode: SmtpMode,
     open: Vec<TcpStream>,
     closed: bool,
 }
 
-/// Something that happened.
+/// An event on the server.
 #[derive(Debug)]
 enum Event {
     Connected,
@@ -47,14 +46,14 @@ enum Event {
     Accepted(Box<Mail>),
 }
 
-impl Post {
-    /// Opens it.
-    pub fn that(manner: Manner) -> Self {
+impl SmtpServer {
+    /// Starts the server.
+    pub fn start(mode: SmtpMode) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port for mail");
         let url = format!("smtp://{}", listener.local_addr().expect("an address"));
         let (tell, events) = unbounded_channel();
-        let office = Arc::new(Mutex::new(Office { manner, open: Vec::new(), closed: false }));
-        let kept = Arc::clone(&office);
+        let state = Arc::new(Mutex::new(State { mode, open: Vec::new(), closed: false }));
+        let kept = Arc::clone(&state);
         thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
                 let mut open = lock(&kept);
@@ -63,23 +62,23 @@ impl Post {
                 }
                 open.open.push(stream.try_clone().expect("a second handle"));
                 let _ = tell.send(Event::Connected);
-                let (office, tell) = (Arc::clone(&kept), tell.clone());
-                // A client that hangs up in the middle is nothing to tell of.
-                thread::spawn(move || drop(serve(stream, &office, &tell)));
+                let (state, tell) = (Arc::clone(&kept), tell.clone());
+                // A client that disconnects in the middle of a mail is not an event.
+                thread::spawn(move || drop(serve(stream, &state, &tell)));
             }
         });
-        Post { url, office, events }
+        SmtpServer { url, state, events }
     }
 
-    /// From now on treats mail so. Those who hang are cut off.
-    pub fn now(&self, manner: Manner) {
-        let mut office = lock(&self.office);
-        office.manner = manner;
-        office.cut();
+    /// Changes the treatment of mail from now on. Hanging connections are closed.
+    pub fn set_mode(&self, mode: SmtpMode) {
+        let mut state = lock(&self.state);
+        state.mode = mode;
+        state.cut();
     }
 
-    /// The next mail that was accepted.
-    pub async fn delivers(&mut self) -> Mail {
+    /// Waits for the next accepted mail.
+    pub async fn next_mail(&mut self) -> Mail {
         loop {
             if let Event::Accepted(mail) = self.event("a mail").await {
                 return *mail;
@@ -88,17 +87,17 @@ impl Post {
     }
 
     /// Waits until a mail is refused.
-    pub async fn refuses(&mut self) {
+    pub async fn wait_for_refusal(&mut self) {
         while !matches!(self.event("a mail to be refused").await, Event::Refused) {}
     }
 
-    /// Waits until someone connects.
-    pub async fn is_visited(&mut self) {
+    /// Waits until a client connects.
+    pub async fn wait_for_connection(&mut self) {
         while !matches!(self.event("a visit").await, Event::Connected) {}
     }
 
-    /// Every mail that has been accepted and not yet looked at.
-    pub fn rest(&mut self) -> Vec<Mail> {
+    /// Returns every accepted mail that has not been returned before.
+    pub fn remaining(&mut self) -> Vec<Mail> {
         let events = std::iter::from_fn(|| self.events.try_recv().ok());
         events
             .filter_map(|event| if let Event::Accepted(mail) = event { Some(*mail) } else { None })
@@ -106,21 +105,21 @@ impl Post {
     }
 
     async fn event(&mut self, what: &str) -> Event {
-        within(what, self.events.recv()).await.expect("the office is open")
+        within(what, self.events.recv()).await.expect("the server runs")
     }
 }
 
-impl Drop for Post {
+impl Drop for SmtpServer {
     fn drop(&mut self) {
-        let mut office = lock(&self.office);
-        office.closed = true;
-        office.cut();
-        // Wakes the thread that accepts, so that it sees that the office is closed.
+        let mut state = lock(&self.state);
+        state.closed = true;
+        state.cut();
+        // A connection wakes the accepting thread, which then sees `closed` and ends.
         let _ = TcpStream::connect(self.url.trim_start_matches("smtp://"));
     }
 }
 
-impl Office {
+impl State {
     fn cut(&mut self) {
         for stream in self.open.drain(..) {
             let _ = stream.shutdown(Shutdown::Both);
@@ -128,24 +127,20 @@ impl Office {
     }
 }
 
-fn lock(office: &Mutex<Office>) -> MutexGuard<'_, Office> {
-    office.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn serve(
-    stream: TcpStream,
-    office: &Arc<Mutex<Office>>,
-    tell: &UnboundedSender<Event>,
-) -> std::io::Result<()> {
+fn serve(stream: TcpStream, state: &Arc<Mutex<State>>, tell: &UnboundedSender<Event>) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
     let mut out = stream.try_clone()?;
     let mut lines = BufReader::new(stream);
-    if lock(office).manner == Manner::Hangs {
+    if lock(state).mode == SmtpMode::Hangs {
         lines.read_to_end(&mut Vec::new())?;
         return Ok(());
     }
-    let clerk = Clerk { office: Arc::clone(office), tell: tell.clone(), to: Vec::new(), data: Vec::new() };
-    let mut session = SessionBuilder::new("post.example").build(IpAddr::V4(Ipv4Addr::LOCALHOST), clerk);
+    let handler = Session { state: Arc::clone(state), tell: tell.clone(), to: Vec::new(), data: Vec::new() };
+    let mut session = SessionBuilder::new("post.example").build(IpAddr::V4(Ipv4Addr::LOCALHOST), handler);
     out.write_all(&session.greeting().buffer()?)?;
     let mut line = Vec::new();
     while lines.read_until(b'\n', &mut line)? > 0 {
@@ -159,17 +154,17 @@ fn serve(
     Ok(())
 }
 
-/// One connection.
-struct Clerk {
-    office: Arc<Mutex<Office>>,
+/// An SMTP session.
+struct Session {
+    state: Arc<Mutex<State>>,
     tell: UnboundedSender<Event>,
     to: Vec<String>,
     data: Vec<u8>,
 }
 
-impl Handler for Clerk {
+impl Handler for Session {
     fn rcpt(&mut self, _to: &str) -> Response {
-        if lock(&self.office).manner == Manner::Refuses {
+        if lock(&self.state).mode == SmtpMode::Refuses {
             let _ = self.tell.send(Event::Refused);
             return Response::custom(451, "Not now".into());
         }
@@ -194,19 +189,19 @@ impl Handler for Clerk {
     }
 }
 
-/// A mail, opened.
+/// A parsed mail.
 #[derive(Debug)]
 pub struct Mail {
-    /// Whom the envelope names.
+    /// The recipients on the envelope.
     pub to: Vec<String>,
-    /// The headers, names in lower case, unfolded and decoded.
+    /// The headers: names in lower case, values unfolded and decoded.
     headers: HashMap<String, String>,
     /// The parts: media type and decoded text.
     parts: Vec<(String, String)>,
 }
 
 impl Mail {
-    /// Opens a mail as it came.
+    /// Parses a mail.
     pub fn read(to: Vec<String>, data: &[u8]) -> Self {
         let source = String::from_utf8(data.to_vec()).expect("a mail of UTF-8").replace("\r\n", "\n");
         let (headers, body) = entity(&source);
@@ -223,23 +218,23 @@ impl Mail {
         Mail { to, parts: parts.collect(), headers }
     }
 
-    /// A header, or nothing.
+    /// Returns the value of a header, or an empty string.
     pub fn header(&self, name: &str) -> &str {
         self.headers.get(&name.to_ascii_lowercase()).map_or("", String::as_str)
     }
 
-    /// The part of this media type.
+    /// Returns the part of this media type.
     pub fn part(&self, kind: &str) -> &str {
         let part = self.parts.iter().find(|(k, _)| k == kind);
         &part.unwrap_or_else(|| panic!("a part {kind} was expected: {self:?}")).1
     }
 
-    /// The text.
+    /// Returns the plain text.
     pub fn text(&self) -> &str {
         self.part("text/plain")
     }
 
-    /// The address that ends these mails, as a path.
+    /// Returns the path of the link that unsubscribes.
     pub fn unsubscribe_path(&self) -> String {
         let link = self.header("list-unsubscribe").trim_matches(['<', '>']);
         let path = link.find("/unsubscribe/").map(|at| &link[at..]);
@@ -247,7 +242,7 @@ impl Mail {
     }
 }
 
-/// Headers and body.
+/// Splits headers and body.
 fn entity(source: &str) -> (HashMap<String, String>, &str) {
     let (head, body) = source.split_once("\n\n").unwrap_or((source, ""));
     let unfolded = head.replace("\n ", " ").replace("\n\t", " ");
@@ -256,13 +251,13 @@ fn entity(source: &str) -> (HashMap<String, String>, &str) {
     (headers.collect(), body)
 }
 
-/// Reads encoded words (RFC 2047) in base64, which is how our mail library writes them.
+/// Decodes encoded words (RFC 2047) in base64, which is the only encoding that our mail library writes.
 fn words(value: &str) -> String {
     let mut out = Vec::new();
     let mut rest = value;
     while let Some(at) = rest.find("=?utf-8?b?") {
         let before = &rest[..at];
-        // Space between two encoded words is not part of the text.
+        // White space between two encoded words is not part of the text.
         if !before.trim().is_empty() || out.is_empty() {
             out.extend_from_slice(before.as_bytes());
         }

@@ -1,4 +1,4 @@
-//! A place before it is served: a folder, a database, and settings.
+//! An instance that is not running yet: a folder, a database and settings.
 
 use std::{
     path::PathBuf,
@@ -13,30 +13,29 @@ use chitter::{
 };
 use tempfile::TempDir;
 
-use super::{Begin, World};
+use super::{Fixture, World};
 pub use chitter::db::Engine;
 
-/// A place of its own for one test. Dropping it takes everything away.
-pub struct Home {
-    /// Which database it has.
+/// An instance for one test. Dropping it deletes its data.
+pub struct Instance {
     pub engine: Engine,
-    /// What time it is here, once it is served in this process.
+    /// The clock of the instance when it is served in this process.
     pub clock: Clock,
-    /// How it is to be served.
+    /// The settings that the instance will be served with.
     pub settings: Settings,
     folder: TempDir,
-    /// Dropped with the place.
     _database: Option<Database>,
 }
 
-impl Begin for Home {
+impl Fixture for Instance {
     async fn on(engine: Engine) -> Self {
-        Home::new(engine)
+        Instance::new(engine)
     }
 }
 
-impl Home {
-    /// An empty place: any free port, no limits, mail into a folder, noon on 20 November 2026.
+impl Instance {
+    /// Creates an empty instance on any free port, without limits, with mail into a folder, at noon on 20
+    /// November 2026.
     pub fn new(engine: Engine) -> Self {
         let folder = tempfile::Builder::new()
             .prefix("chitter-test-")
@@ -51,53 +50,53 @@ impl Home {
             ..Settings::default()
         };
         let noon = Time::from_ms(1_795_176_000_000); // 2026-11-20T12:00:00Z
-        Home { engine, clock: Clock::manual(noon), settings, folder, _database: database }
+        Instance { engine, clock: Clock::manual(noon), settings, folder, _database: database }
     }
 
-    /// The same place with rate limits.
+    /// Turns rate limits on.
     pub fn with_limits(mut self) -> Self {
         self.settings.limits = Some(Switch::On);
         self
     }
 
-    /// The same place with a mail server.
+    /// Sends mail by the server at this URL.
     pub fn with_mail_by(mut self, url: &str) -> Self {
         self.settings.smtp_url = Some(url.into());
         self
     }
 
-    /// The same place whose webhooks may call these hosts.
+    /// Allows webhooks to call these hosts.
     pub fn with_webhook_hosts(mut self, hosts: &str) -> Self {
         self.settings.webhook_hosts = Some(hosts.into());
         self
     }
 
-    /// Serves it in this process.
+    /// Serves the instance in this process.
     pub async fn open(self) -> World {
         World::open(self).await
     }
 
-    /// The settings, checked.
+    /// Returns the validated settings.
     pub fn config(&self) -> Config {
         self.settings.clone().resolve().expect("settings that can be taken")
     }
 
-    /// Its data folder, which only one at a time may have.
+    /// Locks and returns the data folder, which only one process at a time may have.
     pub fn data_dir(&self) -> DataDir {
         DataDir::open(&self.data()).expect("the data folder, for this test alone")
     }
 
-    /// Where its data is.
+    /// The path of the data folder.
     pub fn data(&self) -> PathBuf {
         self.settings.data.clone().unwrap_or_else(|| self.folder.path().join("data"))
     }
 
-    /// A folder that goes with the place: for files beside its data.
+    /// A folder beside the data folder, deleted with the instance.
     pub fn folder(&self) -> &std::path::Path {
         self.folder.path()
     }
 
-    /// Runs statements on its database while nobody serves it.
+    /// Runs SQL statements directly on the database of an instance that is not running.
     pub fn alters(&self, sql: &str) {
         match &self.settings.database_url {
             Some(url) => run(url, sql.to_owned()).expect("the statements run"),
@@ -108,13 +107,12 @@ impl Home {
         }
     }
 
-    /// New ids.
     pub fn ids() -> Ids {
         Ids::new()
     }
 }
 
-/// A schema of its own in the test cluster's database: as good as a database, and made in a moment.
+/// A schema in the test cluster's database: as separate as a database, and faster to create.
 struct Database {
     url: String,
     name: String,
@@ -137,12 +135,12 @@ impl Database {
 
 impl Drop for Database {
     fn drop(&mut self) {
-        // If it fails, the whole cluster goes soon.
+        // A failure does no harm, because the whole cluster is deleted soon.
         let _ = run(&self.server, format!("SET lock_timeout = '5s'; DROP SCHEMA {} CASCADE", self.name));
     }
 }
 
-/// On a thread of its own, because the synchronous client must not be used inside a runtime.
+/// Runs SQL on a thread of its own, because the synchronous client must not be used inside a runtime.
 fn run(server: &str, sql: String) -> Result<(), postgres::Error> {
     let server = server.to_owned();
     let run = move || postgres::Client::connect(&server, postgres::NoTls)?.batch_execute(&sql);
