@@ -71,7 +71,7 @@ impl Versions {
             Event::PageChanged(account) => self.bump(*account),
             // A page may link to its owner's rooms.
             Event::ConversationUpdated(room) => {
-                room.value.owner.into_iter().for_each(|owner| self.bump(owner))
+                room.value.owner.into_iter().for_each(|owner| self.bump(owner));
             }
             _ => {}
         }

@@ -115,7 +115,7 @@ impl ConversationStream {
             };
             let fast_path = FastPath::new(encoder, &writer.connection);
             mailbox.subscribe_with(Topic::Conversation(id), Arc::clone(&fast_path) as _);
-            // Read again after the subscription: no event is missed from now on, so these are the numbers to begin with.
+            // Read again after the subscription: no event is missed from now on, so the stream begins here.
             let begin = move |read: &Read<'_>| {
                 let participant = door.inside(read)?.ok_or(Error::NotFound)?;
                 let link = link_of(read, &participant.conversation)?;

@@ -23,7 +23,7 @@ use crate::{
     realtime::hub::{Mailbox, Received},
     services::limits::SocketPlace,
     store::accounts::Account,
-    wire::frames::{ErrorFrame, PongFrame},
+    wire::frames::{ErrorFrame, PONG},
 };
 
 /// Events that may wait for a slow reader: a few seconds of a busy stream. Beyond it, the reader lags and the missed
@@ -193,7 +193,7 @@ impl Subscriber {
                 }
                 Ok(())
             }
-            Some(ClientMessage::Ping) => self.writer.send(&PongFrame::new()).await,
+            Some(ClientMessage::Ping) => self.writer.send(&PONG).await,
             None => {
                 let sentence = "Say subscribe, unsubscribe, typing or ping, as JSON.";
                 self.writer.send(&ErrorFrame::new(sentence)).await

@@ -478,11 +478,7 @@ pub struct PongFrame {
     event: PongName,
 }
 
-impl PongFrame {
-    pub const fn new() -> Self {
-        PongFrame { event: PongName::Pong }
-    }
-}
+pub const PONG: PongFrame = PongFrame { event: PongName::Pong };
 
 /// A message of the client was not understood, or a subscription was refused.
 #[derive(Serialize, ToSchema)]
