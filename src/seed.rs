@@ -18,7 +18,7 @@ use crate::{
         names::Name,
         pages::{Audience, form::Fields, look::Look},
         peeps::{Body, Draft},
-        rooms::{self, Key, RoomName, Visitor},
+        rooms::{self, Key, RoomInvitee, RoomName},
         text::RefusedWords,
     },
     events::Tx,
@@ -244,16 +244,18 @@ async fn picture(app: &App, owner: &Member, name: &str) -> Result<PictureId> {
 fn say(tx: &mut Tx<'_>, key: &str, message: &Message, reply_to: Option<MessageId>) -> Result<MessageId> {
     let account = match (&message.by, &message.guest) {
         (Some(member), _) => domain::accounts::member(tx, member)?.account,
-        (None, guest) => domain::accounts::welcome(tx, &Name::parse(guest.as_deref().unwrap_or("Guest"))?)?,
+        (None, guest) => {
+            domain::accounts::create_guest(tx, &Name::parse(guest.as_deref().unwrap_or("Guest"))?)?
+        }
     };
-    let visitor =
-        |account| Ok(Visitor { account, key: Key::parse(key)?, place: String::new(), may_come_in: true });
+    let invitee =
+        |account| Ok(RoomInvitee { account, key: Key::parse(key)?, ip_hash: String::new(), may_join: true });
     let body = messages::Body::parse(&message.body, &RefusedWords::default())?;
     let draft = messages::Draft { reply_to, ..messages::Draft::of(body) };
-    let said = visitor(account)?.enter(tx)?.participant.say(tx, &draft, conversations::MAX_BODY)?;
+    let said = invitee(account)?.join(tx)?.participant.say(tx, &draft, conversations::MAX_BODY)?;
     for (emoji, fan) in &message.reactions {
         let fan = domain::accounts::member(tx, fan)?.account;
-        visitor(fan)?.enter(tx)?.participant.react(tx, said.id, &Emoji::parse(emoji)?, true)?;
+        invitee(fan)?.join(tx)?.participant.react(tx, said.id, &Emoji::parse(emoji)?, true)?;
     }
     Ok(said.id)
 }

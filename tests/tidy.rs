@@ -318,6 +318,30 @@ fn sql_stands_in_the_store_alone() {
     none("SQL stands in store/, in `sql!`", &found);
 }
 
+/// Kinds of conversations differ by the rules of their policies; code elsewhere asks for a rule.
+#[test]
+fn the_kind_of_a_conversation_is_named_by_its_policy_and_its_own_noun_alone() {
+    let own = [
+        "src/domain/access.rs",
+        "src/domain/conversations/kind.rs",
+        "src/domain/matches/run.rs",
+        "src/domain/rooms.rs",
+        "src/domain/threads.rs",
+        "src/http/session/extractors.rs",
+        "src/store/conversations/mod.rs",
+    ];
+    let mut found = Vec::new();
+    for file in files("src", &["rs"]).into_iter().filter(|file| !own.contains(&file.as_str())) {
+        for (path, line) in Paths::of(&file).0 {
+            let [.., kind, _] = path.as_slice() else { continue };
+            if kind == "ConversationKind" {
+                found.push(format!("{file}:{line}: {}", path.join("::")));
+            }
+        }
+    }
+    none("ask for a rule in domain/conversations/kind.rs, and not for a kind", &found);
+}
+
 /// Returns the names of the nouns that have a file in this folder.
 fn nouns(folder: &str, others: &[&str]) -> BTreeSet<String> {
     let names = files(folder, &["rs"]).into_iter().filter_map(|file| {
@@ -429,6 +453,7 @@ fn a_migration_is_never_edited() {
         ("migrations/0011_job_queues.sql", "b917b34566497fe4"),
         ("migrations/0012_conversation_rules.sql", "221af9fd6c53ddf3"),
         ("migrations/0013_blocks.sql", "e21e917b4e371095"),
+        ("migrations/0014_names.sql", "a84e76451f03f348"),
     ];
     let migrations = files("migrations", &["sql"]);
     assert_eq!(migrations, known.map(|(file, _)| file), "each has a line here");

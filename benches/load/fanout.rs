@@ -215,14 +215,15 @@ pub fn bare_loop(what: &str) {
     let (addr, listeners, file) = (next(), next().parse().expect("a number"), next());
     let frame = std::fs::read(file).expect("the frame");
     rlimit::increase_nofile_limit(u64::MAX).expect("many open files");
-    let door = TcpListener::bind(addr).expect("the port is free");
+    let access = TcpListener::bind(addr).expect("the port is free");
     // The first connection only checks that the port is open.
-    drop(door.accept());
-    let mut streams: Vec<TcpStream> = (0..listeners).map(|_| door.accept().expect("a listener").0).collect();
+    drop(access.accept());
+    let mut streams: Vec<TcpStream> =
+        (0..listeners).map(|_| access.accept().expect("a listener").0).collect();
     for stream in &streams {
         stream.set_nodelay(true).expect("set");
     }
-    let (mut sender, _) = door.accept().expect("the sender");
+    let (mut sender, _) = access.accept().expect("the sender");
     let mut word = [0];
     while sender.read_exact(&mut word).is_ok() {
         for stream in &mut streams {

@@ -9,7 +9,7 @@ use chitter::{
     clock::{Clock, Time},
     db::Setup,
     domain::{
-        accounts::welcome,
+        accounts::create_guest,
         matches::{self, Interests, Search},
         names::Name,
     },
@@ -69,7 +69,7 @@ async fn square(most: usize) {
     let took = began.elapsed().as_secs_f64();
     let left = db
         .read(|read| {
-            read.one("SELECT COUNT(*) FROM seekers WHERE state = 'waiting'", &[], |row| row.get::<i64>(0))
+            read.one("SELECT COUNT(*) FROM tickets WHERE state = 'waiting'", &[], |row| row.get::<i64>(0))
         })
         .await
         .expect("a number");
@@ -81,7 +81,7 @@ async fn square(most: usize) {
 async fn come(db: &Db, from: usize, to: usize, likes: impl Fn(usize) -> String + Send + Clone + 'static) {
     let begin = move |tx: &mut Tx<'_>| {
         for n in from..to {
-            let account: Account = welcome(tx, &Name::parse(&format!("Guest {n}"))?)?;
+            let account: Account = create_guest(tx, &Name::parse(&format!("Guest {n}"))?)?;
             let likes = likes(n);
             let search = Search { interests: Interests::parse([likes.as_str()])?, ..Search::default() };
             matches::seek(tx, &account, &format!("place {n}"), &search, true)?;
@@ -93,5 +93,5 @@ async fn come(db: &Db, from: usize, to: usize, likes: impl Fn(usize) -> String +
 }
 
 async fn look(db: &Db) {
-    while db.write(matches::look).await.expect("one can look") {}
+    while db.write(matches::run_matching).await.expect("one can look") {}
 }

@@ -19,13 +19,13 @@ use crate::{
     Error, Result,
     app::App,
     domain::{
-        access::Door,
+        access::Access,
         attachments::{FileName, LARGEST},
     },
     http::{
         idempotent::{Idempotent, answer},
         input::from_path,
-        session::{ClientAddr, come_in},
+        session::{ClientAddr, find_or_join},
     },
     ids::{AttachmentId, ConversationId},
     services::files::Incoming,
@@ -58,18 +58,18 @@ struct Upload {
 pub async fn send(
     State(app): State<Arc<App>>,
     ClientAddr(from): ClientAddr,
-    door: Door,
+    access: Access,
     idempotent: Idempotent,
     mut form: Multipart,
 ) -> Result<Response> {
-    app.limits.say(from, door.account().id)?;
-    let participant = come_in(&app, &door).await?;
+    app.limits.say(from, access.account().id)?;
+    let participant = find_or_join(&app, &access).await?;
     let conversation = participant.conversation.id;
     app.db.read(move |read| participant.may_send(read)).await?;
-    let _turn = app.limits.upload(door.account())?;
+    let _turn = app.limits.upload(access.account())?;
     while let Some(field) = form.next_field().await.map_err(|error| refused(&error))? {
         if field.name() == Some("file") {
-            let (file, hash) = receive(&app, &door, field).await?;
+            let (file, hash) = receive(&app, &access, field).await?;
             // A repeated request receives the answer about the first file; this copy is purged later.
             let about = About::Conversation(conversation);
             let told = Answer { about, ..answer(StatusCode::CREATED, &File::new(&file, conversation))? };
@@ -80,7 +80,7 @@ pub async fn send(
 }
 
 /// Receives a file; returns it with a hash of the received bytes.
-async fn receive(app: &App, door: &Door, mut field: Field<'_>) -> Result<(Attachment, Vec<u8>)> {
+async fn receive(app: &App, access: &Access, mut field: Field<'_>) -> Result<(Attachment, Vec<u8>)> {
     let name = FileName::parse(field.file_name().unwrap_or_default());
     let mut incoming = app.files.receive().await?;
     let mut hash = Sha256::new_with_prefix(name.as_str());
@@ -95,14 +95,14 @@ async fn receive(app: &App, door: &Door, mut field: Field<'_>) -> Result<(Attach
         return Err(Error::invalid("file", "That file is empty."));
     }
     incoming.finish().await?;
-    Ok((keep(app, door, name, incoming).await?, hash.finalize().to_vec()))
+    Ok((keep(app, access, name, incoming).await?, hash.finalize().to_vec()))
 }
 
 /// Encodes a picture again, inserts the row of the file, and stores the bytes.
-async fn keep(app: &App, door: &Door, name: FileName, incoming: Incoming) -> Result<Attachment> {
+async fn keep(app: &App, access: &Access, name: FileName, incoming: Incoming) -> Result<Attachment> {
     let picture = app.pictures.remake(incoming.path()).await.map_err(|error| error.about("file"))?;
     let bytes = tokio::fs::metadata(incoming.path()).await.map_err(Error::internal)?.len();
-    let door = door.clone();
+    let access = access.clone();
     let keep = move |tx: &mut crate::events::Tx<'_>| {
         let file = Attachment {
             id: AttachmentId(tx.new_id()),
@@ -111,7 +111,7 @@ async fn keep(app: &App, door: &Door, name: FileName, incoming: Incoming) -> Res
             bytes: bytes as i64,
             size: picture.as_ref().map(|picture| picture.size),
         };
-        door.enter(tx)?.send(tx, &file)?;
+        access.join(tx)?.send(tx, &file)?;
         Ok(file)
     };
     // The row comes first: a crash leaves a row of a file that was never attached, which is purged.
@@ -143,8 +143,8 @@ pub async fn get(
     let file = app
         .db
         .read(move |read| {
-            let door = Door::Conversation { account: account.clone(), id: room, kind: None };
-            let participant = door.inside(read)?;
+            let access = Access::Conversation { account: account.clone(), id: room, kind: None };
+            let participant = access.find(read)?;
             participant.ok_or(Error::NotFound)?.attachment(read, id)
         })
         .await?;

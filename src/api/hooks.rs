@@ -20,7 +20,7 @@ use crate::{
         hooks::Caller,
         messages::Body,
         names::Name,
-        rooms::{Inside, Visitor},
+        rooms::{RoomInvitee, RoomMember},
         sessions::Token,
         text::RefusedWords,
     },
@@ -28,7 +28,7 @@ use crate::{
     http::{
         idempotent::{Post, answer},
         input::{Input, from_path},
-        session::{ClientAddr, rule},
+        session::{ClientAddr, as_owner},
     },
     ids::HookId,
     store,
@@ -59,8 +59,8 @@ impl Hook {
     params(("key" = String, Path, description = "The key in the room’s link.")),
     responses((status = 200, description = "All of them.", body = List<Hook>)),
 )]
-pub async fn list(State(app): State<Arc<App>>, inside: Inside) -> Result<List<Hook>> {
-    let owner = inside.owner()?;
+pub async fn list(State(app): State<Arc<App>>, room_member: RoomMember) -> Result<List<Hook>> {
+    let owner = room_member.owner()?;
     let hooks = app.db.read(move |read| owner.hooks(read)).await?;
     Ok(List::whole(hooks.into_iter().map(|hook| Hook::new(hook, None)).collect()))
 }
@@ -87,14 +87,14 @@ pub struct New {
 pub async fn create(
     State(app): State<Arc<App>>,
     from: ClientAddr,
-    visitor: Visitor,
+    invitee: RoomInvitee,
     Post(idempotent, new): Post<New>,
 ) -> Result<Response> {
     let name = Name::parse(&new.name)?;
-    app.limits.say(from.0, visitor.account.id)?;
+    app.limits.say(from.0, invitee.account.id)?;
     let base = app.config.base_url.clone();
     let open = move |tx: &mut Tx<'_>| {
-        let (hook, token) = visitor.enter(tx)?.owner()?.open_hook(tx, &name)?;
+        let (hook, token) = invitee.join(tx)?.owner()?.open_hook(tx, &name)?;
         answer(StatusCode::CREATED, &Hook::new(hook, Some(url(base.as_str(), &token))))
     };
     idempotent.with_secret().answer(&app, open).await
@@ -112,11 +112,11 @@ pub async fn create(
 pub async fn delete(
     State(app): State<Arc<App>>,
     from: ClientAddr,
-    visitor: Visitor,
+    invitee: RoomInvitee,
     Path((_, id)): Path<(String, String)>,
 ) -> Result<StatusCode> {
     let id = from_path(&id)?;
-    rule(&app, from, &visitor, move |owner, tx| owner.close_hook(tx, id)).await?;
+    as_owner(&app, from, &invitee, move |owner, tx| owner.close_hook(tx, id)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -201,8 +201,8 @@ fn plain(text: &str) -> String {
     while let Some(open) = rest.find('<') {
         let Some(close) = rest[open..].find('>').map(|at| open + at) else { break };
         out.push_str(&rest[..open]);
-        let inside = &rest[open + 1..close];
-        let (target, label) = inside.split_once('|').unwrap_or((inside, ""));
+        let room_member = &rest[open + 1..close];
+        let (target, label) = room_member.split_once('|').unwrap_or((room_member, ""));
         match (target.strip_prefix('!'), label) {
             (Some(special), _) => out.push_str(&format!("@{special}")),
             (None, "") => out.push_str(target),

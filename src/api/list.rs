@@ -13,7 +13,7 @@ use crate::{
     clock::Time,
     http::session::Viewer,
     ids::{AccountId, ConversationId},
-    store::conversations::Stretch,
+    store::conversations::ConversationPage,
 };
 
 /// The default number of items on a page.
@@ -49,10 +49,10 @@ impl Paging {
     }
 
     /// The page of an account's conversations.
-    pub fn stretch(&self, account: AccountId) -> Result<Stretch> {
-        let first = Stretch::first(account, limit(self.limit)?);
+    pub fn stretch(&self, account: AccountId) -> Result<ConversationPage> {
+        let first = ConversationPage::first(account, limit(self.limit)?);
         Ok(match self.after()? {
-            Some([at, id]) => Stretch { after: (Time::from_ms(at), ConversationId(id)), ..first },
+            Some([at, id]) => ConversationPage { after: (Time::from_ms(at), ConversationId(id)), ..first },
             None => first,
         })
     }

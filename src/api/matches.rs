@@ -13,10 +13,10 @@ use crate::{
     events::Tx,
     http::{
         idempotent::{EmptyBody, Post, answer, nothing},
-        session::{ClientAddr, place},
+        session::{ClientAddr, ip_hash},
     },
     ids::AccountId,
-    store::{self},
+    store,
     wire::matches::Match,
 };
 
@@ -58,7 +58,7 @@ pub async fn seek(
         group: new.group,
         shows_name: new.shows_name,
     };
-    let place = place(&app, from);
+    let place = ip_hash(&app, from);
     let seek = move |tx: &mut Tx<'_>| {
         matches::seek(tx, &account, &place, &search, new.adult)?;
         answer(StatusCode::CREATED, &matches::current(tx, account.id)?.as_ref().map(Match::new))
@@ -77,7 +77,7 @@ pub async fn get(State(app): State<Arc<App>>, account: store::accounts::Account)
     app.config.require_matching()?;
     let id = account.id;
     let current = app.db.read(move |read| matches::current(read, id)).await?.ok_or(Error::NotFound)?;
-    if matches::is_to_be_noted(&current.seeker, app.clock.now()) {
+    if matches::is_to_be_noted(&current.ticket, app.clock.now()) {
         app.db.write(move |tx| matches::asks(tx, id)).await?;
     }
     Ok(Json(Match::new(&current)))
@@ -111,7 +111,7 @@ pub async fn next(
 ) -> Result<Response> {
     app.config.require_matching()?;
     app.limits.seek(from)?;
-    let place = place(&app, from);
+    let place = ip_hash(&app, from);
     let next = move |tx: &mut Tx<'_>| {
         matches::next(tx, &account, &place)?;
         answer(StatusCode::OK, &matches::current(tx, account.id)?.as_ref().map(Match::new))

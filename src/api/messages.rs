@@ -17,7 +17,7 @@ use crate::{
     Error, Result,
     app::App,
     domain::{
-        access::Door,
+        access::Access,
         conversations::Participant,
         messages::{Body, Draft, Emoji},
     },
@@ -25,7 +25,7 @@ use crate::{
     http::{
         idempotent::{EmptyBody, Post, answer, nothing},
         input::{Input, Query, from_path},
-        session::{ClientAddr, Viewer, come_in},
+        session::{ClientAddr, Viewer, find_or_join},
     },
     ids::{AttachmentId, IdempotencyKey, MessageId},
     socket,
@@ -66,7 +66,7 @@ pub async fn list(
     viewer: Viewer,
     Query(paging): Query<MessageRange>,
 ) -> Result<List<Message>> {
-    let (first_seq, last_seq) = (participant.sight().after + 1, participant.conversation.last_seq);
+    let (first_seq, last_seq) = (participant.history().after + 1, participant.conversation.last_seq);
     let limit = limit(paging.limit)?;
     for (name, number) in [("since", paging.since), ("before", paging.before)] {
         if number.is_some_and(|number| number < 0) {
@@ -84,7 +84,7 @@ pub async fn list(
         .await?;
     if let Some(last) = found.last().map(|last| last.seq)
         && participant.has_receipts()
-        && last > participant.seat.delivered_seq
+        && last > participant.membership.delivered_seq
     {
         app.db.write(move |tx| participant.receive(tx, last)).await?;
     }
@@ -118,10 +118,10 @@ pub struct Posted {
 
 impl Posted {
     /// The draft of the message, and the access of its author.
-    async fn draft(self, app: &App, door: &Door, viewer: &Viewer) -> Result<(Door, Draft)> {
-        let door = match self.r#as {
-            Some(name) => door.clone().of(viewer.speak_for(app, name).await.map_err(in_body)?),
-            None => door.clone(),
+    async fn draft(self, app: &App, access: &Access, viewer: &Viewer) -> Result<(Access, Draft)> {
+        let access = match self.r#as {
+            Some(name) => access.clone().of(viewer.speak_for(app, name).await.map_err(in_body)?),
+            None => access.clone(),
         };
         let key = self.idempotency_key.map(|key| IdempotencyKey::parse(&key)).transpose()?;
         let only_files = self.body.trim().is_empty() && !self.attachments.is_empty();
@@ -135,7 +135,7 @@ impl Posted {
             attachments: self.attachments,
             idempotency_key: key,
         };
-        Ok((door, draft))
+        Ok((access, draft))
     }
 }
 
@@ -158,15 +158,15 @@ fn in_body(error: Error) -> Error {
 pub async fn say(
     State(app): State<Arc<App>>,
     ClientAddr(from): ClientAddr,
-    door: Door,
+    access: Access,
     viewer: Viewer,
     Post(idempotent, posted): Post<Posted>,
 ) -> Result<Response> {
-    let (door, draft) = posted.draft(&app, &door, &viewer).await?;
-    let allowance = app.limits.say(from, door.account().id)?;
+    let (access, draft) = posted.draft(&app, &access, &viewer).await?;
+    let allowance = app.limits.say(from, access.account().id)?;
     let (thread_limit, base) = (app.config.thread_limit, app.config.base_url.clone());
     let say = move |tx: &mut Tx<'_>| {
-        let said = door.say(tx, &draft, thread_limit)?;
+        let said = access.say(tx, &draft, thread_limit)?;
         let told = answer(StatusCode::CREATED, &Message::new(&said, base.as_str()))?;
         Ok(Answer { about: About::Message(said.id, said.conversation), ..told })
     };
@@ -190,7 +190,7 @@ pub struct Batch {
 pub async fn say_all(
     State(app): State<Arc<App>>,
     ClientAddr(from): ClientAddr,
-    door: Door,
+    access: Access,
     viewer: Viewer,
     Post(idempotent, batch): Post<Batch>,
 ) -> Result<Response> {
@@ -199,15 +199,16 @@ pub async fn say_all(
     }
     let mut all = Vec::new();
     for (at, posted) in batch.messages.into_iter().enumerate() {
-        let (door, draft) = posted.draft(&app, &door, &viewer).await.map_err(|error| within(at, error))?;
-        app.limits.say_at_once(from, door.account())?;
-        all.push((door, draft));
+        let (access, draft) =
+            posted.draft(&app, &access, &viewer).await.map_err(|error| within(at, error))?;
+        app.limits.say_at_once(from, access.account())?;
+        all.push((access, draft));
     }
     let (thread_limit, base) = (app.config.thread_limit, app.config.base_url.clone());
     let say = move |tx: &mut Tx<'_>| {
         let mut told = Vec::new();
-        for (at, (door, draft)) in all.iter().enumerate() {
-            let said = door.say(tx, draft, thread_limit).map_err(|error| within(at, error))?;
+        for (at, (access, draft)) in all.iter().enumerate() {
+            let said = access.say(tx, draft, thread_limit).map_err(|error| within(at, error))?;
             told.push(Message::new(&said, base.as_str()));
         }
         let about = told.first().map_or(About::Nothing, |first| About::Messages(first.conversation_id));
@@ -283,14 +284,14 @@ pub struct Edited {
 pub async fn edit(
     State(app): State<Arc<App>>,
     ClientAddr(from): ClientAddr,
-    door: Door,
+    access: Access,
     Path((_, id)): Path<(String, String)>,
     Input(edited): Input<Edited>,
 ) -> Result<Json<Message>> {
-    app.limits.say(from, door.account().id)?;
+    app.limits.say(from, access.account().id)?;
     let (id, body) = (from_path(&id)?, Body::parse(&edited.body, &app.config.refused_words)?);
     let thread_limit = app.config.thread_limit;
-    let changed = app.db.write(move |tx| door.enter(tx)?.edit(tx, id, &body, thread_limit)).await?;
+    let changed = app.db.write(move |tx| access.join(tx)?.edit(tx, id, &body, thread_limit)).await?;
     Ok(Json(Message::new(&changed, app.config.base_url.as_str())))
 }
 
@@ -304,12 +305,12 @@ pub async fn edit(
 pub async fn delete(
     State(app): State<Arc<App>>,
     ClientAddr(from): ClientAddr,
-    door: Door,
+    access: Access,
     Path((_, id)): Path<(String, String)>,
 ) -> Result<StatusCode> {
-    app.limits.say(from, door.account().id)?;
+    app.limits.say(from, access.account().id)?;
     let id = from_path(&id)?;
-    app.db.write(move |tx| door.enter(tx)?.delete(tx, id)).await?;
+    app.db.write(move |tx| access.join(tx)?.delete(tx, id)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -325,10 +326,10 @@ pub async fn delete(
 pub async fn react(
     app: State<Arc<App>>,
     from: ClientAddr,
-    door: Door,
+    access: Access,
     Path((_, id, emoji)): Path<(String, String, String)>,
 ) -> Result<Json<Message>> {
-    set_reaction(app, from, door, &id, &emoji, true).await
+    set_reaction(app, from, access, &id, &emoji, true).await
 }
 
 /// Removes the caller’s reaction from a message.
@@ -343,23 +344,24 @@ pub async fn react(
 pub async fn unreact(
     app: State<Arc<App>>,
     from: ClientAddr,
-    door: Door,
+    access: Access,
     Path((_, id, emoji)): Path<(String, String, String)>,
 ) -> Result<Json<Message>> {
-    set_reaction(app, from, door, &id, &emoji, false).await
+    set_reaction(app, from, access, &id, &emoji, false).await
 }
 
 async fn set_reaction(
     State(app): State<Arc<App>>,
     ClientAddr(from): ClientAddr,
-    door: Door,
+    access: Access,
     id: &str,
     emoji: &str,
     on: bool,
 ) -> Result<Json<Message>> {
-    app.limits.say(from, door.account().id)?;
-    let (id, emoji) = (from_path(id)?, Emoji::parse(emoji)?);
-    let changed = app.db.write(move |tx| door.enter(tx)?.react(tx, id, &emoji, on)).await?;
+    app.limits.say(from, access.account().id)?;
+    let emoji = if on { Emoji::parse(emoji)? } else { Emoji::parse_removed(emoji)? };
+    let id = from_path(id)?;
+    let changed = app.db.write(move |tx| access.join(tx)?.react(tx, id, &emoji, on)).await?;
     Ok(Json(Message::new(&changed, app.config.base_url.as_str())))
 }
 
@@ -383,16 +385,16 @@ pub struct Read {
 pub async fn read(
     State(app): State<Arc<App>>,
     ClientAddr(from): ClientAddr,
-    door: Door,
+    access: Access,
     Input(Read { seq }): Input<Read>,
 ) -> Result<StatusCode> {
     app.limits.write(from)?;
     if seq < 0 {
         return Err(Error::invalid("seq", "That is a message’s number, or 0."));
     }
-    let participant = come_in(&app, &door).await?;
+    let participant = find_or_join(&app, &access).await?;
     // A second tab sends the same position, which needs no write.
-    if seq > participant.seat.read_seq {
+    if seq > participant.membership.read_seq {
         app.db.write(move |tx| participant.read(tx, seq)).await?;
     }
     Ok(StatusCode::NO_CONTENT)

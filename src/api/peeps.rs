@@ -35,7 +35,7 @@ use crate::{
     services::page_cache::{PublicPage, Rendered},
     store::{
         idempotency::{About, Answer},
-        peeps::{Peep, Scope, Span},
+        peeps::{Peep, PeepRange, Scope},
     },
     wire::peeps::{Context, Status, StatusEdit},
 };
@@ -64,8 +64,8 @@ impl Paging {
             && self.min_id.is_none()
     }
 
-    fn span(&self) -> Span {
-        Span {
+    fn span(&self) -> PeepRange {
+        PeepRange {
             before: self.max_id,
             after: self.min_id.or(self.since_id),
             oldest: self.min_id.is_some(),

@@ -16,12 +16,12 @@ use crate::{
     Error, Result,
     app::App,
     clock::Time,
-    domain::rooms::{self, Changes, Inside, Owner, RoomName, Visitor},
+    domain::rooms::{self, Changes, Owner, RoomInvitee, RoomMember, RoomName},
     events::Tx,
     http::{
         idempotent::{Post, answer, created},
         input::{Input, Query, from_path},
-        session::{ClientAddr, Viewer, place, rule},
+        session::{ClientAddr, Viewer, as_owner, ip_hash},
     },
     ids::AccountId,
     store::{
@@ -56,7 +56,7 @@ pub async fn create(
 ) -> Result<Response> {
     let name = RoomName::parse(&new.name)?;
     let allowance = app.limits.room(from, &account)?;
-    let (place, base) = (place(&app, from), app.config.base_url.clone());
+    let (place, base) = (ip_hash(&app, from), app.config.base_url.clone());
     let create = move |tx: &mut Tx<'_>| {
         let room = Room::new(&rooms::create(tx, &account, &name, &place)?, base.as_str());
         let told = created(format!("/api/v1/rooms/{}", room.key), &room)?;
@@ -93,8 +93,8 @@ pub async fn list(
     params(("key" = String, Path, description = "The key in the room’s link.")),
     responses((status = 200, description = "The room.", body = Room)),
 )]
-pub async fn get(State(app): State<Arc<App>>, inside: Inside) -> Json<Room> {
-    Json(Room::new(&inside, app.config.base_url.as_str()))
+pub async fn get(State(app): State<Arc<App>>, room_member: RoomMember) -> Json<Room> {
+    Json(Room::new(&room_member, app.config.base_url.as_str()))
 }
 
 /// The changes of a room. Missing fields stay as they are; a limit that is `null` is removed.
@@ -158,16 +158,16 @@ impl Patch {
 pub async fn change(
     State(app): State<Arc<App>>,
     from: ClientAddr,
-    visitor: Visitor,
+    invitee: RoomInvitee,
     Input(patch): Input<Patch>,
 ) -> Result<Json<Room>> {
-    let (changes, again) = (patch.changes()?, visitor.clone());
+    let (changes, again) = (patch.changes()?, invitee.clone());
     let change = move |owner: &Owner, tx: &mut Tx<'_>| {
         owner.change(tx, &changes)?;
-        again.enter(tx)
+        again.join(tx)
     };
-    let inside = rule(&app, from, &visitor, change).await?;
-    Ok(Json(Room::new(&inside, app.config.base_url.as_str())))
+    let room_member = as_owner(&app, from, &invitee, change).await?;
+    Ok(Json(Room::new(&room_member, app.config.base_url.as_str())))
 }
 
 /// Deletes a room, for everyone.
@@ -178,8 +178,12 @@ pub async fn change(
     params(("key" = String, Path, description = "The key in the room’s link.")),
     responses((status = 204, description = "It is gone.")),
 )]
-pub async fn delete(State(app): State<Arc<App>>, from: ClientAddr, visitor: Visitor) -> Result<StatusCode> {
-    rule(&app, from, &visitor, Owner::delete).await?;
+pub async fn delete(
+    State(app): State<Arc<App>>,
+    from: ClientAddr,
+    invitee: RoomInvitee,
+) -> Result<StatusCode> {
+    as_owner(&app, from, &invitee, Owner::delete).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -204,14 +208,14 @@ pub struct NewLink {
 pub async fn renew_link(
     State(app): State<Arc<App>>,
     from: ClientAddr,
-    visitor: Visitor,
+    invitee: RoomInvitee,
     Post(idempotent, new): Post<NewLink>,
 ) -> Result<Response> {
-    app.limits.say(from.0, visitor.account.id)?;
+    app.limits.say(from.0, invitee.account.id)?;
     let base = app.config.base_url.clone();
     let renew = move |tx: &mut Tx<'_>| {
-        visitor.enter(tx)?.owner()?.renew_link(tx, !new.everyone_leaves)?;
-        let room = Room::new(&visitor.enter(tx)?, base.as_str());
+        invitee.join(tx)?.owner()?.renew_link(tx, !new.everyone_leaves)?;
+        let room = Room::new(&invitee.join(tx)?, base.as_str());
         Ok(Answer { about: About::Conversation(room.id), ..answer(StatusCode::CREATED, &room)? })
     };
     idempotent.answer(&app, renew).await
@@ -248,15 +252,15 @@ pub struct Participant {
 )]
 pub async fn participants(
     State(app): State<Arc<App>>,
-    inside: Inside,
+    room_member: RoomMember,
     viewer: Viewer,
     uri: Uri,
     Query(paging): Query<Paging>,
 ) -> Result<List<Participant>> {
-    let (id, owner) = (inside.participant.conversation.id, inside.participant.conversation.owner);
+    let (id, owner) = (room_member.participant.conversation.id, room_member.participant.conversation.owner);
     let (limit, [removed, at, who]) = (limit(paging.limit)?, paging.after()?.unwrap_or_default());
     let after = (removed != 0, Time::from_ms(at), AccountId(who));
-    let found = app.db.read(move |read| inside.people(read, after, limit)).await?;
+    let found = app.db.read(move |read| room_member.people(read, after, limit)).await?;
     let next = found.next.map(|(removed, at, who)| {
         let cursor = format!("cursor={}.{}.{who}", i64::from(removed), at.ms());
         page(&format!("{}{}", app.config.base_url.as_str(), uri.path()), &viewer, &cursor, limit)
@@ -265,9 +269,9 @@ pub async fn participants(
     let seen = found.people.into_iter().map(|one| Participant {
         owner: owner == Some(one.account.id),
         here: here.contains(&one.account.id),
-        read_seq: one.seat.read_seq,
-        joined_at: one.seat.joined_at.rfc3339(),
-        removed: one.seat.left_at.is_some(),
+        read_seq: one.membership.read_seq,
+        joined_at: one.membership.joined_at.rfc3339(),
+        removed: one.membership.left_at.is_some(),
         account: Account::from(&one.account),
     });
     Ok(List::whole(seen.collect()).with_next(next))
@@ -288,15 +292,19 @@ pub async fn participants(
 pub async fn remove(
     State(app): State<Arc<App>>,
     ClientAddr(from): ClientAddr,
-    visitor: Visitor,
+    invitee: RoomInvitee,
     Path((_, id)): Path<(String, String)>,
 ) -> Result<StatusCode> {
-    app.limits.say(from, visitor.account.id)?;
-    let id: AccountId = if id == "me" { visitor.account.id } else { from_path(&id)? };
+    app.limits.say(from, invitee.account.id)?;
+    let id: AccountId = if id == "me" { invitee.account.id } else { from_path(&id)? };
     app.db
         .write(move |tx| {
-            let inside = visitor.enter(tx)?;
-            if id == inside.participant.id() { inside.leave(tx) } else { inside.owner()?.remove(tx, id) }
+            let room_member = invitee.join(tx)?;
+            if id == room_member.participant.id() {
+                room_member.leave(tx)
+            } else {
+                room_member.owner()?.remove(tx, id)
+            }
         })
         .await?;
     Ok(StatusCode::NO_CONTENT)

@@ -13,7 +13,7 @@ use crate::{
     events::Tx,
     http::{
         idempotent::{Post, answer},
-        session::{ClientAddr, Viewer, welcome},
+        session::{ClientAddr, Viewer, start_guest_session},
     },
     wire::accounts::Account,
 };
@@ -53,7 +53,7 @@ pub async fn create(
     let name = Name::parse(&new.name)?;
     app.limits.guest(from)?;
     let come = move |tx: &mut Tx<'_>| {
-        let (guest, token) = welcome(tx, &name)?;
+        let (guest, token) = start_guest_session(tx, &name)?;
         let session = Session { account: Account::from(&guest), token: token.as_str().into() };
         answer(StatusCode::CREATED, &session)
     };

@@ -17,7 +17,7 @@ use crate::{
     app::App,
     domain::{
         conversations::Participant,
-        rooms::Inside,
+        rooms::RoomMember,
         sync::{self, Changes},
     },
     http::{
@@ -83,12 +83,12 @@ impl Change {
                 read_seq: receipt.read_seq,
             },
             sync::Change::Conversation(changed) => {
-                let Changed { conversation, seat, link, people, .. } = *changed;
+                let Changed { conversation, membership, link, people, .. } = *changed;
                 let Some(link) = link else {
-                    return Change::Thread { thread: Thread::new(&conversation, &seat, &people, base) };
+                    return Change::Thread { thread: Thread::new(&conversation, &membership, &people, base) };
                 };
-                let participant = Participant { account: account.clone(), conversation, seat };
-                Change::Room { room: Room::new(&Inside { participant, link }, base) }
+                let participant = Participant { account: account.clone(), conversation, membership };
+                Change::Room { room: Room::new(&RoomMember { participant, link }, base) }
             }
         }
     }
@@ -111,9 +111,9 @@ pub async fn get(
     Query(Since { since, limit: asked }): Query<Since>,
 ) -> Result<Response> {
     app.limits.write(from)?; // sync reads many rows
-    let (mark, limit) = (since.map(|since| since.parse()).transpose()?, limit(asked)?);
+    let (token, limit) = (since.map(|since| since.parse()).transpose()?, limit(asked)?);
     let id = account.id;
-    let changes = app.db.read(move |read| sync::since(read, id, mark, limit)).await?;
+    let changes = app.db.read(move |read| sync::since(read, id, token, limit)).await?;
     let reached = changes.reached();
     if !reached.is_empty() {
         let to = account.clone();

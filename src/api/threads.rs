@@ -102,7 +102,7 @@ pub async fn list(
     let next = mine.last().filter(|_| mine.len() as i64 == limit).map(|(last, _)| &last.thread);
     let next = next.map(|last| format!("cursor={}.{}", last.active_at.ms(), last.id));
     let next = next.map(|cursor| page(&path, &viewer, &cursor, limit));
-    let threads = mine.iter().map(|(mine, people)| Thread::new(&mine.thread, &mine.seat, people, base));
+    let threads = mine.iter().map(|(mine, people)| Thread::new(&mine.thread, &mine.membership, people, base));
     Ok(List::whole(threads.collect()).with_next(next))
 }
 
@@ -284,8 +284,8 @@ pub async fn receipts(State(app): State<Arc<App>>, permission: Permission) -> Re
     let people = app.db.read(move |read| permission.participant().everyone(read)).await?;
     let all = people.iter().map(|one| Progress {
         account: Account::from(&one.account),
-        delivered_seq: one.seat.delivered_seq,
-        read_seq: one.seat.read_seq,
+        delivered_seq: one.membership.delivered_seq,
+        read_seq: one.membership.read_seq,
     });
     Ok(List::whole(all.collect()))
 }

@@ -1,25 +1,25 @@
 //! Access to a conversation: how an account comes to be a participant, whatever the kind.
 
 use super::{
-    conversations::{Participant, still_in},
+    conversations::{Participant, find_participant},
     matches,
     messages::Draft,
-    rooms::Visitor,
+    rooms::RoomInvitee,
 };
 use crate::{
     Error, Result,
     db::Read,
     events::Tx,
     ids::ConversationId,
-    store::{self, accounts::Account, conversations::Kind, messages::Message},
+    store::{self, accounts::Account, conversations::ConversationKind, messages::Message},
 };
 
 /// Somebody at the door of a conversation: a room's, with its key in hand, or that of any conversation
 /// that it is in already.
 #[derive(Clone)]
-pub enum Door {
+pub enum Access {
     /// Whoever has the key comes in.
-    Room(Visitor),
+    Room(RoomInvitee),
     /// Whoever is in it already is let in.
     Conversation {
         /// Who.
@@ -27,37 +27,37 @@ pub enum Door {
         /// Where.
         id: ConversationId,
         /// Only where it is of this kind.
-        kind: Option<Kind>,
+        kind: Option<ConversationKind>,
     },
 }
 
-impl Door {
+impl Access {
     /// Who asks.
     pub fn account(&self) -> &Account {
         match self {
-            Door::Room(visitor) => &visitor.account,
-            Door::Conversation { account, .. } => account,
+            Access::Room(invitee) => &invitee.account,
+            Access::Conversation { account, .. } => account,
         }
     }
 
     /// The same door, with somebody else at it.
     pub fn of(self, account: Account) -> Self {
         match self {
-            Door::Room(visitor) => Door::Room(Visitor { account, ..visitor }),
-            Door::Conversation { id, kind, .. } => Door::Conversation { account, id, kind },
+            Access::Room(invitee) => Access::Room(RoomInvitee { account, ..invitee }),
+            Access::Conversation { id, kind, .. } => Access::Conversation { account, id, kind },
         }
     }
 
     /// The one who asks as a participant, if it is in the conversation. Who may only be let in by others
     /// learns nothing more than that there is nothing for them.
-    pub fn inside(&self, read: &Read<'_>) -> Result<Option<Participant>> {
+    pub fn find(&self, read: &Read<'_>) -> Result<Option<Participant>> {
         match self {
-            Door::Room(visitor) => Ok(visitor.inside(read)?.map(|inside| inside.participant)),
-            Door::Conversation { account, id, kind } => {
-                let participant = match still_in(read, account, *id)? {
+            Access::Room(invitee) => Ok(invitee.find(read)?.map(|room_member| room_member.participant)),
+            Access::Conversation { account, id, kind } => {
+                let participant = match find_participant(read, account, *id)? {
                     Some(participant) => Some(participant),
                     None => match store::conversations::mask(read, *id, account.id)? {
-                        Some(mask) => still_in(read, &mask, *id)?,
+                        Some(mask) => find_participant(read, &mask, *id)?,
                         None => None,
                     },
                 };
@@ -70,7 +70,7 @@ impl Door {
     /// Comes in, and says something. In a match that is a sign of life. `thread_limit` is how long it may be
     /// in a thread.
     pub fn say(&self, tx: &mut Tx<'_>, draft: &Draft, thread_limit: usize) -> Result<Message> {
-        let participant = self.enter(tx)?;
+        let participant = self.join(tx)?;
         let message = participant.say(tx, draft, thread_limit)?;
         if participant.policy().keeps_alive {
             matches::asks(tx, self.account().id)?;
@@ -79,22 +79,22 @@ impl Door {
     }
 
     /// Comes in, where one isn't yet.
-    pub fn enter(&self, tx: &mut Tx<'_>) -> Result<Participant> {
+    pub fn join(&self, tx: &mut Tx<'_>) -> Result<Participant> {
         match self {
-            Door::Room(visitor) => Ok(visitor.enter(tx)?.participant),
-            Door::Conversation { .. } => self.inside(tx)?.ok_or(Error::NotFound),
+            Access::Room(invitee) => Ok(invitee.join(tx)?.participant),
+            Access::Conversation { .. } => self.find(tx)?.ok_or(Error::NotFound),
         }
     }
 
     /// Returns the page for someone whose access has ended, by the kind of the conversation. Refuses whoever never had
     /// access.
     pub fn leave_to(&self, read: &Read<'_>) -> Result<&'static str> {
-        let Door::Conversation { account, id, .. } = self else { return Err(Error::NotFound) };
+        let Access::Conversation { account, id, .. } = self else { return Err(Error::NotFound) };
         let kind = match store::conversations::kind_for(read, *id, account.id)? {
             Some(kind) => kind,
             // Nothing is left of a thread but that the account was in it, and of a match not even that.
-            None if store::sync::has_departed(read, account.id, *id)? => Kind::Thread,
-            None if store::matches::of(read, account.id)?.is_some() => Kind::Match,
+            None if store::sync::has_tombstone(read, account.id, *id)? => ConversationKind::Thread,
+            None if store::matches::of(read, account.id)?.is_some() => ConversationKind::Match,
             None => return Err(Error::NotFound),
         };
         Ok(kind.policy().leave_to)

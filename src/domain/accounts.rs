@@ -11,7 +11,7 @@ use crate::{
     ids::AccountId,
     store::{
         self,
-        accounts::{Account, Kind, NewMember, Skeletons},
+        accounts::{Account, AccountKind, NewMember, Skeletons},
     },
 };
 
@@ -191,9 +191,10 @@ impl Applicant {
 
 /// Lets somebody in as a guest: a display name and nothing else. Refuses the names of members and of
 /// the house, and what looks like them.
-pub fn welcome(tx: &mut Tx<'_>, name: &Name) -> Result<Account> {
+pub fn create_guest(tx: &mut Tx<'_>, name: &Name) -> Result<Account> {
     check_name(tx, name, None)?;
-    let id = store::accounts::insert_nameless(tx, Kind::Guest, name.as_str(), &skeleton(name.as_str()))?;
+    let id =
+        store::accounts::insert_nameless(tx, AccountKind::Guest, name.as_str(), &skeleton(name.as_str()))?;
     store::accounts::by_id(tx, id)
 }
 
@@ -319,7 +320,7 @@ impl TryFrom<Account> for Member {
     /// Anyone else is told to log in.
     fn try_from(account: Account) -> Result<Self> {
         match &account.username {
-            Some(username) if account.kind == Kind::Member => {
+            Some(username) if account.kind == AccountKind::Member => {
                 Ok(Member { username: username.clone(), account })
             }
             _ => Err(Error::Unauthenticated),

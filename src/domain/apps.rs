@@ -17,8 +17,8 @@ use crate::{
     ids::{AppId, TokenId},
     store::{
         self,
-        accounts::{Account, Kind},
-        apps::App,
+        accounts::{Account, AccountKind},
+        apps::RegisteredApp,
         tokens::Token,
     },
 };
@@ -73,7 +73,7 @@ pub fn known_person(read: &Read<'_>, app: AppId, raw: &str) -> Result<Account> {
 
 impl Member {
     /// Registers an app.
-    pub fn register_app(&self, tx: &mut Tx<'_>, name: &Name) -> Result<App> {
+    pub fn register_app(&self, tx: &mut Tx<'_>, name: &Name) -> Result<RegisteredApp> {
         accounts::check_name(tx, name, Some(self.id()))?;
         if store::apps::of(tx, self.id())?.len() >= MOST {
             return Err(Error::invalid(
@@ -81,30 +81,31 @@ impl Member {
                 "You have twenty apps already. Delete one that is not used any more.",
             ));
         }
-        let bot = store::accounts::insert_nameless(tx, Kind::Bot, name.as_str(), &skeleton(name.as_str()))?;
+        let bot =
+            store::accounts::insert_nameless(tx, AccountKind::Bot, name.as_str(), &skeleton(name.as_str()))?;
         let id = store::apps::insert(tx, self.id(), bot, name.as_str())?;
         store::apps::by_id(tx, id)?.ok_or(Error::NotFound)
     }
 
     /// One's own apps.
-    pub fn apps(&self, read: &Read<'_>) -> Result<Vec<App>> {
+    pub fn apps(&self, read: &Read<'_>) -> Result<Vec<RegisteredApp>> {
         store::apps::of(read, self.id())
     }
 
     /// One of one's own apps.
-    pub fn app(&self, read: &Read<'_>, id: AppId) -> Result<Mine> {
+    pub fn app(&self, read: &Read<'_>, id: AppId) -> Result<OwnApp> {
         let app = store::apps::by_id(read, id)?.filter(|app| app.owner == self.id());
-        app.map(Mine).ok_or(Error::NotFound)
+        app.map(OwnApp).ok_or(Error::NotFound)
     }
 }
 
 /// An app of one's own. To have one is the permission to look after it.
 #[derive(Clone, Debug)]
-pub struct Mine(App);
+pub struct OwnApp(RegisteredApp);
 
-impl Mine {
+impl OwnApp {
     /// The app.
-    pub fn app(&self) -> &App {
+    pub fn app(&self) -> &RegisteredApp {
         &self.0
     }
 

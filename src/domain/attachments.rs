@@ -70,7 +70,7 @@ impl Participant {
         if !self.conversation.files {
             return Err(Error::Forbidden("No pictures yet: both of you have to agree to them first."));
         }
-        if self.seat.hidden {
+        if self.membership.hidden {
             return Err(Error::invalid_query("as", "Say who of the app’s people sends it."));
         }
         let who = self.account.quota_key();
@@ -104,7 +104,7 @@ pub fn purge(tx: &mut Tx<'_>) -> Result<usize> {
 impl Participant {
     /// A file of the conversation, as far back as the participant may read.
     pub fn attachment(&self, read: &Read<'_>, id: AttachmentId) -> Result<Attachment> {
-        store::attachments::by_id(read, self.sight(), id)?.ok_or(Error::NotFound)
+        store::attachments::by_id(read, self.history(), id)?.ok_or(Error::NotFound)
     }
 }
 

@@ -13,7 +13,7 @@ use crate::{
     ids::HookId,
     store::{
         self,
-        accounts::{Account, Kind},
+        accounts::{Account, AccountKind},
         conversations::Conversation,
         hooks::Hook,
         messages::Message,
@@ -26,7 +26,7 @@ const MOST: usize = 20;
 impl Owner {
     /// Opens a hook for a program, which speaks as a bot of this name. The token is shown this once.
     pub fn open_hook(&self, tx: &mut Tx<'_>, name: &Name) -> Result<(Hook, Token)> {
-        let room = self.inside().participant.conversation.id;
+        let room = self.room_member().participant.conversation.id;
         if store::hooks::of(tx, room)?.len() >= MOST {
             return Err(Error::invalid(
                 "name",
@@ -34,14 +34,15 @@ impl Owner {
             ));
         }
         let token = Token::random()?;
-        let bot = store::accounts::insert_nameless(tx, Kind::Bot, name.as_str(), &skeleton(name.as_str()))?;
+        let bot =
+            store::accounts::insert_nameless(tx, AccountKind::Bot, name.as_str(), &skeleton(name.as_str()))?;
         let id = store::hooks::insert(tx, room, bot, &token.hash())?;
         Ok((Hook { id, name: name.as_str().into(), created_at: tx.now() }, token))
     }
 
     /// Closes a hook: its token opens nothing any more.
     pub fn close_hook(&self, tx: &mut Tx<'_>, id: HookId) -> Result<()> {
-        let room = self.inside().participant.conversation.id;
+        let room = self.room_member().participant.conversation.id;
         if store::hooks::delete(tx, room, id)? { Ok(()) } else { Err(Error::NotFound) }
     }
 }
@@ -80,6 +81,6 @@ impl Caller {
 impl Owner {
     /// The room's hooks.
     pub fn hooks(&self, read: &Read<'_>) -> Result<Vec<Hook>> {
-        store::hooks::of(read, self.inside().participant.conversation.id)
+        store::hooks::of(read, self.room_member().participant.conversation.id)
     }
 }

@@ -21,7 +21,7 @@ use crate::{
         accounts::Account,
         attachments::Attachment,
         conversations::Conversation,
-        messages::{Message, NewMessage, Sight, Words},
+        messages::{HistoryScope, Message, NewMessage, Words},
         peeps::Mention,
         webhooks::EventType,
     },
@@ -102,6 +102,17 @@ impl Emoji {
             Err(Error::invalid_query("emoji", "A reaction is one emoji."))
         }
     }
+
+    /// Takes an emoji whose reaction is to be removed. Earlier versions also accepted symbols that are no emoji, such as
+    /// an arrow, and those can still be taken back.
+    pub fn parse_removed(raw: &str) -> Result<Self> {
+        let symbol = raw.trim();
+        let one = symbol.graphemes(true).count() == 1 && symbol.len() <= 64;
+        if one && !symbol.chars().any(char::is_alphanumeric) {
+            return Ok(Emoji(symbol.into()));
+        }
+        Emoji::parse(raw)
+    }
 }
 
 /// Returns whether emoji are made of this character (UTS #51): pictures, and the joiners, variation selectors, tags and
@@ -153,7 +164,7 @@ impl Participant {
     pub fn say(&self, tx: &mut Tx<'_>, draft: &Draft, thread_limit: usize) -> Result<Message> {
         draft.check()?;
         self.policy().check_body(&draft.body.0, thread_limit)?;
-        if self.seat.hidden {
+        if self.membership.hidden {
             return Err(Error::invalid("as", "Say who of the app’s people says it."));
         }
         self.may_write_to_the_other(tx)?;
@@ -221,7 +232,7 @@ impl Participant {
         let files = store::attachments::delete_of(tx, id)?;
         forget_files(tx, files)?;
         store::messages::delete(tx, id, change)?;
-        store::idempotency::blank_message(tx, id, self.conversation.id)?;
+        store::idempotency::redact_message(tx, id, self.conversation.id)?;
         self.tell(tx, id)
     }
 
@@ -231,7 +242,7 @@ impl Participant {
         if store::messages::has_reacted(tx, id, self.id(), &emoji.0)? == on {
             return Ok(message);
         }
-        if self.seat.hidden {
+        if self.membership.hidden {
             return Err(Error::invalid_query("as", "Say who of the app’s people it is."));
         }
         self.may_write_to_the_other(tx)?;
@@ -257,15 +268,15 @@ impl Participant {
 
     fn tell(&self, tx: &mut Tx<'_>, id: MessageId) -> Result<Message> {
         // Whole: others may see what it answers, also where this one does not.
-        let message = store::messages::by_id(tx, Sight::whole(self.conversation.id), id)?;
-        webhooks::note(tx, EventType::MessageChanged, self.conversation.id, id.0)?;
+        let message = store::messages::by_id(tx, HistoryScope::whole(self.conversation.id), id)?;
+        webhooks::enqueue_deliveries(tx, EventType::MessageChanged, self.conversation.id, id.0)?;
         tell(
             tx,
             self.conversation.id,
             MessageEvent { message: message.clone(), new: false },
             Event::MessageChanged,
         );
-        Ok(message.seen_after(self.seat.sees_after))
+        Ok(message.visible_from(self.membership.visible_after_seq))
     }
 }
 
@@ -302,8 +313,8 @@ pub(super) fn insert(
         idempotency_key: draft.idempotency_key.as_ref().map(IdempotencyKey::as_str),
     };
     let said = store::messages::insert(tx, &new)?;
-    let message = store::messages::by_id(tx, Sight::whole(id), said)?;
-    webhooks::note(tx, EventType::MessageCreated, id, said.0)?;
+    let message = store::messages::by_id(tx, HistoryScope::whole(id), said)?;
+    webhooks::enqueue_deliveries(tx, EventType::MessageCreated, id, said.0)?;
     tell(tx, id, MessageEvent { message: message.clone(), new: true }, Event::MessageChanged);
     Ok(message)
 }
@@ -322,7 +333,7 @@ fn repeated(draft: &Draft, said: Message) -> Result<Message> {
 
 /// The message, unless it has been deleted.
 fn existing(read: &Read<'_>, participant: &Participant, id: MessageId) -> Result<Message> {
-    let message = store::messages::by_id(read, participant.sight(), id)?;
+    let message = store::messages::by_id(read, participant.history(), id)?;
     if message.deleted_at.is_some() { Err(Error::NotFound) } else { Ok(message) }
 }
 
@@ -366,19 +377,19 @@ impl Query {
         limit: i64,
     ) -> Result<Vec<Message>> {
         let before = before.unwrap_or(i64::MAX);
-        store::messages::search(read, participant.sight(), &self.0, before, limit)
+        store::messages::search(read, participant.history(), &self.0, before, limit)
     }
 }
 
 impl Participant {
     /// The last `limit` messages before number `before`, oldest first.
     pub fn messages_before(&self, read: &Read<'_>, before: i64, limit: i64) -> Result<Vec<Message>> {
-        store::messages::before(read, self.sight(), before, limit)
+        store::messages::before(read, self.history(), before, limit)
     }
 
     /// The first `limit` messages after number `seq`, oldest first.
     pub fn messages_since(&self, read: &Read<'_>, seq: i64, limit: i64) -> Result<Vec<Message>> {
-        store::messages::since(read, self.sight(), seq, limit)
+        store::messages::since(read, self.history(), seq, limit)
     }
 
     /// The first `limit` of those messages up to number `seq` that changed after change number `change`, in the order
@@ -390,34 +401,43 @@ impl Participant {
         seq: i64,
         limit: i64,
     ) -> Result<Vec<Message>> {
-        store::messages::changed_since(read, self.sight(), change, seq, limit)
+        store::messages::changed_since(read, self.history(), change, seq, limit)
     }
 
     /// A message, deleted or not.
     pub fn message(&self, read: &Read<'_>, id: MessageId) -> Result<Message> {
-        store::messages::by_id(read, self.sight(), id)
+        store::messages::by_id(read, self.history(), id)
     }
 }
 
 impl Owner {
     /// The first `limit` messages after number `seq` of the whole room, oldest first: for an export.
     pub fn export(&self, read: &Read<'_>, seq: i64, limit: i64) -> Result<Vec<Message>> {
-        let id = self.inside().participant.conversation.id;
-        store::messages::since(read, Sight::whole(id), seq, limit)
+        let id = self.room_member().participant.conversation.id;
+        store::messages::since(read, HistoryScope::whole(id), seq, limit)
     }
 }
 
 /// A room and its last `limit` messages, for a feed. The feed's address is the permission: it is signed for the owner
 /// whom the caller has to compare.
 pub fn feed(read: &Read<'_>, key: &Key, limit: i64) -> Result<(Conversation, Vec<Message>)> {
-    let room = rooms::glance(read, key)?;
-    let messages = store::messages::before(read, Sight::whole(room.id), i64::MAX, limit)?;
+    let room = rooms::preview(read, key)?;
+    let messages = store::messages::before(read, HistoryScope::whole(room.id), i64::MAX, limit)?;
     Ok((room, messages))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_symbol_that_an_earlier_version_accepted_can_be_removed() {
+        assert!(Emoji::parse("→").is_err() && Emoji::parse_removed("→").is_ok());
+        assert!(Emoji::parse_removed("☕").is_ok() && Emoji::parse_removed("1️⃣").is_ok());
+        for other in ["", "a", "→→"] {
+            assert!(Emoji::parse_removed(other).is_err(), "{other:?}");
+        }
+    }
 
     #[test]
     fn a_reaction_is_one_emoji_of_any_kind() {

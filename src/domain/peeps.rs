@@ -15,7 +15,7 @@ use crate::{
     store::{
         self,
         jobs::Work,
-        peeps::{Counts, NewPeep, Peep, Scope, Span, Version},
+        peeps::{Counts, NewPeep, Peep, PeepRange, Scope, Version},
     },
 };
 
@@ -155,7 +155,7 @@ impl Member {
         }
         let seq = store::peeps::next_seq(tx)?;
         store::peeps::delete(tx, id, seq)?;
-        store::idempotency::blank_peep(tx, id)?;
+        store::idempotency::redact_peep(tx, id)?;
         self.tell(tx, id)?;
         Ok(peep)
     }
@@ -265,7 +265,7 @@ pub fn history(read: &Read<'_>, viewer: Viewer, id: PeepId) -> Result<(Peep, Vec
 }
 
 /// A page of peeps, newest first, as the viewer sees them.
-pub fn timeline(read: &Read<'_>, viewer: Viewer, scope: &Scope, span: Span) -> Result<Vec<Peep>> {
+pub fn timeline(read: &Read<'_>, viewer: Viewer, scope: &Scope, span: PeepRange) -> Result<Vec<Peep>> {
     store::peeps::list(read, viewer.account, scope, span)
 }
 

@@ -6,7 +6,7 @@ use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use sha2::{Digest, Sha256};
 
 use super::{
-    conversations::{self, Participant, take_out, tell},
+    conversations::{self, Participant, remove_participant, tell},
     names::skeleton,
     text::{self, Rules},
 };
@@ -19,8 +19,8 @@ use crate::{
     ids::{AccountId, ConversationId, hex, random},
     store::{
         self,
-        accounts::{Account, Kind},
-        conversations::{Conversation, Entrance, NewConversation, Participant as MembershipRow, Stretch},
+        accounts::{Account, AccountKind},
+        conversations::{Conversation, ConversationPage, MembershipRow, NewConversation, NewMembership},
         rooms::{Found, JoinedRoom, Link},
     },
 };
@@ -32,17 +32,17 @@ pub const SIZE: i64 = 10_000;
 const MINE: i64 = 200;
 
 /// How long a removed guest, and new ones from the same address, are kept out.
-const BAR: Duration = Duration::from_secs(3600);
+const BAN: Duration = Duration::from_secs(3600);
 
 /// How long a guest may be silent, and a room that nobody can enter, before they are swept.
 pub const SILENCE: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// What someone is told whose link lets nobody in any more.
-const RUN_OUT: Error = Error::Forbidden("This link has run out. Ask someone inside for a new one.");
+const RUN_OUT: Error = Error::Forbidden("This link has run out. Ask someone room_member for a new one.");
 
 /// What an app's people are told: they are called as the app likes, also like somebody who lives here.
 pub(super) const NOT_FROM_HERE: Error =
-    Error::Forbidden("An app’s people talk in its threads, and not with the people of this place.");
+    Error::Forbidden("An app’s people talk in its threads, and not with the people of this ip_hash.");
 
 /// Guests, rooms or rows purged in one transaction, so that other writes do not wait long for the purge.
 const BATCH: i64 = 200;
@@ -95,98 +95,98 @@ impl Key {
 
 /// Somebody with a room's key in hand: it may be in it, or come in, or be kept out.
 #[derive(Clone)]
-pub struct Visitor {
+pub struct RoomInvitee {
     /// Who.
     pub account: Account,
     /// The key in hand.
     pub key: Key,
     /// Where from, as a keyed hash of the address.
-    pub place: String,
+    pub ip_hash: String,
     /// Whether it may come in where it isn't yet: a program with leave to read alone may not.
-    pub may_come_in: bool,
+    pub may_join: bool,
 }
 
 /// A visitor who is in the room.
 #[derive(Clone, Debug)]
-pub struct Inside {
+pub struct RoomMember {
     /// The permission.
     pub participant: Participant,
     /// The link that holds now. The key in hand may be an older one.
     pub link: Link,
 }
 
-impl Visitor {
+impl RoomInvitee {
     /// The visitor in the room, if it is in it. Nobody learns here whether there is a room that is
     /// not open to them.
-    pub fn inside(&self, read: &Read<'_>) -> Result<Option<Inside>> {
+    pub fn find(&self, read: &Read<'_>) -> Result<Option<RoomMember>> {
         Ok(self.look(read)?.1)
     }
 
     /// Comes in: the only way into a room. Whoever is in it already just is.
-    pub fn enter(&self, tx: &mut Tx<'_>) -> Result<Inside> {
-        let (found, inside) = self.look(tx)?;
-        if let Some(inside) = inside {
-            return Ok(inside);
+    pub fn join(&self, tx: &mut Tx<'_>) -> Result<RoomMember> {
+        let (found, room_member) = self.look(tx)?;
+        if let Some(room_member) = room_member {
+            return Ok(room_member);
         }
-        self.come_in(tx, found.room.id)?;
-        self.inside(tx)?.ok_or(Error::NotFound)
+        self.admit(tx, found.room.id)?;
+        self.find(tx)?.ok_or(Error::NotFound)
     }
 
-    fn look(&self, read: &Read<'_>) -> Result<(Found, Option<Inside>)> {
+    fn look(&self, read: &Read<'_>) -> Result<(Found, Option<RoomMember>)> {
         let found = store::rooms::by_key(read, &self.key.hash(), self.account.id)?.ok_or(Error::NotFound)?;
-        let seat = found.seat.clone().filter(|seat| seat.left_at.is_none());
-        if seat.is_none() && !found.holds {
+        let membership = found.membership.clone().filter(|membership| membership.left_at.is_none());
+        if membership.is_none() && !found.holds {
             return Err(Error::NotFound);
         }
-        let inside = seat.map(|seat| Inside {
+        let room_member = membership.map(|membership| RoomMember {
             participant: Participant {
                 account: self.account.clone(),
                 conversation: found.room.clone(),
-                seat,
+                membership,
             },
             link: found.link.clone(),
         });
-        Ok((found, inside))
+        Ok((found, room_member))
     }
 
-    fn come_in(&self, tx: &mut Tx<'_>, room: ConversationId) -> Result<()> {
-        if self.account.kind == Kind::Managed {
+    fn admit(&self, tx: &mut Tx<'_>, room: ConversationId) -> Result<()> {
+        if self.account.kind == AccountKind::Managed {
             return Err(NOT_FROM_HERE);
         }
-        if !self.may_come_in {
+        if !self.may_join {
             return Err(Error::Forbidden("The token lacks the scope write: with it one comes in."));
         }
         let now = tx.now();
         // The room's row first: what is looked at after that is true until the commit.
         let size = store::conversations::resize(tx, room, 1)?;
-        let (found, inside) = self.look(tx)?;
-        if inside.is_some() {
+        let (found, room_member) = self.look(tx)?;
+        if room_member.is_some() {
             // It came in by another tab at the same moment.
             store::conversations::resize(tx, room, -1)?;
             return Ok(());
         }
-        let barred = found.seat.as_ref().and_then(|seat| seat.barred_until);
+        let banned = found.membership.as_ref().and_then(|membership| membership.banned_until);
         let from_here = match self.account.kind {
-            Kind::Guest => store::rooms::barred_until(tx, room, &self.place)?,
+            AccountKind::Guest => store::rooms::banned_until(tx, room, &self.ip_hash)?,
             _ => None,
         };
-        if barred.max(from_here).is_some_and(|until| until > now) {
+        if banned.max(from_here).is_some_and(|until| until > now) {
             return Err(Error::Forbidden("You were asked to leave this room."));
         }
         if size > SIZE {
             return Err(Error::Forbidden("This room is full."));
         }
         let (alias, skeleton) = self.alias(tx, room)?;
-        let entrance = Entrance {
+        let new = NewMembership {
             conversation: room,
             account: self.account.id,
             alias: alias.as_deref(),
             skeleton: &skeleton,
             read_seq: found.room.last_seq,
-            sees_after: 0,
-            place: &self.place,
+            visible_after_seq: 0,
+            ip_hash: &self.ip_hash,
         };
-        store::conversations::join(tx, &entrance)?;
+        store::conversations::join(tx, &new)?;
         if found.link.expires_at.is_some_and(|at| at <= now) || !store::rooms::use_link(tx, room)? {
             return Err(RUN_OUT);
         }
@@ -203,7 +203,7 @@ impl Visitor {
         let plain = skeleton(name);
         let is_called =
             |skeleton: &str| store::conversations::is_called(read, room, skeleton, self.account.id);
-        if self.account.kind != Kind::Guest || !is_called(&plain)? {
+        if self.account.kind != AccountKind::Guest || !is_called(&plain)? {
             return Ok((None, plain));
         }
         for number in 2..=SIZE {
@@ -218,21 +218,21 @@ impl Visitor {
 }
 
 /// Makes a room, and its maker's place in it.
-pub fn create(tx: &mut Tx<'_>, account: &Account, name: &RoomName, place: &str) -> Result<Inside> {
+pub fn create(tx: &mut Tx<'_>, account: &Account, name: &RoomName, ip_hash: &str) -> Result<RoomMember> {
     let id = store::conversations::insert(
         tx,
         &NewConversation {
             owner: Some(account.id),
-            ..store::conversations::Kind::Room.new_conversation(name.as_str())
+            ..store::conversations::ConversationKind::Room.new_conversation(name.as_str())
         },
     )?;
     let key = Key::random()?;
     store::rooms::insert_link(tx, id, key.as_str(), &key.hash())?;
-    Visitor { account: account.clone(), key, place: place.into(), may_come_in: true }.enter(tx)
+    RoomInvitee { account: account.clone(), key, ip_hash: ip_hash.into(), may_join: true }.join(tx)
 }
 
 /// What someone who is not in a room may know of it by its key: its name, and how many are in it.
-pub fn glance(read: &Read<'_>, key: &Key) -> Result<Conversation> {
+pub fn preview(read: &Read<'_>, key: &Key) -> Result<Conversation> {
     let found = store::rooms::by_key(read, &key.hash(), AccountId(0))?.filter(|found| found.holds);
     found.map(|found| found.room).ok_or(Error::NotFound)
 }
@@ -247,13 +247,13 @@ pub fn invites(read: &Read<'_>, key: &Key) -> Result<()> {
 
 /// The rooms that the account is in, the one where something was said last first.
 pub fn of(read: &Read<'_>, account: AccountId) -> Result<Vec<JoinedRoom>> {
-    store::rooms::of(read, &Stretch::first(account, MINE))
+    store::rooms::of(read, &ConversationPage::first(account, MINE))
 }
 
 /// One of an account's own rooms, with its place in it.
-pub fn as_seen(account: &Account, mine: JoinedRoom) -> Inside {
-    let JoinedRoom { room, link, seat } = mine;
-    Inside { participant: Participant { account: account.clone(), conversation: room, seat }, link }
+pub fn as_seen(account: &Account, mine: JoinedRoom) -> RoomMember {
+    let JoinedRoom { room, link, membership } = mine;
+    RoomMember { participant: Participant { account: account.clone(), conversation: room, membership }, link }
 }
 
 /// What is to be changed about a room; what is `None` stays.
@@ -278,9 +278,9 @@ impl Changes {
 
 /// A participant whose room it is. To have one is the permission to rule it.
 #[derive(Clone, Debug)]
-pub struct Owner(Inside);
+pub struct Owner(RoomMember);
 
-impl Inside {
+impl RoomMember {
     /// The owner's powers, if it is the owner.
     pub fn owner(self) -> Result<Owner> {
         if self.participant.is_owner() {
@@ -291,7 +291,7 @@ impl Inside {
     }
 }
 
-impl Inside {
+impl RoomMember {
     /// Leaves. An owner's room goes to whoever has been in it for longest, and that is told.
     pub fn leave(&self, tx: &mut Tx<'_>) -> Result<()> {
         leave(tx, &self.participant)
@@ -304,7 +304,7 @@ fn leave(tx: &mut Tx<'_>, participant: &Participant) -> Result<()> {
 
 impl Owner {
     /// Whose room it is.
-    pub fn inside(&self) -> &Inside {
+    pub fn room_member(&self) -> &RoomMember {
         &self.0
     }
 
@@ -371,21 +371,21 @@ impl Owner {
         }
         let id = self.id();
         let kind = store::accounts::by_id(tx, account)?.kind;
-        let until = if kind == Kind::Guest { tx.now() + BAR } else { Time::from_ms(i64::MAX) };
-        if kind == Kind::Guest
-            && let Some(place) = store::conversations::place(tx, id, account)?
+        let until = if kind == AccountKind::Guest { tx.now() + BAN } else { Time::from_ms(i64::MAX) };
+        if kind == AccountKind::Guest
+            && let Some(ip_hash) = store::conversations::ip_hash(tx, id, account)?
         {
-            store::rooms::bar(tx, id, &place, until)?;
+            store::rooms::ban(tx, id, &ip_hash, until)?;
         }
-        take_out(tx, id, account, Some(until)).map(drop)
+        remove_participant(tx, id, account, Some(until)).map(drop)
     }
 
     /// Lets someone who was removed come back by the link; of a guest, also whoever is where it was.
-    pub fn unbar(&self, tx: &mut Tx<'_>, account: AccountId) -> Result<()> {
-        if let Some(place) = store::conversations::place(tx, self.id(), account)? {
-            store::rooms::unbar(tx, self.id(), &place)?;
+    pub fn unban(&self, tx: &mut Tx<'_>, account: AccountId) -> Result<()> {
+        if let Some(ip_hash) = store::conversations::ip_hash(tx, self.id(), account)? {
+            store::rooms::unban(tx, self.id(), &ip_hash)?;
         }
-        store::conversations::unbar(tx, self.id(), account)
+        store::conversations::unban(tx, self.id(), account)
     }
 
     /// Deletes the room, for everyone and at once. What it held goes soon after.
@@ -420,7 +420,7 @@ pub fn purge_guests(tx: &mut Tx<'_>) -> Result<usize> {
     for guest in &silent {
         let account = store::accounts::by_id(tx, *guest)?;
         for id in store::conversations::ids_of(tx, *guest)? {
-            if let Some(participant) = conversations::still_in(tx, &account, id)? {
+            if let Some(participant) = conversations::find_participant(tx, &account, id)? {
                 leave(tx, &participant)?;
             }
         }
@@ -438,12 +438,12 @@ pub fn purge_rooms(tx: &mut Tx<'_>) -> Result<usize> {
     for id in &expired {
         conversations::delete(tx, *id)?;
     }
-    store::rooms::forget_bars(tx)?;
+    store::rooms::purge_bans(tx)?;
     Ok(expired.len())
 }
 
 /// A page of the rooms that an account is in, most recently active first.
-pub fn page(read: &Read<'_>, stretch: &Stretch) -> Result<Vec<JoinedRoom>> {
+pub fn page(read: &Read<'_>, stretch: &ConversationPage) -> Result<Vec<JoinedRoom>> {
     store::rooms::of(read, stretch)
 }
 
@@ -472,15 +472,17 @@ pub fn current_link(read: &Read<'_>, id: ConversationId) -> Result<Link> {
     store::rooms::current_link(read, id)
 }
 
-impl Inside {
+impl RoomMember {
     /// The `limit` people in the room after a place in the list: first those who are in it, then those who were
     /// removed, each in the order in which they joined. Those who were removed are shown to the owner alone.
     pub fn people(&self, read: &Read<'_>, after: PeoplePosition, limit: i64) -> Result<People> {
         let id = self.participant.conversation.id;
         let mut people = store::conversations::participants_after(read, id, after, limit)?;
-        let position = |one: &MembershipRow| (one.seat.left_at.is_some(), one.seat.joined_at, one.account.id);
+        let position = |one: &MembershipRow| {
+            (one.membership.left_at.is_some(), one.membership.joined_at, one.account.id)
+        };
         let next = people.last().filter(|_| people.len() as i64 == limit).map(position);
-        people.retain(|one| one.seat.left_at.is_none() || self.participant.is_owner());
+        people.retain(|one| one.membership.left_at.is_none() || self.participant.is_owner());
         Ok(People { people, next })
     }
 }

@@ -6,7 +6,7 @@ use std::{
     str::FromStr,
 };
 
-use super::conversations::still_in;
+use super::conversations::find_participant;
 use crate::{
     Error, Result,
     clock::Time,
@@ -17,7 +17,7 @@ use crate::{
         self,
         accounts::Account,
         messages::Message,
-        sync::{AWAY, Changed, Receipt, Span},
+        sync::{AWAY, Changed, Receipt, SyncRange},
     },
 };
 
@@ -33,23 +33,23 @@ const TOO_LONG: Error =
 
 /// Up to where somebody knows everything: a tick, and when it was told.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Mark {
-    tick: i64,
+pub struct SyncToken {
+    sync_version: i64,
     at: Time,
 }
 
-impl fmt::Display for Mark {
+impl fmt::Display for SyncToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.tick, self.at.ms())
+        write!(f, "{}.{}", self.sync_version, self.at.ms())
     }
 }
 
-impl FromStr for Mark {
+impl FromStr for SyncToken {
     type Err = Error;
 
     fn from_str(raw: &str) -> Result<Self> {
-        let parsed = raw.split_once('.').and_then(|(tick, at)| {
-            Some(Mark { tick: tick.parse().ok()?, at: Time::from_ms(at.parse().ok()?) })
+        let parsed = raw.split_once('.').and_then(|(sync_version, at)| {
+            Some(SyncToken { sync_version: sync_version.parse().ok()?, at: Time::from_ms(at.parse().ok()?) })
         });
         parsed.ok_or_else(|| Error::invalid_query("since", "Take since from the answer before."))
     }
@@ -74,53 +74,60 @@ pub struct Changes {
     /// Each as it is now.
     pub all: Vec<Change>,
     /// Up to where one knows everything with them.
-    pub upto: Mark,
+    pub upto: SyncToken,
     /// Whether there is more.
     pub more: bool,
 }
 
 /// What changed for an account since. Without a mark nothing: it begins now.
-pub fn since(read: &Read<'_>, account: AccountId, mark: Option<Mark>, limit: i64) -> Result<Changes> {
+pub fn since(read: &Read<'_>, account: AccountId, token: Option<SyncToken>, limit: i64) -> Result<Changes> {
     // First, so that whatever is committed while we look is for the next time.
     let (latest, now) = (store::sync::latest(read)?, read.now());
-    let upto = Mark { tick: latest, at: now };
-    let Some(mark) = mark else { return Ok(Changes { all: Vec::new(), upto, more: false }) };
-    if now.since(mark.at) > AWAY || mark.tick > latest {
+    let upto = SyncToken { sync_version: latest, at: now };
+    let Some(token) = token else { return Ok(Changes { all: Vec::new(), upto, more: false }) };
+    if now.since(token.at) > AWAY || token.sync_version > latest {
         return Err(TOO_LONG);
     }
-    let span = Span { account, after: mark.tick, upto: latest, limit: limit + TOGETHER };
+    let range = SyncRange { account, after: token.sync_version, upto: latest, limit: limit + TOGETHER };
     let mut all: Vec<(i64, Change)> = Vec::new();
     all.extend(
-        store::sync::messages(read, &span)?.into_iter().map(|(t, m)| (t, Change::Message(Box::new(m)))),
+        store::sync::messages(read, &range)?.into_iter().map(|(t, m)| (t, Change::Message(Box::new(m)))),
     );
     all.extend(
-        store::sync::receipts(read, &span)?.into_iter().map(|r| (r.tick, Change::Receipt(Box::new(r)))),
+        store::sync::receipts(read, &range)?
+            .into_iter()
+            .map(|r| (r.sync_version, Change::Receipt(Box::new(r)))),
     );
-    let changed = store::sync::conversations(read, &span)?;
-    all.extend(changed.into_iter().map(|c| (c.tick, Change::Conversation(Box::new(c)))));
-    all.extend(store::sync::departures(read, &span)?.into_iter().map(|(t, id)| (t, Change::Left(id))));
-    all.sort_by_key(|(tick, _)| *tick);
+    let changed = store::sync::conversations(read, &range)?;
+    all.extend(changed.into_iter().map(|c| (c.sync_version, Change::Conversation(Box::new(c)))));
+    all.extend(store::sync::tombstones(read, &range)?.into_iter().map(|(t, id)| (t, Change::Left(id))));
+    all.sort_by_key(|(sync_version, _)| *sync_version);
     // A page ends where a transaction ended.
     let end = match all.get(limit as usize) {
         Some((next, _)) => {
-            let begun_with = all.iter().position(|(tick, _)| tick == next).unwrap_or_default();
-            if begun_with == 0 { all.iter().take_while(|(tick, _)| tick == next).count() } else { begun_with }
+            let begun_with =
+                all.iter().position(|(sync_version, _)| sync_version == next).unwrap_or_default();
+            if begun_with == 0 {
+                all.iter().take_while(|(sync_version, _)| sync_version == next).count()
+            } else {
+                begun_with
+            }
         }
         None => all.len(),
     };
     let more = end < all.len();
     let upto = match all.get(end.saturating_sub(1)) {
-        Some((tick, _)) if more => Mark { tick: *tick, at: mark.at },
+        Some((sync_version, _)) if more => SyncToken { sync_version: *sync_version, at: token.at },
         _ => upto,
     };
     all.truncate(end);
     let mut all: Vec<Change> = all.into_iter().map(|(_, change)| change).collect();
-    fill_in(read, &span, &mut all)?;
+    fill_in(read, &range, &mut all)?;
     Ok(Changes { all, upto, more })
 }
 
 /// Says of the threads who is in them.
-fn fill_in(read: &Read<'_>, span: &Span, all: &mut [Change]) -> Result<()> {
+fn fill_in(read: &Read<'_>, range: &SyncRange, all: &mut [Change]) -> Result<()> {
     let mut threads: HashMap<ConversationId, &mut Changed> = HashMap::new();
     for change in all {
         match change {
@@ -133,7 +140,7 @@ fn fill_in(read: &Read<'_>, span: &Span, all: &mut [Change]) -> Result<()> {
     if threads.is_empty() {
         return Ok(());
     }
-    for (id, one) in store::sync::people(read, span)? {
+    for (id, one) in store::sync::people(read, range)? {
         if let Some(thread) = threads.get_mut(&id) {
             thread.people.push(one);
         }
@@ -158,8 +165,8 @@ impl Changes {
 /// Notes that everything up to these messages has reached a device of the account.
 pub fn deliver(tx: &mut Tx<'_>, account: &Account, reached: &BTreeMap<ConversationId, i64>) -> Result<()> {
     for (id, seq) in reached {
-        if let Some(participant) = still_in(tx, account, *id)?
-            && *seq > participant.seat.delivered_seq
+        if let Some(participant) = find_participant(tx, account, *id)?
+            && *seq > participant.membership.delivered_seq
         {
             participant.receive(tx, *seq)?;
         }

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use super::{
     apps,
     blocks::{self, Party},
-    conversations::{self, Participant, take_out, tell},
+    conversations::{self, Participant, remove_participant, tell},
     names::{Username, skeleton},
     text::{self, Rules},
     webhooks,
@@ -18,10 +18,8 @@ use crate::{
     ids::{AccountId, AppId, ConversationId},
     store::{
         self,
-        accounts::{Account, Kind},
-        conversations::{
-            Entrance, Kind as Conversation, NewConversation, Participant as MembershipRow, Stretch,
-        },
+        accounts::{Account, AccountKind},
+        conversations::{ConversationKind, ConversationPage, MembershipRow, NewConversation, NewMembership},
         threads::JoinedThread,
         webhooks::EventType,
     },
@@ -194,14 +192,14 @@ pub struct Beginning {
 
 /// Begins a thread. Whoever begins it is in it, and owns it.
 pub fn begin(tx: &mut Tx<'_>, maker: &Account, beginning: &Beginning) -> Result<Thread> {
-    if maker.kind == Kind::Guest {
+    if maker.kind == AccountKind::Guest {
         return Err(Error::Forbidden(
             "Threads are for members. Join, and you keep your name and your words.",
         ));
     }
     let mut people = beginning.users.find_for(tx, maker, beginning.app)?;
     people.retain(|one| one.id != maker.id);
-    let entrusted = beginning.app.filter(|_| maker.kind == Kind::Bot);
+    let entrusted = beginning.app.filter(|_| maker.kind == AccountKind::Bot);
     if people.len() < if entrusted.is_some() { 2 } else { 1 } {
         return Err(Error::invalid("users", "Name at least one other."));
     }
@@ -229,27 +227,33 @@ pub(super) fn found(
 ) -> Result<ConversationId> {
     let id = store::conversations::insert(
         tx,
-        &NewConversation { owner, ..Conversation::Thread.new_conversation(&name.0) },
+        &NewConversation { owner, ..ConversationKind::Thread.new_conversation(&name.0) },
     )?;
     for one in people {
-        seat(tx, id, one, 0, 0)?;
+        add_person(tx, id, one, 0, 0)?;
     }
     Ok(id)
 }
 
-fn seat(tx: &mut Tx<'_>, id: ConversationId, one: &Account, read_seq: i64, sees_after: i64) -> Result<()> {
+fn add_person(
+    tx: &mut Tx<'_>,
+    id: ConversationId,
+    one: &Account,
+    read_seq: i64,
+    visible_after_seq: i64,
+) -> Result<()> {
     store::conversations::resize(tx, id, 1)?;
     let skeleton = skeleton(&one.name);
-    let entrance = Entrance {
+    let new = NewMembership {
         conversation: id,
         account: one.id,
         alias: None,
         skeleton: &skeleton,
         read_seq,
-        sees_after,
-        place: "",
+        visible_after_seq,
+        ip_hash: "",
     };
-    store::conversations::join(tx, &entrance)
+    store::conversations::join(tx, &new)
 }
 
 /// The thread without a name of just these two, where there is one.
@@ -283,7 +287,7 @@ pub enum History {
 impl Thread {
     /// The account's place in the thread.
     fn of(read: &Read<'_>, account: &Account, id: ConversationId) -> Result<Self> {
-        conversations::still_in(read, account, id)?.ok_or(Error::NotFound)?.try_into()
+        conversations::find_participant(read, account, id)?.ok_or(Error::NotFound)?.try_into()
     }
 
     /// Who acts.
@@ -343,16 +347,16 @@ impl Thread {
             return Err(full());
         }
         for (at, one) in people.iter().enumerate() {
-            if conversations::still_in(tx, one, id)?.is_some() {
+            if conversations::find_participant(tx, one, id)?.is_some() {
                 faults.push(fault(at, format!("{} is in it already.", names.0[at])));
                 continue;
             }
             let last = now.conversation.last_seq;
-            let (read_seq, sees_after) = match history {
-                History::All => (now.seat.sees_after, now.seat.sees_after),
+            let (read_seq, visible_after_seq) = match history {
+                History::All => (now.membership.visible_after_seq, now.membership.visible_after_seq),
                 History::FromNow => (last, last),
             };
-            seat(tx, id, one, read_seq, sees_after)?;
+            add_person(tx, id, one, read_seq, visible_after_seq)?;
         }
         if !faults.is_empty() {
             return Err(Error::Invalid(faults));
@@ -364,16 +368,16 @@ impl Thread {
     /// Takes somebody out: its owner anyone, and everyone themselves.
     pub fn remove(&self, tx: &mut Tx<'_>, account: AccountId) -> Result<()> {
         let now = self.now(tx)?;
-        let looks_after = now.0.is_owner() || now.0.seat.hidden;
-        let hidden =
-            store::conversations::seen_by(tx, self.id(), account)?.is_some_and(|(_, seat)| seat.hidden);
+        let looks_after = now.0.is_owner() || now.0.membership.hidden;
+        let hidden = store::conversations::seen_by(tx, self.id(), account)?
+            .is_some_and(|(_, membership)| membership.hidden);
         if hidden {
             return Err(Error::Forbidden("The app looks after this thread. Delete the thread instead."));
         }
         if account != self.0.id() && !looks_after {
             return Err(Error::Forbidden("Only whoever began the thread can take others out."));
         }
-        take_out(tx, self.id(), account, None)?;
+        remove_participant(tx, self.id(), account, None)?;
         let change = store::conversations::next_change(tx, self.id())?.ok_or(Error::NotFound)?;
         altered(tx, self.id(), change)?;
         let left = store::conversations::by_id(tx, self.id())?;
@@ -388,7 +392,7 @@ impl Thread {
     /// Deletes it, for everyone: its owner can.
     pub fn delete(&self, tx: &mut Tx<'_>) -> Result<()> {
         let now = self.now(tx)?;
-        if !now.0.is_owner() && !now.0.seat.hidden {
+        if !now.0.is_owner() && !now.0.membership.hidden {
             return Err(Error::Forbidden("Only whoever began the thread can delete it. You can leave it."));
         }
         conversations::delete(tx, self.id())
@@ -401,7 +405,7 @@ impl TryFrom<Participant> for Thread {
     /// Whoever is in another kind of conversation is in no thread.
     fn try_from(participant: Participant) -> Result<Self> {
         match participant.conversation.kind {
-            Conversation::Thread => Ok(Thread(participant)),
+            ConversationKind::Thread => Ok(Thread(participant)),
             _ => Err(Error::NotFound),
         }
     }
@@ -425,19 +429,19 @@ impl Participant {
     pub fn receive(&self, tx: &mut Tx<'_>, seq: i64) -> Result<()> {
         let id = self.conversation.id;
         if self.has_receipts() && store::conversations::set_delivered(tx, id, self.id(), seq)? {
-            self.tell_receipt(tx, seq, self.seat.read_seq)?;
+            self.tell_receipt(tx, seq, self.membership.read_seq)?;
         }
         Ok(())
     }
 
     /// Whether others are told how far it has come.
     pub fn has_receipts(&self) -> bool {
-        self.policy().receipts && !self.seat.hidden
+        self.policy().receipts && !self.membership.hidden
     }
 
     /// Refuses whoever can't say anything here to say that it types.
     pub fn may_type(&self, read: &Read<'_>) -> Result<()> {
-        if !self.may_write() || self.seat.hidden {
+        if !self.may_write() || self.membership.hidden {
             return Err(Error::Forbidden("You can only read here."));
         }
         self.may_write_to_the_other(read)
@@ -446,14 +450,14 @@ impl Participant {
     /// Tells the others of a thread how far it has read.
     pub(super) fn tell_read(&self, tx: &mut Tx<'_>, seq: i64) -> Result<()> {
         match self.has_receipts() {
-            true => self.tell_receipt(tx, seq.max(self.seat.delivered_seq), seq),
+            true => self.tell_receipt(tx, seq.max(self.membership.delivered_seq), seq),
             false => Ok(()),
         }
     }
 
     fn tell_receipt(&self, tx: &mut Tx<'_>, delivered_seq: i64, read_seq: i64) -> Result<()> {
         let conversation = self.conversation.id;
-        webhooks::note(tx, EventType::ReceiptChanged, conversation, self.id().0)?;
+        webhooks::enqueue_deliveries(tx, EventType::ReceiptChanged, conversation, self.id().0)?;
         let receipt = Receipt { conversation, who: self.person(), delivered_seq, read_seq };
         tell(tx, conversation, receipt, Event::ReceiptChanged);
         Ok(())
@@ -463,7 +467,7 @@ impl Participant {
 /// Who is in a thread.
 pub fn people(read: &Read<'_>, id: ConversationId) -> Result<Vec<Person>> {
     let people = store::conversations::participants(read, id, MOST as i64)?;
-    let somebody = |one: store::conversations::Participant| Person {
+    let somebody = |one: store::conversations::MembershipRow| Person {
         id: one.account.id,
         name: one.account.name,
         guest: false,
@@ -484,7 +488,7 @@ fn altered(tx: &mut Tx<'_>, id: ConversationId, change: i64) -> Result<()> {
         link: None,
         people,
     };
-    webhooks::note(tx, EventType::ThreadChanged, id, 0)?;
+    webhooks::enqueue_deliveries(tx, EventType::ThreadChanged, id, 0)?;
     tell(tx, id, altered, Event::ConversationUpdated);
     Ok(())
 }
@@ -508,7 +512,7 @@ pub fn beginning(
 pub type WithPeople = (JoinedThread, Vec<MembershipRow>);
 
 /// A page of the threads that an account is in, most recently active first, each with its people.
-pub fn page(read: &Read<'_>, stretch: &Stretch) -> Result<Vec<WithPeople>> {
+pub fn page(read: &Read<'_>, stretch: &ConversationPage) -> Result<Vec<WithPeople>> {
     let threads = store::threads::of(read, stretch)?;
     let mut people_of: HashMap<ConversationId, Vec<MembershipRow>> = HashMap::new();
     for (id, one) in store::threads::people_of(read, stretch)? {

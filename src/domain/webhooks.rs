@@ -7,7 +7,7 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-use super::{accounts::Recipient, apps::Mine};
+use super::{accounts::Recipient, apps::OwnApp};
 use crate::{
     Error, Result,
     db::Read,
@@ -49,7 +49,7 @@ const BATCH: i64 = 500;
 
 /// Enqueues deliveries to the webhooks of the apps in a conversation. `subject` is the message, or the account whose
 /// receipt has moved.
-pub(super) fn note(
+pub(super) fn enqueue_deliveries(
     tx: &mut Tx<'_>,
     event: EventType,
     conversation: ConversationId,
@@ -61,7 +61,7 @@ pub(super) fn note(
         }
         // Payloads are built at delivery time, so a pending delivery already covers this change.
         let is_pending = event != EventType::MessageCreated
-            && store::webhooks::hold_waiting(tx, webhook, event, conversation, subject)?;
+            && store::webhooks::coalesce_pending(tx, webhook, event, conversation, subject)?;
         if !is_pending {
             let delivery = store::webhooks::insert_delivery(tx, webhook, event, conversation, subject)?;
             tx.enqueue(&Work::CallWebhook { delivery })?;
@@ -113,7 +113,7 @@ pub struct Log {
     pub deliveries: Vec<(Delivery, Vec<Attempt>)>,
 }
 
-impl Mine {
+impl OwnApp {
     /// Creates a webhook.
     pub fn open_webhook(&self, tx: &mut Tx<'_>, wanted: &Wanted) -> Result<()> {
         if store::webhooks::of(tx, self.app().id)?.len() >= MAX_WEBHOOKS {
@@ -170,7 +170,7 @@ impl Mine {
 
 /// The result of an attempt at a delivery.
 #[derive(Clone, Debug)]
-pub struct Tried {
+pub struct AttemptResult {
     /// The status of the response, if there was one.
     pub status: Option<u16>,
     /// The reason of a failure.
@@ -179,11 +179,11 @@ pub struct Tried {
 }
 
 /// Records an attempt, and returns the delay until the next one; `None` after the last.
-pub fn settle(
+pub fn record_attempt(
     tx: &mut Tx<'_>,
     delivery: DeliveryId,
     webhook: WebhookId,
-    tried: &Tried,
+    tried: &AttemptResult,
 ) -> Result<Option<Duration>> {
     let took = i64::try_from(tried.took.as_millis()).unwrap_or(i64::MAX);
     let status = tried.status.map(i64::from);

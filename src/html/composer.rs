@@ -19,7 +19,7 @@ pub(super) struct Composer {
     pub(super) error: Option<String>,
     pub(super) reply_to: Option<PeepId>,
     pub(super) key: String,
-    pub(super) place: String,
+    pub(super) instance_name: String,
 }
 
 impl Composer {
@@ -31,7 +31,7 @@ impl Composer {
             error: None,
             reply_to,
             key: BASE64_URL_SAFE_NO_PAD.encode(random::<12>()?),
-            place: app.config.name.clone(),
+            instance_name: app.config.name.clone(),
         })
     }
 

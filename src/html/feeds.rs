@@ -18,7 +18,7 @@ use crate::{
     http::{cached, input::from_path},
     ids::{AccountId, ConversationId},
     services::page_cache::{PublicPage, Rendered},
-    store::peeps::{Peep, Scope, Span},
+    store::peeps::{Peep, PeepRange, Scope},
     wire::{format::excerpt, markup, rooms::url as room_url},
 };
 
@@ -26,7 +26,7 @@ const KIND: &str = "application/atom+xml; charset=utf-8";
 
 /// Entries in a feed.
 const ENTRIES: i64 = 40;
-const LATEST: Span = Span { before: None, after: None, oldest: false, limit: ENTRIES };
+const LATEST: PeepRange = PeepRange { before: None, after: None, oldest: false, limit: ENTRIES };
 
 /// The purpose of the signature, so that it is not valid for other signed addresses.
 const ROOM: &str = "the feed of a room";

@@ -30,7 +30,7 @@ use crate::{
     },
     http::{respond::status_and_headers, session::Viewer},
     ids::AccountId,
-    store::{accounts::Account, conversations::Stretch, rooms::JoinedRoom},
+    store::{accounts::Account, conversations::ConversationPage, rooms::JoinedRoom},
     wire::filters,
 };
 
@@ -84,7 +84,7 @@ impl Shell {
         let read = move |read: &Read<'_>| {
             let (members, keeper) = (count_members(read)?, admin(read)?);
             let Some(id) = id else { return Ok((members, keeper, Vec::new(), 0, 0)) };
-            let rooms = rooms::page(read, &Stretch::first(id, RAIL as i64))?;
+            let rooms = rooms::page(read, &ConversationPage::first(id, RAIL as i64))?;
             let unread = if rooms.is_empty() { 0 } else { rooms::count_unread(read, id)? };
             Ok((members, keeper, rooms, unread, threads::count_unread(read, id)?))
         };
@@ -202,8 +202,8 @@ pub async fn error_page(
     if let (Error::Unauthenticated, Some(path)) = (error, path) {
         // Rooms and matches need only a name. A guest has one already, so the page is for members.
         let nameless = path.starts_with("/rooms") || path.starts_with("/match");
-        let door = if nameless && viewer.account.is_none() { "/session/new" } else { "/login" };
-        return Redirect::to(&format!("{door}?next={}", encoded(path))).into_response();
+        let access = if nameless && viewer.account.is_none() { "/session/new" } else { "/login" };
+        return Redirect::to(&format!("{access}?next={}", encoded(path))).into_response();
     }
     let heading = match error {
         Error::NotFound => "Nothing here",
@@ -285,11 +285,11 @@ fn form_error(error: Option<&Error>, fields: &[&str]) -> Option<String> {
 /// A path on this site to redirect to. Anything else becomes `/`, so that a link can't lead people from the login to
 /// another site.
 fn on_this_site(next: &str) -> &str {
-    let inside = next.starts_with('/')
+    let room_member = next.starts_with('/')
         && !next.starts_with("//")
         && !next.contains('\\')
         && !next.chars().any(char::is_control);
-    if inside { next } else { "/" }
+    if room_member { next } else { "/" }
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use crate::{
     Error, Result,
     app::App,
     clock::Time,
-    domain::{conversations::Participant, messages::Query as Words, rooms::Inside, threads::Thread},
+    domain::{conversations::Participant, messages::Query as Words, rooms::RoomMember, threads::Thread},
     http::{
         input::Query,
         session::{ClientAddr, Viewer},
@@ -66,12 +66,12 @@ pub struct Search {
 pub async fn room(
     State(app): State<Arc<App>>,
     from: ClientAddr,
-    inside: Inside,
+    room_member: RoomMember,
     Query(search): Query<Search>,
 ) -> Result<Response> {
-    let path = format!("/rooms/{}", inside.link.key);
-    let title = inside.participant.conversation.name.clone();
-    look(&app, from, &inside.participant, NavItem::Rooms, (title, path), search).await
+    let path = format!("/rooms/{}", room_member.link.key);
+    let title = room_member.participant.conversation.name.clone();
+    look(&app, from, &room_member.participant, NavItem::Rooms, (title, path), search).await
 }
 
 /// `GET /threads/{thread}/search`

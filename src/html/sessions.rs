@@ -49,7 +49,7 @@ impl NamePage {
         let room = match key.filter(|key| !key.is_empty()) {
             Some(key) => {
                 let key = Key::parse(key)?;
-                let room = app.db.read(move |read| rooms::glance(read, &key)).await?;
+                let room = app.db.read(move |read| rooms::preview(read, &key)).await?;
                 Some((room.name, room.size))
             }
             None => None,
@@ -105,7 +105,7 @@ pub async fn come_in(
     let welcome = async {
         let name = Name::parse(&form.name)?;
         app.limits.guest(from.0)?;
-        app.db.write(move |tx| session::welcome(tx, &name)).await
+        app.db.write(move |tx| session::start_guest_session(tx, &name)).await
     };
     match welcome.await {
         Ok((_, token)) => Ok(([set_cookie(&app.config, Some(&token))], Redirect::to(&next)).into_response()),

@@ -23,7 +23,7 @@ use crate::{
     },
     ids::PeepId,
     services::page_cache::{PublicPage, Rendered},
-    store::peeps::{Peep, Scope, Span},
+    store::peeps::{Peep, PeepRange, Scope},
     wire::{filters, format::initials, markup, peep_card::Card},
 };
 
@@ -84,8 +84,8 @@ struct List {
 fn list(read: &Read<'_>, viewer: Who, scope: &Scope, before: Option<PeepId>) -> Result<List> {
     // The number is read first: a change between the two reads is replayed, and scripts show it once.
     let seq = peeps::last_seq(read)?;
-    let span = Span { before, after: None, oldest: false, limit: PAGE + 1 };
-    let mut peeps = peeps::timeline(read, viewer, scope, span)?;
+    let range = PeepRange { before, after: None, oldest: false, limit: PAGE + 1 };
+    let mut peeps = peeps::timeline(read, viewer, scope, range)?;
     let more = peeps.len() > PAGE as usize;
     peeps.truncate(PAGE as usize);
     Ok(List { seq, peeps, more })

@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 
 use super::{
     input, ratelimit,
-    session::{ClientAddr, Viewer, place},
+    session::{ClientAddr, Viewer, ip_hash},
 };
 use crate::{
     Error, Result,
@@ -122,7 +122,7 @@ impl FromRequestParts<Arc<App>> for Idempotent {
         let viewer = Viewer::from_request_parts(parts, app).await?;
         let owner = match &viewer.account {
             Some(account) => format!("a{}", account.id),
-            None => format!("p{}", place(app, ClientAddr::from_request_parts(parts, app).await?.0)),
+            None => format!("p{}", ip_hash(app, ClientAddr::from_request_parts(parts, app).await?.0)),
         };
         let asked = format!("{} {}\n", parts.method, parts.uri);
         let fingerprint = hex(&Sha256::digest(asked.as_bytes()));

@@ -23,7 +23,7 @@ pub async fn run(app: Arc<App>) {
     mailbox.subscribe(Topic::MatchWorker);
     let mut updates = QueueUpdates { sent_at: Time::from_ms(0), stale: true };
     while !app.stop.is_cancelled() {
-        let wake_at = match app.db.write(matches::look).await {
+        let wake_at = match app.db.write(matches::run_matching).await {
             Ok(true) => {
                 updates.stale = true;
                 continue;
@@ -58,7 +58,7 @@ struct QueueUpdates {
 /// Publishes the queue if an update is due, and returns the time of the next run, if no event comes before it.
 async fn next_wake(app: &App, updates: &mut QueueUpdates) -> Option<Time> {
     let now = app.clock.now();
-    let mut wake_at = match app.db.read(matches::next_look).await {
+    let mut wake_at = match app.db.read(matches::next_run).await {
         Ok(at) => at,
         Err(_) => Some(now + RETRY_DELAY),
     };

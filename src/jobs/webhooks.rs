@@ -8,7 +8,7 @@ use super::Outcome;
 use crate::{
     Result,
     app::App,
-    domain::webhooks::{self, GIVE_UP_AFTER, Tried, settle, sign},
+    domain::webhooks::{self, AttemptResult, GIVE_UP_AFTER, record_attempt, sign},
     ids::DeliveryId,
     wire,
 };
@@ -57,7 +57,7 @@ pub async fn deliver(app: &App, id: DeliveryId) -> Result<Outcome> {
     ];
     let began = Instant::now();
     let answer = app.outbound.post(&webhook.url, &headers, body).await;
-    let tried = Tried {
+    let tried = AttemptResult {
         took: began.elapsed(),
         status: answer.as_ref().ok().copied(),
         problem: match answer {
@@ -67,7 +67,7 @@ pub async fn deliver(app: &App, id: DeliveryId) -> Result<Outcome> {
         },
     };
     let webhook = webhook.id;
-    let again = app.db.write(move |tx| settle(tx, id, webhook, &tried)).await?;
+    let again = app.db.write(move |tx| record_attempt(tx, id, webhook, &tried)).await?;
     Ok(again.map_or(Outcome::Done, Outcome::RetryAfter))
 }
 

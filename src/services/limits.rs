@@ -21,7 +21,7 @@ use crate::{
     domain::accounts,
     error,
     ids::{AccountId, TokenId},
-    store::accounts::{Account, Kind, QuotaKey},
+    store::accounts::{Account, AccountKind, QuotaKey},
 };
 
 type Keyed<K> = RateLimiter<K, DashMapStateStore<K>, Clock, StateInformationMiddleware>;
@@ -72,7 +72,7 @@ impl Origin {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Holder {
     /// An address, or a network of IPv6.
-    Place(IpAddr),
+    Subnet(IpAddr),
     Account(AccountId),
 }
 
@@ -134,12 +134,12 @@ impl Limits {
 
     /// Counts a sign-up.
     pub fn sign_up(&self, from: Origin) -> Result<()> {
-        self.check(&self.sign_up, &place(from.ip)).map(drop)
+        self.check(&self.sign_up, &subnet(from.ip)).map(drop)
     }
 
     /// Counts an attempt to log in as `login`.
     pub fn log_in(&self, from: Origin, login: &str) -> Result<()> {
-        self.check(&self.log_in_from, &place(from.ip))?;
+        self.check(&self.log_in_from, &subnet(from.ip))?;
         // The normalized form is counted: other spellings of the same login must not give further attempts.
         let login: String = accounts::key(login).chars().take(64).collect();
         self.check(&self.log_in_as, &login).map(drop)
@@ -163,26 +163,26 @@ impl Limits {
 
     /// Counts a contact message to the owner of a page, or a request for the address.
     pub fn letter(&self, from: Origin) -> Result<()> {
-        self.check(&self.letter, &place(from.ip)).map(drop)
+        self.check(&self.letter, &subnet(from.ip)).map(drop)
     }
 
     /// Counts a new guest.
     pub fn guest(&self, from: Origin) -> Result<()> {
-        self.check(&self.guest, &place(from.ip)).map(drop)
+        self.check(&self.guest, &subnet(from.ip)).map(drop)
     }
 
     /// Counts a search for a match.
     pub fn seek(&self, from: Origin) -> Result<Option<Allowance>> {
-        self.check(&self.seek, &place(from.ip))
+        self.check(&self.seek, &subnet(from.ip))
     }
 
     /// Counts a new room or thread of an account.
     pub fn room(&self, from: Origin, account: &Account) -> Result<Option<Allowance>> {
         self.from(from)?;
         let limit = match account.kind {
-            Kind::Guest | Kind::Stranger => &self.guest_room,
-            Kind::Member => &self.member_room,
-            Kind::Bot | Kind::Managed => &self.app_room,
+            AccountKind::Guest | AccountKind::Stranger => &self.guest_room,
+            AccountKind::Member => &self.member_room,
+            AccountKind::Bot | AccountKind::Managed => &self.app_room,
         };
         self.check(limit, &account.quota_key())
     }
@@ -195,7 +195,7 @@ impl Limits {
 
     /// Counts a message of a batch. Guests have no larger limit for batches than for single messages.
     pub fn say_at_once(&self, from: Origin, account: &Account) -> Result<()> {
-        if matches!(account.kind, Kind::Guest | Kind::Stranger) {
+        if matches!(account.kind, AccountKind::Guest | AccountKind::Stranger) {
             return self.say(from, account.id).map(drop);
         }
         self.from(from)?;
@@ -214,15 +214,15 @@ impl Limits {
     }
 
     /// Counts a new socket. The socket is counted until the returned value is dropped.
-    pub fn socket(&self, from: Origin, account: Option<AccountId>) -> Result<Option<SocketPlace>> {
+    pub fn socket(&self, from: Origin, account: Option<AccountId>) -> Result<Option<SocketSlot>> {
         if !self.on {
             return Ok(None);
         }
-        let from = place(from.ip);
+        let from = subnet(from.ip);
         self.connect.check(&from)?;
-        let place = (Holder::Place(from), MAX_SOCKETS_PER_ADDRESS);
+        let subnet = (Holder::Subnet(from), MAX_SOCKETS_PER_ADDRESS);
         let account = account.map(|account| (Holder::Account(account), MAX_SOCKETS_PER_ACCOUNT));
-        let holders: Vec<_> = [Some(place), account].into_iter().flatten().collect();
+        let holders: Vec<_> = [Some(subnet), account].into_iter().flatten().collect();
         self.sockets.hold(&holders).map(Some)
     }
 
@@ -239,7 +239,7 @@ impl Limits {
     pub fn request(&self, from: Origin) -> Result<Option<Allowance>> {
         match from.token {
             Some(token) => self.check(&self.request_with, &token),
-            None => self.check(&self.request_from, &place(from.ip)),
+            None => self.check(&self.request_from, &subnet(from.ip)),
         }
     }
 
@@ -247,7 +247,7 @@ impl Limits {
     fn from(&self, from: Origin) -> Result<()> {
         match from.token {
             Some(_) => Ok(()),
-            None => self.check(&self.post_from, &place(from.ip)).map(drop),
+            None => self.check(&self.post_from, &subnet(from.ip)).map(drop),
         }
     }
 
@@ -312,10 +312,10 @@ impl<K: Copy + Eq + Hash> Drop for Held<K> {
 }
 
 /// A counted socket of an address and, where it has one, an account.
-pub type SocketPlace = Held<Holder>;
+pub type SocketSlot = Held<Holder>;
 
 /// Returns the address that limits count: of IPv6, where every household has 2⁶⁴ of them, the /64 network.
-pub fn place(from: IpAddr) -> IpAddr {
+pub fn subnet(from: IpAddr) -> IpAddr {
     match from.to_canonical() {
         IpAddr::V6(v6) => IpAddr::V6((v6.to_bits() >> 64 << 64).into()),
         v4 => v4,

@@ -21,13 +21,13 @@ use crate::{
     app::App,
     db::Read,
     domain::{
-        access::Door,
-        conversations::{Participant, still_in},
-        rooms::{self, Inside, Key, Visitor},
+        access::Access,
+        conversations::{Participant, find_participant},
+        rooms::{self, Key, RoomInvitee, RoomMember},
         threads,
     },
     events::{ConversationUpdated, Encoded, Event, Format, MessageEvent, Topic, Typing},
-    http::session::come_in,
+    http::session::find_or_join,
     ids::ConversationId,
     realtime::hub::Mailbox,
     services::presence::{self, Window},
@@ -93,31 +93,26 @@ impl ConversationStream {
         let app = Arc::clone(&writer.app);
         let subscribe = async {
             let JoinRequest { account, ip_hash, may_join } = join;
-            let door = if request.stream == "room" {
+            let access = if request.stream == "room" {
                 let key = Key::parse(&request.room)?;
-                Door::Room(Visitor {
-                    account: account.clone(),
-                    key,
-                    place: ip_hash.into(),
-                    may_come_in: may_join,
-                })
+                Access::Room(RoomInvitee { account: account.clone(), key, ip_hash: ip_hash.into(), may_join })
             } else {
                 let id = request.conversation.parse().map_err(|_| Error::NotFound)?;
-                Door::Conversation { account: account.clone(), id, kind: None }
+                Access::Conversation { account: account.clone(), id, kind: None }
             };
-            let participant = come_in(&app, &door).await?;
+            let participant = find_or_join(&app, &access).await?;
             let id = participant.conversation.id;
             let encoder = ConversationEncoder {
                 app: Arc::clone(&app),
                 format: writer.format,
                 account: participant.id(),
-                visible_after: participant.seat.sees_after,
+                visible_after: participant.membership.visible_after_seq,
             };
             let fast_path = FastPath::new(encoder, &writer.connection);
             mailbox.subscribe_with(Topic::Conversation(id), Arc::clone(&fast_path) as _);
             // Read again after the subscription: no event is missed from now on, so the stream begins here.
             let begin = move |read: &Read<'_>| {
-                let participant = door.inside(read)?.ok_or(Error::NotFound)?;
+                let participant = access.find(read)?.ok_or(Error::NotFound)?;
                 let link = link_of(read, &participant.conversation)?;
                 Ok((participant, link))
             };
@@ -139,17 +134,17 @@ impl ConversationStream {
             (participant.conversation.last_seq, participant.conversation.last_change);
         // Numbers in the future are from another database: the stream begins at the end of this one.
         let seq = request.since.filter(|since| (0..=last_seq).contains(since)).unwrap_or(last_seq);
-        let seq = seq.max(participant.seat.sees_after);
+        let seq = seq.max(participant.membership.visible_after_seq);
         let change =
             request.change.filter(|change| (0..=last_change).contains(change)).unwrap_or(last_change);
         let id = participant.conversation.id;
         let room = link.as_ref().map(|link| {
-            let inside = Inside { participant: participant.clone(), link: link.clone() };
-            Room::new(&inside, app.config.base_url.as_str())
+            let room_member = RoomMember { participant: participant.clone(), link: link.clone() };
+            Room::new(&room_member, app.config.base_url.as_str())
         });
         let (stream, account) = (request.stream.as_str(), participant.id());
         writer.send(&SubscribedFrame::conversation(stream, id, account, (seq, change), room)).await?;
-        let window = (!participant.seat.hidden).then(|| app.presence.open(&participant));
+        let window = (!participant.membership.hidden).then(|| app.presence.open(&participant));
         // The new subscriber receives the people present at once, the others with the next event.
         let here = presence::here(id, app.presence.people(id));
         writer.feed(presence_frame(writer.format, &here)).await?;
@@ -178,7 +173,7 @@ impl ConversationStream {
     /// Records the delivered messages, in conversations that have receipts.
     pub(super) async fn record_delivered(&mut self, app: &App) {
         let (participant, seq) = (self.participant.clone(), self.cursor.seq);
-        if !participant.has_receipts() || seq <= self.delivered.max(participant.seat.delivered_seq) {
+        if !participant.has_receipts() || seq <= self.delivered.max(participant.membership.delivered_seq) {
             return;
         }
         self.delivered = seq;
@@ -204,7 +199,7 @@ impl ConversationStream {
         let recently = self.typed_at.is_some_and(|typed_at| typed_at.elapsed() < TYPING_INTERVAL);
         if recently
             || !self.participant.may_write()
-            || self.participant.seat.hidden
+            || self.participant.membership.hidden
             || app.events.subscribers(&topic) > CROWD
         {
             return;
@@ -264,10 +259,10 @@ impl ConversationStream {
         event: &MessageEvent,
     ) -> Result<Flow, Closed> {
         let (seq, change) = (event.message.seq, event.message.change);
-        if (event.new && seq <= self.cursor.seq) || seq <= self.participant.seat.sees_after {
+        if (event.new && seq <= self.cursor.seq) || seq <= self.participant.membership.visible_after_seq {
             return Ok(Flow::Continues);
         }
-        let message = event.message.clone().seen_after(self.participant.seat.sees_after);
+        let message = event.message.clone().visible_from(self.participant.membership.visible_after_seq);
         self.cursor.seq = self.cursor.seq.max(seq);
         let frame =
             message_frame(&writer.app, writer.format, &MessageEvent { message, new: event.new }, change);
@@ -287,7 +282,7 @@ impl ConversationStream {
     pub(super) async fn catch_up(&mut self, writer: &mut SocketWriter) -> Result<Flow, Closed> {
         let (account, id, change) = (self.participant.account.clone(), self.id(), self.cursor.change);
         let read = writer.app.db.read(move |read| {
-            let Some(participant) = still_in(read, &account, id)? else { return Ok(None) };
+            let Some(participant) = find_participant(read, &account, id)? else { return Ok(None) };
             let link = link_of(read, &participant.conversation)?;
             Ok(Some((participant, link)))
         });
@@ -299,7 +294,7 @@ impl ConversationStream {
         // Both numbers are of one moment: later messages arrive as live events with the next number.
         let (last_seq, last_change) =
             (participant.conversation.last_seq, participant.conversation.last_change);
-        if participant.seat.sees_after != self.participant.seat.sees_after {
+        if participant.membership.visible_after_seq != self.participant.membership.visible_after_seq {
             return self.end(writer).await; // the account left and joined again, so it may see other messages now
         }
         let before = (std::mem::replace(&mut self.participant, participant), self.link.clone());

@@ -86,10 +86,10 @@ impl MatchStream {
         match event {
             Event::MatchChanged => self.catch_up(writer).await,
             Event::WaitingQueueChanged(queue) => {
-                let Some(sent) = self.sent.as_mut().filter(|sent| sent.seeker.state == State::Waiting) else {
+                let Some(sent) = self.sent.as_mut().filter(|sent| sent.ticket.state == State::Waiting) else {
                     return Ok(());
                 };
-                let place = matches::place_in(queue, &sent.seeker);
+                let place = matches::queue_position_in(queue, &sent.ticket);
                 if place == sent.line {
                     return Ok(());
                 }
@@ -105,8 +105,8 @@ impl MatchStream {
     pub(super) async fn catch_up(&mut self, writer: &mut SocketWriter) -> Result<(), Closed> {
         let now = self.read(writer).await?;
         let event = change(self.sent.as_ref(), now.as_ref());
-        let begins = now.as_ref().is_some_and(|now| now.seeker.state != State::Ended)
-            && self.sent.as_ref().is_none_or(|sent| sent.seeker.state == State::Ended);
+        let begins = now.as_ref().is_some_and(|now| now.ticket.state != State::Ended)
+            && self.sent.as_ref().is_none_or(|sent| sent.ticket.state == State::Ended);
         self.sent = now;
         if begins {
             self.is_here().await; // the window was open before there was a ticket
@@ -140,7 +140,7 @@ fn change(before: Option<&Current>, now: Option<&Current>) -> Option<MatchName> 
     let Some(now) = now else { return before.map(|_| MatchName::Ended) };
     let Some(before) = before else { return Some(state(now)) };
     let same =
-        before.seeker.state == now.seeker.state && before.seeker.conversation == now.seeker.conversation;
+        before.ticket.state == now.ticket.state && before.ticket.conversation == now.ticket.conversation;
     if !same {
         return Some(state(now));
     }
@@ -153,10 +153,10 @@ fn change(before: Option<&Current>, now: Option<&Current>) -> Option<MatchName> 
 }
 
 fn state(current: &Current) -> MatchName {
-    match current.seeker.state {
+    match current.ticket.state {
         State::Waiting => MatchName::Waiting,
         State::Matched => MatchName::Matched,
-        State::Ended if current.seeker.went => MatchName::Ended,
+        State::Ended if current.ticket.went => MatchName::Ended,
         State::Ended => MatchName::PartnerLeft,
     }
 }

@@ -39,7 +39,7 @@ use crate::{
     http::{
         connection::Connection,
         input::Query,
-        session::{ClientAddr, Viewer, place},
+        session::{ClientAddr, Viewer, ip_hash},
     },
 };
 
@@ -83,7 +83,7 @@ pub async fn open(
     let tasks = app.tasks.clone();
     Ok(upgrade.on_upgrade(move |socket| {
         tasks.track_future(async move {
-            let ip_hash = place(&app, from);
+            let ip_hash = ip_hash(&app, from);
             let writer = SocketWriter { app, connection, socket, format };
             let mut subscriber = Subscriber::new(writer, viewer, ip_hash, permit);
             let begun = match query.stream {

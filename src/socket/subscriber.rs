@@ -21,7 +21,7 @@ use crate::{
     http::session::Viewer,
     ids::TokenId,
     realtime::hub::{Mailbox, Received},
-    services::limits::SocketPlace,
+    services::limits::SocketSlot,
     store::accounts::Account,
     wire::frames::{ErrorFrame, PONG},
 };
@@ -56,7 +56,7 @@ pub(super) struct Subscriber {
     /// The client's address as a keyed hash, by which rooms recognize guests.
     ip_hash: String,
     replays: Replays,
-    _permit: Option<SocketPlace>,
+    _permit: Option<SocketSlot>,
 }
 
 /// The limit of replays.
@@ -101,7 +101,7 @@ impl Subscriber {
         writer: SocketWriter,
         viewer: Viewer,
         ip_hash: String,
-        permit: Option<SocketPlace>,
+        permit: Option<SocketSlot>,
     ) -> Self {
         Subscriber {
             streams: Vec::new(),

@@ -10,7 +10,7 @@ use crate::{
 
 /// The kind of an account.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Kind {
+pub enum AccountKind {
     /// An account with an email, a password and a username.
     Member,
     /// An account with a display name only, which lasts as long as its session.
@@ -23,28 +23,28 @@ pub enum Kind {
     Stranger,
 }
 
-impl Kind {
+impl AccountKind {
     /// Returns the name that is stored and shown in `data-kind`.
     pub fn as_str(self) -> &'static str {
         match self {
-            Kind::Member => "member",
-            Kind::Guest => "guest",
-            Kind::Bot => "bot",
-            Kind::Managed => "managed",
-            Kind::Stranger => "stranger",
+            AccountKind::Member => "member",
+            AccountKind::Guest => "guest",
+            AccountKind::Bot => "bot",
+            AccountKind::Managed => "managed",
+            AccountKind::Stranger => "stranger",
         }
     }
 }
 
-impl Column for Kind {
+impl Column for AccountKind {
     type Raw = String;
     fn from_raw(raw: String) -> Self {
         match raw.as_str() {
-            "member" => Kind::Member,
-            "bot" => Kind::Bot,
-            "managed" => Kind::Managed,
-            "stranger" => Kind::Stranger,
-            _ => Kind::Guest, // the kind with the fewest rights
+            "member" => AccountKind::Member,
+            "bot" => AccountKind::Bot,
+            "managed" => AccountKind::Managed,
+            "stranger" => AccountKind::Stranger,
+            _ => AccountKind::Guest, // the kind with the fewest rights
         }
     }
 }
@@ -55,7 +55,7 @@ columns! {
     pub struct Account as a {
         /// The id, which never changes.
         pub id: AccountId,
-        pub kind: Kind = KIND,
+        pub kind: AccountKind = KIND,
         /// The unique handle, in lower case, without the `@`; of a managed account the one that its app uses. Guests
         /// have none.
         pub username: Option<String> = USERNAME,
@@ -163,7 +163,12 @@ pub fn claim(tx: &mut Write<'_>, id: AccountId, new: &NewMember<'_>) -> Result<b
 }
 
 /// Adds an account that has a name and no username: a guest or a bot.
-pub fn insert_nameless(tx: &mut Write<'_>, kind: Kind, name: &str, skeleton: &str) -> Result<AccountId> {
+pub fn insert_nameless(
+    tx: &mut Write<'_>,
+    kind: AccountKind,
+    name: &str,
+    skeleton: &str,
+) -> Result<AccountId> {
     let id = AccountId(tx.new_id());
     let now = tx.now();
     tx.execute(

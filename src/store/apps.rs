@@ -12,7 +12,7 @@ use crate::{
 columns! {
     /// A program that a member registered.
     #[derive(Clone, Debug)]
-    pub struct App as x {
+    pub struct RegisteredApp as x {
         pub id: AppId,
         /// The member who registered the app.
         pub owner: AccountId = "x.owner_id",
@@ -35,11 +35,11 @@ pub fn insert(tx: &mut Write<'_>, owner: AccountId, bot: AccountId, name: &str) 
 }
 
 /// Returns a member's apps, newest first.
-pub fn of(read: &Read<'_>, owner: AccountId) -> Result<Vec<App>> {
+pub fn of(read: &Read<'_>, owner: AccountId) -> Result<Vec<RegisteredApp>> {
     read.all(
         sql!(
             "SELECT ",
-            App::COLUMNS,
+            RegisteredApp::COLUMNS,
             " FROM apps x WHERE x.owner_id = $1 AND x.deleted_at IS NULL ORDER BY x.id DESC"
         ),
         params![owner],
@@ -48,9 +48,9 @@ pub fn of(read: &Read<'_>, owner: AccountId) -> Result<Vec<App>> {
 }
 
 /// Returns an app, unless it was deleted.
-pub fn by_id(read: &Read<'_>, id: AppId) -> Result<Option<App>> {
+pub fn by_id(read: &Read<'_>, id: AppId) -> Result<Option<RegisteredApp>> {
     read.first(
-        sql!("SELECT ", App::COLUMNS, " FROM apps x WHERE x.id = $1 AND x.deleted_at IS NULL"),
+        sql!("SELECT ", RegisteredApp::COLUMNS, " FROM apps x WHERE x.id = $1 AND x.deleted_at IS NULL"),
         params![id],
         from_row,
     )

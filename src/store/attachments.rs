@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{accounts::QuotaKey, messages::Sight};
+use super::{accounts::QuotaKey, messages::HistoryScope};
 use crate::{
     Result,
     clock::Time,
@@ -66,7 +66,7 @@ pub fn insert(
 }
 
 /// Returns a file of a conversation, also one that belongs to no message yet.
-pub fn by_id(read: &Read<'_>, sight: Sight, id: AttachmentId) -> Result<Option<Attachment>> {
+pub fn by_id(read: &Read<'_>, history: HistoryScope, id: AttachmentId) -> Result<Option<Attachment>> {
     read.first(
         sql!(
             "SELECT ",
@@ -74,7 +74,7 @@ pub fn by_id(read: &Read<'_>, sight: Sight, id: AttachmentId) -> Result<Option<A
             " FROM attachments f LEFT JOIN messages m ON m.id = f.message_id
              WHERE f.id = $1 AND f.conversation_id = $2 AND (m.seq IS NULL OR m.seq > $3)"
         ),
-        params![id, sight.conversation, sight.after],
+        params![id, history.conversation, history.after],
         from_row,
     )
 }

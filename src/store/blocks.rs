@@ -64,11 +64,11 @@ pub fn between(
     )
 }
 
-/// Holds in a query where a block stands between the waiting people `me` and `s`, two rows of `seekers`.
+/// Holds in a query where a block stands between the waiting people `me` and `s`, two rows of `tickets`.
 pub(super) const APART: &str = "EXISTS (
     SELECT 1 FROM blocks b
-    WHERE (b.account_id = me.account_id OR (me.guest AND b.ip_hash = me.place))
-      AND (b.other_account_id = s.account_id OR (s.guest AND b.other_ip_hash = s.place)))";
+    WHERE (b.account_id = me.account_id OR (me.guest AND b.ip_hash = me.ip_hash))
+      AND (b.other_account_id = s.account_id OR (s.guest AND b.other_ip_hash = s.ip_hash)))";
 
 /// Returns the accounts that are kept apart as accounts, the lower id first.
 pub fn between_accounts(read: &Read<'_>) -> Result<HashSet<(AccountId, AccountId)>> {

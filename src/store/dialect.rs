@@ -22,14 +22,14 @@ pub(super) fn claim_jobs(engine: Engine) -> &'static str {
 }
 
 /// Returns the sync version of this transaction. PostgreSQL runs several at once and already numbers each.
-pub(super) fn tick(engine: Engine) -> &'static str {
+pub(super) fn sync_version(engine: Engine) -> &'static str {
     match engine {
         Engine::Sqlite => {
-            sql!("UPDATE streams SET last_seq = last_seq + 1 WHERE name = 'ticks' RETURNING last_seq")
+            sql!("UPDATE streams SET last_seq = last_seq + 1 WHERE name = 'sync_versions' RETURNING last_seq")
         }
         Engine::Postgres => sql!(
             "SELECT CAST(CAST(pg_current_xact_id() AS TEXT) AS BIGINT) + last_seq
-             FROM streams WHERE name = 'ticks'"
+             FROM streams WHERE name = 'sync_versions'"
         ),
     }
 }
@@ -40,9 +40,9 @@ pub(super) fn tick(engine: Engine) -> &'static str {
 /// `xmin` would wait for the other databases of the cluster, too.) `backend_xid` is the lower half of a transaction's
 /// id. This is correct where each statement has a snapshot of its own, as in reads: the running transactions are listed
 /// after the snapshot was taken.
-pub(super) fn latest_tick(engine: Engine) -> &'static str {
+pub(super) fn latest_sync_version(engine: Engine) -> &'static str {
     match engine {
-        Engine::Sqlite => sql!("SELECT last_seq FROM streams WHERE name = 'ticks'"),
+        Engine::Sqlite => sql!("SELECT last_seq FROM streams WHERE name = 'sync_versions'"),
         Engine::Postgres => sql!(
             "SELECT s.xmax - 1 + t.last_seq - COALESCE(
                  (SELECT MAX(w.behind) FROM
@@ -52,16 +52,16 @@ pub(super) fn latest_tick(engine: Engine) -> &'static str {
                   WHERE w.behind < 2147483648), 0)
              FROM (SELECT CAST(CAST(pg_snapshot_xmax(pg_current_snapshot()) AS TEXT) AS BIGINT) AS xmax) s,
                   streams t
-             WHERE t.name = 'ticks'"
+             WHERE t.name = 'sync_versions'"
         ),
     }
 }
 
 /// Returns a sync version that no commit before this transaction has exceeded.
-pub(super) fn tick_now(engine: Engine) -> &'static str {
+pub(super) fn sync_version_now(engine: Engine) -> &'static str {
     match engine {
-        Engine::Sqlite => latest_tick(engine),
-        Engine::Postgres => tick(engine),
+        Engine::Sqlite => latest_sync_version(engine),
+        Engine::Postgres => sync_version(engine),
     }
 }
 
@@ -75,42 +75,42 @@ pub(super) fn lock_peep(engine: Engine) -> &'static str {
 
 /// Returns at most `$2` waiting tickets that are due by `$1`, locked until the transaction ends. On PostgreSQL several
 /// nodes run the matching at once: each skips the tickets that another node has locked.
-pub(super) fn due_seekers(engine: Engine) -> &'static str {
+pub(super) fn due_tickets(engine: Engine) -> &'static str {
     match engine {
         Engine::Sqlite => sql!(
-            "SELECT account_id FROM seekers WHERE state = 'waiting' AND look_at <= $1
-             ORDER BY look_at, account_id LIMIT $2"
+            "SELECT account_id FROM tickets WHERE state = 'waiting' AND run_at <= $1
+             ORDER BY run_at, account_id LIMIT $2"
         ),
         Engine::Postgres => sql!(
-            "SELECT account_id FROM seekers WHERE state = 'waiting' AND look_at <= $1
-             ORDER BY look_at, account_id LIMIT $2 FOR UPDATE SKIP LOCKED"
+            "SELECT account_id FROM tickets WHERE state = 'waiting' AND run_at <= $1
+             ORDER BY run_at, account_id LIMIT $2 FOR UPDATE SKIP LOCKED"
         ),
     }
 }
 
 /// Locks the waiting ticket of account `$1` until the transaction ends. Returns nothing where another transaction holds
 /// the lock.
-pub(super) fn hold_seeker(engine: Engine) -> &'static str {
+pub(super) fn hold_ticket(engine: Engine) -> &'static str {
     match engine {
-        Engine::Sqlite => sql!("SELECT account_id FROM seekers WHERE account_id = $1 AND state = 'waiting'"),
+        Engine::Sqlite => sql!("SELECT account_id FROM tickets WHERE account_id = $1 AND state = 'waiting'"),
         Engine::Postgres => sql!(
-            "SELECT account_id FROM seekers WHERE account_id = $1 AND state = 'waiting'
+            "SELECT account_id FROM tickets WHERE account_id = $1 AND state = 'waiting'
              FOR UPDATE SKIP LOCKED"
         ),
     }
 }
 
 /// Locks the ticket of account `$1` until the transaction ends. Waits while another transaction holds the lock.
-pub(super) fn lock_seeker(engine: Engine) -> &'static str {
+pub(super) fn lock_ticket(engine: Engine) -> &'static str {
     match engine {
-        Engine::Sqlite => sql!("SELECT account_id FROM seekers WHERE account_id = $1"),
-        Engine::Postgres => sql!("SELECT account_id FROM seekers WHERE account_id = $1 FOR UPDATE"),
+        Engine::Sqlite => sql!("SELECT account_id FROM tickets WHERE account_id = $1"),
+        Engine::Postgres => sql!("SELECT account_id FROM tickets WHERE account_id = $1 FOR UPDATE"),
     }
 }
 
 /// Locks the matching until the transaction ends: each run sees what the one before has written. The number is
 /// arbitrary, but no other lock of ours may use it.
-pub(super) fn lock_looking(engine: Engine) -> &'static str {
+pub(super) fn lock_matching(engine: Engine) -> &'static str {
     match engine {
         Engine::Sqlite => sql!("SELECT 1"),
         Engine::Postgres => sql!("SELECT 1 FROM (SELECT pg_advisory_xact_lock(2448838)) AS held"),

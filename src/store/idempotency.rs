@@ -96,7 +96,7 @@ pub fn answer(read: &Read<'_>, owner: &str, key: &str) -> Result<Option<(String,
 }
 
 /// Redacts the answer that contains a deleted peep. Its key stays taken.
-pub fn blank_peep(tx: &mut Write<'_>, id: PeepId) -> Result<()> {
+pub fn redact_peep(tx: &mut Write<'_>, id: PeepId) -> Result<()> {
     tx.execute(
         sql!("UPDATE idempotency SET status = 0, location = NULL, body = '' WHERE said_id = $1"),
         params![id],
@@ -106,7 +106,7 @@ pub fn blank_peep(tx: &mut Write<'_>, id: PeepId) -> Result<()> {
 
 /// Redacts the answers that contain a deleted message, or a reply that quotes it, and those that contain several
 /// messages of its conversation.
-pub fn blank_message(tx: &mut Write<'_>, id: MessageId, conversation: ConversationId) -> Result<()> {
+pub fn redact_message(tx: &mut Write<'_>, id: MessageId, conversation: ConversationId) -> Result<()> {
     tx.execute(
         sql!(
             "UPDATE idempotency SET status = 0, location = NULL, body = ''
@@ -119,7 +119,7 @@ pub fn blank_message(tx: &mut Write<'_>, id: MessageId, conversation: Conversati
 }
 
 /// Redacts every answer that is about a conversation.
-pub fn blank_all(tx: &mut Write<'_>, conversation: ConversationId) -> Result<()> {
+pub fn redact_all(tx: &mut Write<'_>, conversation: ConversationId) -> Result<()> {
     tx.execute(
         sql!("UPDATE idempotency SET status = 0, location = NULL, body = '' WHERE conversation_id = $1"),
         params![conversation],

@@ -3,10 +3,10 @@
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{
-    accounts::{self, Kind},
+    accounts::{self, AccountKind},
     attachments::Attachment,
     peeps::Mention,
-    sync::{self, Span},
+    sync::{self, SyncRange},
 };
 use crate::{
     Error, Result,
@@ -18,16 +18,16 @@ use crate::{
 
 /// The part of a conversation's history that an account may read.
 #[derive(Clone, Copy, Debug)]
-pub struct Sight {
+pub struct HistoryScope {
     pub conversation: ConversationId,
     /// Messages up to this number are not visible.
     pub after: i64,
 }
 
-impl Sight {
+impl HistoryScope {
     /// Returns the scope of the whole history, for the conversation's owner and for the server itself.
     pub fn whole(conversation: ConversationId) -> Self {
-        Sight { conversation, after: 0 }
+        HistoryScope { conversation, after: 0 }
     }
 }
 
@@ -61,7 +61,7 @@ columns! {
 impl Message {
     /// Returns the message for an account whose history begins after message `after`: a quote of an earlier message is
     /// left out.
-    pub fn seen_after(mut self, after: i64) -> Self {
+    pub fn visible_from(mut self, after: i64) -> Self {
         self.reply_to = self.reply_to.filter(|quote| quote.seq > after);
         self
     }
@@ -72,7 +72,7 @@ columns! {
     #[derive(Clone, Debug)]
     pub struct Speaker as m {
         pub id: AccountId = "m.account_id",
-        pub kind: Kind = accounts::KIND,
+        pub kind: AccountKind = accounts::KIND,
         pub username: Option<String> = accounts::USERNAME,
         pub name: String = "COALESCE(m.alias, p.alias, a.name)",
     }
@@ -113,8 +113,8 @@ const FROM: &str = " FROM messages m JOIN accounts a ON a.id = m.account_id
     LEFT JOIN participants qp ON qp.conversation_id = q.conversation_id AND qp.account_id = q.account_id ";
 
 /// Reads a message for an account whose history begins after message `after`.
-fn seen_after(after: i64) -> impl Fn(&Row<'_>) -> Result<Message> {
-    move |row| from_row::<Message>(row).map(|message| message.seen_after(after))
+fn visible_from(after: i64) -> impl Fn(&Row<'_>) -> Result<Message> {
+    move |row| from_row::<Message>(row).map(|message| message.visible_from(after))
 }
 
 impl FromRow for Vec<Reaction> {
@@ -144,42 +144,42 @@ fn kept<T: Serialize>(list: &[T]) -> Result<String> {
 }
 
 /// Returns the message with this id, deleted or not.
-pub fn by_id(read: &Read<'_>, sight: Sight, id: MessageId) -> Result<Message> {
+pub fn by_id(read: &Read<'_>, history: HistoryScope, id: MessageId) -> Result<Message> {
     read.first(
         sql!(MESSAGE, "WHERE m.id = $1 AND m.conversation_id = $2 AND m.seq > $3"),
-        params![id, sight.conversation, sight.after],
-        seen_after(sight.after),
+        params![id, history.conversation, history.after],
+        visible_from(history.after),
     )?
     .ok_or(Error::NotFound)
 }
 
 /// Returns the last `limit` messages before number `before`, oldest first.
-pub fn before(read: &Read<'_>, sight: Sight, before: i64, limit: i64) -> Result<Vec<Message>> {
+pub fn before(read: &Read<'_>, history: HistoryScope, before: i64, limit: i64) -> Result<Vec<Message>> {
     let mut messages = read.all(
         sql!(
             MESSAGE,
             "WHERE m.conversation_id = $1 AND m.seq > $2 AND m.seq < $3 ORDER BY m.seq DESC LIMIT $4"
         ),
-        params![sight.conversation, sight.after, before, limit],
-        seen_after(sight.after),
+        params![history.conversation, history.after, before, limit],
+        visible_from(history.after),
     )?;
     messages.reverse();
     Ok(messages)
 }
 
 /// Returns at most `limit` messages after number `seq`, oldest first.
-pub fn since(read: &Read<'_>, sight: Sight, seq: i64, limit: i64) -> Result<Vec<Message>> {
+pub fn since(read: &Read<'_>, history: HistoryScope, seq: i64, limit: i64) -> Result<Vec<Message>> {
     read.all(
         sql!(MESSAGE, "WHERE m.conversation_id = $1 AND m.seq > $2 ORDER BY m.seq LIMIT $3"),
-        params![sight.conversation, seq.max(sight.after), limit],
-        seen_after(sight.after),
+        params![history.conversation, seq.max(history.after), limit],
+        visible_from(history.after),
     )
 }
 
 /// Returns at most `limit` messages up to number `seq` that changed after change `change`, in the order of the changes.
 pub fn changed_since(
     read: &Read<'_>,
-    sight: Sight,
+    history: HistoryScope,
     change: i64,
     seq: i64,
     limit: i64,
@@ -190,8 +190,8 @@ pub fn changed_since(
             "WHERE m.conversation_id = $1 AND m.seq > $2 AND m.change > $3 AND m.seq <= $4
              ORDER BY m.change LIMIT $5"
         ),
-        params![sight.conversation, sight.after, change, seq, limit],
-        seen_after(sight.after),
+        params![history.conversation, history.after, change, seq, limit],
+        visible_from(history.after),
     )
 }
 
@@ -199,7 +199,7 @@ pub fn changed_since(
 /// newest first. Unused patterns are `%`.
 pub fn search(
     read: &Read<'_>,
-    sight: Sight,
+    history: HistoryScope,
     patterns: &[String; 4],
     before: i64,
     limit: i64,
@@ -213,8 +213,8 @@ pub fn search(
                 AND m.seq < $7
               ORDER BY m.seq DESC LIMIT $8"
         ),
-        params![sight.conversation, sight.after, first, second, third, fourth, before, limit],
-        seen_after(sight.after),
+        params![history.conversation, history.after, first, second, third, fourth, before, limit],
+        visible_from(history.after),
     )
 }
 
@@ -229,12 +229,12 @@ pub fn search_all(
     let [first, second, third, fourth] = patterns;
     read.all(
         sql!(
-            "SELECT me.sees_after, ",
+            "SELECT me.visible_after_seq, ",
             Message::COLUMNS,
             FROM,
             r"JOIN participants me ON me.conversation_id = m.conversation_id AND me.left_at IS NULL
               JOIN conversations c ON c.id = m.conversation_id AND c.deleted_at IS NULL
-              WHERE me.account_id = $1 AND m.seq > me.sees_after AND m.folded LIKE $2 ESCAPE '\'
+              WHERE me.account_id = $1 AND m.seq > me.visible_after_seq AND m.folded LIKE $2 ESCAPE '\'
                 AND m.folded LIKE $3 ESCAPE '\' AND m.folded LIKE $4 ESCAPE '\' AND m.folded LIKE $5 ESCAPE '\'
                 AND m.id < $6
               ORDER BY m.id DESC LIMIT $7"
@@ -242,28 +242,28 @@ pub fn search_all(
         params![account, first, second, third, fourth, before, limit],
         |row| {
             let (after, message): (i64, Message) = from_row(row)?;
-            Ok(message.seen_after(after))
+            Ok(message.visible_from(after))
         },
     )
 }
 
 /// Returns the new and changed messages of all rooms and threads that the account is in, each with its sync version.
-pub(super) fn changed_for(read: &Read<'_>, span: &Span) -> Result<Vec<(i64, Message)>> {
+pub(super) fn changed_for(read: &Read<'_>, span: &SyncRange) -> Result<Vec<(i64, Message)>> {
     read.all(
         sql!(
-            "SELECT m.tick, me.sees_after, ",
+            "SELECT m.sync_version, me.visible_after_seq, ",
             Message::COLUMNS,
             FROM,
             "JOIN participants me ON me.conversation_id = m.conversation_id AND me.left_at IS NULL
              JOIN conversations c ON c.id = m.conversation_id AND c.deleted_at IS NULL
-             WHERE me.account_id = $1 AND c.in_sync AND c.tick > $2 AND m.seq > me.sees_after
-               AND m.tick > $2 AND m.tick <= $3
-             ORDER BY m.tick, m.conversation_id, m.change LIMIT $4"
+             WHERE me.account_id = $1 AND c.in_sync AND c.sync_version > $2 AND m.seq > me.visible_after_seq
+               AND m.sync_version > $2 AND m.sync_version <= $3
+             ORDER BY m.sync_version, m.conversation_id, m.change LIMIT $4"
         ),
         params![span.account, span.after, span.upto, span.limit],
         |row| {
-            let (tick, after, message): (i64, i64, Message) = from_row(row)?;
-            Ok((tick, message.seen_after(after)))
+            let (sync_version, after, message): (i64, i64, Message) = from_row(row)?;
+            Ok((sync_version, message.visible_from(after)))
         },
     )
 }
@@ -305,11 +305,11 @@ impl Words<'_> {
 
 pub fn insert(tx: &mut Write<'_>, new: &NewMessage<'_>) -> Result<MessageId> {
     let id = MessageId(tx.new_id());
-    let (now, mentions, tick) = (tx.now(), new.words.mentions(), sync::tick(tx)?);
+    let (now, mentions, sync_version) = (tx.now(), new.words.mentions(), sync::sync_version(tx)?);
     tx.execute(
         sql!(
             "INSERT INTO messages (id, conversation_id, seq, change, account_id, alias, body, folded, mentions,
-                                   reply_to, attachments, created_at, idempotency_key, tick)
+                                   reply_to, attachments, created_at, idempotency_key, sync_version)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)"
         ),
         params![
@@ -326,7 +326,7 @@ pub fn insert(tx: &mut Write<'_>, new: &NewMessage<'_>) -> Result<MessageId> {
             &kept(new.attachments)?,
             now,
             new.idempotency_key,
-            tick,
+            sync_version,
         ],
     )?;
     Ok(id)
@@ -348,28 +348,28 @@ pub fn by_idempotency_key(
 
 /// Replaces the text of a message.
 pub fn edit(tx: &mut Write<'_>, id: MessageId, words: Words<'_>, change: i64) -> Result<()> {
-    let (now, mentions, tick) = (tx.now(), words.mentions(), sync::tick(tx)?);
+    let (now, mentions, sync_version) = (tx.now(), words.mentions(), sync::sync_version(tx)?);
     tx.execute(
         sql!(
-            "UPDATE messages SET body = $1, folded = $2, mentions = $3, edited_at = $4, change = $5, tick = $6
+            "UPDATE messages SET body = $1, folded = $2, mentions = $3, edited_at = $4, change = $5, sync_version = $6
              WHERE id = $7"
         ),
-        params![words.body, words.folded, &mentions, now, change, tick, id],
+        params![words.body, words.folded, &mentions, now, change, sync_version, id],
     )?;
     Ok(())
 }
 
 /// Deletes the text of a message with everything that reveals it. The row stays, so that numbers have no gaps.
 pub fn delete(tx: &mut Write<'_>, id: MessageId, change: i64) -> Result<()> {
-    let (now, tick) = (tx.now(), sync::tick(tx)?);
+    let (now, sync_version) = (tx.now(), sync::sync_version(tx)?);
     tx.execute(sql!("DELETE FROM reactions WHERE message_id = $1"), params![id])?;
     tx.execute(
         sql!(
             "UPDATE messages SET body = '', folded = '', mentions = '', reactions = '', attachments = '',
-                                 reply_to = NULL, deleted_at = $1, change = $2, tick = $3
+                                 reply_to = NULL, deleted_at = $1, change = $2, sync_version = $3
              WHERE id = $4"
         ),
-        params![now, change, tick, id],
+        params![now, change, sync_version, id],
     )?;
     Ok(())
 }
@@ -415,10 +415,10 @@ pub fn sum_reactions(tx: &mut Write<'_>, id: MessageId, named: i64, change: i64)
              FROM (SELECT emoji, account_id,
                           COUNT(*) OVER of_emoji AS total,
                           MIN(created_at) OVER of_emoji AS first_at,
-                          ROW_NUMBER() OVER (PARTITION BY emoji ORDER BY created_at, account_id) AS place
+                          ROW_NUMBER() OVER (PARTITION BY emoji ORDER BY created_at, account_id) AS ip_hash
                    FROM reactions WHERE message_id = $1 WINDOW of_emoji AS (PARTITION BY emoji)) AS r
-             WHERE place <= $2
-             ORDER BY first_at, emoji, place"
+             WHERE ip_hash <= $2
+             ORDER BY first_at, emoji, ip_hash"
         ),
         params![id, named],
         from_row,
@@ -430,10 +430,10 @@ pub fn sum_reactions(tx: &mut Write<'_>, id: MessageId, named: i64, change: i64)
             _ => sum.push(Reaction { emoji, count, accounts: vec![account] }),
         }
     }
-    let tick = sync::tick(tx)?;
+    let sync_version = sync::sync_version(tx)?;
     tx.execute(
-        sql!("UPDATE messages SET reactions = $1, change = $2, tick = $3 WHERE id = $4"),
-        params![&kept(&sum)?, change, tick, id],
+        sql!("UPDATE messages SET reactions = $1, change = $2, sync_version = $3 WHERE id = $4"),
+        params![&kept(&sum)?, change, sync_version, id],
     )?;
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! Peeps, their versions, likes, tags and mentions.
 
-use super::{accounts::Kind, dialect};
+use super::{accounts::AccountKind, dialect};
 use crate::{
     Error, Result,
     clock::Time,
@@ -44,7 +44,7 @@ columns! {
         pub username: String,
         /// The display name.
         pub name: String,
-        pub kind: Kind,
+        pub kind: AccountKind,
         /// When the account was created.
         pub created_at: Time,
     }
@@ -124,7 +124,7 @@ pub enum Scope {
 
 /// The range of a list.
 #[derive(Clone, Copy, Debug)]
-pub struct Span {
+pub struct PeepRange {
     /// Only peeps older than this one.
     pub before: Option<PeepId>,
     /// Only peeps newer than this one.
@@ -136,7 +136,7 @@ pub struct Span {
 }
 
 /// Returns a range of a list, newest first.
-pub fn list(read: &Read<'_>, viewer: Option<AccountId>, scope: &Scope, span: Span) -> Result<Vec<Peep>> {
+pub fn list(read: &Read<'_>, viewer: Option<AccountId>, scope: &Scope, span: PeepRange) -> Result<Vec<Peep>> {
     let mut params = vec![
         seen_by(viewer),
         span.before.unwrap_or(PeepId(i64::MAX)).into(),

@@ -1,6 +1,6 @@
 //! Rooms: links, bans and expiry.
 
-use super::conversations::{Conversation, Seat, Stretch};
+use super::conversations::{Conversation, ConversationPage, Membership};
 use crate::{
     Result,
     clock::Time,
@@ -32,7 +32,7 @@ columns! {
         /// True if the key is that of the valid link.
         pub holds: bool = "k.revoked_at IS NULL",
         /// The account's place in the room, if it is or was in it.
-        pub seat: Option<Seat> = Seat::COLUMNS,
+        pub membership: Option<Membership> = Membership::COLUMNS,
     }
 }
 
@@ -105,36 +105,36 @@ pub fn use_link(tx: &mut Write<'_>, id: ConversationId) -> Result<bool> {
 }
 
 /// Bans new guests with this address hash from the room until then.
-pub fn bar(tx: &mut Write<'_>, id: ConversationId, place: &str, until: Time) -> Result<()> {
+pub fn ban(tx: &mut Write<'_>, id: ConversationId, ip_hash: &str, until: Time) -> Result<()> {
     tx.execute(
         sql!(
-            "INSERT INTO bars (conversation_id, place, until) VALUES ($1, $2, $3)
-             ON CONFLICT (conversation_id, place) DO UPDATE SET until = excluded.until"
+            "INSERT INTO bans (conversation_id, ip_hash, until) VALUES ($1, $2, $3)
+             ON CONFLICT (conversation_id, ip_hash) DO UPDATE SET until = excluded.until"
         ),
-        params![id, place, until],
+        params![id, ip_hash, until],
     )?;
     Ok(())
 }
 
 /// Lifts the ban on new guests with this address hash.
-pub fn unbar(tx: &mut Write<'_>, id: ConversationId, place: &str) -> Result<()> {
-    tx.execute(sql!("DELETE FROM bars WHERE conversation_id = $1 AND place = $2"), params![id, place])?;
+pub fn unban(tx: &mut Write<'_>, id: ConversationId, ip_hash: &str) -> Result<()> {
+    tx.execute(sql!("DELETE FROM bans WHERE conversation_id = $1 AND ip_hash = $2"), params![id, ip_hash])?;
     Ok(())
 }
 
 /// Returns the end of the ban on new guests with this address hash.
-pub fn barred_until(read: &Read<'_>, id: ConversationId, place: &str) -> Result<Option<Time>> {
+pub fn banned_until(read: &Read<'_>, id: ConversationId, ip_hash: &str) -> Result<Option<Time>> {
     read.first(
-        sql!("SELECT until FROM bars WHERE conversation_id = $1 AND place = $2"),
-        params![id, place],
+        sql!("SELECT until FROM bans WHERE conversation_id = $1 AND ip_hash = $2"),
+        params![id, ip_hash],
         from_row,
     )
 }
 
 /// Deletes the bans that have ended.
-pub fn forget_bars(tx: &mut Write<'_>) -> Result<u64> {
+pub fn purge_bans(tx: &mut Write<'_>) -> Result<u64> {
     let now = tx.now();
-    tx.execute(sql!("DELETE FROM bars WHERE until <= $1"), params![now])
+    tx.execute(sql!("DELETE FROM bans WHERE until <= $1"), params![now])
 }
 
 columns! {
@@ -144,7 +144,7 @@ columns! {
         pub room: Conversation = Conversation::COLUMNS,
         pub link: Link = Link::COLUMNS,
         /// The account's place in the room.
-        pub seat: Seat = Seat::COLUMNS,
+        pub membership: Membership = Membership::COLUMNS,
     }
 }
 
@@ -181,7 +181,7 @@ pub fn open_of(read: &Read<'_>, owner: AccountId, now: Time, limit: i64) -> Resu
 }
 
 /// Returns the rooms that the account is in, the most recently active first; at most `limit`.
-pub fn of(read: &Read<'_>, stretch: &Stretch) -> Result<Vec<JoinedRoom>> {
+pub fn of(read: &Read<'_>, stretch: &ConversationPage) -> Result<Vec<JoinedRoom>> {
     read.all(
         sql!(
             "SELECT ",

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     accounts::Account,
-    conversations::{Conversation, Participant, Seat},
+    conversations::{Conversation, Membership, MembershipRow},
     dialect,
     messages::Message,
     rooms::Link,
@@ -23,13 +23,13 @@ pub const AWAY: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// Returns the sync version of this transaction, which all rows that it changes get. On PostgreSQL, where several
 /// transactions write at once, a later commit may have a lower version; [`latest`] takes account of that.
-pub fn tick(tx: &mut Write<'_>) -> Result<i64> {
-    tx.number(|tx| tx.one(dialect::tick(tx.engine()), params![], from_row))
+pub fn sync_version(tx: &mut Write<'_>) -> Result<i64> {
+    tx.number(|tx| tx.one(dialect::sync_version(tx.engine()), params![], from_row))
 }
 
 /// Returns the latest sync version up to which everything is committed: later commits have a higher one.
 pub fn latest(read: &Read<'_>) -> Result<i64> {
-    read.one(dialect::latest_tick(read.engine()), params![], from_row)
+    read.one(dialect::latest_sync_version(read.engine()), params![], from_row)
 }
 
 /// The gap to the versions of another cluster: more transactions than that cluster can have had in the meantime.
@@ -40,16 +40,16 @@ pub fn align(tx: &mut Write<'_>) -> Result<()> {
     let highest: i64 = tx.one(
         sql!(
             "SELECT CASE WHEN c.highest > p.highest THEN c.highest ELSE p.highest END
-             FROM (SELECT COALESCE(MAX(tick), 0) AS highest FROM conversations) c,
-                  (SELECT COALESCE(MAX(tick), 0) AS highest FROM participants) p"
+             FROM (SELECT COALESCE(MAX(sync_version), 0) AS highest FROM conversations) c,
+                  (SELECT COALESCE(MAX(sync_version), 0) AS highest FROM participants) p"
         ),
         params![],
         from_row,
     )?;
-    let now: i64 = tx.one(dialect::tick_now(tx.engine()), params![], from_row)?;
+    let now: i64 = tx.one(dialect::sync_version_now(tx.engine()), params![], from_row)?;
     let behind = highest - now;
     if behind > 0 {
-        let sql = sql!("UPDATE streams SET last_seq = last_seq + $1 WHERE name = 'ticks'");
+        let sql = sql!("UPDATE streams SET last_seq = last_seq + $1 WHERE name = 'sync_versions'");
         // Far above: a client may hold a token of the old database that is above every stored version.
         tx.execute(sql, params![behind + GAP])?;
     }
@@ -58,7 +58,7 @@ pub fn align(tx: &mut Write<'_>) -> Result<()> {
 
 /// An account and a range of sync versions, with a limit for each kind of change; the lowest version first.
 #[derive(Clone, Copy, Debug)]
-pub struct Span {
+pub struct SyncRange {
     pub account: AccountId,
     /// Only changes after this version.
     pub after: i64,
@@ -72,45 +72,56 @@ pub struct Span {
 #[derive(Clone, Debug)]
 pub struct Changed {
     /// The sync version of the change.
-    pub tick: i64,
+    pub sync_version: i64,
     /// The current state.
     pub conversation: Conversation,
     /// The account's membership.
-    pub seat: Seat,
+    pub membership: Membership,
     /// The valid link of a room.
     pub link: Option<Link>,
     /// The participants of a thread, by [`people`].
-    pub people: Vec<Participant>,
+    pub people: Vec<MembershipRow>,
 }
 
 /// The sync version of the last change to a conversation `c` or to the account's membership `p` in it.
-const TICK: &str = "CASE WHEN c.tick > p.tick THEN c.tick ELSE p.tick END";
+const SYNC_VERSION: &str =
+    "CASE WHEN c.sync_version > p.sync_version THEN c.sync_version ELSE p.sync_version END";
 
-/// The conversations `c` of a [`Span`], with the account's membership `p` in them.
+/// The conversations `c` of a [`SyncRange`], with the account's membership `p` in them.
 const CHANGED: &str = sql!(
     " FROM participants p JOIN conversations c ON c.id = p.conversation_id
      LEFT JOIN links l ON l.conversation_id = c.id AND l.revoked_at IS NULL
      WHERE p.account_id = $1 AND p.left_at IS NULL AND c.deleted_at IS NULL AND c.in_sync
-       AND (c.tick > $2 OR p.tick > $2) AND c.tick <= $3 AND p.tick <= $3
+       AND (c.sync_version > $2 OR p.sync_version > $2) AND c.sync_version <= $3 AND p.sync_version <= $3
      ORDER BY ",
-    TICK,
+    SYNC_VERSION,
     ", c.id LIMIT $4"
 );
 
 /// Returns the rooms and threads that changed.
-pub fn conversations(read: &Read<'_>, span: &Span) -> Result<Vec<Changed>> {
+pub fn conversations(read: &Read<'_>, range: &SyncRange) -> Result<Vec<Changed>> {
     read.all(
-        sql!("SELECT ", TICK, ", ", Conversation::COLUMNS, ", ", Seat::COLUMNS, ", ", Link::COLUMNS, CHANGED),
-        params![span.account, span.after, span.upto, span.limit],
+        sql!(
+            "SELECT ",
+            SYNC_VERSION,
+            ", ",
+            Conversation::COLUMNS,
+            ", ",
+            Membership::COLUMNS,
+            ", ",
+            Link::COLUMNS,
+            CHANGED
+        ),
+        params![range.account, range.after, range.upto, range.limit],
         |row| {
-            let (tick, conversation, seat, link) = from_row(row)?;
-            Ok(Changed { tick, conversation, seat, link, people: Vec::new() })
+            let (sync_version, conversation, membership, link) = from_row(row)?;
+            Ok(Changed { sync_version, conversation, membership, link, people: Vec::new() })
         },
     )
 }
 
 /// Returns the participants of each changed thread, in the order in which they joined.
-pub fn people(read: &Read<'_>, span: &Span) -> Result<Vec<(ConversationId, Participant)>> {
+pub fn people(read: &Read<'_>, range: &SyncRange) -> Result<Vec<(ConversationId, MembershipRow)>> {
     read.all(
         sql!(
             threads::PEOPLE,
@@ -119,30 +130,30 @@ pub fn people(read: &Read<'_>, span: &Span) -> Result<Vec<(ConversationId, Parti
             CHANGED,
             ") ORDER BY p.conversation_id, p.joined_at, p.account_id"
         ),
-        params![span.account, span.after, span.upto, span.limit],
+        params![range.account, range.after, range.upto, range.limit],
         from_row,
     )
 }
 
 /// Returns the new and changed messages in their current state, each with its sync version.
-pub fn messages(read: &Read<'_>, span: &Span) -> Result<Vec<(i64, Message)>> {
-    super::messages::changed_for(read, span)
+pub fn messages(read: &Read<'_>, range: &SyncRange) -> Result<Vec<(i64, Message)>> {
+    super::messages::changed_for(read, range)
 }
 
 /// Returns the conversations that the account is not in any more, each with the sync version of the departure.
-pub fn departures(read: &Read<'_>, span: &Span) -> Result<Vec<(i64, ConversationId)>> {
+pub fn tombstones(read: &Read<'_>, range: &SyncRange) -> Result<Vec<(i64, ConversationId)>> {
     read.all(
         sql!(
-            "SELECT p.tick AS t, p.conversation_id FROM participants p
+            "SELECT p.sync_version AS t, p.conversation_id FROM participants p
              JOIN conversations c ON c.id = p.conversation_id
              WHERE p.account_id = $1 AND p.left_at IS NOT NULL AND c.deleted_at IS NULL AND c.in_sync
-               AND p.tick > $2 AND p.tick <= $3
+               AND p.sync_version > $2 AND p.sync_version <= $3
              UNION ALL
-             SELECT d.tick, d.conversation_id FROM departures d
-             WHERE d.account_id = $1 AND d.tick > $2 AND d.tick <= $3
+             SELECT d.sync_version, d.conversation_id FROM tombstones d
+             WHERE d.account_id = $1 AND d.sync_version > $2 AND d.sync_version <= $3
              ORDER BY t LIMIT $4"
         ),
-        params![span.account, span.after, span.upto, span.limit],
+        params![range.account, range.after, range.upto, range.limit],
         from_row,
     )
 }
@@ -151,7 +162,7 @@ columns! {
     /// The receipt of another participant in a thread.
     #[derive(Clone, Debug)]
     pub struct Receipt as o {
-        pub tick: i64 = "o.receipt_tick",
+        pub sync_version: i64 = "o.receipt_version",
         pub conversation: ConversationId = "o.conversation_id",
         pub account: Account = Account::COLUMNS,
         /// The last message that reached a device of the account.
@@ -162,36 +173,36 @@ columns! {
 }
 
 /// Returns the receipts of other participants in the account's threads that changed.
-pub fn receipts(read: &Read<'_>, span: &Span) -> Result<Vec<Receipt>> {
+pub fn receipts(read: &Read<'_>, range: &SyncRange) -> Result<Vec<Receipt>> {
     read.all(
         sql!(
             "SELECT ",
             Receipt::COLUMNS,
             " FROM participants p JOIN conversations c ON c.id = p.conversation_id
-             JOIN participants o ON o.conversation_id = c.id AND o.receipt_tick > $1 AND o.receipt_tick <= $2
+             JOIN participants o ON o.conversation_id = c.id AND o.receipt_version > $1 AND o.receipt_version <= $2
              JOIN accounts a ON a.id = o.account_id
              WHERE p.account_id = $3 AND p.left_at IS NULL AND c.deleted_at IS NULL AND c.shows_people
                AND o.account_id <> $3 AND o.left_at IS NULL AND NOT o.hidden AND o.delivered_seq > 0
-             ORDER BY o.receipt_tick LIMIT $4"
+             ORDER BY o.receipt_version LIMIT $4"
         ),
-        params![span.after, span.upto, span.account, span.limit],
+        params![range.after, range.upto, range.account, range.limit],
         from_row,
     )
 }
 
 /// Adds a tombstone of a conversation for everyone in it, and for those who left after `since`, whose clients may not
 /// have synchronized that yet.
-pub fn depart(tx: &mut Write<'_>, id: ConversationId, since: Time) -> Result<()> {
-    let (now, tick) = (tx.now(), tick(tx)?);
+pub fn bury(tx: &mut Write<'_>, id: ConversationId, since: Time) -> Result<()> {
+    let (now, sync_version) = (tx.now(), sync_version(tx)?);
     tx.execute(
         sql!(
-            "INSERT INTO departures (account_id, conversation_id, tick, created_at)
+            "INSERT INTO tombstones (account_id, conversation_id, sync_version, created_at)
              SELECT p.account_id, p.conversation_id, CAST($1 AS BIGINT), CAST($2 AS BIGINT)
              FROM participants p JOIN conversations c ON c.id = p.conversation_id
              WHERE p.conversation_id = $3 AND (p.left_at IS NULL OR p.left_at > $4) AND c.in_sync
              ON CONFLICT DO NOTHING"
         ),
-        params![tick, now, id, since],
+        params![sync_version, now, id, since],
     )?;
     Ok(())
 }
@@ -200,8 +211,8 @@ pub fn depart(tx: &mut Write<'_>, id: ConversationId, since: Time) -> Result<()>
 pub fn purge(tx: &mut Write<'_>, before: Time, limit: i64) -> Result<u64> {
     tx.execute(
         sql!(
-            "DELETE FROM departures WHERE (account_id, conversation_id) IN
-                 (SELECT account_id, conversation_id FROM departures WHERE created_at < $1
+            "DELETE FROM tombstones WHERE (account_id, conversation_id) IN
+                 (SELECT account_id, conversation_id FROM tombstones WHERE created_at < $1
                   ORDER BY created_at LIMIT $2)"
         ),
         params![before, limit],
@@ -209,9 +220,9 @@ pub fn purge(tx: &mut Write<'_>, before: Time, limit: i64) -> Result<u64> {
 }
 
 /// Whether the account was in a conversation that was deleted lately.
-pub fn has_departed(read: &Read<'_>, account: AccountId, id: ConversationId) -> Result<bool> {
+pub fn has_tombstone(read: &Read<'_>, account: AccountId, id: ConversationId) -> Result<bool> {
     read.one(
-        sql!("SELECT EXISTS (SELECT 1 FROM departures WHERE account_id = $1 AND conversation_id = $2)"),
+        sql!("SELECT EXISTS (SELECT 1 FROM tombstones WHERE account_id = $1 AND conversation_id = $2)"),
         params![account, id],
         from_row,
     )

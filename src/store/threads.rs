@@ -1,7 +1,7 @@
 //! Threads and their participants.
 
 use super::{
-    conversations::{Conversation, Participant, Seat, Stretch},
+    conversations::{Conversation, ConversationPage, Membership, MembershipRow},
     sync,
 };
 use crate::{
@@ -17,18 +17,18 @@ columns! {
     pub struct JoinedThread as p {
         pub thread: Conversation = Conversation::COLUMNS,
         /// The account's place in the thread.
-        pub seat: Seat = Seat::COLUMNS,
+        pub membership: Membership = Membership::COLUMNS,
     }
 }
 
-/// The threads `c` of a [`Stretch`], with the account's membership `p` in them.
+/// The threads `c` of a [`ConversationPage`], with the account's membership `p` in them.
 const STRETCH: &str = " FROM participants p JOIN conversations c ON c.id = p.conversation_id
      WHERE p.account_id = $1 AND p.left_at IS NULL AND c.shows_people AND c.deleted_at IS NULL
        AND (c.active_at, c.id) < ($2, $3)
      ORDER BY c.active_at DESC, c.id DESC LIMIT $4";
 
 /// Returns the threads that the account is in.
-pub fn of(read: &Read<'_>, stretch: &Stretch) -> Result<Vec<JoinedThread>> {
+pub fn of(read: &Read<'_>, stretch: &ConversationPage) -> Result<Vec<JoinedThread>> {
     read.all(
         sql!("SELECT ", JoinedThread::COLUMNS, STRETCH),
         params![stretch.account, stretch.after.0, stretch.after.1, stretch.limit],
@@ -36,15 +36,18 @@ pub fn of(read: &Read<'_>, stretch: &Stretch) -> Result<Vec<JoinedThread>> {
     )
 }
 
-/// The start of every statement that returns the ids of conversations, each with a [`Participant`] of it.
+/// The start of every statement that returns the ids of conversations, each with a [`MembershipRow`] of it.
 pub(super) const PEOPLE: &str = sql!(
     "SELECT p.conversation_id, ",
-    Participant::COLUMNS,
+    MembershipRow::COLUMNS,
     " FROM participants p JOIN accounts a ON a.id = p.account_id"
 );
 
 /// Returns the participants of each of these threads, in the order in which they joined.
-pub fn people_of(read: &Read<'_>, stretch: &Stretch) -> Result<Vec<(ConversationId, Participant)>> {
+pub fn people_of(
+    read: &Read<'_>,
+    stretch: &ConversationPage,
+) -> Result<Vec<(ConversationId, MembershipRow)>> {
     read.all(
         sql!(
             PEOPLE,
@@ -93,24 +96,24 @@ pub fn set_metadata(tx: &mut Write<'_>, id: ConversationId, metadata: &str) -> R
 /// Puts a thread under an app's management. The app's own account becomes a hidden participant, which sees everything
 /// and is shown to nobody.
 pub fn entrust(tx: &mut Write<'_>, id: ConversationId, app: AppId, bot: AccountId) -> Result<()> {
-    let (now, tick) = (tx.now(), sync::tick(tx)?);
+    let (now, sync_version) = (tx.now(), sync::sync_version(tx)?);
     tx.execute(sql!("UPDATE conversations SET app_id = $1 WHERE id = $2"), params![app, id])?;
     tx.execute(
         sql!(
-            "INSERT INTO participants (conversation_id, account_id, skeleton, joined_at, hidden, tick)
+            "INSERT INTO participants (conversation_id, account_id, skeleton, joined_at, hidden, sync_version)
              VALUES ($1, $2, '', $3, TRUE, $4)"
         ),
-        params![id, bot, now, tick],
+        params![id, bot, now, sync_version],
     )?;
     Ok(())
 }
 
 /// Turns notifications for this participant off or on.
 pub fn set_muted(tx: &mut Write<'_>, id: ConversationId, account: AccountId, muted: bool) -> Result<()> {
-    let tick = sync::tick(tx)?;
+    let sync_version = sync::sync_version(tx)?;
     tx.execute(
-        sql!("UPDATE participants SET muted = $1, tick = $2 WHERE conversation_id = $3 AND account_id = $4"),
-        params![muted, tick, id, account],
+        sql!("UPDATE participants SET muted = $1, sync_version = $2 WHERE conversation_id = $3 AND account_id = $4"),
+        params![muted, sync_version, id, account],
     )?;
     Ok(())
 }

@@ -261,7 +261,7 @@ pub fn insert_delivery(
 
 /// Returns whether a pending delivery already covers this change. Payloads are built at delivery time; the row stays
 /// locked until the commit, so that the delivery cannot begin before.
-pub fn hold_waiting(
+pub fn coalesce_pending(
     tx: &mut Write<'_>,
     webhook: WebhookId,
     event: EventType,

@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 use crate::{
     ids::AccountId,
     store::{
-        accounts::{self, Kind},
+        accounts::{self, AccountKind},
         messages::Speaker,
     },
 };
@@ -25,7 +25,7 @@ pub struct Account {
 
 impl Account {
     /// Creates an account with the name that it has where it is shown.
-    pub fn new(id: AccountId, kind: Kind, username: Option<&str>, name: &str) -> Self {
+    pub fn new(id: AccountId, kind: AccountKind, username: Option<&str>, name: &str) -> Self {
         Account { id, kind: kind.as_str(), username: username.map(Into::into), name: name.into() }
     }
 

@@ -62,9 +62,11 @@ impl Bubble {
     /// Returns the tag beside the name of a guest or a bot.
     pub fn tag(&self) -> Option<&'static str> {
         match self.message.author.kind {
-            accounts::Kind::Guest => Some("guest"),
-            accounts::Kind::Bot => Some("bot"),
-            accounts::Kind::Member | accounts::Kind::Managed | accounts::Kind::Stranger => None,
+            accounts::AccountKind::Guest => Some("guest"),
+            accounts::AccountKind::Bot => Some("bot"),
+            accounts::AccountKind::Member
+            | accounts::AccountKind::Managed
+            | accounts::AccountKind::Stranger => None,
         }
     }
 

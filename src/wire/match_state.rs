@@ -6,15 +6,15 @@ use super::match_waiting::Line;
 use crate::{
     clock::Time,
     domain::matches::Current,
-    store::matches::{Pool, Seeker, State as Stage},
+    store::matches::{Pool, State as Stage, Ticket},
 };
 
 /// Renders the state for the site's own pages: the waiting queue, the offers, or the end.
 pub fn match_fragment(current: &Current, now: Time) -> String {
-    match current.seeker.state {
+    match current.ticket.state {
         Stage::Waiting => Line { current, now }.render().unwrap_or_default(),
         Stage::Matched => Offers { current }.render().unwrap_or_default(),
-        Stage::Ended => Over { seeker: &current.seeker, reported: false }.render().unwrap_or_default(),
+        Stage::Ended => Over { ticket: &current.ticket, reported: false }.render().unwrap_or_default(),
     }
 }
 
@@ -38,17 +38,17 @@ pub struct Offers<'a> {
 
 impl Offers<'_> {
     fn may_reveal(&self) -> bool {
-        !self.current.seeker.reveals
+        !self.current.ticket.reveals
     }
 
     fn reveal(&self) -> Option<String> {
         let others = &self.current.partners;
         let (all, willing) = (others.len(), others.iter().filter(|one| one.reveals).count());
         let shown = others.iter().all(|one| one.username.is_some());
-        match (self.current.seeker.reveals, willing) {
+        match (self.current.ticket.reveals, willing) {
             _ if self.current.revealed => None,
             // A name that is shown from the beginning need not be offered.
-            (true, _) if self.current.seeker.shows_name => None,
+            (true, _) if self.current.ticket.shows_name => None,
             (true, _) if all == 1 => {
                 Some("You have offered your name. When they offer theirs, you both see.".into())
             }
@@ -61,13 +61,13 @@ impl Offers<'_> {
     }
 
     fn may_allow(&self) -> bool {
-        !self.current.seeker.pictures
+        !self.current.ticket.pictures
     }
 
     fn pictures(&self) -> Option<String> {
         let others = &self.current.partners;
         let (all, willing) = (others.len(), others.iter().filter(|one| one.pictures).count());
-        match (self.current.seeker.pictures, willing) {
+        match (self.current.ticket.pictures, willing) {
             _ if self.current.pictures => None,
             (true, _) if all == 1 => Some("You agree to pictures. They can be sent when you both do.".into()),
             (true, _) => Some(format!("You agree to pictures. {willing} of the other {all} do, too.")),
@@ -82,14 +82,14 @@ impl Offers<'_> {
 #[derive(Template)]
 #[template(path = "match_over.html")]
 pub struct Over<'a> {
-    pub seeker: &'a Seeker,
+    pub ticket: &'a Ticket,
     /// True if the viewer has just reported the talk.
     pub reported: bool,
 }
 
 impl Over<'_> {
     fn heading(&self) -> &'static str {
-        match (self.seeker.went, self.seeker.pool) {
+        match (self.ticket.went, self.ticket.pool) {
             (true, Pool::Pair) => "The talk is over",
             (true, Pool::Group) => "You have left the group",
             (false, _) => "They have gone",
@@ -97,7 +97,7 @@ impl Over<'_> {
     }
 
     fn words(&self) -> &'static str {
-        match (self.seeker.went, self.seeker.pool) {
+        match (self.ticket.went, self.ticket.pool) {
             // The others may continue.
             (true, Pool::Group) => "What was said is deleted within an hour after the last of them has gone.",
             _ => "Nobody can open the talk any more, and within an hour it is deleted.",

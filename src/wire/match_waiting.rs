@@ -5,7 +5,7 @@ use askama::Template;
 use super::filters;
 use crate::{
     clock::Time,
-    domain::matches::{self, Current, WIDENS},
+    domain::matches::{self, Current, RELAXES_AFTER},
     store::matches::Pool,
 };
 
@@ -56,12 +56,12 @@ impl Line<'_> {
 
     fn place(&self) -> String {
         let (before, count) = self.current.line;
-        let starts = self.current.seeker.since;
+        let starts = self.current.ticket.since;
         if starts > self.now {
             let wait = crate::error::in_words(starts.since(self.now));
             return format!("A breath first: you go on in {wait}.");
         }
-        let few = self.current.seeker.pool == Pool::Group;
+        let few = self.current.ticket.pool == Pool::Group;
         match (before, count) {
             (_, ..=1) if few => "You’re <strong>the first</strong> on the wire. Three make a group.".into(),
             (_, ..=1) => "You’re <strong>the first</strong> on the wire. Someone will come.".into(),
@@ -72,10 +72,10 @@ impl Line<'_> {
     }
 
     fn steps(&self) -> Vec<Step> {
-        let seeker = &self.current.seeker;
-        let tags = matches::tags(&seeker.interests);
+        let ticket = &self.current.ticket;
+        let tags = matches::tags(&ticket.interests);
         // A ticket without interests accepts anyone from the beginning.
-        let stage = if tags.is_empty() { 2 } else { usize::try_from(seeker.stage).unwrap_or_default() };
+        let stage = if tags.is_empty() { 2 } else { usize::try_from(ticket.relaxation).unwrap_or_default() };
         let mut whom = Vec::new();
         if let [one] = tags[..] {
             whom.push((0..2, format!("Likes {one}")));
@@ -86,10 +86,10 @@ impl Line<'_> {
         whom.push((2..3, "Anyone who is about".into()));
         let steps = whom.into_iter().map(|(stages, who)| {
             let (done, now) = (stages.end <= stage, stages.contains(&stage));
-            let until = (now && stages.end < 3).then(|| seeker.since + WIDENS * stages.end as u32);
+            let until = (now && stages.end < 3).then(|| ticket.since + RELAXES_AFTER * stages.end as u32);
             let how = match until {
                 _ if done => "Nobody just now".into(),
-                _ if now && seeker.since > self.now => "In a moment".into(),
+                _ if now && ticket.since > self.now => "In a moment".into(),
                 Some(until) if until > self.now => {
                     format!("Looking, {} more", crate::error::in_words(until.since(self.now)))
                 }

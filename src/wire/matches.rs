@@ -80,8 +80,8 @@ impl Other {
 
 impl Match {
     pub fn new(current: &Current) -> Self {
-        let seeker = &current.seeker;
-        let (state, waits, talks) = match seeker.state {
+        let ticket = &current.ticket;
+        let (state, waits, talks) = match ticket.state {
             Stage::Waiting => ("waiting", true, false),
             Stage::Matched => ("matched", false, true),
             Stage::Ended => ("ended", false, false),
@@ -89,25 +89,26 @@ impl Match {
         let (before, count) = current.line;
         Match {
             state,
-            group: seeker.pool == Pool::Group,
-            language: Some(seeker.language.clone()).filter(|language| !language.is_empty()),
-            interests: matches::tags(&seeker.interests).into_iter().map(Into::into).collect(),
+            group: ticket.pool == Pool::Group,
+            language: Some(ticket.language.clone()).filter(|language| !language.is_empty()),
+            interests: matches::tags(&ticket.interests).into_iter().map(Into::into).collect(),
             waiting: waits.then(|| Waiting {
                 place: before + 1,
                 count,
-                since: seeker.since.rfc3339(),
-                looks_for: ["all_interests", "any_interest", "anyone"][seeker.stage.clamp(0, 2) as usize],
+                since: ticket.since.rfc3339(),
+                looks_for: ["all_interests", "any_interest", "anyone"]
+                    [ticket.relaxation.clamp(0, 2) as usize],
             }),
-            conversation_id: seeker.conversation,
+            conversation_id: ticket.conversation,
             talk: talks.then(|| Talk {
-                account_id: seeker.mask,
+                account_id: ticket.mask,
                 partners: current.partners.iter().map(Other::new).collect(),
-                reveals: seeker.reveals,
+                reveals: ticket.reveals,
                 revealed: current.revealed,
-                agrees_to_pictures: seeker.pictures,
+                agrees_to_pictures: ticket.pictures,
                 pictures: current.pictures,
             }),
-            ended_by: (seeker.state == Stage::Ended).then_some(if seeker.went { "you" } else { "partner" }),
+            ended_by: (ticket.state == Stage::Ended).then_some(if ticket.went { "you" } else { "partner" }),
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::{
     assets,
     clock::Time,
     domain::accounts::Member,
-    store::{accounts::Kind, peeps::Peep},
+    store::{accounts::AccountKind, peeps::Peep},
 };
 
 /// The data of a peep's template.
@@ -91,7 +91,7 @@ impl Card {
     }
 
     pub fn bot(&self) -> bool {
-        self.peep.author.kind == Kind::Bot
+        self.peep.author.kind == AccountKind::Bot
     }
 }
 

@@ -12,7 +12,7 @@ use crate::{
     domain::text::{Segment, segments},
     ids::{AccountId, PeepId},
     store::{
-        accounts::Kind,
+        accounts::AccountKind,
         peeps::{Author, Peep, Version},
     },
 };
@@ -122,7 +122,7 @@ impl Account {
             acct: author.username.clone(),
             display_name: author.name.clone(),
             locked: false,
-            bot: author.kind == Kind::Bot,
+            bot: author.kind == AccountKind::Bot,
             group: false,
             discoverable: true,
             created_at: author.created_at.rfc3339(),

@@ -5,7 +5,7 @@ use utoipa::ToSchema;
 
 use crate::{
     clock::Time,
-    domain::rooms::Inside,
+    domain::rooms::RoomMember,
     ids::{AccountId, ConversationId},
     store::rooms::Link,
 };
@@ -60,22 +60,22 @@ pub fn url(base: &str, key: &str) -> String {
 
 impl Room {
     /// Converts a room as a participant sees it. `base` is the base URL.
-    pub fn new(inside: &Inside, base: &str) -> Self {
-        let (room, seat) = (&inside.participant.conversation, &inside.participant.seat);
+    pub fn new(room_member: &RoomMember, base: &str) -> Self {
+        let (room, membership) = (&room_member.participant.conversation, &room_member.participant.membership);
         Room {
             id: room.id,
-            key: inside.link.key.clone(),
-            url: url(base, &inside.link.key),
+            key: room_member.link.key.clone(),
+            url: url(base, &room_member.link.key),
             name: room.name.clone(),
             locked: room.locked,
             owner_id: room.owner,
             participants: room.size,
             last_seq: room.last_seq,
-            read_seq: seat.read_seq,
-            unread: inside.participant.unread(),
+            read_seq: membership.read_seq,
+            unread: room_member.participant.unread(),
             active_at: room.active_at.rfc3339(),
             created_at: room.created_at.rfc3339(),
-            link: LinkLimits::new(&inside.link),
+            link: LinkLimits::new(&room_member.link),
         }
     }
 }

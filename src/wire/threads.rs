@@ -15,7 +15,7 @@ use crate::{
     ids::{AccountId, ConversationId},
     store::{
         self,
-        conversations::{Conversation, Participant, Seat},
+        conversations::{Conversation, Membership, MembershipRow},
     },
 };
 
@@ -49,7 +49,7 @@ pub struct Thread {
 
 impl Thread {
     /// Converts a thread as the participant with this membership sees it. `base` is the base URL.
-    pub fn new(thread: &Conversation, seat: &Seat, people: &[Participant], base: &str) -> Self {
+    pub fn new(thread: &Conversation, membership: &Membership, people: &[MembershipRow], base: &str) -> Self {
         Thread {
             id: thread.id,
             url: format!("{base}/threads/{}", thread.id),
@@ -57,10 +57,10 @@ impl Thread {
             owner_id: thread.owner,
             users: people.iter().map(|one| Account::from(&one.account)).collect(),
             metadata: serde_json::from_str(&thread.metadata).unwrap_or_default(),
-            muted: seat.muted,
+            muted: membership.muted,
             last_seq: thread.last_seq,
-            read_seq: seat.read_seq,
-            unread: (thread.last_seq - seat.read_seq).max(0),
+            read_seq: membership.read_seq,
+            unread: (thread.last_seq - membership.read_seq).max(0),
             active_at: thread.active_at.rfc3339(),
             created_at: thread.created_at.rfc3339(),
         }
@@ -74,6 +74,6 @@ impl Thread {
     /// Reads the people of a thread, and converts it as the participant sees it. `base` is the base URL.
     pub fn seen_by(read: &Read<'_>, participant: &Someone, base: &str) -> Result<Self> {
         let people = store::conversations::participants(read, participant.conversation.id, MOST as i64)?;
-        Ok(Thread::new(&participant.conversation, &participant.seat, &people, base))
+        Ok(Thread::new(&participant.conversation, &participant.membership, &people, base))
     }
 }

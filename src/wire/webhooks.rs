@@ -6,7 +6,7 @@ use super::{accounts::Account, messages::Message, threads::Thread};
 use crate::{
     Error, Result,
     db::Read,
-    domain::conversations::still_in,
+    domain::conversations::find_participant,
     ids::{AccountId, MessageId},
     store::{
         self,
@@ -19,10 +19,10 @@ use crate::{
 pub fn payload(read: &Read<'_>, delivery: &Delivery, webhook: &Webhook, base: &str) -> Result<Option<Value>> {
     let Some(app) = store::apps::by_id(read, webhook.app)? else { return Ok(None) };
     let bot = store::accounts::by_id(read, app.bot)?;
-    let Some(participant) = still_in(read, &bot, delivery.conversation)? else { return Ok(None) };
+    let Some(participant) = find_participant(read, &bot, delivery.conversation)? else { return Ok(None) };
     let payload = match delivery.event {
         EventType::MessageCreated | EventType::MessageChanged => {
-            match store::messages::by_id(read, participant.sight(), MessageId(delivery.subject)) {
+            match store::messages::by_id(read, participant.history(), MessageId(delivery.subject)) {
                 Ok(message) => serde_json::to_value(Message::new(&message, base)),
                 Err(Error::NotFound) => return Ok(None),
                 Err(other) => return Err(other),
@@ -31,13 +31,14 @@ pub fn payload(read: &Read<'_>, delivery: &Delivery, webhook: &Webhook, base: &s
         EventType::ThreadChanged => serde_json::to_value(Thread::seen_by(read, &participant, base)?),
         EventType::ReceiptChanged => {
             let who = AccountId(delivery.subject);
-            let Some((_, seat)) = store::conversations::seen_by(read, delivery.conversation, who)? else {
+            let Some((_, membership)) = store::conversations::seen_by(read, delivery.conversation, who)?
+            else {
                 return Ok(None);
             };
             let account = Account::from(&store::accounts::by_id(read, who)?);
             Ok(json!({
                 "conversation_id": delivery.conversation, "account": account,
-                "delivered_seq": seat.delivered_seq, "read_seq": seat.read_seq,
+                "delivered_seq": membership.delivered_seq, "read_seq": membership.read_seq,
             }))
         }
     };

@@ -76,8 +76,8 @@ on_both! {
                 let answer = person.gets(&path).await.is(403);
                 assert!(answer.page().says("Only the room’s owner can do that."));
             }
-            let door = world.stranger().gets(&path).await.is(303).location();
-            assert!(door.starts_with("/session/new?next="), "{door}");
+            let access = world.stranger().gets(&path).await.is(303).location();
+            assert!(access.starts_with("/session/new?next="), "{access}");
         }
     }
 

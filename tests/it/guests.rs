@@ -59,12 +59,12 @@ on_both! {
         let nell = world.member("nell").await;
         let room = nell.makes_room("Repair café").await;
         let teo = world.guest("Teo").await;
-        teo.says(&room, "Is the door open?").await;
+        teo.says(&room, "Is the access open?").await;
         teo.does(Method::DELETE, "/api/v1/sessions/current").await.is(204);
         teo.tries_to_say(&room, "Hello?").await.is(401);
         teo.does(Method::DELETE, "/api/v1/sessions/current").await.is(401);
         world.stranger().does(Method::DELETE, "/api/v1/sessions/current").await.is(401);
-        assert_eq!(nell.bodies(&room).await, ["Is the door open?"]);
+        assert_eq!(nell.bodies(&room).await, ["Is the access open?"]);
     }
 
     async fn an_invalid_name_is_refused_with_a_reason(world: World) {
@@ -139,9 +139,9 @@ on_both! {
         let [nell, ify] = world.members(["nell", "ify"]).await;
         let (café, tide) = (nell.makes_room("Repair café").await, ify.makes_room("Tide").await);
         let teo = world.stranger();
-        let door = teo.gets(&café.page("")).await.is(303).location();
-        assert!(door.starts_with("/session/new?next="), "{door}");
-        let page = teo.opens(&door).await;
+        let access = teo.gets(&café.page("")).await.is(303).location();
+        assert!(access.starts_with("/session/new?next="), "{access}");
+        let page = teo.opens(&access).await;
         assert_eq!(page.heading(), "What should we call you?");
         assert!(page.says("One person in “Repair café”"), "{}", page.0);
         let next = page.value("next");
@@ -155,7 +155,7 @@ on_both! {
         assert!(teo.opens(&tide.page("")).await.says("You are here as a guest."), "nobody asks again");
         let id = |people: serde_json::Value| text(&people[1]["account"]["id"]);
         assert_eq!(id(nell.people(&café).await), id(ify.people(&tide).await), "the same in every room");
-        assert_eq!(teo.gets(&door).await.is(303).location(), café.page(""), "whoever has a name goes on");
+        assert_eq!(teo.gets(&access).await.is(303).location(), café.page(""), "whoever has a name goes on");
         let again = teo.posts("/session/new", &[("name", "Oskar"), ("next", &next)]).await.is(303);
         assert_eq!(again.header("set-cookie"), "", "one name is enough");
     }
@@ -225,8 +225,8 @@ on_both! {
         }
         teo.calls(Method::POST, "/api/v1/statuses", &json!({ "status": "spam" })).await.is(403).problem();
         teo.does(Method::POST, &format!("/api/v1/statuses/{peep}/favourite")).await.is(403).problem();
-        let door = browser.gets("/settings").await.is(303).location();
-        assert!(door.starts_with("/login?next="), "{door}");
+        let access = browser.gets("/settings").await.is(303).location();
+        assert!(access.starts_with("/login?next="), "{access}");
         assert!(browser.opens("/login").await.says("Log in"), "a guest can still log in as a member");
         assert_eq!(nell.opens("/").await.words(), ["Good morning"]);
         teo.fetches("/api/v1/timelines/public").await.is(200);
@@ -327,8 +327,8 @@ on_both! {
         let gone = || async { (teo.fetches("/api/v1/rooms").await.status == 401).then_some(()) };
         until("the silent guest to be let go", gone).await;
         teo.tries_to_say(&room, "Hello?").await.is(401);
-        let door = browser.gets(&room.page("")).await.is(303).location();
-        assert!(door.starts_with("/session/new"), "a browser is a stranger again: {door}");
+        let access = browser.gets(&room.page("")).await.is(303).location();
+        assert!(access.starts_with("/session/new"), "a browser is a stranger again: {access}");
         oskar.says(&room, "Anyone?").await;
         assert_eq!(
             nell.bodies(&room).await,

@@ -10,9 +10,9 @@ use crate::common::{Answer, ApiClient, Guest, Listener, World, each, text, until
 const CURRENT: &str = "/api/v1/matches/current";
 
 /// Requests a match.
-async fn seeks(who: &impl ApiClient, wish: &Value) -> Answer {
+async fn seeks(who: &impl ApiClient, match_key: &Value) -> Answer {
     let mut body = json!({ "adult": true });
-    body.as_object_mut().expect("an object").extend(wish.as_object().expect("an object").clone());
+    body.as_object_mut().expect("an object").extend(match_key.as_object().expect("an object").clone());
     who.calls(Method::POST, "/api/v1/matches", &body).await
 }
 
@@ -105,15 +105,15 @@ on_both! {
         let teo = world.guest("Teo").await;
         let refused = teo.calls(Method::POST, "/api/v1/matches", &json!({})).await.is(422).json();
         assert_eq!(refused["errors"][0]["pointer"], "#/adult");
-        for (wish, field) in [
+        for (match_key, field) in [
             (json!({ "interests": ["a", "b", "c", "d", "e", "f"] }), "interests"),
             (json!({ "interests": ["n".repeat(25)] }), "interests"),
             (json!({ "interests": ["\u{FDFA}".repeat(24)] }), "interests"),
             (json!({ "language": "xx" }), "language"),
             (json!({ "shows_name": true }), "shows_name"),
         ] {
-            let refused = seeks(&teo, &wish).await.is(422).json();
-            assert_eq!(refused["errors"][0]["pointer"], format!("#/{field}"), "{wish}");
+            let refused = seeks(&teo, &match_key).await.is(422).json();
+            assert_eq!(refused["errors"][0]["pointer"], format!("#/{field}"), "{match_key}");
         }
         seeks(&teo, &json!({ "nonsense": 1 })).await.is(422);
         does(&teo, "next", &json!({})).await.is(404);
@@ -211,7 +211,7 @@ on_both! {
         assert_eq!(current(&teo).await["state"], "waiting");
         world.pass(Duration::from_secs(31));
         until("the place to be given up", || async {
-            let left = world.counts("SELECT COUNT(*) FROM seekers WHERE state = 'waiting'").await;
+            let left = world.counts("SELECT COUNT(*) FROM tickets WHERE state = 'waiting'").await;
             (left == 0).then_some(())
         })
         .await;

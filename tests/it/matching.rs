@@ -11,8 +11,8 @@ use chitter::{
     Error,
     clock::Time,
     domain::{
-        accounts::welcome,
-        matches::{self, Current, GRACE, Interests, Language, Search, WIDENS},
+        accounts::create_guest,
+        matches::{self, Current, GRACE, Interests, Language, RELAXES_AFTER, Search},
         names::Name,
         text::RefusedWords,
     },
@@ -88,8 +88,8 @@ impl Simulation {
     async fn comes(&mut self, n: usize, address: &str) {
         let guest = !n.is_multiple_of(3);
         let account = if guest {
-            let name = Name::parse(&format!("Visitor {n}")).expect("a name");
-            self.test_db.db.write(move |tx| welcome(tx, &name)).await.expect("a guest comes in")
+            let name = Name::parse(&format!("RoomInvitee {n}")).expect("a name");
+            self.test_db.db.write(move |tx| create_guest(tx, &name)).await.expect("a guest comes in")
         } else {
             self.test_db.member(Box::leak(format!("member{n}").into_boxed_str())).await.account
         };
@@ -132,7 +132,7 @@ impl Simulation {
         let current = self.current(id).await.expect("it has a part now");
         self.people[who].here = true;
         self.people[who].part = Part::Waiting {
-            since: current.seeker.since,
+            since: current.ticket.since,
             pool: if group { Pool::Group } else { Pool::Pair },
             tags: tags.iter().copied().collect(),
             language,
@@ -157,7 +157,7 @@ impl Simulation {
     async fn run_matching(&self) {
         let look = |db: &Db| {
             let db = db.clone();
-            async move { while db.write(matches::look).await.expect("one can look") {} }
+            async move { while db.write(matches::run_matching).await.expect("one can look") {} }
         };
         join_all(self.matchers.iter().map(look)).await;
         // A handle that has just stopped may have left work to another one, so one more run follows.
@@ -171,10 +171,10 @@ impl Simulation {
         let before: Vec<Part> = self.people.iter().map(|person| person.part.clone()).collect();
         for (who, was) in before.iter().enumerate() {
             let current = self.current(self.people[who].account.id).await;
-            let state = current.as_ref().map(|current| current.seeker.state);
+            let state = current.as_ref().map(|current| current.ticket.state);
             match state {
                 Some(State::Matched) => {
-                    let id = current.and_then(|current| current.seeker.conversation).expect("a talk");
+                    let id = current.and_then(|current| current.ticket.conversation).expect("a talk");
                     assert_ne!(*was, Part::None, "nobody is matched who does not wait");
                     talks.entry(id).or_default().push(who);
                     self.people[who].part = Part::Talking(id);
@@ -194,12 +194,12 @@ impl Simulation {
             }
         }
         // Every conversation has at least two participants, and new ones are allowed to meet.
-        for (id, inside) in &talks {
-            assert!(inside.len() >= 2, "{inside:?} are alone in {id}");
+        for (id, room_member) in &talks {
+            assert!(room_member.len() >= 2, "{room_member:?} are alone in {id}");
             let new: Vec<usize> =
-                inside.iter().copied().filter(|who| before[*who] != Part::Talking(*id)).collect();
+                room_member.iter().copied().filter(|who| before[*who] != Part::Talking(*id)).collect();
             for one in &new {
-                for other in inside.iter().filter(|other| *other != one) {
+                for other in room_member.iter().filter(|other| *other != one) {
                     assert!(
                         !blocks.stand_between(&self.people, *one, *other),
                         "{one} and {other} are kept apart"
@@ -210,7 +210,7 @@ impl Simulation {
                     };
                     assert_eq!(mine, theirs);
                     if mine == Pool::Pair {
-                        assert_eq!(inside.len(), 2, "a pair is two");
+                        assert_eq!(room_member.len(), 2, "a pair is two");
                         assert!(take_each_other(&before[*one], &before[*other], now), "{one} and {other}");
                         let still_waits = |third: &usize| match &self.people[*third].part {
                             Part::Waiting { since, pool: Pool::Pair, .. } => *since <= now,
@@ -227,15 +227,15 @@ impl Simulation {
                 }
             }
             for one in &new {
-                for other in inside.iter().filter(|other| *other != one) {
+                for other in room_member.iter().filter(|other| *other != one) {
                     meets(&mut self.people[*one].met, *other);
                     if !new.contains(other) {
                         meets(&mut self.people[*other].met, *one);
                     }
                 }
             }
-            assert!(inside.len() <= 8);
-            self.talks[usize::from(inside.len() > 2)].insert(*id);
+            assert!(room_member.len() <= 8);
+            self.talks[usize::from(room_member.len() > 2)].insert(*id);
         }
         // A conversation ends when a participant has been away for too long.
         for (who, was) in before.iter().enumerate() {
@@ -331,8 +331,8 @@ fn pool_of(part: &Part) -> Option<Pool> {
 fn relaxation(part: &Part, now: Time) -> i64 {
     match part {
         Part::Waiting { tags, .. } if tags.is_empty() => 2,
-        Part::Waiting { since, .. } if now.since(*since) < WIDENS => 0,
-        Part::Waiting { since, .. } if now.since(*since) < 2 * WIDENS => 1,
+        Part::Waiting { since, .. } if now.since(*since) < RELAXES_AFTER => 0,
+        Part::Waiting { since, .. } if now.since(*since) < 2 * RELAXES_AFTER => 1,
         _ => 2,
     }
 }
@@ -412,12 +412,12 @@ on_both! {
                     sim.people[who].part = Part::None;
                 }
                 (Part::Talking(id), 4..=5) => {
-                    let again = sim.current(sim.people[who].account.id).await.expect("its part").seeker;
+                    let again = sim.current(sim.people[who].account.id).await.expect("its part").ticket;
                     sim.does(who, |tx, account, address| {
                         matches::next(tx, account, address)?;
                         matches::is_here(tx, account.id)
                     }).await.expect("the next one");
-                    let now = sim.current(sim.people[who].account.id).await.expect("it waits").seeker;
+                    let now = sim.current(sim.people[who].account.id).await.expect("it waits").ticket;
                     assert_ne!(now.conversation, Some(id));
                     let tags = matches::tags(&again.interests);
                     sim.people[who].here = true;
@@ -432,7 +432,7 @@ on_both! {
                     let me = sim.people[who].account.id;
                     let partners = sim.current(me).await.expect("its part").partners;
                     let mask = partners[rng.below(partners.len() as u64) as usize].mask.id;
-                    let masks = sim.current(me).await.expect("its part").seeker.conversation;
+                    let masks = sim.current(me).await.expect("its part").ticket.conversation;
                     let masks = sim.test_db.db
                         .read(move |read| chitter::store::conversations::masks(read, masks.expect("a talk")))
                         .await
@@ -531,15 +531,15 @@ on_both! {
         assert_eq!(sim.waiting(&[nell]).await, [nell], "it came back");
         sim.seeks(ify, &[], "", false).await;
         sim.run_matching().await;
-        let talk = sim.current(sim.people[nell].account.id).await.expect("a talk").seeker.conversation;
+        let talk = sim.current(sim.people[nell].account.id).await.expect("a talk").ticket.conversation;
         sim.does(ify, |tx, account, _| matches::is_away(tx, account.id)).await.expect("noted");
         assert!(sim.current(sim.people[nell].account.id).await.expect("a talk").partners[0].away);
         sim.passes(29).await;
-        let still = sim.current(sim.people[nell].account.id).await.expect("a talk").seeker;
+        let still = sim.current(sim.people[nell].account.id).await.expect("a talk").ticket;
         assert_eq!((still.state, still.conversation), (State::Matched, talk));
         sim.passes(1).await;
         assert_eq!(
-            sim.current(sim.people[nell].account.id).await.expect("its part").seeker.state,
+            sim.current(sim.people[nell].account.id).await.expect("its part").ticket.state,
             State::Ended
         );
     }
@@ -552,22 +552,22 @@ on_both! {
         }
         sim.run_matching().await;
         let me = sim.people[people[0]].account.clone();
-        let id = sim.current(me.id).await.and_then(|current| current.seeker.conversation).expect("a talk");
+        let id = sim.current(me.id).await.and_then(|current| current.ticket.conversation).expect("a talk");
         let asks = me.clone();
         sim
             .test_db
             .db
             .write(move |tx| {
-                let door = chitter::domain::access::Door::Conversation { account: asks.clone(), id, kind: None };
+                let access = chitter::domain::access::Access::Conversation { account: asks.clone(), id, kind: None };
                 let body = chitter::domain::messages::Body::parse("Crust or middle?", &RefusedWords::default())?;
-                door.enter(tx)?.say(tx, &chitter::domain::messages::Draft::of(body), 280).map(drop)
+                access.join(tx)?.say(tx, &chitter::domain::messages::Draft::of(body), 280).map(drop)
             })
             .await
             .expect("something is said");
         sim.does(people[0], |tx, account, _| matches::leave(tx, account.id)).await.expect("it leaves");
         let asks = me.clone();
         let read = sim.test_db.db.read(move |read| {
-            chitter::domain::access::Door::Conversation { account: asks.clone(), id, kind: None }.inside(read)
+            chitter::domain::access::Access::Conversation { account: asks.clone(), id, kind: None }.find(read)
         });
         assert!(matches!(read.await, Err(Error::NotFound)), "it is gone for both at once");
         assert_eq!(sim.test_db.count("SELECT COUNT(*) FROM messages").await, 1, "for an hour, for reports");
@@ -607,7 +607,7 @@ impl Simulation {
         let mut waiting = Vec::new();
         for one in who {
             let current = self.current(self.people[*one].account.id).await;
-            if current.is_some_and(|current| current.seeker.state == State::Waiting) {
+            if current.is_some_and(|current| current.ticket.state == State::Waiting) {
                 waiting.push(*one);
             }
         }

@@ -77,9 +77,9 @@ on_both! {
         world.stranger().gets(WEEKLY).await.is(401);
         // A guest already has a name, so asking for a name again would redirect in a circle.
         let guest = world.guest_with_browser("Teo").await;
-        let door = guest.gets("/match/weekly").await.is(303).location();
-        assert!(door.starts_with("/login?next="), "{door}");
-        guest.opens(&door).await;
+        let access = guest.gets("/match/weekly").await.is(303).location();
+        assert!(access.starts_with("/login?next="), "{access}");
+        guest.opens(&access).await;
         let nell = world.member("nell").await;
         assert!(nell.opens("/match/weekly").await.says("Nobody takes part yet."));
         let to = nell.posts("/match/weekly", &[]).await.is(303).location();

@@ -32,8 +32,8 @@ fn routes() -> BTreeSet<String> {
         let route = route.split(".merge(").next().unwrap_or(route);
         if let Some(path) = route.strip_prefix("&at(\"") {
             let (path, handlers) = path.split_once('"').expect("a path");
-            for door in ["/rooms/{key}", "/conversations/{conversation}", "/threads/{thread}"] {
-                take(&format!("/api/v1{door}{path}"), handlers);
+            for access in ["/rooms/{key}", "/conversations/{conversation}", "/threads/{thread}"] {
+                take(&format!("/api/v1{access}{path}"), handlers);
             }
         } else {
             let (path, handlers) = route.trim_start_matches('"').split_once('"').expect("a path");
@@ -100,12 +100,12 @@ impl Examples {
         let (thread_id, key) = (text(&thread["id"]), text(&room["key"]));
         let peep = self.makes("/api/v1/statuses", json!({ "status": "Good morning" })).await;
         let hook = self.makes(&format!("/api/v1/rooms/{key}/hooks"), json!({ "name": "Builds" })).await;
-        let door = if call.path.contains("/rooms/") {
+        let access = if call.path.contains("/rooms/") {
             format!("rooms/{key}")
         } else {
             format!("threads/{thread_id}")
         };
-        let message = self.makes(&format!("/api/v1/{door}/messages"), json!({ "body": "hello" })).await;
+        let message = self.makes(&format!("/api/v1/{access}/messages"), json!({ "body": "hello" })).await;
         self.ify.fetches(&format!("/api/v1/rooms/{key}")).await.is(200);
         vec![
             ("THREAD", thread_id.clone()),

@@ -67,8 +67,8 @@ on_both! {
             share.all("svg").iter().any(|svg| svg.get("class") == Some("qr") && svg.inner.contains("path"))
         );
         for path in ["/rooms".to_owned(), room.page(""), room.page("/about"), room.page("/search")] {
-            let door = world.stranger().gets(&path).await.is(303).location();
-            assert!(door.starts_with("/session/new?next="), "{path}: {door}");
+            let access = world.stranger().gets(&path).await.is(303).location();
+            assert!(access.starts_with("/session/new?next="), "{path}: {access}");
             let answer = teo.gets(&path).await.is(200);
             assert!(!answer.header("cache-control").contains("public"), "{path} is for those inside");
         }
@@ -79,11 +79,11 @@ on_both! {
         let room = nell.makes_room("Repair café").await;
         assert!(nell.opens(&room.page("")).await.says("It is quiet in here"));
         let teo = world.guest_with_browser("Teo").await;
-        says_by_form(&teo, &room, "Is the <b>door</b> open?\nI bring `a stool`.").await;
+        says_by_form(&teo, &room, "Is the <b>access</b> open?\nI bring `a stool`.").await;
         says_by_form(&nell, &room, "It is.").await;
         for person in [&nell, &teo] {
             let page = person.opens(&room.page("")).await;
-            assert_eq!(shown(&page), ["Is the <b>door</b> open?\nI bring a stool.", "It is."]);
+            assert_eq!(shown(&page), ["Is the <b>access</b> open?\nI bring a stool.", "It is."]);
             assert!(page.says("Teo") && page.says("guest") && page.says("Nell Ashby"));
         }
         assert_eq!(
@@ -245,16 +245,16 @@ on_both! {
     async fn a_refused_hook_form_shows_the_reason_and_keeps_the_name(world: World) {
         let nell = world.member("nell").await;
         let room = nell.makes_room("Repair café").await;
-        let door = room.page("/hooks");
-        let opened = nell.posts(&door, &[("hook_name", "Grafana")]).await.is(200).page();
+        let access = room.page("/hooks");
+        let opened = nell.posts(&access, &[("hook_name", "Grafana")]).await.is(200).page();
         assert!(opened.0.contains(&format!("{}/hooks/", world.url())), "the address, this once");
-        let refused = nell.posts(&door, &[("hook_name", "\u{202E}IC")]).await.is(422).page();
+        let refused = nell.posts(&access, &[("hook_name", "\u{202E}IC")]).await.is(422).page();
         assert!(refused.says("There is a character in it that can’t be seen. Type it anew."));
         assert_eq!(refused.value("hook_name"), "\u{202E}IC");
         for n in 2..=20 {
-            nell.posts(&door, &[("hook_name", &format!("CI {n}"))]).await.is(200);
+            nell.posts(&access, &[("hook_name", &format!("CI {n}"))]).await.is(200);
         }
-        let refused = nell.posts(&door, &[("hook_name", "CI 21")]).await.is(422).page();
+        let refused = nell.posts(&access, &[("hook_name", "CI 21")]).await.is(422).page();
         assert!(refused.says("Twenty programs can post here already. Close one of their doors."));
     }
 }

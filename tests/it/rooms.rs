@@ -14,7 +14,7 @@ const ROWS: [&str; 8] = [
     "SELECT COUNT(*) FROM conversations",
     "SELECT COUNT(*) FROM links",
     "SELECT COUNT(*) FROM participants",
-    "SELECT COUNT(*) FROM bars",
+    "SELECT COUNT(*) FROM bans",
     "SELECT COUNT(*) FROM messages",
     "SELECT COUNT(*) FROM reactions",
     "SELECT COUNT(*) FROM attachments",
@@ -339,8 +339,8 @@ on_both! {
         let [nell, _ify] = world.members(["nell", "ify"]).await;
         let room = nell.makes_room("Repair café").await;
         nell.says(&room, "Between us").await;
-        let door = world.stranger().gets(&room.page("")).await.is(303).location();
-        let page = world.stranger().opens(&door).await;
+        let access = world.stranger().gets(&room.page("")).await.is(303).location();
+        let page = world.stranger().opens(&access).await;
         assert!(page.says("Repair café") && !page.says("Between us") && !page.says("Nell Ashby"));
         for path in ["", "/messages", "/participants", "/search?q=between", "/hooks"] {
             let answer = world.stranger().fetches(&room.api(path)).await.is(401);

@@ -3,7 +3,7 @@
 use crate::{
     Result,
     domain::text,
-    store::conversations::{Kind, NewConversation},
+    store::conversations::{ConversationKind, NewConversation},
 };
 
 /// The page of a conversation on the site.
@@ -99,13 +99,13 @@ const THREAD: Policy = Policy {
     leave_to: "/threads",
 };
 
-impl Kind {
+impl ConversationKind {
     /// Returns the rules of this kind.
     pub fn policy(self) -> &'static Policy {
         match self {
-            Kind::Room => &ROOM,
-            Kind::Match => &MATCH,
-            Kind::Thread => &THREAD,
+            ConversationKind::Room => &ROOM,
+            ConversationKind::Match => &MATCH,
+            ConversationKind::Thread => &THREAD,
         }
     }
 

@@ -2,9 +2,6 @@
 
 use std::sync::Arc;
 
-mod kind;
-
-pub use self::kind::{BodyLimit, Files, MAX_BODY, Page, Policy};
 use crate::{
     Error, Result,
     clock::Time,
@@ -14,11 +11,15 @@ use crate::{
     store::{
         self,
         accounts::{self, Account},
-        conversations::{Conversation, Seat},
+        conversations::{Conversation, Membership},
         jobs::Work,
-        messages::Sight,
+        messages::HistoryScope,
     },
 };
+
+mod kind;
+
+pub use self::kind::{BodyLimit, Files, MAX_BODY, Page, Policy};
 
 /// Rows cleared in one transaction, so that other writes do not wait long for it.
 const BATCH: i64 = 200;
@@ -32,7 +33,7 @@ pub struct Participant {
     /// The conversation, as it was when this was made.
     pub conversation: Conversation,
     /// Its place in it.
-    pub seat: Seat,
+    pub membership: Membership,
 }
 
 /// What someone is told who may only read.
@@ -55,7 +56,7 @@ impl Participant {
 
     /// What it is called here.
     pub fn name(&self) -> &str {
-        self.seat.alias.as_deref().unwrap_or(&self.account.name)
+        self.membership.alias.as_deref().unwrap_or(&self.account.name)
     }
 
     /// As others hear of it.
@@ -63,7 +64,7 @@ impl Participant {
         Person {
             id: self.account.id,
             name: self.name().to_owned(),
-            guest: self.account.kind == accounts::Kind::Guest,
+            guest: self.account.kind == accounts::AccountKind::Guest,
         }
     }
 
@@ -73,8 +74,8 @@ impl Participant {
     }
 
     /// What it may read.
-    pub fn sight(&self) -> Sight {
-        Sight { conversation: self.conversation.id, after: self.seat.sees_after }
+    pub fn history(&self) -> HistoryScope {
+        HistoryScope { conversation: self.conversation.id, after: self.membership.visible_after_seq }
     }
 
     /// Whether it may say something now.
@@ -84,7 +85,7 @@ impl Participant {
 
     /// How many messages it has not read.
     pub fn unread(&self) -> i64 {
-        (self.conversation.last_seq - self.seat.read_seq).max(0)
+        (self.conversation.last_seq - self.membership.read_seq).max(0)
     }
 
     /// Has read everything up to this message. Never goes back, and never beyond the last.
@@ -98,7 +99,7 @@ impl Participant {
 
     /// Leaves. An owner's conversation goes to whoever has been in it for longest: true where it did.
     pub(super) fn leave(&self, tx: &mut Tx<'_>) -> Result<bool> {
-        take_out(tx, self.conversation.id, self.id(), None)
+        remove_participant(tx, self.conversation.id, self.id(), None)
     }
 
     /// Takes the number of the change that is being made, and with it the conversation until the commit.
@@ -106,29 +107,29 @@ impl Participant {
     pub(super) fn next_change(&self, tx: &mut Tx<'_>) -> Result<(i64, Participant)> {
         let id = self.conversation.id;
         let change = store::conversations::next_change(tx, id)?.ok_or(Error::NotFound)?;
-        let now = still_in(tx, &self.account, id)?.ok_or(OUT)?;
+        let now = find_participant(tx, &self.account, id)?.ok_or(OUT)?;
         Ok((change, now))
     }
 }
 
 /// Takes someone out, and ends what it hears. What it owned goes to whoever has been in it for longest:
 /// true where it did.
-pub(super) fn take_out(
+pub(super) fn remove_participant(
     tx: &mut Tx<'_>,
     id: ConversationId,
     account: AccountId,
-    barred_until: Option<Time>,
+    banned_until: Option<Time>,
 ) -> Result<bool> {
     // The number first: whoever says something at the same time waits, and comes before or after.
     let change = store::conversations::next_change(tx, id)?.ok_or(Error::NotFound)?;
-    if !store::conversations::leave(tx, id, account, barred_until)? {
+    if !store::conversations::leave(tx, id, account, banned_until)? {
         return Err(Error::NotFound);
     }
     let conversation = store::conversations::by_id(tx, id)?.ok_or(Error::NotFound)?;
     let owned = conversation.owner == Some(account);
     if owned {
-        let heir = store::conversations::heir(tx, id, account)?;
-        store::conversations::set_owner(tx, id, heir)?;
+        let next_owner = store::conversations::next_owner(tx, id, account)?;
+        store::conversations::set_owner(tx, id, next_owner)?;
     }
     let event = Event::ParticipantLeft { change, account: Some(account), owner: None };
     tx.emit(Emission { topic: Topic::Conversation(id), event });
@@ -147,15 +148,23 @@ pub(super) fn tell<T>(
 }
 
 /// The account in the conversation, if it still is in it: what a socket asks before it goes on.
-pub fn still_in(read: &Read<'_>, account: &Account, id: ConversationId) -> Result<Option<Participant>> {
+pub fn find_participant(
+    read: &Read<'_>,
+    account: &Account,
+    id: ConversationId,
+) -> Result<Option<Participant>> {
     let found = store::conversations::seen_by(read, id, account.id)?;
-    Ok(found.map(|(conversation, seat)| Participant { account: account.clone(), conversation, seat }))
+    Ok(found.map(|(conversation, membership)| Participant {
+        account: account.clone(),
+        conversation,
+        membership,
+    }))
 }
 
 /// Deletes a conversation, for everyone and at once. What it held goes soon after.
 pub(super) fn delete(tx: &mut Tx<'_>, id: ConversationId) -> Result<()> {
     store::conversations::delete(tx, id)?;
-    store::idempotency::blank_all(tx, id)?;
+    store::idempotency::redact_all(tx, id)?;
     tx.enqueue(&Work::ClearConversations)?;
     tx.emit(Emission { topic: Topic::Conversation(id), event: Event::ConversationDeleted });
     Ok(())

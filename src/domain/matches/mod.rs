@@ -2,19 +2,19 @@
 //!
 //! Whoever waits has wishes: the largest is all of its interests; after a while any of them will do, and at
 //! last anyone. Two who have a wish in common take each other. So a search that widens gets more wishes,
-//! and whoever has just got some is looked for, in [`look()`]. Nobody else has to be: between two who wait
+//! and whoever has just got some is looked for, in [`run_matching()`]. Nobody else has to be: between two who wait
 //! nothing changes unless one of them does.
 //!
 //! In a talk everyone wears a mask, an account made for it, and the talk is a conversation of the masks.
 
-mod look;
+mod run;
 mod search;
 mod talk;
 
 use std::time::Duration;
 
 pub use self::{
-    look::{WIDENS, look, next_look},
+    run::{RELAXES_AFTER, next_run, run_matching},
     search::{Interests, Language, Search, tags},
     talk::{Complaint, REASONS, allow_pictures, block, leave, next, others, report, reveal},
 };
@@ -27,8 +27,8 @@ use crate::{
     ids::{AccountId, ConversationId},
     store::{
         self,
-        accounts::{Account, Kind},
-        matches::{Pool, Seeker, State, Waiting},
+        accounts::{Account, AccountKind},
+        matches::{Pool, State, Ticket, Waiting},
     },
 };
 
@@ -47,11 +47,11 @@ const KEPT: Duration = Duration::from_secs(3600);
 
 /// Those who are looked for anew when somebody has gone for whom they had to wait: all of them, unless a
 /// whole town sits behind one address.
-const LOOKED_FOR_ANEW: i64 = 100;
+const MAX_RETRIED: i64 = 100;
 
 /// Begins to wait. `adult` is what the account says now; it has to be said once.
-pub fn seek(tx: &mut Tx<'_>, account: &Account, place: &str, search: &Search, adult: bool) -> Result<()> {
-    if account.kind == Kind::Managed {
+pub fn seek(tx: &mut Tx<'_>, account: &Account, ip_hash: &str, search: &Search, adult: bool) -> Result<()> {
+    if account.kind == AccountKind::Managed {
         return Err(NOT_FROM_HERE);
     }
     if !store::accounts::is_adult(tx, account.id)? {
@@ -68,22 +68,22 @@ pub fn seek(tx: &mut Tx<'_>, account: &Account, place: &str, search: &Search, ad
     let now = tx.now();
     let pool = if search.group { Pool::Group } else { Pool::Pair };
     let since = match &before {
-        Some(seeker) if seeker.state == State::Matched => {
+        Some(ticket) if ticket.state == State::Matched => {
             return Err(Error::Conflict("You are talking with somebody. Leave first."));
         }
         // Whoever thinks again keeps the place in the line.
-        Some(seeker) if seeker.state == State::Waiting && seeker.pool == pool => seeker.since,
-        Some(seeker) => now.max(seeker.changed_at + pause_after(seeker.skips)),
+        Some(ticket) if ticket.state == State::Waiting && ticket.pool == pool => ticket.since,
+        Some(ticket) => now.max(ticket.changed_at + pause_after(ticket.skips)),
         None => now,
     };
-    let skips = before.map_or(0, |seeker| seeker.skips);
+    let skips = before.map_or(0, |ticket| ticket.skips);
     let waiting = Waiting {
         account: account.id,
         pool,
         language: search.language.code(),
         interests: &search.interests.kept(),
-        place,
-        guest: account.kind == Kind::Guest,
+        ip_hash,
+        guest: account.kind == AccountKind::Guest,
         shows_name: search.shows_name,
         since,
         alive_until: now + GRACE,
@@ -122,7 +122,7 @@ pub struct Partner {
 #[derive(Clone, Debug)]
 pub struct Current {
     /// The part that it has.
-    pub seeker: Seeker,
+    pub ticket: Ticket,
     /// How many wait in front of it, and how many wait in all: while it waits.
     pub line: (i64, i64),
     /// The others in the talk, while it is in one; and in the one that was last, if it is over.
@@ -135,16 +135,16 @@ pub struct Current {
 
 /// How far the account is in the matching; `None` where it has no part in it.
 pub fn current(read: &Read<'_>, account: AccountId) -> Result<Option<Current>> {
-    let Some(seeker) = store::matches::of(read, account)? else { return Ok(None) };
-    let line = match seeker.state {
-        State::Waiting => store::matches::place_in_line(read, &seeker)?,
+    let Some(ticket) = store::matches::of(read, account)? else { return Ok(None) };
+    let line = match ticket.state {
+        State::Waiting => store::matches::queue_position(read, &ticket)?,
         _ => (0, 0),
     };
-    let talk = match seeker.conversation {
+    let talk = match ticket.conversation {
         Some(id) => store::matches::in_talk(read, id)?,
         None => Vec::new(),
     };
-    let talk: Vec<Seeker> = talk.into_iter().filter(|one| one.state == seeker.state).collect();
+    let talk: Vec<Ticket> = talk.into_iter().filter(|one| one.state == ticket.state).collect();
     let revealed = !talk.is_empty() && talk.iter().all(|one| one.reveals);
     let mut partners = Vec::new();
     for one in talk.iter().filter(|one| one.account != account) {
@@ -161,19 +161,19 @@ pub fn current(read: &Read<'_>, account: AccountId) -> Result<Option<Current>> {
         });
     }
     let pictures = !talk.is_empty() && talk.iter().all(|one| one.pictures);
-    Ok(Some(Current { seeker, line, partners, revealed, pictures }))
+    Ok(Some(Current { ticket, line, partners, revealed, pictures }))
 }
 
 /// Leaves the line. That one has skipped many is remembered for a while.
-fn leave_line(tx: &mut Tx<'_>, seeker: &Seeker) -> Result<()> {
-    store::matches::set_ended(tx, seeker.account, seeker.skips, true)?;
-    tell(tx, seeker.account);
-    gone_from_line(tx, seeker.pool)
+fn leave_queue(tx: &mut Tx<'_>, ticket: &Ticket) -> Result<()> {
+    store::matches::set_ended(tx, ticket.account, ticket.skips, true)?;
+    tell(tx, ticket.account);
+    left_queue(tx, ticket.pool)
 }
 
 /// One fewer waits: some who had to wait because of it may have somebody now.
-fn gone_from_line(tx: &mut Tx<'_>, pool: Pool) -> Result<()> {
-    store::matches::look_for_held(tx, pool, LOOKED_FOR_ANEW)?;
+fn left_queue(tx: &mut Tx<'_>, pool: Pool) -> Result<()> {
+    store::matches::retry_deferred(tx, pool, MAX_RETRIED)?;
     wake(tx);
     Ok(())
 }
@@ -204,18 +204,18 @@ pub fn asks(tx: &mut Tx<'_>, account: AccountId) -> Result<()> {
 }
 
 /// Whether it is to be noted by [`asks`] that it is heard of, or was noted a moment ago.
-pub fn is_to_be_noted(seeker: &Seeker, now: Time) -> bool {
-    seeker.state != State::Ended && seeker.alive_until < now + GRACE / 2
+pub fn is_to_be_noted(ticket: &Ticket, now: Time) -> bool {
+    ticket.state != State::Ended && ticket.alive_until < now + GRACE / 2
 }
 
 /// How many wait in front of someone and how many wait in all, in a line that everyone is told of: in order,
 /// one pool after the other.
-pub fn place_in(line: &[(Pool, Time, AccountId)], seeker: &Seeker) -> (i64, i64) {
+pub fn queue_position_in(line: &[(Pool, Time, AccountId)], ticket: &Ticket) -> (i64, i64) {
     let rank = |pool: Pool| pool.as_str();
-    let begins = line.partition_point(|(pool, ..)| rank(*pool) < rank(seeker.pool));
+    let begins = line.partition_point(|(pool, ..)| rank(*pool) < rank(ticket.pool));
     let line = &line[begins..];
-    let mine = &line[..line.partition_point(|(pool, ..)| *pool == seeker.pool)];
-    let before = mine.partition_point(|(_, since, id)| (*since, *id) < (seeker.since, seeker.account));
+    let mine = &line[..line.partition_point(|(pool, ..)| *pool == ticket.pool)];
+    let before = mine.partition_point(|(_, since, id)| (*since, *id) < (ticket.since, ticket.account));
     (before as i64, mine.len() as i64)
 }
 
@@ -275,18 +275,18 @@ mod tests {
             at(Pool::Pair, 2, 4),
             at(Pool::Pair, 2, 5),
         ];
-        let place = |pool, ms, id| {
-            let seeker = Seeker {
+        let ip_hash = |pool, ms, id| {
+            let ticket = Ticket {
                 account: AccountId(id),
                 state: State::Waiting,
                 pool,
                 language: String::new(),
                 interests: String::new(),
-                place: String::new(),
+                ip_hash: String::new(),
                 guest: true,
                 shows_name: false,
                 since: Time::from_ms(ms),
-                stage: 0,
+                relaxation: 0,
                 alive_until: Time::from_ms(0),
                 away: false,
                 skips: 0,
@@ -297,10 +297,10 @@ mod tests {
                 went: false,
                 changed_at: Time::from_ms(0),
             };
-            place_in(&line, &seeker)
+            queue_position_in(&line, &ticket)
         };
         assert_eq!(
-            [place(Pool::Group, 5, 2), place(Pool::Pair, 1, 3), place(Pool::Pair, 2, 5)],
+            [ip_hash(Pool::Group, 5, 2), ip_hash(Pool::Pair, 1, 3), ip_hash(Pool::Pair, 2, 5)],
             [(1, 2), (0, 3), (2, 3)]
         );
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::{
-    KEPT, leave_line,
+    KEPT, leave_queue,
     search::{Interests, Language, Search},
     seek, tell,
 };
@@ -25,8 +25,8 @@ use crate::{
         accounts::Account,
         conversations::Masked,
         jobs::Work,
-        matches::{Pool, Report, Seeker, State},
-        messages::Sight,
+        matches::{Pool, Report, State, Ticket},
+        messages::HistoryScope,
     },
 };
 
@@ -42,39 +42,39 @@ const NO_TALK: Error = Error::Conflict("You are not talking with anyone.");
 /// Someone who is in a talk: to have one is the permission to do something about it.
 #[derive(Debug)]
 struct InTalk {
-    seeker: Seeker,
+    ticket: Ticket,
     id: ConversationId,
-    everyone: Vec<Seeker>,
+    everyone: Vec<Ticket>,
 }
 
 impl InTalk {
     /// Takes the talk until the commit, and finds who is in it.
     fn take(tx: &mut Tx<'_>, account: AccountId) -> Result<Option<Self>> {
-        let talk = |seeker: Option<Seeker>| {
-            seeker.filter(|seeker| seeker.state == State::Matched).and_then(|seeker| seeker.conversation)
+        let talk = |ticket: Option<Ticket>| {
+            ticket.filter(|ticket| ticket.state == State::Matched).and_then(|ticket| ticket.conversation)
         };
         let Some(id) = talk(store::matches::of(tx, account)?) else { return Ok(None) };
         store::conversations::hold(tx, id)?;
         // Once more: the others may have ended it meanwhile.
         let everyone = store::matches::in_talk(tx, id)?;
-        let everyone: Vec<Seeker> = everyone.into_iter().filter(|one| one.state == State::Matched).collect();
-        let seeker = everyone.iter().find(|one| one.account == account).cloned();
-        Ok(seeker.map(|seeker| InTalk { seeker, id, everyone }))
+        let everyone: Vec<Ticket> = everyone.into_iter().filter(|one| one.state == State::Matched).collect();
+        let ticket = everyone.iter().find(|one| one.account == account).cloned();
+        Ok(ticket.map(|ticket| InTalk { ticket, id, everyone }))
     }
 
     /// Takes someone out. Fewer than two are no talk.
     fn leave(&self, tx: &mut Tx<'_>) -> Result<()> {
-        let skipped = tx.now().since(self.seeker.changed_at) < SKIPPED;
-        self.go(tx, if skipped { self.seeker.skips + 1 } else { 0 })
+        let skipped = tx.now().since(self.ticket.changed_at) < SKIPPED;
+        self.go(tx, if skipped { self.ticket.skips + 1 } else { 0 })
     }
 
     fn go(&self, tx: &mut Tx<'_>, skips: i64) -> Result<()> {
-        store::matches::set_ended(tx, self.seeker.account, skips, true)?;
-        tell(tx, self.seeker.account);
-        let others: Vec<_> = self.everyone.iter().filter(|one| one.account != self.seeker.account).collect();
+        store::matches::set_ended(tx, self.ticket.account, skips, true)?;
+        tell(tx, self.ticket.account);
+        let others: Vec<_> = self.everyone.iter().filter(|one| one.account != self.ticket.account).collect();
         if others.len() >= 2 {
-            if let Some(mask) = self.seeker.mask {
-                conversations::take_out(tx, self.id, mask, None)?;
+            if let Some(mask) = self.ticket.mask {
+                conversations::remove_participant(tx, self.id, mask, None)?;
             }
             // Perhaps it was the only one who had not agreed.
             self.agree(tx, &others)?;
@@ -95,7 +95,7 @@ impl InTalk {
     }
 
     /// Does what these have agreed to, if all of them have: tells who they are, lets pictures through.
-    fn agree(&self, tx: &mut Tx<'_>, everyone: &[&Seeker]) -> Result<()> {
+    fn agree(&self, tx: &mut Tx<'_>, everyone: &[&Ticket]) -> Result<()> {
         if everyone.iter().all(|one| one.pictures) {
             store::conversations::allow_files(tx, self.id)?;
         }
@@ -116,7 +116,7 @@ impl InTalk {
     /// As it is after something was noted of the one who acts.
     fn anew(&self, tx: &mut Tx<'_>) -> Result<()> {
         let everyone = store::matches::in_talk(tx, self.id)?;
-        let everyone: Vec<&Seeker> = everyone.iter().filter(|one| one.state == State::Matched).collect();
+        let everyone: Vec<&Ticket> = everyone.iter().filter(|one| one.state == State::Matched).collect();
         self.agree(tx, &everyone)?;
         everyone.iter().for_each(|one| tell(tx, one.account));
         Ok(())
@@ -129,9 +129,9 @@ pub fn leave(tx: &mut Tx<'_>, account: AccountId) -> Result<()> {
         return talk.leave(tx);
     }
     store::matches::lock(tx, account)?;
-    let seeker = store::matches::of(tx, account)?.ok_or(Error::NotFound)?;
-    match seeker.state {
-        State::Waiting => leave_line(tx, &seeker),
+    let ticket = store::matches::of(tx, account)?.ok_or(Error::NotFound)?;
+    match ticket.state {
+        State::Waiting => leave_queue(tx, &ticket),
         // It was found at this very moment.
         State::Matched => match InTalk::take(tx, account)? {
             Some(talk) => talk.leave(tx),
@@ -142,21 +142,21 @@ pub fn leave(tx: &mut Tx<'_>, account: AccountId) -> Result<()> {
 }
 
 /// Leaves the talk, if there is one, and waits for the next with the same wishes.
-pub fn next(tx: &mut Tx<'_>, account: &Account, place: &str) -> Result<()> {
+pub fn next(tx: &mut Tx<'_>, account: &Account, ip_hash: &str) -> Result<()> {
     if let Some(talk) = InTalk::take(tx, account.id)? {
         talk.leave(tx)?;
     }
-    let seeker = store::matches::of(tx, account.id)?.ok_or(Error::NotFound)?;
-    if seeker.state == State::Waiting {
+    let ticket = store::matches::of(tx, account.id)?.ok_or(Error::NotFound)?;
+    if ticket.state == State::Waiting {
         return Ok(());
     }
     let search = Search {
-        interests: Interests::of(&seeker.interests),
-        language: Language::kept(&seeker.language),
-        group: seeker.pool == Pool::Group,
-        shows_name: seeker.shows_name && account.username.is_some(),
+        interests: Interests::of(&ticket.interests),
+        language: Language::kept(&ticket.language),
+        group: ticket.pool == Pool::Group,
+        shows_name: ticket.shows_name && account.username.is_some(),
     };
-    seek(tx, account, place, &search, true)
+    seek(tx, account, ip_hash, &search, true)
 }
 
 /// Offers to say who it is. When everyone in the talk does, everyone is told.
@@ -195,12 +195,12 @@ pub fn block(tx: &mut Tx<'_>, account: AccountId, mask: Option<AccountId>) -> Re
     let me = store::matches::of(tx, account)?.ok_or(Error::NotFound)?;
     blocks::block(
         tx,
-        &Party { account, ip_hash: &me.place, guest: me.guest },
-        &Party { account: them.account, ip_hash: &them.place, guest: them.guest },
+        &Party { account, ip_hash: &me.ip_hash, guest: me.guest },
+        &Party { account: them.account, ip_hash: &them.ip_hash, guest: them.guest },
     )?;
     match talk {
         // Whoever defends itself is not made to wait for it.
-        Some(talk) => talk.go(tx, talk.seeker.skips),
+        Some(talk) => talk.go(tx, talk.ticket.skips),
         None => Ok(()),
     }
 }
@@ -268,7 +268,7 @@ pub fn report(
 /// The last of what was said in a talk, and who said it, as JSON.
 fn transcript(read: &Read<'_>, id: ConversationId) -> Result<String> {
     let masks = store::conversations::masks(read, id)?;
-    let said = store::messages::before(read, Sight::whole(id), i64::MAX, REPORTED)?;
+    let said = store::messages::before(read, HistoryScope::whole(id), i64::MAX, REPORTED)?;
     let said: Vec<_> = said
         .iter()
         .map(|message| {
@@ -288,10 +288,10 @@ fn transcript(read: &Read<'_>, id: ConversationId) -> Result<String> {
 /// It is not heard of any more: its place goes to nobody, and its partner is told.
 pub(super) fn give_up(tx: &mut Tx<'_>, account: AccountId) -> Result<()> {
     match InTalk::take(tx, account)? {
-        Some(talk) if talk.seeker.alive_until <= tx.now() => talk.leave(tx),
+        Some(talk) if talk.ticket.alive_until <= tx.now() => talk.leave(tx),
         Some(_) => Ok(()),
         None => match store::matches::hold(tx, account)? {
-            Some(seeker) if seeker.alive_until <= tx.now() => leave_line(tx, &seeker),
+            Some(ticket) if ticket.alive_until <= tx.now() => leave_queue(tx, &ticket),
             _ => Ok(()),
         },
     }

@@ -70,7 +70,7 @@ impl Chat {
         let before = end.unwrap_or(i64::MAX);
         let asked = participant.clone();
         let messages = app.db.read(move |read| asked.messages_before(read, before, PAGE)).await?;
-        let older = messages.first().filter(|first| first.seq > participant.sight().after + 1);
+        let older = messages.first().filter(|first| first.seq > participant.history().after + 1);
         let older = older.map(|first| format!("{path}?before={}", first.seq));
         if let Some(latest) = messages.last()
             && end.is_none()
@@ -91,7 +91,7 @@ impl Chat {
         }
         Ok(Chat {
             title: participant.conversation.name.clone(),
-            rows: rows(messages, participant.id(), participant.seat.read_seq),
+            rows: rows(messages, participant.id(), participant.membership.read_seq),
             bubble: blank(&participant, app.clock.now()),
             older,
             newest: end.map(|_| path.to_owned()),

@@ -7,11 +7,11 @@ use crate::{
     Error, Result,
     app::App,
     domain::{
-        access::Door,
+        access::Access,
         matches::{self, Current},
     },
     html::{NavItem, Shell},
-    http::session::{Viewer, come_in},
+    http::session::{Viewer, find_or_join},
     store::{accounts::Account, matches::State as Stage},
     wire::{
         filters,
@@ -91,10 +91,10 @@ pub(super) async fn talk_page(
 ) -> Result<TalkPage> {
     let id = account.id;
     let current = app.db.read(move |read| matches::current(read, id)).await?;
-    let current = current.filter(|current| current.seeker.state == Stage::Matched).ok_or(Error::NotFound)?;
-    let conversation = current.seeker.conversation.ok_or(Error::NotFound)?;
-    let door = Door::Conversation { account: account.clone(), id: conversation, kind: None };
-    let participant = come_in(app, &door).await?;
+    let current = current.filter(|current| current.ticket.state == Stage::Matched).ok_or(Error::NotFound)?;
+    let conversation = current.ticket.conversation.ok_or(Error::NotFound)?;
+    let access = Access::Conversation { account: account.clone(), id: conversation, kind: None };
+    let participant = find_or_join(app, &access).await?;
     let action = format!("/conversations/{conversation}/messages");
     let mut chat = Chat::new(app, &participant, "/match", action, end, refused).await?;
     chat.title = match &current.partners[..] {

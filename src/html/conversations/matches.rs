@@ -20,13 +20,13 @@ use crate::{
     html::{NavItem, Shell, field_error, form_error, page, show_form_error},
     http::{
         input::{Input, Query},
-        session::{ClientAddr, Viewer, place},
+        session::{ClientAddr, Viewer, ip_hash},
     },
     ids::AccountId,
     store::{
         accounts::Account,
         conversations::Masked,
-        matches::{Pool, Seeker, State as Stage},
+        matches::{Pool, State as Stage, Ticket},
     },
     wire::{filters, match_state::Over, match_waiting::Line},
 };
@@ -44,12 +44,12 @@ pub struct SearchForm {
 
 impl SearchForm {
     /// The form with the values of the last search.
-    fn of(seeker: &Seeker) -> Self {
+    fn of(ticket: &Ticket) -> Self {
         SearchForm {
-            interests: matches::tags(&seeker.interests).join(", "),
-            language: seeker.language.clone(),
-            group: if seeker.pool == Pool::Group { "on".into() } else { String::new() },
-            shows_name: if seeker.shows_name { "on".into() } else { String::new() },
+            interests: matches::tags(&ticket.interests).join(", "),
+            language: ticket.language.clone(),
+            group: if ticket.pool == Pool::Group { "on".into() } else { String::new() },
+            shows_name: if ticket.shows_name { "on".into() } else { String::new() },
             adult: String::new(),
         }
     }
@@ -89,15 +89,15 @@ impl MatchPage {
     async fn new(app: &App, account: &Account, current: Option<Current>, reported: bool) -> Result<Self> {
         let id = account.id;
         let adult = app.db.read(move |read| accounts::is_adult(read, id)).await?;
-        let ended = current.map(|current| current.seeker).filter(|seeker| seeker.state == Stage::Ended);
+        let ended = current.map(|current| current.ticket).filter(|ticket| ticket.state == Stage::Ended);
         // A viewer who only left the queue has met nobody.
-        let over = ended.as_ref().filter(|seeker| seeker.conversation.is_some());
-        let over = over.map(|seeker| Over { seeker, reported }.render()).transpose();
+        let over = ended.as_ref().filter(|ticket| ticket.conversation.is_some());
+        let over = over.map(|ticket| Over { ticket, reported }.render()).transpose();
         Ok(MatchPage {
             shell: Shell::new(app, &Viewer::from(account), NavItem::Match).await?,
             form: ended.as_ref().map(SearchForm::of).unwrap_or_default(),
             over: over.map_err(Error::internal)?,
-            lost: ended.is_some_and(|seeker| seeker.conversation.is_none() && !seeker.went),
+            lost: ended.is_some_and(|ticket| ticket.conversation.is_none() && !ticket.went),
             rules: app.config.rules.clone(),
             age_text: app.config.age_text.clone(),
             adult,
@@ -141,16 +141,16 @@ pub async fn show(
     let now = app.clock.now();
     let current = app.db.read(move |read| matches::current(read, id)).await?;
     if let Some(current) = &current
-        && matches::is_to_be_noted(&current.seeker, now)
+        && matches::is_to_be_noted(&current.ticket, now)
     {
         // A page without scripts keeps the place only when it is loaded.
         app.db.write(move |tx| matches::is_here(tx, id)).await?;
     }
     match current {
-        Some(current) if current.seeker.state == Stage::Matched => {
+        Some(current) if current.ticket.state == Stage::Matched => {
             page(&talk_page(&app, &account, asked.range.end(), None).await?)
         }
-        Some(current) if current.seeker.state == Stage::Waiting => {
+        Some(current) if current.ticket.state == Stage::Waiting => {
             let line = Line { current: &current, now }.render().map_err(Error::internal)?;
             page(&WaitingPage {
                 shell: Shell::new(&app, &Viewer::from(&account), NavItem::Match).await?,
@@ -175,8 +175,8 @@ pub async fn seek(
     let seek = async {
         app.limits.seek(from)?;
         let search = form.search()?;
-        let (seeker, place, adult) = (account.clone(), place(&app, from), !form.adult.is_empty());
-        app.db.write(move |tx| matches::seek(tx, &seeker, &place, &search, adult)).await
+        let (ticket, place, adult) = (account.clone(), ip_hash(&app, from), !form.adult.is_empty());
+        app.db.write(move |tx| matches::seek(tx, &ticket, &place, &search, adult)).await
     };
     match seek.await {
         Ok(()) => Ok(Redirect::to("/match").into_response()),
@@ -206,7 +206,7 @@ pub async fn next(
 ) -> Result<Response> {
     app.config.require_matching()?;
     app.limits.seek(from)?;
-    let place = place(&app, from);
+    let place = ip_hash(&app, from);
     back(app.db.write(move |tx| matches::next(tx, &account, &place)).await)
 }
 

@@ -14,17 +14,17 @@ use crate::{
     Error, Result,
     app::App,
     domain::{
-        access::Door,
+        access::Access,
         conversations::Page,
         messages::{Body, Draft},
-        rooms::Visitor,
+        rooms::RoomInvitee,
         text::RefusedWords,
     },
     html::{is_form_error, render_form_error},
     http::{
         input::Input,
         respond::{FRAGMENT, status_and_headers},
-        session::{ClientAddr, Viewer, come_in, enter},
+        session::{ClientAddr, Viewer, find_or_join, find_or_join_room},
     },
     ids::{AttachmentId, IdempotencyKey, MessageId},
     wire::bubble::message_fragment,
@@ -67,16 +67,16 @@ impl SayForm {
 pub async fn say(
     State(app): State<Arc<App>>,
     ClientAddr(from): ClientAddr,
-    door: Door,
+    access: Access,
     headers: HeaderMap,
     Input(form): Input<SayForm>,
 ) -> Result<Response> {
     let by_script = headers.contains_key(FRAGMENT);
-    let draft = app.limits.say(from, door.account().id).and_then(|_| form.draft(&app.config.refused_words));
+    let draft = app.limits.say(from, access.account().id).and_then(|_| form.draft(&app.config.refused_words));
     let said = match draft {
         Ok(draft) => {
-            let (door, thread_limit) = (door.clone(), app.config.thread_limit);
-            app.db.write(move |tx| door.say(tx, &draft, thread_limit)).await
+            let (access, thread_limit) = (access.clone(), app.config.thread_limit);
+            app.db.write(move |tx| access.say(tx, &draft, thread_limit)).await
         }
         Err(error) => Err(error),
     };
@@ -85,48 +85,48 @@ pub async fn say(
             Ok((StatusCode::CREATED, Html(message_fragment(&message))).into_response())
         }
         Ok(message) => {
-            let page = page_of(&app, &door).await?;
+            let page = page_of(&app, &access).await?;
             Ok(Redirect::to(&format!("{page}#m{}", message.seq)).into_response())
         }
         // The sender is no longer in the conversation, or the conversation is gone.
         Err(Error::NotFound) if !by_script => {
-            let page = app.db.read(move |read| door.leave_to(read)).await?;
+            let page = app.db.read(move |read| access.leave_to(read)).await?;
             Ok(Redirect::to(page).into_response())
         }
         Err(error) if by_script || !is_form_error(&error) => Err(error),
-        Err(error) => refused(&app, &door, form, &error).await,
+        Err(error) => refused(&app, &access, form, &error).await,
     }
 }
 
 /// The page of a conversation, with a form whose message was refused.
-async fn refused(app: &App, door: &Door, form: SayForm, error: &Error) -> Result<Response> {
-    let (participant, refused) = (come_in(app, door).await?, Some((form, error)));
-    match (door, participant.policy().page) {
-        (Door::Room(visitor), _) => {
-            let inside = enter(app, visitor).await?;
+async fn refused(app: &App, access: &Access, form: SayForm, error: &Error) -> Result<Response> {
+    let (participant, refused) = (find_or_join(app, access).await?, Some((form, error)));
+    match (access, participant.policy().page) {
+        (Access::Room(invitee), _) => {
+            let room_member = find_or_join_room(app, invitee).await?;
             render_form_error(
                 status_and_headers(error),
-                &rooms::room_page(app, &inside, None, refused).await?,
+                &rooms::room_page(app, &room_member, None, refused).await?,
             )
         }
         (_, Page::Thread) => {
-            let viewer = Viewer::from(door.account());
+            let viewer = Viewer::from(access.account());
             let page = ThreadPage::new(app, &viewer, &participant, None, refused).await?;
             render_form_error(status_and_headers(error), &page)
         }
         _ => render_form_error(
             status_and_headers(error),
-            &talk_page(app, door.account(), None, refused).await?,
+            &talk_page(app, access.account(), None, refused).await?,
         ),
     }
 }
 
 /// The path of the page of a conversation.
-async fn page_of(app: &App, door: &Door) -> Result<String> {
-    if let Door::Room(visitor) = door {
-        return Ok(format!("/rooms/{}", visitor.key.as_str()));
+async fn page_of(app: &App, access: &Access) -> Result<String> {
+    if let Access::Room(invitee) = access {
+        return Ok(format!("/rooms/{}", invitee.key.as_str()));
     }
-    let participant = come_in(app, door).await?;
+    let participant = find_or_join(app, access).await?;
     let policy = participant.policy();
     Ok(match policy.page {
         Page::Thread => format!("{}/{}", policy.leave_to, participant.conversation.id),
@@ -138,13 +138,13 @@ async fn page_of(app: &App, door: &Door) -> Result<String> {
 pub async fn read(
     State(app): State<Arc<App>>,
     ClientAddr(from): ClientAddr,
-    visitor: Visitor,
+    invitee: RoomInvitee,
 ) -> Result<Response> {
     app.limits.write(from)?;
-    let key = visitor.key.as_str().to_owned();
+    let key = invitee.key.as_str().to_owned();
     app.db
         .write(move |tx| {
-            let participant = visitor.enter(tx)?.participant;
+            let participant = invitee.join(tx)?.participant;
             participant.read(tx, participant.conversation.last_seq)
         })
         .await?;

@@ -15,16 +15,16 @@ use crate::{
     clock::Time,
     domain::{
         names::Name,
-        rooms::{Changes, FIRST, Inside, Owner, RoomName, Visitor},
+        rooms::{Changes, FIRST, Owner, RoomInvitee, RoomMember, RoomName},
     },
     error::Faults,
     html::{NavItem, Shell, feeds, field_error, form_error, page, show_form_error},
     http::{
         input::{Input, Query, from_path},
-        session::{ClientAddr, Viewer, enter, rule},
+        session::{ClientAddr, Viewer, as_owner, find_or_join_room},
     },
     ids::{AccountId, HookId},
-    store::{accounts::Kind, conversations::Participant, hooks::Hook},
+    store::{accounts::AccountKind, conversations::MembershipRow, hooks::Hook},
     wire::{
         filters,
         format::{date_and_time, initials},
@@ -40,10 +40,10 @@ const PEOPLE: i64 = 500;
 #[template(path = "room_about.html")]
 struct AboutPage {
     shell: Shell,
-    inside: Inside,
+    room_member: RoomMember,
     /// The room's current link.
     url: String,
-    people: Vec<Participant>,
+    people: Vec<MembershipRow>,
     hooks: Vec<Hook>,
     feed: Option<String>,
     /// The address of a hook that was just created, which is shown this once.
@@ -56,9 +56,9 @@ struct AboutPage {
 }
 
 impl AboutPage {
-    async fn new(app: &App, inside: Inside) -> Result<Self> {
-        let id = inside.participant.conversation.id;
-        let (viewer, owner) = (inside.clone(), inside.clone().owner().ok());
+    async fn new(app: &App, room_member: RoomMember) -> Result<Self> {
+        let id = room_member.participant.conversation.id;
+        let (viewer, owner) = (room_member.clone(), room_member.clone().owner().ok());
         let is_owner = owner.is_some();
         let (people, hooks) = app
             .db
@@ -68,41 +68,41 @@ impl AboutPage {
             })
             .await?;
         let base = app.config.base_url.as_str();
-        let account = &inside.participant.account;
-        let feed =
-            is_owner.then(|| format!("{base}{}", feeds::room_path(app, &inside.link.key, id, account.id)));
+        let account = &room_member.participant.account;
+        let feed = is_owner
+            .then(|| format!("{base}{}", feeds::room_path(app, &room_member.link.key, id, account.id)));
         Ok(AboutPage {
             shell: Shell::new(app, &Viewer::from(account), NavItem::Rooms).await?,
-            url: rooms::url(base, &inside.link.key),
+            url: rooms::url(base, &room_member.link.key),
             people,
             hooks,
             feed,
             hook: None,
             saved: false,
-            form: RoomForm::of(&inside),
+            form: RoomForm::of(&room_member),
             error: None,
             hook_form: HookForm::default(),
             hook_error: None,
-            inside,
+            room_member,
         })
     }
 
-    fn initials(&self, one: &Participant) -> String {
+    fn initials(&self, one: &MembershipRow) -> String {
         initials(&one.account.name)
     }
 
-    fn tag(&self, one: &Participant) -> Option<&'static str> {
-        if self.inside.participant.conversation.owner == Some(one.account.id) {
+    fn tag(&self, one: &MembershipRow) -> Option<&'static str> {
+        if self.room_member.participant.conversation.owner == Some(one.account.id) {
             Some("owner")
-        } else if one.account.kind == Kind::Guest {
+        } else if one.account.kind == AccountKind::Guest {
             Some("guest")
         } else {
             None
         }
     }
 
-    fn me(&self, one: &Participant) -> bool {
-        one.account.id == self.inside.participant.id()
+    fn me(&self, one: &MembershipRow) -> bool {
+        one.account.id == self.room_member.participant.id()
     }
 
     fn when(&self, moment: &Time) -> String {
@@ -132,10 +132,10 @@ pub struct Saved {
 /// `GET /rooms/{key}/about`
 pub async fn about(
     State(app): State<Arc<App>>,
-    inside: Inside,
+    room_member: RoomMember,
     Query(Saved { saved }): Query<Saved>,
 ) -> Result<Response> {
-    page(&AboutPage { saved: saved.is_some(), ..AboutPage::new(&app, inside).await? })
+    page(&AboutPage { saved: saved.is_some(), ..AboutPage::new(&app, room_member).await? })
 }
 
 /// The owner's form. Browsers leave out switches that are off.
@@ -149,8 +149,8 @@ pub struct RoomForm {
 }
 
 impl RoomForm {
-    fn of(inside: &Inside) -> Self {
-        let (room, link) = (&inside.participant.conversation, &inside.link);
+    fn of(room_member: &RoomMember) -> Self {
+        let (room, link) = (&room_member.participant.conversation, &room_member.link);
         // Browsers show times to the minute.
         let moment = |at: Time| at.utc().strftime("%Y-%m-%dT%H:%M").to_string();
         RoomForm {
@@ -198,19 +198,19 @@ fn count(raw: &str) -> Result<Option<i64>> {
 pub async fn change(
     State(app): State<Arc<App>>,
     from: ClientAddr,
-    visitor: Visitor,
+    invitee: RoomInvitee,
     Input(form): Input<RoomForm>,
 ) -> Result<Response> {
-    let inside = enter(&app, &visitor).await?;
-    let changed = match form.changes(&RoomForm::of(&inside)) {
-        Ok(changes) => rule(&app, from, &visitor, move |owner, tx| owner.change(tx, &changes)).await,
+    let room_member = find_or_join_room(&app, &invitee).await?;
+    let changed = match form.changes(&RoomForm::of(&room_member)) {
+        Ok(changes) => as_owner(&app, from, &invitee, move |owner, tx| owner.change(tx, &changes)).await,
         Err(error) => Err(error),
     };
     match changed {
-        Ok(()) => Ok(back(&visitor)),
+        Ok(()) => Ok(back(&invitee)),
         Err(error) => {
             show_form_error(error, async |error| {
-                let page = AboutPage::new(&app, enter(&app, &visitor).await?).await?;
+                let page = AboutPage::new(&app, find_or_join_room(&app, &invitee).await?).await?;
                 Ok(AboutPage { form, error: Some(error), ..page })
             })
             .await
@@ -218,8 +218,8 @@ pub async fn change(
     }
 }
 
-fn back(visitor: &Visitor) -> Response {
-    Redirect::to(&format!("/rooms/{}/about?saved=1", visitor.key.as_str())).into_response()
+fn back(invitee: &RoomInvitee) -> Response {
+    Redirect::to(&format!("/rooms/{}/about?saved=1", invitee.key.as_str())).into_response()
 }
 
 /// The form for a new link.
@@ -233,11 +233,11 @@ pub struct LinkForm {
 pub async fn renew_link(
     State(app): State<Arc<App>>,
     from: ClientAddr,
-    visitor: Visitor,
+    invitee: RoomInvitee,
     Input(form): Input<LinkForm>,
 ) -> Result<Response> {
     let all_stay = form.everyone_leaves.is_none();
-    let link = rule(&app, from, &visitor, move |owner, tx| owner.renew_link(tx, all_stay)).await?;
+    let link = as_owner(&app, from, &invitee, move |owner, tx| owner.renew_link(tx, all_stay)).await?;
     Ok(Redirect::to(&format!("/rooms/{}/about?saved=1", link.key)).into_response())
 }
 
@@ -245,24 +245,24 @@ pub async fn renew_link(
 pub async fn remove(
     State(app): State<Arc<App>>,
     from: ClientAddr,
-    visitor: Visitor,
+    invitee: RoomInvitee,
     Path((_, id)): Path<(String, String)>,
 ) -> Result<Response> {
     let id: AccountId = from_path(&id)?;
-    rule(&app, from, &visitor, move |owner, tx| owner.remove(tx, id)).await?;
-    Ok(back(&visitor))
+    as_owner(&app, from, &invitee, move |owner, tx| owner.remove(tx, id)).await?;
+    Ok(back(&invitee))
 }
 
 /// `POST /rooms/{key}/people/{id}/readmit`
 pub async fn readmit(
     State(app): State<Arc<App>>,
     from: ClientAddr,
-    visitor: Visitor,
+    invitee: RoomInvitee,
     Path((_, id)): Path<(String, String)>,
 ) -> Result<Response> {
     let id: AccountId = from_path(&id)?;
-    rule(&app, from, &visitor, move |owner, tx| owner.unbar(tx, id)).await?;
-    Ok(back(&visitor))
+    as_owner(&app, from, &invitee, move |owner, tx| owner.unban(tx, id)).await?;
+    Ok(back(&invitee))
 }
 
 /// `GET /rooms/{key}/hooks`: redirects browsers that reload the page after a hook was created.
@@ -281,14 +281,14 @@ pub struct HookForm {
 pub async fn open_hook(
     State(app): State<Arc<App>>,
     from: ClientAddr,
-    visitor: Visitor,
+    invitee: RoomInvitee,
     Input(form): Input<HookForm>,
 ) -> Result<Response> {
     let opened = match Name::parse(&form.hook_name) {
-        Ok(name) => rule(&app, from, &visitor, move |owner, tx| owner.open_hook(tx, &name)).await,
+        Ok(name) => as_owner(&app, from, &invitee, move |owner, tx| owner.open_hook(tx, &name)).await,
         Err(error) => Err(error),
     };
-    let about = AboutPage::new(&app, enter(&app, &visitor).await?).await?;
+    let about = AboutPage::new(&app, find_or_join_room(&app, &invitee).await?).await?;
     match opened {
         Ok((_, token)) => {
             let hook = Some(hook_url(app.config.base_url.as_str(), &token));
@@ -307,49 +307,49 @@ pub async fn open_hook(
 pub async fn close_hook(
     State(app): State<Arc<App>>,
     from: ClientAddr,
-    visitor: Visitor,
+    invitee: RoomInvitee,
     Path((_, id)): Path<(String, String)>,
 ) -> Result<Response> {
     let id: HookId = from_path(&id)?;
-    rule(&app, from, &visitor, move |owner, tx| owner.close_hook(tx, id)).await?;
-    Ok(back(&visitor))
+    as_owner(&app, from, &invitee, move |owner, tx| owner.close_hook(tx, id)).await?;
+    Ok(back(&invitee))
 }
 
 #[derive(Template)]
 #[template(path = "room_end.html")]
 struct EndPage {
     shell: Shell,
-    inside: Inside,
+    room_member: RoomMember,
     /// True if the page confirms a deletion, or else leaving.
     delete: bool,
 }
 
 /// `GET /rooms/{key}/leave`
-pub async fn leave_form(State(app): State<Arc<App>>, inside: Inside) -> Result<Response> {
-    let shell = Shell::new(&app, &Viewer::from(&inside.participant.account), NavItem::Rooms).await?;
-    page(&EndPage { shell, inside, delete: false })
+pub async fn leave_form(State(app): State<Arc<App>>, room_member: RoomMember) -> Result<Response> {
+    let shell = Shell::new(&app, &Viewer::from(&room_member.participant.account), NavItem::Rooms).await?;
+    page(&EndPage { shell, room_member, delete: false })
 }
 
 /// `POST /rooms/{key}/leave`
 pub async fn leave(
     State(app): State<Arc<App>>,
     ClientAddr(from): ClientAddr,
-    visitor: Visitor,
+    invitee: RoomInvitee,
 ) -> Result<Response> {
     app.limits.write(from)?;
-    app.db.write(move |tx| visitor.enter(tx)?.leave(tx)).await?;
+    app.db.write(move |tx| invitee.join(tx)?.leave(tx)).await?;
     Ok(Redirect::to("/rooms").into_response())
 }
 
 /// `GET /rooms/{key}/delete`
-pub async fn delete_form(State(app): State<Arc<App>>, inside: Inside) -> Result<Response> {
-    let shell = Shell::new(&app, &Viewer::from(&inside.participant.account), NavItem::Rooms).await?;
-    let owner = inside.owner()?;
-    page(&EndPage { shell, inside: owner.inside().clone(), delete: true })
+pub async fn delete_form(State(app): State<Arc<App>>, room_member: RoomMember) -> Result<Response> {
+    let shell = Shell::new(&app, &Viewer::from(&room_member.participant.account), NavItem::Rooms).await?;
+    let owner = room_member.owner()?;
+    page(&EndPage { shell, room_member: owner.room_member().clone(), delete: true })
 }
 
 /// `POST /rooms/{key}/delete`
-pub async fn delete(State(app): State<Arc<App>>, from: ClientAddr, visitor: Visitor) -> Result<Response> {
-    rule(&app, from, &visitor, Owner::delete).await?;
+pub async fn delete(State(app): State<Arc<App>>, from: ClientAddr, invitee: RoomInvitee) -> Result<Response> {
+    as_owner(&app, from, &invitee, Owner::delete).await?;
     Ok(Redirect::to("/rooms").into_response())
 }

@@ -16,7 +16,7 @@ use serde_json::json;
 use crate::{
     Error, Result,
     app::App,
-    domain::rooms::{Inside, Owner},
+    domain::rooms::{Owner, RoomMember},
     store::{self, messages::Message},
     wire::{self, attachments, format::date_and_time, markup, rooms::Room},
 };
@@ -25,10 +25,10 @@ use crate::{
 const STRETCH: i64 = 500;
 
 /// `GET /rooms/{key}/export.json`: for its owner.
-pub async fn json(State(app): State<Arc<App>>, inside: Inside) -> Result<Response> {
-    let owner = inside.owner()?;
-    let inside = owner.inside();
-    let room = Room::new(inside, app.config.base_url.as_str());
+pub async fn json(State(app): State<Arc<App>>, room_member: RoomMember) -> Result<Response> {
+    let owner = room_member.owner()?;
+    let room_member = owner.room_member();
+    let room = Room::new(room_member, app.config.base_url.as_str());
     let head = json!({ "room": room, "exported_at": app.clock.now().rfc3339() }).to_string();
     // The list begins within the object, and ends after the last message.
     let head = format!("{},\"messages\":[", head.strip_suffix('}').unwrap_or(&head));
@@ -45,7 +45,7 @@ pub async fn json(State(app): State<Arc<App>>, inside: Inside) -> Result<Respons
 #[template(path = "room_export.html")]
 struct Head<'a> {
     room: &'a str,
-    place: &'a str,
+    instance_name: &'a str,
     when: String,
 }
 
@@ -65,12 +65,12 @@ impl Line<'_> {
 }
 
 /// `GET /rooms/{key}/export.html`: for its owner.
-pub async fn html(State(app): State<Arc<App>>, inside: Inside) -> Result<Response> {
-    let owner = inside.owner()?;
-    let inside = owner.inside();
+pub async fn html(State(app): State<Arc<App>>, room_member: RoomMember) -> Result<Response> {
+    let owner = room_member.owner()?;
+    let room_member = owner.room_member();
     let head = Head {
-        room: &inside.participant.conversation.name,
-        place: &app.config.name,
+        room: &room_member.participant.conversation.name,
+        instance_name: &app.config.name,
         when: date_and_time(app.clock.now()),
     };
     let head = head.render().map_err(Error::internal)?;

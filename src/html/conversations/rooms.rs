@@ -19,12 +19,12 @@ use crate::{
     Error, Result,
     app::App,
     clock::Time,
-    domain::rooms::{self, Inside, RoomName},
+    domain::rooms::{self, RoomMember, RoomName},
     events::PresenceChanged,
     html::{NavItem, Shell, field_error, form_error, page, show_form_error},
     http::{
         input::{Input, Query},
-        session::{ClientAddr, Viewer, place},
+        session::{ClientAddr, Viewer, ip_hash},
     },
     services::presence,
     store::{accounts::Account, rooms::JoinedRoom},
@@ -76,7 +76,7 @@ impl RoomsPage {
     }
 
     fn unread(&self, mine: &JoinedRoom) -> i64 {
-        (mine.room.last_seq - mine.seat.read_seq).max(0)
+        (mine.room.last_seq - mine.membership.read_seq).max(0)
     }
 }
 
@@ -112,11 +112,11 @@ pub async fn create(
     let create = async {
         let name = RoomName::parse(&form.name)?;
         app.limits.room(from, &account)?;
-        let (maker, place) = (account.clone(), place(&app, from));
+        let (maker, place) = (account.clone(), ip_hash(&app, from));
         app.db.write(move |tx| rooms::create(tx, &maker, &name, &place)).await
     };
     match create.await {
-        Ok(inside) => Ok(Redirect::to(&format!("/rooms/{}", inside.link.key)).into_response()),
+        Ok(room_member) => Ok(Redirect::to(&format!("/rooms/{}", room_member.link.key)).into_response()),
         Err(error) => {
             show_form_error(error, async |error| RoomsPage::new(&app, &account, form.name, Some(error)).await)
                 .await
@@ -129,7 +129,7 @@ pub async fn create(
 pub(super) struct RoomPage {
     shell: Shell,
     chat: Chat,
-    inside: Inside,
+    room_member: RoomMember,
     url: String,
     qr: Qr,
     here: PresenceChanged,
@@ -150,7 +150,7 @@ impl RoomPage {
 
     /// The limits of the link, if there are any.
     fn link_limits(&self) -> Option<String> {
-        let link = &self.inside.link;
+        let link = &self.room_member.link;
         let until = link.expires_at.map(|at| format!("until {}", date_and_time(at)));
         let uses = link.uses_left.map(|uses| match uses {
             1 => "for one more person".to_owned(),
@@ -164,38 +164,38 @@ impl RoomPage {
 /// `GET /rooms/{key}`: joins the room, if the viewer is not in it yet.
 pub async fn room(
     State(app): State<Arc<App>>,
-    inside: Inside,
+    room_member: RoomMember,
     Path(key): Path<String>,
     Query(range): Query<MessageRange>,
 ) -> Result<Response> {
-    if inside.link.key != key {
-        return Ok(Redirect::to(&format!("/rooms/{}", inside.link.key)).into_response());
+    if room_member.link.key != key {
+        return Ok(Redirect::to(&format!("/rooms/{}", room_member.link.key)).into_response());
     }
-    page(&room_page(&app, &inside, range.end(), None).await?)
+    page(&room_page(&app, &room_member, range.end(), None).await?)
 }
 
 /// The page of a room: its latest messages, or those before `end`; with the form that was refused.
 pub(super) async fn room_page(
     app: &App,
-    inside: &Inside,
+    room_member: &RoomMember,
     end: Option<i64>,
     refused: Option<(SayForm, &Error)>,
 ) -> Result<RoomPage> {
-    let participant = &inside.participant;
+    let participant = &room_member.participant;
     let (id, me) = (participant.conversation.id, participant.id());
-    let path = format!("/rooms/{}", inside.link.key);
+    let path = format!("/rooms/{}", room_member.link.key);
     let chat = Chat::new(app, participant, &path, format!("{path}/messages"), end, refused).await?;
     let mut people = app.presence.people(id);
     if !people.iter().any(|one| one.id == me) {
         people.push(participant.person()); // the viewer of the page is present
     }
-    let url = room_url(app.config.base_url.as_str(), &inside.link.key);
+    let url = room_url(app.config.base_url.as_str(), &room_member.link.key);
     Ok(RoomPage {
         shell: Shell::new(app, &Viewer::from(&participant.account), NavItem::Rooms).await?,
         qr: Qr::of(&url)?,
         url,
         here: presence::here(id, people),
-        inside: inside.clone(),
+        room_member: room_member.clone(),
         chat,
     })
 }

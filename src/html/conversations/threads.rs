@@ -33,7 +33,7 @@ use crate::{
     services::presence,
     store::{
         self,
-        conversations::{Participant as One, Stretch},
+        conversations::{ConversationPage, MembershipRow as One},
         threads::JoinedThread,
     },
     wire::{
@@ -58,7 +58,7 @@ struct ThreadsPage {
 
 impl ThreadsPage {
     async fn new(app: &App, member: &Member) -> Result<Self> {
-        let stretch = Stretch::first(member.id(), PAGE);
+        let stretch = ConversationPage::first(member.id(), PAGE);
         let mut mine = app.db.read(move |read| threads::page(read, &stretch)).await?;
         for (_, people) in &mut mine {
             people.retain(|one| one.account.id != member.id());
@@ -90,7 +90,7 @@ impl ThreadsPage {
     }
 
     fn unread(&self, mine: &JoinedThread) -> i64 {
-        (mine.thread.last_seq - mine.seat.read_seq).max(0)
+        (mine.thread.last_seq - mine.membership.read_seq).max(0)
     }
 
     /// The line under the title: the people, where the thread has a name of its own.
@@ -252,7 +252,7 @@ impl ThreadPage {
         let progress: Vec<_> = self
             .others
             .iter()
-            .map(|one| serde_json::json!({ "id": one.account.id, "name": one.account.name, "seq": one.seat.read_seq }))
+            .map(|one| serde_json::json!({ "id": one.account.id, "name": one.account.name, "seq": one.membership.read_seq }))
             .collect();
         serde_json::Value::from(progress).to_string()
     }
@@ -318,7 +318,7 @@ impl AboutPage {
 
     /// "has read everything"
     fn progress(&self, one: &One) -> String {
-        match self.participant.conversation.last_seq - one.seat.read_seq {
+        match self.participant.conversation.last_seq - one.membership.read_seq {
             _ if self.participant.conversation.last_seq == 0 => String::new(),
             ..=0 => "has read everything".into(),
             1 => "has not read the last message".into(),

@@ -31,7 +31,7 @@ use crate::{
     ids::PictureId,
     store::{
         pages::pictures::File,
-        peeps::{Peep, Scope, Span},
+        peeps::{Peep, PeepRange, Scope},
         rooms::Open,
     },
     wire::{
@@ -58,9 +58,10 @@ impl Material {
         for section in &page.sections {
             match &section.content {
                 Content::Latest(Latest { count, .. }) if material.peeps.len() < usize::from(*count) => {
-                    let span = Span { before: None, after: None, oldest: false, limit: i64::from(*count) };
+                    let range =
+                        PeepRange { before: None, after: None, oldest: false, limit: i64::from(*count) };
                     material.peeps =
-                        peeps::timeline(read, Viewer::STRANGER, &Scope::Account(owner.id()), span)?;
+                        peeps::timeline(read, Viewer::STRANGER, &Scope::Account(owner.id()), range)?;
                 }
                 Content::Rooms(rooms) => {
                     material.rooms.insert(section.id, rooms.open(read, owner.id())?);
@@ -235,8 +236,8 @@ impl Showing<'_> {
             hidden: self.audience != Audience::Everyone,
             json_ld: json_ld(&name, line, &url, page),
             icon: match home {
-                Home::Site => format!("/assets/{}/img/mark.svg", *assets::VERSION),
-                Home::Folder => "mark.svg".into(),
+                Home::Site => format!("/assets/{}/img/token.svg", *assets::VERSION),
+                Home::Folder => "token.svg".into(),
             },
             css: match home {
                 Home::Site => stylesheet(&page.look),

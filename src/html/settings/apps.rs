@@ -13,14 +13,14 @@ use super::tokens::{TokenForm, lines};
 use crate::{
     Error, Result,
     app::App,
-    domain::{accounts::Member, apps::Mine, names::Name, sessions::Token as Secret},
+    domain::{accounts::Member, apps::OwnApp, names::Name, sessions::Token as Secret},
     html::{NavItem, Shell, field_error, form_error, page, show_form_error},
     http::{
         input::{Input, from_path},
         session::{ClientAddr, Viewer},
     },
     ids::AppId,
-    store::apps::App as Registered,
+    store::apps::RegisteredApp as Registered,
     wire::filters,
 };
 
@@ -102,7 +102,7 @@ struct AppPage {
 }
 
 impl AppPage {
-    async fn new(app: &App, member: &Member, mine: &Mine) -> Result<Self> {
+    async fn new(app: &App, member: &Member, mine: &OwnApp) -> Result<Self> {
         let id = mine.app().id;
         let again = mine.clone();
         let keys = app.db.read(move |read| again.keys(read)).await?;
@@ -125,7 +125,7 @@ impl AppPage {
     }
 }
 
-pub(super) async fn mine(app: &App, member: &Member, id: &str) -> Result<Mine> {
+pub(super) async fn mine(app: &App, member: &Member, id: &str) -> Result<OwnApp> {
     let (owner, id): (Member, AppId) = (member.clone(), from_path(id)?);
     app.db.read(move |read| owner.app(read, id)).await
 }

@@ -15,7 +15,7 @@ use crate::{
     clock::Time,
     domain::{
         accounts::Member,
-        apps::Mine,
+        apps::OwnApp,
         webhooks::{Log, Wanted},
     },
     events::Tx,
@@ -25,7 +25,7 @@ use crate::{
         session::{ClientAddr, Viewer},
     },
     store::{
-        apps::App as Registered,
+        apps::RegisteredApp as Registered,
         webhooks::{Delivery, DeliveryState, EventType},
     },
     wire::{
@@ -46,7 +46,7 @@ struct WebhooksPage {
 }
 
 impl WebhooksPage {
-    async fn new(app: &App, member: &Member, mine: &Mine) -> Result<Self> {
+    async fn new(app: &App, member: &Member, mine: &OwnApp) -> Result<Self> {
         let again = mine.clone();
         Ok(WebhooksPage {
             shell: Shell::new(app, &Viewer::from(member), NavItem::Settings).await?,
@@ -147,7 +147,7 @@ pub async fn open(
     }
 }
 
-fn back(mine: &Mine) -> Response {
+fn back(mine: &OwnApp) -> Response {
     Redirect::to(&format!("/settings/apps/{}/webhooks", mine.app().id)).into_response()
 }
 
@@ -157,7 +157,7 @@ async fn with<T: FromStr + Copy + Send + 'static>(
     ClientAddr(from): ClientAddr,
     member: &Member,
     (id, what): (String, String),
-    verb: fn(&Mine, &mut Tx<'_>, T) -> Result<()>,
+    verb: fn(&OwnApp, &mut Tx<'_>, T) -> Result<()>,
 ) -> Result<Response> {
     app.limits.write(from)?;
     let (mine, what) = (mine(app, member, &id).await?, from_path(&what)?);
@@ -173,7 +173,7 @@ pub async fn close(
     member: Member,
     Path(of): Path<(String, String)>,
 ) -> Result<Response> {
-    with(&app, from, &member, of, Mine::close_webhook).await
+    with(&app, from, &member, of, OwnApp::close_webhook).await
 }
 
 /// `POST /settings/apps/{id}/webhooks/{webhook}/enable`
@@ -183,7 +183,7 @@ pub async fn enable(
     member: Member,
     Path(of): Path<(String, String)>,
 ) -> Result<Response> {
-    with(&app, from, &member, of, Mine::enable_webhook).await
+    with(&app, from, &member, of, OwnApp::enable_webhook).await
 }
 
 /// `POST /settings/apps/{id}/deliveries/{delivery}/replay`
@@ -193,5 +193,5 @@ pub async fn replay(
     member: Member,
     Path(of): Path<(String, String)>,
 ) -> Result<Response> {
-    with(&app, from, &member, of, Mine::replay).await
+    with(&app, from, &member, of, OwnApp::replay).await
 }

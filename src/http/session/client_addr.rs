@@ -75,8 +75,8 @@ pub async fn count(State(app): State<Arc<App>>, request: Request, next: Next) ->
 }
 
 /// The keyed hash of an address, as rooms store it: a backup reveals no addresses.
-pub fn place(app: &App, from: Origin) -> String {
-    app.data.sign("place", &crate::services::limits::place(from.ip).to_string())
+pub fn ip_hash(app: &App, from: Origin) -> String {
+    app.data.sign("place", &crate::services::limits::subnet(from.ip).to_string())
 }
 
 #[cfg(test)]

@@ -7,22 +7,22 @@ use axum::{
     http::{header, request::Parts},
 };
 
-use super::{ClientAddr, Viewer, place};
+use super::{ClientAddr, Viewer, ip_hash};
 use crate::{
     Error, Result,
     app::App,
     domain::{
-        access::Door,
+        access::Access,
         accounts::{self, Member},
         conversations::Participant,
         names::Name,
-        rooms::{self, Inside, Key, Owner, Visitor},
+        rooms::{self, Key, Owner, RoomInvitee, RoomMember},
         sessions::{self, Token},
         threads::Thread,
     },
     events::Tx,
     http::{input::from_path, respond::is_api},
-    store::{accounts::Account, conversations::Kind as Conversation},
+    store::{accounts::Account, conversations::ConversationKind},
 };
 
 /// The extractor of handlers for members and guests.
@@ -36,7 +36,7 @@ impl FromRequestParts<Arc<App>> for Account {
 
 /// The extractor of handlers under `{key}`: an account with a room's key. A stranger is asked for a name first, unless
 /// the key is not valid.
-impl FromRequestParts<Arc<App>> for Visitor {
+impl FromRequestParts<Arc<App>> for RoomInvitee {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self> {
@@ -46,29 +46,29 @@ impl FromRequestParts<Arc<App>> for Visitor {
         if viewer.account.is_none() && is_api(&parts.uri) {
             return Err(Error::Unauthenticated); // programs need a token, whatever key they have
         }
-        let (key, may_come_in) = (Key::parse(key)?, viewer.may_write());
+        let (key, may_join) = (Key::parse(key)?, viewer.may_write());
         let Some(account) = viewer.account else {
             app.db.read(move |read| rooms::invites(read, &key)).await?;
             return Err(Error::Unauthenticated);
         };
         let ClientAddr(from) = ClientAddr::from_request_parts(parts, app).await?;
-        Ok(Visitor { account, key, place: place(app, from), may_come_in })
+        Ok(RoomInvitee { account, key, ip_hash: ip_hash(app, from), may_join })
     }
 }
 
 /// The extractor of handlers under `{key}`, `{conversation}` or `{thread}` that serve every kind of conversation.
-impl FromRequestParts<Arc<App>> for Door {
+impl FromRequestParts<Arc<App>> for Access {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self> {
         let params = RawPathParams::from_request_parts(parts, app).await.map_err(|_| Error::NotFound)?;
         let any = params.iter().find(|(name, _)| matches!(*name, "conversation" | "thread"));
         let Some((name, id)) = any else {
-            return Visitor::from_request_parts(parts, app).await.map(Door::Room);
+            return RoomInvitee::from_request_parts(parts, app).await.map(Access::Room);
         };
         let account = Account::from_request_parts(parts, app).await?;
-        let (id, kind) = (from_path(id)?, (name == "thread").then_some(Conversation::Thread));
-        Ok(Door::Conversation { account, id, kind })
+        let (id, kind) = (from_path(id)?, (name == "thread").then_some(ConversationKind::Thread));
+        Ok(Access::Conversation { account, id, kind })
     }
 }
 
@@ -77,8 +77,8 @@ impl FromRequestParts<Arc<App>> for Participant {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self> {
-        let door = Door::from_request_parts(parts, app).await?;
-        come_in(app, &door).await
+        let access = Access::from_request_parts(parts, app).await?;
+        find_or_join(app, &access).await
     }
 }
 
@@ -92,50 +92,50 @@ impl FromRequestParts<Arc<App>> for Thread {
 }
 
 /// Finds the participant, or joins the conversation. Only joining writes to the database.
-pub async fn come_in(app: &App, door: &Door) -> Result<Participant> {
-    let asked = door.clone();
-    if let Some(participant) = app.db.read(move |read| asked.inside(read)).await? {
+pub async fn find_or_join(app: &App, access: &Access) -> Result<Participant> {
+    let asked = access.clone();
+    if let Some(participant) = app.db.read(move |read| asked.find(read)).await? {
         return Ok(participant);
     }
-    let comes = door.clone();
-    app.db.write(move |tx| comes.enter(tx)).await
+    let comes = access.clone();
+    app.db.write(move |tx| comes.join(tx)).await
 }
 
 /// The extractor of handlers for those who are in the room. An account with the room's key joins by it.
-impl FromRequestParts<Arc<App>> for Inside {
+impl FromRequestParts<Arc<App>> for RoomMember {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self> {
-        let visitor = Visitor::from_request_parts(parts, app).await?;
-        enter(app, &visitor).await
+        let invitee = RoomInvitee::from_request_parts(parts, app).await?;
+        find_or_join_room(app, &invitee).await
     }
 }
 
 /// Finds the visitor in the room, or joins it. Only joining writes to the database.
-pub async fn enter(app: &App, visitor: &Visitor) -> Result<Inside> {
-    let asked = visitor.clone();
-    if let Some(inside) = app.db.read(move |read| asked.inside(read)).await? {
-        return Ok(inside);
+pub async fn find_or_join_room(app: &App, invitee: &RoomInvitee) -> Result<RoomMember> {
+    let asked = invitee.clone();
+    if let Some(room_member) = app.db.read(move |read| asked.find(read)).await? {
+        return Ok(room_member);
     }
-    let comes = visitor.clone();
-    app.db.write(move |tx| comes.enter(tx)).await
+    let comes = invitee.clone();
+    app.db.write(move |tx| comes.join(tx)).await
 }
 
 /// Counts a request, and runs a verb that only the room's owner may run.
-pub async fn rule<T: Send + 'static>(
+pub async fn as_owner<T: Send + 'static>(
     app: &App,
     from: ClientAddr,
-    visitor: &Visitor,
+    invitee: &RoomInvitee,
     verb: impl Fn(&Owner, &mut Tx<'_>) -> Result<T> + Send + 'static,
 ) -> Result<T> {
-    app.limits.say(from.0, visitor.account.id)?;
-    let visitor = visitor.clone();
-    app.db.write(move |tx| verb(&visitor.enter(tx)?.owner()?, tx)).await
+    app.limits.say(from.0, invitee.account.id)?;
+    let invitee = invitee.clone();
+    app.db.write(move |tx| verb(&invitee.join(tx)?.owner()?, tx)).await
 }
 
 /// Creates a guest with a session of its own.
-pub fn welcome(tx: &mut Tx<'_>, name: &Name) -> Result<(Account, Token)> {
-    let (guest, token) = (accounts::welcome(tx, name)?, Token::random()?);
+pub fn start_guest_session(tx: &mut Tx<'_>, name: &Name) -> Result<(Account, Token)> {
+    let (guest, token) = (accounts::create_guest(tx, name)?, Token::random()?);
     sessions::start(tx, &token, guest.id)?;
     Ok((guest, token))
 }

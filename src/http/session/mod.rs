@@ -7,8 +7,8 @@ mod extractors;
 mod viewer;
 
 pub use self::{
-    client_addr::{ClientAddr, count, place},
+    client_addr::{ClientAddr, count, ip_hash},
     cookie::set_cookie,
-    extractors::{come_in, enter, rule, welcome},
+    extractors::{as_owner, find_or_join, find_or_join_room, start_guest_session},
     viewer::{Viewer, has_session},
 };

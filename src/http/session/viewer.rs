@@ -21,7 +21,7 @@ use crate::{
         viewer,
     },
     http::{input::Query, respond::is_api},
-    store::accounts::{Account, Kind},
+    store::accounts::{Account, AccountKind},
 };
 
 /// The account that makes a request, by its session or token; or a stranger.
@@ -147,7 +147,7 @@ impl Viewer {
 
     /// The account, if it is a guest.
     pub fn guest(&self) -> Option<&Account> {
-        self.account.as_ref().filter(|account| account.kind == Kind::Guest)
+        self.account.as_ref().filter(|account| account.kind == AccountKind::Guest)
     }
 }
 

@@ -25,16 +25,16 @@ pub async fn send(app: &App, job: JobId, peep: PeepId, to: AccountId) -> Result<
         return Ok(Outcome::Failed("its member gets very many mails".into()));
     }
     let base = app.config.base_url.as_str();
-    let place = app.config.name.as_str();
+    let instance_name = app.config.name.as_str();
     let unsubscribe = format!("{base}{}", unsubscribe_path(app, to.account.id));
     let content = Mention {
-        place,
+        instance_name,
         account: &to.account,
         peep: &peep,
         url: &format!("{base}/@{}/{}", peep.author.username, peep.id),
         unsubscribe: &unsubscribe,
     };
-    Mail::new(job, "mention", &to, format!("{} mentioned you on {place}", peep.author.name))
+    Mail::new(job, "mention", &to, format!("{} mentioned you on {instance_name}", peep.author.name))
         // RFC 8058: mail programs show a button that unsubscribes with one click.
         .header("List-Unsubscribe", format!("<{unsubscribe}>"))
         .header("List-Unsubscribe-Post", "List-Unsubscribe=One-Click".into())
@@ -48,7 +48,7 @@ fn unsubscribe_path(app: &App, account: AccountId) -> String {
 }
 
 struct Mention<'a> {
-    place: &'a str,
+    instance_name: &'a str,
     account: &'a Account,
     peep: &'a Peep,
     url: &'a str,

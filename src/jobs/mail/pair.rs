@@ -20,7 +20,7 @@ pub async fn send(app: &App, job: JobId, conversation: ConversationId, to: Accou
     let names: Vec<&str> = others.iter().map(|one| one.name.as_str()).collect();
     let who = names.join(" and ");
     let content = Pair {
-        place: &app.config.name,
+        instance_name: &app.config.name,
         account: &to.account,
         who: &who,
         url: &format!("{base}/threads/{conversation}"),
@@ -32,7 +32,7 @@ pub async fn send(app: &App, job: JobId, conversation: ConversationId, to: Accou
 }
 
 struct Pair<'a> {
-    place: &'a str,
+    instance_name: &'a str,
     account: &'a Account,
     who: &'a str,
     url: &'a str,

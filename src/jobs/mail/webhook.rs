@@ -17,7 +17,7 @@ pub async fn send(app: &App, job: JobId, id: WebhookId) -> Result<Outcome> {
     let found = app.db.read(move |read| webhooks::failure_notice(read, id)).await?;
     let Some((to, of, name)) = found else { return Ok(Outcome::Obsolete) };
     let content = Webhook {
-        place: &app.config.name,
+        instance_name: &app.config.name,
         account: &to.account,
         name: &name,
         url: &format!("{}/settings/apps/{of}/webhooks", app.config.base_url.as_str()),
@@ -28,7 +28,7 @@ pub async fn send(app: &App, job: JobId, id: WebhookId) -> Result<Outcome> {
 }
 
 struct Webhook<'a> {
-    place: &'a str,
+    instance_name: &'a str,
     account: &'a Account,
     name: &'a str,
     url: &'a str,

@@ -1,10 +1,10 @@
 //! Conversations and their participants.
 
-mod seats;
+mod memberships;
 
-pub use self::seats::{
-    Entrance, Participant, Seat, clear_aliases, heir, is_called, join, leave, leave_all_but, participants,
-    participants_after, place, set_delivered, set_read, unbar,
+pub use self::memberships::{
+    Membership, MembershipRow, NewMembership, clear_aliases, ip_hash, is_called, join, leave, leave_all_but,
+    next_owner, participants, participants_after, set_delivered, set_read, unban,
 };
 use super::{accounts::Account, sync};
 use crate::{
@@ -17,7 +17,7 @@ use crate::{
 
 /// The kind of a conversation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Kind {
+pub enum ConversationKind {
     /// Open to everyone with its link.
     Room,
     /// Between strangers whom the matching brought together.
@@ -26,24 +26,24 @@ pub enum Kind {
     Thread,
 }
 
-impl Kind {
+impl ConversationKind {
     /// Returns the stored name.
     pub fn as_str(self) -> &'static str {
         match self {
-            Kind::Room => "room",
-            Kind::Match => "match",
-            Kind::Thread => "thread",
+            ConversationKind::Room => "room",
+            ConversationKind::Match => "match",
+            ConversationKind::Thread => "thread",
         }
     }
 }
 
-impl Column for Kind {
+impl Column for ConversationKind {
     type Raw = String;
     fn from_raw(raw: String) -> Self {
         match raw.as_str() {
-            "room" => Kind::Room,
-            "match" => Kind::Match,
-            _ => Kind::Thread, // the most private kind
+            "room" => ConversationKind::Room,
+            "match" => ConversationKind::Match,
+            _ => ConversationKind::Thread, // the most private kind
         }
     }
 }
@@ -54,7 +54,7 @@ columns! {
     pub struct Conversation as c {
         /// The id, which never changes.
         pub id: ConversationId,
-        pub kind: Kind,
+        pub kind: ConversationKind,
         pub name: String,
         pub owner: Option<AccountId> = "c.owner_id",
         /// True if messages are refused.
@@ -79,7 +79,7 @@ columns! {
 
 /// A page of an account's conversations of one kind, the most recently active first.
 #[derive(Clone, Copy, Debug)]
-pub struct Stretch {
+pub struct ConversationPage {
     pub account: AccountId,
     /// Only conversations behind this position: the time of the last message, and the id.
     pub after: (Time, ConversationId),
@@ -87,17 +87,17 @@ pub struct Stretch {
     pub limit: i64,
 }
 
-impl Stretch {
+impl ConversationPage {
     /// Returns the first page.
     pub fn first(account: AccountId, limit: i64) -> Self {
-        Stretch { account, after: (Time::from_ms(i64::MAX), ConversationId(i64::MAX)), limit }
+        ConversationPage { account, after: (Time::from_ms(i64::MAX), ConversationId(i64::MAX)), limit }
     }
 }
 
 /// A conversation to be added, with the rules of its kind that queries ask for.
 #[derive(Debug)]
 pub struct NewConversation<'a> {
-    pub kind: Kind,
+    pub kind: ConversationKind,
     pub name: &'a str,
     pub owner: Option<AccountId>,
     /// Whether files may be sent along from the beginning.
@@ -165,29 +165,29 @@ columns! {
 /// of a conversation is the highest of all its changes: on PostgreSQL a transaction that waited here may have a lower
 /// one.
 pub fn next_message(tx: &mut Write<'_>, id: ConversationId) -> Result<Option<Numbers>> {
-    let (now, tick) = (tx.now(), sync::tick(tx)?);
+    let (now, sync_version) = (tx.now(), sync::sync_version(tx)?);
     tx.first(
         sql!(
             "UPDATE conversations SET last_seq = last_seq + 1, last_change = last_change + 1, active_at = $1,
-                 tick = CASE WHEN tick < $2 THEN $2 ELSE tick END
+                 sync_version = CASE WHEN sync_version < $2 THEN $2 ELSE sync_version END
              WHERE id = $3 AND deleted_at IS NULL RETURNING ",
             Numbers::COLUMNS
         ),
-        params![now, tick, id],
+        params![now, sync_version, id],
         from_row,
     )
 }
 
 /// Returns the number of a change that is no new message. Concurrent changes wait here, too.
 pub fn next_change(tx: &mut Write<'_>, id: ConversationId) -> Result<Option<i64>> {
-    let tick = sync::tick(tx)?;
+    let sync_version = sync::sync_version(tx)?;
     tx.first(
         sql!(
             "UPDATE conversations SET last_change = last_change + 1,
-                                      tick = CASE WHEN tick < $1 THEN $1 ELSE tick END
+                                      sync_version = CASE WHEN sync_version < $1 THEN $1 ELSE sync_version END
              WHERE id = $2 AND deleted_at IS NULL RETURNING last_change"
         ),
-        params![tick, id],
+        params![sync_version, id],
         from_row,
     )
 }
@@ -213,7 +213,7 @@ pub fn set_owner(tx: &mut Write<'_>, id: ConversationId, owner: Option<AccountId
 /// Marks a conversation as deleted. Its rows are deleted later, by [`clear`].
 pub fn delete(tx: &mut Write<'_>, id: ConversationId) -> Result<()> {
     let now = tx.now();
-    sync::depart(tx, id, now - sync::AWAY)?;
+    sync::bury(tx, id, now - sync::AWAY)?;
     tx.execute(
         sql!("UPDATE conversations SET deleted_at = $1, last_change = last_change + 1 WHERE id = $2"),
         params![now, id],
@@ -226,13 +226,13 @@ pub fn seen_by(
     read: &Read<'_>,
     id: ConversationId,
     account: AccountId,
-) -> Result<Option<(Conversation, Seat)>> {
+) -> Result<Option<(Conversation, Membership)>> {
     read.first(
         sql!(
             "SELECT ",
             Conversation::COLUMNS,
             ", ",
-            Seat::COLUMNS,
+            Membership::COLUMNS,
             " FROM conversations c JOIN participants p ON p.conversation_id = c.id
              WHERE c.id = $1 AND c.deleted_at IS NULL AND p.account_id = $2 AND p.left_at IS NULL"
         ),
@@ -243,7 +243,7 @@ pub fn seen_by(
 
 /// Returns the kind of a conversation that the account is or was in, itself or behind a mask; also of one that is
 /// deleted and not yet cleared away.
-pub fn kind_for(read: &Read<'_>, id: ConversationId, account: AccountId) -> Result<Option<Kind>> {
+pub fn kind_for(read: &Read<'_>, id: ConversationId, account: AccountId) -> Result<Option<ConversationKind>> {
     read.first(
         sql!(
             "SELECT c.kind FROM conversations c
@@ -280,7 +280,7 @@ columns! {
         /// The account behind the mask.
         pub account: AccountId = "b.id",
         /// The client's address when it joined, as a keyed hash.
-        pub place: String = "COALESCE(p.place, '')",
+        pub ip_hash: String = "COALESCE(p.ip_hash, '')",
         /// True if the account is a guest.
         pub guest: bool = "b.kind = 'guest'",
     }
@@ -379,7 +379,7 @@ pub fn clear(tx: &mut Write<'_>, id: ConversationId, limit: i64) -> Result<(Vec<
     for sql in [
         sql!("DELETE FROM participants WHERE conversation_id = $1"),
         sql!("DELETE FROM hooks WHERE conversation_id = $1"),
-        sql!("DELETE FROM bars WHERE conversation_id = $1"),
+        sql!("DELETE FROM bans WHERE conversation_id = $1"),
         sql!("DELETE FROM links WHERE conversation_id = $1"),
         sql!("DELETE FROM conversations WHERE id = $1"),
     ] {

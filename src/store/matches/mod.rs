@@ -6,8 +6,8 @@ mod talk;
 
 pub use self::{
     queue::{
-        Waiting, due, line, look_alone, look_for_held, lost, next_due, others_wait, partners, place_in_line,
-        set_alive, set_stage, wait, wish, wishes, with_wish,
+        Waiting, due, line, lock_matching, lost, match_key, match_keys, next_due, others_wait, partners,
+        queue_position, retry_deferred, set_alive, set_relaxation, wait, with_match_key,
     },
     reports::{Report, insert_report},
     talk::{
@@ -74,7 +74,7 @@ impl Column for Pool {
 columns! {
     /// An account's ticket in the matching.
     #[derive(Clone, Debug)]
-    pub struct Seeker as s {
+    pub struct Ticket as s {
         pub account: AccountId = "s.account_id",
         pub state: State,
         pub pool: Pool,
@@ -83,7 +83,7 @@ columns! {
         /// Normalized tags, sorted, a line each.
         pub interests: String,
         /// The client's address, as a keyed hash.
-        pub place: String,
+        pub ip_hash: String,
         /// True if the account is a guest.
         pub guest: bool,
         /// True if the username is shown from the beginning.
@@ -91,7 +91,7 @@ columns! {
         /// The start of the wait; in the future during a pause.
         pub since: Time,
         /// The step up to which the criteria have been relaxed.
-        pub stage: i64,
+        pub relaxation: i64,
         /// The ticket is removed then, unless its client is seen before.
         pub alive_until: Time,
         /// True if the last window has closed.
@@ -114,9 +114,9 @@ columns! {
 }
 
 /// Returns the account's ticket.
-pub fn of(read: &Read<'_>, account: AccountId) -> Result<Option<Seeker>> {
+pub fn of(read: &Read<'_>, account: AccountId) -> Result<Option<Ticket>> {
     read.first(
-        sql!("SELECT ", Seeker::COLUMNS, " FROM seekers s WHERE s.account_id = $1"),
+        sql!("SELECT ", Ticket::COLUMNS, " FROM tickets s WHERE s.account_id = $1"),
         params![account],
         from_row,
     )
@@ -124,9 +124,9 @@ pub fn of(read: &Read<'_>, account: AccountId) -> Result<Option<Seeker>> {
 
 /// Locks a waiting account's ticket until the transaction ends. Returns `None` where the account does not wait any
 /// more, or another transaction holds the lock.
-pub fn hold(tx: &mut Write<'_>, account: AccountId) -> Result<Option<Seeker>> {
-    let held = dialect::hold_seeker(tx.engine());
-    if tx.first(held, params![account], from_row::<AccountId>)?.is_none() {
+pub fn hold(tx: &mut Write<'_>, account: AccountId) -> Result<Option<Ticket>> {
+    let deferred = dialect::hold_ticket(tx.engine());
+    if tx.first(deferred, params![account], from_row::<AccountId>)?.is_none() {
         return Ok(None);
     }
     of(tx, account)
@@ -135,6 +135,6 @@ pub fn hold(tx: &mut Write<'_>, account: AccountId) -> Result<Option<Seeker>> {
 /// Locks an account's ticket, in whatever state, until the transaction ends. Waits while another transaction holds the
 /// lock.
 pub fn lock(tx: &mut Write<'_>, account: AccountId) -> Result<()> {
-    let lock = dialect::lock_seeker(tx.engine());
+    let lock = dialect::lock_ticket(tx.engine());
     tx.first(lock, params![account], from_row::<AccountId>).map(drop)
 }

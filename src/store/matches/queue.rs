@@ -1,6 +1,6 @@
 //! The queue of accounts that wait for a match.
 
-use super::{Pool, Seeker};
+use super::{Pool, Ticket};
 use crate::{
     Result,
     clock::Time,
@@ -20,7 +20,7 @@ pub struct Waiting<'a> {
     /// Normalized tags, sorted, a line each.
     pub interests: &'a str,
     /// The client's address, as a keyed hash.
-    pub place: &'a str,
+    pub ip_hash: &'a str,
     /// True if the account is a guest.
     pub guest: bool,
     /// True if the username is shown from the beginning.
@@ -36,18 +36,18 @@ pub struct Waiting<'a> {
 /// Puts an account into the queue, whatever its state was before.
 pub fn wait(tx: &mut Write<'_>, new: &Waiting<'_>) -> Result<()> {
     let now = tx.now();
-    clear_wishes(tx, new.account)?;
+    clear_match_keys(tx, new.account)?;
     tx.execute(
         sql!(
-            "INSERT INTO seekers (account_id, state, pool, language, interests, place, guest, shows_name, since,
-                                  look_at, alive_until, skips, changed_at)
+            "INSERT INTO tickets (account_id, state, pool, language, interests, ip_hash, guest, shows_name, since,
+                                  run_at, alive_until, skips, changed_at)
              VALUES ($1, 'waiting', $2, $3, $4, $5, $6, $7, $8, $8, $9, $10, $11)
              ON CONFLICT (account_id) DO UPDATE SET
                  state = 'waiting', pool = excluded.pool, language = excluded.language,
-                 interests = excluded.interests, place = excluded.place, guest = excluded.guest,
-                 shows_name = excluded.shows_name, since = excluded.since, look_at = excluded.look_at,
+                 interests = excluded.interests, ip_hash = excluded.ip_hash, guest = excluded.guest,
+                 shows_name = excluded.shows_name, since = excluded.since, run_at = excluded.run_at,
                  alive_until = excluded.alive_until, skips = excluded.skips, changed_at = excluded.changed_at,
-                 stage = 0, held = FALSE, away = FALSE, reveals = FALSE, pictures = FALSE,
+                 relaxation = 0, deferred = FALSE, away = FALSE, reveals = FALSE, pictures = FALSE,
                  conversation_id = NULL, mask_id = NULL"
         ),
         params![
@@ -55,7 +55,7 @@ pub fn wait(tx: &mut Write<'_>, new: &Waiting<'_>) -> Result<()> {
             new.pool.as_str(),
             new.language,
             new.interests,
-            new.place,
+            new.ip_hash,
             new.guest,
             new.shows_name,
             new.since,
@@ -69,41 +69,41 @@ pub fn wait(tx: &mut Write<'_>, new: &Waiting<'_>) -> Result<()> {
 
 /// Locks the matching until the transaction ends. Two concurrent runs would not see each other's new match keys, and
 /// could leave two accounts waiting that accept each other.
-pub fn look_alone(tx: &mut Write<'_>) -> Result<()> {
-    let lock = dialect::lock_looking(tx.engine());
+pub fn lock_matching(tx: &mut Write<'_>) -> Result<()> {
+    let lock = dialect::lock_matching(tx.engine());
     tx.first(lock, params![], |_| Ok(())).map(drop)
 }
 
 /// Returns at most `limit` accounts that are due for matching. Their tickets are locked until the transaction ends;
 /// tickets that another transaction has locked are left to that one.
 pub fn due(tx: &mut Write<'_>, limit: i64) -> Result<Vec<AccountId>> {
-    let (sql, now) = (dialect::due_seekers(tx.engine()), tx.now());
+    let (sql, now) = (dialect::due_tickets(tx.engine()), tx.now());
     tx.all(sql, params![now, limit], from_row)
 }
 
 /// Stores up to which step the criteria have been relaxed, when to run the matching again, and whether the ticket is
 /// deferred: a partner exists who is accepted only while nobody else waits.
-pub fn set_stage(
+pub fn set_relaxation(
     tx: &mut Write<'_>,
     account: AccountId,
-    stage: i64,
-    look_at: Option<Time>,
-    held: bool,
+    relaxation: i64,
+    run_at: Option<Time>,
+    deferred: bool,
 ) -> Result<()> {
     tx.execute(
-        sql!("UPDATE seekers SET stage = $1, look_at = $2, held = $3 WHERE account_id = $4"),
-        params![stage, look_at, held, account],
+        sql!("UPDATE tickets SET relaxation = $1, run_at = $2, deferred = $3 WHERE account_id = $4"),
+        params![relaxation, run_at, deferred, account],
     )?;
     Ok(())
 }
 
 /// Makes at most `limit` deferred tickets due, because somebody has left the queue.
-pub fn look_for_held(tx: &mut Write<'_>, pool: Pool, limit: i64) -> Result<()> {
+pub fn retry_deferred(tx: &mut Write<'_>, pool: Pool, limit: i64) -> Result<()> {
     let now = tx.now();
     tx.execute(
         sql!(
-            "UPDATE seekers SET look_at = $1 WHERE account_id IN
-                 (SELECT account_id FROM seekers WHERE held AND pool = $2
+            "UPDATE tickets SET run_at = $1 WHERE account_id IN
+                 (SELECT account_id FROM tickets WHERE deferred AND pool = $2
                   ORDER BY since, account_id LIMIT $3)"
         ),
         params![now, pool.as_str(), limit],
@@ -112,30 +112,30 @@ pub fn look_for_held(tx: &mut Write<'_>, pool: Pool, limit: i64) -> Result<()> {
 }
 
 /// Adds a match key to a waiting account's ticket.
-pub fn wish(tx: &mut Write<'_>, seeker: &Seeker, wish: &str, weight: i64) -> Result<()> {
+pub fn match_key(tx: &mut Write<'_>, ticket: &Ticket, match_key: &str, weight: i64) -> Result<()> {
     tx.execute(
         sql!(
-            "INSERT INTO wishes (account_id, pool, wish, weight, since) VALUES ($1, $2, $3, $4, $5)
+            "INSERT INTO match_keys (account_id, pool, match_key, weight, since) VALUES ($1, $2, $3, $4, $5)
              ON CONFLICT DO NOTHING"
         ),
-        params![seeker.account, seeker.pool.as_str(), wish, weight, seeker.since],
+        params![ticket.account, ticket.pool.as_str(), match_key, weight, ticket.since],
     )?;
     Ok(())
 }
 
-pub(super) fn clear_wishes(tx: &mut Write<'_>, account: AccountId) -> Result<()> {
-    tx.execute(sql!("DELETE FROM wishes WHERE account_id = $1"), params![account]).map(drop)
+pub(super) fn clear_match_keys(tx: &mut Write<'_>, account: AccountId) -> Result<()> {
+    tx.execute(sql!("DELETE FROM match_keys WHERE account_id = $1"), params![account]).map(drop)
 }
 
 /// Returns, for each match key of the ticket, the heaviest first, the account that has waited longest with the same
 /// key: from another address, not met lately, with a language in common, not blocked.
-pub fn partners(read: &Read<'_>, seeker: &Seeker) -> Result<Vec<AccountId>> {
+pub fn partners(read: &Read<'_>, ticket: &Ticket) -> Result<Vec<AccountId>> {
     let found: Vec<Option<AccountId>> = read.all(
         sql!(
-            "SELECT (SELECT t.account_id FROM wishes t JOIN seekers s ON s.account_id = t.account_id
-                     WHERE t.pool = m.pool AND t.wish = m.wish AND t.account_id <> m.account_id
+            "SELECT (SELECT t.account_id FROM match_keys t JOIN tickets s ON s.account_id = t.account_id
+                     WHERE t.pool = m.pool AND t.match_key = m.match_key AND t.account_id <> m.account_id
                        AND (s.language = '' OR me.language = '' OR s.language = me.language)
-                       AND s.place <> me.place AND NOT ",
+                       AND s.ip_hash <> me.ip_hash AND NOT ",
             blocks::APART,
             "
                        AND NOT EXISTS (SELECT 1 FROM meetings e WHERE e.account_id = m.account_id
@@ -143,10 +143,10 @@ pub fn partners(read: &Read<'_>, seeker: &Seeker) -> Result<Vec<AccountId>> {
                        AND NOT EXISTS (SELECT 1 FROM meetings e WHERE e.account_id = t.account_id
                                        AND e.partner_id = m.account_id)
                      ORDER BY t.since, t.account_id LIMIT 1)
-             FROM wishes m JOIN seekers me ON me.account_id = m.account_id
-             WHERE m.account_id = $1 ORDER BY m.weight DESC, m.wish"
+             FROM match_keys m JOIN tickets me ON me.account_id = m.account_id
+             WHERE m.account_id = $1 ORDER BY m.weight DESC, m.match_key"
         ),
-        params![seeker.account],
+        params![ticket.account],
         from_row,
     )?;
     Ok(found.into_iter().flatten().collect())
@@ -154,14 +154,14 @@ pub fn partners(read: &Read<'_>, seeker: &Seeker) -> Result<Vec<AccountId>> {
 
 /// Returns whether an account other than `except` waits that could be matched with this one in time: from another
 /// address, not met lately, with a language in common, not blocked.
-pub fn others_wait(read: &Read<'_>, seeker: &Seeker, except: AccountId) -> Result<bool> {
+pub fn others_wait(read: &Read<'_>, ticket: &Ticket, except: AccountId) -> Result<bool> {
     let now = read.now();
     read.one(
         sql!(
             "SELECT EXISTS (
-                 SELECT 1 FROM seekers me JOIN seekers s ON s.pool = me.pool
+                 SELECT 1 FROM tickets me JOIN tickets s ON s.pool = me.pool
                  WHERE me.account_id = $1 AND s.state = 'waiting' AND s.since <= $2
-                   AND s.account_id NOT IN ($1, $3) AND (s.place < me.place OR s.place > me.place)
+                   AND s.account_id NOT IN ($1, $3) AND (s.ip_hash < me.ip_hash OR s.ip_hash > me.ip_hash)
                    AND (s.language = '' OR me.language = '' OR s.language = me.language)
                    AND NOT ",
             blocks::APART,
@@ -171,27 +171,27 @@ pub fn others_wait(read: &Read<'_>, seeker: &Seeker, except: AccountId) -> Resul
                    AND NOT EXISTS (SELECT 1 FROM meetings e WHERE e.account_id = s.account_id
                                    AND e.partner_id = $1))"
         ),
-        params![seeker.account, now, except],
+        params![ticket.account, now, except],
         from_row,
     )
 }
 
 /// Returns a waiting account's match keys, the heaviest first.
-pub fn wishes(read: &Read<'_>, account: AccountId) -> Result<Vec<String>> {
+pub fn match_keys(read: &Read<'_>, account: AccountId) -> Result<Vec<String>> {
     read.all(
-        sql!("SELECT wish FROM wishes WHERE account_id = $1 ORDER BY weight DESC, wish"),
+        sql!("SELECT match_key FROM match_keys WHERE account_id = $1 ORDER BY weight DESC, match_key"),
         params![account],
         from_row,
     )
 }
 
 /// Returns the accounts that have waited longest with this match key.
-pub fn with_wish(read: &Read<'_>, pool: Pool, wish: &str, limit: i64) -> Result<Vec<AccountId>> {
+pub fn with_match_key(read: &Read<'_>, pool: Pool, match_key: &str, limit: i64) -> Result<Vec<AccountId>> {
     read.all(
         sql!(
-            "SELECT account_id FROM wishes WHERE pool = $1 AND wish = $2 ORDER BY since, account_id LIMIT $3"
+            "SELECT account_id FROM match_keys WHERE pool = $1 AND match_key = $2 ORDER BY since, account_id LIMIT $3"
         ),
-        params![pool.as_str(), wish, limit],
+        params![pool.as_str(), match_key, limit],
         from_row,
     )
 }
@@ -199,7 +199,7 @@ pub fn with_wish(read: &Read<'_>, pool: Pool, wish: &str, limit: i64) -> Result<
 /// Sets when a ticket runs out, and whether the client's last window has closed.
 pub fn set_alive(tx: &mut Write<'_>, account: AccountId, until: Time, away: bool) -> Result<()> {
     tx.execute(
-        sql!("UPDATE seekers SET alive_until = $1, away = $2 WHERE account_id = $3 AND state <> 'ended'"),
+        sql!("UPDATE tickets SET alive_until = $1, away = $2 WHERE account_id = $3 AND state <> 'ended'"),
         params![until, away, account],
     )?;
     Ok(())
@@ -210,7 +210,7 @@ pub fn lost(read: &Read<'_>, limit: i64) -> Result<Vec<AccountId>> {
     let now = read.now();
     read.all(
         sql!(
-            "SELECT account_id FROM seekers WHERE alive_until <= $1 AND state <> 'ended'
+            "SELECT account_id FROM tickets WHERE alive_until <= $1 AND state <> 'ended'
              ORDER BY alive_until, account_id LIMIT $2"
         ),
         params![now, limit],
@@ -220,28 +220,28 @@ pub fn lost(read: &Read<'_>, limit: i64) -> Result<Vec<AccountId>> {
 
 /// Returns when the next ticket is due for matching or runs out.
 pub fn next_due(read: &Read<'_>) -> Result<Option<Time>> {
-    let (look, lost): (Option<Time>, Option<Time>) = read.one(
+    let (run_matching, lost): (Option<Time>, Option<Time>) = read.one(
         sql!(
-            "SELECT (SELECT MIN(look_at) FROM seekers WHERE state = 'waiting'),
-                    (SELECT MIN(alive_until) FROM seekers WHERE state <> 'ended')"
+            "SELECT (SELECT MIN(run_at) FROM tickets WHERE state = 'waiting'),
+                    (SELECT MIN(alive_until) FROM tickets WHERE state <> 'ended')"
         ),
         params![],
         from_row,
     )?;
-    Ok([look, lost].into_iter().flatten().min())
+    Ok([run_matching, lost].into_iter().flatten().min())
 }
 
 /// Returns how many accounts wait in front of this one, and how many wait in all.
-pub fn place_in_line(read: &Read<'_>, seeker: &Seeker) -> Result<(i64, i64)> {
+pub fn queue_position(read: &Read<'_>, ticket: &Ticket) -> Result<(i64, i64)> {
     let now = read.now();
     read.one(
         sql!(
-            "SELECT (SELECT COUNT(*) FROM seekers WHERE state = 'waiting' AND pool = $1
+            "SELECT (SELECT COUNT(*) FROM tickets WHERE state = 'waiting' AND pool = $1
                        AND (since < $2 OR (since = $2 AND account_id < $3))),
-                    (SELECT COUNT(*) FROM seekers WHERE state = 'waiting' AND pool = $1
+                    (SELECT COUNT(*) FROM tickets WHERE state = 'waiting' AND pool = $1
                        AND (since <= $4 OR account_id = $3))"
         ),
-        params![seeker.pool.as_str(), seeker.since, seeker.account, now],
+        params![ticket.pool.as_str(), ticket.since, ticket.account, now],
         from_row,
     )
 }
@@ -250,7 +250,7 @@ pub fn place_in_line(read: &Read<'_>, seeker: &Seeker) -> Result<(i64, i64)> {
 pub fn line(read: &Read<'_>) -> Result<Vec<(Pool, Time, AccountId)>> {
     read.all(
         sql!(
-            "SELECT pool, since, account_id FROM seekers WHERE state = 'waiting'
+            "SELECT pool, since, account_id FROM tickets WHERE state = 'waiting'
              ORDER BY pool, since, account_id"
         ),
         params![],

@@ -1,6 +1,6 @@
 //! Talks between matched accounts, and which accounts met lately.
 
-use super::{Seeker, queue::clear_wishes};
+use super::{Ticket, queue::clear_match_keys};
 use crate::{
     Result,
     clock::Time,
@@ -10,9 +10,9 @@ use crate::{
 };
 
 /// Returns the tickets of those who are in a talk, or were in it last.
-pub fn in_talk(read: &Read<'_>, id: ConversationId) -> Result<Vec<Seeker>> {
+pub fn in_talk(read: &Read<'_>, id: ConversationId) -> Result<Vec<Ticket>> {
     read.all(
-        sql!("SELECT ", Seeker::COLUMNS, " FROM seekers s WHERE s.conversation_id = $1 ORDER BY s.mask_id"),
+        sql!("SELECT ", Ticket::COLUMNS, " FROM tickets s WHERE s.conversation_id = $1 ORDER BY s.mask_id"),
         params![id],
         from_row,
     )
@@ -27,11 +27,11 @@ pub fn set_matched(
     reveals: bool,
 ) -> Result<()> {
     let now = tx.now();
-    clear_wishes(tx, account)?;
+    clear_match_keys(tx, account)?;
     tx.execute(
         sql!(
-            "UPDATE seekers SET state = 'matched', conversation_id = $1, mask_id = $2, changed_at = $3,
-                                look_at = NULL, held = FALSE, reveals = $4, pictures = FALSE
+            "UPDATE tickets SET state = 'matched', conversation_id = $1, mask_id = $2, changed_at = $3,
+                                run_at = NULL, deferred = FALSE, reveals = $4, pictures = FALSE
              WHERE account_id = $5"
         ),
         params![conversation, mask, now, reveals, account],
@@ -42,11 +42,11 @@ pub fn set_matched(
 /// Sets a ticket's state to ended: the talk is over, or the account has left the queue.
 pub fn set_ended(tx: &mut Write<'_>, account: AccountId, skips: i64, went: bool) -> Result<()> {
     let now = tx.now();
-    clear_wishes(tx, account)?;
+    clear_match_keys(tx, account)?;
     tx.execute(
         sql!(
-            "UPDATE seekers SET state = 'ended', changed_at = $1, skips = $2, went = $3, away = FALSE,
-                                held = FALSE
+            "UPDATE tickets SET state = 'ended', changed_at = $1, skips = $2, went = $3, away = FALSE,
+                                deferred = FALSE
              WHERE account_id = $4"
         ),
         params![now, skips, went, account],
@@ -56,14 +56,14 @@ pub fn set_ended(tx: &mut Write<'_>, account: AccountId, skips: i64, went: bool)
 
 /// Deletes the tickets that ended before then.
 pub fn purge_ended(tx: &mut Write<'_>, before: Time) -> Result<()> {
-    tx.execute(sql!("DELETE FROM seekers WHERE state = 'ended' AND changed_at < $1"), params![before])
+    tx.execute(sql!("DELETE FROM tickets WHERE state = 'ended' AND changed_at < $1"), params![before])
         .map(drop)
 }
 
 /// Removes the references to a deleted talk from all tickets.
 pub fn unlink(tx: &mut Write<'_>, id: ConversationId) -> Result<()> {
     tx.execute(
-        sql!("UPDATE seekers SET conversation_id = NULL, mask_id = NULL WHERE conversation_id = $1"),
+        sql!("UPDATE tickets SET conversation_id = NULL, mask_id = NULL WHERE conversation_id = $1"),
         params![id],
     )
     .map(drop)
@@ -71,12 +71,12 @@ pub fn unlink(tx: &mut Write<'_>, id: ConversationId) -> Result<()> {
 
 /// Records that the account offers to reveal its identity.
 pub fn set_reveals(tx: &mut Write<'_>, account: AccountId) -> Result<()> {
-    tx.execute(sql!("UPDATE seekers SET reveals = TRUE WHERE account_id = $1"), params![account]).map(drop)
+    tx.execute(sql!("UPDATE tickets SET reveals = TRUE WHERE account_id = $1"), params![account]).map(drop)
 }
 
 /// Records that the account agrees to pictures.
 pub fn set_pictures(tx: &mut Write<'_>, account: AccountId) -> Result<()> {
-    tx.execute(sql!("UPDATE seekers SET pictures = TRUE WHERE account_id = $1"), params![account]).map(drop)
+    tx.execute(sql!("UPDATE tickets SET pictures = TRUE WHERE account_id = $1"), params![account]).map(drop)
 }
 
 /// Returns at most `limit` group talks with room for one more, oldest first.
@@ -84,7 +84,7 @@ pub fn open_groups(read: &Read<'_>, most: i64, limit: i64) -> Result<Vec<Convers
     read.all(
         sql!(
             "SELECT c.id FROM conversations c
-             WHERE c.id IN (SELECT s.conversation_id FROM seekers s
+             WHERE c.id IN (SELECT s.conversation_id FROM tickets s
                             WHERE s.pool = 'group' AND s.state = 'matched')
                AND c.deleted_at IS NULL AND c.size BETWEEN 2 AND $1
              ORDER BY c.id LIMIT $2"

@@ -13,7 +13,7 @@ use crate::{
 columns! {
     /// An account's place in a conversation, which is kept after the account has left.
     #[derive(Clone, Debug)]
-    pub struct Seat as p {
+    pub struct Membership as p {
         /// When the account joined. First, because it is never NULL: a seat may be missing.
         pub joined_at: Time,
         /// The name used here, where that is not the account's own.
@@ -21,11 +21,11 @@ columns! {
         /// The last message that was read.
         pub read_seq: i64,
         /// Messages up to this one are not visible to the account.
-        pub sees_after: i64,
+        pub visible_after_seq: i64,
         /// When the account left or was removed.
         pub left_at: Option<Time>,
         /// The end of a ban.
-        pub barred_until: Option<Time>,
+        pub banned_until: Option<Time>,
         /// True if notifications are off.
         pub muted: bool,
         /// The last message that reached a device of the account.
@@ -37,7 +37,7 @@ columns! {
 
 /// The values of a new participant's row.
 #[derive(Debug)]
-pub struct Entrance<'a> {
+pub struct NewMembership<'a> {
     pub conversation: ConversationId,
     pub account: AccountId,
     /// The name used here, where that is not the account's own.
@@ -47,23 +47,23 @@ pub struct Entrance<'a> {
     /// Messages up to this one count as read.
     pub read_seq: i64,
     /// Messages up to this one are not visible to the account.
-    pub sees_after: i64,
+    pub visible_after_seq: i64,
     /// The client's address, as a keyed hash.
-    pub place: &'a str,
+    pub ip_hash: &'a str,
 }
 
 /// Adds a participant, or a former one again.
-pub fn join(tx: &mut Write<'_>, new: &Entrance<'_>) -> Result<()> {
-    let (now, tick) = (tx.now(), sync::tick(tx)?);
+pub fn join(tx: &mut Write<'_>, new: &NewMembership<'_>) -> Result<()> {
+    let (now, sync_version) = (tx.now(), sync::sync_version(tx)?);
     tx.execute(
         sql!(
-            "INSERT INTO participants (conversation_id, account_id, alias, skeleton, read_seq, sees_after, place,
-                                       joined_at, tick)
+            "INSERT INTO participants (conversation_id, account_id, alias, skeleton, read_seq, visible_after_seq, ip_hash,
+                                       joined_at, sync_version)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
              ON CONFLICT (conversation_id, account_id) DO UPDATE SET
-                 alias = excluded.alias, skeleton = excluded.skeleton, place = excluded.place,
-                 read_seq = excluded.read_seq, sees_after = excluded.sees_after, joined_at = excluded.joined_at,
-                 left_at = NULL, barred_until = NULL, tick = excluded.tick"
+                 alias = excluded.alias, skeleton = excluded.skeleton, ip_hash = excluded.ip_hash,
+                 read_seq = excluded.read_seq, visible_after_seq = excluded.visible_after_seq, joined_at = excluded.joined_at,
+                 left_at = NULL, banned_until = NULL, sync_version = excluded.sync_version"
         ),
         params![
             new.conversation,
@@ -71,29 +71,29 @@ pub fn join(tx: &mut Write<'_>, new: &Entrance<'_>) -> Result<()> {
             new.alias,
             new.skeleton,
             new.read_seq,
-            new.sees_after,
-            new.place,
+            new.visible_after_seq,
+            new.ip_hash,
             now,
-            tick,
+            sync_version,
         ],
     )?;
     Ok(())
 }
 
-/// Removes a participant, with a ban until `barred_until`. Returns false where the account was not in the conversation.
+/// Removes a participant, with a ban until `banned_until`. Returns false where the account was not in the conversation.
 pub fn leave(
     tx: &mut Write<'_>,
     id: ConversationId,
     account: AccountId,
-    barred_until: Option<Time>,
+    banned_until: Option<Time>,
 ) -> Result<bool> {
-    let (now, tick) = (tx.now(), sync::tick(tx)?);
+    let (now, sync_version) = (tx.now(), sync::sync_version(tx)?);
     let left = tx.execute(
         sql!(
-            "UPDATE participants SET left_at = $1, barred_until = $2, tick = $3
+            "UPDATE participants SET left_at = $1, banned_until = $2, sync_version = $3
              WHERE conversation_id = $4 AND account_id = $5 AND left_at IS NULL"
         ),
-        params![now, barred_until, tick, id, account],
+        params![now, banned_until, sync_version, id, account],
     )?;
     if left > 0 {
         resize(tx, id, -1)?;
@@ -103,47 +103,47 @@ pub fn leave(
 
 /// Removes all participants but one.
 pub fn leave_all_but(tx: &mut Write<'_>, id: ConversationId, stays: Option<AccountId>) -> Result<()> {
-    let (now, tick) = (tx.now(), sync::tick(tx)?);
+    let (now, sync_version) = (tx.now(), sync::sync_version(tx)?);
     let left = tx.execute(
         sql!(
-            "UPDATE participants SET left_at = $1, tick = $2
+            "UPDATE participants SET left_at = $1, sync_version = $2
              WHERE conversation_id = $3 AND account_id <> $4 AND left_at IS NULL"
         ),
-        params![now, tick, id, stays.unwrap_or(AccountId(0))],
+        params![now, sync_version, id, stays.unwrap_or(AccountId(0))],
     )?;
     resize(tx, id, -(left as i64)).map(drop)
 }
 
 /// Lifts the ban on a removed participant.
-pub fn unbar(tx: &mut Write<'_>, id: ConversationId, account: AccountId) -> Result<()> {
+pub fn unban(tx: &mut Write<'_>, id: ConversationId, account: AccountId) -> Result<()> {
     tx.execute(
-        sql!("UPDATE participants SET barred_until = NULL WHERE conversation_id = $1 AND account_id = $2"),
+        sql!("UPDATE participants SET banned_until = NULL WHERE conversation_id = $1 AND account_id = $2"),
         params![id, account],
     )?;
     Ok(())
 }
 
 /// Returns the client's address at the last join, as a keyed hash.
-pub fn place(read: &Read<'_>, id: ConversationId, account: AccountId) -> Result<Option<String>> {
-    let place = read.first(
-        sql!("SELECT place FROM participants WHERE conversation_id = $1 AND account_id = $2"),
+pub fn ip_hash(read: &Read<'_>, id: ConversationId, account: AccountId) -> Result<Option<String>> {
+    let ip_hash = read.first(
+        sql!("SELECT ip_hash FROM participants WHERE conversation_id = $1 AND account_id = $2"),
         params![id, account],
         from_row,
     )?;
-    Ok(place.flatten())
+    Ok(ip_hash.flatten())
 }
 
 /// Records that messages up to this one have been read. The position never decreases. Returns false where nothing
 /// changed, or the account is not in the conversation any more.
 pub fn set_read(tx: &mut Write<'_>, id: ConversationId, account: AccountId, seq: i64) -> Result<bool> {
-    let tick = sync::tick(tx)?;
+    let sync_version = sync::sync_version(tx)?;
     let set = tx.execute(
         sql!(
-            "UPDATE participants SET read_seq = $1, tick = $2, receipt_tick = $2,
+            "UPDATE participants SET read_seq = $1, sync_version = $2, receipt_version = $2,
                  delivered_seq = CASE WHEN delivered_seq < $1 THEN $1 ELSE delivered_seq END
              WHERE conversation_id = $3 AND account_id = $4 AND read_seq < $1 AND left_at IS NULL"
         ),
-        params![seq, tick, id, account],
+        params![seq, sync_version, id, account],
     )?;
     Ok(set == 1)
 }
@@ -151,13 +151,13 @@ pub fn set_read(tx: &mut Write<'_>, id: ConversationId, account: AccountId, seq:
 /// Records that messages up to this one have reached a device. The position never decreases. Returns false where
 /// nothing changed, or the account is not in the conversation any more.
 pub fn set_delivered(tx: &mut Write<'_>, id: ConversationId, account: AccountId, seq: i64) -> Result<bool> {
-    let tick = sync::tick(tx)?;
+    let sync_version = sync::sync_version(tx)?;
     let set = tx.execute(
         sql!(
-            "UPDATE participants SET delivered_seq = $1, tick = $2, receipt_tick = $2
+            "UPDATE participants SET delivered_seq = $1, sync_version = $2, receipt_version = $2
              WHERE conversation_id = $3 AND account_id = $4 AND delivered_seq < $1 AND left_at IS NULL"
         ),
-        params![seq, tick, id, account],
+        params![seq, sync_version, id, account],
     )?;
     Ok(set == 1)
 }
@@ -189,16 +189,16 @@ pub fn clear_aliases(tx: &mut Write<'_>, account: AccountId) -> Result<()> {
 columns! {
     /// A participant of a conversation, or an account that was removed from it.
     #[derive(Clone, Debug)]
-    pub struct Participant as p {
+    pub struct MembershipRow as p {
         /// The account, under the name used here.
         pub account: Account = Account::COLUMNS,
-        pub seat: Seat = Seat::COLUMNS,
+        pub membership: Membership = Membership::COLUMNS,
     }
 }
 
 /// Returns at most `limit` participants in the order in which they joined, and then the removed ones whose ban has not
 /// ended.
-pub fn participants(read: &Read<'_>, id: ConversationId, limit: i64) -> Result<Vec<Participant>> {
+pub fn participants(read: &Read<'_>, id: ConversationId, limit: i64) -> Result<Vec<MembershipRow>> {
     participants_after(read, id, (false, Time::from_ms(0), AccountId(0)), limit)
 }
 
@@ -208,21 +208,21 @@ pub fn participants_after(
     id: ConversationId,
     after: (bool, Time, AccountId),
     limit: i64,
-) -> Result<Vec<Participant>> {
+) -> Result<Vec<MembershipRow>> {
     let now = read.now();
     read.all(
         sql!(
             "SELECT ",
-            Participant::COLUMNS,
+            MembershipRow::COLUMNS,
             " FROM participants p JOIN accounts a ON a.id = p.account_id
-             WHERE p.conversation_id = $1 AND NOT p.hidden AND (p.left_at IS NULL OR p.barred_until > $2)
+             WHERE p.conversation_id = $1 AND NOT p.hidden AND (p.left_at IS NULL OR p.banned_until > $2)
                AND (p.left_at IS NOT NULL, p.joined_at, p.account_id) > ($3, $4, $5)
              ORDER BY p.left_at IS NOT NULL, p.joined_at, p.account_id LIMIT $6"
         ),
         params![id, now, after.0, after.1, after.2, limit],
         |row| {
-            let mut participant: Participant = from_row(row)?;
-            if let Some(alias) = &participant.seat.alias {
+            let mut participant: MembershipRow = from_row(row)?;
+            if let Some(alias) = &participant.membership.alias {
                 participant.account.name.clone_from(alias);
             }
             Ok(participant)
@@ -231,7 +231,7 @@ pub fn participants_after(
 }
 
 /// Returns the longest-standing participant other than `except`, members first.
-pub fn heir(read: &Read<'_>, id: ConversationId, except: AccountId) -> Result<Option<AccountId>> {
+pub fn next_owner(read: &Read<'_>, id: ConversationId, except: AccountId) -> Result<Option<AccountId>> {
     read.first(
         sql!(
             "SELECT p.account_id FROM participants p JOIN accounts a ON a.id = p.account_id

@@ -1,0 +1,20 @@
+-- Columns and tables by the names that the code has for them.
+ALTER TABLE participants RENAME COLUMN place TO ip_hash;
+ALTER TABLE participants RENAME COLUMN sees_after TO visible_after_seq;
+ALTER TABLE participants RENAME COLUMN barred_until TO banned_until;
+ALTER TABLE participants RENAME COLUMN tick TO sync_version;
+ALTER TABLE participants RENAME COLUMN receipt_tick TO receipt_version;
+ALTER TABLE conversations RENAME COLUMN tick TO sync_version;
+ALTER TABLE messages RENAME COLUMN tick TO sync_version;
+UPDATE streams SET name = 'sync_versions' WHERE name = 'ticks';
+ALTER TABLE departures RENAME TO tombstones;
+ALTER TABLE tombstones RENAME COLUMN tick TO sync_version;
+ALTER TABLE bars RENAME TO bans;
+ALTER TABLE bans RENAME COLUMN place TO ip_hash;
+ALTER TABLE seekers RENAME TO tickets;
+ALTER TABLE tickets RENAME COLUMN place TO ip_hash;
+ALTER TABLE tickets RENAME COLUMN look_at TO run_at;
+ALTER TABLE tickets RENAME COLUMN held TO deferred;
+ALTER TABLE tickets RENAME COLUMN stage TO relaxation;
+ALTER TABLE wishes RENAME TO match_keys;
+ALTER TABLE match_keys RENAME COLUMN wish TO match_key;
