@@ -1,4 +1,4 @@
-//! Access to a conversation: how an account comes to be a participant, whatever the kind.
+//! Access to a conversation: how an account becomes a participant, for every kind of conversation.
 
 use super::{
     conversations::{Participant, find_participant},
@@ -14,25 +14,21 @@ use crate::{
     store::{self, accounts::Account, conversations::ConversationKind, messages::Message},
 };
 
-/// Somebody at the door of a conversation: a room's, with its key in hand, or that of any conversation
-/// that it is in already.
+/// What an account needs to become a participant: a room's key, or the id of a conversation that the account is in.
 #[derive(Clone)]
 pub enum Access {
-    /// Whoever has the key comes in.
+    /// Access by a room's key, which lets the account join.
     Room(RoomInvitee),
-    /// Whoever is in it already is let in.
+    /// Access by a conversation's id, for an account that is in the conversation already.
     Conversation {
-        /// Who.
         account: Account,
-        /// Where.
         id: ConversationId,
-        /// Only where it is of this kind.
+        /// The only kind that the conversation may have, if there is a restriction.
         kind: Option<ConversationKind>,
     },
 }
 
 impl Access {
-    /// Who asks.
     pub fn account(&self) -> &Account {
         match self {
             Access::Room(invitee) => &invitee.account,
@@ -40,7 +36,7 @@ impl Access {
         }
     }
 
-    /// The same door, with somebody else at it.
+    /// Returns the same access for another account.
     pub fn of(self, account: Account) -> Self {
         match self {
             Access::Room(invitee) => Access::Room(RoomInvitee { account, ..invitee }),
@@ -48,8 +44,8 @@ impl Access {
         }
     }
 
-    /// The one who asks as a participant, if it is in the conversation. Who may only be let in by others
-    /// learns nothing more than that there is nothing for them.
+    /// Returns the account as a participant, if it is in the conversation. A conversation that only others can let the
+    /// account into is not found, so that the answer reveals nothing more.
     pub fn find(&self, read: &Read<'_>) -> Result<Option<Participant>> {
         match self {
             Access::Room(invitee) => Ok(invitee.find(read)?.map(|room_member| room_member.participant)),
@@ -67,8 +63,8 @@ impl Access {
         }
     }
 
-    /// Comes in, and says something. In a match that is a sign of life. `thread_limit` is how long it may be
-    /// in a thread.
+    /// Joins the conversation and sends a message, which in a match also counts as a sign of life. `thread_limit` is
+    /// the length of the longest message that the account may send in a thread.
     pub fn say(&self, tx: &mut Tx<'_>, draft: &Draft, thread_limit: usize) -> Result<Message> {
         let participant = self.join(tx)?;
         let message = participant.say(tx, draft, thread_limit)?;
@@ -78,7 +74,7 @@ impl Access {
         Ok(message)
     }
 
-    /// Comes in, where one isn't yet.
+    /// Joins the conversation, if the account is not in it yet.
     pub fn join(&self, tx: &mut Tx<'_>) -> Result<Participant> {
         match self {
             Access::Room(invitee) => Ok(invitee.join(tx)?.participant),
@@ -86,13 +82,13 @@ impl Access {
         }
     }
 
-    /// Returns the page for someone whose access has ended, by the kind of the conversation. Refuses whoever never had
-    /// access.
+    /// Returns the page for an account whose access has ended, by the kind of the conversation. Refuses an account that
+    /// never had access.
     pub fn leave_to(&self, read: &Read<'_>) -> Result<&'static str> {
         let Access::Conversation { account, id, .. } = self else { return Err(Error::NotFound) };
         let kind = match store::conversations::kind_for(read, *id, account.id)? {
             Some(kind) => kind,
-            // Nothing is left of a thread but that the account was in it, and of a match not even that.
+            // A deleted thread leaves only a tombstone, and a deleted match not even that.
             None if store::sync::has_tombstone(read, account.id, *id)? => ConversationKind::Thread,
             None if store::matches::of(read, account.id)?.is_some() => ConversationKind::Match,
             None => return Err(Error::NotFound),

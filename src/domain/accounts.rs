@@ -1,4 +1,4 @@
-//! Accounts: signing up, and what a member may do.
+//! Accounts: signing up, and the permissions of a member.
 
 use unicode_normalization::UnicodeNormalization;
 
@@ -20,7 +20,7 @@ use crate::{
 pub struct Email(String);
 
 impl Email {
-    /// Takes what RFC 5321 can deliver to: `local@domain`, 254 bytes at the most.
+    /// Accepts an address that RFC 5321 can deliver to: `local@domain`, 254 bytes at the most.
     pub fn parse(raw: &str) -> Result<Self> {
         let email = raw.trim();
         let fits = email.len() <= 254
@@ -32,29 +32,29 @@ impl Email {
         Ok(Email(email.into()))
     }
 
-    /// As it was typed.
+    /// Returns the address as it was typed.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// As it is compared: without regard to case.
+    /// Returns the form that is compared, which ignores case.
     pub fn key(&self) -> String {
         key(&self.0)
     }
 }
 
-/// How emails and usernames are compared when someone logs in.
+/// Returns the form in which emails and usernames are compared at login.
 pub fn key(raw: &str) -> String {
     raw.trim().trim_start_matches('@').nfkc().flat_map(char::to_lowercase).collect()
 }
 
-/// A password that is good enough to be hashed. It never prints itself.
+/// A password that is good enough to be hashed. Has no `Debug`, so that it is never printed.
 #[derive(Clone)]
 pub struct Password(String);
 
 impl Password {
-    /// 10 characters or more and 1,000 bytes at the most (Argon2 reads them all), and not just
-    /// one character again and again.
+    /// Accepts 10 characters or more and 1,000 bytes at the most (Argon2 reads them all). Refuses one character
+    /// repeated again and again.
     pub fn parse(raw: &str) -> Result<Self> {
         let refuse = |message: &str| Err(Error::invalid("password", message));
         if raw.chars().count() < 10 {
@@ -70,13 +70,13 @@ impl Password {
         Ok(Password(raw.into()))
     }
 
-    /// The words themselves, for the hash.
+    /// Returns the plain text, for the hash.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// The most used passwords that are long enough.
+/// The most used passwords among those that are long enough.
 const COMMON: &[&str] = &[
     "0123456789",
     "0987654321",
@@ -108,20 +108,16 @@ const COMMON: &[&str] = &[
     "welcome123",
 ];
 
-/// What someone filled in to become a member, as it was typed.
+/// The form of a person who wants to become a member, with each field as it was typed.
 #[derive(Clone, Default)]
 pub struct Application {
-    /// The email.
     pub email: String,
-    /// The password.
     pub password: String,
-    /// The display name.
     pub name: String,
-    /// The username.
     pub username: String,
 }
 
-/// An application in which each field can be taken.
+/// An application whose fields are all valid.
 #[derive(Clone)]
 pub struct Applicant {
     email: Email,
@@ -131,7 +127,7 @@ pub struct Applicant {
 }
 
 impl Application {
-    /// Checks each field, also against who is here already, and tells of all that are wrong.
+    /// Checks each field, also against the accounts that exist, and reports all faults at once.
     pub fn check(&self, read: &Read<'_>) -> Result<Applicant> {
         let mut faults = Faults::default();
         let name = faults.check(Name::parse(&self.name))?;
@@ -155,13 +151,13 @@ impl Application {
 }
 
 impl Applicant {
-    /// The password to be hashed.
+    /// Returns the password, which the caller hashes.
     pub fn password(&self) -> &Password {
         &self.password
     }
 
-    /// Becomes a member. A guest stays the account that it is, with all that it said. The first
-    /// member keeps the instance.
+    /// Creates the member. A guest keeps the account, with everything that the guest wrote. The first member becomes
+    /// the administrator of the instance.
     pub fn join(&self, tx: &mut Tx<'_>, guest: Option<AccountId>, password_hash: &str) -> Result<AccountId> {
         check_username(tx, &self.username, self.name.as_str())?;
         check_email(tx, &self.email)?;
@@ -189,8 +185,8 @@ impl Applicant {
     }
 }
 
-/// Lets somebody in as a guest: a display name and nothing else. Refuses the names of members and of
-/// the house, and what looks like them.
+/// Creates a guest: an account with a display name and nothing else. Refuses the names of members and the reserved
+/// names, and names that look like them.
 pub fn create_guest(tx: &mut Tx<'_>, name: &Name) -> Result<Account> {
     check_name(tx, name, None)?;
     let id =
@@ -198,8 +194,8 @@ pub fn create_guest(tx: &mut Tx<'_>, name: &Name) -> Result<Account> {
     store::accounts::by_id(tx, id)
 }
 
-/// Refuses the name of somebody without a username that would pose as the house or as a member; but for
-/// `except`, whose name it may be.
+/// Refuses a display name, of an account without a username, that could pass for the instance or for a member. The name
+/// of the member `except` is allowed.
 pub(super) fn check_name(read: &Read<'_>, name: &Name, except: Option<AccountId>) -> Result<()> {
     if names::is_reserved(name) {
         return Err(Error::invalid("name", "That name is kept for the house. Choose another."));
@@ -217,7 +213,8 @@ pub(super) fn check_name(read: &Read<'_>, name: &Name, except: Option<AccountId>
     Ok(())
 }
 
-/// Works out how those look who came before that was noted. Says how many; the next call does more.
+/// Computes skeletons for a batch of accounts that were created before skeletons were stored, and returns their number.
+/// The next call continues.
 pub fn fill_skeletons(tx: &mut Tx<'_>) -> Result<usize> {
     let some = store::accounts::without_skeleton(tx, 500)?;
     for (id, name, username) in &some {
@@ -228,7 +225,7 @@ pub fn fill_skeletons(tx: &mut Tx<'_>) -> Result<usize> {
     Ok(some.len())
 }
 
-/// Refuses a username that someone has, and offers one that is free.
+/// Refuses a username that is taken, and suggests one that is free.
 fn check_username(read: &Read<'_>, username: &Username, name: &str) -> Result<()> {
     let wanted = username.as_str();
     if !store::accounts::username_taken(read, wanted)? {
@@ -241,7 +238,7 @@ fn check_username(read: &Read<'_>, username: &Username, name: &str) -> Result<()
     Err(Error::invalid("username", format!("@{wanted} is taken. {instead}")))
 }
 
-/// A free username like the wanted one: with the initials of the other names, or a number.
+/// A free username similar to the wanted one: with the initials of the other names, or a number, at its end.
 fn another_username(read: &Read<'_>, wanted: &str, name: &str) -> Result<Option<String>> {
     let initials = name.split_whitespace().skip(1).filter_map(|word| word.nfd().next());
     let initials: String = initials.filter(char::is_ascii_alphabetic).collect();
@@ -255,7 +252,7 @@ fn another_username(read: &Read<'_>, wanted: &str, name: &str) -> Result<Option<
     Ok(None)
 }
 
-/// Refuses an email that someone has.
+/// Refuses an email that is taken.
 fn check_email(read: &Read<'_>, email: &Email) -> Result<()> {
     if store::accounts::email_taken(read, &email.key())? {
         return Err(Error::invalid("email", "There is an account with that email. Log in instead?"));
@@ -272,7 +269,7 @@ pub fn credentials(read: &Read<'_>, login: &str) -> Result<Option<store::account
     store::accounts::credentials(read, &login)
 }
 
-/// The same for all ways in which logging in can fail, so that it tells nothing.
+/// Returns the same error for all ways in which a login can fail, so that it does not reveal which accounts exist.
 pub fn wrong_login() -> Error {
     Error::invalid("password", "That login and password don’t go together. Try again.")
 }
@@ -283,7 +280,7 @@ pub fn member(read: &Read<'_>, username: &str) -> Result<Member> {
     Member::try_from(store::accounts::by_username(read, username.as_str())?)
 }
 
-/// Members whose username or name begins like this, but for one; at most `limit`.
+/// Members whose username or name begins with `begun`, without the account `except`; at most `limit`.
 pub fn search(read: &Read<'_>, begun: &str, except: AccountId, limit: i64) -> Result<Vec<Account>> {
     let begun = super::text::folded(begun.trim().trim_start_matches('@'));
     if begun.is_empty() || begun.len() > 60 || begun.contains('\0') {
@@ -293,17 +290,15 @@ pub fn search(read: &Read<'_>, begun: &str, except: AccountId, limit: i64) -> Re
     store::accounts::search(read, &format!("{literal}%"), except, limit)
 }
 
-/// An account that may do what members do. To have one is the permission.
+/// An account that may do what members do. Having a value of this type is the permission.
 #[derive(Clone, Debug)]
 pub struct Member {
-    /// The account.
     pub account: Account,
-    /// Its handle: members always have one.
+    /// The account's username, which every member has.
     pub username: String,
 }
 
 impl Member {
-    /// The account's id.
     pub fn id(&self) -> AccountId {
         self.account.id
     }
@@ -317,7 +312,7 @@ impl Member {
 impl TryFrom<Account> for Member {
     type Error = Error;
 
-    /// Anyone else is told to log in.
+    /// Returns [`Error::Unauthenticated`] for any other account, which has to log in first.
     fn try_from(account: Account) -> Result<Self> {
         match &account.username {
             Some(username) if account.kind == AccountKind::Member => {
@@ -338,7 +333,7 @@ pub fn is_adult(read: &Read<'_>, account: AccountId) -> Result<bool> {
     store::accounts::is_adult(read, account)
 }
 
-/// Turns the emails about mentions off for whoever holds the signed link of such an email.
+/// Turns the emails about mentions off for the holder of the signed link in such an email.
 pub fn stop_mention_mail(tx: &mut Tx<'_>, account: AccountId) -> Result<()> {
     store::accounts::set_mention_mail(tx, account, false)
 }
@@ -348,7 +343,7 @@ pub fn count_members(read: &Read<'_>) -> Result<i64> {
     store::accounts::count_members(read)
 }
 
-/// The member who administers the instance; `None` until somebody has signed up.
+/// The member who administers the instance; `None` until the first member has signed up.
 pub fn admin(read: &Read<'_>) -> Result<Option<Account>> {
     store::accounts::admin(read)
 }

@@ -1,5 +1,5 @@
-//! Apps: programs that members register. With the scope `act_as` an app speaks for the people of its own
-//! product; those are managed accounts, in a namespace of the app's.
+//! Apps: programs that members register. An app with the scope `act_as` acts for the people of its own product, who
+//! are managed accounts in a namespace of the app.
 
 use std::time::Duration;
 
@@ -23,16 +23,18 @@ use crate::{
     },
 };
 
-/// Apps of one member.
+/// The largest number of apps of one member.
 const MOST: usize = 20;
 
-/// People of one app's product: a community and its neighbours. Beyond it one runs a place of one's own.
+/// The largest number of managed accounts of one app: a community and its neighbours. A larger product runs an instance
+/// of its own.
 const PEOPLE: i64 = 20_000;
 
-/// How long the old keys still hold after there is a new one: until every server has it.
+/// The time for which old keys stay valid after a new one is made, so that the new one can reach all of the app's
+/// servers.
 pub const OVERLAP: Duration = Duration::from_secs(24 * 3600);
 
-/// How an app calls a person of its product: 1 to 64 characters on one line, as they are written.
+/// Parses an app's name for a person of its product: 1 to 64 characters on one line, kept as they are written.
 pub fn handle(raw: &str) -> Result<String> {
     let rules = Rules { field: "users", limit: 64, lines: false, empty: "Name somebody." };
     let handle = text::clean(raw, rules)?;
@@ -42,7 +44,7 @@ pub fn handle(raw: &str) -> Result<String> {
     Ok(handle)
 }
 
-/// The people whom the app calls so, each in its place; new ones where it is the first time.
+/// Returns the app's managed accounts with these names, in the same order. A name that is new creates an account.
 pub(super) fn people(tx: &mut Tx<'_>, app: AppId, handles: &[String]) -> Result<Vec<Account>> {
     let (mut people, mut are_new) = (Vec::new(), false);
     for handle in handles {
@@ -62,7 +64,7 @@ pub(super) fn people(tx: &mut Tx<'_>, app: AppId, handles: &[String]) -> Result<
     Ok(people)
 }
 
-/// The person whom the app calls so, if it has named it before.
+/// Returns the app's managed account with this name. Refuses a name that the app has not used before.
 pub fn known_person(read: &Read<'_>, app: AppId, raw: &str) -> Result<Account> {
     let unknown = || {
         Error::invalid_query("as", format!("The app knows nobody called {raw:?}: name them in users first."))
@@ -72,7 +74,6 @@ pub fn known_person(read: &Read<'_>, app: AppId, raw: &str) -> Result<Account> {
 }
 
 impl Member {
-    /// Registers an app.
     pub fn register_app(&self, tx: &mut Tx<'_>, name: &Name) -> Result<RegisteredApp> {
         accounts::check_name(tx, name, Some(self.id()))?;
         if store::apps::of(tx, self.id())?.len() >= MOST {
@@ -87,51 +88,49 @@ impl Member {
         store::apps::by_id(tx, id)?.ok_or(Error::NotFound)
     }
 
-    /// One's own apps.
+    /// Returns the member's own apps.
     pub fn apps(&self, read: &Read<'_>) -> Result<Vec<RegisteredApp>> {
         store::apps::of(read, self.id())
     }
 
-    /// One of one's own apps.
+    /// Returns one of the member's own apps.
     pub fn app(&self, read: &Read<'_>, id: AppId) -> Result<OwnApp> {
         let app = store::apps::by_id(read, id)?.filter(|app| app.owner == self.id());
         app.map(OwnApp).ok_or(Error::NotFound)
     }
 }
 
-/// An app of one's own. To have one is the permission to look after it.
+/// An app of the member's own. Having a value of this type is the permission to manage the app.
 #[derive(Clone, Debug)]
 pub struct OwnApp(RegisteredApp);
 
 impl OwnApp {
-    /// The app.
     pub fn app(&self) -> &RegisteredApp {
         &self.0
     }
 
-    /// Its keys.
     pub fn keys(&self, read: &Read<'_>) -> Result<Vec<Token>> {
         store::tokens::of(read, self.0.bot, Some(self.0.id))
     }
 
-    /// Makes a key: its secret is shown this once.
+    /// Makes a key and returns its secret, which is shown only this once.
     pub fn make_key(&self, tx: &mut Tx<'_>, name: &Name, scopes: Scopes) -> Result<(Token, Secret)> {
         tokens::make(tx, self.0.bot, Some(self.0.id), name, scopes)
     }
 
-    /// Makes a key in place of all others, which still hold for a day.
+    /// Makes a key that replaces all others, which stay valid for a day.
     pub fn rotate_keys(&self, tx: &mut Tx<'_>, name: &Name, scopes: Scopes) -> Result<(Token, Secret)> {
         let ends = tx.now() + OVERLAP;
         store::tokens::expire_of(tx, self.0.id, ends)?;
         self.make_key(tx, name, scopes)
     }
 
-    /// Ends a key, at once.
+    /// Ends a key at once.
     pub fn end_key(&self, tx: &mut Tx<'_>, id: TokenId) -> Result<()> {
         if store::tokens::delete(tx, self.0.bot, id)? { Ok(()) } else { Err(Error::NotFound) }
     }
 
-    /// Deletes the app: its keys end at once. What its people said stays.
+    /// Deletes the app and ends its keys at once. The messages of its people stay.
     pub fn delete(&self, tx: &mut Tx<'_>) -> Result<()> {
         store::tokens::delete_of(tx, self.0.id)?;
         store::webhooks::delete_of(tx, self.0.id)?;

@@ -1,4 +1,4 @@
-//! Attachments: files sent along with messages, and how many of them.
+//! Attachments: files that are sent along with messages, and the limits on their number.
 
 use std::time::Duration;
 
@@ -14,39 +14,39 @@ use crate::{
     store::{self, accounts::QuotaKey, attachments::Attachment},
 };
 
-/// The largest file: a phone's photo or a short recording.
+/// The largest size of a file in bytes: enough for a phone's photo or a short recording.
 pub const LARGEST: usize = 20 * 1024 * 1024;
 
-/// What one account may send within a day: an album, and not somebody's backup.
+/// The period of the limits for one account: enough for an album, too little for a backup.
 const A_DAY: Duration = Duration::from_secs(24 * 3600);
 const FILES_A_DAY: i64 = 200;
 const BYTES_A_DAY: i64 = 1024 * 1024 * 1024;
 
-/// All of an app's people may send as much as so many accounts.
+/// The limits for all managed accounts of an app together, as a multiple of those for one account.
 const APP: i64 = 10;
 
-/// How long a file may wait to be said.
+/// The time for which an uploaded file may wait to be sent with a message.
 const UNSAID: Duration = Duration::from_secs(24 * 3600);
 
-/// Files forgotten in one transaction.
+/// Files deleted in one transaction.
 const BATCH: i64 = 200;
 
-/// How long a file's name may be, in characters.
+/// The largest length of a file's name, in characters.
 const NAME: usize = 120;
 
-/// What a file is called: its last part, without what could lead elsewhere.
+/// The name of a file: the last part of its path, without characters that could lead to another folder.
 #[derive(Clone, Debug)]
 pub struct FileName(String);
 
 impl FileName {
-    /// Takes what a browser says, and makes a name of it in any case.
+    /// Cleans the name that a browser sends. A name of which nothing is left becomes `file`.
     pub fn parse(raw: &str) -> Self {
         let last = raw.rsplit(['/', '\\']).next().unwrap_or_default();
         let rules = Rules { field: "file", limit: NAME, lines: false, empty: "" };
         let plain: String = last.chars().filter(|c| !c.is_control() && !text::hides(*c)).collect();
         let length = plain.chars().count();
         let short = if length > NAME {
-            // Both ends tell something: what it is about, and what it is.
+            // Both ends are kept: the beginning shows the subject, and the ending shows the type.
             let ending: String = plain.chars().skip(length - 20).collect();
             plain.chars().take(NAME - 21).chain(['…']).chain(ending.chars()).collect()
         } else {
@@ -55,14 +55,13 @@ impl FileName {
         FileName(text::clean(short.trim_start_matches('.'), rules).unwrap_or_else(|_| "file".into()))
     }
 
-    /// As it is shown.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
 impl Participant {
-    /// Refuses a file before its bytes come, if there have been too many today.
+    /// Refuses a file before its bytes are received if the account has sent too many in the last day.
     pub fn may_send(&self, read: &Read<'_>) -> Result<()> {
         if !self.may_write() {
             return Err(LOCKED);
@@ -82,7 +81,7 @@ impl Participant {
         Ok(())
     }
 
-    /// Keeps a file whose bytes are in the data folder by now, to be said with a message.
+    /// Stores a file, whose bytes are in the data folder already, so that a message can be sent with it.
     pub fn send(&self, tx: &mut Tx<'_>, file: &Attachment) -> Result<()> {
         self.may_send(tx)?;
         if self.policy().files == Files::PicturesByConsent && !file.is_image() {
@@ -102,7 +101,7 @@ pub fn purge(tx: &mut Tx<'_>) -> Result<usize> {
 }
 
 impl Participant {
-    /// A file of the conversation, as far back as the participant may read.
+    /// A file of the conversation, within the participant's history scope.
     pub fn attachment(&self, read: &Read<'_>, id: AttachmentId) -> Result<Attachment> {
         store::attachments::by_id(read, self.history(), id)?.ok_or(Error::NotFound)
     }

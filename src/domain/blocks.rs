@@ -8,18 +8,18 @@ use crate::{
     store::{self, blocks::Side},
 };
 
-/// Someone as blocks know them.
+/// The account and the address of a person, by which blocks apply.
 #[derive(Clone, Copy, Debug)]
 pub struct Party<'a> {
     pub account: AccountId,
-    /// The hashed address, where it is known.
+    /// The IP hash; empty where the address is not known.
     pub ip_hash: &'a str,
-    /// A guest can be another account tomorrow, so a block holds for the address, too.
+    /// True if the account is a guest. A guest can return with another account, so a block also holds for the address.
     pub guest: bool,
 }
 
 impl<'a> Party<'a> {
-    /// Describes an account whose address is not known or does not count.
+    /// Creates the party of an account whose address is not known or does not count.
     pub fn account(account: AccountId) -> Self {
         Party { account, ip_hash: "", guest: false }
     }
@@ -33,14 +33,14 @@ impl<'a> Party<'a> {
     }
 }
 
-/// Returns whether a block keeps two people apart: the one answer to that question. The people behind masks, the owners
-/// of bots and the addresses of guests count.
+/// Returns whether a block keeps two people apart. All code that needs the answer calls this function. Blocks also
+/// apply to the people behind masks, the owners of bots and the addresses of guests.
 pub fn apart(read: &Read<'_>, one: &Party<'_>, other: &Party<'_>) -> Result<bool> {
     store::blocks::between(read, (one.account, one.ip_hash()), (other.account, other.ip_hash()))
 }
 
-/// Keeps two people apart. Guests of one address are kept apart by their accounts alone: everyone in a school has the
-/// same address.
+/// Keeps two people apart. Two people with one address are kept apart by their accounts alone, because everyone in a
+/// school has the same address.
 pub fn block(tx: &mut Tx<'_>, blocker: &Party<'_>, blocked: &Party<'_>) -> Result<()> {
     if blocker.ip_hash == blocked.ip_hash {
         let (one, other) = (Side::Account(blocker.account), Side::Account(blocked.account));

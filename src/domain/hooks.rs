@@ -1,4 +1,4 @@
-//! Hooks: doors through which programs post into a room, without an account.
+//! Hooks: addresses at which programs without an account post messages into a room.
 
 use super::{
     messages::{self, Body, Draft},
@@ -20,11 +20,11 @@ use crate::{
     },
 };
 
-/// Hooks of one room: more programs than anyone would want to hear.
+/// The most hooks of one room; the messages of more programs would be too many to follow.
 const MOST: usize = 20;
 
 impl Owner {
-    /// Opens a hook for a program, which speaks as a bot of this name. The token is shown this once.
+    /// Creates a hook for a program, which posts as a bot of this name. The token is returned only here.
     pub fn open_hook(&self, tx: &mut Tx<'_>, name: &Name) -> Result<(Hook, Token)> {
         let room = self.room_member().participant.conversation.id;
         if store::hooks::of(tx, room)?.len() >= MOST {
@@ -40,29 +40,29 @@ impl Owner {
         Ok((Hook { id, name: name.as_str().into(), created_at: tx.now() }, token))
     }
 
-    /// Closes a hook: its token opens nothing any more.
+    /// Deletes a hook, so that its token is refused from then on.
     pub fn close_hook(&self, tx: &mut Tx<'_>, id: HookId) -> Result<()> {
         let room = self.room_member().participant.conversation.id;
         if store::hooks::delete(tx, room, id)? { Ok(()) } else { Err(Error::NotFound) }
     }
 }
 
-/// A program at its door.
+/// A program that posts by a hook.
 pub struct Caller {
     bot: Account,
     room: Conversation,
 }
 
 impl Caller {
-    /// Finds the door by its token.
+    /// Finds the hook by its token.
     pub fn find(read: &Read<'_>, token: &Token) -> Result<Self> {
         let (bot, room) = store::hooks::by_token(read, &token.hash())?.ok_or(Error::NotFound)?;
         Ok(Caller { bot, room })
     }
 
-    /// Posts, under another name if the program wants one.
+    /// Posts a message, under another name if the program asks for one.
     pub fn say(&self, tx: &mut Tx<'_>, body: &Body, name: Option<&Name>) -> Result<Message> {
-        // A program that calls itself like a member speaks under its own name.
+        // Ignores a name that looks like a member's: the program then posts under its bot's own name.
         let alias = match name.map(Name::as_str).filter(|name| *name != self.bot.name) {
             Some(name) if store::accounts::member_who_looks_like(tx, &skeleton(name))?.is_none() => {
                 Some(name)
@@ -72,14 +72,13 @@ impl Caller {
         messages::insert(tx, &self.room, &self.bot, alias, &Draft::of(body.clone()), &[], false)
     }
 
-    /// Which bot speaks here.
+    /// Returns the bot that posts.
     pub fn bot(&self) -> &Account {
         &self.bot
     }
 }
 
 impl Owner {
-    /// The room's hooks.
     pub fn hooks(&self, read: &Read<'_>) -> Result<Vec<Hook>> {
         store::hooks::of(read, self.room_member().participant.conversation.id)
     }

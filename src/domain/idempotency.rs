@@ -1,5 +1,5 @@
-//! Doing once what is asked for more than once: the `Idempotency-Key` header
-//! (draft-ietf-httpapi-idempotency-key-header).
+//! Idempotency keys: a repeated request has the effect and the answer of the first. Implements the `Idempotency-Key`
+//! header (draft-ietf-httpapi-idempotency-key-header).
 
 use std::time::Duration;
 
@@ -10,31 +10,30 @@ use crate::{
     store::{self, idempotency::Answer},
 };
 
-/// How long an answer is kept for whoever asks again.
+/// The time for which an answer is kept for repeated requests.
 const KEPT: Duration = Duration::from_secs(24 * 3600);
 
 /// Rows deleted in one transaction, so that other writes do not wait long for the purge.
 const BATCH: i64 = 500;
 
-/// What someone is told whose answer is not there any more.
+/// The error for a repeated request whose answer is not stored any more, or never was.
 const TOLD_ONCE: Error =
     Error::Conflict("That was done already, and its answer is not kept: it was a secret, or is gone.");
 
-/// A request that says by a key that it may come again.
+/// A request with an idempotency key, which may be repeated.
 #[derive(Clone, Debug)]
 pub struct Keyed {
-    /// Whose key it is: others may have the same.
+    /// The owner of the key; other owners may use the same key.
     pub owner: String,
-    /// The key.
     pub key: IdempotencyKey,
-    /// What is asked for: another request with the same key is refused.
+    /// A summary of the request: a different request with the same key is refused.
     pub fingerprint: String,
 }
 
 impl Keyed {
-    /// Does the work and notes the answer in the same transaction; or gives the answer of the first time, and
-    /// `true`. What fails is not noted: it can be tried again. An answer with a secret in it is told once, and
-    /// not kept: a backup is to open nothing.
+    /// Does the work and stores the answer in the same transaction; or returns the answer of the first request, and
+    /// `true`. A failure is not stored, so that the request can be tried again. An answer with a secret in it is
+    /// returned once and not stored, because a backup must not contain secrets that grant access.
     pub fn once(
         &self,
         tx: &mut Tx<'_>,
@@ -53,7 +52,7 @@ impl Keyed {
             Some((fingerprint, _)) if fingerprint != self.fingerprint => Err(Error::KeyReused),
             Some((_, answer)) if answer.status == 0 => Err(TOLD_ONCE),
             Some((_, answer)) => Ok((answer, true)),
-            None => Err(Error::Busy), // it ran out at this very moment
+            None => Err(Error::Busy), // the key expired at this very moment
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Messages: saying something, taking it back, reacting to it, finding it again.
+//! Messages: sending, editing, deleting, reacting and searching.
 
 use std::collections::BTreeSet;
 
@@ -27,41 +27,41 @@ use crate::{
     },
 };
 
-/// Files sent with one message: what fits on a screen.
+/// The largest number of files sent with one message: as many as fit on a screen.
 const FILES: usize = 10;
 
-/// Different emoji under one message; beyond it they are a wall.
+/// The largest number of different emoji under one message; more would fill the screen.
 const EMOJI: usize = 20;
 
-/// Of each emoji the accounts that are told by name; of the others only the number.
+/// The largest number of accounts that are named under each emoji; the others are only counted.
 const NAMED: i64 = 50;
 
-/// Words that are looked for at once.
+/// The largest number of words in one search.
 const TERMS: usize = 4;
 
-/// What a message says: 1 to 4,000 characters, cleaned.
+/// The text of a message: 1 to 4,000 characters, cleaned.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Body(String);
 
 impl Body {
-    /// Cleans what was typed. Refuses text with one of the words that the instance does not allow.
+    /// Cleans the typed text. Refuses a text with one of the words that the instance does not allow.
     pub fn parse(raw: &str, refused: &RefusedWords) -> Result<Self> {
         refused.check(raw)?;
         let rules = Rules { field: "body", limit: MAX_BODY, lines: true, empty: "Write something first." };
         text::clean(raw, rules).map(Body)
     }
 
-    /// Nothing but files.
+    /// Returns the text of a message that has only files.
     pub fn empty() -> Self {
         Body(String::new())
     }
 
-    /// The words.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The members that it mentions outside of code; an app's people mean others by the same names.
+    /// Returns the members mentioned outside of code. There are none in an app's conversation, where the same names
+    /// mean people of the app.
     fn mentions(&self, read: &Read<'_>, conversation: &Conversation) -> Result<Vec<Mention>> {
         if conversation.app.is_some() {
             return Ok(Vec::new());
@@ -87,12 +87,12 @@ impl Body {
     }
 }
 
-/// One emoji: a single character as a person sees it, which shows as a picture.
+/// A single emoji: one character as a person sees it, which shows as a picture.
 #[derive(Clone, Debug)]
 pub struct Emoji(String);
 
 impl Emoji {
-    /// Takes an emoji of any kind: with skin tones, families, flags, keycaps.
+    /// Accepts an emoji of any kind: with skin tones, families, flags, keycaps.
     pub fn parse(raw: &str) -> Result<Self> {
         let raw = raw.trim();
         let one = raw.graphemes(true).count() == 1 && raw.len() <= 64;
@@ -103,8 +103,8 @@ impl Emoji {
         }
     }
 
-    /// Takes an emoji whose reaction is to be removed. Earlier versions also accepted symbols that are no emoji, such as
-    /// an arrow, and those can still be taken back.
+    /// Accepts an emoji whose reaction is to be removed. Earlier versions also accepted symbols that are no emoji, such
+    /// as an arrow, and their reactions can still be removed.
     pub fn parse_removed(raw: &str) -> Result<Self> {
         let symbol = raw.trim();
         let one = symbol.graphemes(true).count() == 1 && symbol.len() <= 64;
@@ -126,21 +126,18 @@ fn shows_as_picture(c: char) -> bool {
     c == '\u{20E3}' || (c.is_emoji_char() && !c.is_ascii())
 }
 
-/// A message to be said.
+/// A message to be sent.
 #[derive(Clone, Debug)]
 pub struct Draft {
-    /// What it says.
     pub body: Body,
-    /// What it answers.
     pub reply_to: Option<MessageId>,
-    /// The files sent with it.
     pub attachments: Vec<AttachmentId>,
-    /// With the same key the same participant gets the same message, however often it is sent.
+    /// A repeated message by the same participant with the same key returns the first message.
     pub idempotency_key: Option<IdempotencyKey>,
 }
 
 impl Draft {
-    /// Just words.
+    /// Returns a draft with text alone.
     pub fn of(body: Body) -> Self {
         Draft { body, reply_to: None, attachments: Vec::new(), idempotency_key: None }
     }
@@ -160,7 +157,7 @@ impl Draft {
 }
 
 impl Participant {
-    /// Says something, and tells everyone who has the conversation open.
+    /// Sends a message, and publishes it to everyone who has the conversation open.
     pub fn say(&self, tx: &mut Tx<'_>, draft: &Draft, thread_limit: usize) -> Result<Message> {
         draft.check()?;
         self.policy().check_body(&draft.body.0, thread_limit)?;
@@ -190,7 +187,8 @@ impl Participant {
                 return Err(gone());
             }
         }
-        // Whoever speaks has read what was said before; unless it was removed while it spoke.
+        // Sending a message marks everything before it as read. The update fails if the participant has just been
+        // removed.
         if !store::conversations::set_read(tx, id, self.id(), message.seq)? {
             return Err(OUT);
         }
@@ -198,7 +196,7 @@ impl Participant {
         Ok(message)
     }
 
-    /// Changes what one's own message says. No change at all is no edit.
+    /// Changes the text of the participant's own message. An unchanged text is no edit.
     pub fn edit(&self, tx: &mut Tx<'_>, id: MessageId, body: &Body, thread_limit: usize) -> Result<Message> {
         self.policy().check_body(&body.0, thread_limit)?;
         let message = existing(tx, self, id)?;
@@ -210,7 +208,7 @@ impl Participant {
         }
         self.may_write_to_the_other(tx)?;
         let change = self.next_writing(tx)?;
-        existing(tx, self, id)?; // still, now that nobody else can delete it
+        existing(tx, self, id)?; // checked again, now that nobody else can delete the message
         if body.0.is_empty() && message.attachments.is_empty() {
             return Err(Error::invalid("body", "Write something first."));
         }
@@ -220,7 +218,7 @@ impl Participant {
         self.tell(tx, id)
     }
 
-    /// Deletes a message: one's own, or as the owner or the administrator anyone's.
+    /// Deletes the participant's own message, or any message for the room's owner or the administrator.
     pub fn delete(&self, tx: &mut Tx<'_>, id: MessageId) -> Result<Message> {
         let (change, now) = self.next_change(tx)?;
         let message = existing(tx, self, id)?;
@@ -236,7 +234,7 @@ impl Participant {
         self.tell(tx, id)
     }
 
-    /// Puts an emoji under a message, or takes it away. Doing it twice is doing it once.
+    /// Adds the participant's emoji under a message, or removes it. A repeated request has no effect.
     pub fn react(&self, tx: &mut Tx<'_>, id: MessageId, emoji: &Emoji, on: bool) -> Result<Message> {
         let message = existing(tx, self, id)?;
         if store::messages::has_reacted(tx, id, self.id(), &emoji.0)? == on {
@@ -247,7 +245,7 @@ impl Participant {
         }
         self.may_write_to_the_other(tx)?;
         let change = self.next_writing(tx)?;
-        let message = existing(tx, self, id)?; // as it is now that nobody else can change it
+        let message = existing(tx, self, id)?; // read again, now that nobody else can change it
         let known = message.reactions.iter().any(|reaction| reaction.emoji == emoji.0);
         if on && !known && message.reactions.len() >= EMOJI {
             return Err(Error::invalid(
@@ -260,14 +258,14 @@ impl Participant {
         self.tell(tx, id)
     }
 
-    /// Takes the number of a change that only those make who may write.
+    /// Takes the next change number. Refuses a participant who may not write.
     fn next_writing(&self, tx: &mut Tx<'_>) -> Result<i64> {
         let (change, now) = self.next_change(tx)?;
         if now.may_write() { Ok(change) } else { Err(LOCKED) }
     }
 
     fn tell(&self, tx: &mut Tx<'_>, id: MessageId) -> Result<Message> {
-        // Whole: others may see what it answers, also where this one does not.
+        // Read with the whole history scope: others may read the answered message even if this participant may not.
         let message = store::messages::by_id(tx, HistoryScope::whole(self.conversation.id), id)?;
         webhooks::enqueue_deliveries(tx, EventType::MessageChanged, self.conversation.id, id.0)?;
         tell(
@@ -284,8 +282,7 @@ fn gone() -> Error {
     Error::invalid("attachments", "One of the files is not there any more. Attach it anew.")
 }
 
-/// Inserts a message under the next number and tells it. For the two ways of saying something: as a
-/// participant, and through a hook.
+/// Inserts a message under the next number and publishes it. Used for messages of participants and of hooks.
 pub(super) fn insert(
     tx: &mut Tx<'_>,
     conversation: &Conversation,
@@ -319,8 +316,8 @@ pub(super) fn insert(
     Ok(message)
 }
 
-/// Gives what was said with the same key; refuses a key that was used for something else, because the
-/// new words would be lost without a word.
+/// Returns the message that was sent with the same key. Refuses a key that was used for a different message, because
+/// the new text would be lost without notice.
 fn repeated(draft: &Draft, said: Message) -> Result<Message> {
     if said.deleted_at.is_some() {
         return Err(Error::Conflict("You have said that before, and it has been deleted since."));
@@ -331,18 +328,18 @@ fn repeated(draft: &Draft, said: Message) -> Result<Message> {
     Ok(said)
 }
 
-/// The message, unless it has been deleted.
+/// Returns the message, unless it has been deleted.
 fn existing(read: &Read<'_>, participant: &Participant, id: MessageId) -> Result<Message> {
     let message = store::messages::by_id(read, participant.history(), id)?;
     if message.deleted_at.is_some() { Err(Error::NotFound) } else { Ok(message) }
 }
 
-/// What is looked for: up to four words.
+/// The words of a search: four at the most.
 #[derive(Clone, Debug)]
 pub struct Query([String; 4]);
 
 impl Query {
-    /// Takes words apart at spaces. What is beyond the fourth word is not looked for.
+    /// Splits the words at spaces. Words beyond the fourth are ignored.
     pub fn parse(raw: &str) -> Result<Self> {
         let folded = text::folded(raw.trim());
         if folded.chars().count() < 2 || folded.len() > 200 || folded.contains('\0') {
@@ -356,7 +353,7 @@ impl Query {
         Ok(Query(patterns))
     }
 
-    /// What matches in all rooms and threads that the account is in, newest first; before this message.
+    /// Messages before `before` that match, in all rooms and threads that the account is in, newest first.
     pub fn run_everywhere(
         &self,
         read: &Read<'_>,
@@ -368,7 +365,7 @@ impl Query {
         store::messages::search_all(read, account, &self.0, before, limit)
     }
 
-    /// What matches, newest first, of what was said before number `before`.
+    /// Messages before number `before` that match, newest first.
     pub fn run(
         &self,
         read: &Read<'_>,
@@ -418,8 +415,8 @@ impl Owner {
     }
 }
 
-/// A room and its last `limit` messages, for a feed. The feed's address is the permission: it is signed for the owner
-/// whom the caller has to compare.
+/// A room and its last `limit` messages, for a feed. Having the feed's address is the permission: the address is signed
+/// for an owner, whom the caller has to compare with the room's.
 pub fn feed(read: &Read<'_>, key: &Key, limit: i64) -> Result<(Conversation, Vec<Message>)> {
     let room = rooms::preview(read, key)?;
     let messages = store::messages::before(read, HistoryScope::whole(room.id), i64::MAX, limit)?;

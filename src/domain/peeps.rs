@@ -19,36 +19,35 @@ use crate::{
     },
 };
 
-/// How long a peep may be, as a person counts.
+/// The largest length of a peep, in characters as a person counts them.
 pub const LIMIT: usize = 280;
 
-/// Peeps shown above one in its conversation.
+/// The largest number of ancestors shown above a peep in its conversation.
 const ABOVE: i64 = 40;
 
-/// Peeps shown below one in its conversation.
+/// The largest number of replies shown below a peep in its conversation.
 const BELOW: i64 = 200;
 
-/// Versions that a peep keeps. Nobody needs more, and without a bound one peep could fill the disk.
+/// The number of versions that a peep keeps. More are of no use, and without a limit one peep could fill the disk.
 const VERSIONS: usize = 50;
 
-/// What a peep says: 1 to 280 characters, cleaned.
+/// The text of a peep: 1 to 280 characters, cleaned.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Body(String);
 
 impl Body {
-    /// Cleans what was typed. Refuses text with one of the words that the instance does not allow.
+    /// Cleans the typed text. Refuses a text with one of the words that the instance does not allow.
     pub fn parse(raw: &str, refused: &RefusedWords) -> Result<Self> {
         refused.check(raw)?;
         let rules = Rules { field: "body", limit: LIMIT, lines: true, empty: "Write something first." };
         text::clean(raw, rules).map(Body)
     }
 
-    /// The words.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The usernames it mentions, each once.
+    /// Returns the usernames that the text mentions, each once.
     fn mentions(&self) -> BTreeSet<String> {
         let found = text::segments(&self.0).into_iter().filter_map(|s| match s {
             Segment::Mention(_, username) => Some(username),
@@ -57,7 +56,7 @@ impl Body {
         found.take(REFERENCES).collect()
     }
 
-    /// The tags it carries, each once.
+    /// Returns the tags in the text, each once.
     fn tags(&self) -> BTreeSet<String> {
         let found = text::segments(&self.0).into_iter().filter_map(|s| match s {
             Segment::Tag(_, tag) => Some(tag),
@@ -70,23 +69,21 @@ impl Body {
 /// A peep to be posted.
 #[derive(Clone, Debug)]
 pub struct Draft {
-    /// What it says.
     pub body: Body,
-    /// What it answers.
     pub reply_to: Option<PeepId>,
-    /// With the same key the same member gets the same peep, however often it is sent.
+    /// A repeated post by the same member with the same key returns the first peep.
     pub idempotency_key: Option<IdempotencyKey>,
 }
 
 impl Member {
-    /// Posts a peep, tells everyone, and promises an email to whom it mentions.
+    /// Posts a peep, publishes it, and enqueues an email to each account that it mentions.
     pub fn post(&self, tx: &mut Tx<'_>, draft: &Draft) -> Result<Peep> {
         let key = draft.idempotency_key.as_ref().map(IdempotencyKey::as_str);
         if let Some(key) = key
             && let Some(id) = store::peeps::by_idempotency_key(tx, self.id(), key)?
         {
             self.check_repeated(tx, id, draft)?;
-            // If the answer to the first try was lost, the news of it may have been, too.
+            // If the answer to the first request was lost, the event about its jobs may have been lost, too.
             tx.emit(Emission { topic: Topic::Outbox, event: Event::JobDue });
             return self.tell(tx, id);
         }
@@ -105,7 +102,7 @@ impl Member {
         self.tell(tx, id)
     }
 
-    /// Refuses a key that was used for something else: the new words would be lost without a word.
+    /// Refuses a key that was used for a different peep, because the new text would be lost without notice.
     fn check_repeated(&self, tx: &Tx<'_>, id: PeepId, draft: &Draft) -> Result<()> {
         let posted = store::peeps::by_id(tx, Some(self.id()), id)?;
         if posted.deleted_at.is_some() {
@@ -121,8 +118,7 @@ impl Member {
         Ok(())
     }
 
-    /// Changes what one's own peep says. What it said before stays readable. No change at all is
-    /// no edit.
+    /// Changes the text of the member's own peep. The earlier text stays readable. An unchanged text is no edit.
     pub fn edit(&self, tx: &mut Tx<'_>, id: PeepId, body: &Body) -> Result<Peep> {
         store::peeps::lock(tx, id)?;
         let peep = existing(tx, self.into(), id)?;
@@ -142,7 +138,7 @@ impl Member {
         self.tell(tx, id)
     }
 
-    /// Deletes a peep: one's own, or as the administrator anyone's. Gives it as it was.
+    /// Deletes the member's own peep, or any peep if the member is the administrator. Returns the peep as it was.
     pub fn delete(&self, tx: &mut Tx<'_>, id: PeepId) -> Result<Peep> {
         store::peeps::lock(tx, id)?;
         let peep = existing(tx, self.into(), id)?;
@@ -160,12 +156,12 @@ impl Member {
         Ok(peep)
     }
 
-    /// Whether this member can delete the peep.
+    /// Returns whether this member may delete the peep.
     pub fn may_delete(&self, peep: &Peep) -> bool {
         peep.author.id == self.id() || self.account.admin
     }
 
-    /// Likes a peep, or no longer. Doing it twice is doing it once.
+    /// Adds or removes the member's like. A repeated request has no effect.
     pub fn like(&self, tx: &mut Tx<'_>, id: PeepId, likes: bool) -> Result<Peep> {
         store::peeps::lock(tx, id)?;
         existing(tx, self.into(), id)?;
@@ -175,8 +171,8 @@ impl Member {
         store::peeps::by_id(tx, Some(self.id()), id)
     }
 
-    /// Files a peep under its tags and notes whom it mentions. Whoever is mentioned in it for the
-    /// first time, and is not its author, is promised an email.
+    /// Stores the tags and the mentions of a peep. Enqueues an email to each account that the peep mentions for the
+    /// first time, except to its author.
     fn refer(&self, tx: &mut Tx<'_>, id: PeepId, body: &Body) -> Result<()> {
         for tag in body.tags() {
             store::peeps::add_tag(tx, id, &tag)?;
@@ -195,10 +191,10 @@ impl Member {
         Ok(())
     }
 
-    /// Tells everyone of a change, and gives the peep as it now is.
+    /// Publishes a change of the peep, and returns the peep as it is now.
     fn tell(&self, tx: &mut Tx<'_>, id: PeepId) -> Result<Peep> {
         let peep = store::peeps::by_id(tx, Some(self.id()), id)?;
-        // Whether its writer likes it is nobody else's business.
+        // The author's own like is private, and everyone receives this event.
         let seen_by_all = Peep { liked: false, ..peep.clone() };
         let event = Event::PeepChanged(Arc::new(Encoded::new(seen_by_all)));
         tx.emit(Emission { topic: Topic::Public, event });
@@ -206,7 +202,7 @@ impl Member {
     }
 }
 
-/// Counts a reply on the peep that it answers, which must still be there.
+/// Counts a reply on the peep that it answers, which must not be deleted.
 fn answer(tx: &mut Tx<'_>, parent: PeepId) -> Result<()> {
     store::peeps::lock(tx, parent)?;
     match existing(tx, Viewer::STRANGER, parent) {
@@ -226,7 +222,7 @@ fn tell_counts(tx: &mut Tx<'_>, id: PeepId, counts: Counts) {
     tx.emit(Emission { topic: Topic::Public, event });
 }
 
-/// The peep, unless it has been deleted.
+/// Returns the peep, unless it has been deleted.
 pub fn existing(read: &Read<'_>, viewer: Viewer, id: PeepId) -> Result<Peep> {
     let peep = store::peeps::by_id(read, viewer.account, id)?;
     if peep.deleted_at.is_some() { Err(Error::NotFound) } else { Ok(peep) }
@@ -235,15 +231,14 @@ pub fn existing(read: &Read<'_>, viewer: Viewer, id: PeepId) -> Result<Peep> {
 /// A peep with the conversation around it.
 #[derive(Debug)]
 pub struct Conversation {
-    /// What it answers, the first at the top. Deleted ones are gaps.
+    /// The peeps that this one answers, the first at the top. Deleted ones are gaps.
     pub above: Vec<Peep>,
-    /// The peep itself.
     pub peep: Peep,
-    /// What answers it, and so on, oldest first. Deleted ones are there if something answers them.
+    /// The replies, and the replies to them, oldest first. A deleted one is included if it has replies.
     pub below: Vec<Peep>,
 }
 
-/// The conversation around a peep. A deleted peep that was answered is still a place.
+/// Returns the conversation around a peep. A deleted peep still has one if it was answered.
 pub fn conversation(read: &Read<'_>, viewer: Viewer, id: PeepId) -> Result<Conversation> {
     let viewer = viewer.account;
     let peep = store::peeps::by_id(read, viewer, id)?;
@@ -255,7 +250,7 @@ pub fn conversation(read: &Read<'_>, viewer: Viewer, id: PeepId) -> Result<Conve
     Ok(Conversation { above, peep, below })
 }
 
-/// Everything the peep has said, oldest first; the last is what it says now.
+/// Returns all versions of the peep's text, oldest first; the last is the current one.
 pub fn history(read: &Read<'_>, viewer: Viewer, id: PeepId) -> Result<(Peep, Vec<Version>)> {
     let peep = existing(read, viewer, id)?;
     let mut versions = store::peeps::versions(read, id)?;

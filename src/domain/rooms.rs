@@ -1,4 +1,4 @@
-//! Rooms: conversations that whoever has the link is in.
+//! Rooms: conversations that anyone with the link can join.
 
 use std::time::Duration;
 
@@ -25,104 +25,97 @@ use crate::{
     },
 };
 
-/// People in a room. Beyond it nobody would hear anyone, and the list of who is here has no end.
+/// The most people in a room. Beyond it no one could follow the conversation, and the list of people would be endless.
 pub const SIZE: i64 = 10_000;
 
-/// Rooms on a page of one's own; nobody looks further.
+/// The most rooms on a member's own page; nobody reads further.
 const MINE: i64 = 200;
 
-/// How long a removed guest, and new ones from the same address, are kept out.
+/// The duration of the ban on a removed guest, and on new guests from the same address.
 const BAN: Duration = Duration::from_secs(3600);
 
-/// How long a guest may be silent, and a room that nobody can enter, before they are swept.
+/// The silence after which guests, and rooms that nobody can enter, are purged.
 pub const SILENCE: Duration = Duration::from_secs(30 * 24 * 3600);
 
-/// What someone is told whose link lets nobody in any more.
-const RUN_OUT: Error = Error::Forbidden("This link has run out. Ask someone room_member for a new one.");
+/// The refusal of a link that lets nobody in any more.
+const RUN_OUT: Error = Error::Forbidden("This link has run out. Ask someone inside for a new one.");
 
-/// What an app's people are told: they are called as the app likes, also like somebody who lives here.
+/// The refusal of managed accounts: their app chooses their names, which may equal the name of a member.
 pub(super) const NOT_FROM_HERE: Error =
-    Error::Forbidden("An app’s people talk in its threads, and not with the people of this ip_hash.");
+    Error::Forbidden("An app’s people talk in its threads, and not with the people of this place.");
 
-/// Guests, rooms or rows purged in one transaction, so that other writes do not wait long for the purge.
+/// The most guests, rooms or rows purged in one transaction, so that other writes do not wait long for the purge.
 const BATCH: i64 = 200;
 
-/// What a room is called: 1 to 80 characters on one line.
+/// A room's name: 1 to 80 characters on one line.
 #[derive(Clone, Debug)]
 pub struct RoomName(String);
 
 impl RoomName {
-    /// Cleans it.
+    /// Cleans the name and joins its words with single spaces.
     pub fn parse(raw: &str) -> Result<Self> {
         let rules = Rules { field: "name", limit: 80, lines: false, empty: "Give it a name." };
         let name = text::clean(raw, rules)?;
         Ok(RoomName(name.split_whitespace().collect::<Vec<_>>().join(" ")))
     }
 
-    /// As it is shown.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// The only secret of a room: 128 random bits, in base64url. It never prints itself.
+/// A room's only secret: 128 random bits, in base64url. The type has no `Debug`, so that no key is printed.
 #[derive(Clone)]
 pub struct Key(String);
 
 impl Key {
-    /// A fresh one.
     fn random() -> Result<Self> {
         Ok(Key(BASE64_URL_SAFE_NO_PAD.encode(random::<16>()?)))
     }
 
-    /// What stands in an address. Whatever could not be a key opens nothing.
+    /// Reads the key in an address. Text that cannot be a key is refused as not found.
     pub fn parse(raw: &str) -> Result<Self> {
         let fits =
             raw.len() == 22 && raw.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
         if fits { Ok(Key(raw.into())) } else { Err(Error::NotFound) }
     }
 
-    /// For an address.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Rooms are looked up by this, so that the time it takes tells nothing of how near a guess was.
+    /// Returns the hash by which rooms are found. A lookup by hash does not reveal by its timing how close a guess was.
     fn hash(&self) -> String {
         hex(&Sha256::digest(self.0.as_bytes()))
     }
 }
 
-/// Somebody with a room's key in hand: it may be in it, or come in, or be kept out.
+/// A person with a room's key, who may be in the room, be able to join it, or be banned from it.
 #[derive(Clone)]
 pub struct RoomInvitee {
-    /// Who.
     pub account: Account,
-    /// The key in hand.
     pub key: Key,
-    /// Where from, as a keyed hash of the address.
     pub ip_hash: String,
-    /// Whether it may come in where it isn't yet: a program with leave to read alone may not.
+    /// Permission to join the room. A token that only has the scope `read` lacks it.
     pub may_join: bool,
 }
 
-/// A visitor who is in the room.
+/// A participant of a room.
 #[derive(Clone, Debug)]
 pub struct RoomMember {
-    /// The permission.
     pub participant: Participant,
-    /// The link that holds now. The key in hand may be an older one.
+    /// The current link. The invitee's key may belong to an older one.
     pub link: Link,
 }
 
 impl RoomInvitee {
-    /// The visitor in the room, if it is in it. Nobody learns here whether there is a room that is
-    /// not open to them.
+    /// Returns the invitee as a room member, if the account is in the room. An invitee to whom the room is not open
+    /// receives the same error as for a room that does not exist.
     pub fn find(&self, read: &Read<'_>) -> Result<Option<RoomMember>> {
         Ok(self.look(read)?.1)
     }
 
-    /// Comes in: the only way into a room. Whoever is in it already just is.
+    /// Joins the room, which is the only way into one. Changes nothing for an account that is in the room already.
     pub fn join(&self, tx: &mut Tx<'_>) -> Result<RoomMember> {
         let (found, room_member) = self.look(tx)?;
         if let Some(room_member) = room_member {
@@ -157,11 +150,11 @@ impl RoomInvitee {
             return Err(Error::Forbidden("The token lacks the scope write: with it one comes in."));
         }
         let now = tx.now();
-        // The room's row first: what is looked at after that is true until the commit.
+        // Locks the room's row first, so that everything read after it holds until the commit.
         let size = store::conversations::resize(tx, room, 1)?;
         let (found, room_member) = self.look(tx)?;
         if room_member.is_some() {
-            // It came in by another tab at the same moment.
+            // The account joined from another tab at the same moment.
             store::conversations::resize(tx, room, -1)?;
             return Ok(());
         }
@@ -191,13 +184,14 @@ impl RoomInvitee {
             return Err(RUN_OUT);
         }
         if found.room.owner.is_none() {
-            // The last one left, and took nobody's room along.
+            // Makes the account the owner of a room that the last participant left, with nobody to inherit it.
             store::conversations::set_owner(tx, room, Some(self.account.id))?;
         }
         Ok(())
     }
 
-    /// A guest who is called like somebody else in the room gets a number, so that the two are told apart.
+    /// Returns the alias, if any, and the skeleton of the name. A guest whose name is taken in the room gets a number,
+    /// so that the two are told apart.
     fn alias(&self, read: &Read<'_>, room: ConversationId) -> Result<(Option<String>, String)> {
         let name = &self.account.name;
         let plain = skeleton(name);
@@ -217,7 +211,7 @@ impl RoomInvitee {
     }
 }
 
-/// Makes a room, and its maker's place in it.
+/// Creates a room and makes its creator a member of it.
 pub fn create(tx: &mut Tx<'_>, account: &Account, name: &RoomName, ip_hash: &str) -> Result<RoomMember> {
     let id = store::conversations::insert(
         tx,
@@ -231,13 +225,13 @@ pub fn create(tx: &mut Tx<'_>, account: &Account, name: &RoomName, ip_hash: &str
     RoomInvitee { account: account.clone(), key, ip_hash: ip_hash.into(), may_join: true }.join(tx)
 }
 
-/// What someone who is not in a room may know of it by its key: its name, and how many are in it.
+/// Returns what a person outside the room may see by its key: its name, and the number of people in it.
 pub fn preview(read: &Read<'_>, key: &Key) -> Result<Conversation> {
     let found = store::rooms::by_key(read, &key.hash(), AccountId(0))?.filter(|found| found.holds);
     found.map(|found| found.room).ok_or(Error::NotFound)
 }
 
-/// Whether a key lets new people in: nobody is asked for a name in vain.
+/// Refuses a key that lets nobody new in, so that no one is asked for a name in vain.
 pub fn invites(read: &Read<'_>, key: &Key) -> Result<()> {
     let found = store::rooms::by_key(read, &key.hash(), AccountId(0))?.filter(|found| found.holds);
     let link = found.ok_or(Error::NotFound)?.link;
@@ -245,43 +239,40 @@ pub fn invites(read: &Read<'_>, key: &Key) -> Result<()> {
     if expired || link.uses_left == Some(0) { Err(RUN_OUT) } else { Ok(()) }
 }
 
-/// The rooms that the account is in, the one where something was said last first.
+/// Returns the rooms that the account is in, most recently active first.
 pub fn of(read: &Read<'_>, account: AccountId) -> Result<Vec<JoinedRoom>> {
     store::rooms::of(read, &ConversationPage::first(account, MINE))
 }
 
-/// One of an account's own rooms, with its place in it.
+/// Returns one of the account's rooms as a room member.
 pub fn as_seen(account: &Account, mine: JoinedRoom) -> RoomMember {
     let JoinedRoom { room, link, membership } = mine;
     RoomMember { participant: Participant { account: account.clone(), conversation: room, membership }, link }
 }
 
-/// What is to be changed about a room; what is `None` stays.
+/// Changes to a room; a field that is `None` stays as it is.
 #[derive(Clone, Debug, Default)]
 pub struct Changes {
-    /// Another name.
     pub name: Option<RoomName>,
-    /// Whether it can only be read.
     pub locked: Option<bool>,
-    /// Until when the link lets new people in; `Some(None)` is for ever.
+    /// The time until which the link lets new people in; `Some(None)` is for ever.
     pub expires_at: Option<Option<Time>>,
-    /// How many more the link lets in; `Some(None)` is any number.
+    /// The number of people whom the link still lets in; `Some(None)` is any number.
     pub uses_left: Option<Option<i64>>,
 }
 
 impl Changes {
-    /// Whether nothing is to be changed.
     pub fn is_empty(&self) -> bool {
         self.name.is_none() && self.locked.is_none() && self.expires_at.is_none() && self.uses_left.is_none()
     }
 }
 
-/// A participant whose room it is. To have one is the permission to rule it.
+/// A participant who owns the room. Having one is the permission to change the room.
 #[derive(Clone, Debug)]
 pub struct Owner(RoomMember);
 
 impl RoomMember {
-    /// The owner's powers, if it is the owner.
+    /// Returns the room's owner. Refuses everyone else.
     pub fn owner(self) -> Result<Owner> {
         if self.participant.is_owner() {
             Ok(Owner(self))
@@ -292,7 +283,8 @@ impl RoomMember {
 }
 
 impl RoomMember {
-    /// Leaves. An owner's room goes to whoever has been in it for longest, and that is told.
+    /// Leaves the room. An owner's room passes to the member who joined first, or else to the first of the others;
+    /// its subscribers then receive the change.
     pub fn leave(&self, tx: &mut Tx<'_>) -> Result<()> {
         leave(tx, &self.participant)
     }
@@ -303,7 +295,6 @@ fn leave(tx: &mut Tx<'_>, participant: &Participant) -> Result<()> {
 }
 
 impl Owner {
-    /// Whose room it is.
     pub fn room_member(&self) -> &RoomMember {
         &self.0
     }
@@ -312,7 +303,7 @@ impl Owner {
         self.0.participant.conversation.id
     }
 
-    /// Renames it, locks it, and limits its link.
+    /// Renames or locks the room, or limits its link.
     pub fn change(&self, tx: &mut Tx<'_>, changes: &Changes) -> Result<()> {
         let mut faults = Faults::default();
         if changes.uses_left.flatten().is_some_and(|uses| !(1..=SIZE).contains(&uses)) {
@@ -341,8 +332,8 @@ impl Owner {
         altered(tx, id)
     }
 
-    /// Makes a new link, with the limits that the old one had. That lets nobody in any more, at once. Those
-    /// inside stay, or go.
+    /// Creates a new link with the limits of the old one, which lets nobody in from then on. The people in the room
+    /// stay, or all but the owner leave.
     pub fn renew_link(&self, tx: &mut Tx<'_>, all_stay: bool) -> Result<Link> {
         let (id, key) = (self.id(), Key::random()?);
         if !all_stay {
@@ -354,7 +345,7 @@ impl Owner {
         }
         let before = store::rooms::current_link(tx, id)?;
         store::rooms::insert_link(tx, id, key.as_str(), &key.hash())?;
-        // Its limits stay, unless with them it would let nobody in.
+        // Keeps the limits, except those with which the new link would let nobody in.
         let now = tx.now();
         let (expires_at, uses_left) =
             (before.expires_at.filter(|at| *at > now), before.uses_left.filter(|uses| *uses > 0));
@@ -363,8 +354,8 @@ impl Owner {
         store::rooms::current_link(tx, id)
     }
 
-    /// Removes someone: at once, and a guest for an hour, with all new guests from its address. A
-    /// member stays out until it is let back in.
+    /// Removes a person at once. A guest is banned for an hour, along with all new guests from the same address; a
+    /// member is banned until the owner lifts the ban.
     pub fn remove(&self, tx: &mut Tx<'_>, account: AccountId) -> Result<()> {
         if account == self.0.participant.id() {
             return Err(Error::Conflict("You can’t remove yourself. You can leave, though."));
@@ -380,7 +371,7 @@ impl Owner {
         remove_participant(tx, id, account, Some(until)).map(drop)
     }
 
-    /// Lets someone who was removed come back by the link; of a guest, also whoever is where it was.
+    /// Lifts a ban, so that the person can come back by the link; for a guest, also the ban on the guest's address.
     pub fn unban(&self, tx: &mut Tx<'_>, account: AccountId) -> Result<()> {
         if let Some(ip_hash) = store::conversations::ip_hash(tx, self.id(), account)? {
             store::rooms::unban(tx, self.id(), &ip_hash)?;
@@ -388,13 +379,13 @@ impl Owner {
         store::conversations::unban(tx, self.id(), account)
     }
 
-    /// Deletes the room, for everyone and at once. What it held goes soon after.
+    /// Deletes the room at once, for everyone. A job clears its contents soon after.
     pub fn delete(&self, tx: &mut Tx<'_>) -> Result<()> {
         conversations::delete(tx, self.id())
     }
 }
 
-/// Numbers the change, and tells those inside how the room is now.
+/// Numbers the change and publishes the room's new state to its subscribers.
 fn altered(tx: &mut Tx<'_>, id: ConversationId) -> Result<()> {
     let change = store::conversations::next_change(tx, id)?.ok_or(Error::NotFound)?;
     let room = store::conversations::by_id(tx, id)?.ok_or(Error::NotFound)?;
@@ -412,8 +403,8 @@ fn altered(tx: &mut Tx<'_>, id: ConversationId) -> Result<()> {
     Ok(())
 }
 
-/// Lets go of some guests who have said nothing for 30 days: their sessions end, their rooms go on
-/// without them, and what they said stays under their name. Says how many; the next call does more.
+/// Purges some guests who have written nothing for 30 days: their sessions end, they leave their rooms, and their
+/// messages stay under their names. Returns the number of guests; the next call purges more.
 pub fn purge_guests(tx: &mut Tx<'_>) -> Result<usize> {
     let since = tx.now() - SILENCE;
     let silent = store::accounts::silent_guests(tx, since, BATCH)?;
@@ -430,8 +421,8 @@ pub fn purge_guests(tx: &mut Tx<'_>) -> Result<usize> {
     Ok(silent.len())
 }
 
-/// Deletes some rooms that have run out: nobody is in them, or nobody can come in any more, and
-/// nothing was said for 30 days. Says how many; the next call does more.
+/// Deletes some rooms where nothing was written for 30 days and which are empty or let nobody in any more. Returns the
+/// number of rooms; the next call deletes more.
 pub fn purge_rooms(tx: &mut Tx<'_>) -> Result<usize> {
     let since = tx.now() - SILENCE;
     let expired = store::rooms::expired(tx, since, BATCH)?;
@@ -442,39 +433,38 @@ pub fn purge_rooms(tx: &mut Tx<'_>) -> Result<usize> {
     Ok(expired.len())
 }
 
-/// A page of the rooms that an account is in, most recently active first.
+/// Returns a page of the rooms that an account is in, most recently active first.
 pub fn page(read: &Read<'_>, stretch: &ConversationPage) -> Result<Vec<JoinedRoom>> {
     store::rooms::of(read, stretch)
 }
 
-/// The number of rooms with messages that the account has not read.
+/// Returns the number of rooms with messages that the account has not read.
 pub fn count_unread(read: &Read<'_>, account: AccountId) -> Result<i64> {
     store::rooms::count_unread(read, account)
 }
 
-/// A place in the list of a room's people: whether that one was removed, when they joined, and their account.
+/// A position in the list of a room's people: whether that person was removed, the time of joining, and the account.
 pub type PeoplePosition = (bool, Time, AccountId);
 
-/// The place before the first in the list of a room's people.
+/// The position before the first in the list of a room's people.
 pub const FIRST: PeoplePosition = (false, Time::from_ms(0), AccountId(0));
 
 /// A page of a room's people.
 #[derive(Clone, Debug)]
 pub struct People {
-    /// The people on this page.
     pub people: Vec<MembershipRow>,
-    /// The last place on this page, if another page follows.
+    /// The last position on this page, if another page follows.
     pub next: Option<PeoplePosition>,
 }
 
-/// The link of a room that holds now. For those who are in the room.
+/// Returns the room's current link. Only people in the room may see it.
 pub fn current_link(read: &Read<'_>, id: ConversationId) -> Result<Link> {
     store::rooms::current_link(read, id)
 }
 
 impl RoomMember {
-    /// The `limit` people in the room after a place in the list: first those who are in it, then those who were
-    /// removed, each in the order in which they joined. Those who were removed are shown to the owner alone.
+    /// Returns up to `limit` people after a position in the list: first the participants, then the people who were
+    /// removed, each in the order of joining. Only the owner sees those who were removed.
     pub fn people(&self, read: &Read<'_>, after: PeoplePosition, limit: i64) -> Result<People> {
         let id = self.participant.conversation.id;
         let mut people = store::conversations::participants_after(read, id, after, limit)?;

@@ -1,4 +1,4 @@
-//! Sessions: who someone is, by the token in their cookie.
+//! Sessions: the identification of an account by the token in a cookie.
 
 use std::time::Duration;
 
@@ -14,29 +14,28 @@ use crate::{
     store::{self, accounts::Account},
 };
 
-/// How long a session lasts after it was last used.
+/// The time that a session lasts after its last use.
 pub const LASTS: Duration = Duration::from_secs(180 * 24 * 3600);
 
-/// How often its use is noted: often enough for the above, rare enough to cost nothing.
+/// The shortest time between two recorded uses of a session: often enough for [`LASTS`], rare enough to cost nothing.
 const NOTED: Duration = Duration::from_secs(24 * 3600);
 
-/// A session's secret: 256 random bits, in the cookie or the program alone. The database has its SHA-256, so a
-/// stolen backup opens no session. It never prints itself.
+/// A session's secret: 256 random bits, which only the cookie or the program has. The database stores the SHA-256, so
+/// that a stolen backup opens no session. The type has no `Debug`, so that no secret is printed.
 #[derive(Clone)]
 pub struct Token(String);
 
 impl Token {
-    /// A fresh one.
     pub fn random() -> Result<Self> {
         Ok(Token(BASE64_URL_SAFE_NO_PAD.encode(random::<32>()?)))
     }
 
-    /// What a cookie or a header says, whether or not it is one of ours.
+    /// Takes the value of a cookie or a header, valid or not.
     pub fn presented(value: &str) -> Self {
         Token(value.into())
     }
 
-    /// For the cookie, or the program that asked for it.
+    /// Returns the secret, for the cookie or for the program that asked for one.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -46,24 +45,22 @@ impl Token {
     }
 }
 
-/// Starts a session for the account.
 pub fn start(tx: &mut Tx<'_>, token: &Token, account: AccountId) -> Result<()> {
     store::sessions::insert(tx, &token.hash(), account)
 }
 
-/// Whose session it is, and whether its use is to be noted by [`touch`].
+/// Returns the session's account, and whether the use is to be recorded with [`touch`].
 pub fn find(read: &Read<'_>, token: &Token) -> Result<Option<(Account, bool)>> {
     let now = read.now();
     let found = store::sessions::account(read, &token.hash(), now - LASTS)?;
     Ok(found.map(|(account, seen_at)| (account, now.since(seen_at) > NOTED)))
 }
 
-/// Notes that the session is in use.
+/// Records that the session is in use.
 pub fn touch(tx: &mut Tx<'_>, token: &Token) -> Result<()> {
     store::sessions::touch(tx, &token.hash())
 }
 
-/// Ends the session.
 pub fn end(tx: &mut Tx<'_>, token: &Token) -> Result<()> {
     store::sessions::delete(tx, &token.hash())
 }

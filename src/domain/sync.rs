@@ -1,4 +1,4 @@
-//! Catching up: everything that changed for an account since it last asked, in one call and in order.
+//! Synchronization: everything that changed for an account since a sync token, in one call and in order.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -21,17 +21,18 @@ use crate::{
     },
 };
 
-/// More than a page, so that what was done at once stays together: a hundred messages, and what comes with them.
+/// Rows read beyond the limit of a page, so that the changes of one transaction stay together: enough for a hundred
+/// messages and the rows that change with them.
 const TOGETHER: i64 = 300;
 
-/// Rows forgotten in one transaction.
+/// Rows deleted in one transaction.
 const BATCH: i64 = 500;
 
-/// What someone is told who has been away for too long, or asks another place.
+/// The error for a sync token that is too old, or that comes from another server.
 const TOO_LONG: Error =
     Error::Conflict("That is too long ago. Fetch what you want to have, and begin anew without since.");
 
-/// Up to where somebody knows everything: a tick, and when it was told.
+/// The point up to which a client has received all changes: a sync version, and the time at which it was issued.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SyncToken {
     sync_version: i64,
@@ -55,33 +56,32 @@ impl FromStr for SyncToken {
     }
 }
 
-/// Something that changed.
 #[derive(Clone, Debug)]
 pub enum Change {
-    /// A room or a thread, or one's own place in it.
+    /// A room or a thread, or the account's own membership in it.
     Conversation(Box<Changed>),
-    /// A message is new, or an earlier one is otherwise now.
+    /// A new message, or an earlier one that has changed.
     Message(Box<Message>),
-    /// One is not in it any more, or it is gone.
+    /// A conversation that the account is no longer in, or that is deleted.
     Left(ConversationId),
-    /// Somebody else has come further in a thread.
+    /// Another participant's progress in a thread.
     Receipt(Box<Receipt>),
 }
 
-/// What changed, in order.
+/// A page of changes, in order.
 #[derive(Clone, Debug)]
 pub struct Changes {
-    /// Each as it is now.
+    /// The changes, each with the present state.
     pub all: Vec<Change>,
-    /// Up to where one knows everything with them.
+    /// The sync token with which the next call continues.
     pub upto: SyncToken,
-    /// Whether there is more.
     pub more: bool,
 }
 
-/// What changed for an account since. Without a mark nothing: it begins now.
+/// Returns the changes for an account since the sync token. Without a token there are none, and the returned token
+/// begins now.
 pub fn since(read: &Read<'_>, account: AccountId, token: Option<SyncToken>, limit: i64) -> Result<Changes> {
-    // First, so that whatever is committed while we look is for the next time.
+    // Read first, so that a transaction that commits during the queries below is left for the next call.
     let (latest, now) = (store::sync::latest(read)?, read.now());
     let upto = SyncToken { sync_version: latest, at: now };
     let Some(token) = token else { return Ok(Changes { all: Vec::new(), upto, more: false }) };
@@ -102,7 +102,7 @@ pub fn since(read: &Read<'_>, account: AccountId, token: Option<SyncToken>, limi
     all.extend(changed.into_iter().map(|c| (c.sync_version, Change::Conversation(Box::new(c)))));
     all.extend(store::sync::tombstones(read, &range)?.into_iter().map(|(t, id)| (t, Change::Left(id))));
     all.sort_by_key(|(sync_version, _)| *sync_version);
-    // A page ends where a transaction ended.
+    // A page ends at the end of a transaction.
     let end = match all.get(limit as usize) {
         Some((next, _)) => {
             let begun_with =
@@ -126,7 +126,7 @@ pub fn since(read: &Read<'_>, account: AccountId, token: Option<SyncToken>, limi
     Ok(Changes { all, upto, more })
 }
 
-/// Says of the threads who is in them.
+/// Adds the participants to the changed threads.
 fn fill_in(read: &Read<'_>, range: &SyncRange, all: &mut [Change]) -> Result<()> {
     let mut threads: HashMap<ConversationId, &mut Changed> = HashMap::new();
     for change in all {
@@ -149,7 +149,8 @@ fn fill_in(read: &Read<'_>, range: &SyncRange, all: &mut [Change]) -> Result<()>
 }
 
 impl Changes {
-    /// Up to which message everything has reached a device with this, in each conversation.
+    /// Returns the number of the last message in each conversation of this page, up to which a device that receives the
+    /// page has every message.
     pub fn reached(&self) -> BTreeMap<ConversationId, i64> {
         let mut reached = BTreeMap::new();
         for change in &self.all {
@@ -162,7 +163,7 @@ impl Changes {
     }
 }
 
-/// Notes that everything up to these messages has reached a device of the account.
+/// Stores that all messages up to these numbers have reached a device of the account.
 pub fn deliver(tx: &mut Tx<'_>, account: &Account, reached: &BTreeMap<ConversationId, i64>) -> Result<()> {
     for (id, seq) in reached {
         if let Some(participant) = find_participant(tx, account, *id)?

@@ -1,4 +1,4 @@
-//! Threads: private conversations of 2 to 100 people who are named.
+//! Threads: private conversations of 2 to 100 named people.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -25,18 +25,18 @@ use crate::{
     },
 };
 
-/// People in a thread. Whoever wants more of them wants a room.
+/// The most people in a thread. Larger groups are what rooms are for.
 pub const MOST: usize = 100;
 
-/// Bytes that a program may keep with a thread: ids of its own, not documents.
+/// The most bytes of a thread's metadata, which is for a program's own ids, not for documents.
 const METADATA: usize = 4096;
 
-/// What a thread is called: up to 80 characters on one line. Without a name it is called by its people.
+/// A thread's name: up to 80 characters on one line. A thread without a name is shown by the names of its people.
 #[derive(Clone, Debug, Default)]
 pub struct ThreadName(String);
 
 impl ThreadName {
-    /// Cleans it.
+    /// Cleans the name.
     pub fn parse(raw: &str) -> Result<Self> {
         if raw.trim().is_empty() {
             return Ok(ThreadName::default());
@@ -46,18 +46,17 @@ impl ThreadName {
         Ok(ThreadName(name.split_whitespace().collect::<Vec<_>>().join(" ")))
     }
 
-    /// Whether it has none.
     pub fn is_none(&self) -> bool {
         self.0.is_empty()
     }
 }
 
-/// What a program keeps with a thread: a JSON object, or nothing.
+/// A program's metadata for a thread: a JSON object, or nothing.
 #[derive(Clone, Debug, Default)]
 pub struct Metadata(String);
 
 impl Metadata {
-    /// Takes up to 4 KiB.
+    /// Encodes an object of up to 4 KiB.
     pub fn parse(object: &serde_json::Map<String, serde_json::Value>) -> Result<Self> {
         if object.is_empty() {
             return Ok(Metadata::default());
@@ -77,12 +76,12 @@ fn full() -> Error {
     Error::invalid("users", "A thread has 100 people at the most. Open a room for more.")
 }
 
-/// People who are named by their usernames, each once.
+/// People named by their usernames, each once.
 #[derive(Clone, Debug)]
 pub struct Names(Vec<String>);
 
 impl Names {
-    /// Takes usernames in any case, with or without an `@`. Refuses those that repeat, by name.
+    /// Takes usernames in any case, with or without an `@`. Refuses repeated usernames, naming each.
     pub fn parse<'a>(raw: impl IntoIterator<Item = &'a str>) -> Result<Self> {
         let (mut names, mut seen, mut faults) = (Vec::new(), BTreeSet::new(), Vec::new());
         for (at, raw) in raw.into_iter().enumerate() {
@@ -106,7 +105,7 @@ impl Names {
         if faults.is_empty() { Ok(Names(names)) } else { Err(Error::Invalid(faults)) }
     }
 
-    /// The members who are called so. Refuses those whom nobody knows, by name.
+    /// Finds the members with these usernames. Refuses unknown usernames, naming each.
     fn find(&self, read: &Read<'_>) -> Result<Vec<Account>> {
         let (mut people, mut faults) = (Vec::new(), Vec::new());
         for (at, name) in self.0.iter().enumerate() {
@@ -123,7 +122,7 @@ impl Names {
         if faults.is_empty() { Ok(people) } else { Err(Error::Invalid(faults)) }
     }
 
-    /// The people whom an app calls so; new ones where it is the first time.
+    /// Finds the app's managed accounts with these handles, and creates those that do not exist yet.
     fn find_or_make(&self, tx: &mut Tx<'_>, app: AppId) -> Result<Vec<Account>> {
         let (mut handles, mut faults) = (Vec::new(), Vec::new());
         for (at, name) in self.0.iter().enumerate() {
@@ -135,7 +134,7 @@ impl Names {
         if !faults.is_empty() {
             return Err(Error::Invalid(faults));
         }
-        // Always in the same order: two who name the same people would wait for each other.
+        // Sorts the handles, because two transactions that name the same people in different orders would deadlock.
         handles.sort();
         let (handles, places): (Vec<_>, Vec<_>) = handles.into_iter().unzip();
         let mut people: Vec<_> = places.into_iter().zip(apps::people(tx, app, &handles)?).collect();
@@ -143,8 +142,8 @@ impl Names {
         Ok(people.into_iter().map(|(_, one)| one).collect())
     }
 
-    /// Members who are called so, where nothing keeps them apart from whoever names them; of a thread that is
-    /// in an app's care the app's people.
+    /// Finds the members with these usernames. Refuses those whom a block keeps apart from the account that names
+    /// them. For a thread that an app looks after, finds or creates the app's managed accounts.
     fn find_for(&self, tx: &mut Tx<'_>, namer: &Account, app: Option<AppId>) -> Result<Vec<Account>> {
         if let Some(app) = app {
             return self.find_or_make(tx, app);
@@ -156,7 +155,7 @@ impl Names {
             if people[..at].iter().any(|other| other.id == one.id) {
                 faults.push(fault(at, format!("{} is named twice.", self.0[at])));
             } else if apart(read, namer.id, one.id)? {
-                // Not which of the two it was that wants nothing to do with the other.
+                // The message does not reveal which of the two blocked the other.
                 faults.push(fault(at, format!("You and {} can’t be in a thread of yours.", self.0[at])));
             }
         }
@@ -168,29 +167,27 @@ fn fault(at: usize, message: String) -> Fault {
     Fault::of(format!("users/{at}"), message)
 }
 
-/// Whether a block keeps two members apart.
+/// Returns true if a block keeps two members apart.
 fn apart(read: &Read<'_>, one: AccountId, other: AccountId) -> Result<bool> {
     blocks::apart(read, &Party::account(one), &Party::account(other))
 }
 
-/// Somebody who is in a thread. To have one is the permission to act in it.
+/// A participant of a thread. Having one is the permission to act in the thread.
 #[derive(Clone, Debug)]
 pub struct Thread(Participant);
 
-/// What there is to begin a thread with.
+/// The contents of a request for a new thread.
 #[derive(Clone, Debug)]
 pub struct Beginning {
-    /// Who is in it, besides whoever begins it.
+    /// The people in the thread, besides the account that begins it.
     pub users: Names,
-    /// What it is called.
     pub name: ThreadName,
-    /// What a program keeps with it.
     pub metadata: Metadata,
-    /// The app whose people they are, where it speaks for them.
+    /// The app whose managed accounts these people are, if the request speaks for them.
     pub app: Option<AppId>,
 }
 
-/// Begins a thread. Whoever begins it is in it, and owns it.
+/// Begins a thread, with the maker as its owner and a participant.
 pub fn begin(tx: &mut Tx<'_>, maker: &Account, beginning: &Beginning) -> Result<Thread> {
     if maker.kind == AccountKind::Guest {
         return Err(Error::Forbidden(
@@ -218,7 +215,7 @@ pub fn begin(tx: &mut Tx<'_>, maker: &Account, beginning: &Beginning) -> Result<
     Thread::of(tx, maker, id)
 }
 
-/// Makes a thread of these people.
+/// Creates a thread of these people.
 pub(super) fn found(
     tx: &mut Tx<'_>,
     owner: Option<AccountId>,
@@ -256,7 +253,7 @@ fn add_person(
     store::conversations::join(tx, &new)
 }
 
-/// The thread without a name of just these two, where there is one.
+/// Returns the thread without a name that has just these two people, if there is one.
 pub fn of_two(read: &Read<'_>, one: AccountId, names: &Names) -> Result<Option<ConversationId>> {
     match &names.find(read)?[..] {
         [other] => store::threads::of_two(read, one, other.id),
@@ -264,33 +261,30 @@ pub fn of_two(read: &Read<'_>, one: AccountId, names: &Names) -> Result<Option<C
     }
 }
 
-/// What is to be changed about a thread; what is `None` stays.
+/// Changes to a thread; a field that is `None` stays as it is.
 #[derive(Clone, Debug, Default)]
 pub struct Changes {
-    /// Another name, for everyone.
+    /// The name that everyone sees.
     pub name: Option<ThreadName>,
-    /// What a program keeps with it.
     pub metadata: Option<Metadata>,
-    /// Whether it is to be quiet, for oneself.
+    /// Muting of the thread, for the account alone.
     pub muted: Option<bool>,
 }
 
-/// What those see who are added.
+/// The messages that newly added people may read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum History {
-    /// Everything.
+    /// The messages that the person who adds them may read.
     All,
-    /// What is said from then on.
     FromNow,
 }
 
 impl Thread {
-    /// The account's place in the thread.
+    /// Returns the account as a participant of the thread.
     fn of(read: &Read<'_>, account: &Account, id: ConversationId) -> Result<Self> {
         conversations::find_participant(read, account, id)?.ok_or(Error::NotFound)?.try_into()
     }
 
-    /// Who acts.
     pub fn participant(&self) -> &Participant {
         &self.0
     }
@@ -299,7 +293,7 @@ impl Thread {
         self.0.conversation.id
     }
 
-    /// Takes the thread until the commit: what is so now stays so. Whoever has been taken out meanwhile is out.
+    /// Locks the thread until the commit and reads it again. Refuses an account that was removed meanwhile.
     fn now(&self, tx: &mut Tx<'_>) -> Result<Thread> {
         if !store::conversations::hold(tx, self.id())? {
             return Err(Error::NotFound);
@@ -307,7 +301,7 @@ impl Thread {
         Thread::of(tx, &self.0.account, self.id()).map_err(|_| conversations::OUT)
     }
 
-    /// Gives it another name, keeps something with it, or makes it quiet for oneself. How it is then.
+    /// Changes the name or the metadata, or mutes the thread for the account. Returns the thread after the change.
     pub fn change(&self, tx: &mut Tx<'_>, changes: &Changes) -> Result<Thread> {
         let id = self.id();
         if changes.name.is_some() || changes.metadata.is_some() {
@@ -327,8 +321,8 @@ impl Thread {
         Thread::of(tx, &self.0.account, id)
     }
 
-    /// Adds people. Those see everything, or what is said from then on.
-    /// Of a thread in an app's care, those whom the app names: only for whom it `speaks_for`.
+    /// Adds people, who may read what the adder may read, or only messages from then on. In a thread that an app looks
+    /// after, only a grant that speaks for that app may add people, and they are the app's managed accounts.
     pub fn add(
         &self,
         tx: &mut Tx<'_>,
@@ -365,7 +359,8 @@ impl Thread {
         Thread::of(tx, &self.0.account, id)
     }
 
-    /// Takes somebody out: its owner anyone, and everyone themselves.
+    /// Removes a participant. The owner, or the bot of the app that looks after the thread, may remove anyone; everyone
+    /// else only themselves.
     pub fn remove(&self, tx: &mut Tx<'_>, account: AccountId) -> Result<()> {
         let now = self.now(tx)?;
         let looks_after = now.0.is_owner() || now.0.membership.hidden;
@@ -381,7 +376,7 @@ impl Thread {
         let change = store::conversations::next_change(tx, self.id())?.ok_or(Error::NotFound)?;
         altered(tx, self.id(), change)?;
         let left = store::conversations::by_id(tx, self.id())?;
-        // Nobody can ever open it again.
+        // Deletes an empty thread, because nobody can ever open it again.
         if left.is_some_and(|thread| thread.size == 0) {
             conversations::delete(tx, self.id())
         } else {
@@ -389,7 +384,7 @@ impl Thread {
         }
     }
 
-    /// Deletes it, for everyone: its owner can.
+    /// Deletes the thread for everyone. Only the owner, or the bot of the app that looks after it, may do so.
     pub fn delete(&self, tx: &mut Tx<'_>) -> Result<()> {
         let now = self.now(tx)?;
         if !now.0.is_owner() && !now.0.membership.hidden {
@@ -402,7 +397,7 @@ impl Thread {
 impl TryFrom<Participant> for Thread {
     type Error = Error;
 
-    /// Whoever is in another kind of conversation is in no thread.
+    /// Refuses a participant of another kind of conversation as not found.
     fn try_from(participant: Participant) -> Result<Self> {
         match participant.conversation.kind {
             ConversationKind::Thread => Ok(Thread(participant)),
@@ -412,7 +407,7 @@ impl TryFrom<Participant> for Thread {
 }
 
 impl Participant {
-    /// Refuses two who are kept apart, and alone with each other.
+    /// Refuses two people who are alone with each other in the conversation and whom a block keeps apart.
     pub(super) fn may_write_to_the_other(&self, read: &Read<'_>) -> Result<()> {
         if !self.policy().blocks_writing || self.conversation.size != 2 {
             return Ok(());
@@ -425,7 +420,7 @@ impl Participant {
         Ok(())
     }
 
-    /// Everything up to this message has reached one of its devices: the others of a thread are told.
+    /// Records that everything up to this message has reached one of the account's devices, and emits the receipt.
     pub fn receive(&self, tx: &mut Tx<'_>, seq: i64) -> Result<()> {
         let id = self.conversation.id;
         if self.has_receipts() && store::conversations::set_delivered(tx, id, self.id(), seq)? {
@@ -434,12 +429,12 @@ impl Participant {
         Ok(())
     }
 
-    /// Whether others are told how far it has come.
+    /// Returns true if the other participants receive this participant's receipts.
     pub fn has_receipts(&self) -> bool {
         self.policy().receipts && !self.membership.hidden
     }
 
-    /// Refuses whoever can't say anything here to say that it types.
+    /// Refuses the typing notice of a participant who cannot write here.
     pub fn may_type(&self, read: &Read<'_>) -> Result<()> {
         if !self.may_write() || self.membership.hidden {
             return Err(Error::Forbidden("You can only read here."));
@@ -447,7 +442,7 @@ impl Participant {
         self.may_write_to_the_other(read)
     }
 
-    /// Tells the others of a thread how far it has read.
+    /// Emits how far the participant has read, to the other participants of a thread.
     pub(super) fn tell_read(&self, tx: &mut Tx<'_>, seq: i64) -> Result<()> {
         match self.has_receipts() {
             true => self.tell_receipt(tx, seq.max(self.membership.delivered_seq), seq),
@@ -464,7 +459,7 @@ impl Participant {
     }
 }
 
-/// Who is in a thread.
+/// Returns the people in a thread.
 pub fn people(read: &Read<'_>, id: ConversationId) -> Result<Vec<Person>> {
     let people = store::conversations::participants(read, id, MOST as i64)?;
     let somebody = |one: store::conversations::MembershipRow| Person {
@@ -475,7 +470,7 @@ pub fn people(read: &Read<'_>, id: ConversationId) -> Result<Vec<Person>> {
     Ok(people.into_iter().map(somebody).collect())
 }
 
-/// Tells everyone who has it open how the thread is now.
+/// Publishes the thread's new state to its subscribers.
 fn altered(tx: &mut Tx<'_>, id: ConversationId, change: i64) -> Result<()> {
     let thread = store::conversations::by_id(tx, id)?.ok_or(Error::NotFound)?;
     let people = people(tx, id)?;
@@ -493,7 +488,7 @@ fn altered(tx: &mut Tx<'_>, id: ConversationId, change: i64) -> Result<()> {
     Ok(())
 }
 
-/// Collects what is wrong with a thread that is to be begun.
+/// Collects the faults of a request for a new thread.
 pub fn beginning(
     users: Result<Names>,
     name: Result<ThreadName>,
@@ -508,10 +503,10 @@ pub fn beginning(
     Ok(Beginning { users, name: name.unwrap_or_default(), metadata: metadata.unwrap_or_default(), app })
 }
 
-/// A thread that an account is in, with everyone in it.
+/// A thread that an account is in, with all its people.
 pub type WithPeople = (JoinedThread, Vec<MembershipRow>);
 
-/// A page of the threads that an account is in, most recently active first, each with its people.
+/// Returns a page of the threads that an account is in, most recently active first, each with its people.
 pub fn page(read: &Read<'_>, stretch: &ConversationPage) -> Result<Vec<WithPeople>> {
     let threads = store::threads::of(read, stretch)?;
     let mut people_of: HashMap<ConversationId, Vec<MembershipRow>> = HashMap::new();
@@ -525,13 +520,13 @@ pub fn page(read: &Read<'_>, stretch: &ConversationPage) -> Result<Vec<WithPeopl
     Ok(threads.into_iter().map(with_people).collect())
 }
 
-/// The number of threads with messages that the account has not read.
+/// Returns the number of threads with messages that the account has not read.
 pub fn count_unread(read: &Read<'_>, account: AccountId) -> Result<i64> {
     store::threads::count_unread(read, account)
 }
 
 impl Participant {
-    /// Everyone in a thread, in the order in which they joined.
+    /// Returns all participants of a thread, in the order of joining.
     pub fn everyone(&self, read: &Read<'_>) -> Result<Vec<MembershipRow>> {
         store::conversations::participants(read, self.conversation.id, MOST as i64)
     }

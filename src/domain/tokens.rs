@@ -1,4 +1,4 @@
-//! Tokens: what programs act with, as a member or as an app, and how far that goes.
+//! Tokens: the secrets with which programs act for a member or an app, and the scopes that limit them.
 
 use std::{fmt, time::Duration};
 
@@ -15,30 +15,30 @@ use crate::{
     },
 };
 
-/// What a member's own tokens begin with, and an app's keys: scanners find them in code by it.
+/// The prefix of a member's own tokens, by which secret scanners find them in code.
 pub const PERSONAL: &str = "cht_";
-/// The same of an app's keys.
+/// The prefix of an app's keys, for the same reason.
 pub const KEY: &str = "chk_";
 
-/// Tokens of one member, and keys of one app.
+/// The most tokens of one member, and the most keys of one app.
 const MOST: usize = 50;
 
-/// How often the use of a token is noted.
+/// The shortest time between two recorded uses of a token.
 const NOTED: Duration = Duration::from_secs(600);
 
-/// What may be done with a token.
+/// The actions that a token allows.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Scopes {
-    /// Whatever changes nothing.
+    /// Requests that change nothing.
     pub read: bool,
-    /// Whatever changes something.
+    /// Requests that change something.
     pub write: bool,
-    /// Speaking for the people of an app's product.
+    /// Requests on behalf of an app's managed accounts.
     pub act_as: bool,
 }
 
 impl Scopes {
-    /// Takes names with spaces or commas between them.
+    /// Parses scope names that are separated by spaces or commas.
     pub fn parse(raw: &str) -> Result<Self> {
         let mut scopes = Scopes::default();
         for name in raw.split([' ', ',']).filter(|name| !name.is_empty()) {
@@ -67,30 +67,28 @@ impl fmt::Display for Scopes {
     }
 }
 
-/// A token that holds, in the hand of whoever presented it.
+/// A valid token, as a request carries it.
 #[derive(Clone, Debug)]
 pub struct Grant {
-    /// The token.
     pub id: TokenId,
-    /// What may be done with it.
     pub scopes: Scopes,
-    /// The app whose key it is.
+    /// The app whose key the token is.
     pub app: Option<AppId>,
 }
 
 impl Grant {
-    /// The app for whose people it may speak, if it may.
+    /// Returns the app for whose managed accounts the token may act, if there is one.
     pub fn speaks_for(&self) -> Option<AppId> {
         self.app.filter(|_| self.scopes.act_as)
     }
 }
 
-/// Whether this could be a token, and is no session's.
+/// Returns true if the secret has a token's prefix, and so is not a session's.
 pub fn is_token(secret: &Secret) -> bool {
     secret.as_str().starts_with(PERSONAL) || secret.as_str().starts_with(KEY)
 }
 
-/// What this opens, and as whom; and whether its use is to be noted by [`touch`].
+/// Returns the grant and the account of a token, and whether its use is to be recorded with [`touch`].
 pub fn find(read: &Read<'_>, secret: &Secret) -> Result<Option<(Grant, Account, bool)>> {
     let Some((token, account)) = store::tokens::by_hash(read, &secret.hash())? else { return Ok(None) };
     let to_be_noted = token.seen_at.is_none_or(|seen| read.now().since(seen) > NOTED);
@@ -98,17 +96,17 @@ pub fn find(read: &Read<'_>, secret: &Secret) -> Result<Option<(Grant, Account, 
     Ok(Some((grant, account, to_be_noted)))
 }
 
-/// Whether a token still opens something.
+/// Returns true if the token is still valid.
 pub fn holds(read: &Read<'_>, id: TokenId) -> Result<bool> {
     store::tokens::holds(read, id)
 }
 
-/// Notes that a token is in use.
+/// Records that a token is in use.
 pub fn touch(tx: &mut Tx<'_>, id: TokenId) -> Result<()> {
     store::tokens::touch(tx, id)
 }
 
-/// Makes a token for this account: its secret is shown this once.
+/// Creates a token for an account. The secret is returned only here.
 pub(super) fn make(
     tx: &mut Tx<'_>,
     account: AccountId,
@@ -138,14 +136,14 @@ pub(super) fn make(
     Ok((made.ok_or(Error::NotFound)?, secret))
 }
 
-/// 256 random bits behind a name that tells what they are.
+/// Returns 256 random bits behind a prefix that names the kind of secret.
 fn fresh(prefix: &str) -> Result<Secret> {
     use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
     Ok(Secret::presented(&format!("{prefix}{}", BASE64_URL_SAFE_NO_PAD.encode(random::<32>()?))))
 }
 
 impl Member {
-    /// Makes a token that acts as oneself: its secret is shown this once.
+    /// Creates a token that acts as the member. The secret is returned only here.
     pub fn make_token(&self, tx: &mut Tx<'_>, name: &Name, scopes: Scopes) -> Result<(Token, Secret)> {
         if scopes.act_as {
             return Err(Error::invalid("scopes", "Only an app can speak for others."));
@@ -153,18 +151,17 @@ impl Member {
         make(tx, self.id(), None, name, scopes)
     }
 
-    /// One's own tokens.
     pub fn tokens(&self, read: &Read<'_>) -> Result<Vec<Token>> {
         store::tokens::of(read, self.id(), None)
     }
 
-    /// Ends a token of one's own.
+    /// Ends one of the member's own tokens.
     pub fn end_token(&self, tx: &mut Tx<'_>, id: TokenId) -> Result<()> {
         if store::tokens::delete(tx, self.id(), id)? { Ok(()) } else { Err(Error::NotFound) }
     }
 }
 
-/// Deletes the tokens that expired a while ago.
+/// Deletes the tokens that expired more than a week ago.
 pub fn purge_expired(tx: &mut Tx<'_>) -> Result<u64> {
     let before = tx.now() - Duration::from_secs(7 * 24 * 3600);
     store::tokens::purge_expired(tx, before)

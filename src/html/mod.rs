@@ -202,8 +202,8 @@ pub async fn error_page(
     if let (Error::Unauthenticated, Some(path)) = (error, path) {
         // Rooms and matches need only a name. A guest has one already, so the page is for members.
         let nameless = path.starts_with("/rooms") || path.starts_with("/match");
-        let access = if nameless && viewer.account.is_none() { "/session/new" } else { "/login" };
-        return Redirect::to(&format!("{access}?next={}", encoded(path))).into_response();
+        let page = if nameless && viewer.account.is_none() { "/session/new" } else { "/login" };
+        return Redirect::to(&format!("{page}?next={}", encoded(path))).into_response();
     }
     let heading = match error {
         Error::NotFound => "Nothing here",

@@ -1,5 +1,5 @@
-//! The matching worker: runs whenever an account begins to wait, leaves the queue, or has waited long enough for
-//! relaxed wishes. Several servers may run it on one database.
+//! The matching worker. Runs whenever an account begins to wait, leaves the waiting queue, or has waited long enough
+//! for the next step of relaxation. Several servers may run the worker on one database.
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,7 +10,7 @@ use crate::{
     events::{Event, Topic},
 };
 
-/// The delay after the database could not be read.
+/// The delay before the next run after an error of the database.
 const RETRY_DELAY: Duration = Duration::from_secs(5);
 
 /// The time between two updates of the waiting queue to everyone in it: more would flicker on the page, and flood the
@@ -48,14 +48,14 @@ pub async fn run(app: Arc<App>) {
     }
 }
 
-/// The state of the updates that those who wait receive.
+/// The state of the updates that waiting accounts receive.
 struct QueueUpdates {
     sent_at: Time,
-    /// True if the queue has changed since.
+    /// True if the queue has changed since the last update.
     stale: bool,
 }
 
-/// Publishes the queue if an update is due, and returns the time of the next run, if no event comes before it.
+/// Publishes the waiting queue if an update is due, and returns the time of the next run, if no event comes before it.
 async fn next_wake(app: &App, updates: &mut QueueUpdates) -> Option<Time> {
     let now = app.clock.now();
     let mut wake_at = match app.db.read(matches::next_run).await {

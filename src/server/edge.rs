@@ -1,5 +1,5 @@
-//! The outermost layer: what every request passes through on its way in and out: a request id, the log, the security
-//! headers, and the body of an error for people or for programs.
+//! The outermost layer around every request and response: a request id, the log, the security headers, and the body of
+//! an error for people or for programs.
 
 use std::{
     sync::{
@@ -30,7 +30,7 @@ use crate::{
     },
 };
 
-/// The error for a refusal by a library.
+/// Returns the error for a status with which a library refused the request.
 fn named(status: StatusCode) -> Error {
     match status {
         StatusCode::NOT_FOUND => Error::NotFound,
@@ -67,7 +67,7 @@ const FRAMED: [(HeaderName, HeaderValue); 2] = [
     (header::X_FRAME_OPTIONS, HeaderValue::from_static("SAMEORIGIN")),
 ];
 
-/// The outermost layer.
+/// Handles a request in the outermost layer.
 pub async fn edge(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let id = request_id();
     let began = Instant::now();
@@ -155,7 +155,7 @@ fn keep(from: &HeaderMap, to: &mut HeaderMap) {
     }
 }
 
-/// A request id: sixteen hex digits, unique in this process.
+/// Returns a request id: sixteen hex digits, unique in this process.
 fn request_id() -> String {
     static START: LazyLock<u64> = LazyLock::new(|| {
         let mut bytes = [0; 8];
@@ -163,12 +163,12 @@ fn request_id() -> String {
         u64::from_le_bytes(bytes)
     });
     static COUNT: AtomicU64 = AtomicU64::new(0);
-    // Multiplication by an odd factor visits every number once, in steps far apart.
+    // Multiplication by an odd factor yields every number once, in steps far apart.
     let count = COUNT.fetch_add(1, Ordering::Relaxed).wrapping_mul(0x9E37_79B9_7F4A_7C15);
     format!("{:016x}", START.wrapping_add(count))
 }
 
-/// The response to a panic in a handler, which is logged.
+/// Returns the response to a panic in a handler. The panic is logged.
 pub fn panicked(_: Box<dyn std::any::Any + Send>) -> axum::http::Response<Body> {
     Error::internal("a handler panicked").into_response()
 }

@@ -275,8 +275,8 @@ pub fn router(app: Arc<App>) -> Router {
 }
 
 /// The calls that every kind of conversation has, below a room's key, a conversation's id or a thread's id.
-fn messages(access: &str) -> Router<Arc<App>> {
-    let at = |path: &str| format!("{access}{path}");
+fn messages(prefix: &str) -> Router<Arc<App>> {
+    let at = |path: &str| format!("{prefix}{path}");
     Router::new()
         .route(
             &at("/messages"),

@@ -15,7 +15,7 @@ use crate::ids::{hex, random};
 /// The data folder, locked by this process.
 pub struct DataDir {
     pub path: PathBuf,
-    /// The name of this node, by which it recognizes its own claims in the outbox after a restart.
+    /// The name of this node, by which its own claims in the outbox are found after a restart.
     pub node: String,
     key: [u8; 32],
     _lock: File,
@@ -68,8 +68,8 @@ impl DataDir {
         self.sign("the seal of a report", report)
     }
 
-    /// Signs a text that is given out and must be recognized later, with 128 bits of HMAC-SHA-256 in hex. `purpose`
-    /// keeps a signature of one kind from passing for one of another.
+    /// Signs a text that is given out and must be verified later, with 128 bits of HMAC-SHA-256 in hex. `purpose` is
+    /// signed along, so that a signature for one purpose is not valid for another.
     pub fn sign(&self, purpose: &str, text: &str) -> String {
         #[expect(clippy::expect_used, reason = "HMAC takes a key of any length")]
         let mut mac = Hmac::<Sha256>::new_from_slice(&self.key).expect("any key will do");
@@ -81,7 +81,8 @@ impl DataDir {
     }
 }
 
-/// Returns the server's own key: created on the first start, never replaced, readable by its user alone.
+/// Returns the server's own key. The key is created on the first start and never replaced, and its file is readable
+/// only by the server's user.
 fn key(file: &Path) -> Result<[u8; 32], String> {
     let at = |e: std::io::Error| format!("can't use {}: {e}", file.display());
     match fs::read(file) {

@@ -415,10 +415,10 @@ pub fn sum_reactions(tx: &mut Write<'_>, id: MessageId, named: i64, change: i64)
              FROM (SELECT emoji, account_id,
                           COUNT(*) OVER of_emoji AS total,
                           MIN(created_at) OVER of_emoji AS first_at,
-                          ROW_NUMBER() OVER (PARTITION BY emoji ORDER BY created_at, account_id) AS ip_hash
+                          ROW_NUMBER() OVER (PARTITION BY emoji ORDER BY created_at, account_id) AS position
                    FROM reactions WHERE message_id = $1 WINDOW of_emoji AS (PARTITION BY emoji)) AS r
-             WHERE ip_hash <= $2
-             ORDER BY first_at, emoji, ip_hash"
+             WHERE position <= $2
+             ORDER BY first_at, emoji, position"
         ),
         params![id, named],
         from_row,

@@ -1,4 +1,4 @@
-//! The state of a match as HTML: one set of templates for pages and for the socket.
+//! The state of a match as HTML, from one set of templates for pages and for the socket.
 
 use askama::Template;
 
@@ -47,7 +47,7 @@ impl Offers<'_> {
         let shown = others.iter().all(|one| one.username.is_some());
         match (self.current.ticket.reveals, willing) {
             _ if self.current.revealed => None,
-            // A name that is shown from the beginning need not be offered.
+            // A username that is shown from the beginning need not be offered.
             (true, _) if self.current.ticket.shows_name => None,
             (true, _) if all == 1 => {
                 Some("You have offered your name. When they offer theirs, you both see.".into())
@@ -98,7 +98,7 @@ impl Over<'_> {
 
     fn words(&self) -> &'static str {
         match (self.ticket.went, self.ticket.pool) {
-            // The others may continue.
+            // The others in the group may continue the talk.
             (true, Pool::Group) => "What was said is deleted within an hour after the last of them has gone.",
             _ => "Nobody can open the talk any more, and within an hour it is deleted.",
         }

@@ -33,13 +33,13 @@ struct Step {
 }
 
 impl Line<'_> {
-    /// Returns the birds on the wire: five at most, with the viewer at its position among them.
+    /// Returns the drawn birds on the wire: five at most, with the viewer at its position among them.
     fn birds(&self) -> Vec<Bird> {
         let (before, count) = self.current.line;
         let shown = count.clamp(1, 5);
         let mine = before.min(shown - 1);
         let left = 200 - shown * 26;
-        // The wire sags between its posts. The first in the queue is at the right, where the birds look.
+        // The drawn wire sags between its posts. The first in the queue is at the right, the side that the birds face.
         let bird = |at: i64| {
             let x = left + (shown - 1 - at) * 52;
             let along = (x as f64 + 24.0 + 200.0) / 800.0;

@@ -59,12 +59,12 @@ on_both! {
         let nell = world.member("nell").await;
         let room = nell.makes_room("Repair café").await;
         let teo = world.guest("Teo").await;
-        teo.says(&room, "Is the access open?").await;
+        teo.says(&room, "Is the door open?").await;
         teo.does(Method::DELETE, "/api/v1/sessions/current").await.is(204);
         teo.tries_to_say(&room, "Hello?").await.is(401);
         teo.does(Method::DELETE, "/api/v1/sessions/current").await.is(401);
         world.stranger().does(Method::DELETE, "/api/v1/sessions/current").await.is(401);
-        assert_eq!(nell.bodies(&room).await, ["Is the access open?"]);
+        assert_eq!(nell.bodies(&room).await, ["Is the door open?"]);
     }
 
     async fn an_invalid_name_is_refused_with_a_reason(world: World) {

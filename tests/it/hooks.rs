@@ -173,7 +173,7 @@ on_both! {
         let nell = world.member("nell").await;
         let room = nell.makes_room("Repair café").await;
         let page = nell.posts(&room.page("/hooks"), &[("hook_name", "Grafana")]).await.is(200).page();
-        assert!(page.says("The access is open"));
+        assert!(page.says("The door is open"));
         let field = page.all("input").into_iter().find(|input| input.get("id") == Some("hook-url"));
         let url = field.expect("its address").get("value").expect("an address").to_owned();
         world.calls_hook(&url, &json!({ "text": "Hello" })).await.is(200);

@@ -88,7 +88,7 @@ impl Simulation {
     async fn comes(&mut self, n: usize, address: &str) {
         let guest = !n.is_multiple_of(3);
         let account = if guest {
-            let name = Name::parse(&format!("RoomInvitee {n}")).expect("a name");
+            let name = Name::parse(&format!("Visitor {n}")).expect("a name");
             self.test_db.db.write(move |tx| create_guest(tx, &name)).await.expect("a guest comes in")
         } else {
             self.test_db.member(Box::leak(format!("member{n}").into_boxed_str())).await.account

@@ -79,11 +79,11 @@ on_both! {
         let room = nell.makes_room("Repair café").await;
         assert!(nell.opens(&room.page("")).await.says("It is quiet in here"));
         let teo = world.guest_with_browser("Teo").await;
-        says_by_form(&teo, &room, "Is the <b>access</b> open?\nI bring `a stool`.").await;
+        says_by_form(&teo, &room, "Is the <b>door</b> open?\nI bring `a stool`.").await;
         says_by_form(&nell, &room, "It is.").await;
         for person in [&nell, &teo] {
             let page = person.opens(&room.page("")).await;
-            assert_eq!(shown(&page), ["Is the <b>access</b> open?\nI bring a stool.", "It is."]);
+            assert_eq!(shown(&page), ["Is the <b>door</b> open?\nI bring a stool.", "It is."]);
             assert!(page.says("Teo") && page.says("guest") && page.says("Nell Ashby"));
         }
         assert_eq!(

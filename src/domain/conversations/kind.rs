@@ -1,4 +1,4 @@
-//! What each kind of conversation is: the one place where kinds differ.
+//! The policy of each kind of conversation. Kinds differ only here.
 
 use crate::{
     Result,
@@ -17,25 +17,24 @@ pub enum Page {
     Match,
 }
 
-/// How long a message may be, as a person counts characters.
+/// The maximum length of a message, in characters as a person counts them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum BodyLimit {
-    /// The same everywhere.
+    /// A limit that is the same on every server.
     Fixed(usize),
-    /// As the operator configured it for threads.
+    /// The limit that the operator configured for threads.
     Configured,
 }
 
-/// The files that may be sent along.
+/// The files that may be sent along with a message.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Files {
-    /// Files of any type.
     Any,
-    /// Pictures alone, once everyone in the conversation has agreed to them.
+    /// Only pictures, and only once everyone in the conversation has agreed to them.
     PicturesByConsent,
 }
 
-/// The rules of a kind of conversation. Code asks for a rule, and never for the kind itself.
+/// The rules of a kind of conversation. Other code reads a rule, and never compares the kind itself.
 #[derive(Clone, Copy, Debug)]
 pub struct Policy {
     pub body_limit: BodyLimit,
@@ -57,7 +56,8 @@ pub struct Policy {
     pub leave_to: &'static str,
 }
 
-/// Characters of a message where the operator configures nothing else: a letter, but not a book.
+/// The most characters of a message where the operator configures no other limit: enough for a letter, too few for a
+/// book.
 pub const MAX_BODY: usize = 4000;
 
 const ROOM: Policy = Policy {
@@ -109,7 +109,7 @@ impl ConversationKind {
         }
     }
 
-    /// Describes a new conversation of this kind to the store, which asks for rules by columns.
+    /// Returns the row of a new conversation of this kind. The store has columns for the rules that its queries use.
     pub(in crate::domain) fn new_conversation(self, name: &str) -> NewConversation<'_> {
         let policy = self.policy();
         NewConversation {
@@ -125,7 +125,7 @@ impl ConversationKind {
 }
 
 impl Policy {
-    /// Returns how many characters a message may have. `configured` is the operator's limit for threads.
+    /// Returns the most characters that a message may have. `configured` is the operator's limit for threads.
     pub fn max_body(&self, configured: usize) -> usize {
         match self.body_limit {
             BodyLimit::Fixed(limit) => limit,

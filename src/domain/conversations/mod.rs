@@ -1,4 +1,4 @@
-//! Conversations: people exchanging messages. What is the same for rooms, matches and threads.
+//! Conversations: people exchanging messages. This module has what rooms, matches and threads share.
 
 use std::sync::Arc;
 
@@ -21,45 +21,43 @@ mod kind;
 
 pub use self::kind::{BodyLimit, Files, MAX_BODY, Page, Policy};
 
-/// Rows cleared in one transaction, so that other writes do not wait long for it.
+/// The most rows cleared in one transaction, so that other writes do not wait long for it.
 const BATCH: i64 = 200;
 
-/// An account that is in a conversation. To have one is the permission to read it, and to say
-/// something in it where it is not locked.
+/// An account that is in a conversation. Having one is the permission to read the conversation, and to write in it
+/// unless it is locked.
 #[derive(Clone, Debug)]
 pub struct Participant {
-    /// The account.
     pub account: Account,
-    /// The conversation, as it was when this was made.
+    /// The conversation, as it was when this participant was read.
     pub conversation: Conversation,
-    /// Its place in it.
     pub membership: Membership,
 }
 
-/// What someone is told who may only read.
+/// The refusal of a message from a participant who may only read.
 pub(super) const LOCKED: Error =
     Error::Forbidden("This room is locked: it can be read, and only its owner writes.");
 
-/// What someone is told who was removed, or left in another tab, at the same moment.
+/// The refusal of an account that was removed, or left in another tab, at the same moment.
 pub(super) const OUT: Error = Error::Forbidden("You are not in here any more.");
 
 impl Participant {
-    /// The account's.
+    /// Returns the account's id.
     pub fn id(&self) -> AccountId {
         self.account.id
     }
 
-    /// The rules of the conversation's kind.
+    /// Returns the rules of the conversation's kind.
     pub fn policy(&self) -> &'static Policy {
         self.conversation.kind.policy()
     }
 
-    /// What it is called here.
+    /// Returns the participant's name in this conversation: the alias, if there is one.
     pub fn name(&self) -> &str {
         self.membership.alias.as_deref().unwrap_or(&self.account.name)
     }
 
-    /// As others hear of it.
+    /// Returns the participant as others see them in events.
     pub fn person(&self) -> Person {
         Person {
             id: self.account.id,
@@ -68,27 +66,26 @@ impl Participant {
         }
     }
 
-    /// Whether the conversation is its own.
     pub fn is_owner(&self) -> bool {
         self.conversation.owner == Some(self.id())
     }
 
-    /// What it may read.
+    /// Returns the messages that the participant may read.
     pub fn history(&self) -> HistoryScope {
         HistoryScope { conversation: self.conversation.id, after: self.membership.visible_after_seq }
     }
 
-    /// Whether it may say something now.
+    /// Returns true if the participant may write now: anyone in an open conversation, only the owner in a locked one.
     pub fn may_write(&self) -> bool {
         !self.conversation.locked || self.is_owner()
     }
 
-    /// How many messages it has not read.
+    /// Returns the number of messages that the participant has not read.
     pub fn unread(&self) -> i64 {
         (self.conversation.last_seq - self.membership.read_seq).max(0)
     }
 
-    /// Has read everything up to this message. Never goes back, and never beyond the last.
+    /// Marks everything up to this message as read. The mark never moves back, and never beyond the last message.
     pub fn read(&self, tx: &mut Tx<'_>, seq: i64) -> Result<()> {
         let seq = seq.clamp(0, self.conversation.last_seq);
         if store::conversations::set_read(tx, self.conversation.id, self.id(), seq)? {
@@ -97,13 +94,13 @@ impl Participant {
         Ok(())
     }
 
-    /// Leaves. An owner's conversation goes to whoever has been in it for longest: true where it did.
+    /// Leaves the conversation. Returns true if the account owned it, as [`remove_participant`] does.
     pub(super) fn leave(&self, tx: &mut Tx<'_>) -> Result<bool> {
         remove_participant(tx, self.conversation.id, self.id(), None)
     }
 
-    /// Takes the number of the change that is being made, and with it the conversation until the commit.
-    /// What was true before that may not be any more: whoever has been removed meanwhile is out.
+    /// Takes the number of the change that is being made, which locks the conversation until the commit, and reads the
+    /// participant again under the lock. Refuses an account that was removed meanwhile.
     pub(super) fn next_change(&self, tx: &mut Tx<'_>) -> Result<(i64, Participant)> {
         let id = self.conversation.id;
         let change = store::conversations::next_change(tx, id)?.ok_or(Error::NotFound)?;
@@ -112,15 +109,15 @@ impl Participant {
     }
 }
 
-/// Takes someone out, and ends what it hears. What it owned goes to whoever has been in it for longest:
-/// true where it did.
+/// Removes an account and ends its subscription. A conversation that the account owned passes to the member who joined
+/// first, or else to the first of the others. Returns true if the account owned it.
 pub(super) fn remove_participant(
     tx: &mut Tx<'_>,
     id: ConversationId,
     account: AccountId,
     banned_until: Option<Time>,
 ) -> Result<bool> {
-    // The number first: whoever says something at the same time waits, and comes before or after.
+    // Takes the number first, so that a message sent at the same time waits and comes either before or after.
     let change = store::conversations::next_change(tx, id)?.ok_or(Error::NotFound)?;
     if !store::conversations::leave(tx, id, account, banned_until)? {
         return Err(Error::NotFound);
@@ -136,7 +133,7 @@ pub(super) fn remove_participant(
     Ok(owned)
 }
 
-/// Tells those who have the conversation open.
+/// Emits an event to the subscribers of the conversation.
 pub(super) fn tell<T>(
     tx: &mut Tx<'_>,
     id: ConversationId,
@@ -147,7 +144,7 @@ pub(super) fn tell<T>(
     tx.emit(Emission { topic: Topic::Conversation(id), event });
 }
 
-/// The account in the conversation, if it still is in it: what a socket asks before it goes on.
+/// Returns the account as a participant, if it still is one. A socket checks this before it continues.
 pub fn find_participant(
     read: &Read<'_>,
     account: &Account,
@@ -161,7 +158,7 @@ pub fn find_participant(
     }))
 }
 
-/// Deletes a conversation, for everyone and at once. What it held goes soon after.
+/// Deletes a conversation at once, for everyone. A job clears its contents soon after.
 pub(super) fn delete(tx: &mut Tx<'_>, id: ConversationId) -> Result<()> {
     store::conversations::delete(tx, id)?;
     store::idempotency::redact_all(tx, id)?;
@@ -170,7 +167,7 @@ pub(super) fn delete(tx: &mut Tx<'_>, id: ConversationId) -> Result<()> {
     Ok(())
 }
 
-/// Clears some rows of a deleted conversation away. False when there is nothing more to clear.
+/// Clears some rows of a deleted conversation. Returns false when there is nothing more to clear.
 pub fn clear_deleted(tx: &mut Tx<'_>) -> Result<bool> {
     let Some(id) = store::conversations::next_to_clear(tx)? else { return Ok(false) };
     let (files, _) = store::conversations::clear(tx, id, BATCH)?;
@@ -178,7 +175,7 @@ pub fn clear_deleted(tx: &mut Tx<'_>) -> Result<bool> {
     Ok(true)
 }
 
-/// Promises that the bytes of files go.
+/// Enqueues the deletion of the bytes of files.
 pub(super) fn forget_files(tx: &mut Tx<'_>, files: Vec<AttachmentId>) -> Result<()> {
     if files.is_empty() { Ok(()) } else { tx.enqueue(&Work::DeleteFiles { files }) }
 }

@@ -1,11 +1,11 @@
-//! Matches: strangers who are brought together, one to one or a few at a time.
+//! Matches: strangers who are brought together, in pairs or in small groups.
 //!
-//! Whoever waits has wishes: the largest is all of its interests; after a while any of them will do, and at
-//! last anyone. Two who have a wish in common take each other. So a search that widens gets more wishes,
-//! and whoever has just got some is looked for, in [`run_matching()`]. Nobody else has to be: between two who wait
-//! nothing changes unless one of them does.
+//! A waiting account has a ticket with match keys. The largest key is the set of all its interests. Relaxation adds
+//! every smaller set of the interests, and at last a key that accepts anyone. Two tickets with a common match key fit.
+//! [`run_matching()`] searches only for tickets that have new match keys, or whose last search was deferred or met a
+//! locked ticket: any other two tickets that did not fit before do not fit now.
 //!
-//! In a talk everyone wears a mask, an account made for it, and the talk is a conversation of the masks.
+//! Each account in a talk wears a mask, an account made for that talk. The talk is a conversation of the masks.
 
 mod run;
 mod search;
@@ -32,24 +32,26 @@ use crate::{
     },
 };
 
-/// How long the place of somebody is kept who is not heard of any more: a tunnel.
+/// The time for which a ticket is kept without a sign of life: enough for a train in a tunnel.
 pub const GRACE: Duration = Duration::from_secs(30);
 
-/// A window that is open says so more often than this.
+/// The time for which an open window keeps a ticket. Windows send signs of life more often than this.
 pub const WINDOW: Duration = Duration::from_secs(75);
 
-/// So many may be skipped in a row without a pause; then it doubles from two seconds up to a minute.
+/// The number of talks in a row that may be skipped without a pause. After that the pause doubles from two seconds up
+/// to [`LONGEST_PAUSE`].
 const FREE_SKIPS: i64 = 2;
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
-/// How long a talk that is over is kept for reports: then nothing is left of it.
+/// The time for which a talk that is over is kept, so that it can be reported. Then all of it is deleted.
 const KEPT: Duration = Duration::from_secs(3600);
 
-/// Those who are looked for anew when somebody has gone for whom they had to wait: all of them, unless a
-/// whole town sits behind one address.
+/// The most deferred tickets that are retried when a ticket leaves the waiting queue. The limit is reached only where
+/// very many people share one address.
 const MAX_RETRIED: i64 = 100;
 
-/// Begins to wait. `adult` is what the account says now; it has to be said once.
+/// Puts the account into the waiting queue. `adult` is the account's confirmation of its age in this request, which is
+/// required once. Refuses managed accounts, and accounts that are in a talk.
 pub fn seek(tx: &mut Tx<'_>, account: &Account, ip_hash: &str, search: &Search, adult: bool) -> Result<()> {
     if account.kind == AccountKind::Managed {
         return Err(NOT_FROM_HERE);
@@ -71,7 +73,7 @@ pub fn seek(tx: &mut Tx<'_>, account: &Account, ip_hash: &str, search: &Search, 
         Some(ticket) if ticket.state == State::Matched => {
             return Err(Error::Conflict("You are talking with somebody. Leave first."));
         }
-        // Whoever thinks again keeps the place in the line.
+        // An account that changes its search keeps its place in the waiting queue.
         Some(ticket) if ticket.state == State::Waiting && ticket.pool == pool => ticket.since,
         Some(ticket) => now.max(ticket.changed_at + pause_after(ticket.skips)),
         None => now,
@@ -95,7 +97,7 @@ pub fn seek(tx: &mut Tx<'_>, account: &Account, ip_hash: &str, search: &Search, 
     Ok(())
 }
 
-/// The pause that one gets who has skipped so many in a row.
+/// Returns the pause after this number of skips in a row.
 fn pause_after(skips: i64) -> Duration {
     match u32::try_from(skips - FREE_SKIPS) {
         Ok(beyond @ 1..) => Duration::from_secs(1 << beyond.min(6)).min(LONGEST_PAUSE),
@@ -103,37 +105,35 @@ fn pause_after(skips: i64) -> Duration {
     }
 }
 
-/// Somebody in a talk, as the others in it see it.
+/// A participant of a talk, as the others in the talk see it.
 #[derive(Clone, Debug)]
 pub struct Partner {
-    /// Its mask.
     pub mask: Account,
-    /// Its username, once it is shown.
+    /// The username, once it is shown.
     pub username: Option<String>,
-    /// Whether it has lost its connection.
+    /// True if its last window has closed.
     pub away: bool,
-    /// Whether it offers to say who it is.
+    /// True if it offers to reveal its identity.
     pub reveals: bool,
-    /// Whether it agrees to pictures.
+    /// True if it agrees to pictures.
     pub pictures: bool,
 }
 
-/// How far someone is in the matching.
+/// An account's current state in the matching.
 #[derive(Clone, Debug)]
 pub struct Current {
-    /// The part that it has.
     pub ticket: Ticket,
-    /// How many wait in front of it, and how many wait in all: while it waits.
+    /// The number of tickets before this one in the waiting queue, and of all tickets. Zero unless the ticket waits.
     pub line: (i64, i64),
-    /// The others in the talk, while it is in one; and in the one that was last, if it is over.
+    /// The others in the current talk, or in the last one if that is over.
     pub partners: Vec<Partner>,
-    /// Whether everyone has said who they are.
+    /// True if all participants have revealed their identity.
     pub revealed: bool,
-    /// Whether pictures can be sent.
+    /// True if all participants agree to pictures, so that pictures can be sent.
     pub pictures: bool,
 }
 
-/// How far the account is in the matching; `None` where it has no part in it.
+/// Returns the account's state in the matching, or `None` if the account has no ticket.
 pub fn current(read: &Read<'_>, account: AccountId) -> Result<Option<Current>> {
     let Some(ticket) = store::matches::of(read, account)? else { return Ok(None) };
     let line = match ticket.state {
@@ -164,52 +164,54 @@ pub fn current(read: &Read<'_>, account: AccountId) -> Result<Option<Current>> {
     Ok(Some(Current { ticket, line, partners, revealed, pictures }))
 }
 
-/// Leaves the line. That one has skipped many is remembered for a while.
+/// Takes a ticket out of the waiting queue. The number of skips is kept for a while, so that leaving the queue does not
+/// avoid the pause.
 fn leave_queue(tx: &mut Tx<'_>, ticket: &Ticket) -> Result<()> {
     store::matches::set_ended(tx, ticket.account, ticket.skips, true)?;
     tell(tx, ticket.account);
     left_queue(tx, ticket.pool)
 }
 
-/// One fewer waits: some who had to wait because of it may have somebody now.
+/// Retries deferred tickets after a ticket has left the waiting queue: some were deferred because of that ticket, and
+/// may have a partner now.
 fn left_queue(tx: &mut Tx<'_>, pool: Pool) -> Result<()> {
     store::matches::retry_deferred(tx, pool, MAX_RETRIED)?;
     wake(tx);
     Ok(())
 }
 
-/// Wakes those who look.
+/// Wakes the matching workers.
 fn wake(tx: &mut Tx<'_>) {
     tx.emit(Emission { topic: Topic::MatchWorker, event: Event::MatchChanged });
 }
 
-/// Tells someone that something about its match is otherwise than before.
+/// Notifies an account that its match has changed.
 fn tell(tx: &mut Tx<'_>, account: AccountId) {
     tx.emit(Emission { topic: Topic::Account(account), event: Event::MatchChanged });
 }
 
-/// It has a window open: it is heard of again before [`WINDOW`] has passed.
+/// Records that the account has a window open, which keeps its ticket for [`WINDOW`].
 pub fn is_here(tx: &mut Tx<'_>, account: AccountId) -> Result<()> {
     set_alive(tx, account, WINDOW, false)
 }
 
-/// Its last window has closed: its place is kept for [`GRACE`].
+/// Records that the account's last window has closed. The ticket is kept for [`GRACE`].
 pub fn is_away(tx: &mut Tx<'_>, account: AccountId) -> Result<()> {
     set_alive(tx, account, GRACE, true)
 }
 
-/// A program has asked how far it is: that is a sign of life.
+/// Records that a program has asked for the account's state, which is a sign of life.
 pub fn asks(tx: &mut Tx<'_>, account: AccountId) -> Result<()> {
     set_alive(tx, account, GRACE, false)
 }
 
-/// Whether it is to be noted by [`asks`] that it is heard of, or was noted a moment ago.
+/// Returns whether a sign of life must be recorded with [`asks`]. A recent record suffices.
 pub fn is_to_be_noted(ticket: &Ticket, now: Time) -> bool {
     ticket.state != State::Ended && ticket.alive_until < now + GRACE / 2
 }
 
-/// How many wait in front of someone and how many wait in all, in a line that everyone is told of: in order,
-/// one pool after the other.
+/// Returns the number of tickets before this one in its pool, and of all tickets in the pool. `line` is the waiting
+/// queue as it is published to everyone: sorted, one pool after the other.
 pub fn queue_position_in(line: &[(Pool, Time, AccountId)], ticket: &Ticket) -> (i64, i64) {
     let rank = |pool: Pool| pool.as_str();
     let begins = line.partition_point(|(pool, ..)| rank(*pool) < rank(ticket.pool));
@@ -225,11 +227,11 @@ fn set_alive(tx: &mut Tx<'_>, account: AccountId, lasts: Duration, away: bool) -
         return Ok(());
     }
     let until = tx.now() + lasts;
-    // Another window may say that it is here for longer; unless the last one has closed.
+    // Another window may have kept the ticket for longer, unless the last window has closed.
     let until = if away { until } else { until.max(before.alive_until) };
     store::matches::set_alive(tx, account, until, away)?;
     if before.alive_until > until {
-        wake(tx); // it is to be given up earlier than was thought
+        wake(tx); // the ticket now runs out before the worker's planned next run
     }
     if before.away != away
         && let Some(id) = before.conversation
@@ -247,7 +249,7 @@ pub fn purge(tx: &mut Tx<'_>) -> Result<()> {
     store::matches::purge_ended(tx, before)
 }
 
-/// Forgets a talk that has been over for long enough: nothing is left of it.
+/// Deletes all of a talk that has been over for long enough.
 pub fn forget(tx: &mut Tx<'_>, id: ConversationId) -> Result<()> {
     store::matches::unlink(tx, id)?;
     if store::conversations::by_id(tx, id)?.is_some() {
@@ -256,7 +258,7 @@ pub fn forget(tx: &mut Tx<'_>, id: ConversationId) -> Result<()> {
     Ok(())
 }
 
-/// Everyone who waits, in the order of the waiting queue.
+/// Returns all waiting accounts, in the order of the waiting queue.
 pub fn waiting(read: &Read<'_>) -> Result<Vec<(Pool, Time, AccountId)>> {
     store::matches::line(read)
 }
@@ -275,7 +277,7 @@ mod tests {
             at(Pool::Pair, 2, 4),
             at(Pool::Pair, 2, 5),
         ];
-        let ip_hash = |pool, ms, id| {
+        let position = |pool, ms, id| {
             let ticket = Ticket {
                 account: AccountId(id),
                 state: State::Waiting,
@@ -300,7 +302,7 @@ mod tests {
             queue_position_in(&line, &ticket)
         };
         assert_eq!(
-            [ip_hash(Pool::Group, 5, 2), ip_hash(Pool::Pair, 1, 3), ip_hash(Pool::Pair, 2, 5)],
+            [position(Pool::Group, 5, 2), position(Pool::Pair, 1, 3), position(Pool::Pair, 2, 5)],
             [(1, 2), (0, 3), (2, 3)]
         );
     }

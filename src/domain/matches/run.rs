@@ -1,4 +1,4 @@
-//! Looking for partners. What is said in [`super`] of wishes is done here.
+//! The search for partners by match keys, which [`super`] explains.
 
 use std::time::Duration;
 
@@ -22,34 +22,35 @@ use crate::{
     },
 };
 
-/// A search widens after so long, and once more after as long again.
+/// The time after which a search is relaxed, and after which it is relaxed once more.
 pub const RELAXES_AFTER: Duration = Duration::from_secs(10);
 
-/// The last step of a search: whoever accepts anyone.
+/// The last step of relaxation: the ticket accepts anyone.
 const ANYONE: i64 = 2;
 
-/// Partners whom one does not meet again while others wait.
+/// The number of last partners with whom an account is not matched again while others wait.
 const RECENT: i64 = 5;
 
-/// The fewest who begin a group, and the most who are in one.
+/// The fewest accounts with which a group begins, and the most that a group holds.
 const FEWEST: usize = 3;
 const MOST: usize = 8;
 
-/// Those who are looked at for a group of a few, and groups that are looked at for one more.
+/// The most tickets that are read for one match key, and the most open groups that are tried for one ticket.
 const CANDIDATES: i64 = 16;
 
-/// Seekers looked for in one transaction, so that nobody waits for it.
+/// The most tickets in one transaction, which stays short, so that nobody waits for its locks.
 const BATCH: i64 = 32;
 
-/// What masks are called in a group, where "Stranger" would be all of them.
+/// The names of masks in a group, where "Stranger" would be the name of every mask.
 const BIRDS: [&str; 24] = [
     "Siskin", "Wagtail", "Wren", "Dunnock", "Linnet", "Plover", "Heron", "Magpie", "Lapwing", "Swift",
     "Martin", "Curlew", "Robin", "Nuthatch", "Redstart", "Avocet", "Jackdaw", "Dipper", "Grebe", "Kestrel",
     "Teal", "Rook", "Whimbrel", "Starling",
 ];
 
-/// Looks for partners for those whose turn it is, and gives up those who are lost. True while there may be
-/// more to do at once. Several servers may call it: they take turns, and step over whoever is just acting.
+/// Searches partners for the tickets that are due, and removes the tickets that have run out. Returns true while more
+/// tickets may be due. Several servers may call this function: a lock makes them take turns, and tickets that another
+/// transaction has locked are skipped.
 pub fn run_matching(tx: &mut Tx<'_>) -> Result<bool> {
     store::matches::lock_matching(tx)?;
     let lost = store::matches::lost(tx, BATCH)?;
@@ -58,7 +59,7 @@ pub fn run_matching(tx: &mut Tx<'_>) -> Result<bool> {
     }
     let due = store::matches::due(tx, BATCH)?;
     for account in &due {
-        // Someone before it in this round may have been its partner.
+        // An earlier ticket of this batch may have been matched with this one.
         if let Some(ticket) = store::matches::hold(tx, *account)? {
             match_ticket(tx, ticket)?;
         }
@@ -66,20 +67,18 @@ pub fn run_matching(tx: &mut Tx<'_>) -> Result<bool> {
     Ok(!due.is_empty() || !lost.is_empty())
 }
 
-/// When [`look`] has something to do, if nothing happens before.
+/// Returns when [`run_matching`] is to run next, if no event comes before.
 pub fn next_run(read: &Read<'_>) -> Result<Option<Time>> {
     store::matches::next_due(read)
 }
 
-/// What became of a search for now.
+/// The result of one search.
 enum Found {
-    /// It is matched.
     Matched,
-    /// Nobody is there.
     Nobody,
-    /// Only somebody whom it gets when nobody else waits; and somebody does.
+    /// The only partner is one who is accepted only while nobody else waits, and somebody else waits.
     Deferred,
-    /// Somebody who is just doing something: it is looked for again at once.
+    /// A possible partner's ticket is locked by another transaction, so the search is repeated at once.
     Taken,
 }
 
@@ -104,7 +103,8 @@ fn match_ticket(tx: &mut Tx<'_>, ticket: Ticket) -> Result<()> {
     Ok(())
 }
 
-/// Adds the wishes of the stage that the search has come to by now, and says when it gets to the next.
+/// Adds the match keys of the step of relaxation that the ticket has reached. Returns the step, and the time of the
+/// next one.
 fn widen(tx: &mut Tx<'_>, ticket: &Ticket) -> Result<(i64, Option<Time>)> {
     let waited = tx.now().since(ticket.since);
     let tags = tags(&ticket.interests);
@@ -129,7 +129,7 @@ fn widen(tx: &mut Tx<'_>, ticket: &Ticket) -> Result<(i64, Option<Time>)> {
     Ok((relaxation, widens_at))
 }
 
-/// Every choice of some of the tags, in their order. Of five there are 31.
+/// Returns every non-empty subset of the tags, in their order: 31 for five tags.
 fn subsets<'a>(tags: &[&'a str]) -> Vec<Vec<&'a str>> {
     let choices = 1..(1_u32 << tags.len());
     let chosen = |choice: u32| {
@@ -150,7 +150,7 @@ fn match_pair(tx: &mut Tx<'_>, ticket: &Ticket) -> Result<Found> {
             None => found = Found::Taken,
         }
     }
-    // From the same place, or met lately: only if nobody else waits for either of them.
+    // Partners from the same address, or met lately, are accepted only if nobody else waits for either of the two.
     let alone = !store::matches::others_wait(tx, ticket, ticket.account)?;
     for account in second_choices(tx, ticket)? {
         let Some(partner) = store::matches::hold(tx, account)? else {
@@ -174,7 +174,8 @@ fn match_pair(tx: &mut Tx<'_>, ticket: &Ticket) -> Result<Found> {
     Ok(found)
 }
 
-/// Whoever has waited longest with one of the seeker's wishes, the largest wish first; each once.
+/// Returns the accounts that have waited longest with one of the ticket's match keys, the largest key first, each
+/// account once.
 fn second_choices(read: &Read<'_>, ticket: &Ticket) -> Result<Vec<AccountId>> {
     let mut choices = Vec::new();
     for match_key in store::matches::match_keys(read, ticket.account)? {
@@ -206,7 +207,7 @@ fn match_group(tx: &mut Tx<'_>, ticket: &Ticket) -> Result<Found> {
                 None => found = Found::Taken,
             }
         }
-        // Whoever comes from elsewhere first: a group should not be one class.
+        // Accounts from other addresses come first: a group should not consist of one school class.
         candidates.sort_by_key(|other| other.ip_hash == ticket.ip_hash);
         for first in 0..candidates.len() {
             let mut group: Vec<&Ticket> = vec![ticket];
@@ -232,19 +233,19 @@ fn party(ticket: &Ticket) -> Party<'_> {
     Party { account: ticket.account, ip_hash: &ticket.ip_hash, guest: ticket.guest }
 }
 
-/// Whether the two have a language in common, and nothing keeps them apart.
+/// Returns whether the two have a language in common and no block keeps them apart.
 fn get_along(read: &Read<'_>, one: &Ticket, other: &Ticket) -> Result<bool> {
     let speak = one.language.is_empty() || other.language.is_empty() || one.language == other.language;
     Ok(speak && !blocks::apart(read, &party(one), &party(other))?)
 }
 
-/// Brings one more into a group, if there is room and everyone in it gets along with it. Whoever begins a
-/// group shares a wish; a group that goes on is for anyone who accepts anyone.
+/// Adds an account to a group, if the group has room and everyone in it gets along with the account. Accounts that
+/// begin a group share a match key; a group that has begun takes only tickets that accept anyone.
 fn joins(tx: &mut Tx<'_>, ticket: &Ticket, id: ConversationId) -> Result<bool> {
     if ticket.relaxation < ANYONE {
         return Ok(false);
     }
-    // Its row first: others may be coming in, or the last ones going.
+    // The conversation's row is locked first: others may be joining, or the last participants leaving.
     if !store::conversations::hold(tx, id)? {
         return Ok(false);
     }
@@ -254,12 +255,12 @@ fn joins(tx: &mut Tx<'_>, ticket: &Ticket, id: ConversationId) -> Result<bool> {
         return Ok(false);
     }
     for one in &inside {
-        // What some have agreed to among themselves is not for whoever comes later.
+        // Participants gave their consent to the people who were there, not to a later one.
         if (one.reveals && !one.shows_name) || one.pictures || !get_along(tx, one, ticket)? {
             return Ok(false);
         }
     }
-    // Whoever left a group does not come back into it.
+    // An account that left a group does not join it again.
     if store::conversations::masks(tx, id)?.iter().any(|one| one.account == ticket.account) {
         return Ok(false);
     }
@@ -272,7 +273,7 @@ fn joins(tx: &mut Tx<'_>, ticket: &Ticket, id: ConversationId) -> Result<bool> {
     Ok(true)
 }
 
-/// Makes a talk of those who were found.
+/// Creates a talk of these accounts.
 fn bring_together(tx: &mut Tx<'_>, everyone: &[&Ticket]) -> Result<()> {
     let id = store::conversations::insert(
         tx,
@@ -286,7 +287,7 @@ fn bring_together(tx: &mut Tx<'_>, everyone: &[&Ticket]) -> Result<()> {
     Ok(())
 }
 
-/// Seats someone in a talk, behind a mask. Whoever shows its username has offered to say who it is.
+/// Adds an account to a talk, behind a new mask. Showing the username counts as the offer to reveal the identity.
 fn add_masked(tx: &mut Tx<'_>, id: ConversationId, ticket: &Ticket, beside: &[&Ticket]) -> Result<()> {
     let account = store::accounts::by_id(tx, ticket.account)?;
     let name = match (&account.username, ticket.pool) {
@@ -296,7 +297,7 @@ fn add_masked(tx: &mut Tx<'_>, id: ConversationId, ticket: &Ticket, beside: &[&T
     };
     let mask = store::accounts::insert_mask(tx, ticket.account, &name)?;
     store::conversations::resize(tx, id, 1)?;
-    // What was said before it came is not for it.
+    // Messages from before an account joined are not visible to that account.
     let last_seq = store::conversations::by_id(tx, id)?.map_or(0, |conversation| conversation.last_seq);
     let new = NewMembership {
         conversation: id,
@@ -311,7 +312,7 @@ fn add_masked(tx: &mut Tx<'_>, id: ConversationId, ticket: &Ticket, beside: &[&T
     store::matches::set_matched(tx, ticket.account, id, mask, ticket.shows_name)
 }
 
-/// What a mask in a group is called. A group has no more than 24 in its time, mostly.
+/// Returns the name of the `nth` mask in a group. Names repeat after 24 masks, which few groups reach.
 fn bird(id: ConversationId, nth: usize) -> String {
     let at = (id.0 as usize >> 16).wrapping_add(nth);
     BIRDS[at % BIRDS.len()].into()

@@ -1,4 +1,4 @@
-//! What someone looks for: whom it likes to talk to, about what, and in which language.
+//! The criteria of a search: the interests, the language, and a pair or a group.
 
 use std::collections::BTreeSet;
 
@@ -7,28 +7,28 @@ use crate::{
     domain::text::{self, Rules},
 };
 
-/// Interests that one may name.
+/// The most interests in a search.
 const INTERESTS: usize = 5;
 
-/// How long one may be.
+/// The most characters of an interest.
 const LENGTH: usize = 24;
 
-/// The wish of whoever accepts anyone.
+/// The match key of tickets that accept anyone.
 pub(super) const ANYONE_AT_ALL: &str = "*";
 
-/// Tags that one likes: up to five, as they are compared, in order.
+/// The interests of a search: up to five tags, normalized for comparison and sorted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Interests(BTreeSet<String>);
 
 impl Interests {
-    /// Takes tags of 1 to 24 characters each; twice is once, in whatever case.
+    /// Parses tags of 1 to 24 characters each. Empty tags are ignored, and tags that differ only in case count once.
     pub fn parse<'a>(raw: impl IntoIterator<Item = &'a str>) -> Result<Self> {
         let rules = Rules { field: "interests", limit: LENGTH, lines: false, empty: "" };
         let mut tags = BTreeSet::new();
         for tag in raw.into_iter().filter(|tag| !tag.trim().is_empty()) {
             let folded = text::folded(&text::clean(tag.trim().trim_start_matches('#'), rules)?);
             let tag = folded.split_whitespace().collect::<Vec<_>>().join(" ");
-            // Some characters grow when they are folded.
+            // Folding turns some characters into several, so the folded tag has a limit of its own.
             if tag.is_empty() || tag == ANYONE_AT_ALL || tag.chars().count() > 2 * LENGTH {
                 return Err(Error::invalid("interests", "An interest is a word or two."));
             }
@@ -40,28 +40,28 @@ impl Interests {
         Ok(Interests(tags))
     }
 
-    /// Those that were kept.
+    /// Reads the stored form.
     pub(super) fn of(kept: &str) -> Self {
         Interests(tags(kept).into_iter().map(Into::into).collect())
     }
 
-    /// As they are kept: a line each.
+    /// Returns the stored form: one tag a line.
     pub(super) fn kept(&self) -> String {
         self.0.iter().map(String::as_str).collect::<Vec<_>>().join("\n")
     }
 }
 
-/// The tags of somebody's interests.
+/// Returns the tags in the stored form of interests.
 pub fn tags(interests: &str) -> Vec<&str> {
     interests.lines().collect()
 }
 
-/// A language to talk in, as its code; or none in particular.
+/// The code of a language to talk in; empty for any language.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Language(String);
 
 impl Language {
-    /// The languages that can be chosen: the code, and its name for itself.
+    /// The languages that can be chosen: the code, and the language's name in the language itself.
     pub const ALL: [(&'static str, &'static str); 24] = [
         ("ar", "العربية"),
         ("cs", "Čeština"),
@@ -89,7 +89,7 @@ impl Language {
         ("zh", "中文"),
     ];
 
-    /// Takes the code of one of [`Language::ALL`], or nothing.
+    /// Parses the code of one of [`Language::ALL`], or an empty string.
     pub fn parse(raw: &str) -> Result<Self> {
         let code = raw.trim().to_ascii_lowercase();
         if code.is_empty() || Language::ALL.iter().any(|(known, _)| *known == code) {
@@ -100,16 +100,14 @@ impl Language {
     }
 }
 
-/// What someone looks for.
+/// The criteria of a search.
 #[derive(Clone, Debug, Default)]
 pub struct Search {
-    /// What it likes.
     pub interests: Interests,
-    /// The language that it wants to talk in.
     pub language: Language,
-    /// Whether a few others are wanted, and not one.
+    /// True for a talk of a few, false for a talk of two.
     pub group: bool,
-    /// Whether its username is shown from the beginning.
+    /// True if the username is shown from the beginning.
     pub shows_name: bool,
 }
 
@@ -118,7 +116,7 @@ impl Language {
         &self.0
     }
 
-    /// One that was kept.
+    /// Reads a stored code.
     pub(super) fn kept(code: &str) -> Self {
         Language(code.into())
     }

@@ -1,4 +1,4 @@
-//! In a talk: going, offering, blocking, reporting.
+//! Actions in a talk: leaving, offers, blocks and reports.
 
 use std::time::Duration;
 
@@ -30,16 +30,16 @@ use crate::{
     },
 };
 
-/// A talk that is left within this was skipped.
+/// The time within which leaving a talk counts as skipping it.
 const SKIPPED: Duration = Duration::from_secs(30);
 
-/// Messages in the copy that is kept with a report.
+/// The most messages in the copy that is stored with a report.
 const REPORTED: i64 = 500;
 
-/// What someone is told who is in none.
+/// The error for an account that is not in a talk.
 const NO_TALK: Error = Error::Conflict("You are not talking with anyone.");
 
-/// Someone who is in a talk: to have one is the permission to do something about it.
+/// An account in a talk. Having this value is the permission to act in the talk.
 #[derive(Debug)]
 struct InTalk {
     ticket: Ticket,
@@ -48,21 +48,21 @@ struct InTalk {
 }
 
 impl InTalk {
-    /// Takes the talk until the commit, and finds who is in it.
+    /// Locks the account's talk until the commit, and reads its participants.
     fn take(tx: &mut Tx<'_>, account: AccountId) -> Result<Option<Self>> {
         let talk = |ticket: Option<Ticket>| {
             ticket.filter(|ticket| ticket.state == State::Matched).and_then(|ticket| ticket.conversation)
         };
         let Some(id) = talk(store::matches::of(tx, account)?) else { return Ok(None) };
         store::conversations::hold(tx, id)?;
-        // Once more: the others may have ended it meanwhile.
+        // The tickets are read again under the lock: the others may have ended the talk before it was taken.
         let everyone = store::matches::in_talk(tx, id)?;
         let everyone: Vec<Ticket> = everyone.into_iter().filter(|one| one.state == State::Matched).collect();
         let ticket = everyone.iter().find(|one| one.account == account).cloned();
         Ok(ticket.map(|ticket| InTalk { ticket, id, everyone }))
     }
 
-    /// Takes someone out. Fewer than two are no talk.
+    /// Takes the account out of the talk. A talk ends when fewer than two are left.
     fn leave(&self, tx: &mut Tx<'_>) -> Result<()> {
         let skipped = tx.now().since(self.ticket.changed_at) < SKIPPED;
         self.go(tx, if skipped { self.ticket.skips + 1 } else { 0 })
@@ -76,7 +76,7 @@ impl InTalk {
             if let Some(mask) = self.ticket.mask {
                 conversations::remove_participant(tx, self.id, mask, None)?;
             }
-            // Perhaps it was the only one who had not agreed.
+            // The account that left may have been the only one that had not agreed.
             self.agree(tx, &others)?;
         } else {
             for other in &others {
@@ -94,7 +94,7 @@ impl InTalk {
         Ok(())
     }
 
-    /// Does what these have agreed to, if all of them have: tells who they are, lets pictures through.
+    /// Applies what all of these have agreed to: reveals their names, and allows pictures.
     fn agree(&self, tx: &mut Tx<'_>, everyone: &[&Ticket]) -> Result<()> {
         if everyone.iter().all(|one| one.pictures) {
             store::conversations::allow_files(tx, self.id)?;
@@ -113,7 +113,7 @@ impl InTalk {
         Ok(())
     }
 
-    /// As it is after something was noted of the one who acts.
+    /// Reads the participants again after a change, applies what they all have agreed to, and notifies them.
     fn anew(&self, tx: &mut Tx<'_>) -> Result<()> {
         let everyone = store::matches::in_talk(tx, self.id)?;
         let everyone: Vec<&Ticket> = everyone.iter().filter(|one| one.state == State::Matched).collect();
@@ -123,7 +123,7 @@ impl InTalk {
     }
 }
 
-/// Leaves the line, or the talk.
+/// Leaves the waiting queue or the talk.
 pub fn leave(tx: &mut Tx<'_>, account: AccountId) -> Result<()> {
     if let Some(talk) = InTalk::take(tx, account)? {
         return talk.leave(tx);
@@ -132,7 +132,7 @@ pub fn leave(tx: &mut Tx<'_>, account: AccountId) -> Result<()> {
     let ticket = store::matches::of(tx, account)?.ok_or(Error::NotFound)?;
     match ticket.state {
         State::Waiting => leave_queue(tx, &ticket),
-        // It was found at this very moment.
+        // The account was matched after the first check, before its ticket was locked.
         State::Matched => match InTalk::take(tx, account)? {
             Some(talk) => talk.leave(tx),
             None => Ok(()),
@@ -141,7 +141,7 @@ pub fn leave(tx: &mut Tx<'_>, account: AccountId) -> Result<()> {
     }
 }
 
-/// Leaves the talk, if there is one, and waits for the next with the same wishes.
+/// Leaves the talk, if there is one, and waits for the next with the same search.
 pub fn next(tx: &mut Tx<'_>, account: &Account, ip_hash: &str) -> Result<()> {
     if let Some(talk) = InTalk::take(tx, account.id)? {
         talk.leave(tx)?;
@@ -159,22 +159,22 @@ pub fn next(tx: &mut Tx<'_>, account: &Account, ip_hash: &str) -> Result<()> {
     seek(tx, account, ip_hash, &search, true)
 }
 
-/// Offers to say who it is. When everyone in the talk does, everyone is told.
+/// Offers to reveal the account's identity. Once everyone in the talk offers this, all names are revealed.
 pub fn reveal(tx: &mut Tx<'_>, account: AccountId) -> Result<()> {
     let talk = InTalk::take(tx, account)?.ok_or(NO_TALK)?;
     store::matches::set_reveals(tx, account)?;
     talk.anew(tx)
 }
 
-/// Agrees to pictures. When everyone in the talk does, they can be sent.
+/// Agrees to pictures. Once everyone in the talk agrees, pictures can be sent.
 pub fn allow_pictures(tx: &mut Tx<'_>, account: AccountId) -> Result<()> {
     let talk = InTalk::take(tx, account)?.ok_or(NO_TALK)?;
     store::matches::set_pictures(tx, account)?;
     talk.anew(tx)
 }
 
-/// Whom something is to be done about: the one with this mask in the talk that the account is in, or was
-/// in last; the only other one where no mask is named.
+/// Returns the person whom a block or a report is about: the wearer of this mask in the account's current or last
+/// talk, or the only other person there if no mask is given.
 fn other(read: &Read<'_>, account: AccountId, mask: Option<AccountId>) -> Result<Masked> {
     let mut others = others(read, account)?;
     others.retain(|one| mask.is_none_or(|mask| mask == one.mask));
@@ -186,11 +186,11 @@ fn other(read: &Read<'_>, account: AccountId, mask: Option<AccountId>) -> Result
     }
 }
 
-/// Keeps the two apart, for good, and leaves the talk.
+/// Blocks a person for good, and leaves the talk.
 pub fn block(tx: &mut Tx<'_>, account: AccountId, mask: Option<AccountId>) -> Result<()> {
     let talk = InTalk::take(tx, account)?;
     let them = other(tx, account, mask)?;
-    // Whoever is looked for at this moment is matched before, or knows of it.
+    // With the ticket locked, a concurrent search has either matched the account already, or reads the new block.
     store::matches::lock(tx, account)?;
     let me = store::matches::of(tx, account)?.ok_or(Error::NotFound)?;
     blocks::block(
@@ -199,14 +199,13 @@ pub fn block(tx: &mut Tx<'_>, account: AccountId, mask: Option<AccountId>) -> Re
         &Party { account: them.account, ip_hash: &them.ip_hash, guest: them.guest },
     )?;
     match talk {
-        // Whoever defends itself is not made to wait for it.
+        // Leaving with a block is no skip: nobody should have to wait for defending themselves.
         Some(talk) => talk.go(tx, talk.ticket.skips),
         None => Ok(()),
     }
 }
 
-/// Who else is or was in the talk that the account is in, or was in last: their masks, and what those are
-/// called.
+/// Returns the others who are or were in the account's current or last talk: their masks, with names.
 pub fn others(read: &Read<'_>, account: AccountId) -> Result<Vec<Masked>> {
     let me = store::matches::of(read, account)?.ok_or(NO_TALK)?;
     let mut others = store::conversations::masks(read, me.conversation.ok_or(NO_TALK)?)?;
@@ -214,7 +213,7 @@ pub fn others(read: &Read<'_>, account: AccountId) -> Result<Vec<Masked>> {
     Ok(others)
 }
 
-/// Why somebody is reported.
+/// The reasons for a report: the code, and the words that people read.
 pub const REASONS: [(&str, &str); 6] = [
     ("harassment", "Insults, threats or hate"),
     ("sexual", "Sexual things nobody asked for"),
@@ -224,7 +223,7 @@ pub const REASONS: [(&str, &str); 6] = [
     ("other", "Something else"),
 ];
 
-/// What someone says about whom it reports.
+/// The reason and the words of a report.
 #[derive(Clone, Debug)]
 pub struct Complaint {
     reason: &'static str,
@@ -232,7 +231,7 @@ pub struct Complaint {
 }
 
 impl Complaint {
-    /// Takes one of [`REASONS`], and up to 1,000 characters of what happened.
+    /// Parses the code of one of [`REASONS`], and up to 1,000 characters about what happened.
     pub fn parse(reason: &str, words: &str) -> Result<Self> {
         let reason = REASONS.iter().find(|(code, _)| *code == reason);
         let reason = reason.ok_or_else(|| Error::invalid("reason", "Choose what it is about."))?.0;
@@ -242,7 +241,7 @@ impl Complaint {
     }
 }
 
-/// Keeps a sealed copy of what was said, for those who look after the place. `seal` makes a keyed hash.
+/// Stores a report with a sealed copy of the messages, for the operators. `seal` returns a keyed hash.
 pub fn report(
     tx: &mut Tx<'_>,
     account: AccountId,
@@ -265,7 +264,7 @@ pub fn report(
     store::matches::insert_report(tx, &report).map(drop)
 }
 
-/// The last of what was said in a talk, and who said it, as JSON.
+/// Returns the last messages of a talk with their authors' accounts, as JSON.
 fn transcript(read: &Read<'_>, id: ConversationId) -> Result<String> {
     let masks = store::conversations::masks(read, id)?;
     let said = store::messages::before(read, HistoryScope::whole(id), i64::MAX, REPORTED)?;
@@ -285,7 +284,7 @@ fn transcript(read: &Read<'_>, id: ConversationId) -> Result<String> {
     serde_json::to_string(&said).map_err(Error::internal)
 }
 
-/// It is not heard of any more: its place goes to nobody, and its partner is told.
+/// Takes an account out of the queue or the talk if its ticket has run out, and notifies the others.
 pub(super) fn give_up(tx: &mut Tx<'_>, account: AccountId) -> Result<()> {
     match InTalk::take(tx, account)? {
         Some(talk) if talk.ticket.alive_until <= tx.now() => talk.leave(tx),

@@ -55,11 +55,11 @@ pub async fn export(config: &Config, db: &Db, files: &Files, member: &Member) ->
         mine: false,
     };
     let html = showing.view(config, &material).render().map_err(Error::internal)?;
-    let token = assets::text("img/token.svg").unwrap_or_default();
+    let mark = assets::text("img/mark.svg").unwrap_or_default();
     let mut export = vec![
         ("index.html".to_owned(), html.into_bytes()),
         ("page.css".to_owned(), css(&page.look)?.into_bytes()),
-        ("token.svg".to_owned(), token.into_bytes()),
+        ("mark.svg".to_owned(), mark.into_bytes()),
     ];
     for id in shown(&page, &material) {
         let bytes = tokio::fs::read(files.path(id)).await.map_err(Error::internal)?;

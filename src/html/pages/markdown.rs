@@ -187,16 +187,16 @@ mod tests {
         while let Some(start) = rest.find('<') {
             rest = &rest[start + 1..];
             let end = rest.find('>').expect("a tag ends");
-            let room_member = &rest[..end];
-            let name: String = room_member.chars().take_while(|c| !c.is_whitespace()).collect();
+            let inside = &rest[..end];
+            let name: String = inside.chars().take_while(|c| !c.is_whitespace()).collect();
             let mut attributes = Vec::new();
-            let mut more = room_member[name.len()..].trim_end_matches('/');
+            let mut more = inside[name.len()..].trim_end_matches('/');
             while let Some((key, after)) = more.split_once("=\"") {
                 let close = after.find('"').expect("a value ends");
                 attributes.push(format!("{}={}", key.trim(), &after[..close]));
                 more = &after[close + 1..];
             }
-            assert!(more.trim().is_empty(), "{room_member}");
+            assert!(more.trim().is_empty(), "{inside}");
             found.push((name, attributes));
             rest = &rest[end + 1..];
         }

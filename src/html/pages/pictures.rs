@@ -33,7 +33,8 @@ pub async fn keep(app: &App, member: &Member, incoming: Incoming) -> Result<Pict
         .map(|one| pages::Size { width: one.size.0, height: one.size.1, bytes: one.bytes.len() as i64 })
         .collect();
     let owner = member.clone();
-    // The rows come first: a crash leaves rows of an unused picture, which are deleted along with the next upload.
+    // The rows are written before the files: a crash then leaves only rows of an unused picture, which the next upload
+    // deletes.
     let (id, files) = app.db.write(move |tx| owner.add_picture(tx, &sizes)).await?;
     for (file, id) in written.into_iter().zip(files) {
         app.files.keep(file, id).await?;
@@ -41,7 +42,7 @@ pub async fn keep(app: &App, member: &Member, incoming: Incoming) -> Result<Pict
     Ok(id)
 }
 
-/// `GET /pictures/{id}.webp`
+/// Serves `GET /pictures/{id}.webp`.
 pub async fn get(State(app): State<Arc<App>>, Path(name): Path<String>, viewer: Viewer) -> Result<Response> {
     let id: AttachmentId = from_path(name.strip_suffix(".webp").ok_or(Error::NotFound)?)?;
     let account = viewer.account;

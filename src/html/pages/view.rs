@@ -236,8 +236,8 @@ impl Showing<'_> {
             hidden: self.audience != Audience::Everyone,
             json_ld: json_ld(&name, line, &url, page),
             icon: match home {
-                Home::Site => format!("/assets/{}/img/token.svg", *assets::VERSION),
-                Home::Folder => "token.svg".into(),
+                Home::Site => format!("/assets/{}/img/mark.svg", *assets::VERSION),
+                Home::Folder => "mark.svg".into(),
             },
             css: match home {
                 Home::Site => stylesheet(&page.look),
