@@ -3,25 +3,25 @@
 
 use chitter::{
     api::hooks,
-    domain::{attachments::FileName, rooms::Key},
+    domain::{attachments::FileName, rooms::Key, text::RefusedWords},
     ids::ConversationId,
-    socket::protocol::Said,
+    socket::protocol::ClientMessage,
 };
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|said: &str| {
-    match Said::parse(said) {
-        Some(Said::Subscribe(wanted) | Said::Unsubscribe(wanted)) => {
-            let _ = Key::parse(&wanted.room);
+fuzz_target!(|text: &str| {
+    match ClientMessage::parse(text) {
+        Some(ClientMessage::Subscribe(request) | ClientMessage::Unsubscribe(request)) => {
+            let _ = Key::parse(&request.room);
         }
-        Some(Said::Typing { room, conversation }) => {
+        Some(ClientMessage::Typing { room, conversation }) => {
             let _ = (Key::parse(&room), conversation.parse::<ConversationId>());
         }
-        Some(Said::Ping) | None => {}
+        Some(ClientMessage::Ping) | None => {}
     }
-    if let Ok(call) = serde_json::from_str::<hooks::Call>(said) {
-        let _ = call.body();
+    if let Ok(call) = serde_json::from_str::<hooks::Call>(text) {
+        let _ = call.body(&RefusedWords::default());
     }
-    let name = FileName::parse(said);
+    let name = FileName::parse(text);
     assert!(!name.as_str().is_empty() && !name.as_str().contains(['/', '\\', '\0', '\n']));
 });

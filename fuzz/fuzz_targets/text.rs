@@ -5,7 +5,8 @@ use chitter::{
     domain::{
         messages::{Body, Emoji},
         names::{self, Name},
-        peeps, text,
+        peeps,
+        text::{self, RefusedWords},
     },
     ids::AccountId,
     store::peeps::Mention,
@@ -20,11 +21,11 @@ fuzz_target!(|typed: &str| {
         assert!(name.as_str().chars().count() <= 50 * 64);
     }
     let _ = Emoji::parse(typed);
-    if let Ok(body) = peeps::Body::parse(typed) {
+    if let Ok(body) = peeps::Body::parse(typed, &RefusedWords::default()) {
         only_our_tags(&markup::html(body.as_str(), &nell(), ""));
     }
-    let Ok(body) = Body::parse(typed) else { return };
-    let again = Body::parse(body.as_str()).expect("what is clean stays clean");
+    let Ok(body) = Body::parse(typed, &RefusedWords::default()) else { return };
+    let again = Body::parse(body.as_str(), &RefusedWords::default()).expect("what is clean stays clean");
     assert_eq!(again, body, "cleaning twice changes nothing");
     only_our_tags(&markup::message(body.as_str(), &nell(), ""));
     let joined: usize = text::segments(body.as_str())

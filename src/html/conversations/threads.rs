@@ -252,7 +252,10 @@ impl ThreadPage {
         let progress: Vec<_> = self
             .others
             .iter()
-            .map(|one| serde_json::json!({ "id": one.account.id, "name": one.account.name, "seq": one.membership.read_seq }))
+            .map(|one| {
+                let (account, seq) = (&one.account, one.membership.read_seq);
+                serde_json::json!({ "id": account.id, "name": account.name, "seq": seq })
+            })
             .collect();
         serde_json::Value::from(progress).to_string()
     }

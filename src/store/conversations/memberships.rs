@@ -57,13 +57,13 @@ pub fn join(tx: &mut Write<'_>, new: &NewMembership<'_>) -> Result<()> {
     let (now, sync_version) = (tx.now(), sync::sync_version(tx)?);
     tx.execute(
         sql!(
-            "INSERT INTO participants (conversation_id, account_id, alias, skeleton, read_seq, visible_after_seq, ip_hash,
-                                       joined_at, sync_version)
+            "INSERT INTO participants (conversation_id, account_id, alias, skeleton, read_seq, visible_after_seq,
+                                       ip_hash, joined_at, sync_version)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
              ON CONFLICT (conversation_id, account_id) DO UPDATE SET
                  alias = excluded.alias, skeleton = excluded.skeleton, ip_hash = excluded.ip_hash,
-                 read_seq = excluded.read_seq, visible_after_seq = excluded.visible_after_seq, joined_at = excluded.joined_at,
-                 left_at = NULL, banned_until = NULL, sync_version = excluded.sync_version"
+                 read_seq = excluded.read_seq, visible_after_seq = excluded.visible_after_seq,
+                 joined_at = excluded.joined_at, left_at = NULL, banned_until = NULL, sync_version = excluded.sync_version"
         ),
         params![
             new.conversation,
