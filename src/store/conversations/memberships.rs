@@ -63,7 +63,8 @@ pub fn join(tx: &mut Write<'_>, new: &NewMembership<'_>) -> Result<()> {
              ON CONFLICT (conversation_id, account_id) DO UPDATE SET
                  alias = excluded.alias, skeleton = excluded.skeleton, ip_hash = excluded.ip_hash,
                  read_seq = excluded.read_seq, visible_after_seq = excluded.visible_after_seq,
-                 joined_at = excluded.joined_at, left_at = NULL, banned_until = NULL, sync_version = excluded.sync_version"
+                 joined_at = excluded.joined_at, left_at = NULL, banned_until = NULL,
+                 sync_version = excluded.sync_version"
         ),
         params![
             new.conversation,
