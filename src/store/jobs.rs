@@ -86,12 +86,15 @@ pub fn insert(tx: &mut Write<'_>, work: &Work, run_at: Time) -> Result<()> {
     Ok(())
 }
 
-/// Claims up to `limit` due jobs. No other node gets them until `lease_ends`; each has to be [`finish`]ed or
-/// [`put_off`] before then.
+/// Claims up to `limit` due jobs, and returns the oldest first. No other node gets them until `lease_ends`; each has to
+/// be [`finish`]ed or [`put_off`] before then.
 pub fn claim(tx: &mut Write<'_>, queue: Queue, node: &str, lease_ends: Time, limit: i64) -> Result<Vec<Job>> {
     let sql = dialect::claim_jobs(tx.engine());
     let claimed = tx.all(sql, params![node, lease_ends, tx.now(), queue.as_str(), limit], job)?;
-    Ok(claimed.into_iter().flatten().collect())
+    let mut jobs: Vec<Job> = claimed.into_iter().flatten().collect();
+    // Neither engine says in which order `RETURNING` lists rows.
+    jobs.sort_by_key(|job| job.id);
+    Ok(jobs)
 }
 
 /// Reads a job. Returns `None` for a kind that only a newer version can read: the job is left to that version and
