@@ -91,6 +91,18 @@ impl Event {
             _ => None,
         }
     }
+
+    /// Returns the account whose words or actions the event shows to others; `None` where the event shows those of
+    /// several accounts, or of none.
+    pub fn author(&self) -> Option<AccountId> {
+        match self {
+            Event::PeepChanged(peep) => Some(peep.value.author.id),
+            Event::MessageChanged(event) => Some(event.value.message.author.id),
+            Event::ReceiptChanged(receipt) => Some(receipt.value.who.id),
+            Event::Typing(typing) => Some(typing.value.who.id),
+            _ => None,
+        }
+    }
 }
 
 /// A message that is new or has changed.

@@ -39,6 +39,6 @@ pub async fn search(
     Query(Search { q }): Query<Search>,
 ) -> Result<List<Account>> {
     app.limits.write(from)?;
-    let found = app.db.read(move |read| accounts::search(read, &q, member.id(), FOUND)).await?;
+    let found = app.db.read(move |read| accounts::search(read, member.id().into(), &q, FOUND)).await?;
     Ok(List::whole(found.iter().map(Account::from).collect()))
 }

@@ -2,7 +2,10 @@
 
 use unicode_normalization::UnicodeNormalization;
 
-use super::names::{self, Name, Username, skeleton};
+use super::{
+    names::{self, Name, Username, skeleton},
+    viewer::Viewer,
+};
 use crate::{
     Error, Result,
     db::Read,
@@ -280,14 +283,14 @@ pub fn member(read: &Read<'_>, username: &str) -> Result<Member> {
     Member::try_from(store::accounts::by_username(read, username.as_str())?)
 }
 
-/// Members whose username or name begins with `begun`, without the account `except`; at most `limit`.
-pub fn search(read: &Read<'_>, begun: &str, except: AccountId, limit: i64) -> Result<Vec<Account>> {
+/// Members whose username or name begins with `begun`, without the viewer; at most `limit`.
+pub fn search(read: &Read<'_>, viewer: Viewer, begun: &str, limit: i64) -> Result<Vec<Account>> {
     let begun = super::text::folded(begun.trim().trim_start_matches('@'));
     if begun.is_empty() || begun.len() > 60 || begun.contains('\0') {
         return Ok(Vec::new());
     }
     let literal = begun.replace('\\', r"\\").replace('%', r"\%").replace('_', r"\_");
-    store::accounts::search(read, &format!("{literal}%"), except, limit)
+    store::accounts::search(read, viewer.account, &format!("{literal}%"), limit)
 }
 
 /// An account that may do what members do. Having a value of this type is the permission.

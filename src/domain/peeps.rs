@@ -270,9 +270,9 @@ pub fn last_seq(read: &Read<'_>) -> Result<i64> {
 }
 
 /// The first `limit` peeps that changed in the public stream after number `seq`, in the order of the changes, as they
-/// are now and as a stranger sees them; deleted ones included.
-pub fn changed_since(read: &Read<'_>, seq: i64, limit: i64) -> Result<Vec<Peep>> {
-    store::peeps::changed_since(read, seq, limit)
+/// are now and as the viewer sees them; deleted ones included.
+pub fn changed_since(read: &Read<'_>, viewer: Viewer, seq: i64, limit: i64) -> Result<Vec<Peep>> {
+    store::peeps::changed_since(read, viewer.account, seq, limit)
 }
 
 /// A peep that mentions an account, with the account and its email; `None` where the peep or the mention is gone, or

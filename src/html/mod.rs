@@ -249,7 +249,7 @@ async fn meant(app: &App, path: &str) -> Vec<Account> {
         // Shortens the name from the end, where most mistakes are.
         for length in (2..=name.chars().count()).rev() {
             let begun: String = name.chars().take(length).collect();
-            let found = domain::accounts::search(read, &begun, AccountId(0), 3)?;
+            let found = domain::accounts::search(read, domain::viewer::Viewer::STRANGER, &begun, 3)?;
             if !found.is_empty() {
                 return Ok(found);
             }

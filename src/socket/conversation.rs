@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::{
     conversation_encoder::{ConversationEncoder, Cursor, message_frame, presence_frame},
-    fast_path::{Delivery, FastPath, Order, StreamEncoder},
+    fast_path::{Delivery, FastPath, Order},
     protocol::SubscribeRequest,
     stream::Flow,
     writer::{Closed, SocketWriter},
@@ -210,7 +210,7 @@ impl ConversationStream {
     }
 
     pub(super) async fn deliver(&mut self, writer: &mut SocketWriter, event: &Event) -> Result<Flow, Closed> {
-        match self.fast_path.encoder.encode(&mut self.cursor, event) {
+        match self.fast_path.encode(&mut self.cursor, event) {
             Delivery::Ignore => Ok(Flow::Continues),
             Delivery::Send(frame) => writer.feed(frame.payload()).await.map(|()| Flow::Continues),
             Delivery::CatchUp => self.catch_up(writer).await,

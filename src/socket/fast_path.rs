@@ -54,7 +54,7 @@ pub(super) trait StreamEncoder: Send + Sync + 'static {
 
 /// The fast path of one stream.
 pub(super) struct FastPath<S: StreamEncoder> {
-    pub(super) encoder: S,
+    encoder: S,
     connection: Arc<Connection>,
     /// The subscriber's cursor while the path is armed, else `None`.
     cursor: Mutex<Option<S::Cursor>>,
@@ -76,6 +76,11 @@ impl<S: StreamEncoder> FastPath<S> {
         self.cursor().take()
     }
 
+    /// Returns the action for an event. Both paths call this function, so that a subscriber receives the same by either.
+    pub(super) fn encode<'e>(&self, cursor: &mut S::Cursor, event: &'e Event) -> Delivery<'e> {
+        self.encoder.encode(cursor, event)
+    }
+
     fn cursor(&self) -> MutexGuard<'_, Option<S::Cursor>> {
         self.cursor.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -85,7 +90,7 @@ impl<S: StreamEncoder> DirectSink<Event> for FastPath<S> {
     fn try_deliver(&self, event: &Event) -> bool {
         let mut armed = self.cursor();
         let Some(mut cursor) = *armed else { return false };
-        let (moved, done) = match self.encoder.encode(&mut cursor, event) {
+        let (moved, done) = match self.encode(&mut cursor, event) {
             Delivery::Ignore => (true, true),
             Delivery::Send(frame) => match self.connection.send(frame.bytes()) {
                 WriteOutcome::Complete => (true, true),

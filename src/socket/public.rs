@@ -11,7 +11,7 @@ use super::{
 use crate::{
     Result,
     app::App,
-    domain::peeps,
+    domain::{peeps, viewer::Viewer},
     events::{Event, Format, Topic},
     realtime::hub::Mailbox,
     store::peeps::Peep,
@@ -92,7 +92,7 @@ impl PublicStream {
     }
 
     pub(super) async fn deliver(&mut self, writer: &mut SocketWriter, event: &Event) -> Result<(), Closed> {
-        match self.fast_path.encoder.encode(&mut self.last, event) {
+        match self.fast_path.encode(&mut self.last, event) {
             Delivery::Ignore | Delivery::Handle => Ok(()),
             Delivery::Send(frame) => writer.feed(frame.payload()).await,
             Delivery::CatchUp => self.catch_up(writer).await,
@@ -106,7 +106,14 @@ impl PublicStream {
             let read = writer.app.db.read(move |read| {
                 let newest = peeps::last_seq(read)?;
                 let far = newest - last > MAX_REPLAYED;
-                Ok((newest, if far { Vec::new() } else { peeps::changed_since(read, last, REPLAY)? }))
+                Ok((
+                    newest,
+                    if far {
+                        Vec::new()
+                    } else {
+                        peeps::changed_since(read, Viewer::STRANGER, last, REPLAY)?
+                    },
+                ))
             });
             let Ok((newest, missed)) = read.await else { return writer.broken().await };
             if newest - last > MAX_REPLAYED {

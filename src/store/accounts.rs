@@ -236,9 +236,9 @@ pub fn member_who_looks_like(read: &Read<'_>, skeleton: &str) -> Result<Option<A
     )
 }
 
-/// Returns at most `limit` members other than `except` whose username, or a word of whose name, matches the `LIKE`
+/// Returns at most `limit` members other than the viewer whose username, or a word of whose name, matches the `LIKE`
 /// pattern, in which `\` escapes.
-pub fn search(read: &Read<'_>, pattern: &str, except: AccountId, limit: i64) -> Result<Vec<Account>> {
+pub fn search(read: &Read<'_>, viewer: Option<AccountId>, pattern: &str, limit: i64) -> Result<Vec<Account>> {
     let in_name = format!("% {pattern}");
     read.all(
         sql!(
@@ -250,7 +250,7 @@ pub fn search(read: &Read<'_>, pattern: &str, except: AccountId, limit: i64) -> 
                     OR LOWER(a.name) LIKE $3 ESCAPE '\')
              ORDER BY a.username LIMIT $4"
         ),
-        params![except, pattern, &in_name, limit],
+        params![viewer.unwrap_or(AccountId(0)), pattern, &in_name, limit],
         from_row,
     )
 }

@@ -180,10 +180,10 @@ const TAGGED: &str = "JOIN tags t ON t.peep_id = p.id
 
 /// Returns the peeps that changed after number `seq` in the public stream, in the order of the changes: each once, in
 /// its current state, deleted ones included.
-pub fn changed_since(read: &Read<'_>, seq: i64, limit: i64) -> Result<Vec<Peep>> {
+pub fn changed_since(read: &Read<'_>, viewer: Option<AccountId>, seq: i64, limit: i64) -> Result<Vec<Peep>> {
     read.all(
         sql!(PEEP, "WHERE p.seq > $2 ORDER BY p.seq LIMIT $3"),
-        &[seen_by(None), seq.into(), limit.into()],
+        &[seen_by(viewer), seq.into(), limit.into()],
         from_row,
     )
 }

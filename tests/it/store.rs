@@ -234,7 +234,7 @@ mod together {
                 .expect("all post");
             assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), 50, "each has an id of its own");
             let changes =
-                test_db.db.read(|read| peeps::changed_since(read, 0, 1000)).await.expect("the changes");
+                test_db.db.read(|read| peeps::changed_since(read, None, 0, 1000)).await.expect("the changes");
             assert_eq!(changes.iter().map(|peep| peep.seq).collect::<Vec<_>>(), (1..=50).collect::<Vec<_>>());
             let mut told = seqs(&test_db.emitted());
             if test_db.writers() == 1 {
@@ -260,7 +260,7 @@ mod together {
             });
             join_all(writes).await;
             let changes =
-                test_db.db.read(|read| peeps::changed_since(read, 0, 1000)).await.expect("the changes");
+                test_db.db.read(|read| peeps::changed_since(read, None, 0, 1000)).await.expect("the changes");
             assert_eq!(changes.iter().map(|peep| peep.seq).collect::<Vec<_>>(), (1..=20).collect::<Vec<_>>());
             assert_eq!(test_db.db.read(peeps::last_seq).await.ok(), Some(20));
         }
@@ -348,7 +348,7 @@ mod together {
                 .map(|(n, body)| posts(if n % 2 == 0 { &test_db.db } else { &other }, &nell, body, None));
             let ids: BTreeSet<PeepId> = try_join_all(both).await.expect("all post").into_iter().collect();
             assert_eq!(ids.len(), 40);
-            let changes = other.read(|read| peeps::changed_since(read, 0, 1000)).await.expect("the changes");
+            let changes = other.read(|read| peeps::changed_since(read, None, 0, 1000)).await.expect("the changes");
             assert_eq!(changes.iter().map(|peep| peep.seq).collect::<Vec<_>>(), (1..=40).collect::<Vec<_>>());
         }
 
