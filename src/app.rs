@@ -87,7 +87,7 @@ impl App {
         let files = data.path.join("files");
         let page_hosts = config.page_hosts.as_ref().map(|hosts| hosts.iter().cloned().collect());
         Ok(Arc::new(App {
-            outbound: Outbound::new(&config.webhook_hosts)?,
+            outbound: Outbound::new(&config.webhook_hosts),
             webhook_calls: Tally::default(),
             mailer: Mailer::new(&config, &data.path.join("outbox"))?,
             passwords: Passwords::new(),

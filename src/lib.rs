@@ -17,7 +17,7 @@
 //! | [`db`] | transactions over SQLite and PostgreSQL |
 //! | [`realtime`] | subscriptions and presence, generic over their events |
 //!
-//! Every layer may use [`clock`], [`ids`] and [`error`]; [`config`] holds the settings. `ARCHITECTURE.md` follows a
+//! Every layer may use [`clock`], [`ids`], [`error`] and [`tls`]; [`config`] holds the settings. `ARCHITECTURE.md` follows a
 //! peep through these layers.
 
 pub mod admin;
@@ -42,6 +42,7 @@ pub mod server;
 pub mod services;
 pub mod socket;
 pub mod store;
+pub mod tls;
 pub mod wire;
 
 pub use error::{Error, Result};

@@ -91,7 +91,7 @@ impl<'a> Visit<'a> for Paths {
 }
 
 /// Modules that every layer may use besides those below it.
-const COMMON: &[&str] = &["Error", "Result", "clock", "error", "ids"];
+const COMMON: &[&str] = &["Error", "Result", "clock", "error", "ids", "tls"];
 
 /// The layers, lowest first, each with the modules of the crate that it may import. A layer may import
 /// itself.

@@ -10,11 +10,11 @@ use std::{
 };
 
 use crossbeam_channel::{Receiver, Sender};
-use postgres::{Client, Config, Statement, error::SqlState, types::ToSql};
+use postgres::{Client, Config, NoTls, Statement, config::SslMode, error::SqlState, types::ToSql};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::{Read, Setup, Tx, Value, Work, migrations, tx::Conn};
-use crate::{Error, Result};
+use crate::{Error, Result, tls};
 
 /// The number of connections, one for each thread. PostgreSQL allows a hundred by default, which several nodes share.
 const CONNECTIONS: usize = 16;
@@ -94,7 +94,8 @@ impl<E: Send + 'static> Postgres<E> {
 /// Opens connections to the server.
 struct Connector {
     config: Config,
-    tls: MakeRustlsConnect,
+    /// TLS, unless the URL turns it off.
+    tls: Option<MakeRustlsConnect>,
 }
 
 impl Connector {
@@ -104,19 +105,19 @@ impl Connector {
         if config.get_connect_timeout().is_none() {
             config.connect_timeout(Duration::from_secs(10));
         }
-        let mut roots = rustls::RootCertStore::empty();
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        let tls =
-            rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-                .with_safe_default_protocol_versions()
-                .map_err(Error::internal)?
-                .with_root_certificates(roots)
-                .with_no_client_auth();
-        Ok(Connector { config, tls: MakeRustlsConnect::new(tls) })
+        let tls = match config.get_ssl_mode() {
+            SslMode::Disable => None,
+            _ => Some(MakeRustlsConnect::new(tls::client_config().map_err(Error::internal)?)),
+        };
+        Ok(Connector { config, tls })
     }
 
     fn connect(&self) -> Result<Connection> {
-        let mut client = self.config.connect(self.tls.clone()).map_err(error)?;
+        let client = match &self.tls {
+            Some(tls) => self.config.connect(tls.clone()),
+            None => self.config.connect(NoTls),
+        };
+        let mut client = client.map_err(error)?;
         // Statements have time limits, because one that hangs would hold its thread and its row locks forever.
         client
             .batch_execute(

@@ -15,6 +15,9 @@ use reqwest::{
     dns::{Addrs, Name, Resolve, Resolving},
     redirect,
 };
+use tokio::sync::OnceCell;
+
+use crate::tls;
 
 /// The time that a call may take, with its redirects.
 const CALL_TIMEOUT: Duration = Duration::from_secs(15);
@@ -94,7 +97,8 @@ const PRIVATE_ADDRESS: &str = "that is a private address";
 
 /// The client for calls to other servers.
 pub struct Outbound {
-    client: Client,
+    /// Created by the first call, because it reads all certificates of the system.
+    client: OnceCell<Client>,
     allowed: Allowed,
 }
 
@@ -103,38 +107,8 @@ pub type Refused = String;
 
 impl Outbound {
     /// Creates the client. The hosts in `hosts` may be called although they are private.
-    pub fn new(hosts: &[String]) -> Result<Self, String> {
-        let allowed = Allowed(hosts.into());
-        let checked = allowed.clone();
-        let follow = redirect::Policy::custom(move |attempt| {
-            // Other redirects turn the request into a GET, which would lose the body.
-            let keeps = matches!(attempt.status().as_u16(), 307 | 308);
-            if !keeps || attempt.previous().len() > MAX_REDIRECTS {
-                attempt.stop()
-            } else if checked.url(attempt.url()) {
-                attempt.follow()
-            } else {
-                attempt.error(PRIVATE_ADDRESS)
-            }
-        });
-        let mut roots = rustls::RootCertStore::empty();
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let tls = rustls::ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(|e| e.to_string())?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        let client = Client::builder()
-            .user_agent(concat!("Chitter/", env!("CARGO_PKG_VERSION")))
-            .timeout(CALL_TIMEOUT)
-            .redirect(follow)
-            .dns_resolver(Arc::new(allowed.clone()))
-            .no_proxy()
-            .tls_backend_preconfigured(tls)
-            .build()
-            .map_err(|e| format!("can't make a client for webhooks: {e}"))?;
-        Ok(Outbound { client, allowed })
+    pub fn new(hosts: &[String]) -> Self {
+        Outbound { client: OnceCell::new(), allowed: Allowed(hosts.into()) }
     }
 
     /// Returns whether a URL may be called, as far as that is known without resolving its name.
@@ -153,13 +127,40 @@ impl Outbound {
         if !self.allowed.url(&url) {
             return Err(PRIVATE_ADDRESS.into());
         }
-        let mut request = self.client.post(url).header("content-type", "application/json").body(body);
+        let client = self.client.get_or_try_init(async || client(&self.allowed)).await?;
+        let mut request = client.post(url).header("content-type", "application/json").body(body);
         for (name, value) in headers {
             request = request.header(*name, value);
         }
         let response = request.send().await.map_err(|error| reason(&error))?;
         Ok(response.status().as_u16())
     }
+}
+
+/// Creates a client that calls public addresses and the allowed hosts.
+fn client(allowed: &Allowed) -> Result<Client, Refused> {
+    let checked = allowed.clone();
+    let follow = redirect::Policy::custom(move |attempt| {
+        // Other redirects turn the request into a GET, which would lose the body.
+        let keeps = matches!(attempt.status().as_u16(), 307 | 308);
+        if !keeps || attempt.previous().len() > MAX_REDIRECTS {
+            attempt.stop()
+        } else if checked.url(attempt.url()) {
+            attempt.follow()
+        } else {
+            attempt.error(PRIVATE_ADDRESS)
+        }
+    });
+    let tls = tls::client_config().map_err(|e| e.to_string())?;
+    Client::builder()
+        .user_agent(concat!("Chitter/", env!("CARGO_PKG_VERSION")))
+        .timeout(CALL_TIMEOUT)
+        .redirect(follow)
+        .dns_resolver(Arc::new(allowed.clone()))
+        .no_proxy()
+        .tls_backend_preconfigured(tls)
+        .build()
+        .map_err(|e| format!("can't make a client for webhooks: {e}"))
 }
 
 /// Describes an error without the URL, which may hold a secret.

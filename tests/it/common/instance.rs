@@ -127,7 +127,7 @@ impl Database {
         };
         let made = MADE.fetch_add(1, Ordering::Relaxed);
         let name = format!("chitter_{}_{made}", std::process::id());
-        let url = format!("{server}?options=-csearch_path%3D{name}");
+        let url = format!("{server}?sslmode=disable&options=-csearch_path%3D{name}");
         run(&server, format!("CREATE SCHEMA {name}")).expect("a schema for this test");
         Database { url, name, server }
     }

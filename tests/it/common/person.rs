@@ -198,10 +198,16 @@ impl Person {
 
 fn browser() -> (Client, Arc<Jar>) {
     let jar = Arc::new(Jar::default());
-    // The HTTP client needs a default TLS provider, although the tests use plain HTTP.
-    let _ = rustls::crypto::ring::default_provider().install_default();
+    // The tests use plain HTTP. A client without a list of certificates, even an empty one, would read all those of
+    // the system, which takes longer than most tests.
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let tls = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("versions of TLS")
+        .with_root_certificates(rustls::RootCertStore::empty())
+        .with_no_client_auth();
     let client = Client::builder().cookie_provider(Arc::clone(&jar)).redirect(Policy::none()).no_proxy();
-    (client.build().expect("a browser"), jar)
+    (client.tls_backend_preconfigured(tls).build().expect("a browser"), jar)
 }
 
 /// The response to a request.
