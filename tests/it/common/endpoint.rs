@@ -74,7 +74,7 @@ impl Endpoint {
         Endpoint { url, reply, gate, calls }
     }
 
-    /// Sets the status and `Location` of all further answers.
+    /// Sets the status and `Location` of the answers to all further calls.
     pub fn set_answer(&self, status: u16, location: Option<&str>) {
         *self.reply.lock().unwrap_or_else(PoisonError::into_inner) = (status, location.map(Into::into));
     }
@@ -100,9 +100,10 @@ async fn take(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
+    // The answer is chosen before the test receives the call, because the test may then set the next answer.
+    let (status, location) = reply.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let _ = tell.send(Call { headers, body });
     let _open = gate.lock().await;
-    let (status, location) = reply.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let status = StatusCode::from_u16(status).expect("a status");
     match location {
         Some(location) => (status, [(header::LOCATION, location)]).into_response(),
