@@ -47,17 +47,17 @@ pub struct Session {
 )]
 pub async fn create(
     State(app): State<Arc<App>>,
-    ClientAddr(from): ClientAddr,
+    ClientAddr(origin): ClientAddr,
     Post(idempotent, new): Post<New>,
 ) -> Result<Response> {
     let name = Name::parse(&new.name)?;
-    app.limits.guest(from)?;
-    let come = move |tx: &mut Tx<'_>| {
+    app.limits.guest(origin)?;
+    let create = move |tx: &mut Tx<'_>| {
         let (guest, token) = start_guest_session(tx, &name)?;
         let session = Session { account: Account::from(&guest), token: token.as_str().into() };
         answer(StatusCode::CREATED, &session)
     };
-    idempotent.with_secret().answer(&app, come).await
+    idempotent.with_secret().answer(&app, create).await
 }
 
 /// Ends the session whose token is sent.

@@ -1,5 +1,5 @@
-//! The frames that the server sends on a socket, in JSON for programs, and where that differs, with rendered HTML for
-//! the site's own pages. The AsyncAPI document is derived from the types here ([`schemas`]).
+//! The frames that the server sends on a socket: in JSON for programs, and some with rendered HTML for the site's own
+//! pages. The AsyncAPI document is derived from the types here ([`schemas`]).
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -92,7 +92,7 @@ impl<'a> SubscribedFrame<'a> {
     }
 
     /// A subscription to a conversation by a participant. `numbers` are the `seq` and the `change` from which it
-    /// continues; `room` is there where the conversation is a room.
+    /// continues; `room` is given if the conversation is a room.
     pub fn conversation(
         stream: &'a str,
         conversation: ConversationId,
@@ -506,11 +506,11 @@ impl<'a> ErrorFrame<'a> {
 
     /// The refusal of a subscription. An empty key or conversation is left out.
     pub fn refused(error: &'a str, stream: &'a str, room: &'a str, conversation: &'a str) -> Self {
-        let filled = |text: &'a str| Some(text).filter(|text| !text.is_empty());
+        let non_empty = |text: &'a str| Some(text).filter(|text| !text.is_empty());
         ErrorFrame {
             stream: Some(stream),
-            room: filled(room),
-            conversation: filled(conversation),
+            room: non_empty(room),
+            conversation: non_empty(conversation),
             ..ErrorFrame::new(error)
         }
     }
