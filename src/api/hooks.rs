@@ -69,7 +69,7 @@ pub async fn list(State(app): State<Arc<App>>, room_member: RoomMember) -> Resul
 #[derive(Deserialize, Default, ToSchema)]
 #[schema(as = NewHook, example = json!({ "name": "Builds" }))]
 #[serde(default, deny_unknown_fields)]
-pub struct New {
+pub struct NewHook {
     /// The name that its messages are shown under: 1 to 50 characters.
     #[schema(required, min_length = 1)]
     name: String,
@@ -81,14 +81,14 @@ pub struct New {
 #[utoipa::path(
     post, path = "/api/v1/rooms/{key}/hooks",
     params(("key" = String, Path, description = "The key in the room’s link.")),
-    request_body = New,
+    request_body = NewHook,
     responses((status = 201, description = "The hook, with its `url`.", body = Hook)),
 )]
 pub async fn create(
     State(app): State<Arc<App>>,
     addr: ClientAddr,
     invitee: RoomInvitee,
-    Post(idempotent, new): Post<New>,
+    Post(idempotent, new): Post<NewHook>,
 ) -> Result<Response> {
     let name = Name::parse(&new.name)?;
     app.limits.say(addr.0, invitee.account.id)?;

@@ -24,7 +24,7 @@ use crate::{
 #[derive(Deserialize, Default, ToSchema)]
 #[schema(as = Wishes, example = json!({ "adult": true, "interests": ["bread"] }))]
 #[serde(default, deny_unknown_fields)]
-pub struct New {
+pub struct MatchRequest {
     /// The caller is 18 or older; has to be stated once.
     adult: bool,
     /// Up to five, of 1 to 24 characters.
@@ -41,14 +41,14 @@ pub struct New {
 ///
 /// `adult` has to be `true` the first time.
 #[utoipa::path(
-    post, path = "/api/v1/matches", request_body = Option<New>,
+    post, path = "/api/v1/matches", request_body = Option<MatchRequest>,
     responses((status = 201, description = "The state of the match.", body = Match)),
 )]
 pub async fn seek(
     State(app): State<Arc<App>>,
     ClientAddr(origin): ClientAddr,
     account: store::accounts::Account,
-    Post(idempotent, new): Post<New>,
+    Post(idempotent, new): Post<MatchRequest>,
 ) -> Result<Response> {
     app.config.require_matching()?;
     let allowance = app.limits.seek(origin)?;

@@ -35,7 +35,7 @@ use crate::{
 #[derive(Deserialize, Default, ToSchema)]
 #[schema(as = NewRoom, example = json!({ "name": "Repair café" }))]
 #[serde(default, deny_unknown_fields)]
-pub struct New {
+pub struct NewRoom {
     /// 1 to 80 characters.
     #[schema(required, min_length = 1)]
     name: String,
@@ -45,14 +45,14 @@ pub struct New {
 ///
 /// The caller owns the new room.
 #[utoipa::path(
-    post, path = "/api/v1/rooms", request_body = New,
+    post, path = "/api/v1/rooms", request_body = NewRoom,
     responses((status = 201, description = "The room.", body = Room)),
 )]
 pub async fn create(
     State(app): State<Arc<App>>,
     ClientAddr(origin): ClientAddr,
     account: store::accounts::Account,
-    Post(idempotent, new): Post<New>,
+    Post(idempotent, new): Post<NewRoom>,
 ) -> Result<Response> {
     let name = RoomName::parse(&new.name)?;
     let allowance = app.limits.room(origin, &account)?;

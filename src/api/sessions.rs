@@ -22,7 +22,7 @@ use crate::{
 #[derive(Deserialize, Default, ToSchema)]
 #[schema(as = NewGuest, example = json!({ "name": "Teo" }))]
 #[serde(default, deny_unknown_fields)]
-pub struct New {
+pub struct NewGuest {
     /// 1 to 50 characters.
     #[schema(required, min_length = 1)]
     name: String,
@@ -42,13 +42,13 @@ pub struct Session {
 /// sent this once. A guest who says nothing for 30 days is removed.
 #[utoipa::path(
     post, path = "/api/v1/sessions", security(()),
-    request_body = New,
+    request_body = NewGuest,
     responses((status = 201, description = "The guest, and its token.", body = Session)),
 )]
 pub async fn create(
     State(app): State<Arc<App>>,
     ClientAddr(origin): ClientAddr,
-    Post(idempotent, new): Post<New>,
+    Post(idempotent, new): Post<NewGuest>,
 ) -> Result<Response> {
     let name = Name::parse(&new.name)?;
     app.limits.guest(origin)?;

@@ -41,7 +41,7 @@ use crate::{
 #[derive(Deserialize, Default, ToSchema)]
 #[schema(as = NewThread, example = json!({ "users": ["ify"], "name": "Cake day", "metadata": { "order": 17 } }))]
 #[serde(default, deny_unknown_fields)]
-pub struct New {
+pub struct NewThread {
     /// Usernames, each once, with or without an `@`; or the names that the app has for its people.
     #[schema(required, min_items = 1, max_items = 100)]
     users: Vec<String>,
@@ -57,7 +57,7 @@ pub struct New {
 /// The caller is in the thread, and owns it. A server that acts for the people of its own product names at least two;
 /// accounts are created for those whom it has not named before.
 #[utoipa::path(
-    post, path = "/api/v1/threads", request_body = New,
+    post, path = "/api/v1/threads", request_body = NewThread,
     responses((status = 201, description = "The thread.", body = Thread)),
 )]
 pub async fn create(
@@ -65,7 +65,7 @@ pub async fn create(
     ClientAddr(origin): ClientAddr,
     account: store::accounts::Account,
     viewer: Viewer,
-    Post(idempotent, new): Post<New>,
+    Post(idempotent, new): Post<NewThread>,
 ) -> Result<Response> {
     let beginning = threads::beginning(
         Names::parse(new.users.iter().map(String::as_str)),
@@ -193,14 +193,14 @@ pub async fn delete(
 pub struct MorePeople {
     #[schema(required, min_items = 1, max_items = 100)]
     users: Vec<String>,
-    history: Past,
+    history: HistoryScope,
 }
 
 /// The messages that added people see.
 #[derive(Serialize, Deserialize, Default, Clone, Copy, ToSchema)]
 #[schema(as = History)]
 #[serde(rename_all = "snake_case")]
-enum Past {
+enum HistoryScope {
     All,
     #[default]
     FromNow,
@@ -226,8 +226,8 @@ pub async fn add(
     app.limits.say(origin, permission.participant().id())?;
     let names = Names::parse(more.users.iter().map(String::as_str))?;
     let history = match more.history {
-        Past::All => History::All,
-        Past::FromNow => History::FromNow,
+        HistoryScope::All => History::All,
+        HistoryScope::FromNow => History::FromNow,
     };
     let base = app.config.base_url.clone();
     let add = move |tx: &mut Tx<'_>| {

@@ -115,7 +115,7 @@ async fn join(
     let applicant = app.db.read(move |read| application.check(read)).await?;
     let hash = app.passwords.hash(applicant.password().as_str()).await?;
     let token = Token::random()?;
-    let (stored, guest) = (token.clone(), viewer.guest().map(|guest| guest.id));
+    let (session_token, guest) = (token.clone(), viewer.guest().map(|guest| guest.id));
     let guest_token = viewer.token.clone().filter(|_| guest.is_some());
     app.db
         .write(move |tx| {
@@ -123,7 +123,7 @@ async fn join(
             if let Some(guest_token) = &guest_token {
                 sessions::end(tx, guest_token)?;
             }
-            sessions::start(tx, &stored, id)
+            sessions::start(tx, &session_token, id)
         })
         .await?;
     app.page_cache.invalidate_public(); // pages show the number of members
@@ -204,8 +204,8 @@ async fn start_session(app: &App, from: crate::services::limits::Origin, form: &
         return Err(accounts::wrong_login());
     };
     let token = Token::random()?;
-    let stored = token.clone();
-    app.db.write(move |tx| sessions::start(tx, &stored, id)).await?;
+    let session_token = token.clone();
+    app.db.write(move |tx| sessions::start(tx, &session_token, id)).await?;
     Ok(token)
 }
 

@@ -64,7 +64,7 @@ pub struct Shell {
     guest: Option<Account>,
     at: NavItem,
     members: i64,
-    keeper: Option<Account>,
+    admin: Option<Account>,
     rooms: Vec<JoinedRoom>,
     unread: i64,
     /// The number of threads with unread messages.
@@ -82,14 +82,14 @@ impl Shell {
     async fn new(app: &App, viewer: &Viewer, at: NavItem) -> Result<Self> {
         let id = viewer.account.as_ref().map(|account| account.id);
         let read = move |read: &Read<'_>| {
-            let (members, keeper) = (count_members(read)?, admin(read)?);
-            let Some(id) = id else { return Ok((members, keeper, Vec::new(), 0, 0)) };
+            let (members, admin) = (count_members(read)?, admin(read)?);
+            let Some(id) = id else { return Ok((members, admin, Vec::new(), 0, 0)) };
             let rooms = rooms::page(read, &ConversationPage::first(id, NAV_ROOMS as i64))?;
             let unread = if rooms.is_empty() { 0 } else { rooms::count_unread(read, id)? };
-            Ok((members, keeper, rooms, unread, threads::count_unread(read, id)?))
+            Ok((members, admin, rooms, unread, threads::count_unread(read, id)?))
         };
-        let (members, keeper, rooms, unread, unread_threads) = app.db.read(read).await?;
-        Ok(Shell { members, keeper, rooms, unread, unread_threads, at, ..Shell::bare(app, viewer) })
+        let (members, admin, rooms, unread, unread_threads) = app.db.read(read).await?;
+        Ok(Shell { members, admin, rooms, unread, unread_threads, at, ..Shell::bare(app, viewer) })
     }
 
     /// Returns the shell of an error page, which needs no database and can't fail.
@@ -100,7 +100,7 @@ impl Shell {
             guest: viewer.guest().cloned(),
             at: NavItem::Elsewhere,
             members: 0,
-            keeper: None,
+            admin: None,
             rooms: Vec::new(),
             unread: 0,
             unread_threads: 0,

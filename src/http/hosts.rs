@@ -52,10 +52,10 @@ pub async fn rewrite_path(State(app): State<Arc<App>>, mut request: Request, nex
 
 /// Returns the site's path for a path under a member's host name; `None` where it belongs to the rest of the site.
 fn site_path(user: &str, path: &str) -> Option<String> {
-    let own = format!("/@{user}");
+    let page = format!("/@{user}");
     match path {
-        "/" => Some(own),
-        _ if PAGE_PATHS.contains(&path) => Some(format!("{own}{path}")),
+        "/" => Some(page),
+        _ if PAGE_PATHS.contains(&path) => Some(format!("{page}{path}")),
         "/sitemap.xml" | "/robots.txt" | "/favicon.ico" => Some(path.to_owned()),
         _ if path.starts_with("/assets/")
             || path.starts_with("/looks/")
@@ -63,11 +63,12 @@ fn site_path(user: &str, path: &str) -> Option<String> {
         {
             Some(path.to_owned())
         }
-        _ if path == own => None,
+        _ if path == page => None,
         // The links of the page, which are the same under both host names.
-        _ => {
-            PAGE_PATHS.iter().any(|end| path.strip_prefix(own.as_str()) == Some(end)).then(|| path.to_owned())
-        }
+        _ => PAGE_PATHS
+            .iter()
+            .any(|end| path.strip_prefix(page.as_str()) == Some(end))
+            .then(|| path.to_owned()),
     }
 }
 

@@ -282,7 +282,7 @@ fn add_links(paths: &mut Paths) {
         let Some(operation) = &mut item.post else { continue };
         let created = CREATING_CALLS.iter().find(|(id, ..)| operation.operation_id.as_deref() == Some(id));
         let Some((_, name, pointer)) = created else { continue };
-        // Only in paths below this one the parameter is sure to name what was created.
+        // Only in paths below this one the parameter certainly names the created object.
         let below = match *name {
             "id" => format!("{path}/{{id}}"),
             parameter => format!("{path}/{{{parameter}}}"),

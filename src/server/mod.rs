@@ -106,7 +106,7 @@ impl Server {
 }
 
 async fn accept(listener: TcpListener, router: Router, app: Arc<App>) {
-    // The dispatchers run to the end, so that sockets receive what was committed before they are closed.
+    // The dispatchers run to the end, so that sockets receive all committed events before they are closed.
     let mut dispatchers = JoinSet::new();
     for dispatcher in app.events.dispatchers() {
         dispatchers.spawn(dispatcher);

@@ -38,24 +38,24 @@ use crate::{
     },
 };
 
-/// Messages that a replay reads at once.
-const REPLAY: i64 = 200;
+/// The most messages that one query of a replay reads.
+const REPLAY_BATCH: i64 = 200;
 
-/// Messages that are replayed at most. Beyond it, a page is loaded again, and a program fetches the messages that it
+/// The most messages that are replayed. Beyond it, a page is loaded again, and a program fetches the messages that it
 /// needs.
 const MAX_REPLAYED_HTML: i64 = 500;
 const MAX_REPLAYED: i64 = 20_000;
 
-/// Changed earlier messages that are replayed at most. Beyond it, the stream is reset.
+/// The most changed earlier messages that are replayed. Beyond it, the stream is reset.
 const MAX_CHANGED: i64 = 1000;
 
-/// The interval of typing events of one socket: pages show typing for longer than that.
+/// The shortest interval between typing events of one socket. Pages show typing for longer than that.
 const TYPING_INTERVAL: Duration = Duration::from_secs(2);
 
 /// The most subscribers to whom typing is published. With more, the events would be too many to send and to read.
 pub const MAX_TYPING_SUBSCRIBERS: usize = 300;
 
-/// The account that asks for a conversation.
+/// A request of an account for a conversation.
 #[derive(Clone, Copy)]
 pub(super) struct JoinRequest<'a> {
     pub(super) account: &'a Account,
@@ -83,7 +83,7 @@ pub(super) struct ConversationStream {
 
 impl ConversationStream {
     /// Joins where that is needed, subscribes at the hub, and sends the numbers from which the stream continues.
-    /// [`ConversationStream::catch_up`] then sends what was missed.
+    /// [`ConversationStream::catch_up`] then sends the missed events.
     pub(super) async fn begin(
         writer: &mut SocketWriter,
         mailbox: &mut Mailbox<Topic, Event>,
@@ -279,7 +279,7 @@ impl ConversationStream {
         Ok(Flow::Ended)
     }
 
-    /// Sends from the database what was missed: first the changes of messages that were sent before, then the new
+    /// Sends the missed events from the database: first the changes of messages that were sent before, then the new
     /// messages, each in its current state.
     pub(super) async fn catch_up(&mut self, writer: &mut SocketWriter) -> Result<Flow, Closed> {
         let (account, id, change) = (self.participant.account.clone(), self.id(), self.cursor.change);
@@ -322,7 +322,7 @@ impl ConversationStream {
         }
         self.cursor.change = last_change;
         while self.cursor.seq < last_seq {
-            let (seq, limit) = (self.cursor.seq, REPLAY.min(last_seq - self.cursor.seq));
+            let (seq, limit) = (self.cursor.seq, REPLAY_BATCH.min(last_seq - self.cursor.seq));
             let participant = self.participant.clone();
             let read = writer.app.db.read(move |read| participant.messages_since(read, seq, limit));
             let Ok(missed) = read.await else { return writer.close_with_error().await };

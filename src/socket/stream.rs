@@ -82,7 +82,7 @@ impl Stream {
         }
     }
 
-    /// Sends from the database what the client has missed.
+    /// Sends the events that the client has missed from the database.
     pub(super) async fn catch_up(&mut self, writer: &mut SocketWriter) -> Result<Flow, Closed> {
         match self {
             Stream::Public(public) => public.catch_up(writer).await.map(|()| Flow::Continues),

@@ -26,19 +26,19 @@ use crate::{
     wire::frames::{ErrorFrame, PONG},
 };
 
-/// Events that may wait for a slow reader: a few seconds of a busy stream. Beyond it, the reader lags and the missed
+/// The most events that may wait for a slow reader: a few seconds of a busy stream. Beyond it, the reader lags and the missed
 /// events are read from the database.
 const MAILBOX_CAPACITY: usize = 128;
 
-/// Streams per socket: more rooms than anyone has open.
+/// The most streams of a socket: more than the rooms that anyone has open.
 const MAX_STREAMS: usize = 50;
 
-/// Replays that a socket may request at once, because a replay is expensive: a window full of rooms may reconnect. Each
-/// further replay waits for this interval.
+/// The most replays that a socket may request at once: a window with many rooms may reconnect. Each further replay
+/// waits for the interval below, because a replay is expensive.
 const MAX_REPLAYS: u32 = 20;
 const REPLAY_INTERVAL: Duration = Duration::from_secs(2);
 
-/// The interval of pings, and the silence after which the peer counts as gone.
+/// The interval of pings, and the time without any message after which the peer counts as gone.
 const PING_INTERVAL: Duration = Duration::from_secs(30);
 const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
 
@@ -213,7 +213,7 @@ impl Subscriber {
         }
     }
 
-    /// Subscribes to a stream, in place of an earlier subscription to it, and sends what was missed.
+    /// Subscribes to a stream, in place of an earlier subscription to it, and sends the missed events.
     pub(super) async fn subscribe(&mut self, request: &SubscribeRequest) -> Result<(), Closed> {
         let existing = self.position(request);
         if existing.is_none() && self.streams.len() >= MAX_STREAMS {

@@ -83,7 +83,7 @@ pub fn tag_path(base: &str, tag: &str) -> String {
     format!("{base}/tags/{}", utf8_percent_encode(tag, NON_ALPHANUMERIC))
 }
 
-/// Appends escaped text, with its line breaks as `<br>`. The line feed stays for readers that take the text alone.
+/// Appends escaped text, with its line breaks as `<br>`. The line feed stays for programs that use the text alone.
 fn escape_lines(text: &str, out: &mut String) {
     for line in text.split_inclusive('\n') {
         match line.strip_suffix('\n') {

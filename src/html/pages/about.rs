@@ -29,7 +29,7 @@ pub(super) fn url(config: &Config, owner: &Member, host: Option<&str>) -> String
 }
 
 /// Returns the description of the page for search engines and link previews.
-pub(super) fn describe(sections: &[&Section], name: &str, place: &str) -> String {
+pub(super) fn describe(sections: &[&Section], name: &str, instance_name: &str) -> String {
     let headline = sections.iter().find_map(|section| match &section.content {
         Content::Hero(hero) if !hero.line.is_empty() => Some(hero.line.clone()),
         _ => None,
@@ -40,7 +40,7 @@ pub(super) fn describe(sections: &[&Section], name: &str, place: &str) -> String
         _ => None,
     });
     match [headline, text].into_iter().flatten().collect::<Vec<_>>().join(" ") {
-        description if description.is_empty() => format!("{name} on {place}."),
+        description if description.is_empty() => format!("{name} on {instance_name}."),
         description => excerpt(&description, 160),
     }
 }

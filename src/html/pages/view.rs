@@ -151,8 +151,8 @@ struct InterestView {
 
 struct LinkView {
     label: String,
-    /// The shortened address.
-    place: String,
+    /// The shortened URL.
+    short_url: String,
     icon: &'static str,
     link: TrackedLink,
 }
@@ -180,7 +180,7 @@ pub(super) struct View {
     base_if_out: String,
     /// The site's own front page.
     home: String,
-    place: String,
+    instance_name: String,
     username: String,
     name: String,
     json_ld: String,
@@ -250,7 +250,7 @@ impl Renderer<'_> {
             },
             write_to: contact.map(|contact| format!("#s{}", contact.id)),
             has_hero: parts.iter().any(|part| matches!(part.body, Body::Hero { .. })),
-            place: config.name.clone(),
+            instance_name: config.name.clone(),
             username: owner.username.clone(),
             is_own: self.is_own,
             url,
@@ -327,12 +327,17 @@ impl Renderer<'_> {
                     .items
                     .iter()
                     .map(|item| {
-                        let place = shorten(&item.url);
-                        let (label, place) = match item.label.as_str() {
-                            "" => (place, String::new()),
-                            label => (label.to_owned(), place),
+                        let short_url = shorten(&item.url);
+                        let (label, short_url) = match item.label.as_str() {
+                            "" => (short_url, String::new()),
+                            label => (label.to_owned(), short_url),
                         };
-                        LinkView { label, place, icon: icon(&item.url), link: self.tracked_link(&item.url) }
+                        LinkView {
+                            label,
+                            short_url,
+                            icon: icon(&item.url),
+                            link: self.tracked_link(&item.url),
+                        }
                     })
                     .collect(),
             },
