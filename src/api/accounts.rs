@@ -1,4 +1,4 @@
-//! Accounts: `docs/api.md` describes them.
+//! The calls for accounts, which `docs/api.md` describes.
 
 use std::sync::Arc;
 

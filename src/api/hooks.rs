@@ -140,12 +140,12 @@ struct Section {
     title_link: Option<String>,
     text: Option<String>,
     fallback: Option<String>,
-    fields: Option<Vec<Fact>>,
+    fields: Option<Vec<SlackField>>,
 }
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
-struct Fact {
+struct SlackField {
     title: Option<String>,
     value: Option<serde_json::Value>,
 }
@@ -176,16 +176,16 @@ impl Section {
             (Some(title), None) => Some(plain(title)),
             (None, link) => link.clone(),
         };
-        let facts = self.fields.iter().flatten().map(|fact| {
-            let value = match &fact.value {
+        let fields = self.fields.iter().flatten().map(|field| {
+            let value = match &field.value {
                 Some(serde_json::Value::String(value)) => plain(value),
                 Some(value) => value.to_string(),
                 None => String::new(),
             };
-            format!("{}: {value}", fact.title.as_deref().map(plain).unwrap_or_default())
+            format!("{}: {value}", field.title.as_deref().map(plain).unwrap_or_default())
         });
         let lines = [self.pretext.as_deref().map(plain), title, self.text.as_deref().map(plain)];
-        let lines: Vec<String> = lines.into_iter().flatten().chain(facts).collect();
+        let lines: Vec<String> = lines.into_iter().flatten().chain(fields).collect();
         match self.fallback.as_deref() {
             Some(fallback) if lines.is_empty() => plain(fallback),
             _ => lines.join("\n"),

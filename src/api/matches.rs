@@ -1,4 +1,4 @@
-//! Matches: `docs/api.md` describes them.
+//! The calls for matches, which `docs/api.md` describes.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Messages: `docs/api.md` describes them. The paths are below `/api/v1/rooms/{key}`,
+//! The calls for messages, which `docs/api.md` describes. The paths are below `/api/v1/rooms/{key}`,
 //! `/api/v1/threads/{thread}` and `/api/v1/conversations/{conversation}`.
 
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Weekly pairs: `docs/api.md` describes them.
+//! The calls for weekly pairs, which `docs/api.md` describes.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Rooms: `docs/api.md` describes them.
+//! The calls for rooms, which `docs/api.md` describes.
 
 use std::sync::Arc;
 

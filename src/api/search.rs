@@ -1,4 +1,4 @@
-//! Searching messages: of a conversation, or of all that the caller is in.
+//! The search for messages, in one conversation or in all conversations of the caller.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Sync, which returns changes since the last call: `docs/api.md` describes it.
+//! The call that returns the changes since the previous one, which `docs/api.md` describes.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Threads: `docs/api.md` describes them.
+//! The calls for threads, which `docs/api.md` describes.
 
 use std::sync::Arc;
 

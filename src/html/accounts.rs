@@ -69,7 +69,7 @@ pub async fn sign_up_form(
     if viewer.member().is_some() {
         return Ok(Redirect::to(on_this_site(&next)).into_response());
     }
-    // The form begins with the name that a guest has.
+    // The form begins with the name of the guest.
     let name = viewer.guest().map(|guest| guest.name.clone()).unwrap_or_default();
     let form = SignUpForm { next, name, ..SignUpForm::default() };
     page(&SignUpPage { shell: Shell::new(&app, &viewer, NavItem::SignUp).await?, form, error: None })
@@ -103,7 +103,7 @@ pub async fn sign_up(
     }
 }
 
-/// Creates the member, or makes one of a guest, with a new session: the old token must not become a member's.
+/// Creates a member, or turns a guest into one, with a new session: the guest's token must not become a member's.
 async fn join(
     app: &App,
     from: crate::services::limits::Origin,

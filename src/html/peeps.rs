@@ -118,7 +118,7 @@ async fn conversation_page(
     })
 }
 
-/// The form that a peep is posted with.
+/// The form to post a peep.
 #[derive(Deserialize, Default)]
 #[serde(default)]
 pub struct PostForm {
@@ -219,7 +219,7 @@ pub async fn edit_form(
     page(&EditPage { shell, id, path, body: peep.body, error: None })
 }
 
-/// The form that a peep is edited with.
+/// The form to edit a peep.
 #[derive(Deserialize, Default)]
 #[serde(default)]
 pub struct EditForm {
@@ -296,7 +296,7 @@ pub async fn delete(
     Ok(Redirect::to(app.config.stream_path()).into_response())
 }
 
-/// The form that a peep is liked with.
+/// The form to like a peep.
 #[derive(Deserialize, Default)]
 #[serde(default)]
 pub struct LikeForm {

@@ -1,4 +1,4 @@
-//! Searching a conversation.
+//! The page of a search in a conversation.
 
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ use crate::{
     },
 };
 
-/// Messages on a page of results.
+/// The most messages on a page of results.
 const PAGE_SIZE: i64 = 50;
 
 #[derive(Template)]

@@ -28,7 +28,7 @@ use crate::{
 #[template(path = "name.html")]
 struct NamePage {
     shell: Shell,
-    /// The room that the guest is about to join: its name, and the number of people in it.
+    /// The room that the guest will join: its name, and the number of people in it.
     room: Option<(String, i64)>,
     form: NameForm,
     error: Option<Error>,

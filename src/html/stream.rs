@@ -27,7 +27,7 @@ use crate::{
     wire::{filters, format::initials, markup, peep_card::Card},
 };
 
-/// Peeps on a page.
+/// The most peeps on a page.
 const PAGE_SIZE: i64 = 20;
 
 /// A page of a list.

@@ -86,18 +86,18 @@ fn set_variables(call: &Call) -> impl Iterator<Item = &'static (&'static str, &'
 }
 
 /// Adds the requests that set a variable for a call, unless the folder has them already.
-fn prepare(items: &mut Vec<Value>, available: &mut BTreeSet<String>, name: &str, caller: &Call) {
+fn prepare(items: &mut Vec<Value>, available: &mut BTreeSet<String>, name: &str, dependent: &Call) {
     if available.contains(name) {
         return;
     }
     let setter = match name {
-        "message" if caller.path.contains("/rooms/") => "messages_of_a_room_say",
-        "message" if caller.path.contains("/conversations/") => "messages_of_any_conversation_say",
+        "message" if dependent.path.contains("/rooms/") => "messages_of_a_room_say",
+        "message" if dependent.path.contains("/conversations/") => "messages_of_any_conversation_say",
         "message" => "messages_say",
         _ => SETS_VARIABLE.iter().find(|(.., variable)| *variable == name).map_or("", |(id, ..)| id),
     };
     if name == "talk" {
-        items.extend(talk(caller));
+        items.extend(talk(dependent));
         available.insert(name.into());
         return;
     }
@@ -110,7 +110,7 @@ fn prepare(items: &mut Vec<Value>, available: &mut BTreeSet<String>, name: &str,
 }
 
 /// Returns the requests that lead to a talk: a guest and the caller both wait until they are matched.
-fn talk(caller: &Call) -> Vec<Value> {
+fn talk(dependent: &Call) -> Vec<Value> {
     let find_call = |id: &str| calls().iter().find(|call| call.id == id);
     let (Some(create_guest), Some(seek), Some(poll)) =
         (find_call("sessions_create"), find_call("matches_seek"), find_call("matches_get"))
@@ -118,7 +118,7 @@ fn talk(caller: &Call) -> Vec<Value> {
         return Vec::new();
     };
     let mut poll_item = item(poll, "First: until they are brought together");
-    let id = format!("talk_for_{}", caller.id);
+    let id = format!("talk_for_{}", dependent.id);
     poll_item["id"] = json!(id);
     poll_item["event"][0]["script"]["exec"] = json!([
         "const tries = 1 + Number(pm.variables.get('tries') || 0);",

@@ -16,7 +16,7 @@ use crate::{
     wire::bubble::Bubble,
 };
 
-/// Messages on a page.
+/// The most messages on a page.
 const PAGE_SIZE: i64 = 50;
 
 /// A range of messages.

@@ -33,7 +33,7 @@ use crate::{
     },
 };
 
-/// People on the page.
+/// The most people on the page.
 const MAX_PEOPLE: i64 = 500;
 
 #[derive(Template)]
@@ -101,7 +101,7 @@ impl AboutPage {
         }
     }
 
-    fn me(&self, row: &MembershipRow) -> bool {
+    fn is_viewer(&self, row: &MembershipRow) -> bool {
         row.account.id == self.room_member.participant.id()
     }
 

@@ -21,7 +21,7 @@ use crate::{
     wire::{self, attachments, format::date_and_time, markup, rooms::Room},
 };
 
-/// Messages read by one query.
+/// The most messages that one query reads.
 const BATCH: i64 = 500;
 
 /// `GET /rooms/{key}/export.json`: for its owner.

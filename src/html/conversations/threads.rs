@@ -43,7 +43,7 @@ use crate::{
     },
 };
 
-/// Threads on a page.
+/// The most threads on a page.
 const PAGE: i64 = 100;
 
 #[derive(Template)]
@@ -311,7 +311,7 @@ impl AboutPage {
         initials(&one.account.name)
     }
 
-    fn me(&self, one: &MembershipRow) -> bool {
+    fn is_viewer(&self, one: &MembershipRow) -> bool {
         one.account.id == self.participant.id()
     }
 

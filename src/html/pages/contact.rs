@@ -39,7 +39,7 @@ const STAMP: &str = "a letter to the owner of a page";
 
 #[derive(Template)]
 #[template(path = "page/write.html")]
-struct WritePage {
+struct ContactPage {
     css: String,
     assets: &'static str,
     username: String,
@@ -53,7 +53,7 @@ struct WritePage {
     email: Option<String>,
 }
 
-impl WritePage {
+impl ContactPage {
     fn field_error(&self, field: &str) -> Option<&str> {
         field_error(self.error.as_ref(), field)
     }
@@ -75,8 +75,8 @@ async fn find_contact(app: &App, username: &str, viewer: &Viewer) -> Result<(Mem
     Ok((owner, published, contact))
 }
 
-fn new_page(app: &App, owner: &Member, published: &Published, contact: Contact) -> WritePage {
-    WritePage {
+fn new_page(app: &App, owner: &Member, published: &Published, contact: Contact) -> ContactPage {
+    ContactPage {
         css: stylesheet(&published.page.look),
         assets: &assets::VERSION,
         username: owner.username.clone(),
@@ -121,11 +121,11 @@ pub async fn form(
     viewer: Viewer,
 ) -> Result<Response> {
     let (owner, published, contact) = find_contact(&app, &username, &viewer).await?;
-    page(&WritePage { sent: sent.is_some(), ..new_page(&app, &owner, &published, contact) })
+    page(&ContactPage { sent: sent.is_some(), ..new_page(&app, &owner, &published, contact) })
 }
 
 /// Redirects to the page after a message was sent, so that a reload does not send the message again.
-fn to_sent_page(contact_page: &WritePage) -> Response {
+fn to_sent_page(contact_page: &ContactPage) -> Response {
     Redirect::to(&format!("/@{}/contact?sent=1", contact_page.username)).into_response()
 }
 
@@ -174,7 +174,7 @@ pub async fn send(
     match send.await {
         Ok(()) => Ok(to_sent_page(&contact_page)),
         Err(error) => {
-            show_form_error(error, async |error| Ok(WritePage { form, error: Some(error), ..contact_page }))
+            show_form_error(error, async |error| Ok(ContactPage { form, error: Some(error), ..contact_page }))
                 .await
         }
     }
@@ -207,9 +207,9 @@ pub async fn address(
         app.db.read(move |read| accounts::email(read, id)).await
     };
     match find.await {
-        Ok(email) => page(&WritePage { email, ..contact_page }),
+        Ok(email) => page(&ContactPage { email, ..contact_page }),
         Err(error) => {
-            show_form_error(error, async |error| Ok(WritePage { error: Some(error), ..contact_page })).await
+            show_form_error(error, async |error| Ok(ContactPage { error: Some(error), ..contact_page })).await
         }
     }
 }

@@ -202,7 +202,7 @@ pub struct Click {
     link: String,
 }
 
-/// `POST /@{username}/visits`: a browser reports that a link on the page was followed (`ping` in HTML).
+/// `POST /@{username}/visits`: a browser reports that a visitor clicked a link on the page (`ping` in HTML).
 pub async fn count_click(
     State(app): State<Arc<App>>,
     ClientAddr(origin): ClientAddr,

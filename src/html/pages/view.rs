@@ -77,7 +77,7 @@ impl PageData {
     }
 }
 
-/// The location of a page, which its links are relative to.
+/// The location of a page, on which its links depend.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Home {
     /// On the site.
@@ -104,7 +104,7 @@ pub(super) struct Image {
     pub(super) alt: String,
 }
 
-/// A link, and the address that is pinged when it is followed.
+/// A link, and the URL that browsers ping when a visitor clicks it.
 pub(super) struct TrackedLink {
     url: String,
     ping: Option<String>,
@@ -172,7 +172,7 @@ pub(super) struct View {
     description: String,
     /// The colours of the sheet by day and by night.
     sheet: (String, String),
-    /// True if search engines must not index it: a draft, or a page with sections for members.
+    /// True if search engines must not index the page: a draft, or a page with sections for members.
     hidden: bool,
     url: String,
     base: String,
