@@ -106,11 +106,11 @@ pub async fn sign_up(
 /// Creates a member, or turns a guest into one, with a new session: the guest's token must not become a member's.
 async fn join(
     app: &App,
-    from: crate::services::limits::Origin,
+    origin: crate::services::limits::Origin,
     viewer: &Viewer,
     application: Application,
 ) -> Result<Token> {
-    app.limits.sign_up(from)?;
+    app.limits.sign_up(origin)?;
     // The check is made first, because hashing is costly.
     let applicant = app.db.read(move |read| application.check(read)).await?;
     let hash = app.passwords.hash(applicant.password().as_str()).await?;
@@ -193,8 +193,12 @@ pub async fn log_in(
 }
 
 /// Checks the password, and starts a session.
-async fn start_session(app: &App, from: crate::services::limits::Origin, form: &LogInForm) -> Result<Token> {
-    app.limits.log_in(from, &form.login)?;
+async fn start_session(
+    app: &App,
+    origin: crate::services::limits::Origin,
+    form: &LogInForm,
+) -> Result<Token> {
+    app.limits.log_in(origin, &form.login)?;
     let login = form.login.clone();
     let credentials = app.db.read(move |read| accounts::credentials(read, &login)).await?;
     let (id, hash) = credentials

@@ -78,7 +78,7 @@ pub(super) struct ListPage {
 struct List {
     seq: i64,
     peeps: Vec<Peep>,
-    more: bool,
+    has_more: bool,
 }
 
 fn list(read: &Read<'_>, viewer: DomainViewer, scope: &Scope, before: Option<PeepId>) -> Result<List> {
@@ -86,9 +86,9 @@ fn list(read: &Read<'_>, viewer: DomainViewer, scope: &Scope, before: Option<Pee
     let seq = peeps::last_seq(read)?;
     let range = PeepRange { before, after: None, oldest: false, limit: PAGE_SIZE + 1 };
     let mut peeps = peeps::timeline(read, viewer, scope, range)?;
-    let more = peeps.len() > PAGE_SIZE as usize;
+    let has_more = peeps.len() > PAGE_SIZE as usize;
     peeps.truncate(PAGE_SIZE as usize);
-    Ok(List { seq, peeps, more })
+    Ok(List { seq, peeps, has_more })
 }
 
 /// A list to be read and rendered.
@@ -112,7 +112,7 @@ async fn list_page(app: &App, request: ListRequest<'_>, composer: Option<Compose
         Heading::Person { you: true, .. } => NavItem::You,
         _ => NavItem::Elsewhere,
     };
-    let older = data.peeps.last().filter(|_| data.more).map(|last| format!("{path}?before={}", last.id));
+    let older = data.peeps.last().filter(|_| data.has_more).map(|last| format!("{path}?before={}", last.id));
     Ok(ListPage {
         shell: Shell::new(app, viewer, at).await?,
         heading,

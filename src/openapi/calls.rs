@@ -196,8 +196,8 @@ fn kind(schema: &Value) -> String {
         };
     }
     for choice in ["oneOf", "anyOf"] {
-        if let Some(all) = schema[choice].as_array() {
-            let kinds: Vec<String> = all.iter().map(kind).collect();
+        if let Some(options) = schema[choice].as_array() {
+            let kinds: Vec<String> = options.iter().map(kind).collect();
             return kinds.join(" or ");
         }
     }
@@ -212,6 +212,7 @@ fn kind(schema: &Value) -> String {
     }
 }
 
+/// Returns a JSON type for people.
 fn readable(kind: &str) -> &str {
     match kind {
         "string" => "text",

@@ -295,7 +295,7 @@ impl ReportPage {
         Ok(ReportPage { shell, others, form, error })
     }
 
-    fn chosen(&self, person: &Masked) -> bool {
+    fn is_chosen(&self, person: &Masked) -> bool {
         self.form.account_id == person.mask.to_string()
     }
 

@@ -44,7 +44,7 @@ use crate::{
 };
 
 /// The most threads on a page.
-const PAGE: i64 = 100;
+const PAGE_SIZE: i64 = 100;
 
 #[derive(Template)]
 #[template(path = "threads.html")]
@@ -58,7 +58,7 @@ struct ThreadsPage {
 
 impl ThreadsPage {
     async fn new(app: &App, member: &Member) -> Result<Self> {
-        let range = ConversationPage::first(member.id(), PAGE);
+        let range = ConversationPage::first(member.id(), PAGE_SIZE);
         let mut threads = app.db.read(move |read| threads::page(read, &range)).await?;
         for (_, people) in &mut threads {
             people.retain(|row| row.account.id != member.id());
@@ -231,7 +231,7 @@ impl ThreadPage {
         let others = others(app, participant).await?;
         chat.title = title(&participant.conversation.name, &others);
         let mut people = app.presence.people(id);
-        if !people.iter().any(|row| row.id == participant.id()) {
+        if !people.iter().any(|person| person.id == participant.id()) {
             people.push(participant.person());
         }
         let shell = Shell::new(app, viewer, NavItem::Threads).await?;
@@ -252,8 +252,8 @@ impl ThreadPage {
         let progress: Vec<_> = self
             .others
             .iter()
-            .map(|one| {
-                let (account, seq) = (&one.account, one.membership.read_seq);
+            .map(|row| {
+                let (account, seq) = (&row.account, row.membership.read_seq);
                 serde_json::json!({ "id": account.id, "name": account.name, "seq": seq })
             })
             .collect();
@@ -307,21 +307,21 @@ impl AboutPage {
         path(&self.participant)
     }
 
-    fn initials(&self, one: &MembershipRow) -> String {
-        initials(&one.account.name)
+    fn initials(&self, row: &MembershipRow) -> String {
+        initials(&row.account.name)
     }
 
-    fn is_viewer(&self, one: &MembershipRow) -> bool {
-        one.account.id == self.participant.id()
+    fn is_viewer(&self, row: &MembershipRow) -> bool {
+        row.account.id == self.participant.id()
     }
 
-    fn is_owner(&self, one: &MembershipRow) -> bool {
-        self.participant.conversation.owner == Some(one.account.id)
+    fn is_owner(&self, row: &MembershipRow) -> bool {
+        self.participant.conversation.owner == Some(row.account.id)
     }
 
     /// Describes what a person has read: "has read everything".
-    fn progress(&self, one: &MembershipRow) -> String {
-        match self.participant.conversation.last_seq - one.membership.read_seq {
+    fn progress(&self, row: &MembershipRow) -> String {
+        match self.participant.conversation.last_seq - row.membership.read_seq {
             _ if self.participant.conversation.last_seq == 0 => String::new(),
             ..=0 => "has read everything".into(),
             1 => "has not read the last message".into(),
