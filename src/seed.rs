@@ -237,7 +237,7 @@ async fn picture(app: &App, owner: &Member, name: &str) -> Result<PictureId> {
     let mut file = app.files.receive().await?;
     file.write(&drawing::png(svg, 1600)?).await?;
     file.finish().await?;
-    pictures::keep(app, owner, file).await
+    pictures::store(app, owner, file).await
 }
 
 /// Sends a message in a room, with its reactions.

@@ -28,7 +28,7 @@ export class ChatComposer {
       event.preventDefault();
       this.#submit();
     });
-    // A physical keyboard is ready to write at once.
+    // With a physical keyboard, the field has the focus from the beginning.
     if (!touchInput.matches && !location.hash && !this.#form.hidden && document.activeElement === document.body) {
       this.#textarea.focus({ preventScroll: true });
     }
@@ -55,8 +55,8 @@ export class ChatComposer {
     this.#textarea.focus();
   }
 
-  // Replaces the pending bubble by its own message, where the socket delivers it before the response arrives.
-  // Returns false where the message is not the pending one.
+  // Replaces the pending bubble by a message that the socket delivers before the response arrives. Returns false if it
+  // is not the pending message.
   confirm(message) {
     if (!isOwn(message) || !this.#sending || this.#messages.byId(message.dataset.id)) return false;
     const bubble = this.#sending.bubble;
@@ -189,7 +189,7 @@ export class ChatComposer {
     this.#saveUnsent();
   }
 
-  // Leaves the bubble in place with the error, and two buttons: to retry and to delete it.
+  // Leaves the bubble in place with the error and two buttons: Retry and Delete.
   #markFailed(outgoing, error) {
     this.#queue = this.#queue.filter((other) => other !== outgoing);
     outgoing.failed = error.status ? error.message : "Not sent yet.";
@@ -247,7 +247,7 @@ export class ChatComposer {
     else localStorage.removeItem(this.#storageKey);
   }
 
-  // Sends again what a reload interrupted. Each message has its idempotency key: one that did arrive is not repeated.
+  // Sends the messages that a reload interrupted. Each has its idempotency key, so that none is stored twice.
   #restoreUnsent() {
     const unsent = JSON.parse(localStorage.getItem(this.#storageKey) ?? "[]");
     for (const outgoing of unsent) {
@@ -367,13 +367,13 @@ export class ChatComposer {
   }
 }
 
-// The first words of a message, for quotes and notifications: 90 characters at most.
+// Returns the beginning of a message, at most 90 characters, for quotes and notifications.
 export function excerpt(message) {
   const text = message.querySelector(".body")?.innerText.trim().replace(/\s+/g, " ") ?? "a file";
   return text.length > 90 ? `${text.slice(0, 89)}…` : text;
 }
 
-// The line below a message that says what went wrong.
+// Returns the line below a message with the error.
 export function messageError(sentence) {
   const footer = document.createElement("div");
   footer.className = "message-footer";

@@ -4,7 +4,7 @@ import { messageError, touchInput } from "./chat-composer.js";
 import { isOwn } from "./chat-messages.js";
 import { callApi } from "./forms.js";
 
-const CONFIRM_TIMEOUT = 4000; // ms for the second press that deletes
+const CONFIRM_TIMEOUT = 4000; // ms within which the second press deletes
 const HIGHLIGHT_TIMEOUT = 2000; // ms for which a quoted message is highlighted
 const ERROR_TIMEOUT = 8000; // ms for which an error is shown
 
@@ -74,7 +74,7 @@ export class MessageActions {
       this.#react(message, reaction.dataset.emoji, reaction.ariaPressed !== "true");
     } else if (quote) {
       const quoted = document.getElementById(quote.hash.slice(1));
-      if (!quoted) return; // it is on another page: the link leads there
+      if (!quoted) return; // the quoted message is on another page, where the link leads
       event.preventDefault();
       quoted.scrollIntoView({ block: "center" });
       quoted.focus({ preventScroll: true });
@@ -110,7 +110,7 @@ export class MessageActions {
     await this.#try(message, () => callApi(on ? "PUT" : "DELETE", path));
   }
 
-  // Deletes at the second press of the button, which says so after the first.
+  // Deletes at the second press of the button. The first press changes its label to ask for confirmation.
   async #delete(message, button) {
     if (!button.classList.contains("confirming")) {
       this.#setConfirming(button, true);

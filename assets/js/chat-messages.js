@@ -1,9 +1,9 @@
 // The list of messages: sorted by number, grouped by author and day, and adapted to the person who reads it.
 import { updateTimes } from "./times.js";
 
-const GROUP_WINDOW = 5 * 60_000; // messages of one author within it form a group; the server uses the same, in ms
+const GROUP_INTERVAL = 5 * 60_000; // ms within which messages of one author form a group; the same as on the server
 
-const me = document.querySelector("chat-conversation").dataset.me; // in a match, the id of one's mask
+const me = document.querySelector("chat-conversation").dataset.me; // in a match, the id of the viewer's mask
 const dayName = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long", year: "numeric" });
 
 export const sentAt = (message) => new Date(message.querySelector("time").dateTime);
@@ -26,7 +26,7 @@ export class MessageList {
   constructor(list, scroll) {
     this.list = list;
     this.scroll = scroll;
-    // The server divides days in UTC; here they are divided in the reader's time zone.
+    // The server inserts day dividers by UTC; here they are inserted by the reader's time zone.
     for (const divider of list.querySelectorAll(".day-divider")) divider.remove();
     for (const message of this.all()) this.#updateDividers(this.#personalize(message));
     this.#setTabStop(this.last());
@@ -38,7 +38,7 @@ export class MessageList {
     return [...this.list.querySelectorAll(":scope > .message")];
   }
 
-  // The newest message that the server has.
+  // Returns the newest message that is not pending.
   last() {
     return this.all().findLast((message) => message.dataset.seq > 0);
   }
@@ -47,8 +47,8 @@ export class MessageList {
     return this.list.querySelector(`:scope > .message[data-id="${CSS.escape(id)}"]`);
   }
 
-  // True at the end or within 60 px of it, where new messages are seen. The list is laid out in reverse, so
-  // that its end is at 0.
+  // Returns whether the list is scrolled to within 60 px of its end, where new messages are visible. The list is laid
+  // out in reverse, so its end is at 0.
   isAtEnd() {
     return this.scroll.scrollTop > -60;
   }
@@ -57,7 +57,7 @@ export class MessageList {
     this.scroll.scrollTop = 0;
   }
 
-  // Inserts a message by its number. Pending messages have none yet and stay behind all others.
+  // Inserts a message by its number. Pending messages have no number yet and stay behind all others.
   insert(message) {
     const seq = Number(message.dataset.seq) || Infinity;
     this.preserveScroll(() => {
@@ -180,15 +180,15 @@ export class MessageList {
       isMessage(previous) &&
       previous.dataset.author === message.dataset.author &&
       authorName(previous) === authorName(message) &&
-      sentAt(message) - sentAt(previous) < GROUP_WINDOW;
+      sentAt(message) - sentAt(previous) < GROUP_INTERVAL;
     message.classList.toggle("group-start", !continues);
     if (isMessage(previous)) previous.classList.toggle("group-end", !continues);
     const next = message.nextElementSibling;
     if (!isMessage(next)) message.classList.add("group-end");
   }
 
-  // Adds what differs from reader to reader: own messages, mentions of oneself, own reactions, the local time.
-  // The server sends the same markup to everyone.
+  // Adds what depends on the reader: own messages, own reactions, mentions of the reader, the local time. The server
+  // sends the same markup to everyone.
   #personalize(message) {
     message.classList.toggle("own", isOwn(message));
     const username = document.body.dataset.username;

@@ -30,7 +30,7 @@ export class Notifications {
     this.update();
   }
 
-  // Counts a message that was added to the list, and announces it unless it is one's own or in view.
+  // Counts a message that was added to the list, and announces it unless it is the viewer's own or in view.
   onMessage(message) {
     if (isOwn(message) || this.#endIsVisible()) return this.update();
     this.#unread++;
@@ -49,7 +49,7 @@ export class Notifications {
     this.#timer ??= setTimeout(() => this.markRead(), READ_DELAY);
   }
 
-  // Marks what was in view as read, also while the page is being left.
+  // Marks the messages that were in view as read, also while the page is being left.
   async markRead() {
     clearTimeout(this.#timer);
     this.#timer = undefined;
@@ -63,7 +63,7 @@ export class Notifications {
     }
   }
 
-  // Removes the unread counts in the navigation, which are as old as the page.
+  // Removes the unread counts in the navigation, which the server rendered with the page.
   #clearBadges() {
     const badge = document.querySelector(`.rail-section a[href="/rooms/${this.#chat.dataset.key}"] .badge`);
     const rooms = document.querySelector("[data-rooms-unread]");
@@ -119,7 +119,7 @@ export class Notifications {
         note.stop(now + start + 0.08);
       }
     } catch {
-      // There is no audio here.
+      // The device has no audio.
     }
   }
 

@@ -1,9 +1,9 @@
 // Read receipts below a thread: the names of those who have read up to its end.
 export class ReadReceipts {
-  #line; #messages; #readers;
+  #element; #messages; #readers;
 
   constructor(chat, messages) {
-    this.#line = chat.querySelector("[data-read-receipts]");
+    this.#element = chat.querySelector("[data-read-receipts]");
     this.#messages = messages;
     this.#readers = new Map(JSON.parse(chat.dataset.readers).map(({ id, name, seq }) => [id, { name, seq }]));
     chat.addEventListener("message:sent", () => this.render());
@@ -20,7 +20,7 @@ export class ReadReceipts {
     const last = Number(this.#messages.last()?.dataset.seq ?? 0);
     const all = [...this.#readers.values()];
     const names = all.filter(({ seq }) => seq >= last).map(({ name }) => name);
-    this.#line.textContent = last === 0 || names.length === 0 ? "" : `Read by ${listNames(names, all.length)}`;
+    this.#element.textContent = last === 0 || names.length === 0 ? "" : `Read by ${listNames(names, all.length)}`;
   }
 }
 

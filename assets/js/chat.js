@@ -1,5 +1,5 @@
 // <chat-conversation>: a room, a thread or a match, kept up to date by the socket. Messages arrive in order and
-// once, missed ones are replayed after a reconnect, and older ones are loaded while one scrolls up.
+// once, missed ones are replayed after a reconnect, and older ones are loaded while the reader scrolls up.
 import { ChatComposer, excerpt } from "./chat-composer.js";
 import { MessageActions } from "./chat-message-actions.js";
 import { MessageList } from "./chat-messages.js";
@@ -9,10 +9,10 @@ import { loadOlder, parseFragment } from "./fragments.js";
 import { connect } from "./socket.js";
 
 // All in ms.
-const TYPING_INTERVAL = 2500; // at least this long between two typing signals of one's own
-const TYPING_TIMEOUT = 5000; // how long a typing signal of somebody else is shown
-const AWAY_DELAY = 2500; // a partner whose page only reloads is back sooner, and is not shown as away
-const OFFLINE_DELAY = 2000; // shorter losses of one's own connection are not shown
+const TYPING_INTERVAL = 2500; // between two typing signals of the viewer
+const TYPING_TIMEOUT = 5000; // for which a typing signal of somebody else is shown
+const AWAY_DELAY = 2500; // a partner who only reloads the page is back sooner, and is not shown as away
+const OFFLINE_DELAY = 2000; // shorter losses of the viewer's connection are not shown
 
 class ChatConversation extends HTMLElement {
   #messages; #composer; #actions; #readReceipts; #notifications;
@@ -78,7 +78,7 @@ class ChatConversation extends HTMLElement {
       case "room":
         return this.#updateRoom(event.room);
       case "here":
-        if (!this.querySelector("[data-presence]")) return; // a match has its own stream for that
+        if (!this.querySelector("[data-presence]")) return; // in a match the match stream has the presence
         this.querySelector("[data-presence]").textContent = event.text;
         this.querySelector("[data-avatars]").innerHTML = event.html;
         return;
@@ -89,12 +89,12 @@ class ChatConversation extends HTMLElement {
       case "typing":
         return this.#onTyping(event.account);
       case "left":
-        if (this.hasAttribute("data-match")) return; // a match has its own stream for that
+        if (this.hasAttribute("data-match")) return; // in a match the match stream has the end
         return location.assign(this.hasAttribute("data-thread") ? "/threads" : "/rooms?left");
       case "reset":
         return location.reload();
       case "error":
-        // The link is no longer valid, or one was removed: the page that is loaded says which.
+        // The link is no longer valid, or the viewer was removed. The reloaded page shows which.
         if (event.conversation) location.reload();
     }
   }
@@ -139,7 +139,7 @@ class ChatConversation extends HTMLElement {
       partners !== this.dataset.partners ||
       talk.revealed !== this.hasAttribute("data-revealed") ||
       (talk.pictures && !attach.hasAttribute("data-allowed"));
-    // The page itself differs then. A reload keeps the draft.
+    // The server renders the page differently now. A reload keeps the draft.
     if (outdated) this.#reload();
   }
 
@@ -211,11 +211,11 @@ class ChatConversation extends HTMLElement {
     this.#renderTyping();
   }
 
-  // Names three people at most.
+  // Shows who is typing, with three names at most.
   #renderTyping() {
-    const line = this.querySelector("[data-typing]");
+    const element = this.querySelector("[data-typing]");
     const names = [...this.#typing.values()].map(({ name }) => name);
-    if (names.length === 0) return line.replaceChildren();
+    if (names.length === 0) return element.replaceChildren();
     const list =
       names.length === 1 ? `${names[0]} is`
       : names.length === 2 ? `${names[0]} and ${names[1]} are`
@@ -224,14 +224,14 @@ class ChatConversation extends HTMLElement {
     const dots = document.createElement("i");
     dots.ariaHidden = "true";
     dots.append(document.createElement("b"));
-    line.replaceChildren(dots, `${list} typing`);
+    element.replaceChildren(dots, `${list} typing`);
   }
 
   #loadOlderMessages() {
     loadOlder(this.querySelector("[data-older]"), {
       root: this.querySelector("[data-scroll]"),
       add: (page) => this.#messages.prepend([...page.querySelectorAll("[data-messages] > .message")]),
-      end: (line) => this.#messages.preserveScroll(() => line.remove()),
+      end: (paragraph) => this.#messages.preserveScroll(() => paragraph.remove()),
     });
   }
 }

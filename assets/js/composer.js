@@ -5,7 +5,7 @@ const NEAR_LIMIT = 20; // characters left from which the count is announced to s
 
 const segmenter = new Intl.Segmenter(undefined, { granularity: "grapheme" });
 
-// The length that the server counts: graphemes, after the same cleaning as in domain/text.rs.
+// Returns the length as the server counts it: graphemes, after the same cleaning as in domain/text.rs.
 export function length(text) {
   const cleaned = text.normalize("NFC").replace(/\r\n?/g, "\n").trim().replace(/\n{3,}/g, "\n\n");
   let count = 0;
@@ -40,7 +40,7 @@ function submitByKeyboard(form) {
   });
 }
 
-// Keeps the draft over a reload and a lost connection, in this tab. Returns a function that saves it.
+// Keeps the draft in this tab over a reload and a lost connection. Returns a function that saves the draft.
 function keepDraft(textarea) {
   const key = `draft of ${document.body.dataset.username} at ${location.pathname}`;
   if (!textarea.value) textarea.value = sessionStorage.getItem(key) ?? "";
@@ -93,7 +93,7 @@ for (const form of document.querySelectorAll("form.composer")) {
     try {
       const response = await submitForm(form, button);
       const html = await response.text();
-      if (textarea.value === sent) textarea.value = ""; // unless something else was typed meanwhile
+      if (textarea.value === sent) textarea.value = ""; // unless the text was changed in the meantime
       showError("");
       saveDraft();
       updateCount();

@@ -1,4 +1,4 @@
-// The editor of a member's page: saves the draft while one types, shows it in the preview, and moves sections by
+// The editor of a member's page: saves the draft while the member types, shows it in the preview, and moves sections by
 // drag and by keyboard. Without scripts each section is a form with a button.
 import { errorFrom } from "./forms.js";
 
@@ -23,7 +23,7 @@ async function post(action, body) {
   if (!response.ok) throw await errorFrom(response);
 }
 
-// The fields of a form, encoded by its enctype.
+// Returns the fields of a form, encoded by its enctype.
 function encode(form) {
   const fields = new FormData(form);
   return form.enctype === "multipart/form-data" ? fields : new URLSearchParams(fields);
@@ -70,7 +70,7 @@ preview?.addEventListener("load", () => {
 
 // --- Saving
 
-// A form that is saved while one types. Saves run one after the other, so the last one has the latest fields.
+// A form that is saved while the member types. Saves run one after the other, so the last save has the latest fields.
 class AutosavedForm {
   #timer = 0;
   #queue = Promise.resolve();
@@ -96,7 +96,7 @@ class AutosavedForm {
       if (tooLarge) {
         tooLarge.value = "";
         this.#showError("That picture is larger than 20 MB. Send a smaller one.");
-      } else if (files.length) this.form.requestSubmit(); // the page that is loaded then shows the picture
+      } else if (files.length) this.form.requestSubmit(); // the reloaded page shows the picture
       else this.save();
     }, delay);
   }
@@ -121,7 +121,7 @@ class AutosavedForm {
     } catch (error) {
       this.dirty = true;
       this.#showError(error.status === 422 ? `${error.message} Until then nothing new is kept here.` : error.message);
-      // A wrong field is mended by the person; a lost connection or a busy server is tried again.
+      // An invalid field has to be corrected first. After a lost connection or a busy server the save is tried again.
       if (error.status === undefined || error.status >= 500 || error.status === 429) this.#schedule(RETRY_DELAY);
       return false;
     }
@@ -161,7 +161,7 @@ const allSaved = () => [...forms.values()].every((form) => form.isSaved);
 
 addEventListener("beforeunload", (event) => { if (!allSaved()) event.preventDefault(); });
 
-// Saves the other forms before one is submitted, which leaves the page. Stays where one of them is refused.
+// Saves the other forms before a form is submitted, which leaves the page. Does not submit if one of them is refused.
 for (const form of document.querySelectorAll("form")) {
   form.addEventListener("submit", async (event) => {
     forms.get(form)?.onSubmit();
@@ -247,7 +247,7 @@ for (const section of list?.children ?? []) {
   });
 }
 
-// The buttons' own values are positions of the time when the page was rendered, so they are replaced here.
+// The values of the buttons are the positions at the time when the page was rendered, so they are not used here.
 list?.addEventListener("submit", (event) => {
   const step = { up: -1, down: 1 }[event.submitter?.dataset.move];
   if (!step) return;

@@ -1,5 +1,5 @@
 // <peep-feed>: a list of peeps, kept up to date by the socket. New peeps, edits and deletions arrive by themselves,
-// older peeps are loaded while one scrolls down, and likes are sent without leaving the page.
+// older peeps are loaded while the reader scrolls down, and likes are sent without leaving the page.
 import { submitForm } from "./forms.js";
 import { loadOlder, parseFragment } from "./fragments.js";
 import { connect } from "./socket.js";
@@ -93,7 +93,7 @@ class PeepFeed extends HTMLElement {
     shown.querySelector("[data-reply] [data-count]").textContent = replies || "";
   }
 
-  // Which new peeps this page shows: "all", "author", "tag", "below" a peep, or "none".
+  // The new peeps that this page shows: "all", "author", "tag", "below" a peep, or "none".
   get #filter() {
     return this.dataset.filter.split(" ")[0];
   }
@@ -110,7 +110,7 @@ class PeepFeed extends HTMLElement {
       const parent = peep.dataset.replyTo;
       return parent === value || this.#peeps.querySelector(`#peep-${CSS.escape(parent ?? "0")}`) !== null;
     }
-    // A peep older than all that are shown comes with its own page.
+    // A peep older than all that are shown is loaded with its own page.
     const oldest = this.querySelector("[data-older]") && this.#peeps.querySelector(":scope > article:last-of-type");
     if (oldest && idOf(peep) < idOf(oldest)) return false;
     if (filter === "all") return true;
@@ -119,7 +119,7 @@ class PeepFeed extends HTMLElement {
     return false;
   }
 
-  // Shows a new peep at the top of the page; further down it waits behind the pill.
+  // Shows a new peep if the page is scrolled to the top; otherwise the peep waits behind the pill.
   #addNew(peep) {
     if (this.#filter === "below") return this.#insert(peep, "append");
     if (this.#isAtTop() || peep.dataset.author === document.body.dataset.viewer) {
@@ -131,7 +131,7 @@ class PeepFeed extends HTMLElement {
     }
   }
 
-  // Shows one's own peep at once, at any scroll position. The socket's copy of it is an update then.
+  // Shows the viewer's own peep at once, at any scroll position. The socket's copy then counts as an update.
   #onPosted(html) {
     const peep = parseFragment(html);
     const shown = document.getElementById(peep.id);
@@ -157,7 +157,7 @@ class PeepFeed extends HTMLElement {
     else this.#peeps.append(peep);
   }
 
-  // Removes the line about the parent of a reply where the parent is right above.
+  // Removes the line about the parent of a reply if the parent is right above.
   #removeRedundantContext(peep) {
     const above = this.#peeps.querySelector(":scope > article:last-of-type")?.id ?? this.#filterValue;
     if (above.replace("peep-", "") === peep.dataset.replyTo) peep.querySelector(".context")?.remove();
@@ -222,11 +222,11 @@ class PeepFeed extends HTMLElement {
           if (!document.getElementById(peep.id)) this.#peeps.append(this.#personalize(document.adoptNode(peep)));
         }
       },
-      end: (line) => line.remove(),
+      end: (paragraph) => paragraph.remove(),
     });
   }
 
-  // Adds what differs from reader to reader: mentions of oneself and the local time.
+  // Adds what depends on the reader: mentions of the reader and the local time.
   #personalize(root) {
     const username = document.body.dataset.username;
     if (username) {
@@ -237,7 +237,7 @@ class PeepFeed extends HTMLElement {
   }
 }
 
-// A peep's id. Ids are 64 bits, more than a Number holds.
+// Returns a peep's id. Ids have 64 bits, more than a Number holds.
 function idOf(peep) {
   return BigInt(peep.id.replace("peep-", ""));
 }

@@ -28,12 +28,12 @@ export async function callApi(method, path, json, options) {
   throw await errorFrom(response);
 }
 
-// A key by which the server recognizes a second try of the same request. Without https there is no randomUUID.
+// Returns a key by which the server recognizes a second try of the same request. Without https there is no randomUUID.
 export function newIdempotencyKey() {
   return crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`;
 }
 
-// The error of a refused request: its message is the sentence for the person, `status` the HTTP status, and
+// Returns the error of a refused request: its message is the sentence for the person, `status` the HTTP status, and
 // `wait` the seconds of Retry-After.
 export async function errorFrom(response) {
   const problem = await response.json().catch(() => ({}));
@@ -44,7 +44,7 @@ export async function errorFrom(response) {
 
 // Submits a form without leaving the page. Returns the response. Throws an Error with the sentence for the
 // person, and with `status` if there was a response. `data` replaces the values of the form's fields.
-// Without a session it leads to the form's `data-login`, or to /login.
+// Without a session, it redirects to the form's `data-login`, or to /login.
 export async function submitForm(form, submitter, data) {
   const body = new URLSearchParams(data ?? new FormData(form, submitter));
   let response;

@@ -7,8 +7,8 @@ export function parseFragment(html) {
   return template.content.firstElementChild;
 }
 
-// Loads older pages by the link that also works without scripts, 800 px before it scrolls into view. Calls `add`
-// with each page as a document, and `end` with the link's paragraph after the last one.
+// Loads older pages by the link that also works without scripts, 800 px before the link scrolls into view. Calls `add`
+// with each page as a document, and after the last page `end` with the paragraph of the link.
 export function loadOlder(link, { root = null, add, end }) {
   if (!link) return;
   const observer = new IntersectionObserver(async (entries) => {
@@ -24,7 +24,7 @@ export function loadOlder(link, { root = null, add, end }) {
       link.setAttribute("href", next.getAttribute("href"));
       observer.observe(link);
     } catch {
-      // The link stays, and can be followed by hand.
+      // The link stays, and the reader can click it.
     }
   }, { root, rootMargin: "800px 0px" });
   observer.observe(link);

@@ -1,4 +1,4 @@
-// The scripts of every page. Each module improves its own markup, which also works without it.
+// The scripts of every page. Each module improves its own markup, which also works without the script.
 import "./times.js";
 import "./forms.js";
 import "./composer.js";

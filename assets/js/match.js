@@ -1,5 +1,5 @@
-// <match-queue>: the page of somebody who waits for a match. The server sends the queue anew whenever it changes;
-// once there is a match, the page is loaded again and shows the conversation.
+// <match-queue>: the page of a viewer who waits for a match. The server sends the rendered queue whenever it changes.
+// When there is a match, the page is reloaded and shows the conversation.
 import { connect } from "./socket.js";
 
 class MatchQueue extends HTMLElement {

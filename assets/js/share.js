@@ -9,7 +9,7 @@ for (const button of document.querySelectorAll("[data-copy]")) {
     try {
       await navigator.clipboard.writeText(link.value);
     } catch {
-      link.select(); // without https there is no clipboard API: copy by the old way, or by hand
+      link.select(); // without https there is no clipboard API
       document.execCommand("copy");
     }
     label.textContent = "Copied";
@@ -22,7 +22,7 @@ for (const button of document.querySelectorAll("[data-share]")) {
   button.hidden = false;
   button.addEventListener("click", () => {
     const chat = document.querySelector("chat-conversation");
-    // Closing the sheet rejects the promise, and is no failure.
+    // The promise is also rejected when the person closes the sheet.
     navigator.share({ title: chat.dataset.name, url: document.querySelector("[data-link]").value }).catch(() => {});
   });
 }

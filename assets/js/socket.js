@@ -1,14 +1,15 @@
-// The WebSocket to /api/v1/streaming. It reconnects by itself, and misses nothing: each subscription names the
-// last number that was received, and the server replays what came after it.
+// The WebSocket to /api/v1/streaming. It reconnects by itself and misses nothing: each subscription names the last
+// number that was received, and the server replays the events after it.
 
 // All in ms.
 const PING_INTERVAL = 25_000;
-const IDLE_TIMEOUT = 60_000; // after so long without a frame the connection counts as dead
+const IDLE_TIMEOUT = 60_000; // without a frame for this long, the connection counts as dead
 const BACKOFF_MIN = 500;
 const BACKOFF_MAX = 15_000;
 
-// Opens the socket. `subscriptions` returns one subscription or several, each time that the socket opens;
-// `onEvent` gets each event, in order; `onConnection` gets true or false. Returns a function that sends a frame.
+// Opens the socket. `subscriptions` returns one or several subscriptions, and is called whenever the socket opens;
+// `onEvent` receives each event, in order; `onConnection` receives true or false. Returns a function that sends a
+// frame.
 export function connect({ subscriptions, onEvent, onConnection }) {
   let backoff = BACKOFF_MIN;
   let lastReceived = 0;
@@ -40,7 +41,7 @@ export function connect({ subscriptions, onEvent, onConnection }) {
     };
   }
 
-  // Waits longer after each failure, with jitter, so that a restarted server does not get everyone at once.
+  // Waits longer after each failure, with jitter, so that not all clients reconnect to a restarted server at once.
   function reconnect() {
     onConnection(false);
     timer = setTimeout(open, backoff * (0.5 + Math.random()));

@@ -15,8 +15,8 @@ function ago(then, now = new Date()) {
 const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
 const exact = new Intl.DateTimeFormat(undefined, { dateStyle: "long", timeStyle: "short" });
 
-// Updates all times inside `root`, in the reader's own time zone. `data-exact` asks for the whole date, and
-// `data-clock` for the time of day.
+// Updates all times inside `root`, in the reader's time zone. With `data-exact` the text is the date and time, with
+// `data-clock` the time of day.
 export function updateTimes(root = document) {
   for (const time of root.querySelectorAll("time[datetime]")) {
     const then = new Date(time.dateTime);

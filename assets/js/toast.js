@@ -1,4 +1,4 @@
-// Toasts: short notices over the page, from the server or from here.
+// Toasts: short notices over the page, rendered by the server or by this script.
 function toast(text) {
   document.querySelector(".toast")?.remove();
   const element = document.createElement("p");
@@ -9,8 +9,8 @@ function toast(text) {
   document.querySelector("main").prepend(element);
 }
 
-// Without a connection a plain form would lead to the browser's error page: it is stopped here. Forms with a
-// handler of their own report it themselves.
+// Without a connection a plain form would lead to the browser's error page, so its submission is stopped. Forms with
+// a handler of their own show their own error.
 document.addEventListener("submit", (event) => {
   if (event.defaultPrevented || navigator.onLine) return;
   event.preventDefault();

@@ -8,10 +8,10 @@ for (const field of document.querySelectorAll("[data-usernames]")) {
     const [, before, prefix] = field.value.match(/^(.*?[,;\s]\s*)?@?(\w*)$/s) ?? [];
     if (!prefix || query === prefix) return;
     query = prefix;
-    const found = await callApi("GET", `/api/v1/accounts/search?q=${encodeURIComponent(prefix)}`).catch(() => null);
-    if (!found || query !== prefix) return; // an answer to an earlier query
+    const response = await callApi("GET", `/api/v1/accounts/search?q=${encodeURIComponent(prefix)}`).catch(() => null);
+    if (!response || query !== prefix) return; // the response to an earlier query is ignored
     datalist.replaceChildren(
-      ...found.data.map(({ username, name }) => {
+      ...response.data.map(({ username, name }) => {
         const option = document.createElement("option");
         option.value = `${before ?? ""}${username}`;
         option.label = name;

@@ -1,4 +1,4 @@
-//! Accounts: <docs/api.md> describes them.
+//! The calls for accounts, which `docs/api.md` describes.
 
 use std::sync::Arc;
 
@@ -15,8 +15,8 @@ use crate::{
     wire::accounts::Account,
 };
 
-/// The most members in a response: what fits below a field.
-const FOUND: i64 = 8;
+/// The most members in a response: a list below an input field has no space for more.
+const MAX_RESULTS: i64 = 8;
 
 /// A search for members.
 #[derive(Deserialize, IntoParams)]
@@ -34,11 +34,12 @@ pub struct Search {
 )]
 pub async fn search(
     State(app): State<Arc<App>>,
-    ClientAddr(from): ClientAddr,
+    ClientAddr(origin): ClientAddr,
     member: Member,
     Query(Search { q }): Query<Search>,
 ) -> Result<List<Account>> {
-    app.limits.write(from)?;
-    let found = app.db.read(move |read| accounts::search(read, member.id().into(), &q, FOUND)).await?;
-    Ok(List::whole(found.iter().map(Account::from).collect()))
+    app.limits.write(origin)?;
+    let members =
+        app.db.read(move |read| accounts::search(read, member.id().into(), &q, MAX_RESULTS)).await?;
+    Ok(List::new(members.iter().map(Account::from).collect()))
 }

@@ -39,7 +39,7 @@ use crate::{
 
 /// A file to be uploaded.
 #[derive(ToSchema)]
-#[expect(dead_code, reason = "it is here for the document alone")]
+#[expect(dead_code, reason = "only the OpenAPI document uses it")]
 struct Upload {
     /// The file's bytes; its name is in `filename`.
     #[schema(value_type = String, format = Binary)]
@@ -57,23 +57,23 @@ struct Upload {
 )]
 pub async fn send(
     State(app): State<Arc<App>>,
-    ClientAddr(from): ClientAddr,
+    ClientAddr(origin): ClientAddr,
     access: Access,
     idempotent: Idempotent,
     mut form: Multipart,
 ) -> Result<Response> {
-    app.limits.say(from, access.account().id)?;
+    app.limits.say(origin, access.account().id)?;
     let participant = find_or_join(&app, &access).await?;
     let conversation = participant.conversation.id;
     app.db.read(move |read| participant.may_send(read)).await?;
     let _turn = app.limits.upload(access.account())?;
-    while let Some(field) = form.next_field().await.map_err(|error| refused(&error))? {
+    while let Some(field) = form.next_field().await.map_err(|error| upload_error(&error))? {
         if field.name() == Some("file") {
             let (file, hash) = receive(&app, &access, field).await?;
-            // A repeated request receives the answer about the first file; this copy is purged later.
+            // A repeated request receives the answer about the first file. The second copy is purged later.
             let about = About::Conversation(conversation);
-            let told = Answer { about, ..answer(StatusCode::CREATED, &File::new(&file, conversation))? };
-            return idempotent.of(&hash).answer(&app, move |_| Ok(told.clone())).await;
+            let created = Answer { about, ..answer(StatusCode::CREATED, &File::new(&file, conversation))? };
+            return idempotent.with_body(&hash).answer(&app, move |_| Ok(created.clone())).await;
         }
     }
     Err(Error::invalid("file", "There is no file in it: send one as multipart/form-data, in the field file."))
@@ -84,7 +84,7 @@ async fn receive(app: &App, access: &Access, mut field: Field<'_>) -> Result<(At
     let name = FileName::parse(field.file_name().unwrap_or_default());
     let mut incoming = app.files.receive().await?;
     let mut hash = Sha256::new_with_prefix(name.as_str());
-    while let Some(chunk) = field.chunk().await.map_err(|error| refused(&error))? {
+    while let Some(chunk) = field.chunk().await.map_err(|error| upload_error(&error))? {
         if incoming.bytes() + chunk.len() > LARGEST {
             return Err(too_large());
         }
@@ -95,15 +95,15 @@ async fn receive(app: &App, access: &Access, mut field: Field<'_>) -> Result<(At
         return Err(Error::invalid("file", "That file is empty."));
     }
     incoming.finish().await?;
-    Ok((keep(app, access, name, incoming).await?, hash.finalize().to_vec()))
+    Ok((save(app, access, name, incoming).await?, hash.finalize().to_vec()))
 }
 
 /// Encodes a picture again, inserts the row of the file, and stores the bytes.
-async fn keep(app: &App, access: &Access, name: FileName, incoming: Incoming) -> Result<Attachment> {
+async fn save(app: &App, access: &Access, name: FileName, incoming: Incoming) -> Result<Attachment> {
     let picture = app.pictures.remake(incoming.path()).await.map_err(|error| error.about("file"))?;
     let bytes = tokio::fs::metadata(incoming.path()).await.map_err(Error::internal)?.len();
     let access = access.clone();
-    let keep = move |tx: &mut crate::events::Tx<'_>| {
+    let insert = move |tx: &mut crate::events::Tx<'_>| {
         let file = Attachment {
             id: AttachmentId(tx.new_id()),
             name: name.as_str().into(),
@@ -114,8 +114,8 @@ async fn keep(app: &App, access: &Access, name: FileName, incoming: Incoming) ->
         access.join(tx)?.send(tx, &file)?;
         Ok(file)
     };
-    // The row comes first: a crash leaves a row of a file that was never attached, which is purged.
-    let file = app.db.write(keep).await?;
+    // The row is inserted before the file is stored: a crash leaves a row that no message refers to, which is purged.
+    let file = app.db.write(insert).await?;
     app.files.keep(incoming, file.id).await?;
     Ok(file)
 }
@@ -124,7 +124,7 @@ fn too_large() -> Error {
     Error::invalid("file", "That file is larger than 20 MB. Send a smaller one.")
 }
 
-fn refused(error: &MultipartError) -> Error {
+fn upload_error(error: &MultipartError) -> Error {
     match error.status() {
         StatusCode::PAYLOAD_TOO_LARGE => too_large(),
         StatusCode::INTERNAL_SERVER_ERROR => Error::TooSlow,
@@ -132,26 +132,26 @@ fn refused(error: &MultipartError) -> Error {
     }
 }
 
-/// `GET /files/{room}/{id}/{name}`: for those who are in the conversation. Pictures that were encoded here are shown
-/// inline; everything else is downloaded.
+/// `GET /files/{conversation}/{id}/{name}`: for participants of the conversation. Pictures that were encoded here are
+/// shown inline; everything else is downloaded.
 pub async fn get(
     State(app): State<Arc<App>>,
     account: store::accounts::Account,
-    Path((room, id, _)): Path<(String, String, String)>,
+    Path((conversation, id, _)): Path<(String, String, String)>,
 ) -> Result<Response> {
-    let (room, id): (ConversationId, AttachmentId) = (from_path(&room)?, from_path(&id)?);
+    let (conversation, id): (ConversationId, AttachmentId) = (from_path(&conversation)?, from_path(&id)?);
     let file = app
         .db
         .read(move |read| {
-            let access = Access::Conversation { account: account.clone(), id: room, kind: None };
+            let access = Access::Conversation { account: account.clone(), id: conversation, kind: None };
             let participant = access.find(read)?;
             participant.ok_or(Error::NotFound)?.attachment(read, id)
         })
         .await?;
     let bytes = tokio::fs::File::open(app.files.path(id)).await.map_err(|_| Error::NotFound)?;
     let name = utf8_percent_encode(&file.name, NON_ALPHANUMERIC);
-    let shown = if file.is_image() { "inline" } else { "attachment" };
-    let disposition = HeaderValue::try_from(format!("{shown}; filename*=UTF-8''{name}"));
+    let disposition_type = if file.is_image() { "inline" } else { "attachment" };
+    let disposition = HeaderValue::try_from(format!("{disposition_type}; filename*=UTF-8''{name}"));
     let mut response = axum::body::Body::from_stream(ReaderStream::new(bytes)).into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(file.bytes));
@@ -163,7 +163,7 @@ pub async fn get(
     if let Ok(disposition) = disposition {
         headers.insert(header::CONTENT_DISPOSITION, disposition);
     }
-    // A file never changes. Access is checked each time that the browser's cache does not have it.
+    // A file never changes. Access is checked whenever the browser's cache does not have the file.
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, max-age=86400, immutable"));
     Ok(response)
 }

@@ -62,14 +62,14 @@ impl Hook {
 pub async fn list(State(app): State<Arc<App>>, room_member: RoomMember) -> Result<List<Hook>> {
     let owner = room_member.owner()?;
     let hooks = app.db.read(move |read| owner.hooks(read)).await?;
-    Ok(List::whole(hooks.into_iter().map(|hook| Hook::new(hook, None)).collect()))
+    Ok(List::new(hooks.into_iter().map(|hook| Hook::new(hook, None)).collect()))
 }
 
 /// A hook to be created.
 #[derive(Deserialize, Default, ToSchema)]
 #[schema(as = NewHook, example = json!({ "name": "Builds" }))]
 #[serde(default, deny_unknown_fields)]
-pub struct New {
+pub struct NewHook {
     /// The name that its messages are shown under: 1 to 50 characters.
     #[schema(required, min_length = 1)]
     name: String,
@@ -81,23 +81,23 @@ pub struct New {
 #[utoipa::path(
     post, path = "/api/v1/rooms/{key}/hooks",
     params(("key" = String, Path, description = "The key in the room’s link.")),
-    request_body = New,
+    request_body = NewHook,
     responses((status = 201, description = "The hook, with its `url`.", body = Hook)),
 )]
 pub async fn create(
     State(app): State<Arc<App>>,
-    from: ClientAddr,
+    addr: ClientAddr,
     invitee: RoomInvitee,
-    Post(idempotent, new): Post<New>,
+    Post(idempotent, new): Post<NewHook>,
 ) -> Result<Response> {
     let name = Name::parse(&new.name)?;
-    app.limits.say(from.0, invitee.account.id)?;
+    app.limits.say(addr.0, invitee.account.id)?;
     let base = app.config.base_url.clone();
-    let open = move |tx: &mut Tx<'_>| {
+    let create = move |tx: &mut Tx<'_>| {
         let (hook, token) = invitee.join(tx)?.owner()?.open_hook(tx, &name)?;
         answer(StatusCode::CREATED, &Hook::new(hook, Some(url(base.as_str(), &token))))
     };
-    idempotent.with_secret().answer(&app, open).await
+    idempotent.with_secret().answer(&app, create).await
 }
 
 /// Deletes a hook. For the room’s owner.
@@ -111,12 +111,12 @@ pub async fn create(
 )]
 pub async fn delete(
     State(app): State<Arc<App>>,
-    from: ClientAddr,
+    addr: ClientAddr,
     invitee: RoomInvitee,
     Path((_, id)): Path<(String, String)>,
 ) -> Result<StatusCode> {
     let id = from_path(&id)?;
-    as_owner(&app, from, &invitee, move |owner, tx| owner.close_hook(tx, id)).await?;
+    as_owner(&app, addr, &invitee, move |owner, tx| owner.close_hook(tx, id)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -140,52 +140,52 @@ struct Section {
     title_link: Option<String>,
     text: Option<String>,
     fallback: Option<String>,
-    fields: Option<Vec<Fact>>,
+    fields: Option<Vec<SlackField>>,
 }
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
-struct Fact {
+struct SlackField {
     title: Option<String>,
     value: Option<serde_json::Value>,
 }
 
 impl Call {
-    /// The call as the body of a message.
+    /// Converts the call to the body of a message.
     pub fn body(&self, refused: &RefusedWords) -> Result<Body> {
-        let words = cut(&self.words());
-        if words.trim().is_empty() {
+        let text = truncate(&self.plain_text());
+        if text.trim().is_empty() {
             return Err(Error::invalid("text", "There is no text in it."));
         }
-        Body::parse(&words, refused)
+        Body::parse(&text, refused)
     }
 
-    /// The text and all sections as one text.
-    fn words(&self) -> String {
+    /// Returns the text and all sections as one text.
+    fn plain_text(&self) -> String {
         let mut parts: Vec<String> = self.text.iter().map(|text| plain(text)).collect();
-        parts.extend(self.attachments.iter().flatten().map(Section::words));
+        parts.extend(self.attachments.iter().flatten().map(Section::plain_text));
         parts.retain(|part| !part.trim().is_empty());
         parts.join("\n\n")
     }
 }
 
 impl Section {
-    fn words(&self) -> String {
+    fn plain_text(&self) -> String {
         let title = match (&self.title, &self.title_link) {
             (Some(title), Some(link)) => Some(format!("{} {link}", plain(title))),
             (Some(title), None) => Some(plain(title)),
             (None, link) => link.clone(),
         };
-        let facts = self.fields.iter().flatten().map(|fact| {
-            let value = match &fact.value {
+        let fields = self.fields.iter().flatten().map(|field| {
+            let value = match &field.value {
                 Some(serde_json::Value::String(value)) => plain(value),
                 Some(value) => value.to_string(),
                 None => String::new(),
             };
-            format!("{}: {value}", fact.title.as_deref().map(plain).unwrap_or_default())
+            format!("{}: {value}", field.title.as_deref().map(plain).unwrap_or_default())
         });
         let lines = [self.pretext.as_deref().map(plain), title, self.text.as_deref().map(plain)];
-        let lines: Vec<String> = lines.into_iter().flatten().chain(facts).collect();
+        let lines: Vec<String> = lines.into_iter().flatten().chain(fields).collect();
         match self.fallback.as_deref() {
             Some(fallback) if lines.is_empty() => plain(fallback),
             _ => lines.join("\n"),
@@ -201,8 +201,8 @@ fn plain(text: &str) -> String {
     while let Some(open) = rest.find('<') {
         let Some(close) = rest[open..].find('>').map(|at| open + at) else { break };
         out.push_str(&rest[..open]);
-        let room_member = &rest[open + 1..close];
-        let (target, label) = room_member.split_once('|').unwrap_or((room_member, ""));
+        let link = &rest[open + 1..close];
+        let (target, label) = link.split_once('|').unwrap_or((link, ""));
         match (target.strip_prefix('!'), label) {
             (Some(special), _) => out.push_str(&format!("@{special}")),
             (None, "") => out.push_str(target),
@@ -214,14 +214,14 @@ fn plain(text: &str) -> String {
     out.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
 }
 
-/// `POST /hooks/{token}`: responds with `ok`, as programs expect from Slack.
+/// `POST /hooks/{token}`: responds with `ok`, as Slack does.
 pub async fn call(
     State(app): State<Arc<App>>,
-    ClientAddr(from): ClientAddr,
+    ClientAddr(origin): ClientAddr,
     Path(token): Path<String>,
     Input(call): Input<Call>,
 ) -> Result<&'static str> {
-    app.limits.write(from)?;
+    app.limits.write(origin)?;
     let token = Token::presented(&token);
     let caller = app.db.read(move |read| Caller::find(read, &token)).await?;
     app.limits.hook(caller.bot().id)?;
@@ -237,16 +237,16 @@ pub async fn call(
     Ok("ok")
 }
 
-/// Cuts a text that is too long for a message, because a program can't be asked to write less. Control characters, such
-/// as a terminal's colours, are removed for the same reason.
-fn cut(words: &str) -> String {
+/// Truncates a text to the length of a message and removes control characters, such as a terminal's colours: programs
+/// send them, and would not handle an error.
+fn truncate(text: &str) -> String {
     use unicode_segmentation::UnicodeSegmentation;
-    let words: String = words.chars().filter(|c| !c.is_control() || matches!(c, '\n' | '\t')).collect();
-    match words.grapheme_indices(true).nth(conversations::MAX_BODY) {
-        None => words,
+    let text: String = text.chars().filter(|c| !c.is_control() || matches!(c, '\n' | '\t')).collect();
+    match text.grapheme_indices(true).nth(conversations::MAX_BODY) {
+        None => text,
         Some(_) => {
-            let end = words.grapheme_indices(true).nth(conversations::MAX_BODY - 1).map_or(0, |(end, _)| end);
-            format!("{}…", words[..end].trim_end())
+            let end = text.grapheme_indices(true).nth(conversations::MAX_BODY - 1).map_or(0, |(end, _)| end);
+            format!("{}…", text[..end].trim_end())
         }
     }
 }
@@ -256,37 +256,37 @@ mod tests {
     use super::*;
 
     #[test]
-    fn slack_s_text_is_read_as_text() {
-        for (text, read) in [
+    fn slack_s_markup_is_converted_to_plain_text() {
+        for (text, expected) in [
             ("<https://ci.example/7|Build 7> failed", "Build 7 https://ci.example/7 failed"),
             ("<https://ci.example/7>", "https://ci.example/7"),
             ("<!here> look", "@here look"),
             ("a &lt; b &amp;&amp; c", "a < b && c"),
             ("a < b", "a < b"),
         ] {
-            assert_eq!(plain(text), read, "{text}");
+            assert_eq!(plain(text), expected, "{text}");
         }
     }
 
     #[test]
-    fn an_alert_is_told_with_its_title_and_facts() {
+    fn the_text_of_an_alert_has_its_title_and_fields() {
         let call: Call = serde_json::from_str(
             r#"{"username":"Alertmanager","attachments":[{"title":"[FIRING:1] Disk","title_link":"http://am.example",
                 "text":"Nearly full","fallback":"x","fields":[{"title":"host","value":"quay","short":true},
                 {"title":"left","value":3}]}]}"#,
         )
         .expect("an alert");
-        assert_eq!(call.words(), "[FIRING:1] Disk http://am.example\nNearly full\nhost: quay\nleft: 3");
-        let only: Call =
+        assert_eq!(call.plain_text(), "[FIRING:1] Disk http://am.example\nNearly full\nhost: quay\nleft: 3");
+        let fallback: Call =
             serde_json::from_str(r#"{"text":null,"attachments":[{"fallback":"Build broke","fields":null}]}"#)
                 .expect("a fallback");
-        assert_eq!(only.words(), "Build broke");
+        assert_eq!(fallback.plain_text(), "Build broke");
     }
 
     #[test]
-    fn what_is_too_long_is_cut_between_characters() {
-        let cut = cut(&"👨‍👩‍👧‍👦".repeat(5000));
-        assert!(Body::parse(&cut, &RefusedWords::default()).is_ok() && cut.ends_with('…'));
-        assert_eq!(super::cut("a\u{1b}[31mb"), "a[31mb");
+    fn a_text_that_is_too_long_is_cut_between_characters() {
+        let truncated = truncate(&"👨‍👩‍👧‍👦".repeat(5000));
+        assert!(Body::parse(&truncated, &RefusedWords::default()).is_ok() && truncated.ends_with('…'));
+        assert_eq!(truncate("a\u{1b}[31mb"), "a[31mb");
     }
 }

@@ -17,10 +17,10 @@ use crate::{
 };
 
 /// The default number of items on a page.
-const USUAL: i64 = 50;
+const DEFAULT_LIMIT: i64 = 50;
 
 /// The largest number of items on a page.
-const MOST: i64 = 200;
+const MAX_LIMIT: i64 = 200;
 
 /// A page of a list.
 #[derive(Deserialize, Default, IntoParams)]
@@ -35,7 +35,7 @@ pub struct Paging {
 }
 
 impl Paging {
-    /// The number, or numbers with dots between them, after which the page begins.
+    /// Returns the cursor, one or more numbers with dots between them; `None` on the first page.
     pub fn after<const N: usize>(&self) -> Result<Option<[i64; N]>> {
         let Some(raw) = &self.cursor else { return Ok(None) };
         if raw.is_empty() {
@@ -48,8 +48,8 @@ impl Paging {
         })
     }
 
-    /// The page of an account's conversations.
-    pub fn stretch(&self, account: AccountId) -> Result<ConversationPage> {
+    /// Returns the requested page of an account's conversations.
+    pub fn conversation_page(&self, account: AccountId) -> Result<ConversationPage> {
         let first = ConversationPage::first(account, limit(self.limit)?);
         Ok(match self.after()? {
             Some([at, id]) => ConversationPage { after: (Time::from_ms(at), ConversationId(id)), ..first },
@@ -58,10 +58,10 @@ impl Paging {
     }
 }
 
-/// The limit of a page, as requested or the default.
-pub fn limit(asked: Option<i64>) -> Result<i64> {
-    match asked.unwrap_or(USUAL) {
-        limit @ 1..=MOST => Ok(limit),
+/// Returns the limit of a page: the requested one, or the default.
+pub fn limit(requested: Option<i64>) -> Result<i64> {
+    match requested.unwrap_or(DEFAULT_LIMIT) {
+        limit @ 1..=MAX_LIMIT => Ok(limit),
         _ => Err(Error::invalid_query("limit", "Ask for 1 to 200 at once.")),
     }
 }
@@ -80,8 +80,8 @@ pub struct List<T> {
 }
 
 impl<T> List<T> {
-    /// A list that fits on one page.
-    pub fn whole(data: Vec<T>) -> Self {
+    /// Creates a page without neighbours.
+    pub fn new(data: Vec<T>) -> Self {
         List { data, next: None, prev: None }
     }
 
@@ -98,15 +98,15 @@ impl<T> List<T> {
     }
 }
 
-/// The address of a page of the list at `path`, for the viewer of this one.
+/// Returns the address of a page of the list at `path`, for the same viewer.
 pub fn page(path: &str, viewer: &Viewer, query: &str, limit: i64) -> String {
-    format!("{path}?{}{query}&limit={limit}", viewer.again())
+    format!("{path}?{}{query}&limit={limit}", viewer.query_prefix())
 }
 
-/// The `Link` header of a page's neighbours, if it has any.
+/// Returns the `Link` header of a page's neighbours, if there are any.
 pub fn links(next: Option<&str>, prev: Option<&str>) -> Option<HeaderValue> {
-    let named = [(next, "next"), (prev, "prev")].into_iter();
-    let links = named.filter_map(|(url, rel)| url.map(|url| format!("<{url}>; rel=\"{rel}\"")));
+    let relations = [(next, "next"), (prev, "prev")].into_iter();
+    let links = relations.filter_map(|(url, rel)| url.map(|url| format!("<{url}>; rel=\"{rel}\"")));
     let links: Vec<_> = links.collect();
     HeaderValue::try_from(links.join(", ")).ok().filter(|links| !links.is_empty())
 }

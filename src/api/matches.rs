@@ -1,4 +1,4 @@
-//! Matches: <docs/api.md> describes them.
+//! The calls for matches, which `docs/api.md` describes.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::{
     domain::matches::{self, Complaint, Interests, Language, Search},
     events::Tx,
     http::{
-        idempotent::{EmptyBody, Post, answer, nothing},
+        idempotent::{EmptyBody, Post, answer, no_content},
         session::{ClientAddr, ip_hash},
     },
     ids::AccountId,
@@ -24,7 +24,7 @@ use crate::{
 #[derive(Deserialize, Default, ToSchema)]
 #[schema(as = Wishes, example = json!({ "adult": true, "interests": ["bread"] }))]
 #[serde(default, deny_unknown_fields)]
-pub struct New {
+pub struct MatchRequest {
     /// The caller is 18 or older; has to be stated once.
     adult: bool,
     /// Up to five, of 1 to 24 characters.
@@ -41,29 +41,29 @@ pub struct New {
 ///
 /// `adult` has to be `true` the first time.
 #[utoipa::path(
-    post, path = "/api/v1/matches", request_body = Option<New>,
+    post, path = "/api/v1/matches", request_body = Option<MatchRequest>,
     responses((status = 201, description = "The state of the match.", body = Match)),
 )]
 pub async fn seek(
     State(app): State<Arc<App>>,
-    ClientAddr(from): ClientAddr,
+    ClientAddr(origin): ClientAddr,
     account: store::accounts::Account,
-    Post(idempotent, new): Post<New>,
+    Post(idempotent, new): Post<MatchRequest>,
 ) -> Result<Response> {
     app.config.require_matching()?;
-    let allowance = app.limits.seek(from)?;
+    let allowance = app.limits.seek(origin)?;
     let search = Search {
         interests: Interests::parse(new.interests.iter().map(String::as_str))?,
         language: Language::parse(new.language.as_deref().unwrap_or_default())?,
         group: new.group,
         shows_name: new.shows_name,
     };
-    let place = ip_hash(&app, from);
+    let ip_hash = ip_hash(&app, origin);
     let seek = move |tx: &mut Tx<'_>| {
-        matches::seek(tx, &account, &place, &search, new.adult)?;
+        matches::seek(tx, &account, &ip_hash, &search, new.adult)?;
         answer(StatusCode::CREATED, &matches::current(tx, account.id)?.as_ref().map(Match::new))
     };
-    idempotent.telling(allowance).answer(&app, seek).await
+    idempotent.with_rate_limit(allowance).answer(&app, seek).await
 }
 
 /// The state of the caller’s match.
@@ -90,10 +90,10 @@ pub async fn get(State(app): State<Arc<App>>, account: store::accounts::Account)
 )]
 pub async fn leave(
     State(app): State<Arc<App>>,
-    ClientAddr(from): ClientAddr,
+    ClientAddr(origin): ClientAddr,
     account: store::accounts::Account,
 ) -> Result<StatusCode> {
-    app.limits.write(from)?;
+    app.limits.write(origin)?;
     app.db.write(move |tx| matches::leave(tx, account.id)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -105,15 +105,15 @@ pub async fn leave(
 )]
 pub async fn next(
     State(app): State<Arc<App>>,
-    ClientAddr(from): ClientAddr,
+    ClientAddr(origin): ClientAddr,
     account: store::accounts::Account,
     EmptyBody(idempotent): EmptyBody,
 ) -> Result<Response> {
     app.config.require_matching()?;
-    app.limits.seek(from)?;
-    let place = ip_hash(&app, from);
+    app.limits.seek(origin)?;
+    let ip_hash = ip_hash(&app, origin);
     let next = move |tx: &mut Tx<'_>| {
-        matches::next(tx, &account, &place)?;
+        matches::next(tx, &account, &ip_hash)?;
         answer(StatusCode::OK, &matches::current(tx, account.id)?.as_ref().map(Match::new))
     };
     idempotent.answer(&app, next).await
@@ -123,7 +123,7 @@ pub async fn next(
 #[derive(Deserialize, Default, ToSchema)]
 #[schema(as = Block)]
 #[serde(default, deny_unknown_fields)]
-pub struct About {
+pub struct Block {
     /// The id of the person’s mask, in a group.
     account_id: Option<AccountId>,
 }
@@ -132,17 +132,18 @@ pub struct About {
 ///
 /// `account_id` is the id of a mask, and needed in a group.
 #[utoipa::path(
-    post, path = "/api/v1/matches/current/block", request_body = Option<About>,
+    post, path = "/api/v1/matches/current/block", request_body = Option<Block>,
     responses((status = 204, description = "They are kept apart.")),
 )]
 pub async fn block(
     State(app): State<Arc<App>>,
-    ClientAddr(from): ClientAddr,
+    ClientAddr(origin): ClientAddr,
     account: store::accounts::Account,
-    Post(idempotent, about): Post<About>,
+    Post(idempotent, request): Post<Block>,
 ) -> Result<Response> {
-    app.limits.write(from)?;
-    let block = move |tx: &mut Tx<'_>| matches::block(tx, account.id, about.account_id).map(|()| nothing());
+    app.limits.write(origin)?;
+    let block =
+        move |tx: &mut Tx<'_>| matches::block(tx, account.id, request.account_id).map(|()| no_content());
     idempotent.answer(&app, block).await
 }
 
@@ -150,7 +151,7 @@ pub async fn block(
 #[derive(Deserialize, Default, ToSchema)]
 #[schema(as = Report, example = json!({ "reason": "spam", "words": "Sells watches" }))]
 #[serde(default, deny_unknown_fields)]
-pub struct Reported {
+pub struct Report {
     /// The id of the person’s mask, in a group.
     account_id: Option<AccountId>,
     #[schema(required, pattern = "^(harassment|sexual|minor|harm|spam|other)$")]
@@ -162,25 +163,25 @@ pub struct Reported {
 ///
 /// Also possible up to an hour after the end.
 #[utoipa::path(
-    post, path = "/api/v1/matches/current/report", request_body = Reported,
+    post, path = "/api/v1/matches/current/report", request_body = Report,
     responses((status = 204, description = "It is kept.")),
 )]
 pub async fn report(
     State(app): State<Arc<App>>,
-    ClientAddr(from): ClientAddr,
+    ClientAddr(origin): ClientAddr,
     account: store::accounts::Account,
-    Post(idempotent, reported): Post<Reported>,
+    Post(idempotent, request): Post<Report>,
 ) -> Result<Response> {
-    let complaint = Complaint::parse(&reported.reason, &reported.words)?;
-    app.limits.write(from)?;
-    let keeper = Arc::clone(&app);
+    let complaint = Complaint::parse(&request.reason, &request.words)?;
+    app.limits.write(origin)?;
+    let sealing_app = Arc::clone(&app);
     let report = move |tx: &mut Tx<'_>| {
-        let seal = |report: &str| keeper.data.seal(report);
-        matches::report(tx, account.id, reported.account_id, &complaint, seal).map(|()| nothing())
+        let seal = |report: &str| sealing_app.data.seal(report);
+        matches::report(tx, account.id, request.account_id, &complaint, seal).map(|()| no_content())
     };
-    let answered = idempotent.answer(&app, report).await?;
+    let response = idempotent.answer(&app, report).await?;
     tracing::warn!("Somebody was reported in a match: look into the reports");
-    Ok(answered)
+    Ok(response)
 }
 
 /// Offers to reveal the caller’s name. When everyone in the conversation has offered, all names are shown.
@@ -190,12 +191,12 @@ pub async fn report(
 )]
 pub async fn reveal(
     State(app): State<Arc<App>>,
-    ClientAddr(from): ClientAddr,
+    ClientAddr(origin): ClientAddr,
     account: store::accounts::Account,
     EmptyBody(idempotent): EmptyBody,
 ) -> Result<Response> {
-    app.limits.write(from)?;
-    idempotent.answer(&app, move |tx| matches::reveal(tx, account.id).map(|()| nothing())).await
+    app.limits.write(origin)?;
+    idempotent.answer(&app, move |tx| matches::reveal(tx, account.id).map(|()| no_content())).await
 }
 
 /// Agrees to pictures. When everyone in the conversation has agreed, pictures can be sent.
@@ -205,10 +206,10 @@ pub async fn reveal(
 )]
 pub async fn allow_pictures(
     State(app): State<Arc<App>>,
-    ClientAddr(from): ClientAddr,
+    ClientAddr(origin): ClientAddr,
     account: store::accounts::Account,
     EmptyBody(idempotent): EmptyBody,
 ) -> Result<Response> {
-    app.limits.write(from)?;
-    idempotent.answer(&app, move |tx| matches::allow_pictures(tx, account.id).map(|()| nothing())).await
+    app.limits.write(origin)?;
+    idempotent.answer(&app, move |tx| matches::allow_pictures(tx, account.id).map(|()| no_content())).await
 }

@@ -1,5 +1,5 @@
-//! Messages: <docs/api.md> describes them. The paths are below `/api/v1/rooms/{key}`, and below
-//! `/api/v1/conversations/{conversation}` for those who are in a conversation.
+//! The calls for messages, which `docs/api.md` describes. The paths are below `/api/v1/rooms/{key}`,
+//! `/api/v1/threads/{thread}` and `/api/v1/conversations/{conversation}`.
 
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ use crate::{
     },
     events::{Encoded, Event, Topic, Tx, Typing},
     http::{
-        idempotent::{EmptyBody, Post, answer, nothing},
+        idempotent::{EmptyBody, Post, answer, no_content},
         input::{Input, Query, from_path},
         session::{ClientAddr, Viewer, find_or_join},
     },
@@ -34,7 +34,7 @@ use crate::{
 };
 
 /// The most messages in one call.
-const BATCH: usize = 100;
+const MAX_BATCH: usize = 100;
 
 /// A range of a conversation's messages.
 #[derive(Deserialize, Default, IntoParams)]
@@ -74,34 +74,34 @@ pub async fn list(
         }
     }
     let (since, before) = (paging.since, paging.before.unwrap_or(i64::MAX));
-    let asked = participant.clone();
-    let found = app
+    let reader = participant.clone();
+    let messages = app
         .db
         .read(move |read| match since {
-            Some(since) => asked.messages_since(read, since, limit),
-            None => asked.messages_before(read, before, limit),
+            Some(since) => reader.messages_since(read, since, limit),
+            None => reader.messages_before(read, before, limit),
         })
         .await?;
-    if let Some(last) = found.last().map(|last| last.seq)
+    if let Some(last) = messages.last().map(|last| last.seq)
         && participant.has_receipts()
         && last > participant.membership.delivered_seq
     {
         app.db.write(move |tx| participant.receive(tx, last)).await?;
     }
     let base = app.config.base_url.as_str();
-    let at = |query: String| page(&format!("{base}{}", uri.path()), &viewer, &query, limit);
-    let older = found.first().filter(|first| first.seq > first_seq);
-    let newer = found.last().filter(|last| last.seq < last_seq);
-    Ok(List::whole(all(&found, base))
-        .with_next(newer.map(|last| at(format!("since={}", last.seq))))
-        .with_prev(older.map(|first| at(format!("before={}", first.seq)))))
+    let address = |query: String| page(&format!("{base}{}", uri.path()), &viewer, &query, limit);
+    let older = messages.first().filter(|first| first.seq > first_seq);
+    let newer = messages.last().filter(|last| last.seq < last_seq);
+    Ok(List::new(all(&messages, base))
+        .with_next(newer.map(|last| address(format!("since={}", last.seq))))
+        .with_prev(older.map(|first| address(format!("before={}", first.seq)))))
 }
 
 /// A message to be sent. Unknown fields are refused.
 #[derive(Serialize, Deserialize, Default, ToSchema)]
 #[schema(as = NewMessage, example = json!({ "body": "Saturday at nine?" }))]
 #[serde(default, deny_unknown_fields)]
-pub struct Posted {
+pub struct NewMessage {
     /// 1 to 280 characters in a thread, unless the instance allows more, and up to 4,000 elsewhere. Text between
     /// backticks is code. May be empty only with attachments.
     body: String,
@@ -116,8 +116,8 @@ pub struct Posted {
     r#as: Option<String>,
 }
 
-impl Posted {
-    /// The draft of the message, and the access of its author.
+impl NewMessage {
+    /// Returns the draft of the message, and the access of its author.
     async fn draft(self, app: &App, access: &Access, viewer: &Viewer) -> Result<(Access, Draft)> {
         let access = match self.r#as {
             Some(name) => access.clone().of(viewer.speak_for(app, name).await.map_err(in_body)?),
@@ -152,25 +152,25 @@ fn in_body(error: Error) -> Error {
 
 /// Sends a message.
 #[utoipa::path(
-    post, path = "/messages", request_body = Posted,
+    post, path = "/messages", request_body = NewMessage,
     responses((status = 201, description = "The message.", body = Message)),
 )]
 pub async fn say(
     State(app): State<Arc<App>>,
-    ClientAddr(from): ClientAddr,
+    ClientAddr(origin): ClientAddr,
     access: Access,
     viewer: Viewer,
-    Post(idempotent, posted): Post<Posted>,
+    Post(idempotent, new): Post<NewMessage>,
 ) -> Result<Response> {
-    let (access, draft) = posted.draft(&app, &access, &viewer).await?;
-    let allowance = app.limits.say(from, access.account().id)?;
+    let (access, draft) = new.draft(&app, &access, &viewer).await?;
+    let allowance = app.limits.say(origin, access.account().id)?;
     let (thread_limit, base) = (app.config.thread_limit, app.config.base_url.clone());
     let say = move |tx: &mut Tx<'_>| {
-        let said = access.say(tx, &draft, thread_limit)?;
-        let told = answer(StatusCode::CREATED, &Message::new(&said, base.as_str()))?;
-        Ok(Answer { about: About::Message(said.id, said.conversation), ..told })
+        let message = access.say(tx, &draft, thread_limit)?;
+        let response = answer(StatusCode::CREATED, &Message::new(&message, base.as_str()))?;
+        Ok(Answer { about: About::Message(message.id, message.conversation), ..response })
     };
-    idempotent.telling(allowance).answer(&app, say).await
+    idempotent.with_rate_limit(allowance).answer(&app, say).await
 }
 
 /// Messages to be sent in one call.
@@ -179,7 +179,7 @@ pub async fn say(
 #[serde(default, deny_unknown_fields)]
 pub struct Batch {
     #[schema(required, min_items = 1, max_items = 100)]
-    messages: Vec<Posted>,
+    messages: Vec<NewMessage>,
 }
 
 /// Sends up to a hundred messages in one call: all of them or none.
@@ -189,40 +189,40 @@ pub struct Batch {
 )]
 pub async fn say_all(
     State(app): State<Arc<App>>,
-    ClientAddr(from): ClientAddr,
+    ClientAddr(origin): ClientAddr,
     access: Access,
     viewer: Viewer,
     Post(idempotent, batch): Post<Batch>,
 ) -> Result<Response> {
-    if !(1..=BATCH).contains(&batch.messages.len()) {
+    if !(1..=MAX_BATCH).contains(&batch.messages.len()) {
         return Err(Error::invalid("messages", "Send between 1 and 100 messages at once."));
     }
-    let mut all = Vec::new();
-    for (at, posted) in batch.messages.into_iter().enumerate() {
+    let mut drafts = Vec::new();
+    for (index, new) in batch.messages.into_iter().enumerate() {
         let (access, draft) =
-            posted.draft(&app, &access, &viewer).await.map_err(|error| within(at, error))?;
-        app.limits.say_at_once(from, access.account())?;
-        all.push((access, draft));
+            new.draft(&app, &access, &viewer).await.map_err(|error| in_message(index, error))?;
+        app.limits.say_at_once(origin, access.account())?;
+        drafts.push((access, draft));
     }
     let (thread_limit, base) = (app.config.thread_limit, app.config.base_url.clone());
     let say = move |tx: &mut Tx<'_>| {
-        let mut told = Vec::new();
-        for (at, (access, draft)) in all.iter().enumerate() {
-            let said = access.say(tx, draft, thread_limit).map_err(|error| within(at, error))?;
-            told.push(Message::new(&said, base.as_str()));
+        let mut sent = Vec::new();
+        for (index, (access, draft)) in drafts.iter().enumerate() {
+            let message = access.say(tx, draft, thread_limit).map_err(|error| in_message(index, error))?;
+            sent.push(Message::new(&message, base.as_str()));
         }
-        let about = told.first().map_or(About::Nothing, |first| About::Messages(first.conversation_id));
-        Ok(Answer { about, ..answer(StatusCode::CREATED, &List::whole(told))? })
+        let about = sent.first().map_or(About::Nothing, |first| About::Messages(first.conversation_id));
+        Ok(Answer { about, ..answer(StatusCode::CREATED, &List::new(sent))? })
     };
     idempotent.answer(&app, say).await
 }
 
 /// Adds the position of a message to the errors about it.
-fn within(at: usize, error: Error) -> Error {
+fn in_message(index: usize, error: Error) -> Error {
     match error {
         Error::Invalid(mut faults) => {
             for fault in faults.iter_mut().filter(|fault| !fault.in_query) {
-                fault.field = format!("messages/{at}/{}", fault.field).into();
+                fault.field = format!("messages/{index}/{}", fault.field).into();
             }
             Error::Invalid(faults)
         }
@@ -234,21 +234,21 @@ fn within(at: usize, error: Error) -> Error {
 #[utoipa::path(post, path = "/typing", responses((status = 204, description = "They are told.")))]
 pub async fn type_on(
     State(app): State<Arc<App>>,
-    ClientAddr(from): ClientAddr,
+    ClientAddr(origin): ClientAddr,
     participant: Participant,
     EmptyBody(idempotent): EmptyBody,
 ) -> Result<Response> {
-    app.limits.type_on(from, participant.id())?;
+    app.limits.type_on(origin, participant.id())?;
     let conversation = participant.conversation.id;
-    let asked = participant.clone();
-    app.db.read(move |read| asked.may_type(read)).await?;
-    // With more listeners the events would be many and of no use.
-    if app.events.subscribers(&Topic::Conversation(conversation)) <= socket::CROWD {
+    let typist = participant.clone();
+    app.db.read(move |read| typist.may_type(read)).await?;
+    // With more subscribers the events would be too many to be useful.
+    if app.events.subscribers(&Topic::Conversation(conversation)) <= socket::MAX_TYPING_SUBSCRIBERS {
         let typing = Typing { conversation, who: participant.person() };
         app.events
             .publish(&Topic::Conversation(conversation), &Event::Typing(Arc::new(Encoded::new(typing))));
     }
-    idempotent.answer(&app, |_| Ok(nothing())).await
+    idempotent.answer(&app, |_| Ok(no_content())).await
 }
 
 /// A message.
@@ -262,15 +262,15 @@ pub async fn get(
     Path((_, id)): Path<(String, String)>,
 ) -> Result<Json<Message>> {
     let id = from_path(&id)?;
-    let found = app.db.read(move |read| participant.message(read, id)).await?;
-    Ok(Json(Message::new(&found, app.config.base_url.as_str())))
+    let message = app.db.read(move |read| participant.message(read, id)).await?;
+    Ok(Json(Message::new(&message, app.config.base_url.as_str())))
 }
 
 /// The changes of a message.
 #[derive(Deserialize, Default, ToSchema)]
 #[schema(as = MessagePatch, example = json!({ "body": "Saturday at ten?" }))]
 #[serde(default, deny_unknown_fields)]
-pub struct Edited {
+pub struct MessagePatch {
     #[schema(required, min_length = 1)]
     body: String,
 }
@@ -278,18 +278,18 @@ pub struct Edited {
 /// Edits the caller’s own message.
 #[utoipa::path(
     patch, path = "/messages/{id}", params(("id" = MessageId, Path, description = "The message’s id.")),
-    request_body = Edited,
+    request_body = MessagePatch,
     responses((status = 200, description = "The message as it is now.", body = Message)),
 )]
 pub async fn edit(
     State(app): State<Arc<App>>,
-    ClientAddr(from): ClientAddr,
+    ClientAddr(origin): ClientAddr,
     access: Access,
     Path((_, id)): Path<(String, String)>,
-    Input(edited): Input<Edited>,
+    Input(patch): Input<MessagePatch>,
 ) -> Result<Json<Message>> {
-    app.limits.say(from, access.account().id)?;
-    let (id, body) = (from_path(&id)?, Body::parse(&edited.body, &app.config.refused_words)?);
+    app.limits.say(origin, access.account().id)?;
+    let (id, body) = (from_path(&id)?, Body::parse(&patch.body, &app.config.refused_words)?);
     let thread_limit = app.config.thread_limit;
     let changed = app.db.write(move |tx| access.join(tx)?.edit(tx, id, &body, thread_limit)).await?;
     Ok(Json(Message::new(&changed, app.config.base_url.as_str())))
@@ -304,11 +304,11 @@ pub async fn edit(
 )]
 pub async fn delete(
     State(app): State<Arc<App>>,
-    ClientAddr(from): ClientAddr,
+    ClientAddr(origin): ClientAddr,
     access: Access,
     Path((_, id)): Path<(String, String)>,
 ) -> Result<StatusCode> {
-    app.limits.say(from, access.account().id)?;
+    app.limits.say(origin, access.account().id)?;
     let id = from_path(&id)?;
     app.db.write(move |tx| access.join(tx)?.delete(tx, id)).await?;
     Ok(StatusCode::NO_CONTENT)
@@ -325,11 +325,11 @@ pub async fn delete(
 )]
 pub async fn react(
     app: State<Arc<App>>,
-    from: ClientAddr,
+    addr: ClientAddr,
     access: Access,
     Path((_, id, emoji)): Path<(String, String, String)>,
 ) -> Result<Json<Message>> {
-    set_reaction(app, from, access, &id, &emoji, true).await
+    set_reaction(app, addr, access, &id, &emoji, true).await
 }
 
 /// Removes the caller’s reaction from a message.
@@ -343,22 +343,22 @@ pub async fn react(
 )]
 pub async fn unreact(
     app: State<Arc<App>>,
-    from: ClientAddr,
+    addr: ClientAddr,
     access: Access,
     Path((_, id, emoji)): Path<(String, String, String)>,
 ) -> Result<Json<Message>> {
-    set_reaction(app, from, access, &id, &emoji, false).await
+    set_reaction(app, addr, access, &id, &emoji, false).await
 }
 
 async fn set_reaction(
     State(app): State<Arc<App>>,
-    ClientAddr(from): ClientAddr,
+    ClientAddr(origin): ClientAddr,
     access: Access,
     id: &str,
     emoji: &str,
     on: bool,
 ) -> Result<Json<Message>> {
-    app.limits.say(from, access.account().id)?;
+    app.limits.say(origin, access.account().id)?;
     let emoji = if on { Emoji::parse(emoji)? } else { Emoji::parse_removed(emoji)? };
     let id = from_path(id)?;
     let changed = app.db.write(move |tx| access.join(tx)?.react(tx, id, &emoji, on)).await?;
@@ -384,11 +384,11 @@ pub struct Read {
 )]
 pub async fn read(
     State(app): State<Arc<App>>,
-    ClientAddr(from): ClientAddr,
+    ClientAddr(origin): ClientAddr,
     access: Access,
     Input(Read { seq }): Input<Read>,
 ) -> Result<StatusCode> {
-    app.limits.write(from)?;
+    app.limits.write(origin)?;
     if seq < 0 {
         return Err(Error::invalid("seq", "That is a message’s number, or 0."));
     }

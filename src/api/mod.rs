@@ -1,4 +1,4 @@
-//! The API for programs: a file per noun. Parse, call one verb, serialize.
+//! The API for programs: a module per noun. A handler parses, calls one verb of the domain, and serializes.
 
 pub mod accounts;
 pub mod attachments;

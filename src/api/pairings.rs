@@ -1,4 +1,4 @@
-//! Weekly pairs: <docs/api.md> describes them.
+//! The calls for weekly pairs, which `docs/api.md` describes.
 
 use std::sync::Arc;
 
@@ -37,16 +37,16 @@ pub async fn get(State(app): State<Arc<App>>, member: Member) -> Result<Json<Wee
     app.config.require_matching()?;
     let id = member.id();
     let weekly = app.db.read(move |read| pairings::weekly(read, id)).await?;
-    let (conversation_id, others) = weekly.talk.unzip();
-    let partner = |one: &crate::store::accounts::Account| {
-        Account::new(one.id, one.kind, one.username.as_deref(), &one.name)
+    let (conversation_id, partners) = weekly.talk.unzip();
+    let partner = |account: &crate::store::accounts::Account| {
+        Account::new(account.id, account.kind, account.username.as_deref(), &account.name)
     };
     Ok(Json(Weekly {
         takes_part: weekly.takes_part,
         members: weekly.members,
         next_at: weekly.next.rfc3339(),
         conversation_id,
-        partners: others.unwrap_or_default().iter().map(partner).collect(),
+        partners: partners.unwrap_or_default().iter().map(partner).collect(),
     }))
 }
 
@@ -57,11 +57,11 @@ pub async fn get(State(app): State<Arc<App>>, member: Member) -> Result<Json<Wee
 )]
 pub async fn join(
     State(app): State<Arc<App>>,
-    ClientAddr(from): ClientAddr,
+    ClientAddr(origin): ClientAddr,
     member: Member,
 ) -> Result<StatusCode> {
     app.config.require_matching()?;
-    app.limits.write(from)?;
+    app.limits.write(origin)?;
     app.db.write(move |tx| member.join_weekly(tx)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -73,10 +73,10 @@ pub async fn join(
 )]
 pub async fn leave(
     State(app): State<Arc<App>>,
-    ClientAddr(from): ClientAddr,
+    ClientAddr(origin): ClientAddr,
     member: Member,
 ) -> Result<StatusCode> {
-    app.limits.write(from)?;
+    app.limits.write(origin)?;
     app.db.write(move |tx| member.leave_weekly(tx)).await?;
     Ok(StatusCode::NO_CONTENT)
 }

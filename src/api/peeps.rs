@@ -22,7 +22,7 @@ use crate::{
         accounts::Member,
         peeps::{Body, Draft},
         text::RefusedWords,
-        viewer::Viewer as Who,
+        viewer::Viewer as DomainViewer,
     },
     events::Tx,
     http::{
@@ -41,10 +41,10 @@ use crate::{
 };
 
 /// The default number of statuses on a page.
-const PAGE: i64 = 20;
+const DEFAULT_LIMIT: i64 = 20;
 
 /// The largest number of statuses on a page.
-const MOST: i64 = 40;
+const MAX_LIMIT: i64 = 40;
 
 /// A page of a timeline: <https://docs.joinmastodon.org/api/guidelines/#pagination>.
 #[derive(Deserialize, Default, IntoParams)]
@@ -57,19 +57,19 @@ pub struct Paging {
 }
 
 impl Paging {
-    fn is_plain(&self) -> bool {
-        self.limit.is_none_or(|n| n == PAGE)
+    fn is_default(&self) -> bool {
+        self.limit.is_none_or(|n| n == DEFAULT_LIMIT)
             && self.max_id.is_none()
             && self.since_id.is_none()
             && self.min_id.is_none()
     }
 
-    fn span(&self) -> PeepRange {
+    fn range(&self) -> PeepRange {
         PeepRange {
             before: self.max_id,
             after: self.min_id.or(self.since_id),
             oldest: self.min_id.is_some(),
-            limit: self.limit.unwrap_or(PAGE).clamp(1, MOST),
+            limit: self.limit.unwrap_or(DEFAULT_LIMIT).clamp(1, MAX_LIMIT),
         }
     }
 }
@@ -88,29 +88,30 @@ pub async fn public_timeline(
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response> {
-    if paging.is_plain() && !has_session(&app.config, &headers) {
-        let make = async {
+    if paging.is_default() && !has_session(&app.config, &headers) {
+        let render = async {
             let peeps = app
                 .db
                 .read(|read| {
-                    let span = Paging::default().span();
-                    domain::peeps::timeline(read, Who::STRANGER, &Scope::Public, span)
+                    let range = Paging::default().range();
+                    domain::peeps::timeline(read, DomainViewer::STRANGER, &Scope::Public, range)
                 })
                 .await?;
-            let link = links(&app, &peeps, PAGE);
+            let link = links(&app, &peeps, DEFAULT_LIMIT);
             let body = serde_json::to_string(&statuses(&app, peeps)).map_err(Error::internal)?;
             Ok(Rendered { kind: "application/json", link, body })
         };
         return app
             .page_cache
-            .public(PublicPage::Timeline, make)
+            .public(PublicPage::Timeline, render)
             .await
             .map(|page| cached::respond(&page, &headers));
     }
     let viewer = Viewer::find(&app, &Method::GET, &uri, &headers).await?;
-    let (who, span) = (viewer.who(), paging.span());
-    let peeps = app.db.read(move |read| domain::peeps::timeline(read, who, &Scope::Public, span)).await?;
-    let link = links(&app, &peeps, span.limit);
+    let (domain_viewer, range) = (viewer.for_domain(), paging.range());
+    let peeps =
+        app.db.read(move |read| domain::peeps::timeline(read, domain_viewer, &Scope::Public, range)).await?;
+    let link = links(&app, &peeps, range.limit);
     let mut response = Json(statuses(&app, peeps)).into_response();
     if let Some(link) = link.and_then(|link| HeaderValue::try_from(link).ok()) {
         response.headers_mut().insert(header::LINK, link);
@@ -122,8 +123,8 @@ fn statuses(app: &App, peeps: Vec<Peep>) -> Vec<Status> {
     peeps.into_iter().map(|peep| Status::new(peep, app.config.base_url.as_str())).collect()
 }
 
-/// The answer about a peep, which is deleted with the peep.
-fn told(peep: Peep, base: &str) -> Result<Answer> {
+/// Returns the answer about a peep, which is deleted with the peep.
+fn peep_answer(peep: Peep, base: &str) -> Result<Answer> {
     let about = About::Peep(peep.id);
     Ok(Answer { about, ..answer(StatusCode::OK, &Status::new(peep, base))? })
 }
@@ -132,7 +133,7 @@ fn status(app: &App, peep: Peep) -> Json<Status> {
     Json(Status::new(peep, app.config.base_url.as_str()))
 }
 
-/// The `Link` header (RFC 8288) to the pages before and after.
+/// Returns the `Link` header (RFC 8288) to the pages before and after.
 fn links(app: &App, peeps: &[Peep], limit: i64) -> Option<String> {
     let (newest, oldest) = (peeps.first()?, peeps.last()?);
     let url = format!("{}/api/v1/timelines/public?limit={limit}", app.config.base_url.as_str());
@@ -143,7 +144,7 @@ fn links(app: &App, peeps: &[Peep], limit: i64) -> Option<String> {
 #[derive(Deserialize, Default, ToSchema)]
 #[schema(as = NewStatus, example = json!({ "status": "Good morning" }))]
 #[serde(default)]
-pub struct Posted {
+pub struct NewStatus {
     /// 1 to 280 characters.
     #[schema(required, min_length = 1)]
     status: String,
@@ -167,7 +168,7 @@ fn id_or_number() -> Object {
     ObjectBuilder::new().schema_type(SchemaType::from_iter([Type::String, Type::Integer, Type::Null])).build()
 }
 
-impl Posted {
+impl NewStatus {
     fn body(&self, refused: &RefusedWords) -> Result<Body> {
         if self.media_ids.as_ref().is_some_and(|ids| !ids.is_empty()) || self.poll.is_some() {
             return Err(Error::invalid("media_ids", "There are no pictures and no polls here yet."));
@@ -203,24 +204,24 @@ fn renamed(error: Error) -> Error {
 
 /// Posts a peep. For members.
 #[utoipa::path(
-    post, path = "/api/v1/statuses", request_body = Posted,
+    post, path = "/api/v1/statuses", request_body = NewStatus,
     responses((status = 200, description = "The peep.", body = Status)),
 )]
 pub async fn post(
     State(app): State<Arc<App>>,
-    ClientAddr(from): ClientAddr,
+    ClientAddr(origin): ClientAddr,
     member: Member,
-    Post(idempotent, posted): Post<Posted>,
+    Post(idempotent, new): Post<NewStatus>,
 ) -> Result<Response> {
-    let allowance = app.limits.post(from, member.id())?;
+    let allowance = app.limits.post(origin, member.id())?;
     let draft = Draft {
-        body: posted.body(&app.config.refused_words)?,
-        reply_to: posted.in_reply_to_id,
+        body: new.body(&app.config.refused_words)?,
+        reply_to: new.in_reply_to_id,
         idempotency_key: None,
     };
     let base = app.config.base_url.clone();
-    let post = move |tx: &mut Tx<'_>| told(member.post(tx, &draft).map_err(renamed)?, base.as_str());
-    idempotent.telling(allowance).answer(&app, post).await
+    let post = move |tx: &mut Tx<'_>| peep_answer(member.post(tx, &draft).map_err(renamed)?, base.as_str());
+    idempotent.with_rate_limit(allowance).answer(&app, post).await
 }
 
 /// A peep.
@@ -234,27 +235,27 @@ pub async fn get(
     Path(id): Path<String>,
     viewer: Viewer,
 ) -> Result<Json<Status>> {
-    let (id, who) = (from_path(&id)?, viewer.who());
-    let peep = app.db.read(move |read| domain::peeps::existing(read, who, id)).await?;
+    let (id, domain_viewer) = (from_path(&id)?, viewer.for_domain());
+    let peep = app.db.read(move |read| domain::peeps::existing(read, domain_viewer, id)).await?;
     Ok(status(&app, peep))
 }
 
 /// Edits the caller’s own peep.
 #[utoipa::path(
     put, path = "/api/v1/statuses/{id}", params(("id" = PeepId, Path, description = "The peep’s id.")),
-    request_body = Posted,
+    request_body = NewStatus,
     responses((status = 200, description = "The peep as it is now.", body = Status)),
 )]
 pub async fn edit(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
-    ClientAddr(from): ClientAddr,
+    ClientAddr(origin): ClientAddr,
     member: Member,
-    Input(posted): Input<Posted>,
+    Input(new): Input<NewStatus>,
 ) -> Result<Json<Status>> {
     let id = from_path(&id)?;
-    app.limits.post(from, member.id())?;
-    let body = posted.body(&app.config.refused_words)?;
+    app.limits.post(origin, member.id())?;
+    let body = new.body(&app.config.refused_words)?;
     let peep = app.db.write(move |tx| member.edit(tx, id, &body)).await?;
     Ok(status(&app, peep))
 }
@@ -269,11 +270,11 @@ pub async fn edit(
 pub async fn delete(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
-    ClientAddr(from): ClientAddr,
+    ClientAddr(origin): ClientAddr,
     member: Member,
 ) -> Result<Json<Status>> {
     let id = from_path(&id)?;
-    app.limits.post(from, member.id())?;
+    app.limits.post(origin, member.id())?;
     let peep = app.db.write(move |tx| member.delete(tx, id)).await?;
     Ok(status(&app, peep))
 }
@@ -290,13 +291,13 @@ pub async fn context(
     Path(id): Path<String>,
     viewer: Viewer,
 ) -> Result<Json<Context>> {
-    let (id, who) = (from_path(&id)?, viewer.who());
-    let found = app.db.read(move |read| domain::peeps::conversation(read, who, id)).await?;
-    let present = |mut peeps: Vec<Peep>| {
+    let (id, domain_viewer) = (from_path(&id)?, viewer.for_domain());
+    let conversation = app.db.read(move |read| domain::peeps::conversation(read, domain_viewer, id)).await?;
+    let existing = |mut peeps: Vec<Peep>| {
         peeps.retain(|peep| peep.deleted_at.is_none());
         statuses(&app, peeps)
     };
-    Ok(Json(Context { ancestors: present(found.above), descendants: present(found.below) }))
+    Ok(Json(Context { ancestors: existing(conversation.above), descendants: existing(conversation.below) }))
 }
 
 /// All versions of a peep, oldest first.
@@ -311,8 +312,8 @@ pub async fn history(
     Path(id): Path<String>,
     viewer: Viewer,
 ) -> Result<Json<Vec<StatusEdit>>> {
-    let (id, who) = (from_path(&id)?, viewer.who());
-    let (peep, versions) = app.db.read(move |read| domain::peeps::history(read, who, id)).await?;
+    let (id, domain_viewer) = (from_path(&id)?, viewer.for_domain());
+    let (peep, versions) = app.db.read(move |read| domain::peeps::history(read, domain_viewer, id)).await?;
     let base = app.config.base_url.as_str();
     Ok(Json(versions.iter().map(|version| StatusEdit::new(version, &peep, base)).collect()))
 }
@@ -326,11 +327,11 @@ pub async fn history(
 pub async fn favourite(
     app: State<Arc<App>>,
     id: Path<String>,
-    from: ClientAddr,
+    addr: ClientAddr,
     member: Member,
     EmptyBody(idempotent): EmptyBody,
 ) -> Result<Response> {
-    like(app, id, from, member, idempotent, true).await
+    like(app, id, addr, member, idempotent, true).await
 }
 
 /// Removes the caller’s like from a peep.
@@ -342,24 +343,24 @@ pub async fn favourite(
 pub async fn unfavourite(
     app: State<Arc<App>>,
     id: Path<String>,
-    from: ClientAddr,
+    addr: ClientAddr,
     member: Member,
     EmptyBody(idempotent): EmptyBody,
 ) -> Result<Response> {
-    like(app, id, from, member, idempotent, false).await
+    like(app, id, addr, member, idempotent, false).await
 }
 
 async fn like(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
-    ClientAddr(from): ClientAddr,
+    ClientAddr(origin): ClientAddr,
     member: Member,
     idempotent: Idempotent,
     likes: bool,
 ) -> Result<Response> {
     let id = from_path(&id)?;
-    app.limits.post(from, member.id())?;
+    app.limits.post(origin, member.id())?;
     let base = app.config.base_url.clone();
-    let like = move |tx: &mut Tx<'_>| told(member.like(tx, id, likes)?, base.as_str());
+    let like = move |tx: &mut Tx<'_>| peep_answer(member.like(tx, id, likes)?, base.as_str());
     idempotent.answer(&app, like).await
 }

@@ -1,4 +1,4 @@
-//! Rooms: <docs/api.md> describes them.
+//! The calls for rooms, which `docs/api.md` describes.
 
 use std::sync::Arc;
 
@@ -35,7 +35,7 @@ use crate::{
 #[derive(Deserialize, Default, ToSchema)]
 #[schema(as = NewRoom, example = json!({ "name": "Repair café" }))]
 #[serde(default, deny_unknown_fields)]
-pub struct New {
+pub struct NewRoom {
     /// 1 to 80 characters.
     #[schema(required, min_length = 1)]
     name: String,
@@ -45,24 +45,24 @@ pub struct New {
 ///
 /// The caller owns the new room.
 #[utoipa::path(
-    post, path = "/api/v1/rooms", request_body = New,
+    post, path = "/api/v1/rooms", request_body = NewRoom,
     responses((status = 201, description = "The room.", body = Room)),
 )]
 pub async fn create(
     State(app): State<Arc<App>>,
-    ClientAddr(from): ClientAddr,
+    ClientAddr(origin): ClientAddr,
     account: store::accounts::Account,
-    Post(idempotent, new): Post<New>,
+    Post(idempotent, new): Post<NewRoom>,
 ) -> Result<Response> {
     let name = RoomName::parse(&new.name)?;
-    let allowance = app.limits.room(from, &account)?;
-    let (place, base) = (ip_hash(&app, from), app.config.base_url.clone());
+    let allowance = app.limits.room(origin, &account)?;
+    let (ip_hash, base) = (ip_hash(&app, origin), app.config.base_url.clone());
     let create = move |tx: &mut Tx<'_>| {
-        let room = Room::new(&rooms::create(tx, &account, &name, &place)?, base.as_str());
-        let told = created(format!("/api/v1/rooms/{}", room.key), &room)?;
-        Ok(Answer { about: About::Conversation(room.id), ..told })
+        let room = Room::new(&rooms::create(tx, &account, &name, &ip_hash)?, base.as_str());
+        let response = created(format!("/api/v1/rooms/{}", room.key), &room)?;
+        Ok(Answer { about: About::Conversation(room.id), ..response })
     };
-    idempotent.telling(allowance).answer(&app, create).await
+    idempotent.with_rate_limit(allowance).answer(&app, create).await
 }
 
 /// The caller’s rooms, most recently active first.
@@ -76,15 +76,15 @@ pub async fn list(
     viewer: Viewer,
     Query(paging): Query<Paging>,
 ) -> Result<List<Room>> {
-    let stretch = paging.stretch(account.id)?;
-    let mine = app.db.read(move |read| rooms::page(read, &stretch)).await?;
-    let (base, limit) = (app.config.base_url.as_str(), stretch.limit);
+    let range = paging.conversation_page(account.id)?;
+    let rows = app.db.read(move |read| rooms::page(read, &range)).await?;
+    let (base, limit) = (app.config.base_url.as_str(), range.limit);
     let path = format!("{base}/api/v1/rooms");
-    let next = mine.last().filter(|_| mine.len() as i64 == limit).map(|last| &last.room);
+    let next = rows.last().filter(|_| rows.len() as i64 == limit).map(|last| &last.room);
     let next = next.map(|last| format!("cursor={}.{}", last.active_at.ms(), last.id));
     let next = next.map(|cursor| page(&path, &viewer, &cursor, limit));
-    let rooms = mine.into_iter().map(|mine| Room::new(&rooms::as_seen(&account, mine), base));
-    Ok(List::whole(rooms.collect()).with_next(next))
+    let rooms = rows.into_iter().map(|row| Room::new(&rooms::as_seen(&account, row), base));
+    Ok(List::new(rooms.collect()).with_next(next))
 }
 
 /// A room. A caller who has its key joins it by this call.
@@ -107,15 +107,15 @@ pub struct Patch {
     locked: Option<bool>,
     /// The time after which nobody can join by the link.
     #[schema(format = DateTime)]
-    #[serde(deserialize_with = "present")]
+    #[serde(deserialize_with = "nullable")]
     expires_at: Option<Option<String>>,
     /// The number of people who can still join by the link.
-    #[serde(deserialize_with = "present")]
+    #[serde(deserialize_with = "nullable")]
     uses_left: Option<Option<i64>>,
 }
 
 /// Deserializes `null` as `Some(None)`, apart from a missing field.
-pub(super) fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+pub(super) fn nullable<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     d: D,
 ) -> Result<Option<Option<T>>, D::Error> {
     Option::deserialize(d).map(Some)
@@ -123,7 +123,7 @@ pub(super) fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
 
 impl Patch {
     fn changes(&self) -> Result<Changes> {
-        let moment = |raw: &String| {
+        let parse_time = |raw: &String| {
             Time::parse(raw)
                 .ok_or_else(|| Error::invalid("expires_at", "Write a moment as 2026-11-23T18:00:00Z."))
         };
@@ -131,7 +131,7 @@ impl Patch {
             name: self.name.as_deref().map(RoomName::parse).transpose()?,
             locked: self.locked,
             expires_at: match &self.expires_at {
-                Some(Some(raw)) => Some(Some(moment(raw)?)),
+                Some(Some(raw)) => Some(Some(parse_time(raw)?)),
                 Some(None) => Some(None),
                 None => None,
             },
@@ -157,16 +157,16 @@ impl Patch {
 )]
 pub async fn change(
     State(app): State<Arc<App>>,
-    from: ClientAddr,
+    addr: ClientAddr,
     invitee: RoomInvitee,
     Input(patch): Input<Patch>,
 ) -> Result<Json<Room>> {
-    let (changes, again) = (patch.changes()?, invitee.clone());
+    let (changes, reader) = (patch.changes()?, invitee.clone());
     let change = move |owner: &Owner, tx: &mut Tx<'_>| {
         owner.change(tx, &changes)?;
-        again.join(tx)
+        reader.join(tx)
     };
-    let room_member = as_owner(&app, from, &invitee, change).await?;
+    let room_member = as_owner(&app, addr, &invitee, change).await?;
     Ok(Json(Room::new(&room_member, app.config.base_url.as_str())))
 }
 
@@ -180,10 +180,10 @@ pub async fn change(
 )]
 pub async fn delete(
     State(app): State<Arc<App>>,
-    from: ClientAddr,
+    addr: ClientAddr,
     invitee: RoomInvitee,
 ) -> Result<StatusCode> {
-    as_owner(&app, from, &invitee, Owner::delete).await?;
+    as_owner(&app, addr, &invitee, Owner::delete).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -207,11 +207,11 @@ pub struct NewLink {
 )]
 pub async fn renew_link(
     State(app): State<Arc<App>>,
-    from: ClientAddr,
+    addr: ClientAddr,
     invitee: RoomInvitee,
     Post(idempotent, new): Post<NewLink>,
 ) -> Result<Response> {
-    app.limits.say(from.0, invitee.account.id)?;
+    app.limits.say(addr.0, invitee.account.id)?;
     let base = app.config.base_url.clone();
     let renew = move |tx: &mut Tx<'_>| {
         invitee.join(tx)?.owner()?.renew_link(tx, !new.everyone_leaves)?;
@@ -258,23 +258,23 @@ pub async fn participants(
     Query(paging): Query<Paging>,
 ) -> Result<List<Participant>> {
     let (id, owner) = (room_member.participant.conversation.id, room_member.participant.conversation.owner);
-    let (limit, [removed, at, who]) = (limit(paging.limit)?, paging.after()?.unwrap_or_default());
-    let after = (removed != 0, Time::from_ms(at), AccountId(who));
-    let found = app.db.read(move |read| room_member.people(read, after, limit)).await?;
-    let next = found.next.map(|(removed, at, who)| {
-        let cursor = format!("cursor={}.{}.{who}", i64::from(removed), at.ms());
+    let (limit, [removed, joined_at, account]) = (limit(paging.limit)?, paging.after()?.unwrap_or_default());
+    let after = (removed != 0, Time::from_ms(joined_at), AccountId(account));
+    let list = app.db.read(move |read| room_member.people(read, after, limit)).await?;
+    let next = list.next.map(|(removed, joined_at, account)| {
+        let cursor = format!("cursor={}.{}.{account}", i64::from(removed), joined_at.ms());
         page(&format!("{}{}", app.config.base_url.as_str(), uri.path()), &viewer, &cursor, limit)
     });
-    let here: Vec<_> = app.presence.people(id).into_iter().map(|one| one.id).collect();
-    let seen = found.people.into_iter().map(|one| Participant {
-        owner: owner == Some(one.account.id),
-        here: here.contains(&one.account.id),
-        read_seq: one.membership.read_seq,
-        joined_at: one.membership.joined_at.rfc3339(),
-        removed: one.membership.left_at.is_some(),
-        account: Account::from(&one.account),
+    let present: Vec<_> = app.presence.people(id).into_iter().map(|person| person.id).collect();
+    let participants = list.people.into_iter().map(|row| Participant {
+        owner: owner == Some(row.account.id),
+        here: present.contains(&row.account.id),
+        read_seq: row.membership.read_seq,
+        joined_at: row.membership.joined_at.rfc3339(),
+        removed: row.membership.left_at.is_some(),
+        account: Account::from(&row.account),
     });
-    Ok(List::whole(seen.collect()).with_next(next))
+    Ok(List::new(participants.collect()).with_next(next))
 }
 
 /// Removes somebody, or leaves.
@@ -291,11 +291,11 @@ pub async fn participants(
 )]
 pub async fn remove(
     State(app): State<Arc<App>>,
-    ClientAddr(from): ClientAddr,
+    ClientAddr(origin): ClientAddr,
     invitee: RoomInvitee,
     Path((_, id)): Path<(String, String)>,
 ) -> Result<StatusCode> {
-    app.limits.say(from, invitee.account.id)?;
+    app.limits.say(origin, invitee.account.id)?;
     let id: AccountId = if id == "me" { invitee.account.id } else { from_path(&id)? };
     app.db
         .write(move |tx| {

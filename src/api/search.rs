@@ -1,4 +1,4 @@
-//! Searching messages: of a conversation, or of all that the caller is in.
+//! The search for messages, in one conversation or in all conversations of the caller.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use super::list::{List, Paging, limit, page};
 use crate::{
     Result,
     app::App,
-    domain::{conversations::Participant, messages::Query as Words},
+    domain::{conversations::Participant, messages::Query as MessageQuery},
     http::{
         input::Query,
         session::{ClientAddr, Viewer},
@@ -20,7 +20,7 @@ use crate::{
     wire::messages::{Message, all},
 };
 
-/// A search, and the place of the page.
+/// A search, and the cursor of a page of its results.
 #[derive(Deserialize, Default, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(default)]
@@ -41,10 +41,10 @@ impl Search {
         Ok(paging.after()?.map(|[after]| after))
     }
 
-    /// The page of results; `last` is the number after which the next page begins.
-    fn found(
+    /// Returns a page of results; `last` is the number after which the next page begins.
+    fn results(
         &self,
-        found: &[messages::Message],
+        messages: &[messages::Message],
         last: Option<i64>,
         path: &str,
         viewer: &Viewer,
@@ -52,9 +52,9 @@ impl Search {
     ) -> Result<List<Message>> {
         let limit = limit(self.limit)?;
         let q = percent_encoding::utf8_percent_encode(&self.q, percent_encoding::NON_ALPHANUMERIC);
-        let next = last.filter(|_| found.len() as i64 == limit);
+        let next = last.filter(|_| messages.len() as i64 == limit);
         let next = next.map(|last| page(path, viewer, &format!("q={q}&cursor={last}"), limit));
-        Ok(List::whole(all(found, base)).with_next(next))
+        Ok(List::new(all(messages, base)).with_next(next))
     }
 }
 
@@ -67,20 +67,20 @@ impl Search {
 )]
 pub async fn here(
     State(app): State<Arc<App>>,
-    ClientAddr(from): ClientAddr,
+    ClientAddr(origin): ClientAddr,
     participant: Participant,
     viewer: Viewer,
     uri: Uri,
     Query(search): Query<Search>,
 ) -> Result<List<Message>> {
     // A search reads many rows, so it is limited like a write.
-    app.limits.write(from)?;
-    let words = Words::parse(&search.q)?;
+    app.limits.write(origin)?;
+    let query = MessageQuery::parse(&search.q)?;
     let (limit, before) = (limit(search.limit)?, search.after()?);
-    let found = app.db.read_long(move |read| words.run(read, &participant, before, limit)).await?;
+    let messages = app.db.read_long(move |read| query.run(read, &participant, before, limit)).await?;
     let path = format!("{}{}", app.config.base_url.as_str(), uri.path());
-    let last = found.last().map(|last| last.seq);
-    search.found(&found, last, &path, &viewer, app.config.base_url.as_str())
+    let last = messages.last().map(|last| last.seq);
+    search.results(&messages, last, &path, &viewer, app.config.base_url.as_str())
 }
 
 /// Finds messages in all of the caller’s rooms and threads, newest first.
@@ -90,16 +90,17 @@ pub async fn here(
 )]
 pub async fn everywhere(
     State(app): State<Arc<App>>,
-    ClientAddr(from): ClientAddr,
+    ClientAddr(origin): ClientAddr,
     account: store::accounts::Account,
     viewer: Viewer,
     Query(search): Query<Search>,
 ) -> Result<List<Message>> {
-    app.limits.write(from)?;
-    let words = Words::parse(&search.q)?;
+    app.limits.write(origin)?;
+    let query = MessageQuery::parse(&search.q)?;
     let (limit, before) = (limit(search.limit)?, search.after()?.map(MessageId));
-    let found = app.db.read_long(move |read| words.run_everywhere(read, account.id, before, limit)).await?;
+    let messages =
+        app.db.read_long(move |read| query.run_everywhere(read, account.id, before, limit)).await?;
     let base = app.config.base_url.as_str();
-    let last = found.last().map(|last| last.id.0);
-    search.found(&found, last, &format!("{base}/api/v1/search"), &viewer, base)
+    let last = messages.last().map(|last| last.id.0);
+    search.results(&messages, last, &format!("{base}/api/v1/search"), &viewer, base)
 }

@@ -22,7 +22,7 @@ use crate::{
 #[derive(Deserialize, Default, ToSchema)]
 #[schema(as = NewGuest, example = json!({ "name": "Teo" }))]
 #[serde(default, deny_unknown_fields)]
-pub struct New {
+pub struct NewGuest {
     /// 1 to 50 characters.
     #[schema(required, min_length = 1)]
     name: String,
@@ -42,22 +42,22 @@ pub struct Session {
 /// sent this once. A guest who says nothing for 30 days is removed.
 #[utoipa::path(
     post, path = "/api/v1/sessions", security(()),
-    request_body = New,
+    request_body = NewGuest,
     responses((status = 201, description = "The guest, and its token.", body = Session)),
 )]
 pub async fn create(
     State(app): State<Arc<App>>,
-    ClientAddr(from): ClientAddr,
-    Post(idempotent, new): Post<New>,
+    ClientAddr(origin): ClientAddr,
+    Post(idempotent, new): Post<NewGuest>,
 ) -> Result<Response> {
     let name = Name::parse(&new.name)?;
-    app.limits.guest(from)?;
-    let come = move |tx: &mut Tx<'_>| {
+    app.limits.guest(origin)?;
+    let create = move |tx: &mut Tx<'_>| {
         let (guest, token) = start_guest_session(tx, &name)?;
         let session = Session { account: Account::from(&guest), token: token.as_str().into() };
         answer(StatusCode::CREATED, &session)
     };
-    idempotent.with_secret().answer(&app, come).await
+    idempotent.with_secret().answer(&app, create).await
 }
 
 /// Ends the session whose token is sent.

@@ -1,4 +1,4 @@
-//! Sync, which returns changes since the last call: <docs/api.md> describes it.
+//! The call that returns the changes since the previous one, which `docs/api.md` describes.
 
 use std::sync::Arc;
 
@@ -29,7 +29,7 @@ use crate::{
     wire::{accounts::Account, messages::Message, rooms::Room, threads::Thread},
 };
 
-/// The place from which changes are returned.
+/// The position from which changes are returned.
 #[derive(Deserialize, Default, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(default)]
@@ -105,19 +105,19 @@ impl Change {
 )]
 pub async fn get(
     State(app): State<Arc<App>>,
-    ClientAddr(from): ClientAddr,
+    ClientAddr(origin): ClientAddr,
     account: store::accounts::Account,
     viewer: Viewer,
-    Query(Since { since, limit: asked }): Query<Since>,
+    Query(Since { since, limit: requested }): Query<Since>,
 ) -> Result<Response> {
-    app.limits.write(from)?; // sync reads many rows
-    let (token, limit) = (since.map(|since| since.parse()).transpose()?, limit(asked)?);
+    app.limits.write(origin)?; // sync reads many rows, so it is limited like a write
+    let (token, limit) = (since.map(|since| since.parse()).transpose()?, limit(requested)?);
     let id = account.id;
     let changes = app.db.read(move |read| sync::since(read, id, token, limit)).await?;
     let reached = changes.reached();
     if !reached.is_empty() {
-        let to = account.clone();
-        app.db.write(move |tx| sync::deliver(tx, &to, &reached)).await?;
+        let recipient = account.clone();
+        app.db.write(move |tx| sync::deliver(tx, &recipient, &reached)).await?;
     }
     let Changes { all, upto, more } = changes;
     let base = app.config.base_url.as_str();

@@ -1,4 +1,4 @@
-//! Threads: <docs/api.md> describes them.
+//! The calls for threads, which `docs/api.md` describes.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 
 use super::{
     list::{List, Paging, page},
-    rooms::present,
+    rooms::nullable,
 };
 use crate::{
     Error, Result,
@@ -41,7 +41,7 @@ use crate::{
 #[derive(Deserialize, Default, ToSchema)]
 #[schema(as = NewThread, example = json!({ "users": ["ify"], "name": "Cake day", "metadata": { "order": 17 } }))]
 #[serde(default, deny_unknown_fields)]
-pub struct New {
+pub struct NewThread {
     /// Usernames, each once, with or without an `@`; or the names that the app has for its people.
     #[schema(required, min_items = 1, max_items = 100)]
     users: Vec<String>,
@@ -57,15 +57,15 @@ pub struct New {
 /// The caller is in the thread, and owns it. A server that acts for the people of its own product names at least two;
 /// accounts are created for those whom it has not named before.
 #[utoipa::path(
-    post, path = "/api/v1/threads", request_body = New,
+    post, path = "/api/v1/threads", request_body = NewThread,
     responses((status = 201, description = "The thread.", body = Thread)),
 )]
 pub async fn create(
     State(app): State<Arc<App>>,
-    ClientAddr(from): ClientAddr,
+    ClientAddr(origin): ClientAddr,
     account: store::accounts::Account,
     viewer: Viewer,
-    Post(idempotent, new): Post<New>,
+    Post(idempotent, new): Post<NewThread>,
 ) -> Result<Response> {
     let beginning = threads::beginning(
         Names::parse(new.users.iter().map(String::as_str)),
@@ -73,15 +73,15 @@ pub async fn create(
         Metadata::parse(&new.metadata.unwrap_or_default()),
         viewer.grant.as_ref().and_then(Grant::speaks_for),
     )?;
-    let allowance = app.limits.room(from, &account)?;
+    let allowance = app.limits.room(origin, &account)?;
     let base = app.config.base_url.clone();
     let begin = move |tx: &mut Tx<'_>| {
-        let begun = threads::begin(tx, &account, &beginning)?;
-        let thread = Thread::seen(tx, &begun, base.as_str())?;
-        let told = created(format!("/api/v1/threads/{}", thread.id), &thread)?;
-        Ok(Answer { about: About::Conversation(thread.id), ..told })
+        let permission = threads::begin(tx, &account, &beginning)?;
+        let thread = Thread::load(tx, &permission, base.as_str())?;
+        let response = created(format!("/api/v1/threads/{}", thread.id), &thread)?;
+        Ok(Answer { about: About::Conversation(thread.id), ..response })
     };
-    idempotent.telling(allowance).answer(&app, begin).await
+    idempotent.with_rate_limit(allowance).answer(&app, begin).await
 }
 
 /// The caller’s threads, most recently active first.
@@ -95,15 +95,15 @@ pub async fn list(
     viewer: Viewer,
     Query(paging): Query<Paging>,
 ) -> Result<List<Thread>> {
-    let stretch = paging.stretch(account.id)?;
-    let mine = app.db.read(move |read| threads::page(read, &stretch)).await?;
-    let (base, limit) = (app.config.base_url.as_str(), stretch.limit);
+    let range = paging.conversation_page(account.id)?;
+    let rows = app.db.read(move |read| threads::page(read, &range)).await?;
+    let (base, limit) = (app.config.base_url.as_str(), range.limit);
     let path = format!("{base}/api/v1/threads");
-    let next = mine.last().filter(|_| mine.len() as i64 == limit).map(|(last, _)| &last.thread);
+    let next = rows.last().filter(|_| rows.len() as i64 == limit).map(|(last, _)| &last.thread);
     let next = next.map(|last| format!("cursor={}.{}", last.active_at.ms(), last.id));
     let next = next.map(|cursor| page(&path, &viewer, &cursor, limit));
-    let threads = mine.iter().map(|(mine, people)| Thread::new(&mine.thread, &mine.membership, people, base));
-    Ok(List::whole(threads.collect()).with_next(next))
+    let threads = rows.iter().map(|(row, people)| Thread::new(&row.thread, &row.membership, people, base));
+    Ok(List::new(threads.collect()).with_next(next))
 }
 
 /// A thread.
@@ -114,7 +114,7 @@ pub async fn list(
 )]
 pub async fn get(State(app): State<Arc<App>>, permission: Permission) -> Result<Json<Thread>> {
     let base = app.config.base_url.clone();
-    app.db.read(move |read| Thread::seen(read, &permission, base.as_str())).await.map(Json)
+    app.db.read(move |read| Thread::load(read, &permission, base.as_str())).await.map(Json)
 }
 
 /// The changes of a thread. Missing fields stay as they are.
@@ -123,11 +123,11 @@ pub async fn get(State(app): State<Arc<App>>, permission: Permission) -> Result<
 #[serde(default, deny_unknown_fields)]
 pub struct Patch {
     /// Up to 80 characters; null or empty for none.
-    #[serde(deserialize_with = "present")]
+    #[serde(deserialize_with = "nullable")]
     name: Option<Option<String>>,
     /// Replaces the stored metadata; null removes it.
     #[schema(value_type = Option<Object>)]
-    #[serde(deserialize_with = "present")]
+    #[serde(deserialize_with = "nullable")]
     metadata: Option<Option<Map<String, Value>>>,
     /// True if the thread is muted for the caller.
     muted: Option<bool>,
@@ -144,14 +144,17 @@ pub struct Patch {
 )]
 pub async fn change(
     State(app): State<Arc<App>>,
-    ClientAddr(from): ClientAddr,
+    ClientAddr(origin): ClientAddr,
     permission: Permission,
     Input(patch): Input<Patch>,
 ) -> Result<Json<Thread>> {
-    app.limits.say(from, permission.participant().id())?;
+    app.limits.say(origin, permission.participant().id())?;
     let changes = Changes {
         name: patch.name.map(|name| ThreadName::parse(&name.unwrap_or_default())).transpose()?,
-        metadata: patch.metadata.map(|kept| Metadata::parse(&kept.unwrap_or_default())).transpose()?,
+        metadata: patch
+            .metadata
+            .map(|metadata| Metadata::parse(&metadata.unwrap_or_default()))
+            .transpose()?,
         muted: patch.muted,
     };
     if changes.name.is_none() && changes.metadata.is_none() && changes.muted.is_none() {
@@ -160,7 +163,7 @@ pub async fn change(
     let base = app.config.base_url.clone();
     let change = move |tx: &mut Tx<'_>| {
         let changed = permission.change(tx, &changes)?;
-        Thread::seen(tx, &changed, base.as_str())
+        Thread::load(tx, &changed, base.as_str())
     };
     app.db.write(change).await.map(Json)
 }
@@ -175,10 +178,10 @@ pub async fn change(
 )]
 pub async fn delete(
     State(app): State<Arc<App>>,
-    ClientAddr(from): ClientAddr,
+    ClientAddr(origin): ClientAddr,
     permission: Permission,
 ) -> Result<StatusCode> {
-    app.limits.say(from, permission.participant().id())?;
+    app.limits.say(origin, permission.participant().id())?;
     app.db.write(move |tx| permission.delete(tx)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -187,17 +190,17 @@ pub async fn delete(
 #[derive(Deserialize, Default, ToSchema)]
 #[schema(as = MorePeople, example = json!({ "users": ["ha"], "history": "all" }))]
 #[serde(default, deny_unknown_fields)]
-pub struct More {
+pub struct MorePeople {
     #[schema(required, min_items = 1, max_items = 100)]
     users: Vec<String>,
-    history: Past,
+    history: HistoryScope,
 }
 
 /// The messages that added people see.
 #[derive(Serialize, Deserialize, Default, Clone, Copy, ToSchema)]
 #[schema(as = History)]
 #[serde(rename_all = "snake_case")]
-enum Past {
+enum HistoryScope {
     All,
     #[default]
     FromNow,
@@ -209,27 +212,27 @@ enum Past {
 #[utoipa::path(
     post, path = "/api/v1/threads/{thread}/users",
     params(("thread" = ConversationId, Path, description = "The thread’s id.")),
-    request_body = More,
+    request_body = MorePeople,
     responses((status = 200, description = "The thread with them in it.", body = Thread)),
 )]
 pub async fn add(
     State(app): State<Arc<App>>,
-    ClientAddr(from): ClientAddr,
+    ClientAddr(origin): ClientAddr,
     permission: Permission,
     viewer: Viewer,
-    Post(idempotent, more): Post<More>,
+    Post(idempotent, more): Post<MorePeople>,
 ) -> Result<Response> {
     let speaks_for = viewer.grant.as_ref().and_then(Grant::speaks_for);
-    app.limits.say(from, permission.participant().id())?;
+    app.limits.say(origin, permission.participant().id())?;
     let names = Names::parse(more.users.iter().map(String::as_str))?;
     let history = match more.history {
-        Past::All => History::All,
-        Past::FromNow => History::FromNow,
+        HistoryScope::All => History::All,
+        HistoryScope::FromNow => History::FromNow,
     };
     let base = app.config.base_url.clone();
     let add = move |tx: &mut Tx<'_>| {
-        let now = permission.add(tx, &names, history, speaks_for)?;
-        let thread = Thread::seen(tx, &now, base.as_str())?;
+        let permission = permission.add(tx, &names, history, speaks_for)?;
+        let thread = Thread::load(tx, &permission, base.as_str())?;
         Ok(Answer { about: About::Conversation(thread.id), ..answer(StatusCode::OK, &thread)? })
     };
     idempotent.answer(&app, add).await
@@ -248,11 +251,11 @@ pub async fn add(
 )]
 pub async fn remove(
     State(app): State<Arc<App>>,
-    ClientAddr(from): ClientAddr,
+    ClientAddr(origin): ClientAddr,
     permission: Permission,
     Path((_, id)): Path<(String, String)>,
 ) -> Result<StatusCode> {
-    app.limits.say(from, permission.participant().id())?;
+    app.limits.say(origin, permission.participant().id())?;
     let id = if id == "me" { permission.participant().id() } else { crate::http::input::from_path(&id)? };
     app.db.write(move |tx| permission.remove(tx, id)).await?;
     Ok(StatusCode::NO_CONTENT)
@@ -282,10 +285,10 @@ pub struct Progress {
 )]
 pub async fn receipts(State(app): State<Arc<App>>, permission: Permission) -> Result<List<Progress>> {
     let people = app.db.read(move |read| permission.participant().everyone(read)).await?;
-    let all = people.iter().map(|one| Progress {
-        account: Account::from(&one.account),
-        delivered_seq: one.membership.delivered_seq,
-        read_seq: one.membership.read_seq,
+    let receipts = people.iter().map(|row| Progress {
+        account: Account::from(&row.account),
+        delivered_seq: row.membership.delivered_seq,
+        read_seq: row.membership.read_seq,
     });
-    Ok(List::whole(all.collect()))
+    Ok(List::new(receipts.collect()))
 }

@@ -24,7 +24,7 @@ use crate::{
     wire::filters,
 };
 
-/// The path to be redirected to afterwards.
+/// The query with the path to redirect to afterwards.
 #[derive(Deserialize, Default)]
 pub struct Next {
     #[serde(default)]
@@ -69,7 +69,7 @@ pub async fn sign_up_form(
     if viewer.member().is_some() {
         return Ok(Redirect::to(on_this_site(&next)).into_response());
     }
-    // The form begins with the name that a guest has.
+    // The form begins with the name of the guest.
     let name = viewer.guest().map(|guest| guest.name.clone()).unwrap_or_default();
     let form = SignUpForm { next, name, ..SignUpForm::default() };
     page(&SignUpPage { shell: Shell::new(&app, &viewer, NavItem::SignUp).await?, form, error: None })
@@ -78,7 +78,7 @@ pub async fn sign_up_form(
 /// `POST /signup`
 pub async fn sign_up(
     State(app): State<Arc<App>>,
-    ClientAddr(from): ClientAddr,
+    ClientAddr(origin): ClientAddr,
     viewer: Viewer,
     Input(form): Input<SignUpForm>,
 ) -> Result<Response> {
@@ -88,7 +88,7 @@ pub async fn sign_up(
         name: form.name.clone(),
         username: form.username.clone(),
     };
-    match join(&app, from, &viewer, application).await {
+    match join(&app, origin, &viewer, application).await {
         Ok(token) => {
             Ok(([set_cookie(&app.config, Some(&token))], Redirect::to(on_this_site(&form.next)))
                 .into_response())
@@ -103,27 +103,27 @@ pub async fn sign_up(
     }
 }
 
-/// Signs up. A guest keeps the account, in a new session: the old token must not become a member's.
+/// Creates a member, or turns a guest into one, with a new session: the guest's token must not become a member's.
 async fn join(
     app: &App,
-    from: crate::services::limits::Origin,
+    origin: crate::services::limits::Origin,
     viewer: &Viewer,
     application: Application,
 ) -> Result<Token> {
-    app.limits.sign_up(from)?;
-    // The check comes first, because hashing is costly.
+    app.limits.sign_up(origin)?;
+    // The check is made first, because hashing is costly.
     let applicant = app.db.read(move |read| application.check(read)).await?;
     let hash = app.passwords.hash(applicant.password().as_str()).await?;
     let token = Token::random()?;
-    let (started, guest) = (token.clone(), viewer.guest().map(|guest| guest.id));
-    let before = viewer.token.clone().filter(|_| guest.is_some());
+    let (session_token, guest) = (token.clone(), viewer.guest().map(|guest| guest.id));
+    let guest_token = viewer.token.clone().filter(|_| guest.is_some());
     app.db
         .write(move |tx| {
             let id = applicant.join(tx, guest, &hash)?;
-            if let Some(before) = &before {
-                sessions::end(tx, before)?;
+            if let Some(guest_token) = &guest_token {
+                sessions::end(tx, guest_token)?;
             }
-            sessions::start(tx, &started, id)
+            sessions::start(tx, &session_token, id)
         })
         .await?;
     app.page_cache.invalidate_public(); // pages show the number of members
@@ -173,11 +173,11 @@ pub async fn log_in_form(
 /// `POST /login`
 pub async fn log_in(
     State(app): State<Arc<App>>,
-    ClientAddr(from): ClientAddr,
+    ClientAddr(origin): ClientAddr,
     viewer: Viewer,
     Input(form): Input<LogInForm>,
 ) -> Result<Response> {
-    match enter(&app, from, &form).await {
+    match start_session(&app, origin, &form).await {
         Ok(token) => {
             Ok(([set_cookie(&app.config, Some(&token))], Redirect::to(on_this_site(&form.next)))
                 .into_response())
@@ -192,18 +192,24 @@ pub async fn log_in(
     }
 }
 
-async fn enter(app: &App, from: crate::services::limits::Origin, form: &LogInForm) -> Result<Token> {
-    app.limits.log_in(from, &form.login)?;
+/// Checks the password, and starts a session.
+async fn start_session(
+    app: &App,
+    origin: crate::services::limits::Origin,
+    form: &LogInForm,
+) -> Result<Token> {
+    app.limits.log_in(origin, &form.login)?;
     let login = form.login.clone();
-    let found = app.db.read(move |read| accounts::credentials(read, &login)).await?;
-    let (id, hash) = found.map_or((None, None), |found| (Some(found.id), Some(found.password_hash)));
-    let right = app.passwords.verify(&form.password, hash).await?;
-    let Some(id) = id.filter(|_| right) else {
+    let credentials = app.db.read(move |read| accounts::credentials(read, &login)).await?;
+    let (id, hash) = credentials
+        .map_or((None, None), |credentials| (Some(credentials.id), Some(credentials.password_hash)));
+    let is_correct = app.passwords.verify(&form.password, hash).await?;
+    let Some(id) = id.filter(|_| is_correct) else {
         return Err(accounts::wrong_login());
     };
     let token = Token::random()?;
-    let started = token.clone();
-    app.db.write(move |tx| sessions::start(tx, &started, id)).await?;
+    let session_token = token.clone();
+    app.db.write(move |tx| sessions::start(tx, &session_token, id)).await?;
     Ok(token)
 }
 

@@ -35,14 +35,14 @@ impl Composer {
         })
     }
 
-    /// The same form again, with what was typed and the error.
+    /// Returns the form with the typed text and the error.
     pub(super) fn refused(self, body: String, key: String, error: &Error) -> Self {
         let sentence = field_error(Some(error), "body")
             .map_or_else(|| form_error(Some(error), &["body"]), |f| Some(f.into()));
         // The key stays the same, because after some errors the peep may have been stored nevertheless.
-        // A key that was used for other words is replaced, because it would be refused each time.
-        let keep = IdempotencyKey::parse(&key).is_ok() && !matches!(error, Error::Conflict(_));
-        let key = if keep { key } else { self.key };
+        // A key that was used for another text is replaced, because it would be refused each time.
+        let keeps_key = IdempotencyKey::parse(&key).is_ok() && !matches!(error, Error::Conflict(_));
+        let key = if keeps_key { key } else { self.key };
         Composer { body, error: sentence, key, ..self }
     }
 }

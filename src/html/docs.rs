@@ -28,7 +28,7 @@ struct ProblemsPage {
 struct Noun {
     name: &'static str,
     slug: String,
-    about: &'static str,
+    description: &'static str,
     calls: Vec<&'static Call>,
 }
 
@@ -47,7 +47,7 @@ pub async fn reference(State(app): State<Arc<App>>, viewer: Viewer) -> Result<Re
     let nouns = tags.map(|tag| Noun {
         name: &tag.name,
         slug: tag.name.to_lowercase().replace(' ', "-"),
-        about: tag.description.as_deref().unwrap_or_default(),
+        description: tag.description.as_deref().unwrap_or_default(),
         calls: openapi::calls().iter().filter(|call| call.tag == tag.name).collect(),
     });
     page(&ReferencePage {

@@ -22,14 +22,14 @@ use crate::{
     wire::{format::excerpt, markup, rooms::url as room_url},
 };
 
-const KIND: &str = "application/atom+xml; charset=utf-8";
+const MEDIA_TYPE: &str = "application/atom+xml; charset=utf-8";
 
-/// Entries in a feed.
+/// The most entries in a feed.
 const ENTRIES: i64 = 40;
 const LATEST: PeepRange = PeepRange { before: None, after: None, oldest: false, limit: ENTRIES };
 
 /// The purpose of the signature, so that it is not valid for other signed addresses.
-const ROOM: &str = "the feed of a room";
+const ROOM_FEED: &str = "the feed of a room";
 
 /// A feed, ready to be rendered.
 #[derive(Template)]
@@ -41,7 +41,7 @@ struct Feed<'a> {
     /// The page that the feed belongs to.
     page: String,
     /// The feed's own address, which is also its id.
-    own: String,
+    own_url: String,
     entries: Vec<Entry>,
 }
 
@@ -61,10 +61,10 @@ impl Feed<'_> {
         self.entries.iter().map(|entry| entry.updated).max().unwrap_or(Time::from_ms(0))
     }
 
-    /// The feed as a response.
-    fn answer(&self) -> Result<Response> {
+    /// Renders the feed as a response.
+    fn respond(&self) -> Result<Response> {
         let body = self.render().map_err(Error::internal)?;
-        Ok(([(header::CONTENT_TYPE, HeaderValue::from_static(KIND))], body).into_response())
+        Ok(([(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE))], body).into_response())
     }
 }
 
@@ -83,14 +83,14 @@ fn entry(peep: &Peep, base: &str) -> Entry {
 
 /// `GET /feed.atom`
 pub async fn everyone(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Response> {
-    let make = async {
+    let render = async {
         let peeps =
             app.db.read(|read| peeps::timeline(read, Viewer::STRANGER, &Scope::Public, LATEST)).await?;
         let feed = feed(&app, app.config.name.clone(), app.config.stream_path(), "/feed.atom", &peeps);
         let body = feed.render().map_err(Error::internal)?;
-        Ok(Rendered { kind: KIND, link: None, body })
+        Ok(Rendered { kind: MEDIA_TYPE, link: None, body })
     };
-    app.page_cache.public(PublicPage::Feed, make).await.map(|page| cached::respond(&page, &headers))
+    app.page_cache.public(PublicPage::Feed, render).await.map(|page| cached::respond(&page, &headers))
 }
 
 /// `GET /@{username}.atom`
@@ -106,24 +106,24 @@ pub(super) async fn person(app: &App, username: &str) -> Result<Response> {
         .await?;
     let path = format!("/@{}", person.username);
     let title = format!("{} on {}", person.account.name, app.config.name);
-    feed(app, title, &path, &format!("{path}.atom"), &peeps).answer()
+    feed(app, title, &path, &format!("{path}.atom"), &peeps).respond()
 }
 
-fn feed<'a>(app: &'a App, title: String, page: &str, own: &str, peeps: &[Peep]) -> Feed<'a> {
+fn feed<'a>(app: &'a App, title: String, page: &str, own_url: &str, peeps: &[Peep]) -> Feed<'a> {
     let base = app.config.base_url.as_str();
     Feed {
         title,
         base,
         page: format!("{base}{page}"),
-        own: format!("{base}{own}"),
+        own_url: format!("{base}{own_url}"),
         entries: peeps.iter().map(|peep| entry(peep, base)).collect(),
     }
 }
 
-/// The address of a room's feed, for its owner alone. Feed readers have no cookie, so the address is the secret. It is
-/// valid as long as the link is, and the room has the same owner.
+/// Returns the path of a room's feed, for its owner alone. Feed readers have no cookie, so the URL is the secret. The
+/// URL is valid as long as the room has the same link and the same owner.
 pub(super) fn room_path(app: &App, key: &str, room: ConversationId, owner: AccountId) -> String {
-    format!("/rooms/{key}/feed/{owner}-{}.atom", app.data.sign(ROOM, &format!("{room} {owner}")))
+    format!("/rooms/{key}/feed/{owner}-{}.atom", app.data.sign(ROOM_FEED, &format!("{room} {owner}")))
 }
 
 /// `GET /rooms/{key}/feed/{secret}`
@@ -132,11 +132,14 @@ pub async fn room(
     Path((key, secret)): Path<(String, String)>,
 ) -> Result<Response> {
     let owner: AccountId = from_path(secret.split('-').next().unwrap_or_default())?;
-    let visited = Key::parse(&key)?;
-    let (room, messages) = app.db.read(move |read| messages::feed(read, &visited, ENTRIES)).await?;
-    let own = room_path(&app, &key, room.id, owner);
-    let same = own.rsplit('/').next().is_some_and(|ours| ours.as_bytes().ct_eq(secret.as_bytes()).into());
-    if !same || room.owner != Some(owner) {
+    let room_key = Key::parse(&key)?;
+    let (room, messages) = app.db.read(move |read| messages::feed(read, &room_key, ENTRIES)).await?;
+    let own_url = room_path(&app, &key, room.id, owner);
+    let is_valid = own_url
+        .rsplit('/')
+        .next()
+        .is_some_and(|expected| expected.as_bytes().ct_eq(secret.as_bytes()).into());
+    if !is_valid || room.owner != Some(owner) {
         return Err(Error::NotFound);
     }
     let base = app.config.base_url.as_str();
@@ -154,10 +157,10 @@ pub async fn room(
         title: format!("{} on {}", room.name, app.config.name),
         base,
         page: page.clone(),
-        own: format!("{base}{own}"),
+        own_url: format!("{base}{own_url}"),
         entries: entries.collect(),
     };
-    let mut response = feed.answer()?;
+    let mut response = feed.respond()?;
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
     Ok(response)
 }

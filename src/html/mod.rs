@@ -1,4 +1,4 @@
-//! The pages for people: a file per noun. Handlers parse, call one verb of the domain, and render.
+//! The pages for people: a module per noun. A handler parses, calls one verb of the domain, and renders.
 
 pub mod accounts;
 mod composer;
@@ -64,7 +64,7 @@ pub struct Shell {
     guest: Option<Account>,
     at: NavItem,
     members: i64,
-    keeper: Option<Account>,
+    admin: Option<Account>,
     rooms: Vec<JoinedRoom>,
     unread: i64,
     /// The number of threads with unread messages.
@@ -75,24 +75,24 @@ pub struct Shell {
     stream: &'static str,
 }
 
-/// Rooms in the navigation; the others are a click away.
-const RAIL: usize = 5;
+/// The most rooms in the navigation; `/rooms` lists all of them.
+const NAV_ROOMS: usize = 5;
 
 impl Shell {
     async fn new(app: &App, viewer: &Viewer, at: NavItem) -> Result<Self> {
         let id = viewer.account.as_ref().map(|account| account.id);
         let read = move |read: &Read<'_>| {
-            let (members, keeper) = (count_members(read)?, admin(read)?);
-            let Some(id) = id else { return Ok((members, keeper, Vec::new(), 0, 0)) };
-            let rooms = rooms::page(read, &ConversationPage::first(id, RAIL as i64))?;
+            let (members, admin) = (count_members(read)?, admin(read)?);
+            let Some(id) = id else { return Ok((members, admin, Vec::new(), 0, 0)) };
+            let rooms = rooms::page(read, &ConversationPage::first(id, NAV_ROOMS as i64))?;
             let unread = if rooms.is_empty() { 0 } else { rooms::count_unread(read, id)? };
-            Ok((members, keeper, rooms, unread, threads::count_unread(read, id)?))
+            Ok((members, admin, rooms, unread, threads::count_unread(read, id)?))
         };
-        let (members, keeper, rooms, unread, unread_threads) = app.db.read(read).await?;
-        Ok(Shell { members, keeper, rooms, unread, unread_threads, at, ..Shell::bare(app, viewer) })
+        let (members, admin, rooms, unread, unread_threads) = app.db.read(read).await?;
+        Ok(Shell { members, admin, rooms, unread, unread_threads, at, ..Shell::bare(app, viewer) })
     }
 
-    /// The shell of an error page, which needs no database and can't fail.
+    /// Returns the shell of an error page, which needs no database and can't fail.
     fn bare(app: &App, viewer: &Viewer) -> Self {
         Shell {
             name: app.config.name.clone(),
@@ -100,7 +100,7 @@ impl Shell {
             guest: viewer.guest().cloned(),
             at: NavItem::Elsewhere,
             members: 0,
-            keeper: None,
+            admin: None,
             rooms: Vec::new(),
             unread: 0,
             unread_threads: 0,
@@ -109,7 +109,7 @@ impl Shell {
         }
     }
 
-    /// The id of the viewer's account, for the page's scripts.
+    /// Returns the id of the viewer's account, for the page's scripts.
     fn viewer_id(&self) -> Option<AccountId> {
         let member = self.viewer.as_ref().map(Member::id);
         member.or_else(|| self.guest.as_ref().map(|guest| guest.id))
@@ -119,8 +119,8 @@ impl Shell {
         &assets::VERSION
     }
 
-    fn is_at(&self, place: NavItem) -> bool {
-        self.at == place
+    fn is_at(&self, item: NavItem) -> bool {
+        self.at == item
     }
 
     fn population(&self) -> String {
@@ -146,8 +146,7 @@ fn page_with(status: StatusCode, template: &impl Template) -> Result<Response> {
     Ok((status, headers, body).into_response())
 }
 
-/// Returns whether an error is shown in the form, with what was typed still in the fields, instead of on a page of its
-/// own.
+/// Returns whether an error is shown in the form, which keeps the typed values, instead of on a page of its own.
 fn is_form_error(error: &Error) -> bool {
     matches!(
         error,
@@ -155,7 +154,7 @@ fn is_form_error(error: &Error) -> bool {
     )
 }
 
-/// Renders the page of a form again where the form shows the error; returns any other error.
+/// Renders the page of a form again if the form shows this error; returns any other error.
 async fn show_form_error<T: Template>(
     error: Error,
     page: impl AsyncFnOnce(Error) -> Result<T>,
@@ -167,7 +166,7 @@ async fn show_form_error<T: Template>(
     render_form_error(head, &page(error).await?)
 }
 
-/// Renders a form again, with what was typed in it and what is wrong with that.
+/// Renders a form again, with the typed values and the errors.
 fn render_form_error(
     (status, headers): (StatusCode, HeaderMap),
     template: &impl Template,
@@ -183,12 +182,12 @@ struct ErrorPage<'a> {
     sentence: String,
     log_in: bool,
     /// Members with usernames like the one that was not found.
-    meant: Vec<Account>,
+    similar: Vec<Account>,
     stream: &'static str,
     request: &'a str,
 }
 
-/// The page of an error.
+/// Returns the page of an error.
 pub async fn error_page(
     app: &App,
     cookies: Option<HeaderValue>,
@@ -200,9 +199,9 @@ pub async fn error_page(
     // Without the database there is no viewer, but still a page.
     let viewer = Viewer::by_cookie(app, cookies.as_ref()).await.unwrap_or_default();
     if let (Error::Unauthenticated, Some(path)) = (error, path) {
-        // Rooms and matches need only a name. A guest has one already, so the page is for members.
-        let nameless = path.starts_with("/rooms") || path.starts_with("/match");
-        let page = if nameless && viewer.account.is_none() { "/session/new" } else { "/login" };
+        // Rooms and matches need only a name. Where a guest is refused, the page is for members.
+        let needs_only_name = path.starts_with("/rooms") || path.starts_with("/match");
+        let page = if needs_only_name && viewer.account.is_none() { "/session/new" } else { "/login" };
         return Redirect::to(&format!("{page}?next={}", encoded(path))).into_response();
     }
     let heading = match error {
@@ -222,12 +221,12 @@ pub async fn error_page(
         Error::Full => "The disk is full",
         Error::Internal(_) => "Something broke",
     };
-    let meant = match (error, path) {
-        (Error::NotFound, Some(path)) => meant(app, path).await,
+    let similar = match (error, path) {
+        (Error::NotFound, Some(path)) => find_similar(app, path).await,
         _ => Vec::new(),
     };
     let template = ErrorPage {
-        meant,
+        similar,
         stream: app.config.stream_path(),
         shell: Shell::bare(app, &viewer),
         heading,
@@ -238,20 +237,20 @@ pub async fn error_page(
     page_with(status, &template).unwrap_or_else(|_| status.into_response())
 }
 
-/// Members whose usernames begin like the one in a path that was not found.
-async fn meant(app: &App, path: &str) -> Vec<Account> {
+/// Finds members whose usernames begin like the one in a path that was not found.
+async fn find_similar(app: &App, path: &str) -> Vec<Account> {
     let Some(rest) = path.strip_prefix("/@") else { return Vec::new() };
     let name = rest.split(['/', '?', '.']).next().unwrap_or_default().to_owned();
     let search = app.db.read(move |read| {
         if domain::accounts::member(read, &name).is_ok() {
-            return Ok(Vec::new()); // the member exists, and something of theirs was not found
+            return Ok(Vec::new()); // the member exists, but not the rest of the path
         }
         // Shortens the name from the end, where most mistakes are.
         for length in (2..=name.chars().count()).rev() {
-            let begun: String = name.chars().take(length).collect();
-            let found = domain::accounts::search(read, domain::viewer::Viewer::STRANGER, &begun, 3)?;
-            if !found.is_empty() {
-                return Ok(found);
+            let prefix: String = name.chars().take(length).collect();
+            let members = domain::accounts::search(read, domain::viewer::Viewer::STRANGER, &prefix, 3)?;
+            if !members.is_empty() {
+                return Ok(members);
             }
         }
         Ok(Vec::new())
@@ -259,12 +258,12 @@ async fn meant(app: &App, path: &str) -> Vec<Account> {
     search.await.unwrap_or_default()
 }
 
-/// A path as the value of a query.
+/// Encodes a path as a value in a query.
 fn encoded(path: &str) -> String {
     percent_encoding::utf8_percent_encode(path, percent_encoding::NON_ALPHANUMERIC).to_string()
 }
 
-/// The sentence about a field of a form, if the error has one.
+/// Returns the sentence about a field of a form, if the error has one.
 fn field_error<'a>(error: Option<&'a Error>, field: &str) -> Option<&'a str> {
     match error {
         Some(Error::Invalid(faults)) => faults.iter().find(|f| f.field == field).map(|f| f.message.as_str()),
@@ -272,7 +271,7 @@ fn field_error<'a>(error: Option<&'a Error>, field: &str) -> Option<&'a str> {
     }
 }
 
-/// The sentence about the form as a whole, or about a field that it does not show.
+/// Returns the sentence about the form as a whole, or about a field that it does not show.
 fn form_error(error: Option<&Error>, fields: &[&str]) -> Option<String> {
     match error {
         Some(Error::Invalid(faults)) => {
@@ -282,14 +281,14 @@ fn form_error(error: Option<&Error>, fields: &[&str]) -> Option<String> {
     }
 }
 
-/// A path on this site to redirect to. Anything else becomes `/`, so that a link can't lead people from the login to
-/// another site.
+/// Returns the path if it is on this site, or else `/`, so that a link can't lead people from the login to another
+/// site.
 fn on_this_site(next: &str) -> &str {
-    let room_member = next.starts_with('/')
+    let is_local = next.starts_with('/')
         && !next.starts_with("//")
         && !next.contains('\\')
         && !next.chars().any(char::is_control);
-    if room_member { next } else { "/" }
+    if is_local { next } else { "/" }
 }
 
 #[cfg(test)]
@@ -297,7 +296,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nobody_is_sent_to_another_site() {
+    fn redirects_stay_on_this_site() {
         for next in [
             "https://evil.example",
             "//evil.example",

@@ -24,7 +24,7 @@ use crate::{
         accounts::Member,
         peeps::{Body, Conversation, Draft},
         text::RefusedWords,
-        viewer::Viewer as Who,
+        viewer::Viewer as DomainViewer,
     },
     http::{
         input::{Input, from_path},
@@ -78,15 +78,15 @@ async fn conversation_page(
     composer: Option<Composer>,
 ) -> Result<ConversationPage> {
     let member = viewer.member();
-    let who = viewer.who();
-    let (seq, found) = app
+    let domain_viewer = viewer.for_domain();
+    let (seq, conversation) = app
         .db
         .read(move |read| {
             let seq = domain::peeps::last_seq(read)?;
-            Ok((seq, domain::peeps::conversation(read, who, id)?))
+            Ok((seq, domain::peeps::conversation(read, domain_viewer, id)?))
         })
         .await?;
-    let Conversation { above, peep, below } = found;
+    let Conversation { above, peep, below } = conversation;
     let now = app.clock.now();
     let card = |peep| Card::new(peep, member.as_ref(), now);
     let in_order = |peeps: Vec<Peep>| {
@@ -99,26 +99,26 @@ async fn conversation_page(
     let lead = card(peep).lead();
     let mut below = in_order(below);
     if let Some(first) = below.first_mut() {
-        let taken = std::mem::replace(first, card(lead.peep.clone()));
-        *first = taken.below(Some(&lead));
+        let first_reply = std::mem::replace(first, card(lead.peep.clone()));
+        *first = first_reply.below(Some(&lead));
     }
-    let gone = lead.peep.deleted_at.is_some();
+    let is_deleted = lead.peep.deleted_at.is_some();
     Ok(ConversationPage {
         shell: Shell::new(app, viewer, NavItem::Elsewhere).await?,
-        title: if gone {
+        title: if is_deleted {
             "A deleted peep".into()
         } else {
             format!("{}: {}", lead.peep.author.name, format::excerpt(&lead.peep.body, 60))
         },
         above: in_order(above),
-        composer: composer.filter(|_| !gone),
+        composer: composer.filter(|_| !is_deleted),
         card: lead,
         below,
         seq,
     })
 }
 
-/// The form that a peep is posted with.
+/// The form to post a peep.
 #[derive(Deserialize, Default)]
 #[serde(default)]
 pub struct PostForm {
@@ -146,20 +146,20 @@ impl PostForm {
 /// `POST /peeps`
 pub async fn post(
     State(app): State<Arc<App>>,
-    ClientAddr(from): ClientAddr,
+    ClientAddr(origin): ClientAddr,
     member: Member,
     headers: HeaderMap,
     Input(form): Input<PostForm>,
 ) -> Result<Response> {
     let by_script = headers.contains_key(FRAGMENT);
-    let posted = match app.limits.post(from, member.id()).and_then(|_| form.draft(&app.config.refused_words))
-    {
-        Ok(draft) => {
-            let author = member.clone();
-            app.db.write(move |tx| author.post(tx, &draft)).await
-        }
-        Err(error) => Err(error),
-    };
+    let posted =
+        match app.limits.post(origin, member.id()).and_then(|_| form.draft(&app.config.refused_words)) {
+            Ok(draft) => {
+                let author = member.clone();
+                app.db.write(move |tx| author.post(tx, &draft)).await
+            }
+            Err(error) => Err(error),
+        };
     match posted {
         Ok(peep) if by_script => {
             let fragment = peep_card::fragment(peep, Some(&member), app.clock.now());
@@ -172,7 +172,7 @@ pub async fn post(
     }
 }
 
-/// Renders the page that the form was on, with what was typed still in it.
+/// Renders the page of the form again, with the typed text.
 async fn refused_post(app: &App, member: Member, form: PostForm, error: Error) -> Result<Response> {
     let reply_to = form.reply_to().unwrap_or_default();
     let composer = |reply_to| -> Result<_> {
@@ -184,7 +184,7 @@ async fn refused_post(app: &App, member: Member, form: PostForm, error: Error) -
             Ok(page) if page.composer.is_some() => {
                 return render_form_error(status_and_headers(&error), &page);
             }
-            // The peep to be answered was deleted, so the stream's form keeps the words.
+            // The peep to be answered was deleted, so the form above the stream keeps the text.
             Ok(_) | Err(Error::NotFound) => {}
             Err(other) => return Err(other),
         }
@@ -209,8 +209,8 @@ pub async fn edit_form(
     Path((_, id)): Path<(String, String)>,
     member: Member,
 ) -> Result<Response> {
-    let (id, who) = (from_path(&id)?, Who::from(&member));
-    let peep = app.db.read(move |read| domain::peeps::existing(read, who, id)).await?;
+    let (id, domain_viewer) = (from_path(&id)?, DomainViewer::from(&member));
+    let peep = app.db.read(move |read| domain::peeps::existing(read, domain_viewer, id)).await?;
     if peep.author.id != member.id() {
         return Err(Error::Forbidden("Only the one who wrote a peep can change it."));
     }
@@ -219,7 +219,7 @@ pub async fn edit_form(
     page(&EditPage { shell, id, path, body: peep.body, error: None })
 }
 
-/// The form that a peep is edited with.
+/// The form to edit a peep.
 #[derive(Deserialize, Default)]
 #[serde(default)]
 pub struct EditForm {
@@ -230,14 +230,14 @@ pub struct EditForm {
 pub async fn edit(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
-    ClientAddr(from): ClientAddr,
+    ClientAddr(origin): ClientAddr,
     member: Member,
     Input(form): Input<EditForm>,
 ) -> Result<Response> {
     let id: PeepId = from_path(&id)?;
     let path = format!("/@{}/{id}", member.username);
     let parse = || Body::parse(&form.body, &app.config.refused_words);
-    let edited = match app.limits.post(from, member.id()).and_then(|_| parse()) {
+    let edited = match app.limits.post(origin, member.id()).and_then(|_| parse()) {
         Ok(body) => {
             let author = member.clone();
             app.db.write(move |tx| author.edit(tx, id, &body)).await
@@ -270,7 +270,7 @@ pub async fn delete_form(
     member: Member,
 ) -> Result<Response> {
     let id = from_path(&id)?;
-    let peep = app.db.read(move |read| domain::peeps::existing(read, Who::STRANGER, id)).await?;
+    let peep = app.db.read(move |read| domain::peeps::existing(read, DomainViewer::STRANGER, id)).await?;
     if !member.may_delete(&peep) {
         return Err(Error::Forbidden("Only the one who wrote a peep can delete it."));
     }
@@ -287,16 +287,16 @@ pub async fn delete_form(
 pub async fn delete(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
-    ClientAddr(from): ClientAddr,
+    ClientAddr(origin): ClientAddr,
     member: Member,
 ) -> Result<Response> {
     let id = from_path(&id)?;
-    app.limits.post(from, member.id())?;
+    app.limits.post(origin, member.id())?;
     app.db.write(move |tx| member.delete(tx, id)).await?;
     Ok(Redirect::to(app.config.stream_path()).into_response())
 }
 
-/// The form that a peep is liked with.
+/// The form to like a peep.
 #[derive(Deserialize, Default)]
 #[serde(default)]
 pub struct LikeForm {
@@ -307,7 +307,7 @@ pub struct LikeForm {
 pub async fn like(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
-    ClientAddr(from): ClientAddr,
+    ClientAddr(origin): ClientAddr,
     member: Member,
     headers: HeaderMap,
     Input(form): Input<LikeForm>,
@@ -318,17 +318,17 @@ pub async fn like(
         "false" => false,
         _ => return Err(Error::invalid("likes", "It is liked or it is not: send true or false.")),
     };
-    app.limits.post(from, member.id())?;
+    app.limits.post(origin, member.id())?;
     let peep = app.db.write(move |tx| member.like(tx, id, likes)).await?;
     if headers.contains_key(FRAGMENT) {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
     // Returns to the page with the button.
-    let from = headers.get(header::REFERER).and_then(|from| from.to_str().ok());
-    let from = from.and_then(|from| from.strip_prefix(app.config.base_url.as_str()));
-    let from = from.map(on_this_site).and_then(|from| from.split('#').next());
+    let referer = headers.get(header::REFERER).and_then(|value| value.to_str().ok());
+    let referer = referer.and_then(|value| value.strip_prefix(app.config.base_url.as_str()));
+    let referer = referer.map(on_this_site).and_then(|value| value.split('#').next());
     let permalink = format!("/@{}/{id}", peep.author.username);
-    Ok(Redirect::to(&format!("{}#peep-{id}", from.unwrap_or(&permalink))).into_response())
+    Ok(Redirect::to(&format!("{}#peep-{id}", referer.unwrap_or(&permalink))).into_response())
 }
 
 #[derive(Template)]
@@ -337,12 +337,12 @@ struct HistoryPage {
     shell: Shell,
     path: String,
     name: String,
-    versions: Vec<Said>,
+    versions: Vec<VersionView>,
 }
 
 /// A version of a peep, with the time from which it was shown.
-struct Said {
-    words: String,
+struct VersionView {
+    html: String,
     since: String,
     exact: String,
 }
@@ -353,10 +353,10 @@ pub async fn history(
     Path((_, id)): Path<(String, String)>,
     viewer: Viewer,
 ) -> Result<Response> {
-    let (id, who) = (from_path(&id)?, viewer.who());
-    let (peep, versions) = app.db.read(move |read| domain::peeps::history(read, who, id)).await?;
-    let versions = versions.into_iter().rev().map(|version| Said {
-        words: markup::html(&version.body, &peep.mentions, ""),
+    let (id, domain_viewer) = (from_path(&id)?, viewer.for_domain());
+    let (peep, versions) = app.db.read(move |read| domain::peeps::history(read, domain_viewer, id)).await?;
+    let versions = versions.into_iter().rev().map(|version| VersionView {
+        html: markup::html(&version.body, &peep.mentions, ""),
         since: date_and_time(version.created_at),
         exact: version.created_at.rfc3339(),
     });

@@ -1,4 +1,4 @@
-//! Searching a conversation.
+//! The page of a search in a conversation.
 
 use std::sync::Arc;
 
@@ -11,7 +11,9 @@ use crate::{
     Error, Result,
     app::App,
     clock::Time,
-    domain::{conversations::Participant, messages::Query as Words, rooms::RoomMember, threads::Thread},
+    domain::{
+        conversations::Participant, messages::Query as MessageQuery, rooms::RoomMember, threads::Thread,
+    },
     http::{
         input::Query,
         session::{ClientAddr, Viewer},
@@ -23,25 +25,26 @@ use crate::{
     },
 };
 
-/// Messages on a page of results.
-const FOUND: i64 = 50;
+/// The most messages on a page of results.
+const PAGE_SIZE: i64 = 50;
 
 #[derive(Template)]
 #[template(path = "search.html")]
 struct SearchPage {
     shell: Shell,
-    /// The title of the conversation, and its path.
+    /// The title of the conversation.
     title: String,
+    /// The path of the conversation.
     path: String,
     q: String,
-    found: Vec<Message>,
+    messages: Vec<Message>,
     error: Option<String>,
     older: Option<String>,
     now: Time,
 }
 
 impl SearchPage {
-    fn words(&self, message: &Message) -> String {
+    fn body_html(&self, message: &Message) -> String {
         crate::wire::markup::message(&message.body, &message.mentions, "")
     }
 
@@ -65,31 +68,31 @@ pub struct Search {
 /// `GET /rooms/{key}/search`
 pub async fn room(
     State(app): State<Arc<App>>,
-    from: ClientAddr,
+    addr: ClientAddr,
     room_member: RoomMember,
     Query(search): Query<Search>,
 ) -> Result<Response> {
     let path = format!("/rooms/{}", room_member.link.key);
     let title = room_member.participant.conversation.name.clone();
-    look(&app, from, &room_member.participant, NavItem::Rooms, (title, path), search).await
+    search_page(&app, addr, &room_member.participant, NavItem::Rooms, (title, path), search).await
 }
 
 /// `GET /threads/{thread}/search`
 pub async fn thread(
     State(app): State<Arc<App>>,
-    from: ClientAddr,
+    addr: ClientAddr,
     thread: Thread,
     Query(search): Query<Search>,
 ) -> Result<Response> {
     let participant = thread.participant();
     let path = format!("/threads/{}", participant.conversation.id);
     let title = threads::title_of(&app, participant).await?;
-    look(&app, from, participant, NavItem::Threads, (title, path), search).await
+    search_page(&app, addr, participant, NavItem::Threads, (title, path), search).await
 }
 
-async fn look(
+async fn search_page(
     app: &App,
-    ClientAddr(from): ClientAddr,
+    ClientAddr(origin): ClientAddr,
     participant: &Participant,
     at: NavItem,
     (title, path): (String, String),
@@ -99,19 +102,19 @@ async fn look(
         if q.trim().is_empty() {
             return Ok(Vec::new());
         }
-        app.limits.write(from)?;
-        let words = Words::parse(&q)?;
+        app.limits.write(origin)?;
+        let query = MessageQuery::parse(&q)?;
         let participant = participant.clone();
-        app.db.read_long(move |read| words.run(read, &participant, before, FOUND)).await
+        app.db.read_long(move |read| query.run(read, &participant, before, PAGE_SIZE)).await
     };
-    let (found, error): (Vec<Message>, _) = match find.await {
-        Ok(found) => (found, None),
+    let (messages, error): (Vec<Message>, _) = match find.await {
+        Ok(messages) => (messages, None),
         Err(error @ (Error::Invalid(_) | Error::TooMany { .. })) => (Vec::new(), Some(error.sentence())),
         Err(error) => return Err(error),
     };
-    let older = found.last().filter(|_| found.len() == FOUND as usize);
+    let older = messages.last().filter(|_| messages.len() == PAGE_SIZE as usize);
     let encoded = super::encoded(&q);
     let older = older.map(|last| format!("{path}/search?q={encoded}&before={}", last.seq));
     let shell = Shell::new(app, &Viewer::from(&participant.account), at).await?;
-    page(&SearchPage { shell, title, path, q, found, error, older, now: app.clock.now() })
+    page(&SearchPage { shell, title, path, q, messages, error, older, now: app.clock.now() })
 }

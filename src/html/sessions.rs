@@ -1,4 +1,4 @@
-//! The page that asks a stranger for a name, and makes a guest of them.
+//! The page that asks a stranger for a name, and creates a guest.
 
 use std::sync::Arc;
 
@@ -28,7 +28,7 @@ use crate::{
 #[template(path = "name.html")]
 struct NamePage {
     shell: Shell,
-    /// The room that the guest is about to join: its name, and the number of people in it.
+    /// The room that the guest will join: its name, and the number of people in it.
     room: Option<(String, i64)>,
     form: NameForm,
     error: Option<Error>,
@@ -78,7 +78,7 @@ impl NamePage {
     }
 }
 
-/// `GET /session/new`: redirects at once those who have a name already.
+/// `GET /session/new`: redirects visitors who have a name already.
 pub async fn name_form(
     State(app): State<Arc<App>>,
     Query(Next { next }): Query<Next>,
@@ -92,9 +92,9 @@ pub async fn name_form(
 }
 
 /// `POST /session/new`
-pub async fn come_in(
+pub async fn create(
     State(app): State<Arc<App>>,
-    from: ClientAddr,
+    addr: ClientAddr,
     viewer: Viewer,
     Input(form): Input<NameForm>,
 ) -> Result<Response> {
@@ -102,12 +102,12 @@ pub async fn come_in(
     if viewer.account.is_some() {
         return Ok(Redirect::to(&next).into_response());
     }
-    let welcome = async {
+    let start = async {
         let name = Name::parse(&form.name)?;
-        app.limits.guest(from.0)?;
+        app.limits.guest(addr.0)?;
         app.db.write(move |tx| session::start_guest_session(tx, &name)).await
     };
-    match welcome.await {
+    match start.await {
         Ok((_, token)) => Ok(([set_cookie(&app.config, Some(&token))], Redirect::to(&next)).into_response()),
         Err(error) => {
             show_form_error(error, async |error| {

@@ -15,7 +15,7 @@ use crate::{
     Error, Result,
     app::App,
     db::Read,
-    domain::{self, accounts::Member, peeps, viewer::Viewer as Who},
+    domain::{self, accounts::Member, peeps, viewer::Viewer as DomainViewer},
     http::{
         cached,
         input::{Query, from_path},
@@ -27,8 +27,8 @@ use crate::{
     wire::{filters, format::initials, markup, peep_card::Card},
 };
 
-/// Peeps on a page.
-const PAGE: i64 = 20;
+/// The most peeps on a page.
+const PAGE_SIZE: i64 = 20;
 
 /// A page of a list.
 #[derive(Deserialize, Default)]
@@ -78,17 +78,17 @@ pub(super) struct ListPage {
 struct List {
     seq: i64,
     peeps: Vec<Peep>,
-    more: bool,
+    has_more: bool,
 }
 
-fn list(read: &Read<'_>, viewer: Who, scope: &Scope, before: Option<PeepId>) -> Result<List> {
-    // The number is read first: a change between the two reads is replayed, and scripts show it once.
+fn list(read: &Read<'_>, viewer: DomainViewer, scope: &Scope, before: Option<PeepId>) -> Result<List> {
+    // The number is read first: a change between the two reads is replayed, and the page's script skips what it has.
     let seq = peeps::last_seq(read)?;
-    let range = PeepRange { before, after: None, oldest: false, limit: PAGE + 1 };
+    let range = PeepRange { before, after: None, oldest: false, limit: PAGE_SIZE + 1 };
     let mut peeps = peeps::timeline(read, viewer, scope, range)?;
-    let more = peeps.len() > PAGE as usize;
-    peeps.truncate(PAGE as usize);
-    Ok(List { seq, peeps, more })
+    let has_more = peeps.len() > PAGE_SIZE as usize;
+    peeps.truncate(PAGE_SIZE as usize);
+    Ok(List { seq, peeps, has_more })
 }
 
 /// A list to be read and rendered.
@@ -100,32 +100,32 @@ struct ListRequest<'a> {
     paging: &'a Paging,
 }
 
-async fn list_page(app: &App, asked: ListRequest<'_>, composer: Option<Composer>) -> Result<ListPage> {
-    let ListRequest { viewer, scope, heading, path, paging } = asked;
+async fn list_page(app: &App, request: ListRequest<'_>, composer: Option<Composer>) -> Result<ListPage> {
+    let ListRequest { viewer, scope, heading, path, paging } = request;
     let before = paging.before()?;
     let member = viewer.member();
-    let (who, live) = (viewer.who(), live(&scope));
-    let found = app.db.read(move |read| list(read, who, &scope, before)).await?;
+    let (domain_viewer, live) = (viewer.for_domain(), live(&scope));
+    let data = app.db.read(move |read| list(read, domain_viewer, &scope, before)).await?;
     let now = app.clock.now();
     let at = match &heading {
         Heading::Stream => NavItem::Stream,
         Heading::Person { you: true, .. } => NavItem::You,
         _ => NavItem::Elsewhere,
     };
-    let older = found.peeps.last().filter(|_| found.more).map(|last| format!("{path}?before={}", last.id));
+    let older = data.peeps.last().filter(|_| data.has_more).map(|last| format!("{path}?before={}", last.id));
     Ok(ListPage {
         shell: Shell::new(app, viewer, at).await?,
         heading,
         composer,
-        cards: found.peeps.into_iter().map(|p| Card::new(p, member.as_ref(), now)).collect(),
+        cards: data.peeps.into_iter().map(|p| Card::new(p, member.as_ref(), now)).collect(),
         older,
         newest: before.map(|_| path),
-        seq: found.seq,
+        seq: data.seq,
         live,
     })
 }
 
-/// The filter by which the page's script accepts arriving peeps.
+/// Returns the filter by which the page's script accepts arriving peeps.
 fn live(scope: &Scope) -> String {
     match scope {
         Scope::Public => "all".into(),
@@ -143,8 +143,8 @@ pub async fn front(
     headers: HeaderMap,
 ) -> Result<Response> {
     if let Some(username) = &app.config.home {
-        let asked = show::PageRequest { method, uri: uri.clone(), headers: headers.clone() };
-        if let Some(page) = show::front(&app, username, &asked).await? {
+        let request = show::PageRequest { method, uri: uri.clone(), headers: headers.clone() };
+        if let Some(page) = show::front(&app, username, &request).await? {
             return Ok(page);
         }
     }
@@ -159,14 +159,14 @@ pub async fn stream(
     headers: HeaderMap,
 ) -> Result<Response> {
     if paging.before.is_none() && !has_session(&app.config, &headers) {
-        let make = async {
+        let render = async {
             let page = stream_page(&app, &Viewer::default(), &paging, None).await?;
             let body = page.render().map_err(Error::internal)?;
             Ok(Rendered { kind: "text/html; charset=utf-8", link: None, body })
         };
         return app
             .page_cache
-            .public(PublicPage::Stream, make)
+            .public(PublicPage::Stream, render)
             .await
             .map(|page| cached::respond(&page, &headers));
     }
@@ -182,8 +182,8 @@ pub(super) async fn stream_page(
     composer: Option<Composer>,
 ) -> Result<ListPage> {
     let path = app.config.stream_path().into();
-    let asked = ListRequest { viewer, scope: Scope::Public, heading: Heading::Stream, path, paging };
-    list_page(app, asked, composer).await
+    let request = ListRequest { viewer, scope: Scope::Public, heading: Heading::Stream, path, paging };
+    list_page(app, request, composer).await
 }
 
 /// `GET /tags/{tag}`
@@ -199,11 +199,11 @@ pub async fn tag(
     }
     let path = markup::tag_path("", &tag);
     let heading = Heading::Tag { tag: tag.clone() };
-    let asked = ListRequest { viewer: &viewer, scope: Scope::Tag(tag), heading, path, paging: &paging };
-    page(&list_page(&app, asked, None).await?)
+    let request = ListRequest { viewer: &viewer, scope: Scope::Tag(tag), heading, path, paging: &paging };
+    page(&list_page(&app, request, None).await?)
 }
 
-/// The list of a member's peeps, at this path.
+/// Renders the list of a member's peeps at this path.
 pub(super) async fn peeps_of(
     app: &App,
     person: &Member,
@@ -220,6 +220,6 @@ pub(super) async fn peeps_of(
         you: viewer.account.as_ref().is_some_and(|viewer| viewer.id == person.id()),
         page: path.ends_with("/peeps"),
     };
-    let asked = ListRequest { viewer, scope: Scope::Account(person.id()), heading, path, paging };
-    page(&list_page(app, asked, None).await?)
+    let request = ListRequest { viewer, scope: Scope::Account(person.id()), heading, path, paging };
+    page(&list_page(app, request, None).await?)
 }

@@ -14,14 +14,14 @@ use crate::{
 /// `GET /assets/{version}/{*path}`: every version is served, but only the current one may be cached.
 pub async fn get(Path((version, path)): Path<(String, String)>) -> Result<Response, Error> {
     let file = Assets::get(&path).ok_or(Error::NotFound)?;
-    let kind = mime_guess::from_path(&path).first_or_octet_stream();
-    let keep = if version == *VERSION { "public, max-age=31536000, immutable" } else { "no-cache" };
+    let media_type = mime_guess::from_path(&path).first_or_octet_stream();
+    let cache_control = if version == *VERSION { "public, max-age=31536000, immutable" } else { "no-cache" };
     let mut response = file.data.into_owned().into_response();
     let headers = response.headers_mut();
-    if let Ok(kind) = HeaderValue::from_str(kind.as_ref()) {
-        headers.insert(header::CONTENT_TYPE, kind);
+    if let Ok(media_type) = HeaderValue::from_str(media_type.as_ref()) {
+        headers.insert(header::CONTENT_TYPE, media_type);
     }
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(keep));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache_control));
     Ok(response)
 }
 

@@ -5,15 +5,15 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use super::conditional::names;
+use super::conditional::matches_tag;
 use crate::services::page_cache::CachedPage;
 
 /// Answers a request with the page: compressed where the client accepts that, and without a body where the client has
 /// the page already.
 pub fn respond(page: &CachedPage, request: &HeaderMap) -> Response {
     let gzip = request.get(header::ACCEPT_ENCODING).is_some_and(accepts_gzip);
-    let known = request.get_all(header::IF_NONE_MATCH).iter().any(|known| names(known, &page.etag));
-    let mut response = if known {
+    let is_current = request.get_all(header::IF_NONE_MATCH).iter().any(|tags| matches_tag(tags, &page.etag));
+    let mut response = if is_current {
         StatusCode::NOT_MODIFIED.into_response()
     } else if gzip {
         page.gzipped().into_response()
@@ -27,7 +27,7 @@ pub fn respond(page: &CachedPage, request: &HeaderMap) -> Response {
     }
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     headers.insert(header::VARY, HeaderValue::from_static("cookie, accept-encoding"));
-    if gzip && !known {
+    if gzip && !is_current {
         headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }
     if let Some(link) = page.link.as_deref().and_then(|link| HeaderValue::from_str(link).ok()) {

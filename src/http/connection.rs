@@ -30,9 +30,9 @@ pub struct Connection {
 }
 
 struct Out {
-    half: OwnedWriteHalf,
+    writer: OwnedWriteHalf,
     /// True if the last write of the connection's own task ended within a frame.
-    midway: bool,
+    within_frame: bool,
     /// The unsent rest of a frame that [`Connection::send`] began.
     rest: Bytes,
 }
@@ -56,8 +56,8 @@ impl Connection {
         peer: SocketAddr,
         permit: OwnedSemaphorePermit,
     ) -> (Arc<Self>, ConnectionIo) {
-        let (read, half) = stream.into_split();
-        let out = Mutex::new(Out { half, midway: false, rest: Bytes::new() });
+        let (read, writer) = stream.into_split();
+        let out = Mutex::new(Out { writer, within_frame: false, rest: Bytes::new() });
         let connection = Arc::new(Connection { peer, _permit: permit, out });
         (Arc::clone(&connection), ConnectionIo { read, connection })
     }
@@ -65,10 +65,10 @@ impl Connection {
     /// Writes a whole frame at once if that is possible. Never waits. The connection has to be a WebSocket already.
     pub fn send(&self, frame: &Bytes) -> WriteOutcome {
         let mut out = self.out();
-        if out.midway || !out.rest.is_empty() {
+        if out.within_frame || !out.rest.is_empty() {
             return WriteOutcome::Refused;
         }
-        match out.half.try_write(frame) {
+        match out.writer.try_write(frame) {
             Ok(written) if written == frame.len() => WriteOutcome::Complete,
             Ok(written) => {
                 out.rest = frame.slice(written..);
@@ -87,7 +87,7 @@ impl Connection {
 impl Out {
     fn poll_rest(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.rest.is_empty() {
-            let written = ready!(Pin::new(&mut self.half).poll_write(cx, &self.rest))?;
+            let written = ready!(Pin::new(&mut self.writer).poll_write(cx, &self.rest))?;
             if written == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
@@ -125,9 +125,9 @@ impl AsyncWrite for ConnectionIo {
     ) -> Poll<io::Result<usize>> {
         let mut out = self.connection.out();
         ready!(out.poll_rest(cx))?;
-        let written = ready!(Pin::new(&mut out.half).poll_write_vectored(cx, bufs))?;
+        let written = ready!(Pin::new(&mut out.writer).poll_write_vectored(cx, bufs))?;
         // The WebSocket passes whole frames only, so a partial write ends within one.
-        out.midway = written < bufs.iter().map(|buf| buf.len()).sum();
+        out.within_frame = written < bufs.iter().map(|buf| buf.len()).sum();
         Poll::Ready(Ok(written))
     }
 
@@ -138,13 +138,13 @@ impl AsyncWrite for ConnectionIo {
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut out = self.connection.out();
         ready!(out.poll_rest(cx))?;
-        Pin::new(&mut out.half).poll_flush(cx)
+        Pin::new(&mut out.writer).poll_flush(cx)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut out = self.connection.out();
         ready!(out.poll_rest(cx))?;
-        Pin::new(&mut out.half).poll_shutdown(cx)
+        Pin::new(&mut out.writer).poll_shutdown(cx)
     }
 }
 
@@ -185,7 +185,11 @@ mod tests {
         // A length that divides no buffer evenly, so that the last frame is cut.
         let frame = Bytes::from(vec![b'f'; 100_003]);
         let accepted = fill(&connection, &frame);
-        assert_eq!(connection.send(&frame), WriteOutcome::Refused, "nothing goes out of turn");
+        assert_eq!(
+            connection.send(&frame),
+            WriteOutcome::Refused,
+            "a frame is not sent before the rest of another"
+        );
         let read = tokio::spawn(async move {
             let mut all = Vec::new();
             other.read_to_end(&mut all).await.expect("read");

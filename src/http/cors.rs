@@ -1,5 +1,5 @@
 //! Cross-origin requests (CORS, in the Fetch standard): pages of every site may call the API. Without a token they can
-//! do only what everyone may do; cookies are never accepted from another site.
+//! do only what strangers may do; cookies are never accepted from another site.
 
 use std::time::Duration;
 
@@ -13,15 +13,15 @@ use tower::{Layer, ServiceExt};
 use tower_http::cors::{Any, CorsLayer};
 
 /// The time for which browsers may cache the answer to a preflight request.
-const REMEMBERED: Duration = Duration::from_secs(24 * 3600);
+const PREFLIGHT_MAX_AGE: Duration = Duration::from_secs(24 * 3600);
 
 /// Returns whether pages of other sites may call this path.
 fn is_open(path: &str) -> bool {
-    ["/api/", "/oauth/", "/.well-known/"].iter().any(|open| path.starts_with(open))
+    ["/api/", "/oauth/", "/.well-known/"].iter().any(|prefix| path.starts_with(prefix))
 }
 
 /// Adds the CORS headers, and answers preflight requests.
-pub async fn open(mut request: Request, next: Next) -> Response {
+pub async fn add_headers(mut request: Request, next: Next) -> Response {
     if !is_open(request.uri().path()) {
         return next.run(request).await;
     }
@@ -33,7 +33,7 @@ pub async fn open(mut request: Request, next: Next) -> Response {
             request.headers_mut().remove(header::ORIGIN);
         }
     }
-    let named = HeaderName::from_static;
+    let header_name = HeaderName::from_static;
     let layer = CorsLayer::new()
         .allow_origin(Any)
         .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
@@ -41,19 +41,19 @@ pub async fn open(mut request: Request, next: Next) -> Response {
             header::AUTHORIZATION,
             header::CONTENT_TYPE,
             header::IF_NONE_MATCH,
-            named("idempotency-key"),
+            header_name("idempotency-key"),
         ])
         .expose_headers([
             header::ETAG,
             header::LINK,
             header::LOCATION,
             header::RETRY_AFTER,
-            named("idempotency-replayed"),
-            named("ratelimit"),
-            named("ratelimit-policy"),
-            named("x-request-id"),
+            header_name("idempotency-replayed"),
+            header_name("ratelimit"),
+            header_name("ratelimit-policy"),
+            header_name("x-request-id"),
         ])
-        .max_age(REMEMBERED);
+        .max_age(PREFLIGHT_MAX_AGE);
     match layer.layer(next).oneshot(request).await {
         Ok(response) => response,
         Err(never) => match never {},

@@ -23,19 +23,19 @@ use tokio::time::timeout;
 use tower::Service;
 
 /// The bytes that are read and discarded: twice the largest upload. Beyond that the connection is closed.
-const MOST: usize = 48 * 1024 * 1024;
+const MAX_BYTES: usize = 48 * 1024 * 1024;
 
 /// The time that draining may take in all, and the time without any bytes.
-const LONGEST: Duration = Duration::from_secs(30);
-const SILENCE: Duration = Duration::from_secs(2);
+const TIMEOUT: Duration = Duration::from_secs(30);
+const IDLE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// A body that is sent back through a channel when its handler drops it.
-struct Lent {
+/// A body that moves into a shared slot when its handler drops it.
+struct LentBody {
     body: Option<Incoming>,
-    back: Arc<Mutex<Option<Incoming>>>,
+    slot: Arc<Mutex<Option<Incoming>>>,
 }
 
-impl hyper::body::Body for Lent {
+impl hyper::body::Body for LentBody {
     type Data = Bytes;
     type Error = hyper::Error;
 
@@ -55,9 +55,9 @@ impl hyper::body::Body for Lent {
     }
 }
 
-impl Drop for Lent {
+impl Drop for LentBody {
     fn drop(&mut self) {
-        *self.back.lock().unwrap_or_else(PoisonError::into_inner) = self.body.take();
+        *self.slot.lock().unwrap_or_else(PoisonError::into_inner) = self.body.take();
     }
 }
 
@@ -67,18 +67,19 @@ pub async fn answer(mut router: Router, request: Request<Incoming>) -> Response 
         let Ok(response) = router.call(request.map(Body::new)).await;
         return response;
     }
-    // The client sends its body only when asked (RFC 9110, section 10.1.1). Asking only to discard it is pointless.
-    let waits = request.headers().contains_key(header::EXPECT);
-    let back = Arc::new(Mutex::new(None));
-    let lent = |body| Body::new(Lent { body: Some(body), back: Arc::clone(&back) });
+    // With `Expect: 100-continue` the client sends its body only on request (RFC 9110, section 10.1.1). A body that
+    // would be discarded is not requested.
+    let expects_continue = request.headers().contains_key(header::EXPECT);
+    let slot = Arc::new(Mutex::new(None));
+    let lent = |body| Body::new(LentBody { body: Some(body), slot: Arc::clone(&slot) });
     let Ok(mut response) = router.call(request.map(lent)).await;
-    let rest = back.lock().unwrap_or_else(PoisonError::into_inner).take();
-    let all = match rest {
+    let rest = slot.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let is_drained = match rest {
         Some(rest) if rest.is_end_stream() => true,
-        Some(rest) if !waits => timeout(LONGEST, drain(rest)).await.unwrap_or(false),
+        Some(rest) if !expects_continue => timeout(TIMEOUT, drain(rest)).await.unwrap_or(false),
         _ => false,
     };
-    if !all {
+    if !is_drained {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     response
@@ -86,18 +87,18 @@ pub async fn answer(mut router: Router, request: Request<Incoming>) -> Response 
 
 /// Reads the rest of a body; returns whether its end was reached.
 async fn drain(mut body: Incoming) -> bool {
-    let mut left = MOST;
+    let mut left = MAX_BYTES;
     if body.size_hint().lower() > left as u64 {
         return false;
     }
     loop {
-        match timeout(SILENCE, poll_fn(|context| Pin::new(&mut body).poll_frame(context))).await {
+        match timeout(IDLE_TIMEOUT, poll_fn(|context| Pin::new(&mut body).poll_frame(context))).await {
             Ok(None) => return true,
             Ok(Some(Ok(frame))) => {
-                let Some(less) = left.checked_sub(frame.data_ref().map_or(0, Bytes::len)) else {
+                let Some(remaining) = left.checked_sub(frame.data_ref().map_or(0, Bytes::len)) else {
                     return false;
                 };
-                left = less;
+                left = remaining;
             }
             Ok(Some(Err(_))) | Err(_) => return false,
         }

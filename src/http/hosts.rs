@@ -12,30 +12,30 @@ use axum::{
 use crate::app::App;
 
 /// The paths below a member's page that are also served under the member's own host name.
-const PARTS: [&str; 4] = ["/contact", "/address", "/card.png", "/visits"];
+const PAGE_PATHS: [&str; 4] = ["/contact", "/address", "/card.png", "/visits"];
 
-/// The host name of a request, without a port.
-fn asked(request: &Request) -> Option<String> {
-    let host = request.uri().host().or_else(|| named(request.headers()))?;
+/// Returns the host name of a request, without a port.
+fn request_host(request: &Request) -> Option<String> {
+    let host = request.uri().host().or_else(|| host_header(request.headers()))?;
     let host = if host.starts_with('[') { host } else { host.split(':').next().unwrap_or(host) };
     Some(host.trim_end_matches('.').to_ascii_lowercase())
 }
 
-fn named(headers: &HeaderMap) -> Option<&str> {
+fn host_header(headers: &HeaderMap) -> Option<&str> {
     headers.get(header::HOST)?.to_str().ok()
 }
 
 /// Rewrites the path of a request under a member's host name to that of the member's page.
-pub async fn lead(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
+pub async fn rewrite_path(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
     let is_probe = matches!(request.uri().path(), "/livez" | "/readyz");
-    let host = asked(&request).filter(|host| !is_probe && host != app.config.base_url.host());
+    let host = request_host(&request).filter(|host| !is_probe && host != app.config.base_url.host());
     let user = match host {
         Some(host) => app.hosts.user(&host).await,
         None => None,
     };
     let Some(user) = user else { return next.run(request).await };
     let uri = request.uri();
-    match inside(&user, uri.path()) {
+    match site_path(&user, uri.path()) {
         Some(path) => {
             let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
             if let Ok(uri) = Uri::try_from(format!("{path}{query}")) {
@@ -50,12 +50,12 @@ pub async fn lead(State(app): State<Arc<App>>, mut request: Request, next: Next)
     }
 }
 
-/// The site's path for a path under a member's host name; `None` where the path belongs to the rest of the site.
-fn inside(user: &str, path: &str) -> Option<String> {
-    let own = format!("/@{user}");
+/// Returns the site's path for a path under a member's host name; `None` where it belongs to the rest of the site.
+fn site_path(user: &str, path: &str) -> Option<String> {
+    let page = format!("/@{user}");
     match path {
-        "/" => Some(own),
-        _ if PARTS.contains(&path) => Some(format!("{own}{path}")),
+        "/" => Some(page),
+        _ if PAGE_PATHS.contains(&path) => Some(format!("{page}{path}")),
         "/sitemap.xml" | "/robots.txt" | "/favicon.ico" => Some(path.to_owned()),
         _ if path.starts_with("/assets/")
             || path.starts_with("/looks/")
@@ -63,9 +63,12 @@ fn inside(user: &str, path: &str) -> Option<String> {
         {
             Some(path.to_owned())
         }
-        _ if path == own => None,
-        // The resources of the page itself, so that its links are the same under both names.
-        _ => PARTS.iter().any(|end| path.strip_prefix(own.as_str()) == Some(end)).then(|| path.to_owned()),
+        _ if path == page => None,
+        // The links of the page, which are the same under both host names.
+        _ => PAGE_PATHS
+            .iter()
+            .any(|end| path.strip_prefix(page.as_str()) == Some(end))
+            .then(|| path.to_owned()),
     }
 }
 
@@ -74,8 +77,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn under_a_host_name_there_is_the_page_and_what_it_needs() {
-        for (path, found) in [
+    fn a_host_name_serves_the_page_and_the_resources_that_it_needs() {
+        for (path, expected) in [
             ("/", Some("/@nell")),
             ("/contact", Some("/@nell/contact")),
             ("/@nell/address", Some("/@nell/address")),
@@ -87,7 +90,7 @@ mod tests {
             ("/settings", None),
             ("/api/v1/threads", None),
         ] {
-            assert_eq!(inside("nell", path).as_deref(), found, "{path}");
+            assert_eq!(site_path("nell", path).as_deref(), expected, "{path}");
         }
     }
 }

@@ -35,7 +35,7 @@ pub struct Idempotent {
 }
 
 impl Idempotent {
-    /// Does the work in a transaction and responds, or responds with the stored answer of the first time.
+    /// Does the work in a transaction and returns its response, or the stored response of the first request.
     pub async fn answer(
         self,
         app: &App,
@@ -70,7 +70,7 @@ impl Idempotent {
     }
 
     /// Adds the state of a rate limit to the response.
-    pub fn telling(self, allowance: Option<Allowance>) -> Self {
+    pub fn with_rate_limit(self, allowance: Option<Allowance>) -> Self {
         Idempotent { allowance, ..self }
     }
 
@@ -80,7 +80,7 @@ impl Idempotent {
     }
 
     /// Adds a body to the fingerprint, for handlers that read the body themselves.
-    pub fn of(mut self, body: &[u8]) -> Self {
+    pub fn with_body(mut self, body: &[u8]) -> Self {
         if let Some(keyed) = &mut self.keyed {
             keyed.fingerprint =
                 hex(&Sha256::new().chain_update(&keyed.fingerprint).chain_update(body).finalize());
@@ -89,19 +89,19 @@ impl Idempotent {
     }
 }
 
-/// An answer with a JSON body.
-pub fn answer(status: StatusCode, what: &impl Serialize) -> Result<Answer> {
-    let body = serde_json::to_string(what).map_err(Error::internal)?;
+/// Returns an answer with a JSON body.
+pub fn answer(status: StatusCode, value: &impl Serialize) -> Result<Answer> {
+    let body = serde_json::to_string(value).map_err(Error::internal)?;
     Ok(Answer { status: status.as_u16(), location: None, body, about: About::Nothing })
 }
 
-/// An answer with status 201, the address of the new resource, and a JSON body.
-pub fn created(location: String, what: &impl Serialize) -> Result<Answer> {
-    Ok(Answer { location: Some(location), ..answer(StatusCode::CREATED, what)? })
+/// Returns an answer with status 201, the address of the new resource, and a JSON body.
+pub fn created(location: String, value: &impl Serialize) -> Result<Answer> {
+    Ok(Answer { location: Some(location), ..answer(StatusCode::CREATED, value)? })
 }
 
-/// An answer with status 204.
-pub fn nothing() -> Answer {
+/// Returns an answer with status 204.
+pub fn no_content() -> Answer {
     Answer {
         status: StatusCode::NO_CONTENT.as_u16(),
         location: None,
@@ -110,7 +110,7 @@ pub fn nothing() -> Answer {
     }
 }
 
-/// The extractor for POSTs whose body is not JSON. Their handlers add the body by [`Idempotent::of`].
+/// The extractor for POSTs whose body is not JSON. Their handlers add the body by [`Idempotent::with_body`].
 impl FromRequestParts<Arc<App>> for Idempotent {
     type Rejection = Error;
 
@@ -124,8 +124,8 @@ impl FromRequestParts<Arc<App>> for Idempotent {
             Some(account) => format!("a{}", account.id),
             None => format!("p{}", ip_hash(app, ClientAddr::from_request_parts(parts, app).await?.0)),
         };
-        let asked = format!("{} {}\n", parts.method, parts.uri);
-        let fingerprint = hex(&Sha256::digest(asked.as_bytes()));
+        let request_line = format!("{} {}\n", parts.method, parts.uri);
+        let fingerprint = hex(&Sha256::digest(request_line.as_bytes()));
         Ok(Idempotent { keyed: Some(Keyed { owner, key, fingerprint }), allowance: None, secret: false })
     }
 }
@@ -140,11 +140,11 @@ impl<T: DeserializeOwned> FromRequest<Arc<App>> for Post<T> {
         let (mut parts, body) = request.into_parts();
         let idempotent = Idempotent::from_request_parts(&mut parts, app).await?;
         let (kind, bytes) = input::read(Request::from_parts(parts, body), app).await?;
-        Ok(Post(idempotent.of(&bytes), input::parse(&kind, &bytes)?))
+        Ok(Post(idempotent.with_body(&bytes), input::parse(&kind, &bytes)?))
     }
 }
 
-/// The [`Idempotent`] of a POST whose address says everything. Its body is read for the fingerprint and otherwise
+/// The [`Idempotent`] of a POST whose parameters are all in its URL. The body is read for the fingerprint and otherwise
 /// ignored.
 pub struct EmptyBody(pub Idempotent);
 
@@ -155,6 +155,6 @@ impl FromRequest<Arc<App>> for EmptyBody {
         let (mut parts, body) = request.into_parts();
         let idempotent = Idempotent::from_request_parts(&mut parts, app).await?;
         let (_, bytes) = input::read(Request::from_parts(parts, body), app).await?;
-        Ok(EmptyBody(idempotent.of(&bytes)))
+        Ok(EmptyBody(idempotent.with_body(&bytes)))
     }
 }

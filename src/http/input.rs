@@ -1,4 +1,4 @@
-//! Parsing of request bodies, queries and paths. Malformed input is refused in plain words.
+//! Parsing of request bodies, queries and paths.
 
 use axum::{
     body::Bytes,
@@ -21,12 +21,12 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Input<T> {
     }
 }
 
-/// The content type of a body, and its bytes.
+/// Reads a body, and returns its content type and its bytes.
 pub async fn read<S: Send + Sync>(request: Request, state: &S) -> Result<(String, Bytes), Error> {
     let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
     let kind = kind.unwrap_or("application/x-www-form-urlencoded");
     let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    let body = Bytes::from_request(request, state).await.map_err(|rejection| named_body(&rejection))?;
+    let body = Bytes::from_request(request, state).await.map_err(|rejection| body_error(&rejection))?;
     Ok((kind, body))
 }
 
@@ -39,7 +39,7 @@ pub fn parse<T: DeserializeOwned>(kind: &str, body: &[u8]) -> Result<T, Error> {
     }
 }
 
-fn named_body(rejection: &axum::extract::rejection::BytesRejection) -> Error {
+fn body_error(rejection: &axum::extract::rejection::BytesRejection) -> Error {
     match rejection.status() {
         StatusCode::PAYLOAD_TOO_LARGE => Error::TooLarge,
         _ => Error::TooSlow,
@@ -47,32 +47,32 @@ fn named_body(rejection: &axum::extract::rejection::BytesRejection) -> Error {
 }
 
 fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
-    // Serde would accept a list as an object whose members come in order.
+    // Serde would accept an array, too, and assign its items to the fields in order.
     if !body.trim_ascii_start().starts_with(b"{") {
-        serde_json::from_slice::<IgnoredAny>(body).map_err(|error| no_json(&error))?;
+        serde_json::from_slice::<IgnoredAny>(body).map_err(|error| malformed_json(&error))?;
         return Err(Error::invalid("", "That is not the JSON we expect: send an object, {…}."));
     }
     let mut reader = serde_json::Deserializer::from_slice(body);
-    let taken = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+    let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         if error.inner().is_data() {
-            Error::invalid(pointer(error.path()), unexpected(error.inner()))
+            Error::invalid(pointer(error.path()), json_message(error.inner()))
         } else {
-            no_json(error.inner())
+            malformed_json(error.inner())
         }
     })?;
-    reader.end().map_err(|error| no_json(&error))?;
-    Ok(taken)
+    reader.end().map_err(|error| malformed_json(&error))?;
+    Ok(value)
 }
 
-fn no_json(error: &serde_json::Error) -> Error {
-    Error::Malformed(unexpected(error))
+fn malformed_json(error: &serde_json::Error) -> Error {
+    Error::Malformed(json_message(error))
 }
 
-fn unexpected(error: &serde_json::Error) -> String {
+fn json_message(error: &serde_json::Error) -> String {
     format!("That is not the JSON we expect: {}", one_line(&error.to_string()))
 }
 
-/// The path to a JSON value as a pointer (RFC 6901), as in [`crate::error::Fault::field`].
+/// Returns the path to a JSON value as a pointer (RFC 6901), as in [`crate::error::Fault::field`].
 fn pointer(path: &serde_path_to_error::Path) -> String {
     use serde_path_to_error::Segment;
     let steps = path.iter().filter_map(|segment| match segment {
@@ -84,7 +84,7 @@ fn pointer(path: &serde_path_to_error::Path) -> String {
 }
 
 fn form<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
-    // The form decoder would replace invalid UTF-8 by U+FFFD, and words would be lost.
+    // The form decoder would replace invalid UTF-8 by U+FFFD, so text would be lost.
     if percent_encoding::percent_decode(body).decode_utf8().is_err() {
         return Err(Error::Malformed(
             "That text is not UTF-8, so we can’t read it. Send it as UTF-8.".into(),
@@ -102,26 +102,26 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Error> {
-        Query::of(&parts.uri)
+        Query::from_uri(&parts.uri)
     }
 }
 
 impl<T: DeserializeOwned> Query<T> {
     /// Parses the query of an address.
-    pub fn of(uri: &Uri) -> Result<Self, Error> {
+    pub fn from_uri(uri: &Uri) -> Result<Self, Error> {
         let query = uri.query().unwrap_or_default();
         if percent_encoding::percent_decode(query.as_bytes()).decode_utf8().is_err() {
             return Err(Error::Malformed("The address is not UTF-8, so we can’t read it.".into()));
         }
         let reader = serde_urlencoded::Deserializer::new(form_urlencoded::parse(query.as_bytes()));
         serde_path_to_error::deserialize(reader).map(Query).map_err(|error| {
-            let why = one_line(&error.inner().to_string());
-            Error::invalid_query(pointer(error.path()), format!("That is not what we expect: {why}"))
+            let reason = one_line(&error.inner().to_string());
+            Error::invalid_query(pointer(error.path()), format!("That is not what we expect: {reason}"))
         })
     }
 }
 
-/// Parses an id or a number of a path. Anything else is answered with 404.
+/// Parses an id or a number in a path. The error is 404.
 pub fn from_path<T: std::str::FromStr>(raw: &str) -> Result<T, Error> {
     raw.parse().map_err(|_| Error::NotFound)
 }

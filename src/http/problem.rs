@@ -10,13 +10,13 @@ use utoipa::ToSchema;
 
 use crate::{Error, error::Fault};
 
-/// The page that explains the types; each has an anchor on it.
+/// The page that explains the types of problems, with an anchor for each.
 pub const PAGE: &str = "/docs/problems";
 
 /// A type of problem.
 #[derive(Debug)]
 pub struct Kind {
-    /// The anchor in the address of its explanation.
+    /// The anchor on the page that explains the types.
     pub slug: &'static str,
     /// The status code, by RFC 9110.
     pub status: StatusCode,
@@ -78,7 +78,7 @@ kinds! {
         "Nothing was saved, and nothing that was there is lost. Whoever keeps the place has to make room."
 }
 
-/// The type of problem of an error.
+/// Returns the type of problem of an error.
 pub fn kind(error: &Error) -> &'static Kind {
     match error {
         Error::Malformed(_) => &MALFORMED,
@@ -141,7 +141,7 @@ impl<'a> Wrong<'a> {
     }
 }
 
-/// The problem JSON of an error. `base` is the site's address.
+/// Returns the problem JSON of an error. `base` is the base URL.
 pub fn answer(error: &Error, status: StatusCode, base: &str, request_id: &str) -> Response {
     let (kind, detail) = (kind(error), error.sentence());
     let errors = match error {

@@ -9,7 +9,7 @@ pub fn add(headers: &mut HeaderMap, allowance: &Allowance) {
     add_state(headers, allowance.limit(), allowance.remaining, allowance.resets_after().as_secs());
 }
 
-/// Adds the state of a limit: `remaining` requests now, and all of them after so many seconds.
+/// Adds the state of a limit: `remaining` requests now, and all of them after `seconds`.
 pub fn add_state(headers: &mut HeaderMap, limit: Limit, remaining: u32, seconds: u64) {
     let Limit { name, burst, window } = limit;
     let policy = format!("\"{name}\";q={burst};w={}", window.as_secs());

@@ -23,7 +23,7 @@ impl IntoResponse for Error {
     }
 }
 
-/// The status and headers of an error, which are the same for a page and for problem JSON.
+/// Returns the status and headers of an error, which are the same for a page and for problem JSON.
 pub fn status_and_headers(error: &Error) -> (StatusCode, HeaderMap) {
     let mut headers = HeaderMap::new();
     if let Error::TooMany { retry_after, limit } = error {
@@ -41,7 +41,7 @@ pub fn status_and_headers(error: &Error) -> (StatusCode, HeaderMap) {
     (problem::kind(error).status, headers)
 }
 
-/// The mark of a response that Chitter's own pages may show in a frame.
+/// A mark on a response that Chitter's own pages may show in a frame.
 #[derive(Clone, Copy, Debug)]
 pub struct Framed;
 
@@ -50,6 +50,6 @@ pub fn is_api(uri: &Uri) -> bool {
     uri.path().starts_with("/api/")
 }
 
-/// The header by which Chitter's own scripts ask for a fragment of a page, or for a problem as JSON, instead of a
-/// redirect or a page.
+/// The header of requests by Chitter's own scripts: the response is a fragment of a page instead of a redirect or a
+/// page, and errors are problem JSON.
 pub const FRAGMENT: &str = "chitter-fragment";

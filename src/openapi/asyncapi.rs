@@ -1,5 +1,5 @@
-//! The socket's document: AsyncAPI 3.0. The server's messages are derived from the types of its frames, and the schemas
-//! that they refer to are those of the API's document.
+//! The description of the socket: AsyncAPI 3.0. The server's messages are derived from the types of its frames, and the
+//! schemas that they refer to are those of the OpenAPI document.
 
 use serde_json::{Map, Value, json};
 
@@ -17,56 +17,61 @@ fn client_messages() -> Vec<Value> {
             "change": number("The change of the last frame that the client has."),
         })
     };
-    let of = |kind: &str, about: &str, mut members: Value, required: &[&str]| {
+    let client_message = |kind: &str, summary: &str, mut members: Value, required: &[&str]| {
         members["type"] = json!({ "const": kind });
         let required = [&["type"], required].concat();
         let payload = json!({ "type": "object", "properties": members, "required": required });
-        message(kind, about, payload)
+        message(kind, summary, payload)
     };
     vec![
-        of("subscribe", "Subscribes to a stream, from some number on.", subscription(), &["stream"]),
-        of("unsubscribe", "Ends a subscription.", subscription(), &["stream"]),
-        of(
+        client_message(
+            "subscribe",
+            "Subscribes to a stream, from some number on.",
+            subscription(),
+            &["stream"],
+        ),
+        client_message("unsubscribe", "Ends a subscription.", subscription(), &["stream"]),
+        client_message(
             "typing",
             "Reports that the caller is typing in a conversation.",
             json!({ "room": text("The key of the room."), "conversation": text("The id of the conversation.") }),
             &[],
         ),
-        of("ping", "Asks for a pong.", json!({}), &[]),
+        client_message("ping", "Asks for a pong.", json!({}), &[]),
     ]
 }
 
 /// Returns the message of a frame. The first paragraph of its type's documentation is the summary.
 fn frame_message(frame: &FrameSchema) -> Value {
     let mut payload = serde_json::to_value(&frame.schema).unwrap_or_default();
-    let about = payload.as_object_mut().and_then(|schema| schema.remove("description"));
-    message(frame.name, about.as_ref().and_then(Value::as_str).unwrap_or_default(), payload)
+    let summary = payload.as_object_mut().and_then(|schema| schema.remove("description"));
+    message(frame.name, summary.as_ref().and_then(Value::as_str).unwrap_or_default(), payload)
 }
 
-fn text(about: &str) -> Value {
-    json!({ "type": "string", "description": about })
+fn text(description: &str) -> Value {
+    json!({ "type": "string", "description": description })
 }
 
-fn number(about: &str) -> Value {
-    json!({ "type": "integer", "description": about })
+fn number(description: &str) -> Value {
+    json!({ "type": "integer", "description": description })
 }
 
-fn message(name: &str, about: &str, mut payload: Value) -> Value {
+fn message(name: &str, summary: &str, mut payload: Value) -> Value {
     payload["additionalProperties"] = false.into();
-    json!({ "name": name, "summary": about, "contentType": "application/json", "payload": payload })
+    json!({ "name": name, "summary": summary, "contentType": "application/json", "payload": payload })
 }
 
 /// Returns the document. `host` is the address of the instance, and `is_https` whether it is reached by TLS.
 pub fn asyncapi(host: &str, is_https: bool) -> Value {
     let mut messages = Map::new();
-    let mut operation = |action: &str, about: &str, prefix: &str, all: Vec<Value>| {
+    let mut operation = |action: &str, summary: &str, prefix: &str, list: Vec<Value>| {
         let mut refs = Vec::new();
-        for one in all {
-            let key = format!("{prefix}_{}", one["name"].as_str().unwrap_or_default());
+        for message in list {
+            let key = format!("{prefix}_{}", message["name"].as_str().unwrap_or_default());
             refs.push(json!({ "$ref": format!("#/channels/streaming/messages/{key}") }));
-            messages.insert(key, one);
+            messages.insert(key, message);
         }
-        json!({ "action": action, "summary": about, "channel": { "$ref": "#/channels/streaming" }, "messages": refs })
+        json!({ "action": action, "summary": summary, "channel": { "$ref": "#/channels/streaming" }, "messages": refs })
     };
     let frames = frames::schemas();
     let receive = operation("receive", "The messages of a client.", "ask", client_messages());

@@ -18,8 +18,8 @@ pub struct Call {
     pub path: String,
     /// The summary in one line.
     pub summary: String,
-    /// The rest of the description, or an empty string.
-    pub words: String,
+    /// The description without the summary, or an empty string.
+    pub description: String,
     /// True if the call works without a token.
     pub is_open: bool,
     /// The parameters in the path, the query and the headers.
@@ -35,9 +35,9 @@ pub struct Call {
     /// The status of success.
     pub status: u16,
     /// The type of the response, for people, or an empty string.
-    pub answer: String,
+    pub response_type: String,
     /// The description of the response.
-    pub answered: String,
+    pub response_description: String,
 }
 
 /// A value in a request or a response.
@@ -45,12 +45,11 @@ pub struct Call {
 pub struct Field {
     pub name: String,
     /// `path`, `query`, `header` or `body`.
-    pub place: String,
+    pub location: String,
     /// The type, for people.
     pub kind: String,
     pub required: bool,
-    /// The description.
-    pub about: String,
+    pub description: String,
     pub example: Option<String>,
 }
 
@@ -58,8 +57,7 @@ pub struct Field {
 #[derive(Debug)]
 pub struct Shape {
     pub name: String,
-    /// The description.
-    pub about: String,
+    pub description: String,
     pub fields: Vec<Field>,
 }
 
@@ -67,14 +65,14 @@ pub struct Shape {
 pub fn shapes() -> &'static [Shape] {
     static SHAPES: LazyLock<Vec<Shape>> = LazyLock::new(|| {
         let json = serde_json::to_value(&*DOCUMENT).unwrap_or_default();
-        let asked: Vec<&str> = calls().iter().map(|call| call.body.as_str()).collect();
-        let all = json["components"]["schemas"].as_object().into_iter().flatten();
-        let shown = all.filter(|(name, schema)| {
-            schema["type"] == "object" && !name.starts_with("List_") && !asked.contains(&name.as_str())
+        let bodies: Vec<&str> = calls().iter().map(|call| call.body.as_str()).collect();
+        let schemas = json["components"]["schemas"].as_object().into_iter().flatten();
+        let shown = schemas.filter(|(name, schema)| {
+            schema["type"] == "object" && !name.starts_with("List_") && !bodies.contains(&name.as_str())
         });
         let shape = |(name, schema): (&String, &Value)| Shape {
             name: name.clone(),
-            about: words(&schema["description"]),
+            description: plain_text(&schema["description"]),
             fields: fields(schema),
         };
         shown.map(shape).collect()
@@ -108,28 +106,28 @@ fn text(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
 }
 
-/// Returns a text without the backticks that Markdown has for code.
-fn words(value: &Value) -> String {
+/// Returns a Markdown text without the backticks around code.
+fn plain_text(value: &Value) -> String {
     text(value).replace('`', "")
 }
 
 /// Follows a reference, or returns the value itself.
 fn resolved<'a>(json: &'a Value, value: &'a Value) -> &'a Value {
     match value["$ref"].as_str() {
-        Some(to) => json.pointer(to.trim_start_matches('#')).unwrap_or(value),
+        Some(reference) => json.pointer(reference.trim_start_matches('#')).unwrap_or(value),
         None => value,
     }
 }
 
 fn call(json: &Value, path: &str, method: &str, operation: &Value) -> Call {
     let parameters = operation["parameters"].as_array().into_iter().flatten();
-    let parameters = parameters.map(|one| resolved(json, one)).map(|one| Field {
-        name: text(&one["name"]),
-        place: text(&one["in"]),
-        kind: kind(&one["schema"]),
-        required: one["required"] == true,
-        about: words(&one["description"]),
-        example: one["example"].as_str().or(one["schema"]["example"].as_str()).map(Into::into),
+    let parameters = parameters.map(|parameter| resolved(json, parameter)).map(|parameter| Field {
+        name: text(&parameter["name"]),
+        location: text(&parameter["in"]),
+        kind: kind(&parameter["schema"]),
+        required: parameter["required"] == true,
+        description: plain_text(&parameter["description"]),
+        example: parameter["example"].as_str().or(parameter["schema"]["example"].as_str()).map(Into::into),
     });
     let content = &operation["requestBody"]["content"];
     let body = match content.as_object().and_then(|content| content.values().next()) {
@@ -139,11 +137,11 @@ fn call(json: &Value, path: &str, method: &str, operation: &Value) -> Call {
     // An optional body is a choice of the body and null.
     let body = body["oneOf"]
         .as_array()
-        .and_then(|all| all.iter().find(|one| one["$ref"].is_string()))
+        .and_then(|choices| choices.iter().find(|choice| choice["$ref"].is_string()))
         .unwrap_or(body);
     let schema = resolved(json, body);
-    let done = ["200", "201", "204"].into_iter().find(|status| operation["responses"][status].is_object());
-    let status = done.unwrap_or("200");
+    let success = ["200", "201", "204"].into_iter().find(|status| operation["responses"][status].is_object());
+    let status = success.unwrap_or("200");
     let response = &operation["responses"][status];
     Call {
         id: text(&operation["operationId"]),
@@ -151,18 +149,22 @@ fn call(json: &Value, path: &str, method: &str, operation: &Value) -> Call {
         method: method.to_uppercase(),
         path: path.into(),
         summary: text(&operation["summary"]),
-        words: words(&operation["description"]),
+        description: plain_text(&operation["description"]),
         is_open: operation["security"]
             .as_array()
-            .is_some_and(|all| all.iter().any(|one| *one == serde_json::json!({}))),
+            .is_some_and(|schemes| schemes.iter().any(|scheme| *scheme == serde_json::json!({}))),
         parameters: parameters.collect(),
-        body: body["$ref"].as_str().and_then(|to| to.rsplit('/').next()).unwrap_or_default().into(),
+        body: body["$ref"]
+            .as_str()
+            .and_then(|reference| reference.rsplit('/').next())
+            .unwrap_or_default()
+            .into(),
         fields: fields(schema),
         example: Some(schema["example"].clone()).filter(|example| !example.is_null()),
         sends_file: content["multipart/form-data"].is_object(),
         status: status.parse().unwrap_or_default(),
-        answer: kind(&response["content"]["application/json"]["schema"]),
-        answered: words(&response["description"]),
+        response_type: kind(&response["content"]["application/json"]["schema"]),
+        response_description: plain_text(&response["description"]),
     }
 }
 
@@ -172,10 +174,10 @@ fn fields(schema: &Value) -> Vec<Field> {
     let members = schema["properties"].as_object().into_iter().flatten();
     let fields = members.map(|(name, member)| Field {
         name: name.clone(),
-        place: "body".into(),
+        location: "body".into(),
         kind: kind(member),
         required: required.contains(name),
-        about: words(&member["description"]),
+        description: plain_text(&member["description"]),
         example: None,
     });
     let mut fields: Vec<Field> = fields.collect();
@@ -185,32 +187,33 @@ fn fields(schema: &Value) -> Vec<Field> {
 
 /// Returns the type of a value, for people: `text`, `number`, `list of text`, `Thread or null`.
 fn kind(schema: &Value) -> String {
-    if let Some(to) = schema["$ref"].as_str() {
-        let name = to.rsplit('/').next().unwrap_or_default();
+    if let Some(reference) = schema["$ref"].as_str() {
+        let name = reference.rsplit('/').next().unwrap_or_default();
         return match name.strip_prefix("List_") {
-            Some(of) => format!("a page of {of}"),
+            Some(item) => format!("a page of {item}"),
             None if name.ends_with("Id") => "id".into(),
             None => name.into(),
         };
     }
-    for several in ["oneOf", "anyOf"] {
-        if let Some(all) = schema[several].as_array() {
-            let kinds: Vec<String> = all.iter().map(kind).collect();
+    for choice in ["oneOf", "anyOf"] {
+        if let Some(options) = schema[choice].as_array() {
+            let kinds: Vec<String> = options.iter().map(kind).collect();
             return kinds.join(" or ");
         }
     }
     match &schema["type"] {
-        Value::Array(all) => {
-            let all: Vec<_> = all.iter().filter_map(Value::as_str).map(plain).collect();
-            all.join(" or ")
+        Value::Array(types) => {
+            let types: Vec<_> = types.iter().filter_map(Value::as_str).map(readable).collect();
+            types.join(" or ")
         }
-        Value::String(one) if one == "array" => format!("list of {}", kind(&schema["items"])),
-        Value::String(one) => plain(one).into(),
+        Value::String(name) if name == "array" => format!("list of {}", kind(&schema["items"])),
+        Value::String(name) => readable(name).into(),
         _ => String::new(),
     }
 }
 
-fn plain(kind: &str) -> &str {
+/// Returns a JSON type for people.
+fn readable(kind: &str) -> &str {
     match kind {
         "string" => "text",
         "integer" | "number" => "number",
@@ -222,43 +225,44 @@ fn plain(kind: &str) -> &str {
 impl Call {
     /// Returns the parameters that the reference page shows: those of the path and the query, except for `as`.
     pub fn shown_parameters(&self) -> Vec<&Field> {
-        self.parameters.iter().filter(|one| one.place != "header" && one.name != "as").collect()
+        self.parameters.iter().filter(|field| field.location != "header" && field.name != "as").collect()
     }
 
-    /// Returns the object in the response, or on its page.
+    /// Returns the name of the object in the response, or on the page in the response.
     pub fn shape(&self) -> Option<&str> {
-        let name = self.answer.rsplit(' ').next().unwrap_or_default();
+        let name = self.response_type.rsplit(' ').next().unwrap_or_default();
         shapes().iter().find(|shape| shape.name == name).map(|shape| shape.name.as_str())
     }
 
     /// Returns the variable for a path parameter in an example: `$THREAD`, `$MESSAGE`.
     pub fn variable(&self, name: &str) -> String {
-        let of = match name {
+        let noun = match name {
             "id" => {
                 let before = self.path.split("/{id}").next().and_then(|path| path.rsplit('/').next());
                 match before {
                     Some("users") => "account",
                     Some("participants") => return "me".into(),
                     Some("statuses") => "peep",
-                    Some(noun) => noun.trim_end_matches('s'),
+                    Some(plural) => plural.trim_end_matches('s'),
                     None => name,
                 }
             }
             "emoji" => return "%E2%98%95".into(),
             other => other,
         };
-        format!("${}", of.to_uppercase())
+        format!("${}", noun.to_uppercase())
     }
 
     /// Returns the path with variables for its parameters, and the required part of the query.
     pub fn target(&self) -> String {
         let mut target = self.path.clone();
-        for one in self.parameters.iter().filter(|one| one.place == "path") {
-            target = target.replace(&format!("{{{}}}", one.name), &self.variable(&one.name));
+        for field in self.parameters.iter().filter(|field| field.location == "path") {
+            target = target.replace(&format!("{{{}}}", field.name), &self.variable(&field.name));
         }
-        let query = self.parameters.iter().filter(|one| one.place == "query" && one.required);
-        let query: Vec<_> =
-            query.map(|one| format!("{}={}", one.name, one.example.as_deref().unwrap_or_default())).collect();
+        let query = self.parameters.iter().filter(|field| field.location == "query" && field.required);
+        let query: Vec<_> = query
+            .map(|field| format!("{}={}", field.name, field.example.as_deref().unwrap_or_default()))
+            .collect();
         if query.is_empty() { target } else { format!("{target}?{}", query.join("&")) }
     }
 

@@ -1,5 +1,5 @@
-//! The API's document: OpenAPI 3.1, generated from the annotations of the handlers, and completed by what all of them
-//! have in common: authentication, errors and headers.
+//! The description of the API: OpenAPI 3.1, generated from the annotations of the handlers and completed by what all
+//! operations have in common: authentication, errors and headers.
 
 mod asyncapi;
 mod calls;
@@ -65,16 +65,16 @@ const TOKEN: &str = "token";
 /// A part of the document.
 struct Noun {
     tag: &'static str,
-    about: &'static str,
-    /// The path before those of the handlers.
+    description: &'static str,
+    /// The prefix of the handlers' paths.
     prefix: &'static str,
     /// The annotations of the handlers.
-    of: OpenApi,
+    handlers: OpenApi,
 }
 
 /// Returns all parts in the order of the document.
 fn nouns() -> Vec<Noun> {
-    let noun = |tag, about, prefix, of| Noun { tag, about, prefix, of };
+    let noun = |tag, description, prefix, handlers| Noun { tag, description, prefix, handlers };
     vec![
         noun("Threads", "Private conversations of 2 to 100 named people.", "", Threads::openapi()),
         noun(
@@ -129,10 +129,10 @@ fn document() -> OpenApi {
     let (mut components, mut tags) = (Components::new(), Vec::new());
     for noun in nouns() {
         let mut tag = Tag::new(noun.tag);
-        tag.description = Some(noun.about.into());
+        tag.description = Some(noun.description.into());
         tags.push(tag);
-        components.schemas.extend(noun.of.components.unwrap_or_default().schemas);
-        for (path, item) in noun.of.paths.paths {
+        components.schemas.extend(noun.handlers.components.unwrap_or_default().schemas);
+        for (path, item) in noun.handlers.paths.paths {
             let path = format!("{}{path}", noun.prefix);
             for (method, mut operation) in operations(item) {
                 complete(&mut operation, &path, &method, noun.tag);
@@ -173,7 +173,7 @@ fn complete(operation: &mut Operation, path: &str, method: &HttpMethod, tag: &st
         let rest = all.split_once("\n\n").map(|(_, rest)| rest.trim().replace('\n', " "))?;
         (!rest.is_empty()).then_some(rest)
     });
-    let reads = matches!(method, HttpMethod::Get);
+    let is_get = matches!(method, HttpMethod::Get);
     let parameters = operation.parameters.get_or_insert_default();
     if let Some(parameter) = path_parameter(path, parameters) {
         parameters.insert(0, parameter.into());
@@ -183,24 +183,24 @@ fn complete(operation: &mut Operation, path: &str, method: &HttpMethod, tag: &st
     }
     if ["/api/v1/threads", "/api/v1/conversations", "/api/v1/search", "/api/v1/sync"]
         .iter()
-        .any(|of| path.starts_with(of))
+        .any(|prefix| path.starts_with(prefix))
     {
         parameters.push(RefOr::Ref(Ref::new("#/components/parameters/As")));
     }
-    if reads {
+    if is_get {
         parameters.push(RefOr::Ref(Ref::new("#/components/parameters/IfNoneMatch")));
     }
     for response in operation.responses.responses.values_mut() {
         let RefOr::T(response) = response else { continue };
         let mut headers = vec!["X-Request-Id", "RateLimit", "RateLimit-Policy"];
-        if reads {
+        if is_get {
             headers.push("ETag");
         }
         if matches!(method, HttpMethod::Post) {
             headers.push("Idempotency-Replayed");
         }
-        let list = serde_json::to_string(&response.content).is_ok_and(|content| content.contains("List_"));
-        if list || ["/api/v1/timelines/public", "/api/v1/sync"].contains(&path) {
+        let is_list = serde_json::to_string(&response.content).is_ok_and(|content| content.contains("List_"));
+        if is_list || ["/api/v1/timelines/public", "/api/v1/sync"].contains(&path) {
             headers.push("Link");
         }
         for name in headers {
@@ -209,31 +209,31 @@ fn complete(operation: &mut Operation, path: &str, method: &HttpMethod, tag: &st
                 .insert(name.into(), RefOr::Ref(Ref::new(format!("#/components/headers/{name}"))));
         }
     }
-    let mut refusals = vec!["304", "400", "401", "403", "404", "422", "429", "500", "503"];
-    if !reads {
-        refusals.remove(0);
-        refusals.extend(["408", "409", "507"]);
+    let mut errors = vec!["304", "400", "401", "403", "404", "422", "429", "500", "503"];
+    if !is_get {
+        errors.remove(0);
+        errors.extend(["408", "409", "507"]);
     }
     if operation.request_body.is_some() {
-        refusals.extend(["413", "415"]);
+        errors.extend(["413", "415"]);
     }
-    for status in refusals {
-        let to = Ref::from_response_name(name_of(status));
-        operation.responses.responses.insert(status.into(), to.into());
+    for status in errors {
+        let reference = Ref::from_response_name(name_of(status));
+        operation.responses.responses.insert(status.into(), reference.into());
     }
 }
 
 /// Returns the path parameter that names a conversation, unless the handler declares it itself.
-fn path_parameter(path: &str, named: &[RefOr<Parameter>]) -> Option<Parameter> {
-    let (name, about, schema) = [
+fn path_parameter(path: &str, declared: &[RefOr<Parameter>]) -> Option<Parameter> {
+    let (name, description, schema) = [
         ("thread", "The thread’s id.", ConversationId::schema()),
         ("conversation", "The conversation’s id.", ConversationId::schema()),
         ("key", "The key in the room’s link.", String::schema()),
     ]
     .into_iter()
     .find(|(name, ..)| path.contains(&format!("{{{name}}}")))?;
-    let there = |one: &RefOr<Parameter>| matches!(one, RefOr::T(one) if one.name == name);
-    if named.iter().any(there) {
+    let is_same = |other: &RefOr<Parameter>| matches!(other, RefOr::T(other) if other.name == name);
+    if declared.iter().any(is_same) {
         return None;
     }
     Some(
@@ -241,7 +241,7 @@ fn path_parameter(path: &str, named: &[RefOr<Parameter>]) -> Option<Parameter> {
             .name(name)
             .parameter_in(ParameterIn::Path)
             .required(Required::True)
-            .description(Some(about))
+            .description(Some(description))
             .schema(Some(schema))
             .build(),
     )
@@ -255,9 +255,9 @@ fn name_of(status: &str) -> String {
     }
 }
 
-/// The calls whose result is named in the paths of others: the call, the name of the parameter, and the JSON pointer to
-/// its value in the response.
-const MADE: [(&str, &str, &str); 7] = [
+/// The calls that create something which the paths of other calls name: the call, the name of the parameter, and the
+/// JSON pointer to its value in the response.
+const CREATING_CALLS: [(&str, &str, &str); 7] = [
     ("threads_create", "thread", "/id"),
     ("rooms_create", "key", "/key"),
     ("hooks_create", "id", "/id"),
@@ -269,7 +269,7 @@ const MADE: [(&str, &str, &str); 7] = [
 
 /// Links the calls that create something to those that use it.
 fn add_links(paths: &mut Paths) {
-    let all: Vec<(String, String)> = paths
+    let operations_by_path: Vec<(String, String)> = paths
         .paths
         .iter()
         .flat_map(|(path, item)| {
@@ -280,9 +280,9 @@ fn add_links(paths: &mut Paths) {
         .collect();
     for (path, item) in &mut paths.paths {
         let Some(operation) = &mut item.post else { continue };
-        let made = MADE.iter().find(|(id, ..)| operation.operation_id.as_deref() == Some(id));
-        let Some((_, name, pointer)) = made else { continue };
-        // Only paths below the created one, with the same prefix, are sure to name the same thing.
+        let created = CREATING_CALLS.iter().find(|(id, ..)| operation.operation_id.as_deref() == Some(id));
+        let Some((_, name, pointer)) = created else { continue };
+        // Only in paths below this one the parameter certainly names the created object.
         let below = match *name {
             "id" => format!("{path}/{{id}}"),
             parameter => format!("{path}/{{{parameter}}}"),
@@ -291,7 +291,7 @@ fn add_links(paths: &mut Paths) {
             ["thread", "conversation", "key"].into_iter().find(|name| path.contains(&format!("{{{name}}}")));
         for response in operation.responses.responses.values_mut() {
             let RefOr::T(response) = response else { continue };
-            for (_, id) in all.iter().filter(|(path, _)| path.starts_with(&below)) {
+            for (_, id) in operations_by_path.iter().filter(|(path, _)| path.starts_with(&below)) {
                 let mut link =
                     Link::builder().operation_id(id).parameter(*name, format!("$response.body#{pointer}"));
                 if let Some(name) = container {
@@ -321,9 +321,9 @@ fn remove_empty_defaults(schema: &mut RefOr<Schema>) {
 
 /// Replaces the inlined items of a page by a reference to their schema.
 fn refer_to_items(name: &str, schema: &mut RefOr<Schema>) {
-    let (Some(of), RefOr::T(Schema::Object(page))) = (name.strip_prefix("List_"), schema) else { return };
+    let (Some(item), RefOr::T(Schema::Object(page))) = (name.strip_prefix("List_"), schema) else { return };
     if let Some(RefOr::T(Schema::Array(data))) = page.properties.get_mut("data") {
-        data.items = ArrayItems::RefOrSchema(Box::new(Ref::from_schema_name(of).into()));
+        data.items = ArrayItems::RefOrSchema(Box::new(Ref::from_schema_name(item).into()));
     }
 }
 
@@ -341,7 +341,7 @@ fn add_common(components: &mut Components) {
     components.schemas.insert("AttachmentId".into(), AttachmentId::schema());
 
     let text = || ObjectBuilder::new().schema_type(Type::String);
-    for (name, about, schema) in [
+    for (name, description, schema) in [
         ("X-Request-Id", "The request’s id: quote it to the administrator when something is wrong.", text()),
         ("RateLimit", "The requests left within each limit, and the seconds until it is full again.", text()),
         (
@@ -364,16 +364,16 @@ fn add_common(components: &mut Components) {
         ("WWW-Authenticate", "The authentication scheme.", text()),
     ] {
         let mut header = Header::new(schema.build());
-        header.description = Some(about.into());
+        header.description = Some(description.into());
         components.headers.insert(name.into(), header.into());
     }
 
-    let parameter = |name: &str, place: ParameterIn, about: &str, schema: ObjectBuilder| {
+    let parameter = |name: &str, location: ParameterIn, description: &str, schema: ObjectBuilder| {
         ParameterBuilder::new()
             .name(name)
-            .parameter_in(place)
+            .parameter_in(location)
             .required(Required::False)
-            .description(Some(about))
+            .description(Some(description))
             .schema(Some(schema.build()))
             .build()
     };
@@ -411,11 +411,11 @@ fn add_common(components: &mut Components) {
         let status = kind.status.as_u16().to_string();
         let name = name_of(&status);
         // Two problem types may share a status.
-        let before = match components.responses.remove(&name) {
-            Some(RefOr::T(before)) => format!("{} ", before.description),
+        let previous = match components.responses.remove(&name) {
+            Some(RefOr::T(previous)) => format!("{} ", previous.description),
             _ => String::new(),
         };
-        let response = refusal(&status, &format!("{before}{}: {}", kind.title, kind.meaning));
+        let response = error_response(&status, &format!("{previous}{}: {}", kind.title, kind.meaning));
         components.responses.insert(name, response.into());
     }
 }
@@ -426,8 +426,8 @@ fn not_modified() -> Response {
     response
 }
 
-fn refusal(status: &str, about: &str) -> Response {
-    let mut response = Response::new(about);
+fn error_response(status: &str, description: &str) -> Response {
+    let mut response = Response::new(description);
     let mut headers = vec!["X-Request-Id", "RateLimit", "RateLimit-Policy"];
     match status {
         "429" | "503" => headers.push("Retry-After"),

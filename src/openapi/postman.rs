@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use super::{Call, calls};
 
-/// The variables that calls set: the call, the value in its response, and the name of the variable.
-const MADE: [(&str, &str, &str); 10] = [
+/// The calls that set variables: the call, the value in its response, and the name of the variable.
+const SETS_VARIABLE: [(&str, &str, &str); 10] = [
     ("sessions_create", "json.token", "guest"),
     ("threads_create", "json.id", "thread"),
     ("threads_create", "json.users[1].id", "account"),
@@ -24,20 +24,20 @@ const MADE: [(&str, &str, &str); 10] = [
 /// Returns the collection. `base` is the base URL.
 pub fn collection(base: &str) -> Value {
     let mut folders: Vec<(String, Vec<Value>)> = Vec::new();
-    let mut there = BTreeSet::new();
+    let mut available = BTreeSet::new();
     for call in calls() {
         if folders.last().is_none_or(|(tag, _)| *tag != call.tag) {
-            there.clear(); // each folder runs by itself
+            available.clear(); // each folder runs by itself
             folders.push((call.tag.clone(), Vec::new()));
         }
         let Some((_, items)) = folders.last_mut() else { continue };
-        for name in needs(call) {
-            prepare(items, &mut there, &name, call);
+        for name in needed_variables(call) {
+            prepare(items, &mut available, &name, call);
         }
         items.push(item(call, &call.summary));
-        there.extend(makes(call).map(|(.., name)| (*name).to_owned()));
+        available.extend(set_variables(call).map(|(.., name)| (*name).to_owned()));
         if call.method == "DELETE" || ENDS_TALK.contains(&call.id.as_str()) {
-            needs(call).last().map(|gone| there.remove(gone));
+            needed_variables(call).last().map(|deleted| available.remove(deleted));
         }
     }
     let folders: Vec<_> =
@@ -64,75 +64,76 @@ pub fn collection(base: &str) -> Value {
 const IN_TALK: [&str; 4] = ["matches_reveal", "matches_allow_pictures", "matches_next", "matches_block"];
 const ENDS_TALK: [&str; 2] = ["matches_next", "matches_block"];
 
-/// Returns the variables that a call needs, by the parameters of its path and by its subject.
-fn needs(call: &Call) -> Vec<String> {
+/// Returns the variables that have to be set before a call: those in its path, a talk or a guest.
+fn needed_variables(call: &Call) -> Vec<String> {
     if IN_TALK.contains(&call.id.as_str()) {
         return vec!["talk".into()];
     }
     if call.id == "sessions_end" {
         return vec!["guest".into()];
     }
-    let path = call.parameters.iter().filter(|one| one.place == "path");
+    let path = call.parameters.iter().filter(|field| field.location == "path");
     let variables = path
-        .map(|one| call.variable(&one.name))
+        .map(|field| call.variable(&field.name))
         .filter_map(|name| Some(name.strip_prefix('$')?.to_lowercase()));
     variables.collect()
 }
 
-fn makes(call: &Call) -> impl Iterator<Item = &'static (&'static str, &'static str, &'static str)> {
+/// Returns the entries of [`SETS_VARIABLE`] for a call.
+fn set_variables(call: &Call) -> impl Iterator<Item = &'static (&'static str, &'static str, &'static str)> {
     let id = call.id.clone();
-    MADE.iter().filter(move |(of, ..)| *of == id)
+    SETS_VARIABLE.iter().filter(move |(setter, ..)| *setter == id)
 }
 
-/// Adds the requests that set a variable, unless the folder has them already.
-fn prepare(items: &mut Vec<Value>, there: &mut BTreeSet<String>, name: &str, before: &Call) {
-    if there.contains(name) {
+/// Adds the requests that set a variable for a call, unless the folder has them already.
+fn prepare(items: &mut Vec<Value>, available: &mut BTreeSet<String>, name: &str, dependent: &Call) {
+    if available.contains(name) {
         return;
     }
-    let maker = match name {
-        "message" if before.path.contains("/rooms/") => "messages_of_a_room_say",
-        "message" if before.path.contains("/conversations/") => "messages_of_any_conversation_say",
+    let setter = match name {
+        "message" if dependent.path.contains("/rooms/") => "messages_of_a_room_say",
+        "message" if dependent.path.contains("/conversations/") => "messages_of_any_conversation_say",
         "message" => "messages_say",
-        _ => MADE.iter().find(|(.., made)| *made == name).map_or("", |(of, ..)| of),
+        _ => SETS_VARIABLE.iter().find(|(.., variable)| *variable == name).map_or("", |(id, ..)| id),
     };
     if name == "talk" {
-        items.extend(talk(before));
-        there.insert(name.into());
+        items.extend(talk(dependent));
+        available.insert(name.into());
         return;
     }
-    let Some(call) = calls().iter().find(|call| call.id == maker) else { return };
-    for needed in needs(call) {
-        prepare(items, there, &needed, call);
+    let Some(call) = calls().iter().find(|call| call.id == setter) else { return };
+    for needed in needed_variables(call) {
+        prepare(items, available, &needed, call);
     }
     items.push(item(call, &format!("First: {}", call.summary)));
-    there.extend(makes(call).map(|(.., name)| (*name).to_owned()));
+    available.extend(set_variables(call).map(|(.., name)| (*name).to_owned()));
 }
 
-/// Returns the requests that bring about a talk: a guest and the caller both look for one until they are matched.
-fn talk(before: &Call) -> Vec<Value> {
-    let named = |id: &str| calls().iter().find(|call| call.id == id);
-    let (Some(come), Some(seek), Some(look)) =
-        (named("sessions_create"), named("matches_seek"), named("matches_get"))
+/// Returns the requests that lead to a talk: a guest and the caller both wait until they are matched.
+fn talk(dependent: &Call) -> Vec<Value> {
+    let find_call = |id: &str| calls().iter().find(|call| call.id == id);
+    let (Some(create_guest), Some(seek), Some(poll)) =
+        (find_call("sessions_create"), find_call("matches_seek"), find_call("matches_get"))
     else {
         return Vec::new();
     };
-    let mut looks = item(look, "First: until they are brought together");
-    let id = format!("talk_for_{}", before.id);
-    looks["id"] = json!(id);
-    looks["event"][0]["script"]["exec"] = json!([
+    let mut poll_item = item(poll, "First: until they are brought together");
+    let id = format!("talk_for_{}", dependent.id);
+    poll_item["id"] = json!(id);
+    poll_item["event"][0]["script"]["exec"] = json!([
         "const tries = 1 + Number(pm.variables.get('tries') || 0);",
         "const matched = pm.response.json().state === 'matched';",
         "pm.variables.set('tries', matched ? 0 : tries);",
         format!("if (!matched && tries < 500) pm.execution.setNextRequest('{id}');"),
         "else pm.test('They are brought together', () => pm.expect(matched).to.be.true);",
     ]);
-    let mut other = item(seek, "First: a guest looks for a talk");
-    other["request"]["auth"] = bearer("guest");
-    let mut mine = item(seek, "First: and so does one oneself");
-    // A caller who waited already may have been matched at this very moment.
-    mine["event"][0]["script"]["exec"] =
+    let mut guest_seek = item(seek, "First: a guest looks for a talk");
+    guest_seek["request"]["auth"] = bearer("guest");
+    let mut own_seek = item(seek, "First: and so does one oneself");
+    // A caller who was waiting before may have been matched in the meantime.
+    own_seek["event"][0]["script"]["exec"] =
         json!(["pm.test('One looks', () => pm.expect(pm.response.code).to.be.oneOf([201, 409]));"]);
-    vec![item(come, "First: a guest comes in"), other, mine, looks]
+    vec![item(create_guest, "First: a guest comes in"), guest_seek, own_seek, poll_item]
 }
 
 fn bearer(variable: &str) -> Value {
@@ -143,7 +144,7 @@ fn bearer(variable: &str) -> Value {
 /// Returns a request with the test of its response.
 fn item(call: &Call, name: &str) -> Value {
     let mut path = call.target();
-    for needed in needs(call) {
+    for needed in needed_variables(call) {
         path = path.replace(&format!("${}", needed.to_uppercase()), &format!("{{{{{needed}}}}}"));
     }
     let mut header = Vec::new();
@@ -164,16 +165,18 @@ fn item(call: &Call, name: &str) -> Value {
         "pm.test('It is done', () => pm.expect(pm.response.code, pm.response.text()).to.equal({}));",
         call.status
     )];
-    if makes(call).next().is_some() {
+    if set_variables(call).next().is_some() {
         script.push("const json = pm.response.json();".into());
     }
-    script.extend(makes(call).map(|(_, at, name)| format!("pm.collectionVariables.set('{name}', {at});")));
+    script.extend(
+        set_variables(call).map(|(_, at, name)| format!("pm.collectionVariables.set('{name}', {at});")),
+    );
     let mut item = json!({
         "name": name,
         "event": [{ "listen": "test", "script": { "type": "text/javascript", "exec": script } }],
         "request": {
             "method": call.method, "header": header, "body": body,
-            "description": call.words,
+            "description": call.description,
             "url": {
                 "raw": format!("{{{{base}}}}{path}"), "host": ["{{base}}"],
                 "path": path_of(&path), "query": query_of(&path),

@@ -30,8 +30,8 @@ use crate::{
     },
 };
 
-/// Returns the error for a status with which a library refused the request.
-fn named(status: StatusCode) -> Error {
+/// Returns the error for the status of a response that a library made.
+fn error_of_status(status: StatusCode) -> Error {
     match status {
         StatusCode::NOT_FOUND => Error::NotFound,
         StatusCode::PAYLOAD_TOO_LARGE => Error::TooLarge,
@@ -85,13 +85,13 @@ pub async fn edge(State(app): State<Arc<App>>, request: Request, next: Next) -> 
     let status = response.status();
     if status.is_client_error() || status.is_server_error() {
         let refusal = response.extensions_mut().remove::<Refusal>();
-        let ours = refusal.is_some();
-        let error = refusal.map_or_else(|| Arc::new(named(status)), |r| r.0);
+        let is_own_error = refusal.is_some();
+        let error = refusal.map_or_else(|| Arc::new(error_of_status(status)), |r| r.0);
         if let Error::Internal(source) = &*error {
-            span.in_scope(|| tracing::error!(error = %one_line(&source.to_string()), "Something broke"));
+            span.in_scope(|| tracing::error!(error = %one_line(&source.to_string()), "A request failed"));
         }
         // A response that has a body already, such as a form with its error, is not replaced.
-        if ours || !has_face(&response) {
+        if is_own_error || !has_rendered_body(&response) {
             let headers = std::mem::take(response.headers_mut());
             response = if wants_json {
                 problem::answer(&error, status, app.config.base_url.as_str(), &id)
@@ -99,7 +99,7 @@ pub async fn edge(State(app): State<Arc<App>>, request: Request, next: Next) -> 
                 let page = html::error_page(&app, cookies, &error, status, path.as_deref(), &id);
                 page.instrument(span.clone()).await
             };
-            keep(&headers, response.headers_mut());
+            copy_headers(&headers, response.headers_mut());
         }
     }
     let framed = response.extensions().get::<Framed>().is_some();
@@ -121,12 +121,14 @@ pub async fn edge(State(app): State<Arc<App>>, request: Request, next: Next) -> 
 
 /// Logs a request. Reads are logged at `debug`: there are many, and they change nothing.
 fn log(method: &Method, status: StatusCode, began: Instant) {
-    let (status, took) = (status.as_u16(), began.elapsed());
+    let (status, elapsed) = (status.as_u16(), began.elapsed());
     match status {
-        500.. if status != 503 => tracing::error!(status, ?took, "Answered"),
-        400.. => tracing::info!(status, ?took, "Refused"),
-        _ if method == Method::GET || method == Method::HEAD => tracing::debug!(status, ?took, "Answered"),
-        _ => tracing::info!(status, ?took, "Answered"),
+        500.. if status != 503 => tracing::error!(status, took = ?elapsed, "Answered"),
+        400.. => tracing::info!(status, took = ?elapsed, "Refused"),
+        _ if method == Method::GET || method == Method::HEAD => {
+            tracing::debug!(status, took = ?elapsed, "Answered")
+        }
+        _ => tracing::info!(status, took = ?elapsed, "Answered"),
     }
 }
 
@@ -136,21 +138,22 @@ fn wants_json(request: &Request) -> bool {
     is_api(uri) || uri.path().starts_with("/hooks/") || request.headers().contains_key(FRAGMENT)
 }
 
-fn has_face(response: &Response) -> bool {
+/// Returns whether the response has a body for its reader. Libraries send their reasons as plain text.
+fn has_rendered_body(response: &Response) -> bool {
     let kind = response.headers().get(header::CONTENT_TYPE);
     kind.is_some_and(|kind| !kind.as_bytes().starts_with(b"text/plain"))
 }
 
 /// Copies the headers of an error to the response with its body.
-fn keep(from: &HeaderMap, to: &mut HeaderMap) {
+fn copy_headers(source: &HeaderMap, target: &mut HeaderMap) {
     // These headers describe the body that was replaced.
-    let about_body = |name: &HeaderName| {
+    let describes_body = |name: &HeaderName| {
         [header::CONTENT_TYPE, header::CONTENT_LENGTH, header::CONTENT_ENCODING].contains(name)
     };
-    for name in from.keys().filter(|name| !about_body(name)) {
-        to.remove(name);
-        for value in from.get_all(name) {
-            to.append(name, value.clone());
+    for name in source.keys().filter(|name| !describes_body(name)) {
+        target.remove(name);
+        for value in source.get_all(name) {
+            target.append(name, value.clone());
         }
     }
 }

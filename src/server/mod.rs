@@ -38,25 +38,24 @@ use crate::{
 
 /// The most connections at the same time. An open socket costs some 12 KiB, so this is a few hundred megabytes. Further
 /// connections wait in the kernel's queue.
-const CONNECTIONS: usize = 16_384;
+const MAX_CONNECTIONS: usize = 16_384;
 
 /// The time in which a client has to send a request's head, and for which a kept-alive connection may idle.
-const HEAD: Duration = Duration::from_secs(20);
+const HEAD_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// The time for which a client may read nothing of what is written, before the connection is closed.
-const STUCK: Duration = Duration::from_secs(30);
+/// The time for which a client may read nothing, before the connection is closed.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The time that requests under way have to finish when the server stops.
-const FAREWELL: Duration = Duration::from_secs(10);
+/// The time in which requests under way have to finish when the server stops.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A running server.
 pub struct Server {
-    /// The address that it listens on, with the real port where the configuration has 0.
+    /// The address that the server listens on, with the real port where the configuration has 0.
     pub addr: SocketAddr,
-    /// The application.
     pub app: Arc<App>,
-    accepting: JoinHandle<()>,
-    working: JoinHandle<()>,
+    accept_task: JoinHandle<()>,
+    jobs_task: JoinHandle<()>,
 }
 
 /// Opens the database and the services, and starts to serve. The error is one line for the terminal.
@@ -73,30 +72,29 @@ pub async fn serve(mut config: Config, data: DataDir, clock: Clock, ids: Ids) ->
         .map_err(|e| e.to_string())??;
     app.db.write(domain::sync::align).await.map_err(|e| format!("can't prepare the database: {e}"))?;
     loop {
-        // Fills in the skeletons of names from before there was a column for them. After the first start there are
-        // none.
+        // Fills in the skeletons of accounts that are older than the column. After the first start there are none.
         match app.db.write(domain::accounts::fill_skeletons).await {
             Ok(0) => break,
             Ok(_) => {}
             Err(error) => return Err(format!("can't prepare the database: {error}")),
         }
     }
-    let presence = Arc::clone(&app);
-    app.tasks.spawn(async move { presence.presence.run(&presence.events, &presence.stop).await });
+    let shared = Arc::clone(&app);
+    app.tasks.spawn(async move { shared.presence.run(&shared.events, &shared.stop).await });
     if app.config.matching {
         app.tasks.spawn(jobs::matching::run(Arc::clone(&app)));
     }
-    let working = tokio::spawn(jobs::run(Arc::clone(&app)));
-    let accepting = tokio::spawn(accept(listener, routes::router(Arc::clone(&app)), Arc::clone(&app)));
-    Ok(Server { addr, app, accepting, working })
+    let jobs_task = tokio::spawn(jobs::run(Arc::clone(&app)));
+    let accept_task = tokio::spawn(accept(listener, routes::router(Arc::clone(&app)), Arc::clone(&app)));
+    Ok(Server { addr, app, accept_task, jobs_task })
 }
 
 impl Server {
     /// Stops accepting connections, finishes the requests under way, closes the sockets, and closes the database.
     pub async fn stop(self) {
         self.app.stop.cancel();
-        let _ = self.accepting.await;
-        let _ = self.working.await;
+        let _ = self.accept_task.await;
+        let _ = self.jobs_task.await;
         let app = self.app;
         let _ = tokio::task::spawn_blocking(move || app.db.close()).await;
     }
@@ -108,20 +106,20 @@ impl Server {
 }
 
 async fn accept(listener: TcpListener, router: Router, app: Arc<App>) {
-    // The dispatchers run to the end, so that sockets receive what was committed before they are closed.
-    let mut dispatching = JoinSet::new();
+    // The dispatchers run to the end, so that sockets receive all committed events before they are closed.
+    let mut dispatchers = JoinSet::new();
     for dispatcher in app.events.dispatchers() {
-        dispatching.spawn(dispatcher);
+        dispatchers.spawn(dispatcher);
     }
-    let room = Arc::new(Semaphore::new(CONNECTIONS));
+    let permits = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let mut http = hyper::server::conn::http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(HEAD).max_buf_size(64 * 1024);
+    http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(64 * 1024);
     loop {
-        let place = tokio::select! {
+        let permit = tokio::select! {
             () = app.stop.cancelled() => break,
-            place = Arc::clone(&room).acquire_owned() => place,
+            permit = Arc::clone(&permits).acquire_owned() => permit,
         };
-        let Ok(place) = place else { break }; // the semaphore is never closed
+        let Ok(permit) = permit else { break }; // the semaphore is never closed
         let accepted = tokio::select! {
             () = app.stop.cancelled() => break,
             accepted = listener.accept() => accepted,
@@ -129,7 +127,7 @@ async fn accept(listener: TcpListener, router: Router, app: Arc<App>) {
         let (stream, peer) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
-                // Most likely the process is out of file descriptors; waits until others are closed.
+                // Most likely the process is out of file descriptors. Some are closed during the pause.
                 tracing::warn!(%error, "Can't accept a connection");
                 tokio::time::sleep(Duration::from_millis(100)).await;
                 continue;
@@ -137,14 +135,14 @@ async fn accept(listener: TcpListener, router: Router, app: Arc<App>) {
         };
         // Every write is a whole response or frame, so Nagle's algorithm would only delay it.
         let _ = stream.set_nodelay(true);
-        let (connection, io) = Connection::new(stream, peer, place);
+        let (connection, io) = Connection::new(stream, peer, permit);
         let router = router.clone();
         let service = service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(Arc::clone(&connection));
             let router = router.clone();
             async move { Ok::<_, Infallible>(drain::answer(router, request).await) }
         });
-        let connection = http.serve_connection(TokioIo::new(patient(io)), service).with_upgrades();
+        let connection = http.serve_connection(TokioIo::new(with_write_timeout(io)), service).with_upgrades();
         let stop = app.stop.clone();
         app.tasks.spawn(async move {
             let mut connection = pin!(connection);
@@ -160,15 +158,15 @@ async fn accept(listener: TcpListener, router: Router, app: Arc<App>) {
     }
     drop(listener);
     app.tasks.close();
-    if tokio::time::timeout(FAREWELL, app.tasks.wait()).await.is_err() {
+    if tokio::time::timeout(SHUTDOWN_TIMEOUT, app.tasks.wait()).await.is_err() {
         tracing::warn!("Some requests did not finish in time and were cut off");
     }
 }
 
-/// The stream with a timeout for writes that the client does not read.
-fn patient(io: ConnectionIo) -> Pin<Box<TimeoutStream<ConnectionIo>>> {
+/// Returns the stream with a timeout for writes that the client does not read.
+fn with_write_timeout(io: ConnectionIo) -> Pin<Box<TimeoutStream<ConnectionIo>>> {
     let mut stream = TimeoutStream::new(io);
-    stream.set_write_timeout(Some(STUCK));
+    stream.set_write_timeout(Some(WRITE_TIMEOUT));
     Box::pin(stream)
 }
 
@@ -179,19 +177,19 @@ pub fn health(config: &Config) -> Result<(), String> {
     if addr.ip().is_unspecified() {
         addr.set_ip(IpAddr::V4(Ipv4Addr::LOCALHOST));
     }
-    let ask = || -> std::io::Result<String> {
+    let request = || -> std::io::Result<String> {
         let mut stream = TcpStream::connect_timeout(&addr, Duration::from_secs(3))?;
         stream.set_read_timeout(Some(Duration::from_secs(3)))?;
         stream.write_all(
             format!("GET /readyz HTTP/1.1\r\nHost: {addr}\r\nConnection: close\r\n\r\n").as_bytes(),
         )?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer)?;
-        Ok(answer)
+        let mut response = String::new();
+        stream.read_to_string(&mut response)?;
+        Ok(response)
     };
-    match ask() {
-        Ok(answer) if answer.starts_with("HTTP/1.1 200 ") => Ok(()),
-        Ok(answer) => Err(format!("not ready: {}", answer.lines().next().unwrap_or_default())),
+    match request() {
+        Ok(response) if response.starts_with("HTTP/1.1 200 ") => Ok(()),
+        Ok(response) => Err(format!("not ready: {}", response.lines().next().unwrap_or_default())),
         Err(error) => Err(format!("no answer from {addr}: {error}")),
     }
 }

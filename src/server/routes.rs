@@ -28,26 +28,26 @@ use crate::{
 };
 
 /// The largest body of a request, in bytes: a peep of 280 large emoji, percent-encoded, with room to spare.
-const BODY: usize = 128 * 1024;
+const MAX_BODY: usize = 128 * 1024;
 
 /// The largest body of a request with a message, which may have 4,000 characters.
-const MESSAGE: usize = 1024 * 1024;
+const MAX_MESSAGE_BODY: usize = 1024 * 1024;
 
 /// The time in which a client has to send a body.
-const SENDING: Duration = Duration::from_secs(20);
+const BODY_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The largest body of an upload, a file in its form; and the time in which a client has to send it.
-const UPLOAD: usize = domain::attachments::LARGEST + 64 * 1024;
-const UPLOADING: Duration = Duration::from_secs(10 * 60);
+const MAX_UPLOAD: usize = domain::attachments::LARGEST + 64 * 1024;
+const UPLOAD_TIMEOUT: Duration = Duration::from_secs(10 * 60);
 
-/// The time in which a handler has to respond. Hashing may queue for ten seconds; nothing else takes one.
-const ANSWERING: Duration = Duration::from_secs(30);
+/// The time in which a handler has to respond. Hashing a password may queue for ten seconds; nothing else takes one.
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The robots.txt (RFC 9309): paths that search engines have no use for.
 const ROBOTS: &str = "User-agent: *\nDisallow: /login\nDisallow: /signup\nDisallow: /session/\n\
                       Disallow: /rooms\nDisallow: /match\nDisallow: /files/\nDisallow: /hooks/\nDisallow: /settings\n";
 
-/// The whole site.
+/// Returns the router of all URLs.
 pub fn router(app: Arc<App>) -> Router {
     let pages = Router::new()
         // For everyone.
@@ -63,7 +63,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/openapi.json", get(api::document))
         .route("/asyncapi.json", get(api::live))
         .route("/docs/chitter.postman_collection.json", get(api::postman))
-        .route("/session/new", get(html::sessions::name_form).post(html::sessions::come_in))
+        .route("/session/new", get(html::sessions::name_form).post(html::sessions::create))
         .route("/signup", get(html::accounts::sign_up_form).post(html::accounts::sign_up))
         .route("/login", get(html::accounts::log_in_form).post(html::accounts::log_in))
         .route(
@@ -74,7 +74,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/@{username}", get(html::pages::show::person))
         .route("/@{username}/peeps", get(html::pages::show::peeps))
         .route("/@{username}/card.png", get(html::pages::show::card))
-        .route("/@{username}/visits", post(html::pages::show::follow))
+        .route("/@{username}/visits", post(html::pages::show::count_click))
         .route("/@{username}/contact", get(html::pages::contact::form).post(html::pages::contact::send))
         .route("/@{username}/address", post(html::pages::contact::address))
         .route("/@{username}/{id}", get(html::peeps::permalink))
@@ -97,10 +97,10 @@ pub fn router(app: Arc<App>) -> Router {
             get(html::conversations::matches::report_form).post(html::conversations::matches::report),
         )
         .route("/files/{conversation}/{id}/{name}", get(api::attachments::get))
-        // For those who are in a conversation.
+        // For participants of a conversation.
         .route(
             "/conversations/{conversation}/messages",
-            post(html::conversations::messages::say).layer(DefaultBodyLimit::max(MESSAGE)),
+            post(html::conversations::messages::say).layer(DefaultBodyLimit::max(MAX_MESSAGE_BODY)),
         )
         .route("/threads/{conversation}", get(html::conversations::threads::show))
         .route("/threads/{thread}/search", get(html::search::thread))
@@ -113,11 +113,11 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/threads/{thread}/mute", post(html::conversations::threads::mute))
         .route("/threads/{thread}/leave", post(html::conversations::threads::leave))
         .route("/threads/{thread}/delete", post(html::conversations::threads::delete))
-        // For those who have a room's key.
+        // For people with a room's key.
         .route("/rooms/{key}", get(html::conversations::rooms::room))
         .route(
             "/rooms/{key}/messages",
-            post(html::conversations::messages::say).layer(DefaultBodyLimit::max(MESSAGE)),
+            post(html::conversations::messages::say).layer(DefaultBodyLimit::max(MAX_MESSAGE_BODY)),
         )
         .route("/rooms/{key}/search", get(html::search::room))
         .route("/rooms/{key}/read", post(html::conversations::messages::read))
@@ -158,13 +158,13 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/settings/page", get(html::pages::editor::show))
         .route("/settings/page/preview", get(html::pages::editor::preview))
         .route("/settings/page/sections", post(html::pages::editor::add))
-        .route("/settings/page/sections/{id}/move", post(html::pages::editor::shift))
+        .route("/settings/page/sections/{id}/move", post(html::pages::editor::move_section))
         .route("/settings/page/sections/{id}/delete", post(html::pages::editor::delete))
-        .route("/settings/page/look", post(html::pages::editor::dress))
+        .route("/settings/page/look", post(html::pages::editor::change_look))
         .route("/settings/page/publish", post(html::pages::editor::publish))
         .route("/settings/page/unpublish", post(html::pages::editor::unpublish))
         .route("/settings/page/discard", post(html::pages::editor::discard))
-        .route("/settings/page/host", post(html::pages::editor::map))
+        .route("/settings/page/host", post(html::pages::editor::set_host))
         .route("/settings/page/visits", get(html::pages::visits::show))
         .route("/settings/page/export.zip", get(html::pages::export::download))
         .route("/settings/tokens", get(html::settings::tokens::list).post(html::settings::tokens::make))
@@ -185,7 +185,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/logout", post(html::accounts::log_out));
 
     // The part of Mastodon's client API that Chitter has features for.
-    let programs = Router::new()
+    let mastodon = Router::new()
         .route("/api/v1/timelines/public", get(api::peeps::public_timeline))
         .route("/api/v1/statuses", post(api::peeps::post))
         .route("/api/v1/statuses/{id}", get(api::peeps::get).put(api::peeps::edit).delete(api::peeps::delete))
@@ -241,59 +241,66 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/api/v1/rooms/{key}/attachments", post(api::attachments::send))
         .route("/api/v1/conversations/{conversation}/attachments", post(api::attachments::send))
         .route("/api/v1/threads/{thread}/attachments", post(api::attachments::send))
-        .layer(DefaultBodyLimit::max(UPLOAD))
-        .layer(RequestBodyDeadlineLayer::new(UPLOADING))
-        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, UPLOADING + ANSWERING));
+        .layer(DefaultBodyLimit::max(MAX_UPLOAD))
+        .layer(RequestBodyDeadlineLayer::new(UPLOAD_TIMEOUT))
+        .layer(TimeoutLayer::with_status_code(
+            StatusCode::SERVICE_UNAVAILABLE,
+            UPLOAD_TIMEOUT + RESPONSE_TIMEOUT,
+        ));
 
+    // Assets, hooks and probes.
     let machines = Router::new()
         .route("/assets/{version}/{*path}", get(assets::get))
         .route("/favicon.ico", get(assets::favicon))
         .route("/robots.txt", get(robots))
         .route("/.well-known/change-password", get(|| async { Redirect::to("/settings") }))
-        .route("/hooks/{token}", post(api::hooks::call).layer(DefaultBodyLimit::max(MESSAGE)))
+        .route("/hooks/{token}", post(api::hooks::call).layer(DefaultBodyLimit::max(MAX_MESSAGE_BODY)))
         .route("/livez", get(|| async { "alive\n" }))
         .route("/readyz", get(ready));
 
-    let counted = || middleware::from_fn_with_state(Arc::clone(&app), session::count);
+    let rate_limited = || middleware::from_fn_with_state(Arc::clone(&app), session::count);
     let site = pages
-        .merge(programs.merge(rooms).layer(middleware::from_fn(conditional::answer)).layer(counted()))
+        .merge(mastodon.merge(rooms).layer(middleware::from_fn(conditional::answer)).layer(rate_limited()))
         .merge(machines)
         .fallback(|| async { Error::NotFound })
-        .layer(DefaultBodyLimit::max(BODY))
-        .layer(RequestBodyDeadlineLayer::new(SENDING))
-        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, ANSWERING))
-        .merge(uploads.layer(counted()))
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(RequestBodyDeadlineLayer::new(BODY_TIMEOUT))
+        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, RESPONSE_TIMEOUT))
+        .merge(uploads.layer(rate_limited()))
         .layer(cross_site(&app))
         .layer(CatchPanicLayer::custom(edge::panicked))
         .layer(CompressionLayer::new())
-        .layer(middleware::from_fn(cors::open))
+        .layer(middleware::from_fn(cors::add_headers))
         .layer(middleware::from_fn_with_state(Arc::clone(&app), edge::edge))
         .with_state(Arc::clone(&app));
     // Runs before routing, because a member's own host name changes the path.
-    let led = middleware::from_fn_with_state(app, hosts::lead);
-    Router::new().fallback_service(ServiceBuilder::new().layer(led).service(site))
+    let by_host = middleware::from_fn_with_state(app, hosts::rewrite_path);
+    Router::new().fallback_service(ServiceBuilder::new().layer(by_host).service(site))
 }
 
-/// The calls that every kind of conversation has, below a room's key, a conversation's id or a thread's id.
+/// Returns the calls that every kind of conversation has, below a room's key, a conversation's id or a thread's id.
 fn messages(prefix: &str) -> Router<Arc<App>> {
     let at = |path: &str| format!("{prefix}{path}");
     Router::new()
         .route(
             &at("/messages"),
-            get(api::messages::list).post(api::messages::say).layer(DefaultBodyLimit::max(MESSAGE)),
+            get(api::messages::list).post(api::messages::say).layer(DefaultBodyLimit::max(MAX_MESSAGE_BODY)),
         )
         .route(
             &at("/messages/{id}"),
             get(api::messages::get)
                 .patch(api::messages::edit)
                 .delete(api::messages::delete)
-                .layer(DefaultBodyLimit::max(MESSAGE)),
+                .layer(DefaultBodyLimit::max(MAX_MESSAGE_BODY)),
         )
         .route(
             &at("/messages/{id}/reactions/{emoji}"),
             put(api::messages::react).delete(api::messages::unreact),
         )
-        .route(&at("/messages/batch"), post(api::messages::say_all).layer(DefaultBodyLimit::max(MESSAGE)))
+        .route(
+            &at("/messages/batch"),
+            post(api::messages::say_all).layer(DefaultBodyLimit::max(MAX_MESSAGE_BODY)),
+        )
         .route(&at("/typing"), post(api::messages::type_on))
         .route(&at("/read"), put(api::messages::read))
         .route(&at("/search"), get(api::search::here))
@@ -306,7 +313,7 @@ fn cross_site(app: &App) -> CsrfLayer {
     layer.clone().add_trusted_origin(app.config.base_url.as_str()).unwrap_or(layer)
 }
 
-/// `GET /robots.txt`: the paths for search engines, and the address of the sitemap.
+/// `GET /robots.txt`: the paths that search engines skip, and the address of the sitemap.
 async fn robots(State(app): State<Arc<App>>) -> String {
     format!("{ROBOTS}\nSitemap: {}/sitemap.xml\n", app.config.base_url.as_str())
 }

@@ -38,24 +38,24 @@ use crate::{
     },
 };
 
-/// Messages that a replay reads at once.
-const REPLAY: i64 = 200;
+/// The most messages that one query of a replay reads.
+const REPLAY_BATCH: i64 = 200;
 
-/// Messages that are replayed at most. A page that missed more is loaded again; a program that missed more than it can
-/// use fetches what it wants.
+/// The most messages that are replayed. Beyond it, a page is loaded again, and a program fetches the messages that it
+/// needs.
 const MAX_REPLAYED_HTML: i64 = 500;
 const MAX_REPLAYED: i64 = 20_000;
 
-/// Changed earlier messages that are replayed at most. Beyond it, the stream is reset.
+/// The most changed earlier messages that are replayed. Beyond it, the stream is reset.
 const MAX_CHANGED: i64 = 1000;
 
-/// The interval of typing events of one socket: pages show typing for longer than that.
+/// The shortest interval between typing events of one socket. Pages show typing for longer than that.
 const TYPING_INTERVAL: Duration = Duration::from_secs(2);
 
-/// The number of subscribers beyond which typing is not published: it would be a flicker, and a flood.
-pub const CROWD: usize = 300;
+/// The most subscribers to whom typing is published. With more, the events would be too many to send and to read.
+pub const MAX_TYPING_SUBSCRIBERS: usize = 300;
 
-/// The account that asks for a conversation.
+/// A request of an account for a conversation.
 #[derive(Clone, Copy)]
 pub(super) struct JoinRequest<'a> {
     pub(super) account: &'a Account,
@@ -83,7 +83,7 @@ pub(super) struct ConversationStream {
 
 impl ConversationStream {
     /// Joins where that is needed, subscribes at the hub, and sends the numbers from which the stream continues.
-    /// [`ConversationStream::catch_up`] then sends what was missed.
+    /// [`ConversationStream::catch_up`] then sends the missed events.
     pub(super) async fn begin(
         writer: &mut SocketWriter,
         mailbox: &mut Mailbox<Topic, Event>,
@@ -110,23 +110,23 @@ impl ConversationStream {
             };
             let fast_path = FastPath::new(encoder, &writer.connection);
             mailbox.subscribe_with(Topic::Conversation(id), Arc::clone(&fast_path) as _);
-            // Read again after the subscription: no event is missed from now on, so the stream begins here.
-            let begin = move |read: &Read<'_>| {
+            // The second read is after the subscription: no event is missed from now on, so the stream begins here.
+            let lookup = move |read: &Read<'_>| {
                 let participant = access.find(read)?.ok_or(Error::NotFound)?;
                 let link = link_of(read, &participant.conversation)?;
                 Ok((participant, link))
             };
-            let begun = app.db.read(begin).await;
-            if begun.is_err() {
+            let joined = app.db.read(lookup).await;
+            if joined.is_err() {
                 mailbox.unsubscribe(&Topic::Conversation(id));
             }
-            begun.map(|(participant, link)| (participant, link, fast_path))
+            joined.map(|(participant, link)| (participant, link, fast_path))
         };
         let (participant, link, fast_path) = match subscribe.await {
-            Ok(begun) => begun,
+            Ok(subscribed) => subscribed,
             Err(error @ Error::Internal(_)) => {
                 tracing::error!(%error, "Can't subscribe to a conversation");
-                return writer.broken().await;
+                return writer.close_with_error().await;
             }
             Err(error) => return Ok(Err(error)),
         };
@@ -146,8 +146,8 @@ impl ConversationStream {
         writer.send(&SubscribedFrame::conversation(stream, id, account, (seq, change), room)).await?;
         let window = (!participant.membership.hidden).then(|| app.presence.open(&participant));
         // The new subscriber receives the people present at once, the others with the next event.
-        let here = presence::here(id, app.presence.people(id));
-        writer.feed(presence_frame(writer.format, &here)).await?;
+        let present = presence::here(id, app.presence.people(id));
+        writer.feed(presence_frame(writer.format, &present)).await?;
         let key = request.room.clone();
         let cursor = Cursor { seq, change };
         Ok(Ok(ConversationStream {
@@ -162,10 +162,12 @@ impl ConversationStream {
         }))
     }
 
+    /// Opens the fast path.
     pub(super) fn arm(&self) {
         self.fast_path.arm(self.cursor);
     }
 
+    /// Closes the fast path.
     pub(super) fn disarm(&mut self) {
         self.cursor = self.fast_path.disarm().unwrap_or(self.cursor);
     }
@@ -178,7 +180,7 @@ impl ConversationStream {
         }
         self.delivered = seq;
         if let Err(error) = app.db.write(move |tx| participant.receive(tx, seq)).await {
-            tracing::warn!(%error, "Can't note what was delivered");
+            tracing::warn!(%error, "Can't store which messages were delivered");
         }
     }
 
@@ -186,9 +188,9 @@ impl ConversationStream {
         self.participant.conversation.id
     }
 
-    /// Checks for the room with that key (the one in the request, or the current one), or the conversation with that
-    /// id.
-    pub(super) fn is(&self, key: &str, id: &str) -> bool {
+    /// Returns whether this is the room with that key (the one in the request, or the current one), or the conversation
+    /// with that id.
+    pub(super) fn matches(&self, key: &str, id: &str) -> bool {
         let is_current = self.link.as_ref().is_some_and(|link| link.key == key);
         (!key.is_empty() && (self.key == key || is_current)) || id.parse() == Ok(self.id())
     }
@@ -200,7 +202,7 @@ impl ConversationStream {
         if recently
             || !self.participant.may_write()
             || self.participant.membership.hidden
-            || app.events.subscribers(&topic) > CROWD
+            || app.events.subscribers(&topic) > MAX_TYPING_SUBSCRIBERS
         {
             return;
         }
@@ -242,8 +244,8 @@ impl ConversationStream {
                 writer.feed(frame.payload()).await?;
             }
             Event::ParticipantLeft { account, owner, .. } => {
-                let me = Some(self.participant.id());
-                if *account == me || (account.is_none() && *owner != me) {
+                let own_id = Some(self.participant.id());
+                if *account == own_id || (account.is_none() && *owner != own_id) {
                     return self.end(writer).await;
                 }
             }
@@ -277,7 +279,7 @@ impl ConversationStream {
         Ok(Flow::Ended)
     }
 
-    /// Sends from the database what was missed: first the changes of messages that were sent before, then the new
+    /// Sends the missed events from the database: first the changes of messages that were sent before, then the new
     /// messages, each in its current state.
     pub(super) async fn catch_up(&mut self, writer: &mut SocketWriter) -> Result<Flow, Closed> {
         let (account, id, change) = (self.participant.account.clone(), self.id(), self.cursor.change);
@@ -287,19 +289,19 @@ impl ConversationStream {
             Ok(Some((participant, link)))
         });
         let (participant, link) = match read.await {
-            Ok(Some(found)) => found,
+            Ok(Some(current)) => current,
             Ok(None) => return self.end(writer).await,
-            Err(_) => return writer.broken().await,
+            Err(_) => return writer.close_with_error().await,
         };
-        // Both numbers are of one moment: later messages arrive as live events with the next number.
+        // Both numbers are from one snapshot: later messages arrive as live events with the next number.
         let (last_seq, last_change) =
             (participant.conversation.last_seq, participant.conversation.last_change);
         if participant.membership.visible_after_seq != self.participant.membership.visible_after_seq {
             return self.end(writer).await; // the account left and joined again, so it may see other messages now
         }
-        let before = (std::mem::replace(&mut self.participant, participant), self.link.clone());
-        self.link = link;
-        if !self.is_unchanged(&before.0.conversation, &before.1) {
+        let old_participant = std::mem::replace(&mut self.participant, participant);
+        let old_link = std::mem::replace(&mut self.link, link);
+        if !self.is_unchanged(&old_participant.conversation, &old_link) {
             self.send_updated(writer, change).await?;
         }
         let limit = if writer.format == Format::Html { MAX_REPLAYED_HTML } else { MAX_REPLAYED };
@@ -307,12 +309,12 @@ impl ConversationStream {
             return self.reset(writer, last_seq, last_change).await;
         }
         if last_change > change {
-            let (seq, asked) = (self.cursor.seq, self.participant.clone());
+            let (seq, participant) = (self.cursor.seq, self.participant.clone());
             let read = writer
                 .app
                 .db
-                .read(move |read| asked.messages_changed_since(read, change, seq, MAX_CHANGED + 1));
-            let Ok(changed) = read.await else { return writer.broken().await };
+                .read(move |read| participant.messages_changed_since(read, change, seq, MAX_CHANGED + 1));
+            let Ok(changed) = read.await else { return writer.close_with_error().await };
             if changed.len() > MAX_CHANGED as usize {
                 return self.reset(writer, last_seq, last_change).await;
             }
@@ -320,11 +322,11 @@ impl ConversationStream {
         }
         self.cursor.change = last_change;
         while self.cursor.seq < last_seq {
-            let (seq, limit) = (self.cursor.seq, REPLAY.min(last_seq - self.cursor.seq));
-            let asked = self.participant.clone();
-            let read = writer.app.db.read(move |read| asked.messages_since(read, seq, limit));
-            let Ok(missed) = read.await else { return writer.broken().await };
-            // Numbers have no gaps, so all requested messages are there, unless a deleted room is just being cleared.
+            let (seq, limit) = (self.cursor.seq, REPLAY_BATCH.min(last_seq - self.cursor.seq));
+            let participant = self.participant.clone();
+            let read = writer.app.db.read(move |read| participant.messages_since(read, seq, limit));
+            let Ok(missed) = read.await else { return writer.close_with_error().await };
+            // Numbers have no gaps, so every requested message exists, unless a deleted room is being cleared.
             let Some(latest) = missed.last().map(|message| message.seq) else { break };
             self.send(writer, missed, true, last_change).await?;
             self.cursor.seq = latest;
@@ -334,8 +336,8 @@ impl ConversationStream {
     }
 
     /// Sends missed messages. The `change` of each frame is the number up to which the participant has received
-    /// everything with it. That is not always the message's own: the message may have changed again since the numbers
-    /// were read, with other changes still to be sent.
+    /// everything with that frame. The message's own number may be higher: the message may have changed again since the
+    /// numbers were read, with other changes still to be sent.
     async fn send(
         &self,
         writer: &mut SocketWriter,
@@ -351,28 +353,28 @@ impl ConversationStream {
         Ok(())
     }
 
-    /// Checks that nothing which a `room` or `thread` frame reports has changed.
-    fn is_unchanged(&self, before: &Conversation, link: &Option<Link>) -> bool {
-        let now = &self.participant.conversation;
-        let same_people = !now.kind.policy().shows_people || now.size == before.size;
-        let same = (&now.name, now.locked, now.owner, &self.link);
-        same_people && same == (&before.name, before.locked, before.owner, link)
+    /// Returns whether everything that a `room` or `thread` frame reports is unchanged.
+    fn is_unchanged(&self, old: &Conversation, old_link: &Option<Link>) -> bool {
+        let current = &self.participant.conversation;
+        let same_people = !current.kind.policy().shows_people || current.size == old.size;
+        let reported = (&current.name, current.locked, current.owner, &self.link);
+        same_people && reported == (&old.name, old.locked, old.owner, old_link)
     }
 
     /// Sends the current state of a room or a thread.
     async fn send_updated(&self, writer: &mut SocketWriter, change: i64) -> Result<(), Closed> {
-        let room = &self.participant.conversation;
-        let id = room.id;
-        let people = match room.kind.policy().shows_people {
+        let conversation = &self.participant.conversation;
+        let id = conversation.id;
+        let people = match conversation.kind.policy().shows_people {
             true => writer.app.db.read(move |read| threads::people(read, id)).await.unwrap_or_default(),
             false => Vec::new(),
         };
         let updated = ConversationUpdated {
-            id: room.id,
+            id,
             change,
-            name: room.name.clone(),
-            locked: room.locked,
-            owner: room.owner,
+            name: conversation.name.clone(),
+            locked: conversation.locked,
+            owner: conversation.owner,
             link: self.link.clone(),
             people,
         };
@@ -380,7 +382,7 @@ impl ConversationStream {
         writer.feed(frame).await
     }
 
-    /// Skips to these numbers, because too much was missed.
+    /// Skips to these numbers, because more was missed than is replayed.
     async fn reset(&mut self, writer: &mut SocketWriter, seq: i64, change: i64) -> Result<Flow, Closed> {
         self.cursor = Cursor { seq, change };
         writer.send(&ResetFrame::conversation(self.id(), seq, change)).await?;

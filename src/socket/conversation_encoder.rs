@@ -27,7 +27,7 @@ pub(super) struct ConversationEncoder {
     pub(super) app: Arc<App>,
     pub(super) format: Format,
     pub(super) account: AccountId,
-    /// The last message that the participant may not see, nor any before it.
+    /// The number of the last message that the participant may not see; earlier ones are hidden, too.
     pub(super) visible_after: i64,
 }
 
@@ -73,7 +73,7 @@ impl StreamEncoder for ConversationEncoder {
     }
 }
 
-/// Checks whether the message quotes one of those up to `after`.
+/// Returns whether the message quotes a message with a number up to `after`.
 fn quotes(message: &Message, after: i64) -> bool {
     message.reply_to.as_ref().is_some_and(|quote| quote.seq <= after)
 }
@@ -85,7 +85,7 @@ pub(super) fn presence_frame(format: Format, present: &PresenceChanged) -> Bytes
     }
 }
 
-/// `change` is the number up to which the participant has received everything with this frame.
+/// Encodes a message. `change` is the number up to which the participant has received everything with this frame.
 pub(super) fn message_frame(app: &App, format: Format, event: &MessageEvent, change: i64) -> Bytes {
     match format {
         Format::Json => frames::message(event, change, app.config.base_url.as_str()),

@@ -90,7 +90,7 @@ impl<S: StreamEncoder> DirectSink<Event> for FastPath<S> {
     fn try_deliver(&self, event: &Event) -> bool {
         let mut armed = self.cursor();
         let Some(mut cursor) = *armed else { return false };
-        let (moved, done) = match self.encode(&mut cursor, event) {
+        let (advances, is_done) = match self.encode(&mut cursor, event) {
             Delivery::Ignore => (true, true),
             Delivery::Send(frame) => match self.connection.send(frame.bytes()) {
                 WriteOutcome::Complete => (true, true),
@@ -100,9 +100,9 @@ impl<S: StreamEncoder> DirectSink<Event> for FastPath<S> {
             },
             Delivery::CatchUp | Delivery::Handle => (false, false),
         };
-        if moved {
+        if advances {
             *armed = Some(cursor);
         }
-        done
+        is_done
     }
 }

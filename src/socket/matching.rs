@@ -1,5 +1,5 @@
-//! The state of an account's match on a socket, sent whenever it changes. The database has all of it, so a missed event
-//! is made up for by the next one.
+//! The state of an account's match on a socket, sent whenever it changes. All of it is read from the database, so
+//! the next event makes up for a missed one.
 
 use std::{cmp::Ordering, sync::Arc};
 
@@ -28,7 +28,7 @@ pub(super) struct MatchStream {
     window: Window,
 }
 
-/// An open window. When the last one has closed, the place is kept for a grace period only.
+/// An open window. After the last one has closed, the account keeps its place for a grace period only.
 struct Window {
     app: Arc<App>,
     account: AccountId,
@@ -44,7 +44,7 @@ impl Drop for Window {
         let (app, account) = (Arc::clone(&self.app), self.account);
         self.app.tasks.spawn(async move {
             if let Err(error) = app.db.write(move |tx| matches::is_away(tx, account)).await {
-                tracing::warn!(%error, "Can't note that somebody is away");
+                tracing::warn!(%error, "Can't store that an account has no window open");
             }
         });
     }
@@ -63,7 +63,7 @@ impl MatchStream {
         let permit = Some(app.match_windows.hold_one(account));
         let window = Window { app, account, permit };
         let mut stream = MatchStream { account, sent: None, window };
-        stream.is_here().await;
+        stream.record_presence().await;
         stream.sent = stream.read(writer).await?;
         let frame = stream.frame(MatchName::Subscribed, writer);
         writer.send(&frame).await?;
@@ -75,10 +75,10 @@ impl MatchStream {
     }
 
     /// Records that the window is still open.
-    pub(super) async fn is_here(&self) {
+    pub(super) async fn record_presence(&self) {
         let account = self.account;
         if let Err(error) = self.window.app.db.write(move |tx| matches::is_here(tx, account)).await {
-            tracing::warn!(%error, "Can't note that somebody is here");
+            tracing::warn!(%error, "Can't store that an account has a window open");
         }
     }
 
@@ -89,11 +89,11 @@ impl MatchStream {
                 let Some(sent) = self.sent.as_mut().filter(|sent| sent.ticket.state == State::Waiting) else {
                     return Ok(());
                 };
-                let place = matches::queue_position_in(queue, &sent.ticket);
-                if place == sent.line {
+                let position = matches::queue_position_in(queue, &sent.ticket);
+                if position == sent.line {
                     return Ok(());
                 }
-                sent.line = place;
+                sent.line = position;
                 let frame = self.frame(MatchName::Waiting, writer);
                 writer.send(&frame).await
             }
@@ -103,13 +103,13 @@ impl MatchStream {
 
     /// Reads the current state and sends it, unless there is none and was none before.
     pub(super) async fn catch_up(&mut self, writer: &mut SocketWriter) -> Result<(), Closed> {
-        let now = self.read(writer).await?;
-        let event = change(self.sent.as_ref(), now.as_ref());
-        let begins = now.as_ref().is_some_and(|now| now.ticket.state != State::Ended)
+        let current = self.read(writer).await?;
+        let event = change_name(self.sent.as_ref(), current.as_ref());
+        let has_begun = current.as_ref().is_some_and(|current| current.ticket.state != State::Ended)
             && self.sent.as_ref().is_none_or(|sent| sent.ticket.state == State::Ended);
-        self.sent = now;
-        if begins {
-            self.is_here().await; // the window was open before there was a ticket
+        self.sent = current;
+        if has_begun {
+            self.record_presence().await; // the window was open before there was a ticket
         }
         if let Some(event) = event {
             let frame = self.frame(event, writer);
@@ -122,7 +122,7 @@ impl MatchStream {
         let account = self.account;
         match writer.app.db.read(move |read| matches::current(read, account)).await {
             Ok(current) => Ok(current),
-            Err(_) => writer.broken().await,
+            Err(_) => writer.close_with_error().await,
         }
     }
 
@@ -136,15 +136,15 @@ impl MatchStream {
 }
 
 /// Returns the name of the change between two states, if there is one to report.
-fn change(before: Option<&Current>, now: Option<&Current>) -> Option<MatchName> {
+fn change_name(before: Option<&Current>, now: Option<&Current>) -> Option<MatchName> {
     let Some(now) = now else { return before.map(|_| MatchName::Ended) };
-    let Some(before) = before else { return Some(state(now)) };
-    let same =
+    let Some(before) = before else { return Some(state_name(now)) };
+    let is_same =
         before.ticket.state == now.ticket.state && before.ticket.conversation == now.ticket.conversation;
-    if !same {
-        return Some(state(now));
+    if !is_same {
+        return Some(state_name(now));
     }
-    let away = |current: &Current| current.partners.iter().filter(|one| one.away).count();
+    let away = |current: &Current| current.partners.iter().filter(|partner| partner.away).count();
     match away(now).cmp(&away(before)) {
         Ordering::Greater => Some(MatchName::Reconnecting),
         Ordering::Less if now.partners.len() >= before.partners.len() => Some(MatchName::Reconnected),
@@ -152,7 +152,7 @@ fn change(before: Option<&Current>, now: Option<&Current>) -> Option<MatchName> 
     }
 }
 
-fn state(current: &Current) -> MatchName {
+fn state_name(current: &Current) -> MatchName {
     match current.ticket.state {
         State::Waiting => MatchName::Waiting,
         State::Matched => MatchName::Matched,

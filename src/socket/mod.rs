@@ -1,12 +1,12 @@
-//! `GET /api/v1/streaming`: one WebSocket for everything that is live.
+//! `GET /api/v1/streaming`: one WebSocket for all live updates.
 //!
 //! A client subscribes to a stream with the number of the last item that it has:
 //! `{"type":"subscribe","stream":"public","since":17}`. The server subscribes at the hub first, then replays from the
 //! database what was missed, then continues with live events, and skips those that it has sent already. Whenever a
-//! number is missing (the mailbox overflowed, or two nodes raced), the same replay fills the gap. So nothing is lost,
+//! number is missing (the mailbox overflowed, or two servers raced), the same replay fills the gap. So nothing is lost,
 //! nothing is sent twice, and everything arrives in order.
 //!
-//! This file opens the socket. [`subscriber`] is an open socket with its subscriptions, [`protocol`] the messages of
+//! This module opens the socket. [`subscriber`] is an open socket with its subscriptions, [`protocol`] the messages of
 //! clients, [`public`], [`conversation`] and [`matching`] are the streams, and [`fast_path`] sends events without
 //! waking the connection's task.
 
@@ -30,7 +30,7 @@ use axum::{
 };
 use serde::Deserialize;
 
-pub use self::conversation::CROWD;
+pub use self::conversation::MAX_TYPING_SUBSCRIBERS;
 use self::{protocol::SubscribeRequest, subscriber::Subscriber, writer::SocketWriter};
 use crate::{
     Error, Result,
@@ -60,7 +60,7 @@ pub async fn open(
     State(app): State<Arc<App>>,
     Query(query): Query<StreamingQuery>,
     headers: HeaderMap,
-    ClientAddr(from): ClientAddr,
+    ClientAddr(origin): ClientAddr,
     Extension(connection): Extension<Arc<Connection>>,
     viewer: Viewer,
     upgrade: WebSocketUpgrade,
@@ -79,14 +79,14 @@ pub async fn open(
         .write_buffer_size(4096)
         .max_message_size(MAX_MESSAGE)
         .max_frame_size(MAX_MESSAGE);
-    let permit = app.limits.socket(from, viewer.account.as_ref().map(|account| account.id))?;
+    let permit = app.limits.socket(origin, viewer.account.as_ref().map(|account| account.id))?;
     let tasks = app.tasks.clone();
     Ok(upgrade.on_upgrade(move |socket| {
         tasks.track_future(async move {
-            let ip_hash = ip_hash(&app, from);
+            let ip_hash = ip_hash(&app, origin);
             let writer = SocketWriter { app, connection, socket, format };
             let mut subscriber = Subscriber::new(writer, viewer, ip_hash, permit);
-            let begun = match query.stream {
+            let subscribed = match query.stream {
                 Some(stream) => {
                     let request =
                         SubscribeRequest { stream, since: query.since, ..SubscribeRequest::default() };
@@ -94,7 +94,7 @@ pub async fn open(
                 }
                 None => Ok(()),
             };
-            if begun.is_ok() {
+            if subscribed.is_ok() {
                 // The socket is closed, so there is nobody to report an error to.
                 let _ = subscriber.run().await;
             }

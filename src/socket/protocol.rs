@@ -22,7 +22,7 @@ pub enum ClientMessage {
     Ping,
 }
 
-/// A stream, and the position from which the client wants it.
+/// A stream, and the position after which the client receives it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 pub struct SubscribeRequest {
     /// `public`, `room`, `conversation` or `match`.

@@ -18,13 +18,13 @@ use crate::{
     wire::frames::{self, ResetFrame, SubscribedFrame},
 };
 
-/// Changes that a replay reads at once.
-const REPLAY: i64 = 200;
+/// The most changes that one query of a replay reads.
+const REPLAY_BATCH: i64 = 200;
 
-/// Changes that are replayed at most. A client that missed more receives a `reset` and loads the page again.
+/// The most changes that are replayed. A client that missed more receives a `reset` and loads the page again.
 const MAX_REPLAYED: i64 = 1000;
 
-/// Checks for either of the names that Mastodon has for the public stream.
+/// Returns whether this is one of Mastodon's two names for the public stream.
 pub(super) fn is_public(stream: &str) -> bool {
     matches!(stream, "public" | "public:local")
 }
@@ -65,7 +65,7 @@ impl StreamEncoder for Encoder {
 
 impl PublicStream {
     /// Subscribes at the hub, and sends the number from which the stream continues. [`PublicStream::catch_up`] then
-    /// sends what was missed.
+    /// sends the missed events.
     pub(super) async fn begin(
         writer: &mut SocketWriter,
         mailbox: &mut Mailbox<Topic, Event>,
@@ -75,7 +75,7 @@ impl PublicStream {
         let fast_path = FastPath::new(encoder, &writer.connection);
         mailbox.subscribe_with(Topic::Public, Arc::clone(&fast_path) as _);
         let Ok(newest) = writer.app.db.read(peeps::last_seq).await else {
-            return writer.broken().await;
+            return writer.close_with_error().await;
         };
         // A number in the future is from another database: the stream begins at the end of this one.
         let last = since.filter(|since| (0..=newest).contains(since)).unwrap_or(newest);
@@ -99,23 +99,23 @@ impl PublicStream {
         }
     }
 
-    /// Sends from the database what was missed.
+    /// Sends the missed changes from the database.
     pub(super) async fn catch_up(&mut self, writer: &mut SocketWriter) -> Result<(), Closed> {
         loop {
             let last = self.last;
             let read = writer.app.db.read(move |read| {
                 let newest = peeps::last_seq(read)?;
-                let far = newest - last > MAX_REPLAYED;
+                let is_too_far = newest - last > MAX_REPLAYED;
                 Ok((
                     newest,
-                    if far {
+                    if is_too_far {
                         Vec::new()
                     } else {
-                        peeps::changed_since(read, Viewer::STRANGER, last, REPLAY)?
+                        peeps::changed_since(read, Viewer::STRANGER, last, REPLAY_BATCH)?
                     },
                 ))
             });
-            let Ok((newest, missed)) = read.await else { return writer.broken().await };
+            let Ok((newest, missed)) = read.await else { return writer.close_with_error().await };
             if newest - last > MAX_REPLAYED {
                 self.last = newest;
                 return writer.send(&ResetFrame::public(newest)).await;

@@ -16,7 +16,7 @@ pub(super) enum Stream {
     Match(Box<MatchStream>),
 }
 
-/// The continuation of a stream after an event.
+/// Whether a stream continues after an event.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Flow {
     Continues,
@@ -47,7 +47,7 @@ impl Stream {
         match self {
             Stream::Public(_) => vec![Topic::Public],
             Stream::Conversation(conversation) => vec![Topic::Conversation(conversation.id())],
-            Stream::Match(one) => vec![Topic::Account(one.account()), Topic::WaitingQueue],
+            Stream::Match(stream) => vec![Topic::Account(stream.account()), Topic::WaitingQueue],
         }
     }
 
@@ -55,17 +55,19 @@ impl Stream {
         match self {
             Stream::Public(_) => *topic == Topic::Public,
             Stream::Conversation(conversation) => *topic == Topic::Conversation(conversation.id()),
-            Stream::Match(one) => *topic == Topic::WaitingQueue || *topic == Topic::Account(one.account()),
+            Stream::Match(stream) => {
+                *topic == Topic::WaitingQueue || *topic == Topic::Account(stream.account())
+            }
         }
     }
 
-    /// Checks whether a request names this stream.
+    /// Returns whether a request names this stream.
     pub(super) fn is_requested(&self, request: &SubscribeRequest) -> bool {
         match self {
             Stream::Public(_) => public::is_public(&request.stream),
-            Stream::Conversation(one) => {
+            Stream::Conversation(conversation) => {
                 matches!(request.stream.as_str(), "room" | "conversation")
-                    && one.is(&request.room, &request.conversation)
+                    && conversation.matches(&request.room, &request.conversation)
             }
             Stream::Match(_) => request.stream == "match",
         }
@@ -76,16 +78,16 @@ impl Stream {
         match self {
             Stream::Public(public) => public.deliver(writer, event).await.map(|()| Flow::Continues),
             Stream::Conversation(conversation) => conversation.deliver(writer, event).await,
-            Stream::Match(one) => one.deliver(writer, event).await.map(|()| Flow::Continues),
+            Stream::Match(stream) => stream.deliver(writer, event).await.map(|()| Flow::Continues),
         }
     }
 
-    /// Sends from the database what the client has missed.
+    /// Sends the events that the client has missed from the database.
     pub(super) async fn catch_up(&mut self, writer: &mut SocketWriter) -> Result<Flow, Closed> {
         match self {
             Stream::Public(public) => public.catch_up(writer).await.map(|()| Flow::Continues),
             Stream::Conversation(conversation) => conversation.catch_up(writer).await,
-            Stream::Match(one) => one.catch_up(writer).await.map(|()| Flow::Continues),
+            Stream::Match(stream) => stream.catch_up(writer).await.map(|()| Flow::Continues),
         }
     }
 }

@@ -26,19 +26,19 @@ use crate::{
     wire::frames::{ErrorFrame, PONG},
 };
 
-/// Events that may wait for a slow reader: a few seconds of a busy stream. Beyond it, the reader lags and the missed
+/// The most events that may wait for a slow reader: a few seconds of a busy stream. Beyond it, the reader lags and the missed
 /// events are read from the database.
-const MAILBOX: usize = 128;
+const MAILBOX_CAPACITY: usize = 128;
 
-/// Streams per socket: more rooms than anyone has open.
+/// The most streams of a socket: more than the rooms that anyone has open.
 const MAX_STREAMS: usize = 50;
 
-/// Replays that a socket may request at once, because a replay is expensive: a window full of rooms may reconnect. Each
-/// further replay waits for this interval.
+/// The most replays that a socket may request at once: a window with many rooms may reconnect. Each further replay
+/// waits for the interval below, because a replay is expensive.
 const MAX_REPLAYS: u32 = 20;
 const REPLAY_INTERVAL: Duration = Duration::from_secs(2);
 
-/// The interval of pings, and the silence after which the peer counts as gone.
+/// The interval of pings, and the time without any message after which the peer counts as gone.
 const PING_INTERVAL: Duration = Duration::from_secs(30);
 const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
 
@@ -50,7 +50,7 @@ pub(super) struct Subscriber {
     writer: SocketWriter,
     mailbox: Mailbox<Topic, Event>,
     account: Option<Account>,
-    /// The token that opened the socket, which is closed when the token ends.
+    /// The token that opened the socket. The socket is closed when the token ends.
     token: Option<TokenId>,
     may_write: bool,
     /// The client's address as a keyed hash, by which rooms recognize guests.
@@ -87,7 +87,7 @@ impl Replays {
     }
 }
 
-/// The reason for which the task wakes up.
+/// The reason why the task wakes up.
 enum Woken {
     Received(Received<Topic, Event>),
     Message(Option<Result<Message, axum::Error>>),
@@ -105,7 +105,7 @@ impl Subscriber {
     ) -> Self {
         Subscriber {
             streams: Vec::new(),
-            mailbox: writer.app.events.mailbox(MAILBOX),
+            mailbox: writer.app.events.mailbox(MAILBOX_CAPACITY),
             writer,
             may_write: viewer.may_write(),
             account: viewer.account,
@@ -119,7 +119,7 @@ impl Subscriber {
     /// Delivers events and handles messages until the socket closes.
     pub(super) async fn run(&mut self) -> Result<(), Closed> {
         let mut ping = interval_at(Instant::now() + PING_INTERVAL, PING_INTERVAL);
-        let mut heard_at = Instant::now();
+        let mut received_at = Instant::now();
         // Created once, not for each frame: all sockets would contend for the token's lock.
         let mut stop = pin!(self.writer.app.stop.clone().cancelled_owned());
         loop {
@@ -134,11 +134,11 @@ impl Subscriber {
             match woken {
                 Woken::Received(received) => self.deliver(received).await?,
                 Woken::Message(Some(Ok(message))) => {
-                    heard_at = Instant::now();
+                    received_at = Instant::now();
                     self.handle(message).await?;
                 }
                 Woken::Message(Some(Err(_)) | None) => return Err(Closed),
-                Woken::Ping if heard_at.elapsed() > IDLE_TIMEOUT => return Err(Closed),
+                Woken::Ping if received_at.elapsed() > IDLE_TIMEOUT => return Err(Closed),
                 Woken::Ping => self.ping().await?,
                 Woken::Stop => {
                     let reason = "The server is going away. Come back in a moment.";
@@ -158,8 +158,8 @@ impl Subscriber {
         }
         for stream in &mut self.streams {
             match stream {
-                Stream::Match(one) => one.is_here().await,
-                Stream::Conversation(one) => one.record_delivered(&self.writer.app).await,
+                Stream::Match(stream) => stream.record_presence().await,
+                Stream::Conversation(stream) => stream.record_delivered(&self.writer.app).await,
                 Stream::Public(_) => {}
             }
         }
@@ -186,7 +186,7 @@ impl Subscriber {
                 for stream in &mut self.streams {
                     if let Stream::Conversation(stream) = stream
                         && self.may_write
-                        && stream.is(&room, &conversation)
+                        && stream.matches(&room, &conversation)
                     {
                         stream.publish_typing(&self.writer.app);
                     }
@@ -213,14 +213,14 @@ impl Subscriber {
         }
     }
 
-    /// Subscribes to a stream, in place of an earlier subscription to it, and sends what was missed.
+    /// Subscribes to a stream, in place of an earlier subscription to it, and sends the missed events.
     pub(super) async fn subscribe(&mut self, request: &SubscribeRequest) -> Result<(), Closed> {
-        let again = self.position(request);
-        if again.is_none() && self.streams.len() >= MAX_STREAMS {
+        let existing = self.position(request);
+        if existing.is_none() && self.streams.len() >= MAX_STREAMS {
             let sentence = "That is as much as one socket listens to. Open another one.";
             return self.refuse(request, sentence).await;
         }
-        if let Some(at) = again {
+        if let Some(at) = existing {
             self.end(at);
         }
         tokio::time::sleep_until(self.replays.next()).await;

@@ -55,7 +55,7 @@ impl SocketWriter {
     }
 
     /// Closes the socket after the database could not be read: the client connects again and catches up.
-    pub(super) async fn broken<T>(&mut self) -> Result<T, Closed> {
+    pub(super) async fn close_with_error<T>(&mut self) -> Result<T, Closed> {
         self.close(close_code::ERROR, "Something broke. Come back in a moment.").await
     }
 }

@@ -24,7 +24,7 @@ pub struct Account {
 }
 
 impl Account {
-    /// Creates an account with the name that it has where it is shown.
+    /// Creates an account; `name` is its name in the place where it is shown.
     pub fn new(id: AccountId, kind: AccountKind, username: Option<&str>, name: &str) -> Self {
         Account { id, kind: kind.as_str(), username: username.map(Into::into), name: name.into() }
     }

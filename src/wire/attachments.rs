@@ -28,8 +28,8 @@ pub struct File {
 }
 
 impl File {
-    /// Creates the file of a conversation.
-    pub fn new(file: &Attachment, room: ConversationId) -> Self {
+    /// Converts an attachment of this conversation.
+    pub fn new(file: &Attachment, conversation: ConversationId) -> Self {
         let (width, height) = file.size.unzip();
         File {
             id: file.id,
@@ -38,12 +38,12 @@ impl File {
             bytes: file.bytes,
             width,
             height,
-            url: path(file, room),
+            url: path(file, conversation),
         }
     }
 }
 
 /// Returns the path of a file, for participants of its conversation. The name at the end is for people to read.
-pub fn path(file: &Attachment, room: ConversationId) -> String {
-    format!("/files/{room}/{}/{}", file.id, utf8_percent_encode(&file.name, NON_ALPHANUMERIC))
+pub fn path(file: &Attachment, conversation: ConversationId) -> String {
+    format!("/files/{conversation}/{}/{}", file.id, utf8_percent_encode(&file.name, NON_ALPHANUMERIC))
 }

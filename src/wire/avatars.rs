@@ -19,13 +19,13 @@ impl Avatars<'_> {
 }
 
 /// Renders the avatars of the first people present.
-pub fn avatars(here: &PresenceChanged) -> String {
-    Avatars { people: &here.people }.render().unwrap_or_default()
+pub fn avatars(presence: &PresenceChanged) -> String {
+    Avatars { people: &presence.people }.render().unwrap_or_default()
 }
 
 /// Returns the number of people present: "7 here, 2 as guests".
-pub fn here_now(here: &PresenceChanged) -> String {
-    match (here.count, here.guests) {
+pub fn here_now(presence: &PresenceChanged) -> String {
+    match (presence.count, presence.guests) {
         (1, 1) => "1 guest here".into(),
         (count, guests) if count == guests && count > 0 => format!("{count} guests here"),
         (count, 0) => format!("{count} here"),

@@ -21,7 +21,7 @@ use crate::{
 pub struct Bubble {
     pub message: Message,
     /// True if the viewer is the author.
-    pub mine: bool,
+    pub is_own: bool,
     /// True if the message is the first, or the last, of consecutive messages by the same author.
     pub starts: bool,
     pub ends: bool,
@@ -30,11 +30,11 @@ pub struct Bubble {
 
 impl Bubble {
     pub fn new(message: Message, viewer: Option<AccountId>) -> Self {
-        let mine = viewer == Some(message.author.id);
-        Bubble { message, mine, starts: true, ends: true, viewer }
+        let is_own = viewer == Some(message.author.id);
+        Bubble { message, is_own, starts: true, ends: true, viewer }
     }
 
-    pub fn gone(&self) -> bool {
+    pub fn is_deleted(&self) -> bool {
         self.message.deleted_at.is_some()
     }
 
@@ -42,7 +42,7 @@ impl Bubble {
         &assets::VERSION
     }
 
-    pub fn words(&self) -> String {
+    pub fn body_html(&self) -> String {
         markup::message(&self.message.body, &self.message.mentions, "")
     }
 
@@ -86,16 +86,16 @@ impl Bubble {
         file_size(file.bytes)
     }
 
-    pub fn by(&self, reaction: &Reaction) -> String {
+    pub fn account_ids(&self, reaction: &Reaction) -> String {
         reaction.accounts.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
     }
 
-    pub fn reacted(&self, reaction: &Reaction) -> bool {
+    pub fn has_reacted(&self, reaction: &Reaction) -> bool {
         self.viewer.is_some_and(|viewer| reaction.accounts.contains(&viewer))
     }
 }
 
-/// Formats a size: `870 bytes`, `12 KB`, `2.1 MB`.
+/// Formats a size in bytes: `870 bytes`, `12 KB`, `2.1 MB`.
 fn file_size(bytes: i64) -> String {
     match bytes {
         1 => "1 byte".into(),

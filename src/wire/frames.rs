@@ -1,5 +1,5 @@
-//! The frames that the server sends on a socket, in JSON for programs, and where that differs, with rendered HTML for
-//! the site's own pages. The AsyncAPI document is derived from the types here ([`schemas`]).
+//! The frames that the server sends on a socket: in JSON for programs, and some with rendered HTML for the site's own
+//! pages. The AsyncAPI document is derived from the types here ([`schemas`]).
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -78,7 +78,7 @@ pub struct SubscribedFrame<'a> {
 }
 
 impl<'a> SubscribedFrame<'a> {
-    /// A subscription to the public stream.
+    /// Creates the frame of a subscription to the public stream.
     pub fn public(seq: i64) -> Self {
         SubscribedFrame {
             event: SubscribedName::Subscribed,
@@ -91,8 +91,8 @@ impl<'a> SubscribedFrame<'a> {
         }
     }
 
-    /// A subscription to a conversation by a participant. `numbers` are the `seq` and the `change` from which it
-    /// continues; `room` is there where the conversation is a room.
+    /// Creates the frame of a participant's subscription to a conversation. `numbers` are the `seq` and the `change` from which it
+    /// continues; `room` is given if the conversation is a room.
     pub fn conversation(
         stream: &'a str,
         conversation: ConversationId,
@@ -422,7 +422,7 @@ pub struct MatchFrame {
 }
 
 impl MatchFrame {
-    /// `rendered` is the state as HTML and the status of the others, for the site's own pages.
+    /// Creates a frame. `rendered` is the state as HTML and the status of the others, for the site's own pages.
     pub fn new(event: MatchName, current: Option<Match>, rendered: Option<(String, String)>) -> Self {
         let (html, status) = rendered.unzip();
         MatchFrame { event, stream: "match", current, html, status }
@@ -460,12 +460,12 @@ pub struct ResetFrame {
 }
 
 impl ResetFrame {
-    /// A reset of the public stream.
+    /// Creates the reset of the public stream.
     pub fn public(seq: i64) -> Self {
         ResetFrame { event: ResetName::Reset, conversation_id: None, seq, change: None }
     }
 
-    /// A reset of a conversation.
+    /// Creates the reset of a conversation.
     pub fn conversation(id: ConversationId, seq: i64, change: i64) -> Self {
         ResetFrame { event: ResetName::Reset, conversation_id: Some(id), seq, change: Some(change) }
     }
@@ -499,18 +499,18 @@ pub struct ErrorFrame<'a> {
 }
 
 impl<'a> ErrorFrame<'a> {
-    /// The answer to a message that was not understood.
+    /// Creates the answer to a message that is not valid.
     pub fn new(error: &'a str) -> Self {
         ErrorFrame { event: ErrorName::Error, error, stream: None, room: None, conversation: None }
     }
 
-    /// The refusal of a subscription. An empty key or conversation is left out.
+    /// Creates the refusal of a subscription. An empty key or conversation is left out.
     pub fn refused(error: &'a str, stream: &'a str, room: &'a str, conversation: &'a str) -> Self {
-        let filled = |text: &'a str| Some(text).filter(|text| !text.is_empty());
+        let non_empty = |text: &'a str| Some(text).filter(|text| !text.is_empty());
         ErrorFrame {
             stream: Some(stream),
-            room: filled(room),
-            conversation: filled(conversation),
+            room: non_empty(room),
+            conversation: non_empty(conversation),
             ..ErrorFrame::new(error)
         }
     }

@@ -13,7 +13,7 @@ pub fn message(body: &str, mentions: &[Mention], base: &str) -> String {
     let mut out = String::with_capacity(body.len() + body.len() / 2);
     for piece in pieces(body) {
         match piece {
-            Piece::Plain(plain) => plain_html(plain, mentions, base, Tags::Words, &mut out),
+            Piece::Plain(plain) => plain_html(plain, mentions, base, Tags::Text, &mut out),
             Piece::Code(code) => {
                 out.push_str("<code>");
                 escape_lines(code, &mut out);
@@ -30,7 +30,7 @@ pub fn message(body: &str, mentions: &[Mention], base: &str) -> String {
     out
 }
 
-/// Renders a body. `@someone` is a link if `mentions` has that username. `base` stands before the site's own paths:
+/// Renders a body. `@someone` is a link if `mentions` has that username. `base` is the prefix of the site's own paths:
 /// empty on the site, the base URL for feeds and programs.
 pub fn html(body: &str, mentions: &[Mention], base: &str) -> String {
     let mut out = String::with_capacity(body.len() + body.len() / 2);
@@ -38,11 +38,11 @@ pub fn html(body: &str, mentions: &[Mention], base: &str) -> String {
     out
 }
 
-/// The rendering of `#tags`.
+/// The rendering of `#tags`: as links to their pages, or as text.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Tags {
     Links,
-    Words,
+    Text,
 }
 
 fn plain_html(body: &str, mentions: &[Mention], base: &str, tags: Tags, out: &mut String) {
@@ -66,7 +66,7 @@ fn plain_html(body: &str, mentions: &[Mention], base: &str, tags: Tags, out: &mu
                 out.push_str("</a>");
             }
             Segment::Mention(text, _) => out.push_str(text),
-            Segment::Tag(text, _) if tags == Tags::Words => escape(text, out),
+            Segment::Tag(text, _) if tags == Tags::Text => escape(text, out),
             Segment::Tag(text, tag) => {
                 out.push_str("<a rel=\"tag\" href=\"");
                 out.push_str(&tag_path(base, &tag));
@@ -83,7 +83,7 @@ pub fn tag_path(base: &str, tag: &str) -> String {
     format!("{base}/tags/{}", utf8_percent_encode(tag, NON_ALPHANUMERIC))
 }
 
-/// Appends escaped text, with its line breaks as `<br>`. The line feed stays for readers that take the text alone.
+/// Appends escaped text, with its line breaks as `<br>`. The line feed stays for programs that use the text alone.
 fn escape_lines(text: &str, out: &mut String) {
     for line in text.split_inclusive('\n') {
         match line.strip_suffix('\n') {
@@ -123,7 +123,7 @@ mod tests {
     proptest! {
         /// Any input renders to the tags of this module only, each of them closed.
         #[test]
-        fn no_input_brings_a_tag_of_its_own_into_the_page(
+        fn no_input_adds_a_tag_of_its_own(
             body in "[a-z<>&\"'/`@#:= \\n!-]{0,60}|\
                      (<script>|</code>|```\\n|`|https://x\\.example/\"onload=|@nell| ){0,12}"
         ) {
@@ -133,12 +133,12 @@ mod tests {
             while let Some(at) = rest.find('<') {
                 let end = rest[at..].find('>').map(|end| at + end + 1).expect("every tag ends");
                 let tag = &rest[at..end];
-                let ours = matches!(tag, "<br>" | "<code>" | "</code>" | "<pre>" | "</pre>" | "</a>")
+                let is_expected = matches!(tag, "<br>" | "<code>" | "</code>" | "<pre>" | "</pre>" | "</a>")
                     || tag == "<a class=\"mention\" href=\"/@nell\">"
                     || (tag.starts_with("<a href=\"http")
                         && tag.ends_with("\" rel=\"nofollow noopener noreferrer ugc\">")
                         && tag.matches('"').count() == 4);
-                prop_assert!(ours, "{} in {}", tag, rendered);
+                prop_assert!(is_expected, "{} in {}", tag, rendered);
                 rest = &rest[end..];
             }
             for (open, close) in [("<code>", "</code>"), ("<pre>", "</pre>"), ("<a ", "</a>")] {

@@ -2,25 +2,27 @@
 
 use askama::Template;
 
-use super::match_waiting::Line;
+use super::match_waiting::MatchQueue;
 use crate::{
     clock::Time,
     domain::matches::Current,
-    store::matches::{Pool, State as Stage, Ticket},
+    store::matches::{Pool, State as TicketState, Ticket},
 };
 
 /// Renders the state for the site's own pages: the waiting queue, the offers, or the end.
 pub fn match_fragment(current: &Current, now: Time) -> String {
     match current.ticket.state {
-        Stage::Waiting => Line { current, now }.render().unwrap_or_default(),
-        Stage::Matched => Offers { current }.render().unwrap_or_default(),
-        Stage::Ended => Over { ticket: &current.ticket, reported: false }.render().unwrap_or_default(),
+        TicketState::Waiting => MatchQueue { current, now }.render().unwrap_or_default(),
+        TicketState::Matched => MatchOffers { current }.render().unwrap_or_default(),
+        TicketState::Ended => {
+            MatchOver { ticket: &current.ticket, reported: false }.render().unwrap_or_default()
+        }
     }
 }
 
 /// Returns the presence of the partners in a few words.
 pub fn status(current: &Current) -> String {
-    let away = current.partners.iter().filter(|one| one.away).count();
+    let away = current.partners.iter().filter(|partner| partner.away).count();
     match (current.partners.len(), away) {
         (1, 0) => "here".into(),
         (_, 0) => format!("{} here", current.partners.len() + 1),
@@ -29,22 +31,22 @@ pub fn status(current: &Current) -> String {
     }
 }
 
-/// The offers of the partners to reveal names and to allow pictures, and the answers to them.
+/// The offers to reveal names and to allow pictures, of the viewer and of the partners.
 #[derive(Template)]
 #[template(path = "match_offers.html")]
-pub struct Offers<'a> {
+pub struct MatchOffers<'a> {
     pub current: &'a Current,
 }
 
-impl Offers<'_> {
+impl MatchOffers<'_> {
     fn may_reveal(&self) -> bool {
         !self.current.ticket.reveals
     }
 
     fn reveal(&self) -> Option<String> {
         let others = &self.current.partners;
-        let (all, willing) = (others.len(), others.iter().filter(|one| one.reveals).count());
-        let shown = others.iter().all(|one| one.username.is_some());
+        let (all, willing) = (others.len(), others.iter().filter(|partner| partner.reveals).count());
+        let shown = others.iter().all(|partner| partner.username.is_some());
         match (self.current.ticket.reveals, willing) {
             _ if self.current.revealed => None,
             // A username that is shown from the beginning need not be offered.
@@ -66,7 +68,7 @@ impl Offers<'_> {
 
     fn pictures(&self) -> Option<String> {
         let others = &self.current.partners;
-        let (all, willing) = (others.len(), others.iter().filter(|one| one.pictures).count());
+        let (all, willing) = (others.len(), others.iter().filter(|partner| partner.pictures).count());
         match (self.current.ticket.pictures, willing) {
             _ if self.current.pictures => None,
             (true, _) if all == 1 => Some("You agree to pictures. They can be sent when you both do.".into()),
@@ -78,16 +80,16 @@ impl Offers<'_> {
     }
 }
 
-/// The end of a talk, with what the viewer may do next.
+/// The end of a talk, with the actions that the viewer may take next.
 #[derive(Template)]
 #[template(path = "match_over.html")]
-pub struct Over<'a> {
+pub struct MatchOver<'a> {
     pub ticket: &'a Ticket,
     /// True if the viewer has just reported the talk.
     pub reported: bool,
 }
 
-impl Over<'_> {
+impl MatchOver<'_> {
     fn heading(&self) -> &'static str {
         match (self.ticket.went, self.ticket.pool) {
             (true, Pool::Pair) => "The talk is over",
@@ -96,7 +98,7 @@ impl Over<'_> {
         }
     }
 
-    fn words(&self) -> &'static str {
+    fn explanation(&self) -> &'static str {
         match (self.ticket.went, self.ticket.pool) {
             // The others in the group may continue the talk.
             (true, Pool::Group) => "What was said is deleted within an hour after the last of them has gone.",

@@ -7,7 +7,7 @@ use super::accounts::Account;
 use crate::{
     domain::matches::{self, Current, Partner},
     ids::{AccountId, ConversationId},
-    store::matches::{Pool, State as Stage},
+    store::matches::{Pool, State as TicketState},
 };
 
 /// The state of the caller’s match.
@@ -81,10 +81,10 @@ impl Other {
 impl Match {
     pub fn new(current: &Current) -> Self {
         let ticket = &current.ticket;
-        let (state, waits, talks) = match ticket.state {
-            Stage::Waiting => ("waiting", true, false),
-            Stage::Matched => ("matched", false, true),
-            Stage::Ended => ("ended", false, false),
+        let (state, is_waiting, is_matched) = match ticket.state {
+            TicketState::Waiting => ("waiting", true, false),
+            TicketState::Matched => ("matched", false, true),
+            TicketState::Ended => ("ended", false, false),
         };
         let (before, count) = current.line;
         Match {
@@ -92,7 +92,7 @@ impl Match {
             group: ticket.pool == Pool::Group,
             language: Some(ticket.language.clone()).filter(|language| !language.is_empty()),
             interests: matches::tags(&ticket.interests).into_iter().map(Into::into).collect(),
-            waiting: waits.then(|| Waiting {
+            waiting: is_waiting.then(|| Waiting {
                 place: before + 1,
                 count,
                 since: ticket.since.rfc3339(),
@@ -100,7 +100,7 @@ impl Match {
                     [ticket.relaxation.clamp(0, 2) as usize],
             }),
             conversation_id: ticket.conversation,
-            talk: talks.then(|| Talk {
+            talk: is_matched.then(|| Talk {
                 account_id: ticket.mask,
                 partners: current.partners.iter().map(Other::new).collect(),
                 reveals: ticket.reveals,
@@ -108,7 +108,11 @@ impl Match {
                 agrees_to_pictures: ticket.pictures,
                 pictures: current.pictures,
             }),
-            ended_by: (ticket.state == Stage::Ended).then_some(if ticket.went { "you" } else { "partner" }),
+            ended_by: (ticket.state == TicketState::Ended).then_some(if ticket.went {
+                "you"
+            } else {
+                "partner"
+            }),
         }
     }
 }

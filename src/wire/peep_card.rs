@@ -18,7 +18,7 @@ use crate::{
 pub struct Card {
     pub peep: Peep,
     now: Time,
-    pub mine: bool,
+    pub is_own: bool,
     pub may_delete: bool,
     /// True if the peep is the subject of its page: shown larger, with the full date.
     pub lead: bool,
@@ -29,7 +29,7 @@ pub struct Card {
 impl Card {
     pub fn new(peep: Peep, viewer: Option<&Member>, now: Time) -> Self {
         Card {
-            mine: viewer.is_some_and(|v| v.id() == peep.author.id),
+            is_own: viewer.is_some_and(|v| v.id() == peep.author.id),
             may_delete: viewer.is_some_and(|v| v.may_delete(&peep)),
             peep,
             now,
@@ -38,17 +38,18 @@ impl Card {
         }
     }
 
+    /// Makes the peep the subject of its page.
     pub fn lead(self) -> Self {
         Card { lead: true, answers_above: true, ..self }
     }
 
-    /// Places the card below another one. The line about the parent is left out if that is the one right above.
+    /// Places the card below another one. The line about the parent is left out if `above` shows the parent.
     pub fn below(self, above: Option<&Card>) -> Self {
         let parent = self.peep.reply_to.as_ref().map(|p| p.id);
         Card { answers_above: parent.is_some() && parent == above.map(|c| c.peep.id), ..self }
     }
 
-    pub fn gone(&self) -> bool {
+    pub fn is_deleted(&self) -> bool {
         self.peep.deleted_at.is_some()
     }
 
@@ -56,7 +57,7 @@ impl Card {
         &assets::VERSION
     }
 
-    pub fn words(&self) -> String {
+    pub fn body_html(&self) -> String {
         markup::html(&self.peep.body, &self.peep.mentions, "")
     }
 
@@ -77,20 +78,20 @@ impl Card {
     }
 
     /// Returns the beginning of the parent's text on one line.
-    pub fn parent_words(&self) -> String {
+    pub fn parent_excerpt(&self) -> String {
         let body = self.peep.reply_to.as_ref().map_or("", |parent| parent.body.as_str());
         excerpt(body, 80)
     }
 
     pub fn tags(&self) -> String {
-        let found = crate::domain::text::segments(&self.peep.body).into_iter().filter_map(|s| match s {
+        let tags = crate::domain::text::segments(&self.peep.body).into_iter().filter_map(|s| match s {
             crate::domain::text::Segment::Tag(_, tag) => Some(tag),
             _ => None,
         });
-        found.collect::<Vec<_>>().join(" ")
+        tags.collect::<Vec<_>>().join(" ")
     }
 
-    pub fn bot(&self) -> bool {
+    pub fn is_bot(&self) -> bool {
         self.peep.author.kind == AccountKind::Bot
     }
 }

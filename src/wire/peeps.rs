@@ -152,10 +152,11 @@ impl Status {
             Segment::Tag(_, tag) => Some(Tag { name: tag.clone(), url: markup::tag_path(base, tag) }),
             _ => None,
         });
-        let still = |username: &str| {
+        // An edit may have removed a mention.
+        let is_mentioned = |username: &str| {
             pieces.iter().any(|piece| matches!(piece, Segment::Mention(_, name) if name == username))
         };
-        let mentions = peep.mentions.iter().filter(|m| still(&m.username)).map(|m| Mention {
+        let mentions = peep.mentions.iter().filter(|m| is_mentioned(&m.username)).map(|m| Mention {
             id: m.id,
             username: m.username.clone(),
             acct: m.username.clone(),

@@ -9,7 +9,7 @@ use crate::{
     Result,
     db::Read,
     domain::{
-        conversations::Participant as Someone,
+        conversations::Participant,
         threads::{MOST, Thread as Permission},
     },
     ids::{AccountId, ConversationId},
@@ -55,7 +55,7 @@ impl Thread {
             url: format!("{base}/threads/{}", thread.id),
             name: Some(thread.name.clone()).filter(|name| !name.is_empty()),
             owner_id: thread.owner,
-            users: people.iter().map(|one| Account::from(&one.account)).collect(),
+            users: people.iter().map(|person| Account::from(&person.account)).collect(),
             metadata: serde_json::from_str(&thread.metadata).unwrap_or_default(),
             muted: membership.muted,
             last_seq: thread.last_seq,
@@ -67,12 +67,12 @@ impl Thread {
     }
 
     /// Reads the people of a thread, and converts it as its participant sees it. `base` is the base URL.
-    pub fn seen(read: &Read<'_>, permission: &Permission, base: &str) -> Result<Self> {
-        Thread::seen_by(read, permission.participant(), base)
+    pub fn load(read: &Read<'_>, permission: &Permission, base: &str) -> Result<Self> {
+        Thread::load_for(read, permission.participant(), base)
     }
 
     /// Reads the people of a thread, and converts it as the participant sees it. `base` is the base URL.
-    pub fn seen_by(read: &Read<'_>, participant: &Someone, base: &str) -> Result<Self> {
+    pub fn load_for(read: &Read<'_>, participant: &Participant, base: &str) -> Result<Self> {
         let people = store::conversations::participants(read, participant.conversation.id, MOST as i64)?;
         Ok(Thread::new(&participant.conversation, &participant.membership, &people, base))
     }

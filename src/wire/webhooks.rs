@@ -25,17 +25,18 @@ pub fn payload(read: &Read<'_>, delivery: &Delivery, webhook: &Webhook, base: &s
             match store::messages::by_id(read, participant.history(), MessageId(delivery.subject)) {
                 Ok(message) => serde_json::to_value(Message::new(&message, base)),
                 Err(Error::NotFound) => return Ok(None),
-                Err(other) => return Err(other),
+                Err(error) => return Err(error),
             }
         }
-        EventType::ThreadChanged => serde_json::to_value(Thread::seen_by(read, &participant, base)?),
+        EventType::ThreadChanged => serde_json::to_value(Thread::load_for(read, &participant, base)?),
         EventType::ReceiptChanged => {
-            let who = AccountId(delivery.subject);
-            let Some((_, membership)) = store::conversations::seen_by(read, delivery.conversation, who)?
+            let account_id = AccountId(delivery.subject);
+            let Some((_, membership)) =
+                store::conversations::seen_by(read, delivery.conversation, account_id)?
             else {
                 return Ok(None);
             };
-            let account = Account::from(&store::accounts::by_id(read, who)?);
+            let account = Account::from(&store::accounts::by_id(read, account_id)?);
             Ok(json!({
                 "conversation_id": delivery.conversation, "account": account,
                 "delivered_seq": membership.delivered_seq, "read_seq": membership.read_seq,

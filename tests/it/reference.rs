@@ -61,7 +61,7 @@ fn every_call_has_a_summary_and_answers() {
     let mut ids = BTreeSet::new();
     for call in openapi::calls() {
         assert!(ids.insert(&call.id), "{} is the name of two calls", call.id);
-        assert!(call.summary.ends_with('.') && !call.answered.is_empty(), "{call:?}");
+        assert!(call.summary.ends_with('.') && !call.response_description.is_empty(), "{call:?}");
     }
 }
 

@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use super::{
     message_list::{Row, blank, rows},
-    messages::SayForm,
+    messages::MessageForm,
 };
 use crate::{
     Error, Result,
@@ -16,8 +16,8 @@ use crate::{
     wire::bubble::Bubble,
 };
 
-/// Messages on a page.
-const PAGE: i64 = 50;
+/// The most messages on a page.
+const PAGE_SIZE: i64 = 50;
 
 /// A range of messages.
 #[derive(Deserialize, Default)]
@@ -29,9 +29,9 @@ pub struct MessageRange {
 }
 
 impl MessageRange {
-    /// The number of the first message after the range; `None` for the latest messages.
+    /// Returns the number of the first message after the range; `None` for the latest messages.
     pub(super) fn end(&self) -> Option<i64> {
-        self.at.map(|at| at.saturating_add(PAGE / 2)).or(self.before)
+        self.at.map(|at| at.saturating_add(PAGE_SIZE / 2)).or(self.before)
     }
 }
 
@@ -44,8 +44,9 @@ pub(super) struct Chat {
     pub(super) rows: Vec<Row>,
     /// The template of a message that is being sent, for the page's script.
     pub(super) bubble: Bubble,
-    /// The addresses of the messages before these, and of the latest ones.
+    /// The URL of the page with earlier messages.
     pub(super) older: Option<String>,
+    /// The URL of the page with the latest messages.
     pub(super) newest: Option<String>,
     /// The address that the form is sent to.
     pub(super) action: String,
@@ -56,20 +57,21 @@ pub(super) struct Chat {
 }
 
 impl Chat {
-    /// The latest messages, or those before `end`; with the form that was refused. `path` is the page's path.
+    /// Reads the latest messages, or those before `end`. `path` is the page's path; `refused` is a form that is shown
+    /// again, with its error.
     pub(super) async fn new(
         app: &App,
         participant: &Participant,
         path: &str,
         action: String,
         end: Option<i64>,
-        refused: Option<(SayForm, &Error)>,
+        refused: Option<(MessageForm, &Error)>,
     ) -> Result<Self> {
         let mut participant = participant.clone();
         let end = end.filter(|end| *end <= participant.conversation.last_seq);
         let before = end.unwrap_or(i64::MAX);
-        let asked = participant.clone();
-        let messages = app.db.read(move |read| asked.messages_before(read, before, PAGE)).await?;
+        let reader = participant.clone();
+        let messages = app.db.read(move |read| reader.messages_before(read, before, PAGE_SIZE)).await?;
         let older = messages.first().filter(|first| first.seq > participant.history().after + 1);
         let older = older.map(|first| format!("{path}?before={}", first.seq));
         if let Some(latest) = messages.last()
@@ -80,12 +82,13 @@ impl Chat {
         }
         let mut key = BASE64_URL_SAFE_NO_PAD.encode(random::<12>()?);
         let (mut body, mut error) = (String::new(), None);
-        if let Some((form, why)) = refused {
-            error =
-                field_error(Some(why), "body").map(Into::into).or_else(|| form_error(Some(why), &["body"]));
+        if let Some((form, reason)) = refused {
+            error = field_error(Some(reason), "body")
+                .map(Into::into)
+                .or_else(|| form_error(Some(reason), &["body"]));
             body = form.body;
             // The key stays the same, because after some errors the message may have been stored nevertheless.
-            if IdempotencyKey::parse(&form.idempotency_key).is_ok() && !matches!(why, Error::Conflict(_)) {
+            if IdempotencyKey::parse(&form.idempotency_key).is_ok() && !matches!(reason, Error::Conflict(_)) {
                 key = form.idempotency_key;
             }
         }

@@ -1,8 +1,8 @@
-//! The page of a conversation with strangers: the others' presence, messages, offers, and the way out.
+//! The page of a talk with strangers: the presence of the partners, messages, offers, and leaving.
 
 use askama::Template;
 
-use super::{chat::Chat, message_list::Row, messages::SayForm};
+use super::{chat::Chat, message_list::Row, messages::MessageForm};
 use crate::{
     Error, Result,
     app::App,
@@ -12,10 +12,10 @@ use crate::{
     },
     html::{NavItem, Shell},
     http::session::{Viewer, find_or_join},
-    store::{accounts::Account, matches::State as Stage},
+    store::{accounts::Account, matches::State as TicketState},
     wire::{
         filters,
-        match_state::{Offers, status},
+        match_state::{MatchOffers, status},
     },
 };
 
@@ -29,19 +29,21 @@ pub(super) struct TalkPage {
 }
 
 impl TalkPage {
-    /// The width of the wire that the birds sit on.
+    /// Returns the width of the wire in the picture.
     fn wire(&self) -> usize {
         72 + 64 * (self.current.partners.len() + 1)
     }
 
-    /// The place of each bird, and its direction: towards the others.
+    /// Returns the position of each bird in the picture, and its direction: towards the others.
     fn birds(&self) -> Vec<(usize, i8)> {
-        let all = self.current.partners.len() + 1;
-        (0..all).map(|at| if at < all.div_ceil(2) { (44 + 64 * at, 1) } else { (92 + 64 * at, -1) }).collect()
+        let count = self.current.partners.len() + 1;
+        (0..count)
+            .map(|at| if at < count.div_ceil(2) { (44 + 64 * at, 1) } else { (92 + 64 * at, -1) })
+            .collect()
     }
 
     fn away(&self) -> bool {
-        self.current.partners.iter().any(|one| one.away)
+        self.current.partners.iter().any(|partner| partner.away)
     }
 
     fn status(&self) -> String {
@@ -55,7 +57,7 @@ impl TalkPage {
         }
     }
 
-    /// The introduction before the first message.
+    /// Returns the introduction before the first message.
     fn caution(&self) -> String {
         let names = match self.me().strip_prefix('@') {
             Some(username) => format!("They see that you are @{username}; other names"),
@@ -71,9 +73,10 @@ impl TalkPage {
         }
     }
 
-    /// The people in the conversation, so that the page's script sees changes.
+    /// Returns the ids of the partners, by which the page's script detects changes.
     fn everyone(&self) -> String {
-        let masks: Vec<String> = self.current.partners.iter().map(|one| one.mask.id.to_string()).collect();
+        let masks: Vec<String> =
+            self.current.partners.iter().map(|partner| partner.mask.id.to_string()).collect();
         masks.join(" ")
     }
 
@@ -82,29 +85,30 @@ impl TalkPage {
     }
 }
 
-/// The page of the account's conversation; with the form that was refused.
+/// Returns the page of the account's talk. `refused` is a form that is shown again, with its error.
 pub(super) async fn talk_page(
     app: &App,
     account: &Account,
     end: Option<i64>,
-    refused: Option<(SayForm, &Error)>,
+    refused: Option<(MessageForm, &Error)>,
 ) -> Result<TalkPage> {
     let id = account.id;
     let current = app.db.read(move |read| matches::current(read, id)).await?;
-    let current = current.filter(|current| current.ticket.state == Stage::Matched).ok_or(Error::NotFound)?;
+    let current =
+        current.filter(|current| current.ticket.state == TicketState::Matched).ok_or(Error::NotFound)?;
     let conversation = current.ticket.conversation.ok_or(Error::NotFound)?;
     let access = Access::Conversation { account: account.clone(), id: conversation, kind: None };
     let participant = find_or_join(app, &access).await?;
     let action = format!("/conversations/{conversation}/messages");
     let mut chat = Chat::new(app, &participant, "/match", action, end, refused).await?;
     chat.title = match &current.partners[..] {
-        [one] => one.mask.name.clone(),
-        all if current.revealed => {
-            all.iter().map(|one| one.mask.name.as_str()).collect::<Vec<_>>().join(", ")
+        [partner] => partner.mask.name.clone(),
+        partners if current.revealed => {
+            partners.iter().map(|partner| partner.mask.name.as_str()).collect::<Vec<_>>().join(", ")
         }
-        all => format!("{} strangers", all.len() + 1),
+        partners => format!("{} strangers", partners.len() + 1),
     };
-    let offers = Offers { current: &current }.render().map_err(Error::internal)?;
+    let offers = MatchOffers { current: &current }.render().map_err(Error::internal)?;
     let shell = Shell::new(app, &Viewer::from(account), NavItem::Match).await?;
     Ok(TalkPage { shell, chat, current, offers })
 }

@@ -26,9 +26,9 @@ use crate::{
     store::{
         accounts::Account,
         conversations::Masked,
-        matches::{Pool, State as Stage, Ticket},
+        matches::{Pool, State as TicketState, Ticket},
     },
-    wire::{filters, match_state::Over, match_waiting::Line},
+    wire::{filters, match_state::MatchOver, match_waiting::MatchQueue},
 };
 
 /// The form of a search.
@@ -43,7 +43,7 @@ pub struct SearchForm {
 }
 
 impl SearchForm {
-    /// The form with the values of the last search.
+    /// Returns the form with the values of the last search.
     fn of(ticket: &Ticket) -> Self {
         SearchForm {
             interests: matches::tags(&ticket.interests).join(", "),
@@ -89,10 +89,10 @@ impl MatchPage {
     async fn new(app: &App, account: &Account, current: Option<Current>, reported: bool) -> Result<Self> {
         let id = account.id;
         let adult = app.db.read(move |read| accounts::is_adult(read, id)).await?;
-        let ended = current.map(|current| current.ticket).filter(|ticket| ticket.state == Stage::Ended);
+        let ended = current.map(|current| current.ticket).filter(|ticket| ticket.state == TicketState::Ended);
         // A viewer who only left the queue has met nobody.
         let over = ended.as_ref().filter(|ticket| ticket.conversation.is_some());
-        let over = over.map(|ticket| Over { ticket, reported }.render()).transpose();
+        let over = over.map(|ticket| MatchOver { ticket, reported }.render()).transpose();
         Ok(MatchPage {
             shell: Shell::new(app, &Viewer::from(account), NavItem::Match).await?,
             form: ended.as_ref().map(SearchForm::of).unwrap_or_default(),
@@ -119,7 +119,7 @@ impl MatchPage {
 #[template(path = "match_waiting.html")]
 struct WaitingPage {
     shell: Shell,
-    line: String,
+    queue: String,
 }
 
 /// The query of the page.
@@ -134,7 +134,7 @@ pub struct MatchQuery {
 pub async fn show(
     State(app): State<Arc<App>>,
     account: Account,
-    Query(asked): Query<MatchQuery>,
+    Query(query): Query<MatchQuery>,
 ) -> Result<Response> {
     app.config.require_matching()?;
     let id = account.id;
@@ -143,22 +143,22 @@ pub async fn show(
     if let Some(current) = &current
         && matches::is_to_be_noted(&current.ticket, now)
     {
-        // A page without scripts keeps the place only when it is loaded.
+        // Without scripts the viewer keeps the place by loading the page.
         app.db.write(move |tx| matches::is_here(tx, id)).await?;
     }
     match current {
-        Some(current) if current.ticket.state == Stage::Matched => {
-            page(&talk_page(&app, &account, asked.range.end(), None).await?)
+        Some(current) if current.ticket.state == TicketState::Matched => {
+            page(&talk_page(&app, &account, query.range.end(), None).await?)
         }
-        Some(current) if current.ticket.state == Stage::Waiting => {
-            let line = Line { current: &current, now }.render().map_err(Error::internal)?;
+        Some(current) if current.ticket.state == TicketState::Waiting => {
+            let queue = MatchQueue { current: &current, now }.render().map_err(Error::internal)?;
             page(&WaitingPage {
                 shell: Shell::new(&app, &Viewer::from(&account), NavItem::Match).await?,
-                line,
+                queue,
             })
         }
         current => {
-            let reported = asked.reported.is_some();
+            let reported = query.reported.is_some();
             page(&MatchPage::new(&app, &account, current, reported).await?)
         }
     }
@@ -167,16 +167,16 @@ pub async fn show(
 /// `POST /match`: starts waiting.
 pub async fn seek(
     State(app): State<Arc<App>>,
-    ClientAddr(from): ClientAddr,
+    ClientAddr(origin): ClientAddr,
     account: Account,
     Input(form): Input<SearchForm>,
 ) -> Result<Response> {
     app.config.require_matching()?;
     let seek = async {
-        app.limits.seek(from)?;
+        app.limits.seek(origin)?;
         let search = form.search()?;
-        let (ticket, place, adult) = (account.clone(), ip_hash(&app, from), !form.adult.is_empty());
-        app.db.write(move |tx| matches::seek(tx, &ticket, &place, &search, adult)).await
+        let (seeker, ip_hash, adult) = (account.clone(), ip_hash(&app, origin), !form.adult.is_empty());
+        app.db.write(move |tx| matches::seek(tx, &seeker, &ip_hash, &search, adult)).await
     };
     match seek.await {
         Ok(()) => Ok(Redirect::to("/match").into_response()),
@@ -191,8 +191,8 @@ pub async fn seek(
 }
 
 /// Redirects to the match page, also if the conversation had ended already.
-fn back(done: Result<()>) -> Result<Response> {
-    match done {
+fn to_match_page(result: Result<()>) -> Result<Response> {
+    match result {
         Ok(()) | Err(Error::NotFound | Error::Conflict(_)) => Ok(Redirect::to("/match").into_response()),
         Err(error) => Err(error),
     }
@@ -201,43 +201,43 @@ fn back(done: Result<()>) -> Result<Response> {
 /// `POST /match/next`
 pub async fn next(
     State(app): State<Arc<App>>,
-    ClientAddr(from): ClientAddr,
+    ClientAddr(origin): ClientAddr,
     account: Account,
 ) -> Result<Response> {
     app.config.require_matching()?;
-    app.limits.seek(from)?;
-    let place = ip_hash(&app, from);
-    back(app.db.write(move |tx| matches::next(tx, &account, &place)).await)
+    app.limits.seek(origin)?;
+    let ip_hash = ip_hash(&app, origin);
+    to_match_page(app.db.write(move |tx| matches::next(tx, &account, &ip_hash)).await)
 }
 
 /// `POST /match/leave`
 pub async fn leave(
     State(app): State<Arc<App>>,
-    ClientAddr(from): ClientAddr,
+    ClientAddr(origin): ClientAddr,
     account: Account,
 ) -> Result<Response> {
-    app.limits.write(from)?;
-    back(app.db.write(move |tx| matches::leave(tx, account.id)).await)
+    app.limits.write(origin)?;
+    to_match_page(app.db.write(move |tx| matches::leave(tx, account.id)).await)
 }
 
 /// `POST /match/reveal`
 pub async fn reveal(
     State(app): State<Arc<App>>,
-    ClientAddr(from): ClientAddr,
+    ClientAddr(origin): ClientAddr,
     account: Account,
 ) -> Result<Response> {
-    app.limits.write(from)?;
-    back(app.db.write(move |tx| matches::reveal(tx, account.id)).await)
+    app.limits.write(origin)?;
+    to_match_page(app.db.write(move |tx| matches::reveal(tx, account.id)).await)
 }
 
 /// `POST /match/pictures`
 pub async fn allow_pictures(
     State(app): State<Arc<App>>,
-    ClientAddr(from): ClientAddr,
+    ClientAddr(origin): ClientAddr,
     account: Account,
 ) -> Result<Response> {
-    app.limits.write(from)?;
-    back(app.db.write(move |tx| matches::allow_pictures(tx, account.id)).await)
+    app.limits.write(origin)?;
+    to_match_page(app.db.write(move |tx| matches::allow_pictures(tx, account.id)).await)
 }
 
 /// The person of a group to be blocked.
@@ -247,6 +247,7 @@ pub struct BlockForm {
     account_id: String,
 }
 
+/// Parses the id of a mask; an empty one stands for the only partner.
 fn mask(account_id: &str) -> Result<Option<AccountId>> {
     match account_id {
         "" => Ok(None),
@@ -257,13 +258,13 @@ fn mask(account_id: &str) -> Result<Option<AccountId>> {
 /// `POST /match/block`
 pub async fn block(
     State(app): State<Arc<App>>,
-    ClientAddr(from): ClientAddr,
+    ClientAddr(origin): ClientAddr,
     account: Account,
     Input(form): Input<BlockForm>,
 ) -> Result<Response> {
-    app.limits.write(from)?;
+    app.limits.write(origin)?;
     let mask = mask(&form.account_id)?;
-    back(app.db.write(move |tx| matches::block(tx, account.id, mask)).await)
+    to_match_page(app.db.write(move |tx| matches::block(tx, account.id, mask)).await)
 }
 
 /// The form of a report.
@@ -294,8 +295,8 @@ impl ReportPage {
         Ok(ReportPage { shell, others, form, error })
     }
 
-    fn chosen(&self, one: &Masked) -> bool {
-        self.form.account_id == one.mask.to_string()
+    fn is_chosen(&self, person: &Masked) -> bool {
+        self.form.account_id == person.mask.to_string()
     }
 
     fn field_error(&self, field: &str) -> Option<&str> {
@@ -319,16 +320,16 @@ pub async fn report_form(
 /// `POST /match/report`
 pub async fn report(
     State(app): State<Arc<App>>,
-    ClientAddr(from): ClientAddr,
+    ClientAddr(origin): ClientAddr,
     account: Account,
     Input(form): Input<ReportForm>,
 ) -> Result<Response> {
     let id = account.id;
     let report = async {
         let (complaint, mask) = (Complaint::parse(&form.reason, &form.words)?, mask(&form.account_id)?);
-        app.limits.write(from)?;
-        let keeper = Arc::clone(&app);
-        let seal = move |report: &str| keeper.data.seal(report);
+        app.limits.write(origin)?;
+        let sealing_app = Arc::clone(&app);
+        let seal = move |report: &str| sealing_app.data.seal(report);
         app.db.write(move |tx| matches::report(tx, id, mask, &complaint, &seal)).await?;
         tracing::warn!("Somebody was reported in a match: look into the reports");
         if form.block.is_empty() {

@@ -10,18 +10,18 @@ use crate::{
     wire::bubble::Bubble,
 };
 
-/// The time within which messages of one person are shown as a group. The same as in `room.js`.
-const BREATH: Duration = Duration::from_secs(5 * 60);
+/// The time within which messages of one person are shown as a group. The same as in `chat-messages.js`.
+const GROUP_INTERVAL: Duration = Duration::from_secs(5 * 60);
 
 /// A row of the list.
 pub(super) enum Row {
     Day(String, Time),
     /// The line above the first unread message.
-    Since,
+    Unread,
     Message(Box<Bubble>),
 }
 
-/// An empty message that the page's script fills in, by the same template as sent messages.
+/// Returns an empty message that the page's script fills in, by the same template as sent messages.
 pub(super) fn blank(participant: &Participant, now: Time) -> Bubble {
     let author = Speaker {
         id: participant.id(),
@@ -47,11 +47,11 @@ pub(super) fn blank(participant: &Participant, now: Time) -> Bubble {
     Bubble::new(message, Some(participant.id()))
 }
 
-/// The rows: messages in groups and days, and the line above the unread ones. Days are in UTC until the page's script
-/// shows them in the reader's time zone.
-pub(super) fn rows(messages: Vec<Message>, me: AccountId, read_seq: i64) -> Vec<Row> {
+/// Returns the rows: messages in groups and days, and the line above the unread ones. Days are in UTC until the page's
+/// script shows them in the reader's time zone.
+pub(super) fn rows(messages: Vec<Message>, viewer: AccountId, read_seq: i64) -> Vec<Row> {
     let mut rows: Vec<Row> = Vec::with_capacity(messages.len() + 4);
-    let mut since_told = false;
+    let mut has_divider = false;
     let mut day = None;
     for message in messages {
         let date = message.created_at.utc().date();
@@ -60,15 +60,15 @@ pub(super) fn rows(messages: Vec<Message>, me: AccountId, read_seq: i64) -> Vec<
             day = Some(date);
         }
         // Without a read position every message is unread, and the line is of no use.
-        let new = message.seq > read_seq && read_seq > 0 && message.author.id != me;
-        if new && !since_told {
-            rows.push(Row::Since);
-            since_told = true;
+        let is_unread = message.seq > read_seq && read_seq > 0 && message.author.id != viewer;
+        if is_unread && !has_divider {
+            rows.push(Row::Unread);
+            has_divider = true;
         }
-        let mut bubble = Bubble::new(message, Some(me));
+        let mut bubble = Bubble::new(message, Some(viewer));
         if let Some(Row::Message(above)) = rows.last_mut() {
-            let close = bubble.message.created_at.since(above.message.created_at) < BREATH;
-            if close
+            let is_close = bubble.message.created_at.since(above.message.created_at) < GROUP_INTERVAL;
+            if is_close
                 && above.message.author.id == bubble.message.author.id
                 && above.message.author.name == bubble.message.author.name
             {

@@ -33,7 +33,7 @@ use crate::{
 /// The form for a message.
 #[derive(Deserialize, Default)]
 #[serde(default)]
-pub struct SayForm {
+pub struct MessageForm {
     pub(super) body: String,
     reply_to: String,
     /// Ids of files, with spaces between them.
@@ -41,7 +41,7 @@ pub struct SayForm {
     pub(super) idempotency_key: String,
 }
 
-impl SayForm {
+impl MessageForm {
     fn draft(&self, refused: &RefusedWords) -> Result<Draft> {
         let reply_to = Some(self.reply_to.as_str()).filter(|id| !id.is_empty());
         let reply_to: Option<MessageId> = reply_to
@@ -66,40 +66,41 @@ impl SayForm {
 /// `POST /rooms/{key}/messages` and `POST /conversations/{conversation}/messages`
 pub async fn say(
     State(app): State<Arc<App>>,
-    ClientAddr(from): ClientAddr,
+    ClientAddr(origin): ClientAddr,
     access: Access,
     headers: HeaderMap,
-    Input(form): Input<SayForm>,
+    Input(form): Input<MessageForm>,
 ) -> Result<Response> {
     let by_script = headers.contains_key(FRAGMENT);
-    let draft = app.limits.say(from, access.account().id).and_then(|_| form.draft(&app.config.refused_words));
-    let said = match draft {
+    let draft =
+        app.limits.say(origin, access.account().id).and_then(|_| form.draft(&app.config.refused_words));
+    let sent = match draft {
         Ok(draft) => {
             let (access, thread_limit) = (access.clone(), app.config.thread_limit);
             app.db.write(move |tx| access.say(tx, &draft, thread_limit)).await
         }
         Err(error) => Err(error),
     };
-    match said {
+    match sent {
         Ok(message) if by_script => {
             Ok((StatusCode::CREATED, Html(message_fragment(&message))).into_response())
         }
         Ok(message) => {
-            let page = page_of(&app, &access).await?;
-            Ok(Redirect::to(&format!("{page}#m{}", message.seq)).into_response())
+            let path = page_path(&app, &access).await?;
+            Ok(Redirect::to(&format!("{path}#m{}", message.seq)).into_response())
         }
         // The sender is no longer in the conversation, or the conversation is gone.
         Err(Error::NotFound) if !by_script => {
-            let page = app.db.read(move |read| access.leave_to(read)).await?;
-            Ok(Redirect::to(page).into_response())
+            let path = app.db.read(move |read| access.leave_to(read)).await?;
+            Ok(Redirect::to(path).into_response())
         }
         Err(error) if by_script || !is_form_error(&error) => Err(error),
-        Err(error) => refused(&app, &access, form, &error).await,
+        Err(error) => render_refused(&app, &access, form, &error).await,
     }
 }
 
-/// The page of a conversation, with a form whose message was refused.
-async fn refused(app: &App, access: &Access, form: SayForm, error: &Error) -> Result<Response> {
+/// Renders the page of a conversation with the form of a message that was refused.
+async fn render_refused(app: &App, access: &Access, form: MessageForm, error: &Error) -> Result<Response> {
     let (participant, refused) = (find_or_join(app, access).await?, Some((form, error)));
     match (access, participant.policy().page) {
         (Access::Room(invitee), _) => {
@@ -121,8 +122,8 @@ async fn refused(app: &App, access: &Access, form: SayForm, error: &Error) -> Re
     }
 }
 
-/// The path of the page of a conversation.
-async fn page_of(app: &App, access: &Access) -> Result<String> {
+/// Returns the path of the page of a conversation.
+async fn page_path(app: &App, access: &Access) -> Result<String> {
     if let Access::Room(invitee) = access {
         return Ok(format!("/rooms/{}", invitee.key.as_str()));
     }
@@ -137,10 +138,10 @@ async fn page_of(app: &App, access: &Access) -> Result<String> {
 /// `POST /rooms/{key}/read`: marks all messages as read, for browsers without scripts.
 pub async fn read(
     State(app): State<Arc<App>>,
-    ClientAddr(from): ClientAddr,
+    ClientAddr(origin): ClientAddr,
     invitee: RoomInvitee,
 ) -> Result<Response> {
-    app.limits.write(from)?;
+    app.limits.write(origin)?;
     let key = invitee.key.as_str().to_owned();
     app.db
         .write(move |tx| {

@@ -1,4 +1,4 @@
-//! Rooms, threads and matches as pages, and what they share.
+//! The pages of rooms, threads and matches, and the parts that they share.
 
 pub mod chat;
 pub mod match_talk;

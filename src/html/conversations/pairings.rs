@@ -54,11 +54,11 @@ pub async fn show(State(app): State<Arc<App>>, member: Member) -> Result<Respons
 /// `POST /match/weekly`: joins from the next Monday on.
 pub async fn join(
     State(app): State<Arc<App>>,
-    ClientAddr(from): ClientAddr,
+    ClientAddr(origin): ClientAddr,
     member: Member,
 ) -> Result<Response> {
     app.config.require_matching()?;
-    app.limits.write(from)?;
+    app.limits.write(origin)?;
     app.db.write(move |tx| member.join_weekly(tx)).await?;
     Ok(Redirect::to("/match/weekly").into_response())
 }
@@ -66,10 +66,10 @@ pub async fn join(
 /// `POST /match/weekly/leave`
 pub async fn leave(
     State(app): State<Arc<App>>,
-    ClientAddr(from): ClientAddr,
+    ClientAddr(origin): ClientAddr,
     member: Member,
 ) -> Result<Response> {
-    app.limits.write(from)?;
+    app.limits.write(origin)?;
     app.db.write(move |tx| member.leave_weekly(tx)).await?;
     Ok(Redirect::to("/match/weekly").into_response())
 }

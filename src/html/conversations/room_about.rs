@@ -1,4 +1,4 @@
-//! About a room: its people, and the forms for its owner, which work without scripts.
+//! The page about a room: its people, and the forms for its owner, which work without scripts.
 
 use std::sync::Arc;
 
@@ -33,8 +33,8 @@ use crate::{
     },
 };
 
-/// People on the page.
-const PEOPLE: i64 = 500;
+/// The most people on the page.
+const MAX_PEOPLE: i64 = 500;
 
 #[derive(Template)]
 #[template(path = "room_about.html")]
@@ -46,7 +46,7 @@ struct AboutPage {
     people: Vec<MembershipRow>,
     hooks: Vec<Hook>,
     feed: Option<String>,
-    /// The address of a hook that was just created, which is shown this once.
+    /// The URL of a hook that was just created, which is shown this once.
     hook: Option<String>,
     saved: bool,
     form: RoomForm,
@@ -64,7 +64,7 @@ impl AboutPage {
             .db
             .read(move |read| {
                 let hooks = owner.as_ref().map_or(Ok(Vec::new()), |owner| owner.hooks(read))?;
-                Ok((viewer.people(read, FIRST, PEOPLE)?.people, hooks))
+                Ok((viewer.people(read, FIRST, MAX_PEOPLE)?.people, hooks))
             })
             .await?;
         let base = app.config.base_url.as_str();
@@ -87,26 +87,26 @@ impl AboutPage {
         })
     }
 
-    fn initials(&self, one: &MembershipRow) -> String {
-        initials(&one.account.name)
+    fn initials(&self, row: &MembershipRow) -> String {
+        initials(&row.account.name)
     }
 
-    fn tag(&self, one: &MembershipRow) -> Option<&'static str> {
-        if self.room_member.participant.conversation.owner == Some(one.account.id) {
+    fn tag(&self, row: &MembershipRow) -> Option<&'static str> {
+        if self.room_member.participant.conversation.owner == Some(row.account.id) {
             Some("owner")
-        } else if one.account.kind == AccountKind::Guest {
+        } else if row.account.kind == AccountKind::Guest {
             Some("guest")
         } else {
             None
         }
     }
 
-    fn me(&self, one: &MembershipRow) -> bool {
-        one.account.id == self.room_member.participant.id()
+    fn is_viewer(&self, row: &MembershipRow) -> bool {
+        row.account.id == self.room_member.participant.id()
     }
 
-    fn when(&self, moment: &Time) -> String {
-        date_and_time(*moment)
+    fn when(&self, at: &Time) -> String {
+        date_and_time(*at)
     }
 
     fn field_error(&self, field: &str) -> Option<&str> {
@@ -152,32 +152,32 @@ impl RoomForm {
     fn of(room_member: &RoomMember) -> Self {
         let (room, link) = (&room_member.participant.conversation, &room_member.link);
         // Browsers show times to the minute.
-        let moment = |at: Time| at.utc().strftime("%Y-%m-%dT%H:%M").to_string();
+        let format = |at: Time| at.utc().strftime("%Y-%m-%dT%H:%M").to_string();
         RoomForm {
             name: room.name.clone(),
             locked: room.locked.then(String::new),
-            expires_at: link.expires_at.map(moment).unwrap_or_default(),
+            expires_at: link.expires_at.map(format).unwrap_or_default(),
             uses_left: link.uses_left.map(|uses| uses.to_string()).unwrap_or_default(),
         }
     }
 
-    fn changes(&self, before: &RoomForm) -> Result<Changes> {
+    fn changes(&self, current: &RoomForm) -> Result<Changes> {
         let mut faults = Faults::default();
         let name = faults.check(RoomName::parse(&self.name))?;
-        let expires_at = faults.check(moment(&self.expires_at))?;
-        let uses_left = faults.check(count(&self.uses_left))?;
+        let expires_at = faults.check(parse_time(&self.expires_at))?;
+        let uses_left = faults.check(parse_uses(&self.uses_left))?;
         faults.done()?;
         Ok(Changes {
-            name: name.filter(|name| name.as_str() != before.name),
+            name: name.filter(|name| name.as_str() != current.name),
             locked: Some(self.locked.is_some()),
             // An unchanged time is not set again, because it may have passed meanwhile.
-            expires_at: expires_at.filter(|_| self.expires_at != before.expires_at),
-            uses_left: uses_left.filter(|_| self.uses_left != before.uses_left),
+            expires_at: expires_at.filter(|_| self.expires_at != current.expires_at),
+            uses_left: uses_left.filter(|_| self.uses_left != current.uses_left),
         })
     }
 }
 
-fn moment(raw: &str) -> Result<Option<Time>> {
+fn parse_time(raw: &str) -> Result<Option<Time>> {
     match raw.trim() {
         "" => Ok(None),
         raw => Time::parse(&format!("{raw}Z"))
@@ -187,7 +187,7 @@ fn moment(raw: &str) -> Result<Option<Time>> {
     }
 }
 
-fn count(raw: &str) -> Result<Option<i64>> {
+fn parse_uses(raw: &str) -> Result<Option<i64>> {
     match raw.trim() {
         "" => Ok(None),
         raw => raw.parse().map(Some).map_err(|_| Error::invalid("uses_left", "Write a number, or nothing.")),
@@ -197,17 +197,17 @@ fn count(raw: &str) -> Result<Option<i64>> {
 /// `POST /rooms/{key}/about`
 pub async fn change(
     State(app): State<Arc<App>>,
-    from: ClientAddr,
+    addr: ClientAddr,
     invitee: RoomInvitee,
     Input(form): Input<RoomForm>,
 ) -> Result<Response> {
     let room_member = find_or_join_room(&app, &invitee).await?;
     let changed = match form.changes(&RoomForm::of(&room_member)) {
-        Ok(changes) => as_owner(&app, from, &invitee, move |owner, tx| owner.change(tx, &changes)).await,
+        Ok(changes) => as_owner(&app, addr, &invitee, move |owner, tx| owner.change(tx, &changes)).await,
         Err(error) => Err(error),
     };
     match changed {
-        Ok(()) => Ok(back(&invitee)),
+        Ok(()) => Ok(to_about_page(&invitee)),
         Err(error) => {
             show_form_error(error, async |error| {
                 let page = AboutPage::new(&app, find_or_join_room(&app, &invitee).await?).await?;
@@ -218,7 +218,7 @@ pub async fn change(
     }
 }
 
-fn back(invitee: &RoomInvitee) -> Response {
+fn to_about_page(invitee: &RoomInvitee) -> Response {
     Redirect::to(&format!("/rooms/{}/about?saved=1", invitee.key.as_str())).into_response()
 }
 
@@ -232,37 +232,37 @@ pub struct LinkForm {
 /// `POST /rooms/{key}/link`: creates a new link.
 pub async fn renew_link(
     State(app): State<Arc<App>>,
-    from: ClientAddr,
+    addr: ClientAddr,
     invitee: RoomInvitee,
     Input(form): Input<LinkForm>,
 ) -> Result<Response> {
     let all_stay = form.everyone_leaves.is_none();
-    let link = as_owner(&app, from, &invitee, move |owner, tx| owner.renew_link(tx, all_stay)).await?;
+    let link = as_owner(&app, addr, &invitee, move |owner, tx| owner.renew_link(tx, all_stay)).await?;
     Ok(Redirect::to(&format!("/rooms/{}/about?saved=1", link.key)).into_response())
 }
 
 /// `POST /rooms/{key}/people/{id}/remove`
 pub async fn remove(
     State(app): State<Arc<App>>,
-    from: ClientAddr,
+    addr: ClientAddr,
     invitee: RoomInvitee,
     Path((_, id)): Path<(String, String)>,
 ) -> Result<Response> {
     let id: AccountId = from_path(&id)?;
-    as_owner(&app, from, &invitee, move |owner, tx| owner.remove(tx, id)).await?;
-    Ok(back(&invitee))
+    as_owner(&app, addr, &invitee, move |owner, tx| owner.remove(tx, id)).await?;
+    Ok(to_about_page(&invitee))
 }
 
 /// `POST /rooms/{key}/people/{id}/readmit`
 pub async fn readmit(
     State(app): State<Arc<App>>,
-    from: ClientAddr,
+    addr: ClientAddr,
     invitee: RoomInvitee,
     Path((_, id)): Path<(String, String)>,
 ) -> Result<Response> {
     let id: AccountId = from_path(&id)?;
-    as_owner(&app, from, &invitee, move |owner, tx| owner.unban(tx, id)).await?;
-    Ok(back(&invitee))
+    as_owner(&app, addr, &invitee, move |owner, tx| owner.unban(tx, id)).await?;
+    Ok(to_about_page(&invitee))
 }
 
 /// `GET /rooms/{key}/hooks`: redirects browsers that reload the page after a hook was created.
@@ -280,12 +280,12 @@ pub struct HookForm {
 /// `POST /rooms/{key}/hooks`: creates a hook, whose address is shown this once.
 pub async fn open_hook(
     State(app): State<Arc<App>>,
-    from: ClientAddr,
+    addr: ClientAddr,
     invitee: RoomInvitee,
     Input(form): Input<HookForm>,
 ) -> Result<Response> {
     let opened = match Name::parse(&form.hook_name) {
-        Ok(name) => as_owner(&app, from, &invitee, move |owner, tx| owner.open_hook(tx, &name)).await,
+        Ok(name) => as_owner(&app, addr, &invitee, move |owner, tx| owner.open_hook(tx, &name)).await,
         Err(error) => Err(error),
     };
     let about = AboutPage::new(&app, find_or_join_room(&app, &invitee).await?).await?;
@@ -306,13 +306,13 @@ pub async fn open_hook(
 /// `POST /rooms/{key}/hooks/{id}/delete`
 pub async fn close_hook(
     State(app): State<Arc<App>>,
-    from: ClientAddr,
+    addr: ClientAddr,
     invitee: RoomInvitee,
     Path((_, id)): Path<(String, String)>,
 ) -> Result<Response> {
     let id: HookId = from_path(&id)?;
-    as_owner(&app, from, &invitee, move |owner, tx| owner.close_hook(tx, id)).await?;
-    Ok(back(&invitee))
+    as_owner(&app, addr, &invitee, move |owner, tx| owner.close_hook(tx, id)).await?;
+    Ok(to_about_page(&invitee))
 }
 
 #[derive(Template)]
@@ -320,7 +320,7 @@ pub async fn close_hook(
 struct EndPage {
     shell: Shell,
     room_member: RoomMember,
-    /// True if the page confirms a deletion, or else leaving.
+    /// True if the page asks to confirm a deletion; false for leaving.
     delete: bool,
 }
 
@@ -333,10 +333,10 @@ pub async fn leave_form(State(app): State<Arc<App>>, room_member: RoomMember) ->
 /// `POST /rooms/{key}/leave`
 pub async fn leave(
     State(app): State<Arc<App>>,
-    ClientAddr(from): ClientAddr,
+    ClientAddr(origin): ClientAddr,
     invitee: RoomInvitee,
 ) -> Result<Response> {
-    app.limits.write(from)?;
+    app.limits.write(origin)?;
     app.db.write(move |tx| invitee.join(tx)?.leave(tx)).await?;
     Ok(Redirect::to("/rooms").into_response())
 }
@@ -349,7 +349,7 @@ pub async fn delete_form(State(app): State<Arc<App>>, room_member: RoomMember) -
 }
 
 /// `POST /rooms/{key}/delete`
-pub async fn delete(State(app): State<Arc<App>>, from: ClientAddr, invitee: RoomInvitee) -> Result<Response> {
-    as_owner(&app, from, &invitee, Owner::delete).await?;
+pub async fn delete(State(app): State<Arc<App>>, addr: ClientAddr, invitee: RoomInvitee) -> Result<Response> {
+    as_owner(&app, addr, &invitee, Owner::delete).await?;
     Ok(Redirect::to("/rooms").into_response())
 }

@@ -21,8 +21,8 @@ use crate::{
     wire::{self, attachments, format::date_and_time, markup, rooms::Room},
 };
 
-/// Messages read by one query.
-const STRETCH: i64 = 500;
+/// The most messages that one query reads.
+const BATCH: i64 = 500;
 
 /// `GET /rooms/{key}/export.json`: for its owner.
 pub async fn json(State(app): State<Arc<App>>, room_member: RoomMember) -> Result<Response> {
@@ -51,14 +51,14 @@ struct Head<'a> {
 
 #[derive(Template)]
 #[template(path = "room_export_message.html")]
-struct Line<'a> {
+struct ExportedMessage<'a> {
     message: &'a Message,
-    words: String,
+    html_body: String,
     when: String,
     base: &'a str,
 }
 
-impl Line<'_> {
+impl ExportedMessage<'_> {
     fn url(&self, file: &store::attachments::Attachment) -> String {
         format!("{}{}", self.base, attachments::path(file, self.message.conversation))
     }
@@ -76,9 +76,10 @@ pub async fn html(State(app): State<Arc<App>>, room_member: RoomMember) -> Resul
     let head = head.render().map_err(Error::internal)?;
     let base = app.config.base_url.as_str().to_owned();
     let encode = move |message: &Message| {
-        let words = markup::message(&message.body, &message.mentions, &base);
-        let line = Line { message, words, when: date_and_time(message.created_at), base: &base };
-        line.render().unwrap_or_default()
+        let html_body = markup::message(&message.body, &message.mentions, &base);
+        let exported =
+            ExportedMessage { message, html_body, when: date_and_time(message.created_at), base: &base };
+        exported.render().unwrap_or_default()
     };
     let tail = "</ol>\n</body>\n</html>\n";
     Ok(export(&app, owner, "text/html; charset=utf-8", "html", Parts { head, encode, tail }))
@@ -92,18 +93,24 @@ struct Parts<F> {
 }
 
 /// Streams the messages in batches, so that a large room does not fill the memory.
-fn export<F>(app: &Arc<App>, owner: Owner, kind: &'static str, ending: &str, parts: Parts<F>) -> Response
+fn export<F>(
+    app: &Arc<App>,
+    owner: Owner,
+    media_type: &'static str,
+    ending: &str,
+    parts: Parts<F>,
+) -> Response
 where
     F: Fn(&Message) -> String + Send + 'static,
 {
     let Parts { head, encode, tail } = parts;
     let state = (Arc::clone(app), owner, encode, Some(0), Some(head));
-    let stretches = stream::unfold(state, move |(app, owner, encode, from, head)| async move {
+    let batches = stream::unfold(state, move |(app, owner, encode, after, head)| async move {
         if let Some(head) = head {
-            return Some((Ok::<_, Infallible>(Bytes::from(head)), (app, owner, encode, from, None)));
+            return Some((Ok::<_, Infallible>(Bytes::from(head)), (app, owner, encode, after, None)));
         }
-        let from = from?;
-        let text = match stretch(&app, &owner, from).await {
+        let after = after?;
+        let text = match batch(&app, &owner, after).await {
             Ok((messages, Some(next))) => {
                 let text: String = messages.iter().map(&encode).collect();
                 return Some((Ok(Bytes::from(text)), (app, owner, encode, Some(next), None)));
@@ -111,7 +118,7 @@ where
             Ok((messages, None)) => messages.iter().map(&encode).collect::<String>() + tail,
             // The status has been sent already. The missing end shows that the export is incomplete.
             Err(error) => {
-                tracing::error!(%error, "An export broke off");
+                tracing::error!(%error, "An export failed after its beginning was sent");
                 return None;
             }
         };
@@ -119,10 +126,10 @@ where
     });
     let day = app.clock.now().utc().date();
     let disposition = format!("attachment; filename=\"room-{day}.{ending}\"");
-    // The compression polls again after the end.
-    let mut response = Body::from_stream(stretches.fuse()).into_response();
+    // The compression layer polls again after the end.
+    let mut response = Body::from_stream(batches.fuse()).into_response();
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
     if let Ok(disposition) = HeaderValue::try_from(disposition) {
         headers.insert(header::CONTENT_DISPOSITION, disposition);
@@ -130,11 +137,11 @@ where
     response
 }
 
-/// The next messages, and the number to continue from, if more may follow.
-async fn stretch(app: &App, owner: &Owner, from: i64) -> Result<(Vec<Message>, Option<i64>)> {
+/// Reads the next messages, and returns the number to continue after, if more may follow.
+async fn batch(app: &App, owner: &Owner, after: i64) -> Result<(Vec<Message>, Option<i64>)> {
     let owner = owner.clone();
-    let messages = app.db.read_long(move |read| owner.export(read, from, STRETCH)).await?;
-    let full = messages.len() == STRETCH as usize;
-    let next = messages.last().map(|last| last.seq).filter(|_| full);
+    let messages = app.db.read_long(move |read| owner.export(read, after, BATCH)).await?;
+    let is_full = messages.len() == BATCH as usize;
+    let next = messages.last().map(|last| last.seq).filter(|_| is_full);
     Ok((messages, next))
 }

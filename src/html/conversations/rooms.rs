@@ -13,7 +13,7 @@ use serde::Deserialize;
 use super::{
     chat::{Chat, MessageRange},
     message_list::Row,
-    messages::SayForm,
+    messages::MessageForm,
 };
 use crate::{
     Error, Result,
@@ -40,7 +40,7 @@ use crate::{
 #[template(path = "rooms.html")]
 struct RoomsPage {
     shell: Shell,
-    mine: Vec<JoinedRoom>,
+    rooms: Vec<JoinedRoom>,
     name: String,
     error: Option<Error>,
     now: Time,
@@ -51,9 +51,9 @@ struct RoomsPage {
 impl RoomsPage {
     async fn new(app: &App, account: &Account, name: String, error: Option<Error>) -> Result<Self> {
         let id = account.id;
-        let mine = app.db.read(move |read| rooms::of(read, id)).await?;
+        let rooms = app.db.read(move |read| rooms::of(read, id)).await?;
         let shell = Shell::new(app, &Viewer::from(account), NavItem::Rooms).await?;
-        Ok(RoomsPage { shell, mine, name, error, now: app.clock.now(), left: false })
+        Ok(RoomsPage { shell, rooms, name, error, now: app.clock.now(), left: false })
     }
 
     fn field_error(&self) -> Option<&str> {
@@ -64,19 +64,19 @@ impl RoomsPage {
         form_error(self.error.as_ref(), &["name"])
     }
 
-    fn ago(&self, mine: &JoinedRoom) -> String {
-        ago(self.now, mine.room.active_at)
+    fn ago(&self, row: &JoinedRoom) -> String {
+        ago(self.now, row.room.active_at)
     }
 
-    fn people(&self, mine: &JoinedRoom) -> String {
-        match mine.room.size {
+    fn people(&self, row: &JoinedRoom) -> String {
+        match row.room.size {
             1 => "just you".into(),
             n => format!("{n} people"),
         }
     }
 
-    fn unread(&self, mine: &JoinedRoom) -> i64 {
-        (mine.room.last_seq - mine.membership.read_seq).max(0)
+    fn unread(&self, row: &JoinedRoom) -> i64 {
+        (row.room.last_seq - row.membership.read_seq).max(0)
     }
 }
 
@@ -105,15 +105,15 @@ pub struct NewRoom {
 /// `POST /rooms`: creates a room, and redirects to it.
 pub async fn create(
     State(app): State<Arc<App>>,
-    ClientAddr(from): ClientAddr,
+    ClientAddr(origin): ClientAddr,
     account: Account,
     Input(form): Input<NewRoom>,
 ) -> Result<Response> {
     let create = async {
         let name = RoomName::parse(&form.name)?;
-        app.limits.room(from, &account)?;
-        let (maker, place) = (account.clone(), ip_hash(&app, from));
-        app.db.write(move |tx| rooms::create(tx, &maker, &name, &place)).await
+        app.limits.room(origin, &account)?;
+        let (creator, ip_hash) = (account.clone(), ip_hash(&app, origin));
+        app.db.write(move |tx| rooms::create(tx, &creator, &name, &ip_hash)).await
     };
     match create.await {
         Ok(room_member) => Ok(Redirect::to(&format!("/rooms/{}", room_member.link.key)).into_response()),
@@ -132,7 +132,7 @@ pub(super) struct RoomPage {
     room_member: RoomMember,
     url: String,
     qr: Qr,
-    here: PresenceChanged,
+    presence: PresenceChanged,
 }
 
 impl RoomPage {
@@ -141,14 +141,14 @@ impl RoomPage {
     }
 
     fn avatars(&self) -> String {
-        avatars(&self.here)
+        avatars(&self.presence)
     }
 
     fn here_now(&self) -> String {
-        here_now(&self.here)
+        here_now(&self.presence)
     }
 
-    /// The limits of the link, if there are any.
+    /// Returns the limits of the link, if there are any.
     fn link_limits(&self) -> Option<String> {
         let link = &self.room_member.link;
         let until = link.expires_at.map(|at| format!("until {}", date_and_time(at)));
@@ -174,19 +174,20 @@ pub async fn room(
     page(&room_page(&app, &room_member, range.end(), None).await?)
 }
 
-/// The page of a room: its latest messages, or those before `end`; with the form that was refused.
+/// Returns the page of a room with its latest messages, or those before `end`. `refused` is a form that is shown
+/// again, with its error.
 pub(super) async fn room_page(
     app: &App,
     room_member: &RoomMember,
     end: Option<i64>,
-    refused: Option<(SayForm, &Error)>,
+    refused: Option<(MessageForm, &Error)>,
 ) -> Result<RoomPage> {
     let participant = &room_member.participant;
-    let (id, me) = (participant.conversation.id, participant.id());
+    let (id, viewer) = (participant.conversation.id, participant.id());
     let path = format!("/rooms/{}", room_member.link.key);
     let chat = Chat::new(app, participant, &path, format!("{path}/messages"), end, refused).await?;
     let mut people = app.presence.people(id);
-    if !people.iter().any(|one| one.id == me) {
+    if !people.iter().any(|person| person.id == viewer) {
         people.push(participant.person()); // the viewer of the page is present
     }
     let url = room_url(app.config.base_url.as_str(), &room_member.link.key);
@@ -194,7 +195,7 @@ pub(super) async fn room_page(
         shell: Shell::new(app, &Viewer::from(&participant.account), NavItem::Rooms).await?,
         qr: Qr::of(&url)?,
         url,
-        here: presence::here(id, people),
+        presence: presence::here(id, people),
         room_member: room_member.clone(),
         chat,
     })
@@ -213,11 +214,11 @@ impl Qr {
         let mut path = String::new();
         for (row, modules) in code.to_colors().chunks(width).enumerate() {
             let mut x = 0;
-            for stretch in modules.chunk_by(|a, b| a == b) {
-                if stretch.first() == Some(&Color::Dark) {
-                    path.push_str(&format!("M{x} {row}h{n}v1h-{n}z", n = stretch.len()));
+            for run in modules.chunk_by(|a, b| a == b) {
+                if run.first() == Some(&Color::Dark) {
+                    path.push_str(&format!("M{x} {row}h{n}v1h-{n}z", n = run.len()));
                 }
-                x += stretch.len();
+                x += run.len();
             }
         }
         Ok(Qr { width, path })

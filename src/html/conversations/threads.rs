@@ -12,7 +12,7 @@ use serde::Deserialize;
 use super::{
     chat::{Chat, MessageRange},
     message_list::Row,
-    messages::SayForm,
+    messages::MessageForm,
 };
 use crate::{
     Error, Result,
@@ -33,7 +33,7 @@ use crate::{
     services::presence,
     store::{
         self,
-        conversations::{ConversationPage, MembershipRow as One},
+        conversations::{ConversationPage, MembershipRow},
         threads::JoinedThread,
     },
     wire::{
@@ -43,14 +43,14 @@ use crate::{
     },
 };
 
-/// Threads on a page.
-const PAGE: i64 = 100;
+/// The most threads on a page.
+const PAGE_SIZE: i64 = 100;
 
 #[derive(Template)]
 #[template(path = "threads.html")]
 struct ThreadsPage {
     shell: Shell,
-    mine: Vec<(JoinedThread, Vec<One>)>,
+    threads: Vec<(JoinedThread, Vec<MembershipRow>)>,
     form: NewThread,
     error: Option<Error>,
     now: Time,
@@ -58,94 +58,94 @@ struct ThreadsPage {
 
 impl ThreadsPage {
     async fn new(app: &App, member: &Member) -> Result<Self> {
-        let stretch = ConversationPage::first(member.id(), PAGE);
-        let mut mine = app.db.read(move |read| threads::page(read, &stretch)).await?;
-        for (_, people) in &mut mine {
-            people.retain(|one| one.account.id != member.id());
+        let range = ConversationPage::first(member.id(), PAGE_SIZE);
+        let mut threads = app.db.read(move |read| threads::page(read, &range)).await?;
+        for (_, people) in &mut threads {
+            people.retain(|row| row.account.id != member.id());
         }
         Ok(ThreadsPage {
             shell: Shell::new(app, &Viewer::from(member), NavItem::Threads).await?,
-            mine,
+            threads,
             form: NewThread::default(),
             error: None,
             now: app.clock.now(),
         })
     }
 
-    /// The errors about the usernames, a sentence each.
+    /// Returns the errors about the usernames, a sentence each.
     fn field_error(&self) -> Option<String> {
-        faults_of(self.error.as_ref())
+        users_error(self.error.as_ref())
     }
 
     fn form_error(&self) -> Option<String> {
         if self.field_error().is_some() { None } else { form_error(self.error.as_ref(), &[]) }
     }
 
-    fn title(&self, mine: &JoinedThread, people: &[One]) -> String {
-        title(&mine.thread.name, people)
+    fn title(&self, row: &JoinedThread, people: &[MembershipRow]) -> String {
+        title(&row.thread.name, people)
     }
 
-    fn ago(&self, mine: &JoinedThread) -> String {
-        ago(self.now, mine.thread.active_at)
+    fn ago(&self, row: &JoinedThread) -> String {
+        ago(self.now, row.thread.active_at)
     }
 
-    fn unread(&self, mine: &JoinedThread) -> i64 {
-        (mine.thread.last_seq - mine.membership.read_seq).max(0)
+    fn unread(&self, row: &JoinedThread) -> i64 {
+        (row.thread.last_seq - row.membership.read_seq).max(0)
     }
 
-    /// The line under the title: the people, where the thread has a name of its own.
-    fn people(&self, mine: &JoinedThread, people: &[One]) -> String {
+    /// Returns the line under the title: the people, if the thread has a name of its own.
+    fn people(&self, row: &JoinedThread, people: &[MembershipRow]) -> String {
         match people.len() {
             0 => "just you".into(),
-            1 if mine.thread.name.is_empty() => people
+            1 if row.thread.name.is_empty() => people
                 .iter()
-                .filter_map(|one| one.account.username.as_ref())
+                .filter_map(|row| row.account.username.as_ref())
                 .map(|name| format!("@{name}"))
                 .collect(),
-            _ if mine.thread.name.is_empty() => format!("{} people", people.len() + 1),
+            _ if row.thread.name.is_empty() => format!("{} people", people.len() + 1),
             _ => names(people),
         }
     }
 }
 
-/// The errors about the usernames, a sentence each.
-fn faults_of(error: Option<&Error>) -> Option<String> {
+/// Returns the errors about the usernames, a sentence each.
+fn users_error(error: Option<&Error>) -> Option<String> {
     let Some(Error::Invalid(faults)) = error else { return None };
-    let about: Vec<_> = faults.iter().filter(|fault| fault.field.starts_with("users")).collect();
-    let words: Vec<&str> = about.iter().map(|fault| fault.message.as_str()).collect();
-    (!words.is_empty()).then(|| words.join(" "))
+    let faults = faults.iter().filter(|fault| fault.field.starts_with("users"));
+    let messages: Vec<&str> = faults.map(|fault| fault.message.as_str()).collect();
+    (!messages.is_empty()).then(|| messages.join(" "))
 }
 
-/// "Ify, Jörg and Hà"
-fn names(people: &[One]) -> String {
-    let names: Vec<&str> = people.iter().map(|one| one.account.name.as_str()).collect();
+/// Lists the names of people: "Ify, Jörg and Hà".
+fn names(people: &[MembershipRow]) -> String {
+    let names: Vec<&str> = people.iter().map(|row| row.account.name.as_str()).collect();
     match &names[..] {
         [] => "Just you".into(),
-        [one] => (*one).into(),
+        [name] => (*name).into(),
         [first @ .., last] if first.len() < 4 => format!("{} and {last}", first.join(", ")),
-        [one, two, three, rest @ ..] => format!("{one}, {two}, {three} and {} more", rest.len()),
+        [first, second, third, rest @ ..] => format!("{first}, {second}, {third} and {} more", rest.len()),
         [first @ .., last] => format!("{} and {last}", first.join(", ")),
     }
 }
 
-/// The title of a thread: its name, or the names of the others.
-fn title(name: &str, others: &[One]) -> String {
+/// Returns the title of a thread: its name, or the names of the others.
+fn title(name: &str, others: &[MembershipRow]) -> String {
     if name.is_empty() { names(others) } else { name.into() }
 }
 
-/// The title of the thread for this participant.
+/// Returns the title of the thread for this participant.
 pub(in crate::html) async fn title_of(app: &App, participant: &Participant) -> Result<String> {
     Ok(title(&participant.conversation.name, &others(app, participant).await?))
 }
 
-async fn everyone(app: &App, participant: &Participant) -> Result<Vec<One>> {
-    let asked = participant.clone();
-    app.db.read(move |read| asked.everyone(read)).await
+async fn everyone(app: &App, participant: &Participant) -> Result<Vec<MembershipRow>> {
+    let reader = participant.clone();
+    app.db.read(move |read| reader.everyone(read)).await
 }
 
-async fn others(app: &App, participant: &Participant) -> Result<Vec<One>> {
+async fn others(app: &App, participant: &Participant) -> Result<Vec<MembershipRow>> {
     let mut people = everyone(app, participant).await?;
-    people.retain(|one| one.account.id != participant.id());
+    people.retain(|row| row.account.id != participant.id());
     Ok(people)
 }
 
@@ -162,23 +162,23 @@ pub struct NewThread {
     name: String,
 }
 
-fn named(users: &str) -> Result<Names> {
+fn parse_users(users: &str) -> Result<Names> {
     Names::parse(users.split([',', ' ', ';']).filter(|name| !name.is_empty()))
 }
 
 /// `POST /threads`: creates a thread, and redirects to it; with one other person to the existing one, if there is one.
 pub async fn begin(
     State(app): State<Arc<App>>,
-    ClientAddr(from): ClientAddr,
+    ClientAddr(origin): ClientAddr,
     member: Member,
     Input(form): Input<NewThread>,
 ) -> Result<Response> {
     let begin = async {
         let name = ThreadName::parse(&form.name);
-        let beginning = threads::beginning(named(&form.users), name, Ok(Metadata::default()), None)?;
-        app.limits.room(from, &member.account)?;
-        let maker = member.account.clone();
-        app.db.write(move |tx| find_or_begin(tx, &maker, &beginning)).await
+        let beginning = threads::beginning(parse_users(&form.users), name, Ok(Metadata::default()), None)?;
+        app.limits.room(origin, &member.account)?;
+        let creator = member.account.clone();
+        app.db.write(move |tx| find_or_begin(tx, &creator, &beginning)).await
     };
     match begin.await {
         Ok(id) => Ok(Redirect::to(&format!("/threads/{id}")).into_response()),
@@ -194,15 +194,15 @@ pub async fn begin(
 
 fn find_or_begin(
     tx: &mut crate::events::Tx<'_>,
-    maker: &store::accounts::Account,
+    creator: &store::accounts::Account,
     beginning: &Beginning,
 ) -> Result<ConversationId> {
     if beginning.name.is_none()
-        && let Ok(Some(id)) = threads::of_two(tx, maker.id, &beginning.users)
+        && let Ok(Some(id)) = threads::of_two(tx, creator.id, &beginning.users)
     {
         return Ok(id);
     }
-    Ok(threads::begin(tx, maker, beginning)?.participant().conversation.id)
+    Ok(threads::begin(tx, creator, beginning)?.participant().conversation.id)
 }
 
 #[derive(Template)]
@@ -210,20 +210,20 @@ fn find_or_begin(
 pub(super) struct ThreadPage {
     shell: Shell,
     chat: Chat,
-    here: PresenceChanged,
-    others: Vec<One>,
+    presence: PresenceChanged,
+    others: Vec<MembershipRow>,
     /// True if the weekly pairs created the thread.
     paired: bool,
 }
 
 impl ThreadPage {
-    /// The latest messages, or those before `end`; with the form that was refused.
+    /// Reads the latest messages, or those before `end`. `refused` is a form that is shown again, with its error.
     pub(super) async fn new(
         app: &App,
         viewer: &Viewer,
         participant: &Participant,
         end: Option<i64>,
-        refused: Option<(SayForm, &Error)>,
+        refused: Option<(MessageForm, &Error)>,
     ) -> Result<Self> {
         let id = participant.conversation.id;
         let action = format!("/conversations/{id}/messages");
@@ -231,29 +231,29 @@ impl ThreadPage {
         let others = others(app, participant).await?;
         chat.title = title(&participant.conversation.name, &others);
         let mut people = app.presence.people(id);
-        if !people.iter().any(|one| one.id == participant.id()) {
+        if !people.iter().any(|person| person.id == participant.id()) {
             people.push(participant.person());
         }
         let shell = Shell::new(app, viewer, NavItem::Threads).await?;
         let paired = participant.conversation.owner.is_none();
-        Ok(ThreadPage { shell, chat, here: presence::here(id, people), others, paired })
+        Ok(ThreadPage { shell, chat, presence: presence::here(id, people), others, paired })
     }
 
     fn here_now(&self) -> String {
-        here_now(&self.here)
+        here_now(&self.presence)
     }
 
     fn avatars(&self) -> String {
-        avatars(&self.here)
+        avatars(&self.presence)
     }
 
-    /// The read positions of the others, for the page's script.
+    /// Returns the read positions of the others as JSON, for the page's script.
     fn progress(&self) -> String {
         let progress: Vec<_> = self
             .others
             .iter()
-            .map(|one| {
-                let (account, seq) = (&one.account, one.membership.read_seq);
+            .map(|row| {
+                let (account, seq) = (&row.account, row.membership.read_seq);
                 serde_json::json!({ "id": account.id, "name": account.name, "seq": seq })
             })
             .collect();
@@ -281,7 +281,7 @@ struct AboutPage {
     shell: Shell,
     participant: Participant,
     title: String,
-    people: Vec<One>,
+    people: Vec<MembershipRow>,
     name: String,
     users: String,
     error: Option<Error>,
@@ -290,8 +290,8 @@ struct AboutPage {
 impl AboutPage {
     async fn new(app: &App, participant: &Participant) -> Result<Self> {
         let people = everyone(app, participant).await?;
-        let others: Vec<One> =
-            people.iter().filter(|one| one.account.id != participant.id()).cloned().collect();
+        let others: Vec<MembershipRow> =
+            people.iter().filter(|row| row.account.id != participant.id()).cloned().collect();
         Ok(AboutPage {
             shell: Shell::new(app, &Viewer::from(&participant.account), NavItem::Threads).await?,
             title: title(&participant.conversation.name, &others),
@@ -307,21 +307,21 @@ impl AboutPage {
         path(&self.participant)
     }
 
-    fn initials(&self, one: &One) -> String {
-        initials(&one.account.name)
+    fn initials(&self, row: &MembershipRow) -> String {
+        initials(&row.account.name)
     }
 
-    fn me(&self, one: &One) -> bool {
-        one.account.id == self.participant.id()
+    fn is_viewer(&self, row: &MembershipRow) -> bool {
+        row.account.id == self.participant.id()
     }
 
-    fn began(&self, one: &One) -> bool {
-        self.participant.conversation.owner == Some(one.account.id)
+    fn is_owner(&self, row: &MembershipRow) -> bool {
+        self.participant.conversation.owner == Some(row.account.id)
     }
 
-    /// "has read everything"
-    fn progress(&self, one: &One) -> String {
-        match self.participant.conversation.last_seq - one.membership.read_seq {
+    /// Describes what a person has read: "has read everything".
+    fn progress(&self, row: &MembershipRow) -> String {
+        match self.participant.conversation.last_seq - row.membership.read_seq {
             _ if self.participant.conversation.last_seq == 0 => String::new(),
             ..=0 => "has read everything".into(),
             1 => "has not read the last message".into(),
@@ -334,7 +334,7 @@ impl AboutPage {
     }
 
     fn users_fault(&self) -> Option<String> {
-        faults_of(self.error.as_ref())
+        users_error(self.error.as_ref())
     }
 
     fn form_error(&self) -> Option<String> {
@@ -352,17 +352,17 @@ pub async fn about(State(app): State<Arc<App>>, thread: Thread) -> Result<Respon
 }
 
 /// Redirects to the page about a thread, or renders it with the error.
-async fn back(
+async fn to_about_page(
     app: &App,
     thread: &Thread,
-    done: Result<()>,
-    keep: impl FnOnce(AboutPage) -> AboutPage,
+    result: Result<()>,
+    fill: impl FnOnce(AboutPage) -> AboutPage,
 ) -> Result<Response> {
-    match done {
+    match result {
         Ok(()) => Ok(Redirect::to(&format!("{}/about", path(thread.participant()))).into_response()),
         Err(error) => {
             show_form_error(error, async |error| {
-                let about = keep(AboutPage::new(app, thread.participant()).await?);
+                let about = fill(AboutPage::new(app, thread.participant()).await?);
                 Ok(AboutPage { error: Some(error), ..about })
             })
             .await
@@ -380,18 +380,18 @@ pub struct NameForm {
 /// `POST /threads/{thread}/about`: renames the thread.
 pub async fn rename(
     State(app): State<Arc<App>>,
-    ClientAddr(from): ClientAddr,
+    ClientAddr(origin): ClientAddr,
     thread: Thread,
     Input(form): Input<NameForm>,
 ) -> Result<Response> {
     let rename = async {
-        app.limits.say(from, thread.participant().id())?;
+        app.limits.say(origin, thread.participant().id())?;
         let changes = Changes { name: Some(ThreadName::parse(&form.name)?), ..Changes::default() };
         let thread = thread.clone();
         app.db.write(move |tx| thread.change(tx, &changes).map(drop)).await
     };
-    let done = rename.await;
-    back(&app, &thread, done, |about| AboutPage { name: form.name, ..about }).await
+    let result = rename.await;
+    to_about_page(&app, &thread, result, |about| AboutPage { name: form.name, ..about }).await
 }
 
 /// The form to mute a thread.
@@ -404,15 +404,15 @@ pub struct MuteForm {
 /// `POST /threads/{thread}/mute`
 pub async fn mute(
     State(app): State<Arc<App>>,
-    ClientAddr(from): ClientAddr,
+    ClientAddr(origin): ClientAddr,
     thread: Thread,
     Input(form): Input<MuteForm>,
 ) -> Result<Response> {
-    app.limits.write(from)?;
+    app.limits.write(origin)?;
     let changes = Changes { muted: Some(form.muted.is_some()), ..Changes::default() };
-    let muted = thread.clone();
-    let done = app.db.write(move |tx| muted.change(tx, &changes).map(drop)).await;
-    back(&app, &thread, done, |about| about).await
+    let writer = thread.clone();
+    let result = app.db.write(move |tx| writer.change(tx, &changes).map(drop)).await;
+    to_about_page(&app, &thread, result, |about| about).await
 }
 
 /// The form to add people.
@@ -426,41 +426,41 @@ pub struct AddForm {
 /// `POST /threads/{thread}/users`
 pub async fn add(
     State(app): State<Arc<App>>,
-    ClientAddr(from): ClientAddr,
+    ClientAddr(origin): ClientAddr,
     thread: Thread,
     Input(form): Input<AddForm>,
 ) -> Result<Response> {
     let add = async {
-        app.limits.say(from, thread.participant().id())?;
-        let names = named(&form.users)?;
+        app.limits.say(origin, thread.participant().id())?;
+        let names = parse_users(&form.users)?;
         let history = if form.history.is_some() { History::All } else { History::FromNow };
         let thread = thread.clone();
         app.db.write(move |tx| thread.add(tx, &names, history, None).map(drop)).await
     };
-    let done = add.await;
-    back(&app, &thread, done, |about| AboutPage { users: form.users, ..about }).await
+    let result = add.await;
+    to_about_page(&app, &thread, result, |about| AboutPage { users: form.users, ..about }).await
 }
 
 /// `POST /threads/{thread}/users/{id}/remove`
 pub async fn remove(
     State(app): State<Arc<App>>,
-    ClientAddr(from): ClientAddr,
+    ClientAddr(origin): ClientAddr,
     thread: Thread,
     Path((_, id)): Path<(String, String)>,
 ) -> Result<Response> {
-    app.limits.say(from, thread.participant().id())?;
-    let (id, acting) = (from_path(&id)?, thread.clone());
-    let done = app.db.write(move |tx| acting.remove(tx, id)).await;
-    back(&app, &thread, done, |about| about).await
+    app.limits.say(origin, thread.participant().id())?;
+    let (id, writer) = (from_path(&id)?, thread.clone());
+    let result = app.db.write(move |tx| writer.remove(tx, id)).await;
+    to_about_page(&app, &thread, result, |about| about).await
 }
 
 /// `POST /threads/{thread}/leave`
 pub async fn leave(
     State(app): State<Arc<App>>,
-    ClientAddr(from): ClientAddr,
+    ClientAddr(origin): ClientAddr,
     thread: Thread,
 ) -> Result<Response> {
-    app.limits.write(from)?;
+    app.limits.write(origin)?;
     app.db.write(move |tx| thread.remove(tx, thread.participant().id())).await?;
     Ok(Redirect::to("/threads").into_response())
 }
@@ -468,10 +468,10 @@ pub async fn leave(
 /// `POST /threads/{thread}/delete`
 pub async fn delete(
     State(app): State<Arc<App>>,
-    ClientAddr(from): ClientAddr,
+    ClientAddr(origin): ClientAddr,
     thread: Thread,
 ) -> Result<Response> {
-    app.limits.write(from)?;
+    app.limits.write(origin)?;
     app.db.write(move |tx| thread.delete(tx)).await?;
     Ok(Redirect::to("/threads").into_response())
 }

@@ -39,7 +39,7 @@ const STAMP: &str = "a letter to the owner of a page";
 
 #[derive(Template)]
 #[template(path = "page/write.html")]
-struct WritePage {
+struct ContactPage {
     css: String,
     assets: &'static str,
     username: String,
@@ -47,13 +47,13 @@ struct WritePage {
     back: String,
     contact: Contact,
     stamp: String,
-    form: LetterForm,
+    form: ContactForm,
     error: Option<Error>,
     sent: bool,
     email: Option<String>,
 }
 
-impl WritePage {
+impl ContactPage {
     fn field_error(&self, field: &str) -> Option<&str> {
         field_error(self.error.as_ref(), field)
     }
@@ -64,7 +64,7 @@ impl WritePage {
 }
 
 /// Finds the owner of a page, the page, and its contact section.
-async fn reached(app: &App, username: &str, viewer: &Viewer) -> Result<(Member, Published, Contact)> {
+async fn find_contact(app: &App, username: &str, viewer: &Viewer) -> Result<(Member, Published, Contact)> {
     let (owner, published) = published(app, username).await?;
     let audience = if viewer.member().is_some() { Audience::Members } else { Audience::Everyone };
     let contact = published.page.seen_by(audience).find_map(|section| match &section.content {
@@ -75,8 +75,8 @@ async fn reached(app: &App, username: &str, viewer: &Viewer) -> Result<(Member, 
     Ok((owner, published, contact))
 }
 
-fn write_page(app: &App, owner: &Member, published: &Published, contact: Contact) -> WritePage {
-    WritePage {
+fn new_page(app: &App, owner: &Member, published: &Published, contact: Contact) -> ContactPage {
+    ContactPage {
         css: stylesheet(&published.page.look),
         assets: &assets::VERSION,
         username: owner.username.clone(),
@@ -84,14 +84,14 @@ fn write_page(app: &App, owner: &Member, published: &Published, contact: Contact
         back: url(&app.config, owner, published.host.as_deref()),
         contact,
         stamp: stamp(app, owner),
-        form: LetterForm::default(),
+        form: ContactForm::default(),
         error: None,
         sent: false,
         email: None,
     }
 }
 
-/// The signed time at which a form was shown.
+/// Returns the signed time at which a form was shown.
 fn stamp(app: &App, owner: &Member) -> String {
     let shown = app.clock.now().ms();
     format!("{shown}-{}", app.data.sign(STAMP, &format!("{} {shown}", owner.id())))
@@ -99,13 +99,13 @@ fn stamp(app: &App, owner: &Member) -> String {
 
 /// Refuses a form with an invalid stamp, and one that was sent too fast or too late.
 fn check_stamp(app: &App, owner: &Member, stamp: &str) -> Result<()> {
-    let old = || Error::invalid("", "That page has been open for too long. Send it once more.");
-    let (shown, signature) = stamp.split_once('-').ok_or_else(old)?;
+    let too_old = || Error::invalid("", "That page has been open for too long. Send it once more.");
+    let (shown, signature) = stamp.split_once('-').ok_or_else(too_old)?;
     let ours = app.data.sign(STAMP, &format!("{} {shown}", owner.id()));
-    let shown = shown.parse().map(Time::from_ms).map_err(|_| old())?;
+    let shown = shown.parse().map(Time::from_ms).map_err(|_| too_old())?;
     let open = app.clock.now().since(shown);
     if !bool::from(ours.as_bytes().ct_eq(signature.as_bytes())) || open > OPEN {
-        return Err(old());
+        return Err(too_old());
     }
     if open < FASTEST {
         return Err(Error::invalid("", "That was very quick. Read it once more, and send it."));
@@ -120,13 +120,13 @@ pub async fn form(
     Query(Sent { sent }): Query<Sent>,
     viewer: Viewer,
 ) -> Result<Response> {
-    let (owner, published, contact) = reached(&app, &username, &viewer).await?;
-    page(&WritePage { sent: sent.is_some(), ..write_page(&app, &owner, &published, contact) })
+    let (owner, published, contact) = find_contact(&app, &username, &viewer).await?;
+    page(&ContactPage { sent: sent.is_some(), ..new_page(&app, &owner, &published, contact) })
 }
 
-/// Redirects, so that reloading the page does not send the message again.
-fn sent(told: &WritePage) -> Response {
-    Redirect::to(&format!("/@{}/contact?sent=1", told.username)).into_response()
+/// Redirects to the page after a message was sent, so that a reload does not send the message again.
+fn to_sent_page(contact_page: &ContactPage) -> Response {
+    Redirect::to(&format!("/@{}/contact?sent=1", contact_page.username)).into_response()
 }
 
 /// The query after a message was sent.
@@ -139,7 +139,7 @@ pub struct Sent {
 /// The contact form.
 #[derive(Deserialize, Default)]
 #[serde(default)]
-pub struct LetterForm {
+pub struct ContactForm {
     name: String,
     email: String,
     body: String,
@@ -151,30 +151,31 @@ pub struct LetterForm {
 /// `POST /@{username}/contact`
 pub async fn send(
     State(app): State<Arc<App>>,
-    ClientAddr(from): ClientAddr,
+    ClientAddr(origin): ClientAddr,
     Path(username): Path<String>,
     viewer: Viewer,
-    Input(form): Input<LetterForm>,
+    Input(form): Input<ContactForm>,
 ) -> Result<Response> {
-    let (owner, published, contact) = reached(&app, &username, &viewer).await?;
-    let told = write_page(&app, &owner, &published, contact);
-    if !told.contact.form {
+    let (owner, published, contact) = find_contact(&app, &username, &viewer).await?;
+    let contact_page = new_page(&app, &owner, &published, contact);
+    if !contact_page.contact.form {
         return Err(Error::NotFound);
     }
     if !form.website.is_empty() {
-        // A robot, which filled in the hidden field, receives the response of success.
-        return Ok(sent(&told));
+        // A robot filled in the hidden field. The response is that of success, so that the robot does not try again.
+        return Ok(to_sent_page(&contact_page));
     }
     let send = async {
         let letter = Letter::parse(&form.name, &form.email, &form.body)?;
         check_stamp(&app, &owner, &form.stamp)?;
-        app.limits.letter(from)?;
+        app.limits.letter(origin)?;
         app.db.write(move |tx| letters::send(tx, &owner, &letter)).await
     };
     match send.await {
-        Ok(()) => Ok(sent(&told)),
+        Ok(()) => Ok(to_sent_page(&contact_page)),
         Err(error) => {
-            show_form_error(error, async |error| Ok(WritePage { form, error: Some(error), ..told })).await
+            show_form_error(error, async |error| Ok(ContactPage { form, error: Some(error), ..contact_page }))
+                .await
         }
     }
 }
@@ -189,26 +190,26 @@ pub struct AddressForm {
 /// `POST /@{username}/address`: shows the owner’s address to people who ask for it.
 pub async fn address(
     State(app): State<Arc<App>>,
-    ClientAddr(from): ClientAddr,
+    ClientAddr(origin): ClientAddr,
     Path(username): Path<String>,
     viewer: Viewer,
     Input(form): Input<AddressForm>,
 ) -> Result<Response> {
-    let (owner, published, contact) = reached(&app, &username, &viewer).await?;
-    let told = write_page(&app, &owner, &published, contact);
-    if !told.contact.email {
+    let (owner, published, contact) = find_contact(&app, &username, &viewer).await?;
+    let contact_page = new_page(&app, &owner, &published, contact);
+    if !contact_page.contact.email {
         return Err(Error::NotFound);
     }
     let find = async {
         check_stamp(&app, &owner, &form.stamp)?;
-        app.limits.letter(from)?;
+        app.limits.letter(origin)?;
         let id = owner.id();
         app.db.read(move |read| accounts::email(read, id)).await
     };
     match find.await {
-        Ok(email) => page(&WritePage { email, ..told }),
+        Ok(email) => page(&ContactPage { email, ..contact_page }),
         Err(error) => {
-            show_form_error(error, async |error| Ok(WritePage { error: Some(error), ..told })).await
+            show_form_error(error, async |error| Ok(ContactPage { error: Some(error), ..contact_page })).await
         }
     }
 }
@@ -223,15 +224,15 @@ pub(super) async fn vcard(app: &App, username: &str) -> Result<Response> {
             fold(&format!("{property}:{value}"), &mut card);
         }
     };
-    add("FN", &escaped(name));
-    add("NICKNAME", &escaped(&owner.username));
+    add("FN", &escape(name));
+    add("NICKNAME", &escape(&owner.username));
     let line = published.page.hero().map_or("", |hero| hero.line.as_str());
-    add("TITLE", &escaped(line));
+    add("TITLE", &escape(line));
     add("URL", &url(&app.config, &owner, published.host.as_deref()));
     for section in published.page.seen_by(Audience::Everyone) {
         if let Content::Links(links) = &section.content {
             links.items.iter().for_each(|link| match link.url.strip_prefix("mailto:") {
-                Some(address) => add("EMAIL", &escaped(address.split('?').next().unwrap_or_default())),
+                Some(address) => add("EMAIL", &escape(address.split('?').next().unwrap_or_default())),
                 None => add("URL", &link.url),
             });
         }
@@ -247,7 +248,7 @@ pub(super) async fn vcard(app: &App, username: &str) -> Result<Response> {
 }
 
 /// Escapes text for a vCard (RFC 6350, section 3.4).
-fn escaped(text: &str) -> String {
+fn escape(text: &str) -> String {
     text.replace('\\', "\\\\").replace('\n', "\\n").replace(',', "\\,").replace(';', "\\;")
 }
 
@@ -270,11 +271,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_of_a_card_is_broken_where_it_is_long() {
+    fn a_long_line_of_a_vcard_is_folded() {
         let mut card = String::new();
         fold(&format!("FN:{}", "é".repeat(60)), &mut card);
         assert!(card.lines().all(|line| line.len() <= 75), "{card}");
         assert_eq!(card.replace("\r\n ", "").trim_end().chars().count(), 63);
-        assert_eq!(escaped("a,b;c\\d\ne"), "a\\,b\\;c\\\\d\\ne");
+        assert_eq!(escape("a,b;c\\d\ne"), "a\\,b\\;c\\\\d\\ne");
     }
 }

@@ -16,7 +16,7 @@ use serde::Deserialize;
 
 use super::{
     pictures,
-    view::{Home, Material, Showing},
+    view::{Home, PageData, Renderer},
 };
 use crate::{
     Error, Result,
@@ -56,15 +56,15 @@ use crate::{
 struct EditorPage {
     shell: Shell,
     username: String,
-    mine: OwnPage,
+    own_page: OwnPage,
     sections: Vec<SectionForm>,
     rooms: Vec<Open>,
     /// Pictures of the draft, with the narrowest file of each.
     thumbs: Vec<(PictureId, String)>,
     look: Fields,
     host: String,
-    /// The error, and its form: a section’s id, or `look`, `host`, `kind`.
-    trouble: Option<(String, Error)>,
+    /// The form that was refused, by a section’s id or as `look`, `host` or `kind`, and its error.
+    failed_form: Option<(String, Error)>,
     /// The section that is open.
     open: Option<u32>,
 }
@@ -87,7 +87,7 @@ impl SectionForm {
         self.fields.get(&format!("{name}.{at}"))
     }
 
-    /// The value of a field of an item.
+    /// Returns the value of a field of an item.
     fn end(&self, name: &str, ending: &str) -> &str {
         self.fields.get(&format!("{name}{ending}"))
     }
@@ -117,7 +117,7 @@ impl SectionForm {
         field_error(self.error.as_ref(), name)
     }
 
-    /// The error about the form as a whole.
+    /// Returns the error about the form as a whole.
     fn form_error(&self) -> Option<String> {
         match &self.error {
             Some(Error::Invalid(faults)) => {
@@ -127,28 +127,28 @@ impl SectionForm {
         }
     }
 
-    /// The items of the section's list, and an empty one.
+    /// Returns the indexes of the items of the section's list, and of an empty one.
     fn items(&self) -> std::ops::Range<usize> {
-        let (name, most) = match self.content {
+        let (name, max) = match self.content {
             Content::Links(_) => (Link::FIELD, Link::MAX),
             Content::Projects(_) => (Project::FIELD, Project::MAX),
             _ => (Interest::FIELD, Interest::MAX),
         };
         let count = self.fields.count(name);
-        0..(count + 1).min(most)
+        0..(count + 1).min(max)
     }
 }
 
 impl EditorPage {
     async fn new(app: &App, member: &Member) -> Result<Self> {
-        let asked = member.clone();
+        let reader = member.clone();
         let read = app.db.read(move |read| {
-            let mine = asked.page(read)?;
-            let material = Material::of(read, &asked, &mine.draft)?;
-            Ok((asked.open_rooms(read)?, material, mine))
+            let own_page = reader.page(read)?;
+            let data = PageData::of(read, &reader, &own_page.draft)?;
+            Ok((reader.open_rooms(read)?, data, own_page))
         });
-        let (rooms, material, mine) = read.await?;
-        let sections = mine.draft.sections.iter().map(|section| SectionForm {
+        let (rooms, data, own_page) = read.await?;
+        let sections = own_page.draft.sections.iter().map(|section| SectionForm {
             id: section.id,
             fields: section.content.fields(),
             content: section.content.clone(),
@@ -156,11 +156,11 @@ impl EditorPage {
             error: None,
         });
         let mut look = Fields::default();
-        look.set("theme", mine.draft.look.theme.name());
-        look.set("accent", mine.draft.look.accent().to_string());
-        look.tick("own_accent", mine.draft.look.accent.is_some());
+        look.set("theme", own_page.draft.look.theme.name());
+        look.set("accent", own_page.draft.look.accent().to_string());
+        look.tick("own_accent", own_page.draft.look.accent.is_some());
         let mut thumbs: Vec<(PictureId, String)> = Vec::new();
-        for file in material.files() {
+        for file in data.files() {
             if !thumbs.iter().any(|(id, _)| *id == file.picture) {
                 thumbs.push((file.picture, format!("/pictures/{}.webp", file.id)));
             }
@@ -168,24 +168,24 @@ impl EditorPage {
         Ok(EditorPage {
             shell: Shell::new(app, &Viewer::from(member), NavItem::Settings).await?,
             username: member.username.clone(),
-            host: mine.host.clone().unwrap_or_default(),
+            host: own_page.host.clone().unwrap_or_default(),
             sections: sections.collect(),
-            mine,
+            own_page,
             rooms,
             thumbs,
             look,
-            trouble: None,
+            failed_form: None,
             open: None,
         })
     }
 
     fn thumb(&self, id: &str) -> Option<&str> {
         let id: PictureId = id.parse().ok()?;
-        self.thumbs.iter().find(|(one, _)| *one == id).map(|(_, src)| src.as_str())
+        self.thumbs.iter().find(|(thumb, _)| *thumb == id).map(|(_, src)| src.as_str())
     }
 
-    fn trouble_with(&self, form: &str) -> Option<String> {
-        self.trouble.as_ref().filter(|(of, _)| of == form).map(|(_, error)| error.sentence())
+    fn error_of(&self, form: &str) -> Option<String> {
+        self.failed_form.as_ref().filter(|(failed, _)| failed == form).map(|(_, error)| error.sentence())
     }
 
     fn is_open(&self, section: &SectionForm) -> bool {
@@ -209,23 +209,23 @@ pub async fn show(
     page(&EditorPage { open: opened.section, ..EditorPage::new(&app, &member).await? })
 }
 
-/// `GET /settings/page/preview`: the draft as the page will look. The editor shows it in a frame.
+/// `GET /settings/page/preview`: the rendered draft. The editor shows it in a frame.
 pub async fn preview(State(app): State<Arc<App>>, member: Member) -> Result<Response> {
-    let asked = member.clone();
+    let reader = member.clone();
     let read = app.db.read(move |read| {
-        let mine = asked.page(read)?;
-        Ok((Material::of(read, &asked, &mine.draft)?, mine))
+        let own_page = reader.page(read)?;
+        Ok((PageData::of(read, &reader, &own_page.draft)?, own_page))
     });
-    let (material, mine) = read.await?;
-    let showing = Showing {
+    let (data, own_page) = read.await?;
+    let renderer = Renderer {
         owner: &member,
-        page: &mine.draft,
+        page: &own_page.draft,
         audience: Audience::Nobody,
         host: None,
         home: Home::Site,
-        mine: false,
+        is_own: false,
     };
-    let mut response = page(&showing.view(&app.config, &material))?;
+    let mut response = page(&renderer.view(&app.config, &data))?;
     response.extensions_mut().insert(Framed);
     Ok(response)
 }
@@ -234,7 +234,7 @@ pub async fn preview(State(app): State<Arc<App>>, member: Member) -> Result<Resp
 pub struct Change {
     app: Arc<App>,
     member: Member,
-    from: ClientAddr,
+    addr: ClientAddr,
     by_script: bool,
 }
 
@@ -243,21 +243,21 @@ impl axum::extract::FromRequestParts<Arc<App>> for Change {
 
     async fn from_request_parts(parts: &mut axum::http::request::Parts, app: &Arc<App>) -> Result<Self> {
         let member = Member::from_request_parts(parts, app).await?;
-        let from = ClientAddr::from_request_parts(parts, app).await?;
+        let addr = ClientAddr::from_request_parts(parts, app).await?;
         let by_script = parts.headers.contains_key(FRAGMENT);
-        Ok(Change { app: Arc::clone(app), member, from, by_script })
+        Ok(Change { app: Arc::clone(app), member, addr, by_script })
     }
 }
 
 impl Change {
-    /// Makes a change, and redirects to the editor at its section. A refused form is shown again, with what was typed.
-    async fn done(
+    /// Makes a change, and redirects to the editor at its section. A refused form is shown again with the typed values.
+    async fn apply(
         self,
         form: &str,
         typed: Option<Fields>,
         change: impl AsyncFnOnce(&App, &Member) -> Result<Option<u32>>,
     ) -> Result<Response> {
-        let changed = match self.app.limits.write(self.from.0) {
+        let changed = match self.app.limits.write(self.addr.0) {
             Ok(()) => change(&self.app, &self.member).await,
             Err(error) => Err(error),
         };
@@ -285,7 +285,7 @@ impl Change {
                             ("host", Some(typed)) => editor.host = typed.get("host").to_owned(),
                             _ => {}
                         }
-                        editor.trouble = Some((form.to_owned(), error));
+                        editor.failed_form = Some((form.to_owned(), error));
                     }
                 }
                 render_form_error(head, &editor)
@@ -300,7 +300,7 @@ impl Change {
         form: &str,
         change: impl Fn(&Member, &mut Tx<'_>) -> Result<Option<u32>> + Send + Sync + 'static,
     ) -> Result<Response> {
-        self.done(form, None, async |app, member| {
+        self.apply(form, None, async |app, member| {
             let member = member.clone();
             app.db.write(move |tx| change(&member, tx)).await
         })
@@ -338,7 +338,7 @@ pub async fn fill(change: Change, Path(id): Path<u32>, form: Multipart) -> Resul
         let (member, audience) = (member.clone(), Audience::parse(&audience)?);
         app.db.write(move |tx| member.set_section(tx, id, audience, &fields).map(|()| Some(id))).await
     };
-    change.done(&id.to_string(), Some(typed), set).await
+    change.apply(&id.to_string(), Some(typed), set).await
 }
 
 /// Reads the fields of a form. Its pictures are stored, and their ids are the values of the fields. The other fields
@@ -346,14 +346,14 @@ pub async fn fill(change: Change, Path(id): Path<u32>, form: Multipart) -> Resul
 async fn receive(change: &Change, mut form: Multipart, fields: &mut Fields) -> Result<()> {
     let _turn = change.app.limits.upload(&change.member.account)?;
     let mut faults = Faults::default();
-    while let Some(field) = form.next_field().await.map_err(|error| unread(&error))? {
+    while let Some(field) = form.next_field().await.map_err(|error| form_read_error(&error))? {
         let name = field.name().unwrap_or_default().to_owned();
         let Some(ending) = name.strip_prefix("file") else {
-            fields.set(name, field.text().await.map_err(|error| unread(&error))?);
+            fields.set(name, field.text().await.map_err(|error| form_read_error(&error))?);
             continue;
         };
-        let kept = picture(change, field).await.map_err(|error| error.about(&name));
-        if let Some(id) = faults.check(kept)?.flatten() {
+        let stored = store_picture(change, field).await.map_err(|error| error.about(&name));
+        if let Some(id) = faults.check(stored)?.flatten() {
             fields.set(format!("picture{ending}"), id.to_string());
             fields.set(format!("no_picture{ending}"), "");
             if ending.is_empty() {
@@ -364,8 +364,8 @@ async fn receive(change: &Change, mut form: Multipart, fields: &mut Fields) -> R
     faults.done()
 }
 
-/// The error of a form that can't be read to its end.
-fn unread(error: &MultipartError) -> Error {
+/// Returns the error of a form that can't be read to its end.
+fn form_read_error(error: &MultipartError) -> Error {
     match error.status() {
         StatusCode::PAYLOAD_TOO_LARGE => Error::invalid("", TOO_LARGE),
         _ => Error::Malformed("That is no form that we can read.".into()),
@@ -375,11 +375,11 @@ fn unread(error: &MultipartError) -> Error {
 /// The error of a picture that is too large.
 const TOO_LARGE: &str = "That picture is larger than 20 MB. Send a smaller one.";
 
-/// Stores a picture of a form; `None` where none was chosen.
-async fn picture(change: &Change, mut field: Field<'_>) -> Result<Option<PictureId>> {
+/// Stores a picture of a form, and returns its id; `None` if none was chosen.
+async fn store_picture(change: &Change, mut field: Field<'_>) -> Result<Option<PictureId>> {
     let mut incoming = change.app.files.receive().await?;
     let mut is_large = false;
-    while let Some(chunk) = field.chunk().await.map_err(|error| unread(&error))? {
+    while let Some(chunk) = field.chunk().await.map_err(|error| form_read_error(&error))? {
         is_large |= incoming.bytes() + chunk.len() > LARGEST;
         if !is_large {
             incoming.write(&chunk).await?;
@@ -392,8 +392,8 @@ async fn picture(change: &Change, mut field: Field<'_>) -> Result<Option<Picture
         return Ok(None);
     }
     incoming.finish().await?;
-    change.app.limits.post(change.from.0, change.member.id())?;
-    pictures::keep(&change.app, &change.member, incoming).await.map(Some)
+    change.app.limits.post(change.addr.0, change.member.id())?;
+    pictures::store(&change.app, &change.member, incoming).await.map(Some)
 }
 
 /// The form to move a section.
@@ -404,7 +404,11 @@ pub struct Move {
 }
 
 /// `POST /settings/page/sections/{id}/move`
-pub async fn shift(change: Change, Path(id): Path<u32>, Input(Move { to }): Input<Move>) -> Result<Response> {
+pub async fn move_section(
+    change: Change,
+    Path(id): Path<u32>,
+    Input(Move { to }): Input<Move>,
+) -> Result<Response> {
     change.write("", move |member, tx| member.move_section(tx, id, to).map(|()| None)).await
 }
 
@@ -414,13 +418,13 @@ pub async fn delete(change: Change, Path(id): Path<u32>) -> Result<Response> {
 }
 
 /// `POST /settings/page/look`
-pub async fn dress(
+pub async fn change_look(
     change: Change,
     Input(form): Input<std::collections::BTreeMap<String, String>>,
 ) -> Result<Response> {
     let fields = Fields::new(form);
     change
-        .done("look", Some(fields.clone()), async move |app, member| {
+        .apply("look", Some(fields.clone()), async move |app, member| {
             let (member, look) = (member.clone(), Look::of(&fields)?);
             app.db.write(move |tx| member.set_appearance(tx, &look)).await.map(|()| None)
         })
@@ -450,16 +454,16 @@ pub struct HostForm {
 }
 
 /// `POST /settings/page/host`
-pub async fn map(change: Change, Input(HostForm { host }): Input<HostForm>) -> Result<Response> {
+pub async fn set_host(change: Change, Input(HostForm { host }): Input<HostForm>) -> Result<Response> {
     let mut typed = Fields::default();
     typed.set("host", &host);
     change
-        .done("host", Some(typed), async move |app, member| {
-            let own = app.config.base_url.host();
-            let host = if host.trim().is_empty() { None } else { Some(Host::parse(&host, own)?) };
+        .apply("host", Some(typed), async move |app, member| {
+            let site_host = app.config.base_url.host();
+            let host = if host.trim().is_empty() { None } else { Some(Host::parse(&host, site_host)?) };
             let allowed = app.config.page_hosts.as_ref();
             if let (Some(host), Some(allowed)) = (&host, allowed)
-                && !allowed.iter().any(|one| one == host.as_str())
+                && !allowed.iter().any(|name| name == host.as_str())
             {
                 return Err(Error::invalid(
                     "host",

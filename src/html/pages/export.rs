@@ -15,7 +15,7 @@ use zip::{ZipWriter, write::SimpleFileOptions};
 
 use super::{
     style::css,
-    view::{Home, Material, Showing},
+    view::{Home, PageData, Renderer},
 };
 use crate::{
     Error, Result,
@@ -35,53 +35,53 @@ use crate::{
 /// A page as files: their paths within a folder, and their contents.
 pub type Export = Vec<(String, Vec<u8>)>;
 
-/// The public part of the member’s page, or else of its draft, as files.
+/// Exports the public part of the member’s page, or of the draft if none is published.
 pub async fn export(config: &Config, db: &Db, files: &Files, member: &Member) -> Result<Export> {
-    let asked = member.clone();
+    let reader = member.clone();
     let read = db.read(move |read| {
-        let page = match pages::published(read, &asked)? {
+        let page = match pages::published(read, &reader)? {
             Some(published) => published.page,
-            None => asked.page(read)?.draft,
+            None => reader.page(read)?.draft,
         };
-        Ok((Material::of(read, &asked, &page)?, page))
+        Ok((PageData::of(read, &reader, &page)?, page))
     });
-    let (material, page) = read.await?;
-    let showing = Showing {
+    let (data, page) = read.await?;
+    let renderer = Renderer {
         owner: member,
         page: &page,
         audience: Audience::Everyone,
         host: None,
         home: Home::Folder,
-        mine: false,
+        is_own: false,
     };
-    let html = showing.view(config, &material).render().map_err(Error::internal)?;
+    let html = renderer.view(config, &data).render().map_err(Error::internal)?;
     let mark = assets::text("img/mark.svg").unwrap_or_default();
     let mut export = vec![
         ("index.html".to_owned(), html.into_bytes()),
         ("page.css".to_owned(), css(&page.look)?.into_bytes()),
         ("mark.svg".to_owned(), mark.into_bytes()),
     ];
-    for id in shown(&page, &material) {
+    for id in public_files(&page, &data) {
         let bytes = tokio::fs::read(files.path(id)).await.map_err(Error::internal)?;
         export.push((format!("pictures/{id}.webp"), bytes));
     }
     Ok(export)
 }
 
-/// The files of the public pictures.
-fn shown(page: &Page, material: &Material) -> Vec<AttachmentId> {
+/// Returns the files of the public pictures.
+fn public_files(page: &Page, data: &PageData) -> Vec<AttachmentId> {
     let pictures: Vec<_> =
-        page.seen_by(Audience::Everyone).flat_map(|one| one.content.shown_pictures()).collect();
-    material.files().filter(|file| pictures.contains(&file.picture)).map(|file| file.id).collect()
+        page.seen_by(Audience::Everyone).flat_map(|section| section.content.shown_pictures()).collect();
+    data.files().filter(|file| pictures.contains(&file.picture)).map(|file| file.id).collect()
 }
 
 /// `GET /settings/page/export.zip`
 pub async fn download(
     State(app): State<Arc<App>>,
-    ClientAddr(from): ClientAddr,
+    ClientAddr(origin): ClientAddr,
     member: Member,
 ) -> Result<Response> {
-    app.limits.post(from, member.id())?; // the export reads every picture
+    app.limits.post(origin, member.id())?; // the export reads every picture
     let _turn = app.limits.upload(&member.account)?;
     let files = export(&app.config, &app.db, &app.files, &member).await?;
     let folder = member.username.clone();

@@ -14,7 +14,7 @@ pub(super) fn html(text: &str, find: impl Fn(PictureId, &str) -> Option<Image>) 
     let mut events = Vec::new();
     let top = top_heading(text);
     let mut parser = Parser::new(text);
-    // A link with another scheme loses both of its tags.
+    // Whether each open link is rendered: one with another scheme loses both tags.
     let mut open_links = Vec::new();
     while let Some(event) = parser.next() {
         match event {
@@ -22,12 +22,14 @@ pub(super) fn html(text: &str, find: impl Fn(PictureId, &str) -> Option<Image>) 
             Event::Start(Tag::HtmlBlock) => events.push(Event::Start(Tag::Paragraph)),
             Event::End(TagEnd::HtmlBlock) => events.push(Event::End(TagEnd::Paragraph)),
             Event::Start(Tag::Heading { level, .. }) => events.push(Event::Start(Tag::Heading {
-                level: below(level, top),
+                level: page_level(level, top),
                 id: None,
                 classes: Vec::new(),
                 attrs: Vec::new(),
             })),
-            Event::End(TagEnd::Heading(level)) => events.push(Event::End(TagEnd::Heading(below(level, top)))),
+            Event::End(TagEnd::Heading(level)) => {
+                events.push(Event::End(TagEnd::Heading(page_level(level, top))))
+            }
             Event::Start(Tag::Link { link_type, dest_url, .. }) => {
                 let address = match link_type {
                     LinkType::Email => format!("mailto:{dest_url}"),
@@ -46,7 +48,7 @@ pub(super) fn html(text: &str, find: impl Fn(PictureId, &str) -> Option<Image>) 
                 }
             }
             Event::Start(Tag::Image { dest_url, .. }) => {
-                let alt = words_of_image(&mut parser);
+                let alt = image_alt(&mut parser);
                 match blurb::picture(&dest_url).and_then(|id| find(id, &alt)) {
                     Some(image) => events.push(Event::InlineHtml(CowStr::from(tag(&image)))),
                     None => events.push(Event::Text(CowStr::from(alt))),
@@ -60,7 +62,7 @@ pub(super) fn html(text: &str, find: impl Fn(PictureId, &str) -> Option<Image>) 
     out
 }
 
-/// The largest level of a heading in a text.
+/// Returns the largest level of a heading in a text.
 fn top_heading(text: &str) -> HeadingLevel {
     let levels = Parser::new(text).filter_map(|event| match event {
         Event::Start(Tag::Heading { level, .. }) => Some(level),
@@ -69,9 +71,9 @@ fn top_heading(text: &str) -> HeadingLevel {
     levels.min().unwrap_or(HeadingLevel::H1)
 }
 
-/// The level of a heading in the page: the section has a heading of level two, and the largest one of the text level
-/// three.
-fn below(level: HeadingLevel, top: HeadingLevel) -> HeadingLevel {
+/// Returns the level of a heading in the page: the section has a heading of level two, and the largest heading of the
+/// text gets level three.
+fn page_level(level: HeadingLevel, top: HeadingLevel) -> HeadingLevel {
     match level as usize - top as usize {
         0 => HeadingLevel::H3,
         1 => HeadingLevel::H4,
@@ -79,24 +81,24 @@ fn below(level: HeadingLevel, top: HeadingLevel) -> HeadingLevel {
     }
 }
 
-/// Renders a picture, and consumes the events up to its end.
-fn words_of_image(parser: &mut Parser<'_>) -> String {
-    let (mut words, mut depth) = (String::new(), 1);
+/// Returns the alternative text of an image, and consumes the events up to its end.
+fn image_alt(parser: &mut Parser<'_>) -> String {
+    let (mut alt, mut depth) = (String::new(), 1);
     for event in parser.by_ref() {
         match event {
             Event::Start(_) => depth += 1,
             Event::End(_) => depth -= 1,
             Event::Text(text) | Event::Code(text) | Event::Html(text) | Event::InlineHtml(text) => {
-                words.push_str(&text);
+                alt.push_str(&text);
             }
-            Event::SoftBreak | Event::HardBreak => words.push(' '),
+            Event::SoftBreak | Event::HardBreak => alt.push(' '),
             _ => {}
         }
         if depth == 0 {
             break;
         }
     }
-    words
+    alt
 }
 
 fn tag(image: &Image) -> String {
@@ -146,8 +148,8 @@ mod tests {
     }
 
     #[test]
-    fn what_markdown_has_is_shown() {
-        for (text, shown) in [
+    fn markdown_is_rendered() {
+        for (text, expected) in [
             ("# A\n\n## B\n\n### C", "<h3>A</h3>\n<h4>B</h4>\n<h5>C</h5>\n"),
             ("## B\n\n### C", "<h3>B</h3>\n<h4>C</h4>\n"),
             ("*a* **b** `c`", "<p><em>a</em> <strong>b</strong> <code>c</code></p>\n"),
@@ -159,14 +161,14 @@ mod tests {
             ),
             ("```\n<b>\n```", "<pre><code>&lt;b&gt;\n</code></pre>\n"),
         ] {
-            assert_eq!(render(text), shown, "{text}");
+            assert_eq!(render(text), expected, "{text}");
         }
         assert!(render("![Doris](picture:7)").contains("src=\"/pictures/7.webp\""));
     }
 
     #[test]
-    fn what_could_do_something_is_words() {
-        for (text, shown) in [
+    fn html_and_unsafe_links_are_shown_as_text() {
+        for (text, expected) in [
             ("<b>x</b>", "<p>&lt;b&gt;x&lt;/b&gt;</p>\n"),
             ("<script>alert(1)</script>", "<p>&lt;script&gt;alert(1)&lt;/script&gt;</p>\n"),
             ("[a](javascript:alert(1))", "<p>a</p>\n"),
@@ -174,15 +176,15 @@ mod tests {
             ("![a](https://x.example/y.png)", "<p>a</p>\n"),
             ("![a \"onload=b](javascript:x)", "<p>a \"onload=b</p>\n"),
         ] {
-            assert_eq!(render(text), shown, "{text}");
+            assert_eq!(render(text), expected, "{text}");
         }
-        let sly = render("![\" onerror=\"alert(1)](picture:7)");
-        assert!(sly.contains("alt=\"&quot; onerror=&quot;alert(1)\""), "{sly}");
+        let rendered = render("![\" onerror=\"alert(1)](picture:7)");
+        assert!(rendered.contains("alt=\"&quot; onerror=&quot;alert(1)\""), "{rendered}");
     }
 
     /// Parses the tags of the HTML into names and attributes; fails on HTML that the renderer does not produce.
     fn tags(html: &str) -> Vec<(String, Vec<String>)> {
-        let mut found = Vec::new();
+        let mut tags = Vec::new();
         let mut rest = html;
         while let Some(start) = rest.find('<') {
             rest = &rest[start + 1..];
@@ -197,10 +199,10 @@ mod tests {
                 more = &after[close + 1..];
             }
             assert!(more.trim().is_empty(), "{inside}");
-            found.push((name, attributes));
+            tags.push((name, attributes));
             rest = &rest[end + 1..];
         }
-        found
+        tags
     }
 
     const TAGS: &[&str] = &[
@@ -225,7 +227,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(2000))]
         #[test]
-        fn whatever_is_typed_only_our_tags_come_out(
+        fn any_text_renders_to_allowed_tags_only(
             text in concat!(
                 "\\PC{0,60}|([\\[\\]()<>!*_`#\\-\"'=:/ &;\n]|javascript:|on(load|error|click)=|picture:7|",
                 "script|href|src|style|data:text/html|https://x\\.example|&#x?[0-9a-f]{2};){0,24}"
@@ -235,7 +237,7 @@ mod tests {
                 prop_assert!(TAGS.contains(&name.trim_start_matches('/')), "{text:?}: {name}");
                 for attribute in attributes {
                     let (key, value) = attribute.split_once('=').expect("a value");
-                    let fits = match (name.as_str(), key) {
+                    let is_allowed = match (name.as_str(), key) {
                         ("a", "rel") => value == "noopener",
                         ("a", "href") => ["https://", "http://", "mailto:"].iter().any(|s| value.starts_with(s)),
                         ("img", "src") => value == "/pictures/7.webp",
@@ -244,7 +246,7 @@ mod tests {
                         ("ol", "start") => value.parse::<u64>().is_ok(),
                         _ => false,
                     };
-                    prop_assert!(fits, "{text:?}: {name} {attribute}");
+                    prop_assert!(is_allowed, "{text:?}: {name} {attribute}");
                 }
             }
         }

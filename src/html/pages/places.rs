@@ -5,7 +5,7 @@ use url::Url;
 use crate::wire::format::excerpt;
 
 /// Shortens an address for people: `doris.press/diary`.
-pub(super) fn in_short(url: &str) -> String {
+pub(super) fn shorten(url: &str) -> String {
     let bare = url.split_once("://").map_or_else(|| url.trim_start_matches("mailto:"), |(_, rest)| rest);
     excerpt(bare.trim_start_matches("www.").trim_end_matches('/'), 40)
 }
@@ -66,8 +66,9 @@ pub(super) fn icon(url: &str) -> &'static str {
         return "mail";
     }
     let host = Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default();
-    let is = |known: &&str| host.strip_suffix(known).is_some_and(|sub| sub.is_empty() || sub.ends_with('.'));
-    if let Some((icon, _)) = ICONS.iter().find(|(_, hosts)| hosts.iter().any(is)) {
+    let matches =
+        |known: &&str| host.strip_suffix(known).is_some_and(|sub| sub.is_empty() || sub.ends_with('.'));
+    if let Some((icon, _)) = ICONS.iter().find(|(_, hosts)| hosts.iter().any(matches)) {
         return icon;
     }
     // Mastodon and similar servers have many hosts; their profiles begin with an @.
@@ -80,8 +81,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_has_the_icon_of_its_sort() {
-        for (url, sort) in [
+    fn an_address_has_the_icon_of_its_host() {
+        for (url, expected) in [
             ("https://github.com/x", "code"),
             ("https://www.linkedin.com/in/x", "work"),
             ("https://notgithub.com/x", "web"),
@@ -89,13 +90,13 @@ mod tests {
             ("mailto:ify@doris.press", "mail"),
             ("https://doris.press/", "web"),
         ] {
-            assert_eq!(icon(url), sort, "{url}");
+            assert_eq!(icon(url), expected, "{url}");
         }
     }
 
     #[test]
-    fn an_address_is_said_in_short() {
-        assert_eq!(in_short("https://www.doris.press/diary/"), "doris.press/diary");
-        assert_eq!(in_short("mailto:ify@doris.press"), "ify@doris.press");
+    fn an_address_is_shortened() {
+        assert_eq!(shorten("https://www.doris.press/diary/"), "doris.press/diary");
+        assert_eq!(shorten("mailto:ify@doris.press"), "ify@doris.press");
     }
 }

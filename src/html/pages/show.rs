@@ -14,7 +14,7 @@ use super::{
     about::url,
     contact,
     style::css,
-    view::{Home, Material, Showing, View},
+    view::{Home, PageData, Renderer, View},
 };
 use crate::{
     Error, Result,
@@ -41,37 +41,37 @@ use crate::{
     services::{cards, page_cache::Rendered},
 };
 
-/// A member, and the published page if there is one.
+/// Finds a member, and the published page if there is one.
 pub(super) async fn find(app: &App, username: &str) -> Result<(Member, Option<Published>)> {
-    let asked = username.to_owned();
+    let username = username.to_owned();
     app.db
         .read(move |read| {
-            let owner = domain::accounts::member(read, &asked)?;
+            let owner = domain::accounts::member(read, &username)?;
             let published = pages::published(read, &owner)?;
             Ok((owner, published))
         })
         .await
 }
 
-/// The published page of a member; 404 where there is none.
+/// Finds a member and the published page; 404 if there is none.
 pub(super) async fn published(app: &App, username: &str) -> Result<(Member, Published)> {
     let (owner, published) = find(app, username).await?;
     Ok((owner, published.ok_or(Error::NotFound)?))
 }
 
 async fn view(app: &App, owner: &Member, published: &Published, viewer: Option<&Viewer>) -> Result<View> {
-    let (of, shown) = (owner.clone(), published.page.clone());
-    let material = app.db.read(move |read| Material::of(read, &of, &shown)).await?;
+    let (page_owner, page) = (owner.clone(), published.page.clone());
+    let data = app.db.read(move |read| PageData::of(read, &page_owner, &page)).await?;
     let member = viewer.and_then(Viewer::member);
-    let showing = Showing {
+    let renderer = Renderer {
         owner,
         page: &published.page,
         audience: if member.is_some() { Audience::Members } else { Audience::Everyone },
         host: published.host.as_deref(),
         home: Home::Site,
-        mine: member.is_some_and(|member| member.id() == owner.id()),
+        is_own: member.is_some_and(|member| member.id() == owner.id()),
     };
-    Ok(showing.view(&app.config, &material))
+    Ok(renderer.view(&app.config, &data))
 }
 
 /// `GET /@{username}`, `/@{username}.atom` and `/@{username}.vcf`. A member without a page has a list of peeps here.
@@ -89,34 +89,34 @@ pub async fn person(
     if let Some(username) = username.strip_suffix(".vcf") {
         return contact::vcard(&app, username).await;
     }
-    let asked = PageRequest { method, uri, headers };
-    if !asked.has_session(&app)
-        && let Some(ready) = asked.ready(&app, &username)
+    let request = PageRequest { method, uri, headers };
+    if !request.has_session(&app)
+        && let Some(response) = request.from_cache(&app, &username)
     {
-        return Ok(ready);
+        return Ok(response);
     }
     let (owner, published) = find(&app, &username).await?;
     if owner.username != username {
         return Ok(Redirect::permanent(&format!("/@{}", owner.username)).into_response());
     }
     match published {
-        Some(published) => asked.answer(&app, &owner, &published).await,
+        Some(published) => request.respond(&app, &owner, &published).await,
         None => {
-            let viewer = asked.viewer(&app).await?;
+            let viewer = request.viewer(&app).await?;
             peeps_of(&app, &owner, &viewer, &paging, format!("/@{username}")).await
         }
     }
 }
 
-/// The front page, if it is a member's page; `None` where that member has published none.
-pub async fn front(app: &App, username: &str, asked: &PageRequest) -> Result<Option<Response>> {
-    if !asked.has_session(app)
-        && let Some(ready) = asked.ready(app, username)
+/// Returns the page of a member as the front page; `None` if the member has published none.
+pub async fn front(app: &App, username: &str, request: &PageRequest) -> Result<Option<Response>> {
+    if !request.has_session(app)
+        && let Some(response) = request.from_cache(app, username)
     {
-        return Ok(Some(ready));
+        return Ok(Some(response));
     }
     match find(app, username).await {
-        Ok((owner, Some(published))) => asked.answer(app, &owner, &published).await.map(Some),
+        Ok((owner, Some(published))) => request.respond(app, &owner, &published).await.map(Some),
         Ok((_, None)) | Err(Error::NotFound) => Ok(None),
         Err(other) => Err(other),
     }
@@ -126,9 +126,7 @@ pub async fn front(app: &App, username: &str, asked: &PageRequest) -> Result<Opt
 pub struct PageRequest {
     /// `GET` or `HEAD`.
     pub method: Method,
-    /// The address.
     pub uri: Uri,
-    /// The headers.
     pub headers: HeaderMap,
 }
 
@@ -141,44 +139,44 @@ impl PageRequest {
         Viewer::find(app, &self.method, &self.uri, &self.headers).await
     }
 
-    /// The page from the cache, for strangers.
-    fn ready(&self, app: &App, username: &str) -> Option<Response> {
+    /// Returns the page from the cache, for strangers.
+    fn from_cache(&self, app: &App, username: &str) -> Option<Response> {
         let (account, page) = app.page_cache.member(username)?;
         let response = cached::respond(&page, &self.headers);
-        if self.counts() {
+        if self.is_visit() {
             app.visits.count(account, app.clock.now(), "");
         }
         Some(response)
     }
 
-    async fn answer(&self, app: &App, owner: &Member, published: &Published) -> Result<Response> {
+    async fn respond(&self, app: &App, owner: &Member, published: &Published) -> Result<Response> {
         let viewer = if self.has_session(app) { Some(self.viewer(app).await?) } else { None };
         let is_own = viewer.as_ref().and_then(Viewer::member).is_some_and(|member| member.id() == owner.id());
-        if self.counts() && !is_own {
+        if self.is_visit() && !is_own {
             app.visits.count(owner.id(), app.clock.now(), "");
         }
         if let Some(viewer) = &viewer {
             return page(&view(app, owner, published, Some(viewer)).await?);
         }
-        let make = async {
-            // The page is read again, because it may have changed since.
+        let render = async {
+            // The page is read again, because it may have changed in the meantime.
             let (owner, published) = self::published(app, &owner.username).await?;
             let body = view(app, &owner, &published, None).await?.render().map_err(Error::internal)?;
             Ok(Rendered { kind: "text/html; charset=utf-8", link: None, body })
         };
-        let page = app.page_cache.render_member(&owner.username, owner.id(), make).await?;
+        let page = app.page_cache.render_member(&owner.username, owner.id(), render).await?;
         Ok(cached::respond(&page, &self.headers))
     }
 
     /// Returns whether the request counts as a visit: by a person, not by a crawler or a prefetch.
-    fn counts(&self) -> bool {
+    fn is_visit(&self) -> bool {
         let header = |name: &str| {
             let value = self.headers.get(name).and_then(|value| value.to_str().ok());
             value.unwrap_or_default().to_ascii_lowercase()
         };
         let agent = header("user-agent");
         self.method == Method::GET
-            && !["bot", "crawl", "spider", "preview", "slurp"].iter().any(|sign| agent.contains(sign))
+            && !["bot", "crawl", "spider", "preview", "slurp"].iter().any(|marker| agent.contains(marker))
             && !header("sec-purpose").contains("prefetch")
     }
 }
@@ -198,20 +196,20 @@ pub async fn peeps(
     peeps_of(&app, &owner, &viewer, &paging, format!("/@{username}/peeps")).await
 }
 
-/// The query of a ping: the link that was followed.
+/// The query of a ping: the link that a visitor clicked.
 #[derive(Deserialize)]
-pub struct Followed {
+pub struct Click {
     link: String,
 }
 
-/// `POST /@{username}/visits`: a browser reports that a link on the page was followed (`ping` in HTML).
-pub async fn follow(
+/// `POST /@{username}/visits`: a browser reports that a visitor clicked a link on the page (`ping` in HTML).
+pub async fn count_click(
     State(app): State<Arc<App>>,
-    ClientAddr(from): ClientAddr,
+    ClientAddr(origin): ClientAddr,
     Path(username): Path<String>,
-    Query(Followed { link }): Query<Followed>,
+    Query(Click { link }): Query<Click>,
 ) -> Result<Response> {
-    app.limits.write(from)?;
+    app.limits.write(origin)?;
     let (owner, published) = published(&app, &username).await?;
     if !published.page.leads_to(&link) {
         return Err(Error::NotFound);
@@ -220,7 +218,7 @@ pub async fn follow(
     Ok(axum::http::StatusCode::NO_CONTENT.into_response())
 }
 
-/// `GET /@{username}/cards.png`: the picture of the page's link preview.
+/// `GET /@{username}/card.png`: the picture of the page's link preview.
 pub async fn card(State(app): State<Arc<App>>, Path(username): Path<String>) -> Result<Response> {
     let (owner, published) = published(&app, &username).await?;
     let name = published.page.name().unwrap_or(&owner.account.name).to_owned();
@@ -244,13 +242,13 @@ struct Sitemap<'a> {
     pages: Vec<(String, Time)>,
 }
 
-/// Pages in the sitemap: as many as its standard has room for.
-const SITEMAP: i64 = 49_000;
+/// The most pages in the sitemap, whose standard allows 50,000 URLs.
+const MAX_SITEMAP_PAGES: i64 = 49_000;
 
 /// `GET /sitemap.xml`: the front page, and every page that is published (<https://www.sitemaps.org/protocol.html>).
 pub async fn sitemap(State(app): State<Arc<App>>) -> Result<Response> {
-    let mut pages = app.db.read(|read| pages::all_published(read, SITEMAP)).await?;
-    pages.retain(|(username, _)| app.config.home.as_ref() != Some(username)); // its page is the front page
+    let mut pages = app.db.read(|read| pages::all_published(read, MAX_SITEMAP_PAGES)).await?;
+    pages.retain(|(username, _)| app.config.home.as_ref() != Some(username)); // the front page is listed already
     let sitemap = Sitemap { base: app.config.base_url.as_str(), pages };
     let body = sitemap.render().map_err(Error::internal)?;
     let kind = HeaderValue::from_static("application/xml; charset=utf-8");
@@ -276,10 +274,11 @@ pub async fn look(Path((version, name)): Path<(String, String)>) -> Result<Respo
         }
         _ => return Err(Error::NotFound),
     };
-    let keep = if version == *assets::VERSION { "public, max-age=31536000, immutable" } else { "no-cache" };
+    let cache_control =
+        if version == *assets::VERSION { "public, max-age=31536000, immutable" } else { "no-cache" };
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static(kind)),
-        (header::CACHE_CONTROL, HeaderValue::from_static(keep)),
+        (header::CACHE_CONTROL, HeaderValue::from_static(cache_control)),
     ];
     Ok((headers, body).into_response())
 }

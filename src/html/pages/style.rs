@@ -2,23 +2,23 @@
 
 use crate::{Error, Result, assets, domain::pages::look::Look};
 
-/// The path of the stylesheet of a look.
+/// Returns the path of the stylesheet of a look.
 pub(super) fn stylesheet(look: &Look) -> String {
     format!("/looks/{}/{}.css", *assets::VERSION, look.name())
 }
 
-/// The stylesheet of a page.
+/// Returns the stylesheet of a page.
 pub(super) fn css(look: &Look) -> Result<String> {
     let file = |name: &str| assets::text(name).ok_or_else(|| Error::internal("a stylesheet is missing"));
     let mut css = String::new();
     for name in ["css/tokens.css", "css/base.css", "css/page.css"] {
-        css += &bare(&file(name)?);
+        css += &strip(&file(name)?);
     }
     Ok(format!("{css}{}\n", look.css()))
 }
 
-/// A stylesheet of the binary without comments and indentation.
-fn bare(css: &str) -> String {
+/// Removes comments and indentation from a stylesheet.
+fn strip(css: &str) -> String {
     let mut out = String::with_capacity(css.len());
     let mut rest = css;
     while let Some((before, after)) = rest.split_once("/*") {

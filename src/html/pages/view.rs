@@ -1,4 +1,4 @@
-//! A page ready to be rendered: the same for visitors, for the editor's preview, and for the export.
+//! The view of a page that its template renders: for visitors, for the editor's preview, and for the export.
 
 use std::collections::HashMap;
 
@@ -8,7 +8,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use super::{
     about::{describe, json_ld, url},
     markdown,
-    places::{icon, in_short},
+    places::{icon, shorten},
     style::stylesheet,
 };
 use crate::{
@@ -42,43 +42,42 @@ use crate::{
 
 /// The data that a page shows and that is not stored in it.
 #[derive(Default)]
-pub(super) struct Material {
+pub(super) struct PageData {
     files: HashMap<PictureId, Vec<File>>,
     peeps: Vec<Peep>,
     rooms: HashMap<u32, Vec<Open>>,
 }
 
-impl Material {
+impl PageData {
     /// Reads the data that the page shows.
     pub(super) fn of(read: &Read<'_>, owner: &Member, page: &Page) -> Result<Self> {
-        let mut material = Material::default();
+        let mut data = PageData::default();
         for file in pictures::files_of(read, owner)? {
-            material.files.entry(file.picture).or_default().push(file);
+            data.files.entry(file.picture).or_default().push(file);
         }
         for section in &page.sections {
             match &section.content {
-                Content::Latest(Latest { count, .. }) if material.peeps.len() < usize::from(*count) => {
+                Content::Latest(Latest { count, .. }) if data.peeps.len() < usize::from(*count) => {
                     let range =
                         PeepRange { before: None, after: None, oldest: false, limit: i64::from(*count) };
-                    material.peeps =
-                        peeps::timeline(read, Viewer::STRANGER, &Scope::Account(owner.id()), range)?;
+                    data.peeps = peeps::timeline(read, Viewer::STRANGER, &Scope::Account(owner.id()), range)?;
                 }
                 Content::Rooms(rooms) => {
-                    material.rooms.insert(section.id, rooms.open(read, owner.id())?);
+                    data.rooms.insert(section.id, rooms.open(read, owner.id())?);
                 }
                 _ => {}
             }
         }
-        Ok(material)
+        Ok(data)
     }
 
-    /// The files of all pictures.
+    /// Returns the files of all pictures.
     pub(super) fn files(&self) -> impl Iterator<Item = &File> {
         self.files.values().flatten()
     }
 }
 
-/// The place of a page, which its links are relative to.
+/// The location of a page, on which its links depend.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Home {
     /// On the site.
@@ -105,8 +104,8 @@ pub(super) struct Image {
     pub(super) alt: String,
 }
 
-/// A link, and the address that is pinged when it is followed.
-pub(super) struct Way {
+/// A link, and the URL that browsers ping when a visitor clicks it.
+pub(super) struct TrackedLink {
     url: String,
     ping: Option<String>,
 }
@@ -133,13 +132,13 @@ struct HeroView {
     line: String,
     backdrop: Backdrop,
     image: Option<Image>,
-    call: Option<(String, Way)>,
+    call: Option<(String, TrackedLink)>,
 }
 
 struct ProjectView {
     title: String,
     text: String,
-    link: Option<Way>,
+    link: Option<TrackedLink>,
     tags: Vec<String>,
     image: Option<Image>,
 }
@@ -152,10 +151,10 @@ struct InterestView {
 
 struct LinkView {
     label: String,
-    /// The address in short.
-    place: String,
+    /// The shortened URL.
+    short_url: String,
     icon: &'static str,
-    link: Way,
+    link: TrackedLink,
 }
 
 struct PeepView {
@@ -165,7 +164,7 @@ struct PeepView {
     when: String,
 }
 
-/// A page, ready to be rendered.
+/// The view of a page.
 #[derive(Template)]
 #[template(path = "page/page.html")]
 pub(super) struct View {
@@ -173,7 +172,7 @@ pub(super) struct View {
     description: String,
     /// The colours of the sheet by day and by night.
     sheet: (String, String),
-    /// True if search engines must not index it: a draft, or a page with sections for members.
+    /// True if search engines must not index the page: a draft, or a page with sections for members.
     hidden: bool,
     url: String,
     base: String,
@@ -181,7 +180,7 @@ pub(super) struct View {
     base_if_out: String,
     /// The site's own front page.
     home: String,
-    place: String,
+    instance_name: String,
     username: String,
     name: String,
     json_ld: String,
@@ -189,16 +188,14 @@ pub(super) struct View {
     css: String,
     write_to: Option<String>,
     /// True if the viewer is the page's owner.
-    mine: bool,
+    is_own: bool,
     has_hero: bool,
     parts: Vec<Part>,
 }
 
-/// A page to be shown, and to whom.
-pub(super) struct Showing<'a> {
-    /// The owner of the page.
+/// A page with the audience and the location for which it is rendered.
+pub(super) struct Renderer<'a> {
     pub(super) owner: &'a Member,
-    /// The content of the page.
     pub(super) page: &'a Page,
     /// The audience that the viewer belongs to.
     pub(super) audience: Audience,
@@ -207,23 +204,23 @@ pub(super) struct Showing<'a> {
     /// On the site, or in a folder.
     pub(super) home: Home,
     /// True if the owner views the published page.
-    pub(super) mine: bool,
+    pub(super) is_own: bool,
 }
 
-impl Showing<'_> {
-    /// The page, ready to be rendered.
-    pub(super) fn view(&self, config: &Config, material: &Material) -> View {
-        let Showing { owner, page, home, .. } = *self;
+impl Renderer<'_> {
+    /// Creates the view of the page.
+    pub(super) fn view(&self, config: &Config, data: &PageData) -> View {
+        let Renderer { owner, page, home, .. } = *self;
         let base = config.base_url.as_str().to_owned();
         let name = page.name().unwrap_or(&owner.account.name).to_owned();
         let line = page.hero().map_or("", |hero| hero.line.as_str());
         let sections: Vec<&Section> = page.seen_by(self.audience).collect();
-        let first_hero = sections.iter().find(|one| matches!(one.content, Content::Hero(_)));
+        let first_hero = sections.iter().find(|section| matches!(section.content, Content::Hero(_)));
         let parts: Vec<Part> = sections
             .iter()
             .filter_map(|section| {
                 let lead = first_hero.is_some_and(|first| first.id == section.id);
-                Some(Part { id: section.id, body: self.body(config, material, section, &name, lead)? })
+                Some(Part { id: section.id, body: self.body(config, data, section, &name, lead)? })
             })
             .collect();
         let contact = sections.iter().find(|section| matches!(section.content, Content::Contact(_)));
@@ -253,9 +250,9 @@ impl Showing<'_> {
             },
             write_to: contact.map(|contact| format!("#s{}", contact.id)),
             has_hero: parts.iter().any(|part| matches!(part.body, Body::Hero { .. })),
-            place: config.name.clone(),
+            instance_name: config.name.clone(),
             username: owner.username.clone(),
-            mine: self.mine,
+            is_own: self.is_own,
             url,
             base,
             name,
@@ -263,17 +260,17 @@ impl Showing<'_> {
         }
     }
 
-    /// The body of a section; `None` where the section is empty.
+    /// Returns the body of a section; `None` if the section is empty.
     fn body(
         &self,
         config: &Config,
-        material: &Material,
+        data: &PageData,
         section: &Section,
         name: &str,
         lead: bool,
     ) -> Option<Body> {
         let image = |picture: &Option<Picture>| {
-            picture.as_ref().and_then(|picture| self.image(material, picture.id, &picture.alt))
+            picture.as_ref().and_then(|picture| self.image(data, picture.id, &picture.alt))
         };
         Some(match &section.content {
             Content::Hero(hero) => Body::Hero {
@@ -283,7 +280,7 @@ impl Showing<'_> {
                     line: hero.line.clone(),
                     backdrop: hero.backdrop,
                     image: if hero.backdrop == Backdrop::Picture { image(&hero.picture) } else { None },
-                    call: hero.call.as_ref().map(|call| (call.label.clone(), self.way(&call.url))),
+                    call: hero.call.as_ref().map(|call| (call.label.clone(), self.tracked_link(&call.url))),
                 },
             },
             Content::Banner(banner) if banner.text.is_empty() => return None,
@@ -291,7 +288,7 @@ impl Showing<'_> {
             Content::Blurb(blurb) if blurb.text.is_empty() => return None,
             Content::Blurb(blurb) => Body::Blurb {
                 title: blurb.title.clone(),
-                html: markdown::html(&blurb.text, |id, alt| self.image(material, id, alt)),
+                html: markdown::html(&blurb.text, |id, alt| self.image(data, id, alt)),
             },
             Content::Projects(projects) if projects.items.is_empty() => return None,
             Content::Projects(projects) => Body::Projects {
@@ -302,7 +299,9 @@ impl Showing<'_> {
                     .map(|item| ProjectView {
                         title: item.title.clone(),
                         text: item.text.clone(),
-                        link: Some(&item.link).filter(|link| !link.is_empty()).map(|link| self.way(link)),
+                        link: Some(&item.link)
+                            .filter(|link| !link.is_empty())
+                            .map(|link| self.tracked_link(link)),
                         tags: item.tags.clone(),
                         image: image(&item.picture),
                     })
@@ -328,22 +327,27 @@ impl Showing<'_> {
                     .items
                     .iter()
                     .map(|item| {
-                        let place = in_short(&item.url);
-                        let (label, place) = match item.label.as_str() {
-                            "" => (place, String::new()),
-                            label => (label.to_owned(), place),
+                        let short_url = shorten(&item.url);
+                        let (label, short_url) = match item.label.as_str() {
+                            "" => (short_url, String::new()),
+                            label => (label.to_owned(), short_url),
                         };
-                        LinkView { label, place, icon: icon(&item.url), link: self.way(&item.url) }
+                        LinkView {
+                            label,
+                            short_url,
+                            icon: icon(&item.url),
+                            link: self.tracked_link(&item.url),
+                        }
                     })
                     .collect(),
             },
             // Only the editor's preview shows an empty list.
-            Content::Latest(_) if material.peeps.is_empty() && self.audience != Audience::Nobody => {
+            Content::Latest(_) if data.peeps.is_empty() && self.audience != Audience::Nobody => {
                 return None;
             }
             Content::Latest(latest) => Body::Latest {
                 title: latest.title.clone(),
-                peeps: material
+                peeps: data
                     .peeps
                     .iter()
                     .take(usize::from(latest.count))
@@ -351,15 +355,15 @@ impl Showing<'_> {
                     .collect(),
             },
             Content::Rooms(rooms) => {
-                let open = material.rooms.get(&section.id).filter(|open| !open.is_empty())?;
+                let open = data.rooms.get(&section.id).filter(|open| !open.is_empty())?;
                 Body::Rooms { title: rooms.title.clone(), rooms: open.clone() }
             }
             Content::Contact(contact) => Body::Contact { contact: contact.clone() },
         })
     }
 
-    fn image(&self, material: &Material, id: PictureId, alt: &str) -> Option<Image> {
-        let files = material.files.get(&id)?;
+    fn image(&self, data: &PageData, id: PictureId, alt: &str) -> Option<Image> {
+        let files = data.files.get(&id)?;
         let largest = files.last()?;
         // The middle width is for browsers without `srcset`.
         let middle = files.get(files.len() / 2).unwrap_or(largest);
@@ -374,12 +378,12 @@ impl Showing<'_> {
         })
     }
 
-    /// A link. Visits are counted by `ping`, so the link has its real address and needs no script.
-    fn way(&self, url: &str) -> Way {
-        let counts = self.home == Home::Site && self.audience != Audience::Nobody && !self.mine;
-        let to = utf8_percent_encode(url, NON_ALPHANUMERIC);
-        let ping = counts.then(|| format!("/@{}/visits?link={to}", self.owner.username));
-        Way { url: url.to_owned(), ping }
+    /// Returns a link whose clicks are counted by `ping`, so that it has its real address and needs no script.
+    fn tracked_link(&self, url: &str) -> TrackedLink {
+        let is_counted = self.home == Home::Site && self.audience != Audience::Nobody && !self.is_own;
+        let target = utf8_percent_encode(url, NON_ALPHANUMERIC);
+        let ping = is_counted.then(|| format!("/@{}/visits?link={target}", self.owner.username));
+        TrackedLink { url: url.to_owned(), ping }
     }
 
     fn peep(&self, config: &Config, peep: &Peep) -> PeepView {

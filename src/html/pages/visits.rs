@@ -17,9 +17,9 @@ use crate::{
     wire::filters,
 };
 
-/// The chart, in its own units: a bar for each day.
-const HEIGHT: i64 = 120;
-const STEP: i64 = 20;
+/// The height of the chart and the width of a day, in units of the SVG.
+const CHART_HEIGHT: i64 = 120;
+const BAR_WIDTH: i64 = 20;
 
 #[derive(Template)]
 #[template(path = "page/visits.html")]
@@ -28,7 +28,7 @@ struct VisitsPage {
     bars: Vec<Bar>,
     width: i64,
     total: i64,
-    most: i64,
+    max: i64,
     links: Vec<(String, i64)>,
 }
 
@@ -41,13 +41,13 @@ struct Bar {
 }
 
 fn bars(visits: &Visits) -> Vec<Bar> {
-    let most = visits.days.iter().map(|(_, count)| *count).max().unwrap_or(0).max(1);
+    let max = visits.days.iter().map(|(_, count)| *count).max().unwrap_or(0).max(1);
     let bar = |(at, (day, count)): (usize, &(i64, i64))| {
         // A bar is visible even for a single visit.
-        let height = if *count == 0 { 0 } else { (HEIGHT * count / most).max(2) };
+        let height = if *count == 0 { 0 } else { (CHART_HEIGHT * count / max).max(2) };
         Bar {
-            x: at as i64 * STEP,
-            y: HEIGHT - height,
+            x: at as i64 * BAR_WIDTH,
+            y: CHART_HEIGHT - height,
             height,
             count: *count,
             day: begin(*day).utc().strftime("%-d %B").to_string(),
@@ -58,13 +58,13 @@ fn bars(visits: &Visits) -> Vec<Bar> {
 
 /// `GET /settings/page/visits`
 pub async fn show(State(app): State<Arc<App>>, member: Member) -> Result<Response> {
-    let asked = member.clone();
-    let visits = app.db.read(move |read| asked.visits(read)).await?;
+    let reader = member.clone();
+    let visits = app.db.read(move |read| reader.visits(read)).await?;
     page(&VisitsPage {
         shell: Shell::new(&app, &Viewer::from(&member), NavItem::Settings).await?,
-        width: visits.days.len() as i64 * STEP,
+        width: visits.days.len() as i64 * BAR_WIDTH,
         total: visits.days.iter().map(|(_, count)| count).sum(),
-        most: visits.days.iter().map(|(_, count)| *count).max().unwrap_or(0),
+        max: visits.days.iter().map(|(_, count)| *count).max().unwrap_or(0),
         bars: bars(&visits),
         links: visits.links,
     })

@@ -9,7 +9,7 @@ use axum::{
 };
 use serde::Deserialize;
 
-use super::tokens::{TokenForm, lines};
+use super::tokens::{TokenForm, render_tokens};
 use crate::{
     Error, Result,
     app::App,
@@ -20,7 +20,7 @@ use crate::{
         session::{ClientAddr, Viewer},
     },
     ids::AppId,
-    store::apps::RegisteredApp as Registered,
+    store::apps::RegisteredApp,
     wire::filters,
 };
 
@@ -28,7 +28,7 @@ use crate::{
 #[template(path = "apps.html")]
 struct AppsPage {
     shell: Shell,
-    apps: Vec<Registered>,
+    apps: Vec<RegisteredApp>,
     name: String,
     error: Option<Error>,
 }
@@ -68,12 +68,12 @@ pub struct AppForm {
 /// `POST /settings/apps`: redirects to the new app.
 pub async fn register(
     State(app): State<Arc<App>>,
-    ClientAddr(from): ClientAddr,
+    ClientAddr(origin): ClientAddr,
     member: Member,
     Input(form): Input<AppForm>,
 ) -> Result<Response> {
     let register = async {
-        app.limits.write(from)?;
+        app.limits.write(origin)?;
         let (name, owner) = (Name::parse(&form.name)?, member.clone());
         app.db.write(move |tx| owner.register_app(tx, &name)).await
     };
@@ -93,24 +93,24 @@ pub async fn register(
 #[template(path = "app.html")]
 struct AppPage {
     shell: Shell,
-    app: Registered,
+    app: RegisteredApp,
     keys: Vec<String>,
     /// The secret of a key that was just created.
-    made: Option<Secret>,
+    new_secret: Option<Secret>,
     form: TokenForm,
     error: Option<Error>,
 }
 
 impl AppPage {
-    async fn new(app: &App, member: &Member, mine: &OwnApp) -> Result<Self> {
-        let id = mine.app().id;
-        let again = mine.clone();
-        let keys = app.db.read(move |read| again.keys(read)).await?;
+    async fn new(app: &App, member: &Member, own_app: &OwnApp) -> Result<Self> {
+        let id = own_app.app().id;
+        let reader = own_app.clone();
+        let keys = app.db.read(move |read| reader.keys(read)).await?;
         Ok(AppPage {
             shell: Shell::new(app, &Viewer::from(member), NavItem::Settings).await?,
-            app: mine.app().clone(),
-            keys: lines(&keys, app.clock.now(), &format!("/settings/apps/{id}/keys")),
-            made: None,
+            app: own_app.app().clone(),
+            keys: render_tokens(&keys, app.clock.now(), &format!("/settings/apps/{id}/keys")),
+            new_secret: None,
             form: TokenForm::default(),
             error: None,
         })
@@ -125,63 +125,70 @@ impl AppPage {
     }
 }
 
-pub(super) async fn mine(app: &App, member: &Member, id: &str) -> Result<OwnApp> {
+/// Finds an app of the member.
+pub(super) async fn find_app(app: &App, member: &Member, id: &str) -> Result<OwnApp> {
     let (owner, id): (Member, AppId) = (member.clone(), from_path(id)?);
     app.db.read(move |read| owner.app(read, id)).await
 }
 
 /// `GET /settings/apps/{id}`
 pub async fn show(State(app): State<Arc<App>>, member: Member, Path(id): Path<String>) -> Result<Response> {
-    let mine = mine(&app, &member, &id).await?;
-    page(&AppPage::new(&app, &member, &mine).await?)
+    let own_app = find_app(&app, &member, &id).await?;
+    page(&AppPage::new(&app, &member, &own_app).await?)
 }
 
 /// `POST /settings/apps/{id}/keys`: creates a key, whose secret is shown this once.
 pub async fn make_key(
     state: State<Arc<App>>,
-    from: ClientAddr,
+    addr: ClientAddr,
     member: Member,
     Path(id): Path<String>,
     Input(form): Input<TokenForm>,
 ) -> Result<Response> {
-    new_key(state, from, member, &id, form, false).await
+    new_key(state, addr, member, &id, form, false).await
 }
 
 /// `POST /settings/apps/{id}/keys/rotate`: creates a key that replaces all others, which expire in a day.
 pub async fn rotate_keys(
     state: State<Arc<App>>,
-    from: ClientAddr,
+    addr: ClientAddr,
     member: Member,
     Path(id): Path<String>,
     Input(form): Input<TokenForm>,
 ) -> Result<Response> {
-    new_key(state, from, member, &id, form, true).await
+    new_key(state, addr, member, &id, form, true).await
 }
 
 async fn new_key(
     State(app): State<Arc<App>>,
-    ClientAddr(from): ClientAddr,
+    ClientAddr(origin): ClientAddr,
     member: Member,
     id: &str,
     form: TokenForm,
     rotate: bool,
 ) -> Result<Response> {
-    let mine = mine(&app, &member, id).await?;
+    let own_app = find_app(&app, &member, id).await?;
     let make = async {
-        app.limits.write(from)?;
-        let (name, scopes, mine) = (Name::parse(&form.name)?, form.scopes()?, mine.clone());
+        app.limits.write(origin)?;
+        let (name, scopes, own_app) = (Name::parse(&form.name)?, form.scopes()?, own_app.clone());
         app.db
             .write(move |tx| {
-                if rotate { mine.rotate_keys(tx, &name, scopes) } else { mine.make_key(tx, &name, scopes) }
+                if rotate {
+                    own_app.rotate_keys(tx, &name, scopes)
+                } else {
+                    own_app.make_key(tx, &name, scopes)
+                }
             })
             .await
     };
     match make.await {
-        Ok((_, secret)) => page(&AppPage { made: Some(secret), ..AppPage::new(&app, &member, &mine).await? }),
+        Ok((_, secret)) => {
+            page(&AppPage { new_secret: Some(secret), ..AppPage::new(&app, &member, &own_app).await? })
+        }
         Err(error) => {
             show_form_error(error, async |error| {
-                let about = AppPage::new(&app, &member, &mine).await?;
-                Ok(AppPage { form, error: Some(error), ..about })
+                let app_page = AppPage::new(&app, &member, &own_app).await?;
+                Ok(AppPage { form, error: Some(error), ..app_page })
             })
             .await
         }
@@ -191,25 +198,25 @@ async fn new_key(
 /// `POST /settings/apps/{id}/keys/{key}/end`: revokes a key at once.
 pub async fn end_key(
     State(app): State<Arc<App>>,
-    ClientAddr(from): ClientAddr,
+    ClientAddr(origin): ClientAddr,
     member: Member,
     Path((id, key)): Path<(String, String)>,
 ) -> Result<Response> {
-    app.limits.write(from)?;
-    let (mine, key) = (mine(&app, &member, &id).await?, from_path(&key)?);
-    app.db.write(move |tx| mine.end_key(tx, key)).await?;
+    app.limits.write(origin)?;
+    let (own_app, key) = (find_app(&app, &member, &id).await?, from_path(&key)?);
+    app.db.write(move |tx| own_app.end_key(tx, key)).await?;
     Ok(Redirect::to(&format!("/settings/apps/{id}")).into_response())
 }
 
 /// `POST /settings/apps/{id}/delete`
 pub async fn delete(
     State(app): State<Arc<App>>,
-    ClientAddr(from): ClientAddr,
+    ClientAddr(origin): ClientAddr,
     member: Member,
     Path(id): Path<String>,
 ) -> Result<Response> {
-    app.limits.write(from)?;
-    let mine = mine(&app, &member, &id).await?;
-    app.db.write(move |tx| mine.delete(tx)).await?;
+    app.limits.write(origin)?;
+    let own_app = find_app(&app, &member, &id).await?;
+    app.db.write(move |tx| own_app.delete(tx)).await?;
     Ok(Redirect::to("/settings/apps").into_response())
 }

@@ -1,4 +1,4 @@
-//! Settings, and the unsubscription from emails without logging in.
+//! Settings, and the unsubscription from emails, which needs no login.
 
 pub mod apps;
 pub mod tokens;
@@ -64,13 +64,13 @@ pub struct SettingsForm {
 /// `POST /settings`
 pub async fn save(
     State(app): State<Arc<App>>,
-    ClientAddr(from): ClientAddr,
+    ClientAddr(origin): ClientAddr,
     member: Member,
     Input(form): Input<SettingsForm>,
 ) -> Result<Response> {
-    app.limits.post(from, member.id())?;
-    let wanted = form.mention_mail.is_some();
-    app.db.write(move |tx| member.want_mention_mail(tx, wanted)).await?;
+    app.limits.post(origin, member.id())?;
+    let enabled = form.mention_mail.is_some();
+    app.db.write(move |tx| member.want_mention_mail(tx, enabled)).await?;
     Ok(Redirect::to("/settings?saved=1").into_response())
 }
 
@@ -98,20 +98,20 @@ pub async fn unsubscribe_form(
 pub async fn unsubscribe(
     State(app): State<Arc<App>>,
     Path(token): Path<String>,
-    ClientAddr(from): ClientAddr,
+    ClientAddr(origin): ClientAddr,
     viewer: Viewer,
 ) -> Result<Response> {
     let account = subscriber(&app, &token)?;
-    app.limits.write(from)?;
+    app.limits.write(origin)?;
     app.db.write(move |tx| accounts::stop_mention_mail(tx, account)).await?;
     let shell = Shell::new(&app, &viewer, NavItem::Elsewhere).await?;
     page(&UnsubscribePage { shell, path: String::new(), done: true })
 }
 
-/// The account of an unsubscription link. A link with another signature is answered with 404.
+/// Returns the account of an unsubscription link; 404 if its signature is invalid.
 fn subscriber(app: &App, token: &str) -> Result<AccountId> {
     let (id, signature) = token.split_once('-').ok_or(Error::NotFound)?;
-    let ours = app.data.sign(UNSUBSCRIBE, id);
-    let same = subtle::ConstantTimeEq::ct_eq(ours.as_bytes(), signature.as_bytes());
-    if bool::from(same) { from_path(id) } else { Err(Error::NotFound) }
+    let expected = app.data.sign(UNSUBSCRIBE, id);
+    let is_valid = subtle::ConstantTimeEq::ct_eq(expected.as_bytes(), signature.as_bytes());
+    if bool::from(is_valid) { from_path(id) } else { Err(Error::NotFound) }
 }

@@ -29,15 +29,15 @@ use crate::{
 /// A token in a list.
 #[derive(Template)]
 #[template(path = "token.html")]
-struct Line<'a> {
+struct TokenRow<'a> {
     token: &'a Token,
     now: Time,
     /// The path of the list, below which the token is revoked.
     path: &'a str,
 }
 
-impl Line<'_> {
-    fn made(&self) -> String {
+impl TokenRow<'_> {
+    fn created(&self) -> String {
         date_and_time(self.token.created_at)
     }
 
@@ -55,8 +55,8 @@ impl Line<'_> {
 }
 
 /// Renders the tokens of a list. `path` is the path of the list.
-pub(super) fn lines(tokens: &[Token], now: Time, path: &str) -> Vec<String> {
-    tokens.iter().map(|token| Line { token, now, path }.render().unwrap_or_default()).collect()
+pub(super) fn render_tokens(tokens: &[Token], now: Time, path: &str) -> Vec<String> {
+    tokens.iter().map(|token| TokenRow { token, now, path }.render().unwrap_or_default()).collect()
 }
 
 #[derive(Template)]
@@ -65,7 +65,7 @@ struct TokensPage {
     shell: Shell,
     tokens: Vec<String>,
     /// The secret of a token that was just created.
-    made: Option<Secret>,
+    new_secret: Option<Secret>,
     form: TokenForm,
     error: Option<Error>,
 }
@@ -76,8 +76,8 @@ impl TokensPage {
         let tokens = app.db.read(move |read| owner.tokens(read)).await?;
         Ok(TokensPage {
             shell: Shell::new(app, &Viewer::from(member), NavItem::Settings).await?,
-            tokens: lines(&tokens, app.clock.now(), "/settings/tokens"),
-            made: None,
+            tokens: render_tokens(&tokens, app.clock.now(), "/settings/tokens"),
+            new_secret: None,
             form: TokenForm::default(),
             error: None,
         })
@@ -104,8 +104,9 @@ pub struct TokenForm {
 
 impl TokenForm {
     pub(super) fn scopes(&self) -> Result<Scopes> {
-        let named = [("read", &self.read), ("write", &self.write), ("act_as", &self.act_as)];
-        let names: Vec<_> = named.into_iter().filter(|(_, on)| on.is_some()).map(|(name, _)| name).collect();
+        let fields = [("read", &self.read), ("write", &self.write), ("act_as", &self.act_as)];
+        let names: Vec<_> =
+            fields.into_iter().filter(|(_, value)| value.is_some()).map(|(name, _)| name).collect();
         Scopes::parse(&names.join(" "))
     }
 }
@@ -118,18 +119,20 @@ pub async fn list(State(app): State<Arc<App>>, member: Member) -> Result<Respons
 /// `POST /settings/tokens`: creates a token, whose secret is shown this once.
 pub async fn make(
     State(app): State<Arc<App>>,
-    ClientAddr(from): ClientAddr,
+    ClientAddr(origin): ClientAddr,
     member: Member,
     Input(form): Input<TokenForm>,
 ) -> Result<Response> {
     let make = async {
-        app.limits.write(from)?;
+        app.limits.write(origin)?;
         let (name, scopes) = (Name::parse(&form.name)?, form.scopes()?);
         let owner = member.clone();
         app.db.write(move |tx| owner.make_token(tx, &name, scopes)).await
     };
     match make.await {
-        Ok((_, secret)) => page(&TokensPage { made: Some(secret), ..TokensPage::new(&app, &member).await? }),
+        Ok((_, secret)) => {
+            page(&TokensPage { new_secret: Some(secret), ..TokensPage::new(&app, &member).await? })
+        }
         Err(error) => {
             show_form_error(error, async |error| {
                 let tokens = TokensPage::new(&app, &member).await?;
@@ -143,11 +146,11 @@ pub async fn make(
 /// `POST /settings/tokens/{id}/end`
 pub async fn end(
     State(app): State<Arc<App>>,
-    ClientAddr(from): ClientAddr,
+    ClientAddr(origin): ClientAddr,
     member: Member,
     Path(id): Path<String>,
 ) -> Result<Response> {
-    app.limits.write(from)?;
+    app.limits.write(origin)?;
     let id = from_path(&id)?;
     app.db.write(move |tx| member.end_token(tx, id)).await?;
     Ok(Redirect::to("/settings/tokens").into_response())

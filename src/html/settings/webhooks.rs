@@ -8,7 +8,7 @@ use axum::{
     response::{IntoResponse, Redirect, Response},
 };
 
-use super::apps::mine;
+use super::apps::find_app;
 use crate::{
     Error, Result,
     app::App,
@@ -25,7 +25,7 @@ use crate::{
         session::{ClientAddr, Viewer},
     },
     store::{
-        apps::RegisteredApp as Registered,
+        apps::RegisteredApp,
         webhooks::{Delivery, DeliveryState, EventType},
     },
     wire::{
@@ -38,7 +38,7 @@ use crate::{
 #[template(path = "webhooks.html")]
 struct WebhooksPage {
     shell: Shell,
-    app: Registered,
+    app: RegisteredApp,
     logs: Vec<Log>,
     form: HashMap<String, String>,
     error: Option<Error>,
@@ -46,12 +46,12 @@ struct WebhooksPage {
 }
 
 impl WebhooksPage {
-    async fn new(app: &App, member: &Member, mine: &OwnApp) -> Result<Self> {
-        let again = mine.clone();
+    async fn new(app: &App, member: &Member, own_app: &OwnApp) -> Result<Self> {
+        let reader = own_app.clone();
         Ok(WebhooksPage {
             shell: Shell::new(app, &Viewer::from(member), NavItem::Settings).await?,
-            app: mine.app().clone(),
-            logs: app.db.read(move |read| again.webhooks(read)).await?,
+            app: own_app.app().clone(),
+            logs: app.db.read(move |read| reader.webhooks(read)).await?,
             form: HashMap::new(),
             error: None,
             now: app.clock.now(),
@@ -70,7 +70,7 @@ impl WebhooksPage {
         self.form.get("url").map_or("", String::as_str)
     }
 
-    /// Returns whether the box of an event is ticked: as in the form that was sent, or else the usual choice.
+    /// Returns whether the box of an event is ticked: as in the form that was sent, or else by default.
     fn is_on(&self, event: &str) -> bool {
         if self.form.is_empty() {
             event == EventType::MessageCreated.name()
@@ -87,8 +87,8 @@ impl WebhooksPage {
         date_and_time(*at)
     }
 
-    /// The description of an event.
-    fn words(event: &EventType) -> &'static str {
+    /// Returns the description of an event.
+    fn describe(event: &EventType) -> &'static str {
         match event {
             EventType::MessageCreated => "Something was said",
             EventType::MessageChanged => "A message was edited, deleted or reacted to",
@@ -97,7 +97,7 @@ impl WebhooksPage {
         }
     }
 
-    /// The state of a delivery, in a word.
+    /// Returns the state of a delivery in a word.
     fn state(delivery: &Delivery) -> &'static str {
         match delivery.state {
             DeliveryState::Done => "delivered",
@@ -109,21 +109,21 @@ impl WebhooksPage {
 
 /// `GET /settings/apps/{id}/webhooks`
 pub async fn list(State(app): State<Arc<App>>, member: Member, Path(id): Path<String>) -> Result<Response> {
-    let mine = mine(&app, &member, &id).await?;
-    page(&WebhooksPage::new(&app, &member, &mine).await?)
+    let own_app = find_app(&app, &member, &id).await?;
+    page(&WebhooksPage::new(&app, &member, &own_app).await?)
 }
 
 /// `POST /settings/apps/{id}/webhooks`: `url`, and a field for each event.
 pub async fn open(
     State(app): State<Arc<App>>,
-    ClientAddr(from): ClientAddr,
+    ClientAddr(origin): ClientAddr,
     member: Member,
     Path(id): Path<String>,
     Input(form): Input<HashMap<String, String>>,
 ) -> Result<Response> {
-    let mine = mine(&app, &member, &id).await?;
+    let own_app = find_app(&app, &member, &id).await?;
     let open = async {
-        app.limits.write(from)?;
+        app.limits.write(origin)?;
         let events = form.keys().map(String::as_str).filter(|name| *name != "url");
         let wanted = Wanted::parse(form.get("url").map_or("", String::as_str), events)?;
         if !app.outbound.may_call(wanted.url()) {
@@ -132,66 +132,66 @@ pub async fn open(
                 "That is a private address. Whoever runs this place can allow its host: CHITTER_WEBHOOK_HOSTS.",
             ));
         }
-        let mine = mine.clone();
-        app.db.write(move |tx| mine.open_webhook(tx, &wanted)).await
+        let own_app = own_app.clone();
+        app.db.write(move |tx| own_app.open_webhook(tx, &wanted)).await
     };
     match open.await {
-        Ok(()) => Ok(back(&mine)),
+        Ok(()) => Ok(to_list(&own_app)),
         Err(error) => {
             show_form_error(error, async |error| {
-                let about = WebhooksPage::new(&app, &member, &mine).await?;
-                Ok(WebhooksPage { form, error: Some(error), ..about })
+                let webhooks_page = WebhooksPage::new(&app, &member, &own_app).await?;
+                Ok(WebhooksPage { form, error: Some(error), ..webhooks_page })
             })
             .await
         }
     }
 }
 
-fn back(mine: &OwnApp) -> Response {
-    Redirect::to(&format!("/settings/apps/{}/webhooks", mine.app().id)).into_response()
+fn to_list(own_app: &OwnApp) -> Response {
+    Redirect::to(&format!("/settings/apps/{}/webhooks", own_app.app().id)).into_response()
 }
 
 /// Runs a verb on one of the app's webhooks or deliveries, and redirects to the list.
-async fn with<T: FromStr + Copy + Send + 'static>(
+async fn run_verb<T: FromStr + Copy + Send + 'static>(
     app: &App,
-    ClientAddr(from): ClientAddr,
+    ClientAddr(origin): ClientAddr,
     member: &Member,
-    (id, what): (String, String),
+    (id, target): (String, String),
     verb: fn(&OwnApp, &mut Tx<'_>, T) -> Result<()>,
 ) -> Result<Response> {
-    app.limits.write(from)?;
-    let (mine, what) = (mine(app, member, &id).await?, from_path(&what)?);
-    let does = mine.clone();
-    app.db.write(move |tx| verb(&does, tx, what)).await?;
-    Ok(back(&mine))
+    app.limits.write(origin)?;
+    let (own_app, target) = (find_app(app, member, &id).await?, from_path(&target)?);
+    let writer = own_app.clone();
+    app.db.write(move |tx| verb(&writer, tx, target)).await?;
+    Ok(to_list(&own_app))
 }
 
 /// `POST /settings/apps/{id}/webhooks/{webhook}/delete`
 pub async fn close(
     State(app): State<Arc<App>>,
-    from: ClientAddr,
+    addr: ClientAddr,
     member: Member,
-    Path(of): Path<(String, String)>,
+    Path(ids): Path<(String, String)>,
 ) -> Result<Response> {
-    with(&app, from, &member, of, OwnApp::close_webhook).await
+    run_verb(&app, addr, &member, ids, OwnApp::close_webhook).await
 }
 
 /// `POST /settings/apps/{id}/webhooks/{webhook}/enable`
 pub async fn enable(
     State(app): State<Arc<App>>,
-    from: ClientAddr,
+    addr: ClientAddr,
     member: Member,
-    Path(of): Path<(String, String)>,
+    Path(ids): Path<(String, String)>,
 ) -> Result<Response> {
-    with(&app, from, &member, of, OwnApp::enable_webhook).await
+    run_verb(&app, addr, &member, ids, OwnApp::enable_webhook).await
 }
 
 /// `POST /settings/apps/{id}/deliveries/{delivery}/replay`
 pub async fn replay(
     State(app): State<Arc<App>>,
-    from: ClientAddr,
+    addr: ClientAddr,
     member: Member,
-    Path(of): Path<(String, String)>,
+    Path(ids): Path<(String, String)>,
 ) -> Result<Response> {
-    with(&app, from, &member, of, OwnApp::replay).await
+    run_verb(&app, addr, &member, ids, OwnApp::replay).await
 }

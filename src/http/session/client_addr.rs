@@ -1,4 +1,4 @@
-//! The address that a request came from, and the count of requests to the API.
+//! The client's address, and the rate limit of requests to the API.
 
 use std::{net::IpAddr, sync::Arc};
 
@@ -39,17 +39,18 @@ impl FromRequestParts<Arc<App>> for ClientAddr {
     }
 }
 
-/// The last address in `X-Forwarded-For` that is not a trusted proxy. The client could have invented those before it.
+/// Returns the client's address: the peer, or behind trusted proxies the last address in `X-Forwarded-For` that is not
+/// one of them. The client could have invented the addresses before that one.
 fn client(peer: IpAddr, headers: &HeaderMap, config: &Config) -> IpAddr {
     let trusted = |ip: IpAddr| config.proxies.iter().any(|net| net.contains(&ip.to_canonical()));
     if !trusted(peer) {
         return peer;
     }
     let values = headers.get_all("x-forwarded-for").iter().filter_map(|v| v.to_str().ok());
-    let hops: Vec<&str> = values.flat_map(|v| v.split(',')).map(str::trim).collect();
+    let addresses: Vec<&str> = values.flat_map(|v| v.split(',')).map(str::trim).collect();
     let mut client = peer;
-    for hop in hops.iter().rev() {
-        let Ok(ip) = hop.parse() else { break };
+    for address in addresses.iter().rev() {
+        let Ok(ip) = address.parse() else { break };
         client = ip;
         if !trusted(ip) {
             break;
@@ -61,12 +62,12 @@ fn client(peer: IpAddr, headers: &HeaderMap, config: &Config) -> IpAddr {
 /// Counts a request to the API, and adds the state of the rate limit to the response.
 pub async fn count(State(app): State<Arc<App>>, request: Request, next: Next) -> Result<Response> {
     let (mut parts, body) = request.into_parts();
-    let from = ClientAddr::from_request_parts(&mut parts, &app).await;
-    if let (Err(_), Some(connection)) = (&from, parts.extensions.get::<Arc<Connection>>()) {
+    let addr = ClientAddr::from_request_parts(&mut parts, &app).await;
+    if let (Err(_), Some(connection)) = (&addr, parts.extensions.get::<Arc<Connection>>()) {
         // A wrong token costs a query as well, so guesses are counted.
         app.limits.request(Origin::at(client(connection.peer.ip(), &parts.headers, &app.config)))?;
     }
-    let allowance = app.limits.request(from?.0)?;
+    let allowance = app.limits.request(addr?.0)?;
     let mut response = next.run(Request::from_parts(parts, body)).await;
     if let Some(allowance) = allowance {
         ratelimit::add(response.headers_mut(), &allowance);
@@ -74,9 +75,9 @@ pub async fn count(State(app): State<Arc<App>>, request: Request, next: Next) ->
     Ok(response)
 }
 
-/// The keyed hash of an address, as rooms store it: a backup reveals no addresses.
-pub fn ip_hash(app: &App, from: Origin) -> String {
-    app.data.sign("place", &crate::services::limits::subnet(from.ip).to_string())
+/// Returns the keyed hash of an address, which is stored in its place: a backup reveals no addresses.
+pub fn ip_hash(app: &App, origin: Origin) -> String {
+    app.data.sign("place", &crate::services::limits::subnet(origin.ip).to_string())
 }
 
 #[cfg(test)]
@@ -88,18 +89,18 @@ mod tests {
         Settings { base_url: Some(base_url.into()), ..Settings::default() }.resolve().expect("fine")
     }
 
-    fn seen(peer: &str, forwarded: &str) -> String {
+    fn client_for(peer: &str, forwarded: &str) -> String {
         let mut headers = HeaderMap::new();
         headers.insert("x-forwarded-for", forwarded.parse().expect("a header"));
         client(peer.parse().expect("an address"), &headers, &config("http://x.example")).to_string()
     }
 
     #[test]
-    fn only_a_trusted_proxy_is_believed_and_only_its_own_word() {
-        assert_eq!(seen("192.0.2.9", "203.0.113.1"), "192.0.2.9");
-        assert_eq!(seen("127.0.0.1", "203.0.113.1"), "203.0.113.1");
-        assert_eq!(seen("127.0.0.1", "6.6.6.6, 203.0.113.1"), "203.0.113.1");
-        assert_eq!(seen("127.0.0.1", "203.0.113.1, 127.0.0.1"), "203.0.113.1");
-        assert_eq!(seen("127.0.0.1", "nonsense"), "127.0.0.1");
+    fn only_the_address_that_a_trusted_proxy_adds_counts() {
+        assert_eq!(client_for("192.0.2.9", "203.0.113.1"), "192.0.2.9");
+        assert_eq!(client_for("127.0.0.1", "203.0.113.1"), "203.0.113.1");
+        assert_eq!(client_for("127.0.0.1", "6.6.6.6, 203.0.113.1"), "203.0.113.1");
+        assert_eq!(client_for("127.0.0.1", "203.0.113.1, 127.0.0.1"), "203.0.113.1");
+        assert_eq!(client_for("127.0.0.1", "nonsense"), "127.0.0.1");
     }
 }

@@ -7,33 +7,35 @@ use cookie::{Cookie, SameSite};
 
 use crate::{config::Config, domain::sessions::Token};
 
-pub(super) fn token(config: &Config, cookies: Option<&HeaderValue>) -> Option<Token> {
+/// Returns the session's token in a `Cookie` header.
+pub(super) fn session_token(config: &Config, cookies: Option<&HeaderValue>) -> Option<Token> {
     let name = cookie_name(config);
     let cookies = cookies?.to_str().ok()?;
-    let found =
+    let cookie =
         Cookie::split_parse(cookies).filter_map(std::result::Result::ok).find(|c| c.name() == name)?;
-    (!found.value().is_empty()).then(|| Token::presented(found.value()))
+    (!cookie.value().is_empty()).then(|| Token::presented(cookie.value()))
 }
 
-/// The name of the cookie. With https its prefix makes browsers accept the cookie from this host over TLS alone.
+/// Returns the name of the cookie. With https its prefix makes browsers accept the cookie only from this host and over
+/// TLS.
 fn cookie_name(config: &Config) -> &'static str {
     if config.base_url.is_https() { "__Host-chitter_session" } else { "chitter_session" }
 }
 
 /// The lifetime of the cookie: the longest that browsers accept (400 days by RFC 6265bis). The session itself expires
 /// in the database, by the time of its last use.
-const KEPT: Duration = Duration::from_secs(400 * 24 * 3600);
+const MAX_AGE: Duration = Duration::from_secs(400 * 24 * 3600);
 
-/// The `Set-Cookie` header that starts a session in the browser, or ends it where there is no token.
+/// Returns the `Set-Cookie` header that starts a session in the browser, or without a token ends it.
 pub fn set_cookie(config: &Config, token: Option<&Token>) -> (header::HeaderName, String) {
-    let lasts = token.map_or(0, |_| KEPT.as_secs());
+    let max_age = token.map_or(0, |_| MAX_AGE.as_secs());
     let cookie = Cookie::build((cookie_name(config), token.map_or("", Token::as_str)))
         .path("/")
         .http_only(true)
         .same_site(SameSite::Lax)
         .secure(config.base_url.is_https())
         .build();
-    (header::SET_COOKIE, format!("{cookie}; Max-Age={lasts}"))
+    (header::SET_COOKIE, format!("{cookie}; Max-Age={max_age}"))
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The accounts and permissions that handlers ask for: members, participants, rooms by their keys.
+//! Extractors of accounts and permissions: members, participants, rooms by their keys.
 
 use std::sync::Arc;
 
@@ -34,8 +34,8 @@ impl FromRequestParts<Arc<App>> for Account {
     }
 }
 
-/// The extractor of handlers under `{key}`: an account with a room's key. A stranger is asked for a name first, unless
-/// the key is not valid.
+/// The extractor of handlers under `{key}`: an account with a room's key. A stranger gets 401, and so the page that asks
+/// for a name, unless the key is not valid.
 impl FromRequestParts<Arc<App>> for RoomInvitee {
     type Rejection = Error;
 
@@ -44,15 +44,15 @@ impl FromRequestParts<Arc<App>> for RoomInvitee {
         let key = params.iter().find(|(name, _)| *name == "key").ok_or(Error::NotFound)?.1;
         let viewer = Viewer::from_request_parts(parts, app).await?;
         if viewer.account.is_none() && is_api(&parts.uri) {
-            return Err(Error::Unauthenticated); // programs need a token, whatever key they have
+            return Err(Error::Unauthenticated); // a program needs a token in addition to the key
         }
         let (key, may_join) = (Key::parse(key)?, viewer.may_write());
         let Some(account) = viewer.account else {
             app.db.read(move |read| rooms::invites(read, &key)).await?;
             return Err(Error::Unauthenticated);
         };
-        let ClientAddr(from) = ClientAddr::from_request_parts(parts, app).await?;
-        Ok(RoomInvitee { account, key, ip_hash: ip_hash(app, from), may_join })
+        let ClientAddr(origin) = ClientAddr::from_request_parts(parts, app).await?;
+        Ok(RoomInvitee { account, key, ip_hash: ip_hash(app, origin), may_join })
     }
 }
 
@@ -62,8 +62,8 @@ impl FromRequestParts<Arc<App>> for Access {
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self> {
         let params = RawPathParams::from_request_parts(parts, app).await.map_err(|_| Error::NotFound)?;
-        let any = params.iter().find(|(name, _)| matches!(*name, "conversation" | "thread"));
-        let Some((name, id)) = any else {
+        let by_id = params.iter().find(|(name, _)| matches!(*name, "conversation" | "thread"));
+        let Some((name, id)) = by_id else {
             return RoomInvitee::from_request_parts(parts, app).await.map(Access::Room);
         };
         let account = Account::from_request_parts(parts, app).await?;
@@ -72,7 +72,7 @@ impl FromRequestParts<Arc<App>> for Access {
     }
 }
 
-/// The extractor of handlers for those who are in the conversation. An account with a room's key joins the room by it.
+/// The extractor of handlers for participants of a conversation. An account with a room's key joins the room by it.
 impl FromRequestParts<Arc<App>> for Participant {
     type Rejection = Error;
 
@@ -82,7 +82,7 @@ impl FromRequestParts<Arc<App>> for Participant {
     }
 }
 
-/// The extractor of handlers under `{thread}` for those who are in the thread.
+/// The extractor of handlers under `{thread}` for participants of the thread.
 impl FromRequestParts<Arc<App>> for Thread {
     type Rejection = Error;
 
@@ -93,15 +93,15 @@ impl FromRequestParts<Arc<App>> for Thread {
 
 /// Finds the participant, or joins the conversation. Only joining writes to the database.
 pub async fn find_or_join(app: &App, access: &Access) -> Result<Participant> {
-    let asked = access.clone();
-    if let Some(participant) = app.db.read(move |read| asked.find(read)).await? {
+    let lookup = access.clone();
+    if let Some(participant) = app.db.read(move |read| lookup.find(read)).await? {
         return Ok(participant);
     }
-    let comes = access.clone();
-    app.db.write(move |tx| comes.join(tx)).await
+    let access = access.clone();
+    app.db.write(move |tx| access.join(tx)).await
 }
 
-/// The extractor of handlers for those who are in the room. An account with the room's key joins by it.
+/// The extractor of handlers for participants of a room. An account with the room's key joins by it.
 impl FromRequestParts<Arc<App>> for RoomMember {
     type Rejection = Error;
 
@@ -111,24 +111,24 @@ impl FromRequestParts<Arc<App>> for RoomMember {
     }
 }
 
-/// Finds the visitor in the room, or joins it. Only joining writes to the database.
+/// Finds the account in the room, or joins it. Only joining writes to the database.
 pub async fn find_or_join_room(app: &App, invitee: &RoomInvitee) -> Result<RoomMember> {
-    let asked = invitee.clone();
-    if let Some(room_member) = app.db.read(move |read| asked.find(read)).await? {
+    let lookup = invitee.clone();
+    if let Some(room_member) = app.db.read(move |read| lookup.find(read)).await? {
         return Ok(room_member);
     }
-    let comes = invitee.clone();
-    app.db.write(move |tx| comes.join(tx)).await
+    let invitee = invitee.clone();
+    app.db.write(move |tx| invitee.join(tx)).await
 }
 
 /// Counts a request, and runs a verb that only the room's owner may run.
 pub async fn as_owner<T: Send + 'static>(
     app: &App,
-    from: ClientAddr,
+    addr: ClientAddr,
     invitee: &RoomInvitee,
     verb: impl Fn(&Owner, &mut Tx<'_>) -> Result<T> + Send + 'static,
 ) -> Result<T> {
-    app.limits.say(from.0, invitee.account.id)?;
+    app.limits.say(addr.0, invitee.account.id)?;
     let invitee = invitee.clone();
     app.db.write(move |tx| verb(&invitee.join(tx)?.owner()?, tx)).await
 }

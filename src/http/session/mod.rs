@@ -1,5 +1,5 @@
-//! The session of a request: its address, the cookie or token, the account behind it, and the room whose key is in the
-//! path.
+//! The session of a request: the client's address, the cookie or token, the account behind it, and the permission that
+//! the path names.
 
 mod client_addr;
 mod cookie;

@@ -8,7 +8,7 @@ use axum::{
 };
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::cookie::token;
+use super::cookie::session_token;
 use crate::{
     Error, Result,
     app::App,
@@ -50,7 +50,7 @@ impl From<&Account> for Viewer {
 }
 
 impl Viewer {
-    /// The account as a member, if it is one.
+    /// Returns the account as a member, if it is one.
     pub fn member(&self) -> Option<Member> {
         self.account.clone().and_then(|account| Member::try_from(account).ok())
     }
@@ -71,7 +71,7 @@ impl Viewer {
 
     /// Finds the account by the `Cookie` header.
     pub async fn by_cookie(app: &App, cookies: Option<&HeaderValue>) -> Result<Self> {
-        match token(&app.config, cookies) {
+        match session_token(&app.config, cookies) {
             Some(token) => Viewer::by_token(app, token).await,
             None => Ok(Viewer::default()),
         }
@@ -79,8 +79,8 @@ impl Viewer {
 
     /// Finds the account of a token, which is valid for the API as far as its scopes go, and for no page.
     async fn by_grant(app: &App, secret: Token, method: &Method, uri: &Uri) -> Result<Self> {
-        let found = app.db.read(move |read| tokens::find(read, &secret)).await?;
-        let (grant, account, to_be_noted) = found.ok_or(Error::Unauthenticated)?;
+        let row = app.db.read(move |read| tokens::find(read, &secret)).await?;
+        let (grant, account, needs_touch) = row.ok_or(Error::Unauthenticated)?;
         if !is_api(uri) && !uri.path().starts_with("/files/") {
             return Err(Error::Forbidden("A token is for the API, and opens no page."));
         }
@@ -94,10 +94,10 @@ impl Viewer {
             _ => {}
         }
         let id = grant.id;
-        if to_be_noted && let Err(error) = app.db.write(move |tx| tokens::touch(tx, id)).await {
-            tracing::warn!(%error, "Can't note that a token is in use");
+        if needs_touch && let Err(error) = app.db.write(move |tx| tokens::touch(tx, id)).await {
+            tracing::warn!(%error, "Can't store when a token was last used");
         }
-        let Query(Acting { name }) = Query::of(uri)?;
+        let Query(ActingFor { name }) = Query::from_uri(uri)?;
         let viewer = Viewer { account: Some(account), token: None, grant: Some(grant), speaks_for: name };
         match viewer.speaks_for.clone() {
             Some(name) => Ok(Viewer { account: Some(viewer.speak_for(app, name).await?), ..viewer }),
@@ -105,38 +105,39 @@ impl Viewer {
         }
     }
 
-    /// The beginning of the query of a next page, so that it is requested for the same person.
-    pub fn again(&self) -> String {
+    /// Returns the beginning of the query of a next page, by which an app requests it for the same person.
+    pub fn query_prefix(&self) -> String {
         let name = self.speaks_for.as_deref().map(|name| utf8_percent_encode(name, NON_ALPHANUMERIC));
         name.map(|name| format!("as={name}&")).unwrap_or_default()
     }
 
     /// Finds the person of the app's product for whom the app acts.
     pub async fn speak_for(&self, app: &App, name: String) -> Result<Account> {
-        let of = self.grant.as_ref().and_then(Grant::speaks_for);
-        let of = of.ok_or(Error::Forbidden("Only an app’s key with the scope act_as speaks for others."))?;
-        app.db.read(move |read| apps::known_person(read, of, &name)).await
+        let app_id = self.grant.as_ref().and_then(Grant::speaks_for);
+        let app_id =
+            app_id.ok_or(Error::Forbidden("Only an app’s key with the scope act_as speaks for others."))?;
+        app.db.read(move |read| apps::known_person(read, app_id, &name)).await
     }
 
     /// Finds the account of a session, and updates from time to time when the session was last used.
     async fn by_token(app: &App, token: Token) -> Result<Self> {
-        let asked = token.clone();
-        let Some((account, to_be_noted)) = app.db.read(move |read| sessions::find(read, &asked)).await?
+        let lookup = token.clone();
+        let Some((account, needs_touch)) = app.db.read(move |read| sessions::find(read, &lookup)).await?
         else {
             return Ok(Viewer::default());
         };
-        if to_be_noted {
-            let used = token.clone();
+        if needs_touch {
+            let touched = token.clone();
             // A failed write, as on a full disk, does not stop people from reading.
-            if let Err(error) = app.db.write(move |tx| sessions::touch(tx, &used)).await {
-                tracing::warn!(%error, "Can't note that a session is in use");
+            if let Err(error) = app.db.write(move |tx| sessions::touch(tx, &touched)).await {
+                tracing::warn!(%error, "Can't store when a session was last used");
             }
         }
         Ok(Viewer { account: Some(account), token: Some(token), ..Viewer::default() })
     }
 
-    /// The viewer for reads of the domain.
-    pub fn who(&self) -> viewer::Viewer {
+    /// Returns the viewer for reads of the domain.
+    pub fn for_domain(&self) -> viewer::Viewer {
         viewer::Viewer { account: self.account.as_ref().map(|account| account.id) }
     }
 
@@ -145,24 +146,24 @@ impl Viewer {
         self.grant.as_ref().is_none_or(|grant| grant.scopes.write)
     }
 
-    /// The account, if it is a guest.
+    /// Returns the account, if it is a guest.
     pub fn guest(&self) -> Option<&Account> {
         self.account.as_ref().filter(|account| account.kind == AccountKind::Guest)
     }
 }
 
-/// The token of an `Authorization: Bearer` header (RFC 6750).
+/// Returns the token of an `Authorization: Bearer` header (RFC 6750).
 fn bearer(authorization: &HeaderValue) -> Option<Token> {
     let (scheme, token) = authorization.to_str().ok()?.split_once(' ')?;
-    let fits = scheme.eq_ignore_ascii_case("bearer") && !token.trim().is_empty();
-    fits.then(|| Token::presented(token.trim()))
+    let is_bearer = scheme.eq_ignore_ascii_case("bearer") && !token.trim().is_empty();
+    is_bearer.then(|| Token::presented(token.trim()))
 }
 
 impl FromRequestParts<Arc<App>> for Viewer {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self> {
-        // Several extractors of one request use the viewer.
+        // Several extractors of one request use the viewer, so it is stored with the request.
         if let Some(viewer) = parts.extensions.get::<Viewer>() {
             return Ok(viewer.clone());
         }
@@ -174,7 +175,7 @@ impl FromRequestParts<Arc<App>> for Viewer {
 
 /// The person for whom an app makes a request, in the query of any request.
 #[derive(serde::Deserialize)]
-struct Acting {
+struct ActingFor {
     #[serde(rename = "as")]
     name: Option<String>,
 }
@@ -182,8 +183,8 @@ struct Acting {
 /// Returns whether the request has a session or token, valid or not.
 pub fn has_session(config: &Config, headers: &HeaderMap) -> bool {
     // Other schemes are for a proxy in front of the server.
-    let bears =
+    let is_bearer =
         |value: &HeaderValue| value.as_bytes().get(..7).is_some_and(|s| s.eq_ignore_ascii_case(b"bearer "));
-    headers.get(header::AUTHORIZATION).is_some_and(bears)
-        || token(config, headers.get(header::COOKIE)).is_some()
+    headers.get(header::AUTHORIZATION).is_some_and(is_bearer)
+        || session_token(config, headers.get(header::COOKIE)).is_some()
 }
