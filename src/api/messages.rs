@@ -201,7 +201,7 @@ pub async fn say_all(
     for (at, posted) in batch.messages.into_iter().enumerate() {
         let (access, draft) =
             posted.draft(&app, &access, &viewer).await.map_err(|error| within(at, error))?;
-        app.limits.say_at_once(from, access.account())?;
+        app.limits.say_in_batch(from, access.account())?;
         all.push((access, draft));
     }
     let (thread_limit, base) = (app.config.thread_limit, app.config.base_url.clone());
@@ -238,13 +238,13 @@ pub async fn type_on(
     participant: Participant,
     EmptyBody(idempotent): EmptyBody,
 ) -> Result<Response> {
-    app.limits.type_on(from, participant.id())?;
+    app.limits.typing(from, participant.id())?;
     let conversation = participant.conversation.id;
     let asked = participant.clone();
     app.db.read(move |read| asked.may_type(read)).await?;
     // With more listeners the events would be many and of no use.
     if app.events.subscribers(&Topic::Conversation(conversation)) <= socket::CROWD {
-        let typing = Typing { conversation, who: participant.person() };
+        let typing = Typing { conversation, person: participant.person() };
         app.events
             .publish(&Topic::Conversation(conversation), &Event::Typing(Arc::new(Encoded::new(typing))));
     }

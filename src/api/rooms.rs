@@ -83,7 +83,7 @@ pub async fn list(
     let next = mine.last().filter(|_| mine.len() as i64 == limit).map(|last| &last.room);
     let next = next.map(|last| format!("cursor={}.{}", last.active_at.ms(), last.id));
     let next = next.map(|cursor| page(&path, &viewer, &cursor, limit));
-    let rooms = mine.into_iter().map(|mine| Room::new(&rooms::as_seen(&account, mine), base));
+    let rooms = mine.into_iter().map(|mine| Room::new(&rooms::into_room_member(&account, mine), base));
     Ok(List::whole(rooms.collect()).with_next(next))
 }
 

@@ -67,17 +67,17 @@ pub async fn create(
     viewer: Viewer,
     Post(idempotent, new): Post<New>,
 ) -> Result<Response> {
-    let beginning = threads::beginning(
+    let draft = threads::draft(
         Names::parse(new.users.iter().map(String::as_str)),
         ThreadName::parse(new.name.as_deref().unwrap_or_default()),
         Metadata::parse(&new.metadata.unwrap_or_default()),
-        viewer.grant.as_ref().and_then(Grant::speaks_for),
+        viewer.grant.as_ref().and_then(Grant::acts_for),
     )?;
     let allowance = app.limits.room(from, &account)?;
     let base = app.config.base_url.clone();
     let begin = move |tx: &mut Tx<'_>| {
-        let begun = threads::begin(tx, &account, &beginning)?;
-        let thread = Thread::seen(tx, &begun, base.as_str())?;
+        let thread = threads::create(tx, &account, &draft)?;
+        let thread = Thread::seen(tx, &thread, base.as_str())?;
         let told = created(format!("/api/v1/threads/{}", thread.id), &thread)?;
         Ok(Answer { about: About::Conversation(thread.id), ..told })
     };
@@ -219,7 +219,7 @@ pub async fn add(
     viewer: Viewer,
     Post(idempotent, more): Post<More>,
 ) -> Result<Response> {
-    let speaks_for = viewer.grant.as_ref().and_then(Grant::speaks_for);
+    let acts_for = viewer.grant.as_ref().and_then(Grant::acts_for);
     app.limits.say(from, permission.participant().id())?;
     let names = Names::parse(more.users.iter().map(String::as_str))?;
     let history = match more.history {
@@ -228,7 +228,7 @@ pub async fn add(
     };
     let base = app.config.base_url.clone();
     let add = move |tx: &mut Tx<'_>| {
-        let now = permission.add(tx, &names, history, speaks_for)?;
+        let now = permission.add(tx, &names, history, acts_for)?;
         let thread = Thread::seen(tx, &now, base.as_str())?;
         Ok(Answer { about: About::Conversation(thread.id), ..answer(StatusCode::OK, &thread)? })
     };

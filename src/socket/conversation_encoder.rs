@@ -58,7 +58,7 @@ impl StreamEncoder for ConversationEncoder {
                 Delivery::Send(present.frame(self.format, |present| presence_frame(self.format, present)))
             }
             Event::ReceiptChanged(receipt) => Delivery::Send(receipt.frame(Format::Json, frames::receipt)),
-            Event::Typing(typing) if typing.value.who.id == self.account => Delivery::Ignore,
+            Event::Typing(typing) if typing.value.person.id == self.account => Delivery::Ignore,
             Event::Typing(typing) => Delivery::Send(typing.frame(Format::Json, frames::typing)),
             Event::ConversationUpdated(_) | Event::ParticipantLeft { .. } | Event::ConversationDeleted => {
                 Delivery::Handle

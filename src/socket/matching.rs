@@ -43,7 +43,7 @@ impl Drop for Window {
         }
         let (app, account) = (Arc::clone(&self.app), self.account);
         self.app.tasks.spawn(async move {
-            if let Err(error) = app.db.write(move |tx| matches::is_away(tx, account)).await {
+            if let Err(error) = app.db.write(move |tx| matches::set_away(tx, account)).await {
                 tracing::warn!(%error, "Can't note that somebody is away");
             }
         });
@@ -77,7 +77,7 @@ impl MatchStream {
     /// Records that the window is still open.
     pub(super) async fn is_here(&self) {
         let account = self.account;
-        if let Err(error) = self.window.app.db.write(move |tx| matches::is_here(tx, account)).await {
+        if let Err(error) = self.window.app.db.write(move |tx| matches::set_present(tx, account)).await {
             tracing::warn!(%error, "Can't note that somebody is here");
         }
     }
@@ -90,10 +90,10 @@ impl MatchStream {
                     return Ok(());
                 };
                 let place = matches::queue_position_in(queue, &sent.ticket);
-                if place == sent.line {
+                if place == sent.queue_position {
                     return Ok(());
                 }
-                sent.line = place;
+                sent.queue_position = place;
                 let frame = self.frame(MatchName::Waiting, writer);
                 writer.send(&frame).await
             }

@@ -35,7 +35,7 @@ struct Step {
 impl Line<'_> {
     /// Returns the drawn birds on the wire: five at most, with the viewer at its position among them.
     fn birds(&self) -> Vec<Bird> {
-        let (before, count) = self.current.line;
+        let (before, count) = self.current.queue_position;
         let shown = count.clamp(1, 5);
         let mine = before.min(shown - 1);
         let left = 200 - shown * 26;
@@ -50,12 +50,12 @@ impl Line<'_> {
     }
 
     fn birds_say(&self) -> String {
-        let (before, count) = self.current.line;
+        let (before, count) = self.current.queue_position;
         format!("{count} waiting; {before} in front of you")
     }
 
     fn place(&self) -> String {
-        let (before, count) = self.current.line;
+        let (before, count) = self.current.queue_position;
         let starts = self.current.ticket.since;
         if starts > self.now {
             let wait = crate::error::in_words(starts.since(self.now));

@@ -23,8 +23,8 @@ use crate::{
         pages::{
             Audience, Published,
             contact::Contact,
+            contact_messages::{self, ContactMessage, FORM_LIFETIME, MIN_FILL_TIME},
             content::Content,
-            letters::{self, FASTEST, Letter, OPEN},
         },
     },
     html::{field_error, form_error, page, show_form_error},
@@ -104,10 +104,10 @@ fn check_stamp(app: &App, owner: &Member, stamp: &str) -> Result<()> {
     let ours = app.data.sign(STAMP, &format!("{} {shown}", owner.id()));
     let shown = shown.parse().map(Time::from_ms).map_err(|_| old())?;
     let open = app.clock.now().since(shown);
-    if !bool::from(ours.as_bytes().ct_eq(signature.as_bytes())) || open > OPEN {
+    if !bool::from(ours.as_bytes().ct_eq(signature.as_bytes())) || open > FORM_LIFETIME {
         return Err(old());
     }
-    if open < FASTEST {
+    if open < MIN_FILL_TIME {
         return Err(Error::invalid("", "That was very quick. Read it once more, and send it."));
     }
     Ok(())
@@ -166,10 +166,10 @@ pub async fn send(
         return Ok(sent(&told));
     }
     let send = async {
-        let letter = Letter::parse(&form.name, &form.email, &form.body)?;
+        let message = ContactMessage::parse(&form.name, &form.email, &form.body)?;
         check_stamp(&app, &owner, &form.stamp)?;
-        app.limits.letter(from)?;
-        app.db.write(move |tx| letters::send(tx, &owner, &letter)).await
+        app.limits.contact_message(from)?;
+        app.db.write(move |tx| contact_messages::send(tx, &owner, &message)).await
     };
     match send.await {
         Ok(()) => Ok(sent(&told)),
@@ -201,7 +201,7 @@ pub async fn address(
     }
     let find = async {
         check_stamp(&app, &owner, &form.stamp)?;
-        app.limits.letter(from)?;
+        app.limits.contact_message(from)?;
         let id = owner.id();
         app.db.read(move |read| accounts::email(read, id)).await
     };

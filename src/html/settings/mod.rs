@@ -70,7 +70,7 @@ pub async fn save(
 ) -> Result<Response> {
     app.limits.post(from, member.id())?;
     let wanted = form.mention_mail.is_some();
-    app.db.write(move |tx| member.want_mention_mail(tx, wanted)).await?;
+    app.db.write(move |tx| member.set_mention_mail(tx, wanted)).await?;
     Ok(Redirect::to("/settings?saved=1").into_response())
 }
 

@@ -113,7 +113,7 @@ impl Viewer {
 
     /// Finds the person of the app's product for whom the app acts.
     pub async fn speak_for(&self, app: &App, name: String) -> Result<Account> {
-        let of = self.grant.as_ref().and_then(Grant::speaks_for);
+        let of = self.grant.as_ref().and_then(Grant::acts_for);
         let of = of.ok_or(Error::Forbidden("Only an app’s key with the scope act_as speaks for others."))?;
         app.db.read(move |read| apps::known_person(read, of, &name)).await
     }
