@@ -72,7 +72,7 @@ pub struct Fault {
 
 impl Fault {
     /// Creates a fault of a field of the body.
-    pub fn of(field: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
+    pub fn new(field: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
         Fault { field: field.into(), in_query: false, message: message.into() }
     }
 }
@@ -80,12 +80,12 @@ impl Fault {
 impl Error {
     /// Creates an error about one field of the body.
     pub fn invalid(field: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
-        Error::Invalid(vec![Fault::of(field, message)])
+        Error::Invalid(vec![Fault::new(field, message)])
     }
 
     /// Creates an error about one parameter of the URL.
     pub fn invalid_query(field: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
-        Error::Invalid(vec![Fault { in_query: true, ..Fault::of(field, message) }])
+        Error::Invalid(vec![Fault { in_query: true, ..Fault::new(field, message) }])
     }
 
     /// Creates an error of the server, with its source for the log.

@@ -65,7 +65,7 @@ pub(super) fn people(tx: &mut Tx<'_>, app: AppId, handles: &[String]) -> Result<
 }
 
 /// Returns the app's managed account with this name. Refuses a name that the app has not used before.
-pub fn known_person(read: &Read<'_>, app: AppId, raw: &str) -> Result<Account> {
+pub fn find_person(read: &Read<'_>, app: AppId, raw: &str) -> Result<Account> {
     let unknown = || {
         Error::invalid_query("as", format!("The app knows nobody called {raw:?}: name them in users first."))
     };

@@ -43,7 +43,7 @@ impl FileName {
     pub fn parse(raw: &str) -> Self {
         let last = raw.rsplit(['/', '\\']).next().unwrap_or_default();
         let rules = Rules { field: "file", limit: MAX_NAME, lines: false, empty: "" };
-        let plain: String = last.chars().filter(|c| !c.is_control() && !text::hides(*c)).collect();
+        let plain: String = last.chars().filter(|c| !c.is_control() && !text::is_invisible(*c)).collect();
         let length = plain.chars().count();
         let shortened = if length > MAX_NAME {
             // Both ends remain: the beginning shows the subject, and the ending shows the type.

@@ -127,7 +127,7 @@ fn groups(members: &[AccountId], met: &Met, apart: &HashSet<(AccountId, AccountI
         matching.edges().map(|(one, other)| vec![graph[one], graph[other]]).collect();
     let mut left: Vec<AccountId> =
         nodes.iter().filter(|node| !matching.contains_node(**node)).map(|node| graph[*node]).collect();
-    // The rest have met everyone among them, so they meet again.
+    // The rest are paired with people whom they have met before.
     let mut repeated: Vec<_> = Vec::new();
     for (index, one) in left.iter().enumerate() {
         for other in left[index + 1..].iter().filter(|other| may_meet(*one, **other)) {
@@ -145,8 +145,9 @@ fn groups(members: &[AccountId], met: &Met, apart: &HashSet<(AccountId, AccountI
     for last in left {
         let fits =
             |pair: &&mut Vec<AccountId>| pair.len() == 2 && pair.iter().all(|other| may_meet(last, *other));
-        let met = |pair: &&mut Vec<AccountId>| pair.iter().filter(|other| !is_new(last, **other)).count();
-        if let Some(pair) = pairs.iter_mut().filter(fits).min_by_key(met) {
+        let count_met =
+            |pair: &&mut Vec<AccountId>| pair.iter().filter(|other| !is_new(last, **other)).count();
+        if let Some(pair) = pairs.iter_mut().filter(fits).min_by_key(count_met) {
             pair.push(last);
         }
     }
@@ -160,7 +161,7 @@ pub fn pair_notice(
     conversation: ConversationId,
     to: AccountId,
 ) -> Result<Option<(Recipient, Vec<Account>)>> {
-    if store::conversations::seen_by(read, conversation, to)?.is_none() {
+    if store::conversations::with_membership(read, conversation, to)?.is_none() {
         return Ok(None);
     }
     let everyone = store::conversations::participants(read, conversation, 10)?;

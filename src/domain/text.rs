@@ -89,12 +89,12 @@ pub fn is_disguised(text: &str) -> bool {
     text.chars().any(|c| {
         let is_joiner = matches!(c, '\u{200C}' | '\u{200D}' | '\u{FE0F}') && !before.is_ascii();
         before = c;
-        !is_joiner && hides(c)
+        !is_joiner && is_invisible(c)
     })
 }
 
 /// Returns whether a character is invisible: neither visible nor white space nor a combining mark.
-pub fn hides(c: char) -> bool {
+pub fn is_invisible(c: char) -> bool {
     !c.is_whitespace() && !is_combining_mark(c) && !is_visible(c)
 }
 

@@ -100,7 +100,7 @@ impl Names {
             }
         }
         if names.is_empty() {
-            faults.push(Fault::of("users", "Name at least one other."));
+            faults.push(Fault::new("users", "Name at least one other."));
         }
         if faults.is_empty() { Ok(Names(names)) } else { Err(Error::Invalid(faults)) }
     }
@@ -166,7 +166,7 @@ impl Names {
 }
 
 fn fault(index: usize, message: String) -> Fault {
-    Fault::of(format!("users/{index}"), message)
+    Fault::new(format!("users/{index}"), message)
 }
 
 /// Returns true if a block keeps two members apart.
@@ -367,7 +367,7 @@ impl Thread {
     pub fn remove(&self, tx: &mut Tx<'_>, account: AccountId) -> Result<()> {
         let current = self.lock(tx)?;
         let may_manage = current.0.is_owner() || current.0.membership.hidden;
-        let hidden = store::conversations::seen_by(tx, self.id(), account)?
+        let hidden = store::conversations::with_membership(tx, self.id(), account)?
             .is_some_and(|(_, membership)| membership.hidden);
         if hidden {
             return Err(Error::Forbidden("The app looks after this thread. Delete the thread instead."));

@@ -59,7 +59,7 @@ pub enum Queue {
 }
 
 impl Queue {
-    fn of(work: &Work) -> Self {
+    fn for_work(work: &Work) -> Self {
         match work {
             Work::CallWebhook { .. } => Queue::Outbound,
             _ => Queue::Internal,
@@ -81,7 +81,7 @@ pub fn insert(tx: &mut Write<'_>, work: &Work, run_at: Time) -> Result<()> {
     let text = serde_json::to_string(work).map_err(Error::internal)?;
     tx.execute(
         sql!("INSERT INTO jobs (id, queue, work, run_at, created_at) VALUES ($1, $2, $3, $4, $5)"),
-        params![id, Queue::of(work).as_str(), &text, run_at, now],
+        params![id, Queue::for_work(work).as_str(), &text, run_at, now],
     )?;
     Ok(())
 }

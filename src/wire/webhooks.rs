@@ -31,7 +31,8 @@ pub fn payload(read: &Read<'_>, delivery: &Delivery, webhook: &Webhook, base: &s
         EventType::ThreadChanged => serde_json::to_value(Thread::seen_by(read, &participant, base)?),
         EventType::ReceiptChanged => {
             let who = AccountId(delivery.subject);
-            let Some((_, membership)) = store::conversations::seen_by(read, delivery.conversation, who)?
+            let Some((_, membership)) =
+                store::conversations::with_membership(read, delivery.conversation, who)?
             else {
                 return Ok(None);
             };

@@ -151,7 +151,7 @@ pub fn find_participant(
     account: &Account,
     id: ConversationId,
 ) -> Result<Option<Participant>> {
-    let row = store::conversations::seen_by(read, id, account.id)?;
+    let row = store::conversations::with_membership(read, id, account.id)?;
     Ok(row.map(|(conversation, membership)| Participant {
         account: account.clone(),
         conversation,

@@ -243,7 +243,7 @@ fn set_alive(tx: &mut Tx<'_>, account: AccountId, duration: Duration, away: bool
     Ok(())
 }
 
-/// Deletes the tickets that ended more than [`RETENTION`] ago.
+/// Deletes the tickets that ended more than an hour ago.
 pub fn purge(tx: &mut Tx<'_>) -> Result<()> {
     let before = tx.now() - RETENTION;
     store::matches::purge_ended(tx, before)

@@ -67,7 +67,7 @@ pub fn send(tx: &mut Tx<'_>, to: &Member, message: &ContactMessage) -> Result<()
     tx.enqueue(&Work::LetterMail { letter: id })
 }
 
-/// Deletes messages that are older than [`RETENTION`].
+/// Deletes messages that are more than a week old, sent or not.
 pub fn purge(tx: &mut Tx<'_>) -> Result<u64> {
     let before = tx.now() - RETENTION;
     store::pages::contact_messages::purge(tx, before)

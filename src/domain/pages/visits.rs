@@ -97,7 +97,7 @@ impl Member {
     }
 }
 
-/// Deletes counts that are more than [`RETENTION_DAYS`] old.
+/// Deletes counts that are more than 400 days old.
 pub fn purge(tx: &mut Tx<'_>) -> Result<u64> {
     let before = day(tx.now()) - RETENTION_DAYS;
     store::pages::visits::purge(tx, before)

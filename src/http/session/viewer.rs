@@ -115,7 +115,7 @@ impl Viewer {
     pub async fn speak_for(&self, app: &App, name: String) -> Result<Account> {
         let of = self.grant.as_ref().and_then(Grant::acts_for);
         let of = of.ok_or(Error::Forbidden("Only an app’s key with the scope act_as speaks for others."))?;
-        app.db.read(move |read| apps::known_person(read, of, &name)).await
+        app.db.read(move |read| apps::find_person(read, of, &name)).await
     }
 
     /// Finds the account of a session, and updates from time to time when the session was last used.

@@ -222,7 +222,7 @@ pub fn delete(tx: &mut Write<'_>, id: ConversationId) -> Result<()> {
 }
 
 /// Returns the conversation and the account's membership, while the account is in it.
-pub fn seen_by(
+pub fn with_membership(
     read: &Read<'_>,
     id: ConversationId,
     account: AccountId,
