@@ -44,13 +44,13 @@ pub async fn make_token(
     scopes: String,
     name: String,
 ) -> Result<String, String> {
-    let told = |e: Error| e.to_string();
-    let (scopes, name) = (Scopes::parse(&scopes).map_err(told)?, Name::parse(&name).map_err(told)?);
+    let text = |e: Error| e.to_string();
+    let (scopes, name) = (Scopes::parse(&scopes).map_err(text)?, Name::parse(&name).map_err(text)?);
     let db = open(&config).await?;
-    let asked = user.clone();
-    let made = db.write(move |tx| accounts::member(tx, &asked)?.make_token(tx, &name, scopes)).await;
+    let username = user.clone();
+    let created = db.write(move |tx| accounts::member(tx, &username)?.make_token(tx, &name, scopes)).await;
     close(db).await;
-    made.map(|(_, secret)| secret.as_str().to_owned()).map_err(|error| about(&user, &error))
+    created.map(|(_, secret)| secret.as_str().to_owned()).map_err(|error| about(&user, &error))
 }
 
 /// Writes the page of a member into a folder, as a website of its own, and returns the number of files. The error is
@@ -58,9 +58,9 @@ pub async fn make_token(
 pub async fn export_page(config: Config, user: String, folder: &Path) -> Result<usize, String> {
     let db = open(&config).await?;
     let files = Files::at(&config.data.join("files"));
-    let asked = user.clone();
+    let username = user.clone();
     let export = async {
-        let member = db.read(move |read| accounts::member(read, &asked)).await?;
+        let member = db.read(move |read| accounts::member(read, &username)).await?;
         export(&config, &db, &files, &member).await
     };
     let exported = export.await.map_err(|error| about(&user, &error));
@@ -68,9 +68,9 @@ pub async fn export_page(config: Config, user: String, folder: &Path) -> Result<
     let exported = exported?;
     for (path, bytes) in &exported {
         let path = folder.join(path);
-        let at = |e: std::io::Error| format!("can't write {}: {e}", path.display());
-        fs::create_dir_all(path.parent().unwrap_or(folder)).map_err(at)?;
-        fs::write(&path, bytes).map_err(at)?;
+        let text = |e: std::io::Error| format!("can't write {}: {e}", path.display());
+        fs::create_dir_all(path.parent().unwrap_or(folder)).map_err(text)?;
+        fs::write(&path, bytes).map_err(text)?;
     }
     Ok(exported.len())
 }

@@ -97,28 +97,28 @@ impl Clock {
     }
 
     /// Returns the present time.
-    #[expect(clippy::disallowed_methods, reason = "the one place that asks the machine")]
+    #[expect(clippy::disallowed_methods, reason = "the only reader of the machine's clock")]
     pub fn now(&self) -> Time {
         match self {
             Clock::System => {
                 let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
                 Time(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
             }
-            Clock::Manual(hand) => *hand.borrow(),
+            Clock::Manual(current) => *current.borrow(),
         }
     }
 
     /// Moves a manual clock forward, and wakes the tasks that sleep until then. The clock of the machine stays.
     pub fn advance(&self, by: Duration) {
-        if let Clock::Manual(hand) = self {
-            hand.send_modify(|now| *now = *now + by);
+        if let Clock::Manual(current) = self {
+            current.send_modify(|now| *now = *now + by);
         }
     }
 
     /// Sets a manual clock. The clock of the machine stays.
     pub fn set(&self, to: Time) {
-        if let Clock::Manual(hand) = self {
-            hand.send_replace(to);
+        if let Clock::Manual(current) = self {
+            current.send_replace(to);
         }
     }
 
@@ -126,10 +126,10 @@ impl Clock {
     pub async fn sleep_until(&self, time: Time) {
         match self {
             Clock::System => tokio::time::sleep(time.since(self.now())).await,
-            Clock::Manual(hand) => {
-                let mut seen = hand.subscribe();
+            Clock::Manual(current) => {
+                let mut times = current.subscribe();
                 // The sender is in `self`, so the wait ends only when the clock reaches `time`.
-                let _ = seen.wait_for(|now| *now >= time).await;
+                let _ = times.wait_for(|now| *now >= time).await;
             }
         }
     }
@@ -150,30 +150,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_moment_prints_as_rfc_3339_with_milliseconds() {
+    fn a_time_is_formatted_as_rfc_3339_with_milliseconds() {
         assert_eq!(Time::from_ms(0).rfc3339(), "1970-01-01T00:00:00.000Z");
         assert_eq!(Time::from_ms(1_795_185_067_512).rfc3339(), "2026-11-20T14:31:07.512Z");
     }
 
     #[test]
-    fn nothing_is_a_negative_time_ago() {
+    fn the_time_since_a_later_time_is_zero() {
         assert_eq!(Time::from_ms(5).since(Time::from_ms(9)), Duration::ZERO);
     }
 
     #[test]
     fn a_week_begins_on_monday() {
-        let at = |text: &str| Time::parse(text).expect("a moment");
-        for (now, began) in [
+        let at = |text: &str| Time::parse(text).expect("a time");
+        for (now, monday) in [
             ("2026-11-23T00:00:00Z", "2026-11-23T00:00:00Z"),
             ("2026-11-22T23:59:59Z", "2026-11-16T00:00:00Z"),
             ("1970-01-01T00:00:00Z", "1969-12-29T00:00:00Z"),
         ] {
-            assert_eq!(at(now).monday(), at(began), "{now}");
+            assert_eq!(at(now).monday(), at(monday), "{now}");
         }
     }
 
     #[tokio::test]
-    async fn a_sleeper_on_a_manual_clock_wakes_when_the_hand_reaches_it() {
+    async fn a_sleeper_on_a_manual_clock_wakes_when_its_time_is_reached() {
         let clock = Clock::manual(Time::from_ms(0));
         let sleeper = tokio::spawn({
             let clock = clock.clone();

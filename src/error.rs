@@ -72,7 +72,7 @@ pub struct Fault {
 
 impl Fault {
     /// Creates a fault of a field of the body.
-    pub fn of(field: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
+    pub fn new(field: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
         Fault { field: field.into(), in_query: false, message: message.into() }
     }
 }
@@ -80,12 +80,12 @@ impl Fault {
 impl Error {
     /// Creates an error about one field of the body.
     pub fn invalid(field: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
-        Error::Invalid(vec![Fault::of(field, message)])
+        Error::Invalid(vec![Fault::new(field, message)])
     }
 
     /// Creates an error about one parameter of the URL.
     pub fn invalid_query(field: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
-        Error::Invalid(vec![Fault { in_query: true, ..Fault::of(field, message) }])
+        Error::Invalid(vec![Fault { in_query: true, ..Fault::new(field, message) }])
     }
 
     /// Creates an error of the server, with its source for the log.
@@ -93,7 +93,7 @@ impl Error {
         Error::Internal(source.into())
     }
 
-    /// Returns the same error, with faults that name no field being about `field`.
+    /// Returns the same error, with `field` as the field of every fault that names none.
     pub fn about(self, field: &str) -> Self {
         match self {
             Error::Invalid(mut faults) => {
@@ -110,13 +110,13 @@ impl Error {
         match self {
             Error::NotFound => "There is nothing here. It may have been deleted.".into(),
             Error::Unauthenticated => "Log in first.".into(),
-            Error::Forbidden(why) | Error::Conflict(why) => (*why).into(),
+            Error::Forbidden(sentence) | Error::Conflict(sentence) => (*sentence).into(),
             Error::Invalid(faults) => {
                 let messages: Vec<_> = faults.iter().map(|f| f.message.as_str()).collect();
                 messages.join(" ")
             }
-            Error::Malformed(why) => why.clone(),
-            Error::MediaType(why) => (*why).into(),
+            Error::Malformed(sentence) => sentence.clone(),
+            Error::MediaType(sentence) => (*sentence).into(),
             Error::KeyReused => {
                 "Something else was asked for with that idempotency key. Take a new one for each request."
                     .into()
@@ -185,14 +185,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_wait_is_told_in_whole_seconds_and_never_as_none() {
+    fn a_wait_is_given_in_whole_seconds_and_is_never_zero() {
         assert_eq!(in_words(Duration::ZERO), "a second");
         assert_eq!(in_words(Duration::from_millis(1001)), "2 seconds");
         assert_eq!(in_words(Duration::from_secs(121)), "3 minutes");
     }
 
     #[test]
-    fn the_source_of_an_internal_error_is_not_told_to_anyone() {
+    fn the_sentence_of_an_internal_error_leaves_out_its_source() {
         let error = Error::internal("password=hunter2");
         assert!(!error.sentence().contains("hunter2"));
     }

@@ -52,7 +52,7 @@ pub enum Event {
     MessageChanged(Arc<Encoded<MessageEvent>>),
     /// A room or a thread has a new name, link or owner, other people, or was locked or unlocked.
     ConversationUpdated(Arc<Encoded<ConversationUpdated>>),
-    /// A participant is out of the conversation. It receives nothing after this event.
+    /// A participant left the conversation or was removed, and receives nothing after this event.
     ParticipantLeft {
         change: i64,
         /// The participant; `None` when everyone but `owner` was removed.
@@ -62,7 +62,7 @@ pub enum Event {
     },
     /// The conversation was deleted for everyone.
     ConversationDeleted,
-    /// The people who have the conversation open. Unnumbered: each event has all of them.
+    /// The people who have the conversation open. Unnumbered: each event has the complete state.
     PresenceChanged(Arc<Encoded<PresenceChanged>>),
     /// A participant of a thread has received or read more messages. Unnumbered.
     ReceiptChanged(Arc<Encoded<Receipt>>),
@@ -72,8 +72,8 @@ pub enum Event {
     PageChanged(AccountId),
     /// A job was put into the outbox.
     JobDue,
-    /// Everyone who waits to be matched, in the order of the queue: the pool, since when, and the account. Unnumbered:
-    /// each event has all of them.
+    /// The waiting queue, in its order: for each ticket the pool, when it began to wait, and the account. Unnumbered:
+    /// each event has all tickets.
     WaitingQueueChanged(Arc<Vec<(Pool, Time, AccountId)>>),
     /// The state of a ticket or a match has changed. Unnumbered: the database has the current state.
     MatchChanged,
@@ -98,8 +98,8 @@ impl Event {
         match self {
             Event::PeepChanged(peep) => Some(peep.value.author.id),
             Event::MessageChanged(event) => Some(event.value.message.author.id),
-            Event::ReceiptChanged(receipt) => Some(receipt.value.who.id),
-            Event::Typing(typing) => Some(typing.value.who.id),
+            Event::ReceiptChanged(receipt) => Some(receipt.value.person.id),
+            Event::Typing(typing) => Some(typing.value.person.id),
             _ => None,
         }
     }
@@ -133,11 +133,11 @@ pub struct ConversationUpdated {
 #[derive(Clone, Debug)]
 pub struct PresenceChanged {
     pub conversation: ConversationId,
-    /// The number of all of them.
+    /// The number of all people, members and guests.
     pub count: usize,
-    /// The number of guests among them.
+    /// The number of guests among the people.
     pub guests: usize,
-    /// The first of them, in the order in which they came.
+    /// The first people, in the order in which they opened the conversation.
     pub people: Vec<Person>,
 }
 
@@ -153,7 +153,7 @@ pub struct Person {
 #[derive(Clone, Debug)]
 pub struct Receipt {
     pub conversation: ConversationId,
-    pub who: Person,
+    pub person: Person,
     /// The last message of those that have all reached one of the participant's devices.
     pub delivered_seq: i64,
     /// The last message of those that the participant has read.
@@ -164,7 +164,7 @@ pub struct Receipt {
 #[derive(Clone, Debug)]
 pub struct Typing {
     pub conversation: ConversationId,
-    pub who: Person,
+    pub person: Person,
 }
 
 /// The counts under a peep.
@@ -219,17 +219,17 @@ pub struct Emission {
 /// A callback that receives each event before any subscriber does, and invalidates what this process keeps in memory.
 pub type Invalidation = Box<dyn Fn(&Topic, &Event) + Send + Sync>;
 
-/// The one door through which events leave: every event of this process, from a transaction or not, is published here.
+/// The publisher of every event of this process, from a transaction or not.
 ///
-/// A bus between servers would carry `(topic, number)` ([`Event::number`]) from here to the same door of the others:
-/// a subscriber reads what it missed from the database, so the bus may lose, repeat and reorder.
+/// A bus between servers would carry `(topic, number)` ([`Event::number`]) from here to the publishers of the others.
+/// It may lose, repeat and reorder events, because a subscriber reads what it missed from the database.
 pub struct Events {
     hub: Arc<Hub<Topic, Event>>,
     invalidations: Vec<Invalidation>,
 }
 
 impl Events {
-    /// Creates the door with one dispatcher for each core, so that subscribers to a topic are served in parallel.
+    /// Creates the publisher with one dispatcher for each core, so that subscribers to a topic are served in parallel.
     pub fn new(invalidations: Vec<Invalidation>) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Events { hub: Arc::new(Hub::new(cores)), invalidations }

@@ -29,13 +29,13 @@ impl Ids {
 
     /// Returns the next id at `now`.
     pub fn next(&self, now: Time) -> i64 {
-        let fresh = (now.ms() << 16) | i64::from(self.salt);
+        let candidate = (now.ms() << 16) | i64::from(self.salt);
         let mut last = self.last.load(Ordering::Relaxed);
         loop {
-            let id = fresh.max(last + 1);
+            let id = candidate.max(last + 1);
             match self.last.compare_exchange_weak(last, id, Ordering::Relaxed, Ordering::Relaxed) {
                 Ok(_) => return id,
-                Err(seen) => last = seen,
+                Err(current) => last = current,
             }
         }
     }
@@ -171,7 +171,7 @@ id_types! {
     /// The id of a picture on a page.
     PictureId,
     /// The id of a contact message to the owner of a page.
-    LetterId,
+    ContactMessageId,
     /// The id of an app.
     AppId,
     /// The id of a token.
@@ -192,8 +192,8 @@ impl AccountId {
     /// Returns the tone of the account, from 0 to 11. The millisecond is hashed first, so that people who join within
     /// the same minute do not all look alike. Accounts of the same millisecond differ by their number.
     pub fn tone(self) -> u64 {
-        let scattered = (self.0 as u64 >> 16).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        ((scattered >> 32) + 5 * (self.0 as u64 & 0xFFFF)) % 12
+        let hashed = (self.0 as u64 >> 16).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        ((hashed >> 32) + 5 * (self.0 as u64 & 0xFFFF)) % 12
     }
 }
 
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn those_made_in_the_same_millisecond_do_not_look_alike() {
+    fn accounts_of_the_same_millisecond_have_different_tones() {
         let ids = Ids::salted(0);
         let tones: std::collections::BTreeSet<_> =
             (0..12).map(|_| AccountId(ids.next(Time::from_ms(10))).tone()).collect();

@@ -25,28 +25,29 @@ const MAX_WAITING: usize = 16_384;
 pub fn start(config: &Config) -> Result<Vec<WorkerGuard>, String> {
     let folder = config.data.join("log");
     let file = file(&folder).map_err(|e| format!("can't log to {}: {e}", folder.display()))?;
-    let lines = |writer| NonBlockingBuilder::default().buffered_lines_limit(MAX_WAITING).finish(writer);
-    let (file, file_guard) = lines(file);
+    let non_blocking =
+        |writer| NonBlockingBuilder::default().buffered_lines_limit(MAX_WAITING).finish(writer);
+    let (file, file_guard) = non_blocking(file);
     let terminal = NonBlockingBuilder::default().buffered_lines_limit(MAX_WAITING);
     let (terminal, terminal_guard) = terminal.finish(std::io::stderr());
     let levels = levels(&config.log)?;
     let to_terminal = match config.log_format {
         LogFormat::Text => fmt::layer()
-            .with_timer(clock_of_the_log())
+            .with_timer(timer())
             .with_target(false)
             .with_ansi(std::io::stderr().is_terminal())
             .with_writer(terminal)
             .boxed(),
-        LogFormat::Json => fmt::layer().json().with_timer(clock_of_the_log()).with_writer(terminal).boxed(),
+        LogFormat::Json => fmt::layer().json().with_timer(timer()).with_writer(terminal).boxed(),
     };
-    let to_file = fmt::layer().json().with_timer(clock_of_the_log()).with_writer(file);
+    let to_file = fmt::layer().json().with_timer(timer()).with_writer(file);
     tracing_subscriber::registry()
         .with(levels)
         .with(to_terminal)
         .with(to_file)
         .try_init()
         .map_err(|e| e.to_string())?;
-    // The place of the panic is logged without its message, which may quote a text that people wrote.
+    // A panic is logged by its location, without its message, which may quote a text that people wrote.
     std::panic::set_hook(Box::new(|panic| {
         let at = panic.location().map(ToString::to_string).unwrap_or_default();
         tracing::error!(at, "A panic");
@@ -55,12 +56,12 @@ pub fn start(config: &Config) -> Result<Vec<WorkerGuard>, String> {
 }
 
 /// Parses the levels to log. A plain level below `info` applies to this crate alone: at `trace`, libraries log the
-/// bytes of their sockets, which are the words of people. A library that is named is logged at the level that is given.
+/// bytes of their sockets, which contain people's texts. A library that the setting names is logged at its own level.
 fn levels(log: &str) -> Result<Targets, String> {
     match log.parse::<LevelFilter>() {
         Ok(level) => {
-            let theirs = level.min(LevelFilter::INFO);
-            Ok(Targets::new().with_default(theirs).with_target("chitter", level))
+            let libraries = level.min(LevelFilter::INFO);
+            Ok(Targets::new().with_default(libraries).with_target("chitter", level))
         }
         Err(_) => log.parse().map_err(|e| format!("CHITTER_LOG: {e}")),
     }
@@ -76,7 +77,7 @@ fn file(folder: &Path) -> Result<logroller::LogRoller, String> {
 }
 
 /// Returns the timer of the log: the machine's time in UTC, also where the product runs on a manual clock.
-fn clock_of_the_log() -> impl fmt::time::FormatTime {
+fn timer() -> impl fmt::time::FormatTime {
     struct Seconds;
     impl fmt::time::FormatTime for Seconds {
         fn format_time(&self, w: &mut fmt::format::Writer<'_>) -> std::fmt::Result {

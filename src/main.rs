@@ -108,14 +108,14 @@ fn main() -> ExitCode {
         Ok(config) => config,
         Err(error) => return refuse(&error),
     };
-    let done = match cli.command.unwrap_or(Command::Serve) {
+    let result = match cli.command.unwrap_or(Command::Serve) {
         Command::Serve => serve(config),
         Command::Seed { password } => seed(config, password),
         Command::Health => chitter::server::health(&config),
         Command::Page(PageCommand::Export { user, folder }) => export_page(config, user, &folder),
         Command::Token(TokenCommand::Create { user, scopes, name }) => make_token(config, user, scopes, name),
     };
-    match done {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("chitter: {}", one_line(&error));
@@ -125,14 +125,14 @@ fn main() -> ExitCode {
 }
 
 /// Prints why the arguments or settings are refused, and returns exit code 2.
-fn refuse(why: &str) -> ExitCode {
-    eprintln!("chitter: {}", one_line(why));
+fn refuse(reason: &str) -> ExitCode {
+    eprintln!("chitter: {}", one_line(reason));
     ExitCode::from(2)
 }
 
 fn configure(file: Option<PathBuf>, settings: Settings) -> Result<Config, String> {
-    let usual = PathBuf::from("chitter.toml");
-    let file = file.or_else(|| usual.exists().then_some(usual));
+    let default = PathBuf::from("chitter.toml");
+    let file = file.or_else(|| default.exists().then_some(default));
     let settings = match file {
         Some(file) => settings.or(Settings::from_file(&file)?),
         None => settings,
@@ -153,12 +153,12 @@ fn serve(config: Config) -> Result<(), String> {
         eprintln!("chitter: can't open more files than usual: {error}");
     }
     runtime()?.block_on(async {
-        let mut signals = StopSignals::take()?;
+        let mut signals = StopSignals::install()?;
         // The data folder is locked before the log opens its file in it.
         let folder = DataDir::open(&config.data)?;
         let _guards = logging::start(&config)?;
         let server = chitter::serve(config, folder, Clock::System, Ids::new()).await?;
-        let newcomer = server.is_empty().await;
+        let empty = server.is_empty().await;
         tracing::info!(
             address = %server.addr, data = %data.display(), version = env!("CARGO_PKG_VERSION"),
             database = if database { "PostgreSQL" } else { "SQLite" },
@@ -166,7 +166,7 @@ fn serve(config: Config) -> Result<(), String> {
             "Chitter is ready",
         );
         eprintln!("\n  Chitter is at {}", server.app.config.base_url.as_str());
-        if newcomer {
+        if empty {
             eprintln!("  Nobody lives here yet. Sign up first, and you are the administrator.");
         }
         eprintln!("  Stop it with Ctrl+C.\n");
@@ -186,11 +186,11 @@ struct StopSignals {
 
 impl StopSignals {
     /// Installs handlers for the signals, so that they do not end the process at once.
-    fn take() -> Result<Self, String> {
-        let take = |kind| signal(kind).map_err(|e| e.to_string());
+    fn install() -> Result<Self, String> {
+        let handler = |kind| signal(kind).map_err(|e| e.to_string());
         Ok(StopSignals {
-            interrupt: take(SignalKind::interrupt())?,
-            terminate: take(SignalKind::terminate())?,
+            interrupt: handler(SignalKind::interrupt())?,
+            terminate: handler(SignalKind::terminate())?,
         })
     }
 

@@ -55,9 +55,11 @@ struct Person {
 
 #[derive(Deserialize, Clone)]
 struct Peep {
+    /// The age in minutes.
     ago: u64,
     by: String,
     body: String,
+    /// The index of the peep that this one replies to.
     answers: Option<usize>,
     liked_by: Vec<String>,
 }
@@ -72,11 +74,14 @@ struct Room {
 /// A message in a room, from a member or from a guest of this name.
 #[derive(Deserialize, Clone)]
 struct Message {
+    /// The age in minutes.
     ago: u64,
     by: Option<String>,
     guest: Option<String>,
     body: String,
+    /// The index of the message in this room that this one replies to.
     answers: Option<usize>,
+    /// Pairs of an emoji and a username.
     #[serde(default)]
     reactions: Vec<(String, String)>,
 }
@@ -108,17 +113,17 @@ pub async fn seed(config: Config, password: Option<String>) -> Result<Seeded, St
     let data = DataDir::open(&config.data)?;
     let now = Clock::System.now();
     let clock = Clock::manual(now);
-    let opened = clock.clone();
-    let app = tokio::task::spawn_blocking(move || App::open(config, data, opened, Ids::salted(0)))
+    let app_clock = clock.clone();
+    let app = tokio::task::spawn_blocking(move || App::open(config, data, app_clock, Ids::salted(0)))
         .await
         .map_err(|e| e.to_string())??;
-    let told = |e: crate::Error| e.to_string();
-    if app.db.read(store::accounts::count_members).await.map_err(told)? > 0 {
+    let text = |e: crate::Error| e.to_string();
+    if app.db.read(store::accounts::count_members).await.map_err(text)? > 0 {
         return Err("somebody lives here already, and seed is for an empty instance".into());
     }
     let password = match password {
         Some(password) => password,
-        None => random_password().map_err(told)?,
+        None => random_password().map_err(text)?,
     };
     let community: Community = toml::from_str(include_str!("seed.toml")).map_err(|e| e.to_string())?;
     clock.set(now - Duration::from_secs(4400 * 60));
@@ -129,52 +134,52 @@ pub async fn seed(config: Config, password: Option<String>) -> Result<Seeded, St
             name: name.clone(),
             username: username.clone(),
         };
-        let applicant = app.db.read(move |read| application.check(read)).await.map_err(told)?;
-        let hash = app.passwords.hash(&password).await.map_err(told)?;
+        let applicant = app.db.read(move |read| application.check(read)).await.map_err(text)?;
+        let hash = app.passwords.hash(&password).await.map_err(text)?;
         let join = move |tx: &mut Tx<'_>| {
             let id = applicant.join(tx, None, &hash)?;
             // Nobody reads the mail of invented people.
             store::accounts::set_mention_mail(tx, id, false)
         };
-        app.db.write(join).await.map_err(told)?;
+        app.db.write(join).await.map_err(text)?;
         clock.advance(Duration::from_secs(60));
     }
     let mut posted: Vec<PeepId> = Vec::new();
-    for line in &community.peeps {
-        clock.set(now - Duration::from_secs(line.ago * 60));
-        let (line, reply_to) = (line.clone(), line.answers.map(|place| posted[place]));
+    for peep in &community.peeps {
+        clock.set(now - Duration::from_secs(peep.ago * 60));
+        let (peep, reply_to) = (peep.clone(), peep.answers.map(|index| posted[index]));
         let post = move |tx: &mut Tx<'_>| {
             let draft = Draft {
-                body: Body::parse(&line.body, &RefusedWords::default())?,
+                body: Body::parse(&peep.body, &RefusedWords::default())?,
                 reply_to,
                 idempotency_key: None,
             };
-            let peep = domain::accounts::member(tx, &line.by)?.post(tx, &draft)?;
-            for fan in &line.liked_by {
-                domain::accounts::member(tx, fan)?.like(tx, peep.id, true)?;
+            let id = domain::accounts::member(tx, &peep.by)?.post(tx, &draft)?.id;
+            for fan in &peep.liked_by {
+                domain::accounts::member(tx, fan)?.like(tx, id, true)?;
             }
-            Ok(peep.id)
+            Ok(id)
         };
-        posted.push(app.db.write(post).await.map_err(told)?);
+        posted.push(app.db.write(post).await.map_err(text)?);
     }
     for room in community.rooms {
-        let begins = room.messages.iter().map(|said| said.ago).max().unwrap_or(0) + 1;
-        clock.set(now - Duration::from_secs(begins * 60));
-        let (name, by) = (RoomName::parse(&room.name).map_err(told)?, room.by);
+        let created_ago = room.messages.iter().map(|message| message.ago).max().unwrap_or(0) + 1;
+        clock.set(now - Duration::from_secs(created_ago * 60));
+        let (name, by) = (RoomName::parse(&room.name).map_err(text)?, room.by);
         let create = move |tx: &mut Tx<'_>| {
             let owner = domain::accounts::member(tx, &by)?.account;
             Ok(rooms::create(tx, &owner, &name, "")?.link.key)
         };
-        let key = app.db.write(create).await.map_err(told)?;
-        let mut said: Vec<MessageId> = Vec::new();
-        for line in room.messages {
-            clock.set(now - Duration::from_secs(line.ago * 60));
-            let (key, reply_to) = (key.clone(), line.answers.map(|place| said[place]));
-            said.push(app.db.write(move |tx| say(tx, &key, &line, reply_to)).await.map_err(told)?);
+        let key = app.db.write(create).await.map_err(text)?;
+        let mut sent: Vec<MessageId> = Vec::new();
+        for message in room.messages {
+            clock.set(now - Duration::from_secs(message.ago * 60));
+            let (key, reply_to) = (key.clone(), message.answers.map(|index| sent[index]));
+            sent.push(app.db.write(move |tx| send(tx, &key, &message, reply_to)).await.map_err(text)?);
         }
     }
     for page in community.pages {
-        make_page(&app, page).await.map_err(told)?;
+        make_page(&app, page).await.map_err(text)?;
     }
     let people = community.people.len();
     let db = app.db.clone();
@@ -208,8 +213,9 @@ async fn make_page(app: &App, page: Page) -> Result<()> {
     }
     let look = Look::parse(&format!("{}-{}", page.theme, page.accent.trim_start_matches('#')))?;
     let publish = move |tx: &mut Tx<'_>| {
-        for suggested in owner.page(tx)?.draft.sections {
-            owner.delete_section(tx, suggested.id)?;
+        // A new draft has suggested sections.
+        for section in owner.page(tx)?.draft.sections {
+            owner.delete_section(tx, section.id)?;
         }
         for (kind, fields) in &sections {
             let id = owner.add_section(tx, kind)?;
@@ -241,7 +247,7 @@ async fn picture(app: &App, owner: &Member, name: &str) -> Result<PictureId> {
 }
 
 /// Sends a message in a room, with its reactions.
-fn say(tx: &mut Tx<'_>, key: &str, message: &Message, reply_to: Option<MessageId>) -> Result<MessageId> {
+fn send(tx: &mut Tx<'_>, key: &str, message: &Message, reply_to: Option<MessageId>) -> Result<MessageId> {
     let account = match (&message.by, &message.guest) {
         (Some(member), _) => domain::accounts::member(tx, member)?.account,
         (None, guest) => {
@@ -251,13 +257,13 @@ fn say(tx: &mut Tx<'_>, key: &str, message: &Message, reply_to: Option<MessageId
     let invitee =
         |account| Ok(RoomInvitee { account, key: Key::parse(key)?, ip_hash: String::new(), may_join: true });
     let body = messages::Body::parse(&message.body, &RefusedWords::default())?;
-    let draft = messages::Draft { reply_to, ..messages::Draft::of(body) };
-    let said = invitee(account)?.join(tx)?.participant.say(tx, &draft, conversations::MAX_BODY)?;
+    let draft = messages::Draft { reply_to, ..messages::Draft::text(body) };
+    let sent = invitee(account)?.join(tx)?.participant.say(tx, &draft, conversations::MAX_BODY)?;
     for (emoji, fan) in &message.reactions {
         let fan = domain::accounts::member(tx, fan)?.account;
-        invitee(fan)?.join(tx)?.participant.react(tx, said.id, &Emoji::parse(emoji)?, true)?;
+        invitee(fan)?.join(tx)?.participant.react(tx, sent.id, &Emoji::parse(emoji)?, true)?;
     }
-    Ok(said.id)
+    Ok(sent.id)
 }
 
 fn random_password() -> Result<String> {

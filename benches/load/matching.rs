@@ -85,7 +85,7 @@ async fn come(db: &Db, from: usize, to: usize, likes: impl Fn(usize) -> String +
             let likes = likes(n);
             let search = Search { interests: Interests::parse([likes.as_str()])?, ..Search::default() };
             matches::seek(tx, &account, &format!("place {n}"), &search, true)?;
-            matches::is_here(tx, account.id)?;
+            matches::set_present(tx, account.id)?;
         }
         Ok(())
     };

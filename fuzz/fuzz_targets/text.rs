@@ -31,7 +31,7 @@ fuzz_target!(|typed: &str| {
     let joined: usize = text::segments(body.as_str())
         .iter()
         .map(|segment| match segment {
-            text::Segment::Words(t)
+            text::Segment::Text(t)
             | text::Segment::Link(t)
             | text::Segment::Mention(t, _)
             | text::Segment::Tag(t, _) => t.len(),

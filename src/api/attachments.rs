@@ -20,7 +20,7 @@ use crate::{
     app::App,
     domain::{
         access::Access,
-        attachments::{FileName, LARGEST},
+        attachments::{FileName, MAX_FILE_BYTES},
     },
     http::{
         idempotent::{Idempotent, answer},
@@ -85,7 +85,7 @@ async fn receive(app: &App, access: &Access, mut field: Field<'_>) -> Result<(At
     let mut incoming = app.files.receive().await?;
     let mut hash = Sha256::new_with_prefix(name.as_str());
     while let Some(chunk) = field.chunk().await.map_err(|error| upload_error(&error))? {
-        if incoming.bytes() + chunk.len() > LARGEST {
+        if incoming.bytes() + chunk.len() > MAX_FILE_BYTES {
             return Err(too_large());
         }
         hash.update(&chunk);
@@ -100,7 +100,7 @@ async fn receive(app: &App, access: &Access, mut field: Field<'_>) -> Result<(At
 
 /// Encodes a picture again, inserts the row of the file, and stores the bytes.
 async fn save(app: &App, access: &Access, name: FileName, incoming: Incoming) -> Result<Attachment> {
-    let picture = app.pictures.remake(incoming.path()).await.map_err(|error| error.about("file"))?;
+    let picture = app.pictures.reencode(incoming.path()).await.map_err(|error| error.about("file"))?;
     let bytes = tokio::fs::metadata(incoming.path()).await.map_err(Error::internal)?.len();
     let access = access.clone();
     let insert = move |tx: &mut crate::events::Tx<'_>| {

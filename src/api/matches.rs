@@ -77,7 +77,7 @@ pub async fn get(State(app): State<Arc<App>>, account: store::accounts::Account)
     app.config.require_matching()?;
     let id = account.id;
     let current = app.db.read(move |read| matches::current(read, id)).await?.ok_or(Error::NotFound)?;
-    if matches::is_to_be_noted(&current.ticket, app.clock.now()) {
+    if matches::needs_sign_of_life(&current.ticket, app.clock.now()) {
         app.db.write(move |tx| matches::asks(tx, id)).await?;
     }
     Ok(Json(Match::new(&current)))

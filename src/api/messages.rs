@@ -201,7 +201,7 @@ pub async fn say_all(
     for (index, new) in batch.messages.into_iter().enumerate() {
         let (access, draft) =
             new.draft(&app, &access, &viewer).await.map_err(|error| in_message(index, error))?;
-        app.limits.say_at_once(origin, access.account())?;
+        app.limits.say_in_batch(origin, access.account())?;
         drafts.push((access, draft));
     }
     let (thread_limit, base) = (app.config.thread_limit, app.config.base_url.clone());
@@ -238,13 +238,13 @@ pub async fn type_on(
     participant: Participant,
     EmptyBody(idempotent): EmptyBody,
 ) -> Result<Response> {
-    app.limits.type_on(origin, participant.id())?;
+    app.limits.typing(origin, participant.id())?;
     let conversation = participant.conversation.id;
     let typist = participant.clone();
     app.db.read(move |read| typist.may_type(read)).await?;
     // With more subscribers the events would be too many to be useful.
     if app.events.subscribers(&Topic::Conversation(conversation)) <= socket::MAX_TYPING_SUBSCRIBERS {
-        let typing = Typing { conversation, who: participant.person() };
+        let typing = Typing { conversation, person: participant.person() };
         app.events
             .publish(&Topic::Conversation(conversation), &Event::Typing(Arc::new(Encoded::new(typing))));
     }

@@ -83,7 +83,7 @@ pub async fn list(
     let next = rows.last().filter(|_| rows.len() as i64 == limit).map(|last| &last.room);
     let next = next.map(|last| format!("cursor={}.{}", last.active_at.ms(), last.id));
     let next = next.map(|cursor| page(&path, &viewer, &cursor, limit));
-    let rooms = rows.into_iter().map(|row| Room::new(&rooms::as_seen(&account, row), base));
+    let rooms = rows.into_iter().map(|row| Room::new(&rooms::into_room_member(&account, row), base));
     Ok(List::new(rooms.collect()).with_next(next))
 }
 

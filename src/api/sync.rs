@@ -25,7 +25,7 @@ use crate::{
         session::{ClientAddr, Viewer},
     },
     ids::{AccountId, ConversationId},
-    store::{self, sync::Changed},
+    store::{self, sync::ChangedConversation},
     wire::{accounts::Account, messages::Message, rooms::Room, threads::Thread},
 };
 
@@ -83,7 +83,7 @@ impl Change {
                 read_seq: receipt.read_seq,
             },
             sync::Change::Conversation(changed) => {
-                let Changed { conversation, membership, link, people, .. } = *changed;
+                let ChangedConversation { conversation, membership, link, people, .. } = *changed;
                 let Some(link) = link else {
                     return Change::Thread { thread: Thread::new(&conversation, &membership, &people, base) };
                 };
@@ -119,13 +119,13 @@ pub async fn get(
         let recipient = account.clone();
         app.db.write(move |tx| sync::deliver(tx, &recipient, &reached)).await?;
     }
-    let Changes { all, upto, more } = changes;
+    let Changes { all, next: token, more } = changes;
     let base = app.config.base_url.as_str();
     let data = all.into_iter().map(|change| Change::new(&account, change, base)).collect();
     let path = format!("{base}/api/v1/sync");
-    let next = more.then(|| page(&path, &viewer, &format!("since={upto}"), limit));
+    let next = more.then(|| page(&path, &viewer, &format!("since={token}"), limit));
     let links = links(next.as_deref(), None);
-    let mut response = Json(Sync { data, account_id: id, since: upto.to_string(), next }).into_response();
+    let mut response = Json(Sync { data, account_id: id, since: token.to_string(), next }).into_response();
     response.headers_mut().extend(links.map(|links| (header::LINK, links)));
     Ok(response)
 }

@@ -67,16 +67,16 @@ pub async fn create(
     viewer: Viewer,
     Post(idempotent, new): Post<NewThread>,
 ) -> Result<Response> {
-    let beginning = threads::beginning(
+    let draft = threads::draft(
         Names::parse(new.users.iter().map(String::as_str)),
         ThreadName::parse(new.name.as_deref().unwrap_or_default()),
         Metadata::parse(&new.metadata.unwrap_or_default()),
-        viewer.grant.as_ref().and_then(Grant::speaks_for),
+        viewer.grant.as_ref().and_then(Grant::acts_for),
     )?;
     let allowance = app.limits.room(origin, &account)?;
     let base = app.config.base_url.clone();
     let begin = move |tx: &mut Tx<'_>| {
-        let permission = threads::begin(tx, &account, &beginning)?;
+        let permission = threads::create(tx, &account, &draft)?;
         let thread = Thread::load(tx, &permission, base.as_str())?;
         let response = created(format!("/api/v1/threads/{}", thread.id), &thread)?;
         Ok(Answer { about: About::Conversation(thread.id), ..response })
@@ -222,7 +222,7 @@ pub async fn add(
     viewer: Viewer,
     Post(idempotent, more): Post<MorePeople>,
 ) -> Result<Response> {
-    let speaks_for = viewer.grant.as_ref().and_then(Grant::speaks_for);
+    let acts_for = viewer.grant.as_ref().and_then(Grant::acts_for);
     app.limits.say(origin, permission.participant().id())?;
     let names = Names::parse(more.users.iter().map(String::as_str))?;
     let history = match more.history {
@@ -231,7 +231,7 @@ pub async fn add(
     };
     let base = app.config.base_url.clone();
     let add = move |tx: &mut Tx<'_>| {
-        let permission = permission.add(tx, &names, history, speaks_for)?;
+        let permission = permission.add(tx, &names, history, acts_for)?;
         let thread = Thread::load(tx, &permission, base.as_str())?;
         Ok(Answer { about: About::Conversation(thread.id), ..answer(StatusCode::OK, &thread)? })
     };

@@ -20,8 +20,8 @@ impl BaseUrl {
         let url = raw.trim().trim_end_matches('/');
         let uri: axum::http::Uri = url.parse().map_err(|_| format!("{raw:?} is not a URL"))?;
         match (uri.scheme_str(), uri.authority()) {
-            (Some("http" | "https"), Some(at))
-                if uri.path() == "/" && uri.query().is_none() && !at.as_str().contains('@') =>
+            (Some("http" | "https"), Some(authority))
+                if uri.path() == "/" && uri.query().is_none() && !authority.as_str().contains('@') =>
             {
                 Ok(BaseUrl(url.to_ascii_lowercase()))
             }

@@ -119,7 +119,7 @@ mod tests {
     use super::*;
 
     fn refusal(settings: Settings) -> String {
-        settings.resolve().err().expect("this is to be refused")
+        settings.resolve().err().expect("the settings are refused")
     }
 
     #[test]
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_file_says_which_line() {
+    fn the_error_of_a_wrong_file_names_the_line() {
         let file = tempfile::NamedTempFile::new().expect("a file");
         fs::write(file.path(), "name = \"Row\"\ncolour = \"gold\"\n").expect("written");
         let error = Settings::from_file(file.path()).expect_err("an unknown setting");

@@ -137,8 +137,8 @@ impl Settings {
 
     /// Returns these settings, with those of `other` where one is left out.
     pub fn or(self, other: Settings) -> Settings {
-        // A secret that is set here, in either form, hides both of its forms in `other`: resolving refuses both at
-        // once.
+        // A secret that is set here, as a value or as a file, hides both forms in `other`, because `resolve` refuses
+        // settings with both forms.
         let database = self.database_url.is_some() || self.database_url_file.is_some();
         let smtp = self.smtp_url.is_some() || self.smtp_url_file.is_some();
         Settings {

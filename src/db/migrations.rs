@@ -28,20 +28,20 @@ const ALL: &[(&str, &str)] = &[
 /// would add a second index.
 const SQLITE_ID: (&str, &str) = ("BIGINT PRIMARY KEY", "INTEGER PRIMARY KEY");
 
-const MADE: &str = "CREATE TABLE IF NOT EXISTS migrations (
+const CREATE_TABLE: &str = "CREATE TABLE IF NOT EXISTS migrations (
     version BIGINT PRIMARY KEY, name TEXT NOT NULL, applied_at BIGINT NOT NULL)";
-const DONE: &str = "SELECT COALESCE(MAX(version), 0) FROM migrations";
-const NOTE: &str = "INSERT INTO migrations (version, name, applied_at) VALUES ($1, $2, $3)";
+const LATEST: &str = "SELECT COALESCE(MAX(version), 0) FROM migrations";
+const RECORD: &str = "INSERT INTO migrations (version, name, applied_at) VALUES ($1, $2, $3)";
 
 /// Runs the pending migrations on a SQLite file.
 pub(super) fn sqlite(conn: &Connection, now: Time) -> Result<()> {
     let fail = super::sqlite::error;
-    conn.execute_batch(&MADE.replace(SQLITE_ID.0, SQLITE_ID.1)).map_err(fail)?;
-    let done = conn.query_row(DONE, [], |row| row.get(0)).map_err(fail)?;
-    for (version, name, text) in pending(done)? {
+    conn.execute_batch(&CREATE_TABLE.replace(SQLITE_ID.0, SQLITE_ID.1)).map_err(fail)?;
+    let latest = conn.query_row(LATEST, [], |row| row.get(0)).map_err(fail)?;
+    for (version, name, text) in pending(latest)? {
         let tx = conn.unchecked_transaction().map_err(fail)?;
         tx.execute_batch(&text.replace(SQLITE_ID.0, SQLITE_ID.1)).map_err(fail)?;
-        tx.execute(NOTE, (version, name, now.ms())).map_err(fail)?;
+        tx.execute(RECORD, (version, name, now.ms())).map_err(fail)?;
         tx.commit().map_err(fail)?;
         tracing::info!(name, "Migrated the database");
     }
@@ -53,24 +53,24 @@ pub(super) fn sqlite(conn: &Connection, now: Time) -> Result<()> {
 pub(super) fn postgres(client: &mut Client, now: Time) -> Result<()> {
     let fail = super::postgres::error;
     let mut tx = client.transaction().map_err(fail)?;
-    // The number is arbitrary, but no other lock of ours may use it: "chitter" on a telephone's keys.
+    // The number is arbitrary, but no other advisory lock of Chitter may use it: "chitter" on a telephone's keys.
     tx.execute("SELECT pg_advisory_xact_lock(2448837)", &[]).map_err(fail)?;
-    tx.batch_execute(MADE).map_err(fail)?;
-    let done = tx.query_one(DONE, &[]).map_err(fail)?.get(0);
-    for (version, name, text) in pending(done)? {
+    tx.batch_execute(CREATE_TABLE).map_err(fail)?;
+    let latest = tx.query_one(LATEST, &[]).map_err(fail)?.get(0);
+    for (version, name, text) in pending(latest)? {
         tx.batch_execute(text).map_err(fail)?;
-        tx.execute(NOTE, &[&version, &name, &now.ms()]).map_err(fail)?;
+        tx.execute(RECORD, &[&version, &name, &now.ms()]).map_err(fail)?;
         tracing::info!(name, "Migrated the database");
     }
     tx.commit().map_err(fail)
 }
 
-fn pending(done: i64) -> Result<impl Iterator<Item = (i64, &'static str, &'static str)>> {
+fn pending(latest: i64) -> Result<impl Iterator<Item = (i64, &'static str, &'static str)>> {
     let all = (1..).zip(ALL).map(|(version, (name, text))| (version, *name, *text));
-    if done > ALL.len() as i64 {
+    if latest > ALL.len() as i64 {
         return Err(Error::internal(
             "the database was last used by a newer chitter: use that one, or restore a backup",
         ));
     }
-    Ok(all.filter(move |(version, ..)| *version > done))
+    Ok(all.filter(move |(version, ..)| *version > latest))
 }

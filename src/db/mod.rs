@@ -103,8 +103,8 @@ impl<E: Send + 'static> Db<E> {
         answer.await.map_err(|_| Error::Busy)?
     }
 
-    /// Runs a short read. Each query sees the latest commit; two queries may see different ones, so what has to agree
-    /// must be one query.
+    /// Runs a short read. Each query reads the latest commit, which may differ between two queries: values that must
+    /// be consistent with each other have to come from one query.
     ///
     /// On SQLite the read runs on the calling thread: a change of threads costs more than the query.
     pub async fn read<T, F>(&self, work: F) -> Result<T>
@@ -123,7 +123,7 @@ impl<E: Send + 'static> Db<E> {
                     if (!lost || last_try)
                         && let Some(reply) = reply.take()
                     {
-                        // The receiver is gone: the caller has dropped the read.
+                        // This fails where the caller has dropped the read.
                         let _ = reply.send(result);
                     }
                     lost
@@ -173,7 +173,7 @@ impl<E: Send + 'static> Db<E> {
 /// A write in the queue, with its type erased.
 trait Work<E>: Send {
     /// Returns false when the caller has dropped the write, so that it need not run.
-    fn wanted(&self) -> bool;
+    fn is_awaited(&self) -> bool;
     /// Runs the work inside an open transaction. Returns whether to commit rather than roll back.
     fn run(&mut self, tx: &mut Tx<'_, E>) -> bool;
     /// Returns the error of [`Work::run`], when that returned false.
@@ -195,7 +195,7 @@ where
     T: Send,
     F: Fn(&mut Tx<'_, E>) -> Result<T> + Send,
 {
-    fn wanted(&self) -> bool {
+    fn is_awaited(&self) -> bool {
         !self.reply.is_closed()
     }
 
@@ -214,8 +214,8 @@ where
 
     fn fail(self: Box<Self>, error: Error) {
         let answer = match self.result {
-            // The engine's error says less than the reason why the work was given up.
-            Some(Err(own)) if !matches!(own, Error::Internal(_)) => Err(own),
+            // The domain's error is more specific than the engine's.
+            Some(Err(refusal)) if !matches!(refusal, Error::Internal(_)) => Err(refusal),
             _ => Err(error),
         };
         let _ = self.reply.send(answer);
@@ -237,7 +237,7 @@ macro_rules! sql {
     ($($part:expr),+ $(,)?) => { ::const_format::concatcp!($($part),+) };
 }
 
-/// Makes the parameters of a statement, in the order of `$1`, `$2` …
+/// Creates the parameters of a statement, in the order of `$1`, `$2` …
 #[macro_export]
 macro_rules! params {
     ($($value:expr),* $(,)?) => { &[$($crate::db::Value::from($value)),*] };

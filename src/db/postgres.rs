@@ -25,8 +25,8 @@ const QUEUE: usize = 4096;
 /// The number of attempts at a write that conflicts with others, before it fails.
 const TRIES: u32 = 8;
 
-/// A read, with whether this is its last attempt. Returns whether the connection is lost: then it must not be used
-/// again, and unless this was the last attempt the caller has no answer yet.
+/// A read. The argument is whether this is its last attempt. Returns whether the connection is lost: then the
+/// connection must not be used again, and unless this was the last attempt the caller has no answer yet.
 type ReadJob = Box<dyn FnMut(&Read<'_>, bool) -> bool + Send>;
 
 enum Task<E> {
@@ -52,16 +52,16 @@ impl<E: Send + 'static> Postgres<E> {
             };
             scope.spawn(migrate).join().unwrap_or_else(|_| Err(Error::internal("a panic while connecting")))
         })?;
-        let (queue, waiting) = crossbeam_channel::bounded(QUEUE);
+        let (queue, tasks) = crossbeam_channel::bounded(QUEUE);
         let mut threads = Vec::with_capacity(CONNECTIONS);
         let mut first = Some(first);
         for n in 0..CONNECTIONS {
             let worker =
                 Worker { connector: Arc::clone(&connector), conn: first.take(), setup: setup.clone() };
-            let waiting = waiting.clone();
+            let tasks = tasks.clone();
             let thread = thread::Builder::new()
                 .name(format!("postgres-{n}"))
-                .spawn(move || worker.run(&waiting))
+                .spawn(move || worker.run(&tasks))
                 .map_err(Error::internal)?;
             threads.push(thread);
         }
@@ -165,13 +165,13 @@ impl Connection {
             return if is_lost(&error) { Attempt::Lost } else { Attempt::Failed(error) };
         }
         let mut tx = Tx::new(Conn::Postgres(self.into()), setup);
-        let keep = job.run(&mut tx);
+        let succeeded = job.run(&mut tx);
         let emitted = tx.into_emitted();
-        if !keep {
+        if !succeeded {
             let retry = job.error().is_some_and(is_retryable);
             return match self.execute("ROLLBACK", &[]) {
                 Err(_) => Attempt::Lost,
-                Ok(_) if retry => Attempt::Again,
+                Ok(_) if retry => Attempt::Retry,
                 Ok(_) => Attempt::Refused,
             };
         }
@@ -182,8 +182,8 @@ impl Connection {
                 }
                 Attempt::Done
             }
-            Err(error) if is_retryable(&error) => Attempt::Again,
-            // The commit may or may not have happened. A client finds out by its idempotency key.
+            Err(error) if is_retryable(&error) => Attempt::Retry,
+            // The commit may or may not have happened. A client repeats the request with its idempotency key.
             Err(error) => Attempt::Failed(error),
         }
     }
@@ -192,7 +192,7 @@ impl Connection {
 enum Attempt {
     Done,
     Refused,
-    Again,
+    Retry,
     /// The connection was lost before anything was committed.
     Lost,
     Failed(Error),
@@ -210,8 +210,8 @@ struct Worker<E: 'static> {
 }
 
 impl<E: 'static> Worker<E> {
-    fn run(mut self, waiting: &Receiver<Task<E>>) {
-        while let Ok(task) = waiting.recv() {
+    fn run(mut self, queue: &Receiver<Task<E>>) {
+        while let Ok(task) = queue.recv() {
             match task {
                 Task::Write(job) => self.write(job),
                 Task::Read(job) => self.read(job),
@@ -220,7 +220,7 @@ impl<E: 'static> Worker<E> {
     }
 
     fn write(&mut self, mut job: Box<dyn Work<E>>) {
-        if !job.wanted() {
+        if !job.is_awaited() {
             return;
         }
         for try_no in 0..TRIES {
@@ -235,11 +235,11 @@ impl<E: 'static> Worker<E> {
                     self.conn = None;
                     return job.fail(error);
                 }
-                Attempt::Again => thread::sleep(backoff(try_no)),
+                Attempt::Retry => thread::sleep(backoff(try_no)),
                 Attempt::Lost => self.conn = None,
             }
         }
-        tracing::warn!(tries = TRIES, "A write kept colliding with others");
+        tracing::warn!(tries = TRIES, "A write conflicted with others at every attempt");
         job.fail(Error::Busy);
     }
 
@@ -286,7 +286,7 @@ fn driver_error(error: &Error) -> Option<&postgres::Error> {
 }
 
 /// Returns whether another attempt can succeed, because the transaction was rolled back in favour of another one. After
-/// a unique violation the next attempt finds the row of that other one.
+/// a unique violation the next attempt reads the row that the other transaction inserted.
 fn is_retryable(error: &Error) -> bool {
     let retryable =
         [SqlState::T_R_SERIALIZATION_FAILURE, SqlState::T_R_DEADLOCK_DETECTED, SqlState::UNIQUE_VIOLATION];
@@ -295,8 +295,8 @@ fn is_retryable(error: &Error) -> bool {
 
 /// Returns whether the connection is lost: cut by the network, or by a server that is about to restart.
 pub(super) fn is_lost(error: &Error) -> bool {
-    let goodbyes = [SqlState::ADMIN_SHUTDOWN, SqlState::CRASH_SHUTDOWN, SqlState::CANNOT_CONNECT_NOW];
-    driver_error(error).is_some_and(|e| e.is_closed() || e.code().is_some_and(|code| goodbyes.contains(code)))
+    let codes = [SqlState::ADMIN_SHUTDOWN, SqlState::CRASH_SHUTDOWN, SqlState::CANNOT_CONNECT_NOW];
+    driver_error(error).is_some_and(|e| e.is_closed() || e.code().is_some_and(|code| codes.contains(code)))
 }
 
 /// Converts an error of the driver.
@@ -308,15 +308,15 @@ pub(super) fn error(error: postgres::Error) -> Error {
     }
 }
 
-/// The driver's error without the server's `DETAIL`, which holds values, and so people's words and addresses, that must
-/// not be logged.
+/// The driver's error, displayed without the server's `DETAIL`: that holds values of columns, such as people's texts
+/// and addresses, which must not be logged.
 #[derive(Debug)]
 struct Failure(postgres::Error);
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0.as_db_error() {
-            Some(said) => write!(f, "PostgreSQL: {} ({})", said.message(), said.code().code()),
+            Some(e) => write!(f, "PostgreSQL: {} ({})", e.message(), e.code().code()),
             None => write!(f, "PostgreSQL: {}", self.0),
         }
     }

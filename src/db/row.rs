@@ -1,11 +1,11 @@
-//! Rows of answers, and how types are read from them: by position, with positions that are constants.
+//! Rows of a result, and how types are read from them: by position, with positions that are constants.
 
 use postgres::types::{FromSql, Type};
 
 use super::Column;
 use crate::Result;
 
-/// A row of an answer.
+/// A row of the result of a statement.
 pub enum Row<'a> {
     /// From SQLite.
     Sqlite(&'a rusqlite::Row<'a>),
@@ -139,13 +139,13 @@ impl<'a> Cursor<'a> {
 /// }
 /// ```
 ///
-/// gives `App::COLUMNS`, which are `"x.id, x.owner_id, "` and those of `Maker`, for use in `sql!`; and [`FromRow`] for
-/// `App` and `Option<App>`. A field is the column of its own name in the table that the statement calls `x`, or the
-/// constant SQL text after its `=`: another column, an expression, or as many columns as its type is wide. An
-/// `Option<App>` is `None` where the first column is NULL, as after a `LEFT JOIN`, so the first column of such a type
-/// must be one that is never NULL otherwise.
+/// defines `App::COLUMNS`, the SQL text `"x.id, x.owner_id, "` followed by the columns of `Maker`, for use in `sql!`;
+/// and [`FromRow`] for `App` and `Option<App>`. A field is read from the column of its own name in the table that the
+/// statement calls `x`, or from the constant SQL text after its `=`: another column, an expression, or as many columns
+/// as its type is wide. An `Option<App>` is `None` where the first column is NULL, as after a `LEFT JOIN`, so the first
+/// column of such a type must be one that is never NULL otherwise.
 ///
-/// `tests/it/statements.rs` reads this syntax, too, to prepare the statements.
+/// `tests/it/statements.rs` parses this syntax, too, to prepare the statements.
 macro_rules! columns {
     (
         $(#[$meta:meta])*

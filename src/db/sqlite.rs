@@ -16,7 +16,7 @@ use crate::{Error, Result, clock::Clock};
 /// second of waiting, and a longer queue would only make every request time out.
 const QUEUE: usize = 4096;
 
-/// The maximum number of writes in one commit: enough that the cost of the fsync no longer counts, and few enough that
+/// The maximum number of writes in one commit: enough that the fsync is a small part of the cost, and few enough that
 /// the first write does not wait for long.
 const BATCH: usize = 256;
 
@@ -38,11 +38,11 @@ impl<E: Send + 'static> Sqlite<E> {
     pub(super) fn open(file: &Path, setup: Setup<E>) -> Result<Self> {
         let conn = connect(file, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
         migrations::sqlite(&conn, setup.clock.now())?;
-        let (queue, waiting) = crossbeam_channel::bounded(QUEUE);
+        let (queue, jobs) = crossbeam_channel::bounded(QUEUE);
         let clock = setup.clock.clone();
         let writer = thread::Builder::new()
             .name("sqlite-writer".into())
-            .spawn(move || Writer { conn, setup, writes: 0, commits: 0 }.run(&waiting))
+            .spawn(move || Writer { conn, setup, writes: 0, commits: 0 }.run(&jobs))
             .map_err(Error::internal)?;
         Ok(Sqlite {
             queue: Mutex::new(Some(queue)),
@@ -91,8 +91,8 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 fn connect(file: &Path, flags: OpenFlags) -> Result<Connection> {
     let conn = Connection::open_with_flags(file, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX).map_err(error)?;
     conn.set_prepared_statement_cache_capacity(STATEMENTS);
-    // Each statement is planned once. Otherwise SQLite plans a statement anew for every other value of its parameters,
-    // which costs more than running it.
+    // QPSG: each statement is planned once. Otherwise SQLite plans a statement again when the values of its parameters
+    // change, which costs more than running it.
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(error)?;
     // WAL: readers never wait for the writer. FULL: an acknowledged write survives a power cut. The busy timeout is for
     // an administrator's `sqlite3` shell on the same file.
@@ -120,10 +120,10 @@ struct Writer<E: 'static> {
 }
 
 impl<E: 'static> Writer<E> {
-    fn run(mut self, waiting: &Receiver<Box<dyn Work<E>>>) {
-        while let Ok(first) = waiting.recv() {
+    fn run(mut self, queue: &Receiver<Box<dyn Work<E>>>) {
+        while let Ok(first) = queue.recv() {
             let mut batch = vec![first];
-            batch.extend(waiting.try_iter().take(BATCH - 1));
+            batch.extend(queue.try_iter().take(BATCH - 1));
             self.commit(batch);
         }
         tracing::info!(writes = self.writes, commits = self.commits, "The database is closed");
@@ -140,19 +140,19 @@ impl<E: 'static> Writer<E> {
                 batch.into_iter().for_each(|job| job.fail(self::error(clone(&error))));
             }
             Err((batch, error)) => {
-                tracing::warn!(%error, jobs = batch.len(), "A shared commit failed: trying one by one");
+                tracing::warn!(%error, jobs = batch.len(), "A shared commit failed: trying each job alone");
                 batch.into_iter().for_each(|job| self.commit(vec![job]));
             }
         }
     }
 
-    #[expect(clippy::type_complexity, reason = "the batch comes back with the error, to be tried again")]
+    #[expect(clippy::type_complexity, reason = "the batch is returned with the error, to be tried again")]
     fn try_commit(
         &mut self,
         mut batch: Vec<Box<dyn Work<E>>>,
     ) -> Result<(), (Vec<Box<dyn Work<E>>>, rusqlite::Error)> {
         let mut emitted = Vec::new();
-        batch.retain(|job| job.wanted());
+        batch.retain(|job| job.is_awaited());
         if let Err(error) = self.run_all(&mut batch, &mut emitted) {
             if !self.conn.is_autocommit() {
                 let _ = self.statement("ROLLBACK");

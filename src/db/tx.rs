@@ -25,7 +25,7 @@ impl<'a> Read<'a> {
         Read { conn, now }
     }
 
-    /// Returns when this read or transaction began, which is constant while it runs.
+    /// Returns the time at which this read or transaction began.
     pub fn now(&self) -> Time {
         self.now
     }
@@ -38,7 +38,7 @@ impl<'a> Read<'a> {
         }
     }
 
-    /// Returns all rows of the answer. `sql` comes from `sql!`.
+    /// Returns all rows of the result. `sql` comes from `sql!`.
     pub fn all<T>(
         &self,
         sql: &'static str,
@@ -63,7 +63,7 @@ impl<'a> Read<'a> {
         }
     }
 
-    /// Returns the first row of the answer.
+    /// Returns the first row of the result.
     pub fn first<T>(
         &self,
         sql: &'static str,
@@ -73,14 +73,14 @@ impl<'a> Read<'a> {
         Ok(self.all(sql, params, each)?.into_iter().next())
     }
 
-    /// Returns the row of an answer that always has one, as of an aggregate or of `RETURNING`.
+    /// Returns the row of a result that always has one, such as that of an aggregate or of `RETURNING`.
     pub fn one<T>(
         &self,
         sql: &'static str,
         params: &[Value<'_>],
         each: impl FnMut(&Row<'_>) -> Result<T>,
     ) -> Result<T> {
-        self.first(sql, params, each)?.ok_or_else(|| Error::internal(format!("no row came back from: {sql}")))
+        self.first(sql, params, each)?.ok_or_else(|| Error::internal(format!("no row returned by: {sql}")))
     }
 
     /// Prepares a statement without running it. An error if this engine does not accept it.
@@ -92,8 +92,8 @@ impl<'a> Read<'a> {
     }
 }
 
-/// A transaction as the store sees it: statements that change rows. All of them take effect together or not at all. A
-/// `Write` cannot emit events: which change is worth an event is a rule of the domain.
+/// A transaction for the store: statements that change rows, all of which take effect together or not at all. A `Write`
+/// cannot emit events, because which change causes an event is a rule of the domain.
 pub struct Write<'a> {
     read: Read<'a>,
     ids: &'a Ids,
@@ -108,17 +108,17 @@ impl<'a> Deref for Write<'a> {
 }
 
 impl Write<'_> {
-    /// Returns a new id, above all that this process made before.
+    /// Returns a new id, greater than all earlier ones of this process.
     pub fn new_id(&self) -> i64 {
         self.ids.next(self.read.now)
     }
 
-    /// Returns the transaction's number, which `take` reads the first time.
-    pub fn number(&mut self, take: impl FnOnce(&mut Self) -> Result<i64>) -> Result<i64> {
+    /// Returns the transaction's number; `allocate` is called the first time.
+    pub fn number(&mut self, allocate: impl FnOnce(&mut Self) -> Result<i64>) -> Result<i64> {
         match self.number {
             Some(number) => Ok(number),
             None => {
-                let number = take(self)?;
+                let number = allocate(self)?;
                 Ok(*self.number.insert(number))
             }
         }
@@ -137,7 +137,7 @@ impl Write<'_> {
     }
 }
 
-/// A transaction as the domain sees it: a [`Write`] that can also emit events.
+/// A transaction for the domain: a [`Write`] that can also emit events.
 pub struct Tx<'a, E> {
     write: Write<'a>,
     emitted: Vec<E>,

@@ -89,7 +89,7 @@ impl ToSql for Value<'_> {
             Value::Int(v) if <i64 as ToSql>::accepts(ty) => v.to_sql(ty, out),
             Value::Bool(v) if <bool as ToSql>::accepts(ty) => v.to_sql(ty, out),
             Value::Text(v) if <&str as ToSql>::accepts(ty) => v.to_sql(ty, out),
-            other => Err(format!("the statement wants {ty}, not {other:?}").into()),
+            other => Err(format!("the statement expects {ty}, not {other:?}").into()),
         }
     }
 

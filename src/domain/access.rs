@@ -57,7 +57,8 @@ impl Access {
                         None => None,
                     },
                 };
-                let fits = |one: &Participant| kind.is_none_or(|kind| kind == one.conversation.kind);
+                let fits =
+                    |participant: &Participant| kind.is_none_or(|kind| kind == participant.conversation.kind);
                 participant.filter(fits).ok_or(Error::NotFound).map(Some)
             }
         }

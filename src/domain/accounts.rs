@@ -56,8 +56,8 @@ pub fn key(raw: &str) -> String {
 pub struct Password(String);
 
 impl Password {
-    /// Accepts 10 characters or more and 1,000 bytes at the most (Argon2 reads them all). Refuses one character
-    /// repeated again and again.
+    /// Accepts 10 characters or more and 1,000 bytes at the most (Argon2 reads them all). Refuses a password of one
+    /// repeated character, and the most common ones.
     pub fn parse(raw: &str) -> Result<Self> {
         let refuse = |message: &str| Err(Error::invalid("password", message));
         if raw.chars().count() < 10 {
@@ -111,7 +111,7 @@ const COMMON: &[&str] = &[
     "welcome123",
 ];
 
-/// The form of a person who wants to become a member, with each field as it was typed.
+/// The sign-up form, with each field as it was typed.
 #[derive(Clone, Default)]
 pub struct Application {
     pub email: String,
@@ -159,8 +159,8 @@ impl Applicant {
         &self.password
     }
 
-    /// Creates the member. A guest keeps the account, with everything that the guest wrote. The first member becomes
-    /// the administrator of the instance.
+    /// Creates the member. A guest's account becomes the member's, with everything that the guest wrote. The first
+    /// member becomes the administrator of the instance.
     pub fn join(&self, tx: &mut Tx<'_>, guest: Option<AccountId>, password_hash: &str) -> Result<AccountId> {
         check_username(tx, &self.username, self.name.as_str())?;
         check_email(tx, &self.email)?;
@@ -203,8 +203,8 @@ pub(super) fn check_name(read: &Read<'_>, name: &Name, except: Option<AccountId>
     if names::is_reserved(name) {
         return Err(Error::invalid("name", "That name is kept for the house. Choose another."));
     }
-    let alike = store::accounts::member_who_looks_like(read, &skeleton(name.as_str()))?;
-    if let Some(member) = alike.filter(|member| Some(member.id) != except) {
+    let similar = store::accounts::member_who_looks_like(read, &skeleton(name.as_str()))?;
+    if let Some(member) = similar.filter(|member| Some(member.id) != except) {
         return Err(Error::invalid(
             "name",
             format!("{} is a member here. If that’s you, log in; if not, choose another name.", member.name),
@@ -219,35 +219,35 @@ pub(super) fn check_name(read: &Read<'_>, name: &Name, except: Option<AccountId>
 /// Computes skeletons for a batch of accounts that were created before skeletons were stored, and returns their number.
 /// The next call continues.
 pub fn fill_skeletons(tx: &mut Tx<'_>) -> Result<usize> {
-    let some = store::accounts::without_skeleton(tx, 500)?;
-    for (id, name, username) in &some {
+    let accounts = store::accounts::without_skeleton(tx, 500)?;
+    for (id, name, username) in &accounts {
         let username = username.as_deref().map(skeleton).unwrap_or_default();
         let skeletons = Skeletons { name: &skeleton(name), username: &username };
         store::accounts::set_skeletons(tx, *id, skeletons)?;
     }
-    Ok(some.len())
+    Ok(accounts.len())
 }
 
-/// Refuses a username that is taken, and suggests one that is free.
+/// Refuses a username that is taken, and suggests a free one.
 fn check_username(read: &Read<'_>, username: &Username, name: &str) -> Result<()> {
-    let wanted = username.as_str();
-    if !store::accounts::username_taken(read, wanted)? {
+    let username = username.as_str();
+    if !store::accounts::username_taken(read, username)? {
         return Ok(());
     }
-    let instead = match another_username(read, wanted, name)? {
+    let suggestion = match similar_username(read, username, name)? {
         Some(free) => format!("@{free} is free."),
         None => "Choose another.".into(),
     };
-    Err(Error::invalid("username", format!("@{wanted} is taken. {instead}")))
+    Err(Error::invalid("username", format!("@{username} is taken. {suggestion}")))
 }
 
-/// A free username similar to the wanted one: with the initials of the other names, or a number, at its end.
-fn another_username(read: &Read<'_>, wanted: &str, name: &str) -> Result<Option<String>> {
+/// Returns a free username: this one with the initials of the further names, or a number, at its end.
+fn similar_username(read: &Read<'_>, username: &str, name: &str) -> Result<Option<String>> {
     let initials = name.split_whitespace().skip(1).filter_map(|word| word.nfd().next());
     let initials: String = initials.filter(char::is_ascii_alphabetic).collect();
     let initials = Some(initials.to_ascii_lowercase()).filter(|initials| !initials.is_empty());
     for ending in initials.into_iter().chain((2..10).map(|n| n.to_string())) {
-        let candidate = format!("{wanted}{ending}");
+        let candidate = format!("{username}{ending}");
         if candidate.len() <= 30 && !store::accounts::username_taken(read, &candidate)? {
             return Ok(Some(candidate));
         }
@@ -263,7 +263,7 @@ fn check_email(read: &Read<'_>, email: &Email) -> Result<()> {
     Ok(())
 }
 
-/// The credentials to check a password against, by username or email in any case.
+/// Returns the credentials to check a password against, by username or email in any case.
 pub fn credentials(read: &Read<'_>, login: &str) -> Result<Option<store::accounts::Credentials>> {
     let login = key(login);
     if login.is_empty() || login.contains('\0') {
@@ -277,19 +277,19 @@ pub fn wrong_login() -> Error {
     Error::invalid("password", "That login and password don’t go together. Try again.")
 }
 
-/// The member with this username, in any case.
+/// Returns the member with this username, in any case.
 pub fn member(read: &Read<'_>, username: &str) -> Result<Member> {
     let username = Username::parse(username).map_err(|_| Error::NotFound)?;
     Member::try_from(store::accounts::by_username(read, username.as_str())?)
 }
 
-/// Members whose username or name begins with `begun`, without the viewer; at most `limit`.
-pub fn search(read: &Read<'_>, viewer: Viewer, begun: &str, limit: i64) -> Result<Vec<Account>> {
-    let begun = super::text::folded(begun.trim().trim_start_matches('@'));
-    if begun.is_empty() || begun.len() > 60 || begun.contains('\0') {
+/// Returns at most `limit` members whose username or name begins with `prefix`, other than the viewer.
+pub fn search(read: &Read<'_>, viewer: Viewer, prefix: &str, limit: i64) -> Result<Vec<Account>> {
+    let prefix = super::text::folded(prefix.trim().trim_start_matches('@'));
+    if prefix.is_empty() || prefix.len() > 60 || prefix.contains('\0') {
         return Ok(Vec::new());
     }
-    let literal = begun.replace('\\', r"\\").replace('%', r"\%").replace('_', r"\_");
+    let literal = prefix.replace('\\', r"\\").replace('%', r"\%").replace('_', r"\_");
     store::accounts::search(read, viewer.account, &format!("{literal}%"), limit)
 }
 
@@ -307,15 +307,15 @@ impl Member {
     }
 
     /// Turns the emails about mentions on or off.
-    pub fn want_mention_mail(&self, tx: &mut Tx<'_>, wanted: bool) -> Result<()> {
-        store::accounts::set_mention_mail(tx, self.id(), wanted)
+    pub fn set_mention_mail(&self, tx: &mut Tx<'_>, on: bool) -> Result<()> {
+        store::accounts::set_mention_mail(tx, self.id(), on)
     }
 }
 
 impl TryFrom<Account> for Member {
     type Error = Error;
 
-    /// Returns [`Error::Unauthenticated`] for any other account, which has to log in first.
+    /// Returns [`Error::Unauthenticated`] for an account that is not a member.
     fn try_from(account: Account) -> Result<Self> {
         match &account.username {
             Some(username) if account.kind == AccountKind::Member => {
@@ -326,7 +326,7 @@ impl TryFrom<Account> for Member {
     }
 }
 
-/// The email of an account; guests, bots and managed accounts have none.
+/// Returns the email of an account; guests, bots and managed accounts have none.
 pub fn email(read: &Read<'_>, account: AccountId) -> Result<Option<String>> {
     store::accounts::email(read, account)
 }
@@ -341,12 +341,11 @@ pub fn stop_mention_mail(tx: &mut Tx<'_>, account: AccountId) -> Result<()> {
     store::accounts::set_mention_mail(tx, account, false)
 }
 
-/// The number of members.
 pub fn count_members(read: &Read<'_>) -> Result<i64> {
     store::accounts::count_members(read)
 }
 
-/// The member who administers the instance; `None` until the first member has signed up.
+/// Returns the member who administers the instance; `None` until the first member has signed up.
 pub fn admin(read: &Read<'_>) -> Result<Option<Account>> {
     store::accounts::admin(read)
 }
@@ -371,14 +370,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_email_is_kept_as_typed_and_compared_without_case() {
+    fn an_email_is_stored_as_typed_and_compared_without_case() {
         let email = Email::parse(" Sam@X.org ").expect("fine");
         assert_eq!(email.as_str(), "Sam@X.org");
         assert_eq!(email.key(), "sam@x.org");
     }
 
     #[test]
-    fn what_is_no_email_is_refused() {
+    fn an_invalid_email_is_refused() {
         for raw in ["", "sam", "sam@", "@x.org", "a b@x.org", "sam@x.org\r\nBcc: all@x.org", "a@b@c"] {
             assert!(Email::parse(raw).is_err(), "{raw:?}");
         }

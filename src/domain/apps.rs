@@ -23,18 +23,18 @@ use crate::{
     },
 };
 
-/// The largest number of apps of one member.
-const MOST: usize = 20;
+/// The maximum number of apps of one member.
+const MAX_APPS: usize = 20;
 
-/// The largest number of managed accounts of one app: a community and its neighbours. A larger product runs an instance
+/// The maximum number of managed accounts of one app: a community and its neighbours. A larger product runs an instance
 /// of its own.
-const PEOPLE: i64 = 20_000;
+const MAX_PEOPLE: i64 = 20_000;
 
-/// The time for which old keys stay valid after a new one is made, so that the new one can reach all of the app's
-/// servers.
+/// The time for which old keys stay valid after they are replaced, so that the new key can be copied to all of the
+/// app's servers.
 pub const OVERLAP: Duration = Duration::from_secs(24 * 3600);
 
-/// Parses an app's name for a person of its product: 1 to 64 characters on one line, kept as they are written.
+/// Parses an app's name for a person of its product: 1 to 64 characters on one line, unchanged.
 pub fn handle(raw: &str) -> Result<String> {
     let rules = Rules { field: "users", limit: 64, lines: false, empty: "Name somebody." };
     let handle = text::clean(raw, rules)?;
@@ -46,26 +46,26 @@ pub fn handle(raw: &str) -> Result<String> {
 
 /// Returns the app's managed accounts with these names, in the same order. A name that is new creates an account.
 pub(super) fn people(tx: &mut Tx<'_>, app: AppId, handles: &[String]) -> Result<Vec<Account>> {
-    let (mut people, mut are_new) = (Vec::new(), false);
+    let (mut people, mut created) = (Vec::new(), false);
     for handle in handles {
         let person = match store::apps::person(tx, app, handle)? {
-            Some(known) => known,
+            Some(person) => person,
             None => {
-                are_new = true;
+                created = true;
                 store::apps::insert_person(tx, app, handle)?;
                 store::apps::person(tx, app, handle)?.ok_or(Error::NotFound)?
             }
         };
         people.push(person);
     }
-    if are_new && store::apps::count_people(tx, app)? > PEOPLE {
+    if created && store::apps::count_people(tx, app)? > MAX_PEOPLE {
         return Err(Error::invalid("users", "An app has 20,000 people at the most, and this one has them."));
     }
     Ok(people)
 }
 
 /// Returns the app's managed account with this name. Refuses a name that the app has not used before.
-pub fn known_person(read: &Read<'_>, app: AppId, raw: &str) -> Result<Account> {
+pub fn find_person(read: &Read<'_>, app: AppId, raw: &str) -> Result<Account> {
     let unknown = || {
         Error::invalid_query("as", format!("The app knows nobody called {raw:?}: name them in users first."))
     };
@@ -76,7 +76,7 @@ pub fn known_person(read: &Read<'_>, app: AppId, raw: &str) -> Result<Account> {
 impl Member {
     pub fn register_app(&self, tx: &mut Tx<'_>, name: &Name) -> Result<RegisteredApp> {
         accounts::check_name(tx, name, Some(self.id()))?;
-        if store::apps::of(tx, self.id())?.len() >= MOST {
+        if store::apps::by_owner(tx, self.id())?.len() >= MAX_APPS {
             return Err(Error::invalid(
                 "name",
                 "You have twenty apps already. Delete one that is not used any more.",
@@ -90,7 +90,7 @@ impl Member {
 
     /// Returns the member's own apps.
     pub fn apps(&self, read: &Read<'_>) -> Result<Vec<RegisteredApp>> {
-        store::apps::of(read, self.id())
+        store::apps::by_owner(read, self.id())
     }
 
     /// Returns one of the member's own apps.
@@ -100,7 +100,7 @@ impl Member {
     }
 }
 
-/// An app of the member's own. Having a value of this type is the permission to manage the app.
+/// An app together with the permission to manage it, which only its owner gets.
 #[derive(Clone, Debug)]
 pub struct OwnApp(RegisteredApp);
 
@@ -110,15 +110,15 @@ impl OwnApp {
     }
 
     pub fn keys(&self, read: &Read<'_>) -> Result<Vec<Token>> {
-        store::tokens::of(read, self.0.bot, Some(self.0.id))
+        store::tokens::list(read, self.0.bot, Some(self.0.id))
     }
 
-    /// Makes a key and returns its secret, which is shown only this once.
+    /// Creates a key and returns its secret, which cannot be read again.
     pub fn make_key(&self, tx: &mut Tx<'_>, name: &Name, scopes: Scopes) -> Result<(Token, Secret)> {
-        tokens::make(tx, self.0.bot, Some(self.0.id), name, scopes)
+        tokens::create(tx, self.0.bot, Some(self.0.id), name, scopes)
     }
 
-    /// Makes a key that replaces all others, which stay valid for a day.
+    /// Creates a key that replaces all others, which stay valid for [`OVERLAP`].
     pub fn rotate_keys(&self, tx: &mut Tx<'_>, name: &Name, scopes: Scopes) -> Result<(Token, Secret)> {
         let ends = tx.now() + OVERLAP;
         store::tokens::expire_of(tx, self.0.id, ends)?;
@@ -143,7 +143,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_app_calls_its_people_as_it_likes() {
+    fn an_app_may_use_any_visible_name_for_its_people() {
         for name in ["alma", "user-17", "Bob O’Hara", "b@example.org", "小明"] {
             assert_eq!(handle(name).expect("a name"), name);
         }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    conversations::{Files, LOCKED, Participant, forget_files},
+    conversations::{Files, LOCKED, Participant, enqueue_file_deletion},
     text::{self, Rules},
 };
 use crate::{
@@ -14,25 +14,25 @@ use crate::{
     store::{self, accounts::QuotaKey, attachments::Attachment},
 };
 
-/// The largest size of a file in bytes: enough for a phone's photo or a short recording.
-pub const LARGEST: usize = 20 * 1024 * 1024;
+/// The maximum size of a file in bytes: enough for a phone's photo or a short recording.
+pub const MAX_FILE_BYTES: usize = 20 * 1024 * 1024;
 
 /// The period of the limits for one account: enough for an album, too little for a backup.
-const A_DAY: Duration = Duration::from_secs(24 * 3600);
-const FILES_A_DAY: i64 = 200;
-const BYTES_A_DAY: i64 = 1024 * 1024 * 1024;
+const DAY: Duration = Duration::from_secs(24 * 3600);
+const MAX_FILES_PER_DAY: i64 = 200;
+const MAX_BYTES_PER_DAY: i64 = 1024 * 1024 * 1024;
 
 /// The limits for all managed accounts of an app together, as a multiple of those for one account.
-const APP: i64 = 10;
+const APP_FACTOR: i64 = 10;
 
 /// The time for which an uploaded file may wait to be sent with a message.
-const UNSAID: Duration = Duration::from_secs(24 * 3600);
+const UNSENT_RETENTION: Duration = Duration::from_secs(24 * 3600);
 
-/// Files deleted in one transaction.
+/// The number of files that are deleted in one transaction.
 const BATCH: i64 = 200;
 
-/// The largest length of a file's name, in characters.
-const NAME: usize = 120;
+/// The maximum length of a file's name, in characters.
+const MAX_NAME: usize = 120;
 
 /// The name of a file: the last part of its path, without characters that could lead to another folder.
 #[derive(Clone, Debug)]
@@ -42,17 +42,17 @@ impl FileName {
     /// Cleans the name that a browser sends. A name of which nothing is left becomes `file`.
     pub fn parse(raw: &str) -> Self {
         let last = raw.rsplit(['/', '\\']).next().unwrap_or_default();
-        let rules = Rules { field: "file", limit: NAME, lines: false, empty: "" };
-        let plain: String = last.chars().filter(|c| !c.is_control() && !text::hides(*c)).collect();
+        let rules = Rules { field: "file", limit: MAX_NAME, lines: false, empty: "" };
+        let plain: String = last.chars().filter(|c| !c.is_control() && !text::is_invisible(*c)).collect();
         let length = plain.chars().count();
-        let short = if length > NAME {
-            // Both ends are kept: the beginning shows the subject, and the ending shows the type.
+        let shortened = if length > MAX_NAME {
+            // Both ends remain: the beginning shows the subject, and the ending shows the type.
             let ending: String = plain.chars().skip(length - 20).collect();
-            plain.chars().take(NAME - 21).chain(['…']).chain(ending.chars()).collect()
+            plain.chars().take(MAX_NAME - 21).chain(['…']).chain(ending.chars()).collect()
         } else {
             plain
         };
-        FileName(text::clean(short.trim_start_matches('.'), rules).unwrap_or_else(|_| "file".into()))
+        FileName(text::clean(shortened.trim_start_matches('.'), rules).unwrap_or_else(|_| "file".into()))
     }
 
     pub fn as_str(&self) -> &str {
@@ -61,7 +61,8 @@ impl FileName {
 }
 
 impl Participant {
-    /// Refuses a file before its bytes are received if the account has sent too many in the last day.
+    /// Refuses a file before its bytes are received, if the participant may not send files here or has sent too many in
+    /// the last day.
     pub fn may_send(&self, read: &Read<'_>) -> Result<()> {
         if !self.may_write() {
             return Err(LOCKED);
@@ -72,10 +73,10 @@ impl Participant {
         if self.membership.hidden {
             return Err(Error::invalid_query("as", "Say who of the app’s people sends it."));
         }
-        let who = self.account.quota_key();
-        let times = if matches!(who, QuotaKey::App(_)) { APP } else { 1 };
-        let (files, bytes) = store::attachments::sent_since(read, who, read.now() - A_DAY)?;
-        if files >= FILES_A_DAY * times || bytes >= BYTES_A_DAY * times {
+        let key = self.account.quota_key();
+        let factor = if matches!(key, QuotaKey::App(_)) { APP_FACTOR } else { 1 };
+        let (files, bytes) = store::attachments::sent_since(read, key, read.now() - DAY)?;
+        if files >= MAX_FILES_PER_DAY * factor || bytes >= MAX_BYTES_PER_DAY * factor {
             return Err(Error::TooMany { retry_after: Duration::from_secs(3600), limit: None });
         }
         Ok(())
@@ -93,15 +94,15 @@ impl Participant {
 
 /// Deletes a batch of files that were uploaded a day ago and never sent, and returns their number.
 pub fn purge(tx: &mut Tx<'_>) -> Result<usize> {
-    let since = tx.now() - UNSAID;
-    let files: Vec<AttachmentId> = store::attachments::delete_unsaid(tx, since, BATCH)?;
+    let before = tx.now() - UNSENT_RETENTION;
+    let files: Vec<AttachmentId> = store::attachments::delete_unsent(tx, before, BATCH)?;
     let count = files.len();
-    forget_files(tx, files)?;
+    enqueue_file_deletion(tx, files)?;
     Ok(count)
 }
 
 impl Participant {
-    /// A file of the conversation, within the participant's history scope.
+    /// Returns a file of the conversation, within the participant's history scope.
     pub fn attachment(&self, read: &Read<'_>, id: AttachmentId) -> Result<Attachment> {
         store::attachments::by_id(read, self.history(), id)?.ok_or(Error::NotFound)
     }
@@ -112,7 +113,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_has_a_name_that_leads_nowhere() {
+    fn the_name_of_a_file_has_no_path() {
         for (raw, name) in [
             ("hall.png", "hall.png"),
             ("../../etc/passwd", "passwd"),

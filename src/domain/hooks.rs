@@ -20,14 +20,14 @@ use crate::{
     },
 };
 
-/// The most hooks of one room; the messages of more programs would be too many to follow.
-const MOST: usize = 20;
+/// The maximum number of hooks of one room; the messages of more programs would be too many to follow.
+const MAX_HOOKS: usize = 20;
 
 impl Owner {
     /// Creates a hook for a program, which posts as a bot of this name. The token is returned only here.
     pub fn open_hook(&self, tx: &mut Tx<'_>, name: &Name) -> Result<(Hook, Token)> {
         let room = self.room_member().participant.conversation.id;
-        if store::hooks::of(tx, room)?.len() >= MOST {
+        if store::hooks::by_room(tx, room)?.len() >= MAX_HOOKS {
             return Err(Error::invalid(
                 "name",
                 "Twenty programs can post here already. Close one of their doors.",
@@ -62,14 +62,14 @@ impl Caller {
 
     /// Posts a message, under another name if the program asks for one.
     pub fn say(&self, tx: &mut Tx<'_>, body: &Body, name: Option<&Name>) -> Result<Message> {
-        // Ignores a name that looks like a member's: the program then posts under its bot's own name.
+        // A name that looks like a member's is ignored: the program then posts under its bot's own name.
         let alias = match name.map(Name::as_str).filter(|name| *name != self.bot.name) {
             Some(name) if store::accounts::member_who_looks_like(tx, &skeleton(name))?.is_none() => {
                 Some(name)
             }
             _ => None,
         };
-        messages::insert(tx, &self.room, &self.bot, alias, &Draft::of(body.clone()), &[], false)
+        messages::insert(tx, &self.room, &self.bot, alias, &Draft::text(body.clone()), &[], false)
     }
 
     /// Returns the bot that posts.
@@ -80,6 +80,6 @@ impl Caller {
 
 impl Owner {
     pub fn hooks(&self, read: &Read<'_>) -> Result<Vec<Hook>> {
-        store::hooks::of(read, self.room_member().participant.conversation.id)
+        store::hooks::by_room(read, self.room_member().participant.conversation.id)
     }
 }

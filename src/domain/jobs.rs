@@ -15,14 +15,14 @@ use crate::{
 };
 
 impl Tx<'_> {
-    /// Promises a job: it is in the outbox if and only if this transaction commits, and then it is done at least once,
-    /// however often the server dies.
+    /// Enqueues a job. The job is in the outbox if and only if this transaction commits, and then it is done at least
+    /// once, also if the server crashes meanwhile.
     pub fn enqueue(&mut self, work: &Work) -> Result<()> {
         let now = self.now();
         self.enqueue_at(work, now)
     }
 
-    /// Promises a job that is not to be done before `run_at`.
+    /// Enqueues a job that is not done before `run_at`.
     pub fn enqueue_at(&mut self, work: &Work, run_at: Time) -> Result<()> {
         store::jobs::insert(self, work, run_at)?;
         self.emit(Emission { topic: Topic::Outbox, event: Event::JobDue });
@@ -36,7 +36,8 @@ pub fn claim(tx: &mut Tx<'_>, queue: Queue, node: &str, lease: Duration, limit: 
     store::jobs::claim(tx, queue, node, lease_ends, limit)
 }
 
-/// Makes due at once what `node` had claimed before it was restarted, and returns the number of those jobs.
+/// Releases the jobs that `node` had claimed before it was restarted, so that they are due at once. Returns their
+/// number.
 pub fn release(tx: &mut Tx<'_>, node: &str) -> Result<u64> {
     store::jobs::release(tx, node)
 }
@@ -46,13 +47,13 @@ pub fn finish(tx: &mut Tx<'_>, id: JobId) -> Result<()> {
     store::jobs::finish(tx, id)
 }
 
-/// Puts a job off for `pause`.
-pub fn put_off(tx: &mut Tx<'_>, id: JobId, pause: Duration) -> Result<()> {
-    let again = tx.now() + pause;
-    store::jobs::put_off(tx, id, again)
+/// Reschedules a job after `delay`.
+pub fn put_off(tx: &mut Tx<'_>, id: JobId, delay: Duration) -> Result<()> {
+    let run_at = tx.now() + delay;
+    store::jobs::put_off(tx, id, run_at)
 }
 
-/// The time at which the next job of a queue is due, if there is one.
+/// Returns the time at which the next job of a queue is due, if there is one.
 pub fn next_due(read: &Read<'_>, queue: Queue) -> Result<Option<Time>> {
     store::jobs::next_due(read, queue)
 }

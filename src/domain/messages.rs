@@ -6,9 +6,9 @@ use unicode_properties::UnicodeEmoji;
 use unicode_segmentation::UnicodeSegmentation;
 
 use super::{
-    conversations::{LOCKED, MAX_BODY, OUT, Participant, forget_files, tell},
+    conversations::{LOCKED, MAX_BODY, NOT_IN_IT, Participant, emit, enqueue_file_deletion},
     rooms::{self, Key, Owner},
-    text::{self, Piece, REFERENCES, RefusedWords, Rules, Segment},
+    text::{self, MAX_REFERENCES, Piece, RefusedWords, Rules, Segment},
     webhooks,
 };
 use crate::{
@@ -21,23 +21,23 @@ use crate::{
         accounts::Account,
         attachments::Attachment,
         conversations::Conversation,
-        messages::{HistoryScope, Message, NewMessage, Words},
+        messages::{HistoryScope, Message, MessageText, NewMessage},
         peeps::Mention,
         webhooks::EventType,
     },
 };
 
-/// The largest number of files sent with one message: as many as fit on a screen.
-const FILES: usize = 10;
+/// The maximum number of files of one message: as many as fit on a screen.
+const MAX_FILES: usize = 10;
 
-/// The largest number of different emoji under one message; more would fill the screen.
-const EMOJI: usize = 20;
+/// The maximum number of different emoji under one message; more would fill the screen.
+const MAX_EMOJI: usize = 20;
 
-/// The largest number of accounts that are named under each emoji; the others are only counted.
-const NAMED: i64 = 50;
+/// The maximum number of accounts that are named under each emoji; the others are only counted.
+const MAX_NAMED: i64 = 50;
 
-/// The largest number of words in one search.
-const TERMS: usize = 4;
+/// The maximum number of words in one search.
+const MAX_TERMS: usize = 4;
 
 /// The text of a message: 1 to 4,000 characters, cleaned.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,8 +60,8 @@ impl Body {
         &self.0
     }
 
-    /// Returns the members mentioned outside of code. There are none in an app's conversation, where the same names
-    /// mean people of the app.
+    /// Returns the members mentioned outside of code. There are none in an app's conversation, where an `@name` is one
+    /// of the app's people.
     fn mentions(&self, read: &Read<'_>, conversation: &Conversation) -> Result<Vec<Mention>> {
         if conversation.app.is_some() {
             return Ok(Vec::new());
@@ -76,7 +76,7 @@ impl Body {
         });
         let named: BTreeSet<String> = named.collect();
         let mut mentions = Vec::new();
-        for username in named.into_iter().take(REFERENCES) {
+        for username in named.into_iter().take(MAX_REFERENCES) {
             match store::accounts::by_username(read, &username) {
                 Ok(account) => mentions.push(Mention { id: account.id, username }),
                 Err(Error::NotFound) => {}
@@ -95,8 +95,8 @@ impl Emoji {
     /// Accepts an emoji of any kind: with skin tones, families, flags, keycaps.
     pub fn parse(raw: &str) -> Result<Self> {
         let raw = raw.trim();
-        let one = raw.graphemes(true).count() == 1 && raw.len() <= 64;
-        if one && raw.chars().all(is_emoji) && raw.chars().any(shows_as_picture) {
+        let is_single = raw.graphemes(true).count() == 1 && raw.len() <= 64;
+        if is_single && raw.chars().all(is_emoji) && raw.chars().any(shows_as_picture) {
             Ok(Emoji(raw.into()))
         } else {
             Err(Error::invalid_query("emoji", "A reaction is one emoji."))
@@ -107,16 +107,16 @@ impl Emoji {
     /// as an arrow, and their reactions can still be removed.
     pub fn parse_removed(raw: &str) -> Result<Self> {
         let symbol = raw.trim();
-        let one = symbol.graphemes(true).count() == 1 && symbol.len() <= 64;
-        if one && !symbol.chars().any(char::is_alphanumeric) {
+        let is_single = symbol.graphemes(true).count() == 1 && symbol.len() <= 64;
+        if is_single && !symbol.chars().any(char::is_alphanumeric) {
             return Ok(Emoji(symbol.into()));
         }
         Emoji::parse(raw)
     }
 }
 
-/// Returns whether emoji are made of this character (UTS #51): pictures, and the joiners, variation selectors, tags and
-/// keycaps between them.
+/// Returns whether the character is a part of emoji (UTS #51): a picture, or a joiner, variation selector, tag or
+/// keycap.
 fn is_emoji(c: char) -> bool {
     c.is_emoji_char_or_emoji_component()
 }
@@ -138,7 +138,7 @@ pub struct Draft {
 
 impl Draft {
     /// Returns a draft with text alone.
-    pub fn of(body: Body) -> Self {
+    pub fn text(body: Body) -> Self {
         Draft { body, reply_to: None, attachments: Vec::new(), idempotency_key: None }
     }
 
@@ -146,7 +146,7 @@ impl Draft {
         if self.body.0.is_empty() && self.attachments.is_empty() {
             return Err(Error::invalid("body", "Write something first."));
         }
-        if self.attachments.len() > FILES {
+        if self.attachments.len() > MAX_FILES {
             return Err(Error::invalid(
                 "attachments",
                 "Ten files fit into one message. Send the rest after it.",
@@ -168,9 +168,9 @@ impl Participant {
         let id = self.conversation.id;
         let key = draft.idempotency_key.as_ref().map(IdempotencyKey::as_str);
         if let Some(key) = key
-            && let Some(said) = store::messages::by_idempotency_key(tx, id, self.id(), key)?
+            && let Some(message) = store::messages::by_idempotency_key(tx, id, self.id(), key)?
         {
-            return repeated(draft, said);
+            return repeated(draft, message);
         }
         if let Some(parent) = draft.reply_to
             && existing(tx, self, parent).is_err()
@@ -179,20 +179,20 @@ impl Participant {
         }
         let mut files = Vec::new();
         for file in &draft.attachments {
-            files.push(store::attachments::unsaid(tx, *file, id, self.id())?.ok_or_else(gone)?);
+            files.push(store::attachments::unsent(tx, *file, id, self.id())?.ok_or_else(missing_file)?);
         }
         let message = insert(tx, &self.conversation, &self.account, None, draft, &files, self.is_owner())?;
         for file in &draft.attachments {
-            if !store::attachments::say(tx, *file, id, self.id(), message.id)? {
-                return Err(gone());
+            if !store::attachments::attach(tx, *file, id, self.id(), message.id)? {
+                return Err(missing_file());
             }
         }
         // Sending a message marks everything before it as read. The update fails if the participant has just been
         // removed.
         if !store::conversations::set_read(tx, id, self.id(), message.seq)? {
-            return Err(OUT);
+            return Err(NOT_IN_IT);
         }
-        self.tell_read(tx, message.seq)?;
+        self.emit_read(tx, message.seq)?;
         Ok(message)
     }
 
@@ -208,30 +208,30 @@ impl Participant {
         }
         self.may_write_to_the_other(tx)?;
         let change = self.next_writing(tx)?;
-        existing(tx, self, id)?; // checked again, now that nobody else can delete the message
+        existing(tx, self, id)?; // checked again under the lock, because others may have deleted the message
         if body.0.is_empty() && message.attachments.is_empty() {
             return Err(Error::invalid("body", "Write something first."));
         }
         let (folded, mentions) = (text::folded(&body.0), body.mentions(tx, &self.conversation)?);
-        let words = Words { body: &body.0, folded: &folded, mentions: &mentions };
-        store::messages::edit(tx, id, words, change)?;
-        self.tell(tx, id)
+        let text = MessageText { body: &body.0, folded: &folded, mentions: &mentions };
+        store::messages::edit(tx, id, text, change)?;
+        self.emit_change(tx, id)
     }
 
     /// Deletes the participant's own message, or any message for the room's owner or the administrator.
     pub fn delete(&self, tx: &mut Tx<'_>, id: MessageId) -> Result<Message> {
-        let (change, now) = self.next_change(tx)?;
+        let (change, current) = self.next_change(tx)?;
         let message = existing(tx, self, id)?;
-        if message.author.id != self.id() && !now.is_owner() && !self.account.admin {
+        if message.author.id != self.id() && !current.is_owner() && !self.account.admin {
             return Err(Error::Forbidden(
                 "Only the one who said something, or the room’s owner, can delete it.",
             ));
         }
         let files = store::attachments::delete_of(tx, id)?;
-        forget_files(tx, files)?;
+        enqueue_file_deletion(tx, files)?;
         store::messages::delete(tx, id, change)?;
         store::idempotency::redact_message(tx, id, self.conversation.id)?;
-        self.tell(tx, id)
+        self.emit_change(tx, id)
     }
 
     /// Adds the participant's emoji under a message, or removes it. A repeated request has no effect.
@@ -245,30 +245,31 @@ impl Participant {
         }
         self.may_write_to_the_other(tx)?;
         let change = self.next_writing(tx)?;
-        let message = existing(tx, self, id)?; // read again, now that nobody else can change it
-        let known = message.reactions.iter().any(|reaction| reaction.emoji == emoji.0);
-        if on && !known && message.reactions.len() >= EMOJI {
+        let message = existing(tx, self, id)?; // read again under the lock
+        let is_used = message.reactions.iter().any(|reaction| reaction.emoji == emoji.0);
+        if on && !is_used && message.reactions.len() >= MAX_EMOJI {
             return Err(Error::invalid(
                 "emoji",
                 "There are twenty kinds of emoji under it already. Use one of them.",
             ));
         }
         store::messages::react(tx, id, self.id(), &emoji.0, on)?;
-        store::messages::sum_reactions(tx, id, NAMED, change)?;
-        self.tell(tx, id)
+        store::messages::sum_reactions(tx, id, MAX_NAMED, change)?;
+        self.emit_change(tx, id)
     }
 
-    /// Takes the next change number. Refuses a participant who may not write.
+    /// Allocates the next change number. Refuses a participant who may not write.
     fn next_writing(&self, tx: &mut Tx<'_>) -> Result<i64> {
-        let (change, now) = self.next_change(tx)?;
-        if now.may_write() { Ok(change) } else { Err(LOCKED) }
+        let (change, current) = self.next_change(tx)?;
+        if current.may_write() { Ok(change) } else { Err(LOCKED) }
     }
 
-    fn tell(&self, tx: &mut Tx<'_>, id: MessageId) -> Result<Message> {
-        // Read with the whole history scope: others may read the answered message even if this participant may not.
+    fn emit_change(&self, tx: &mut Tx<'_>, id: MessageId) -> Result<Message> {
+        // The whole history scope is read, because others may see the answered message even if this participant may
+        // not.
         let message = store::messages::by_id(tx, HistoryScope::whole(self.conversation.id), id)?;
         webhooks::enqueue_deliveries(tx, EventType::MessageChanged, self.conversation.id, id.0)?;
-        tell(
+        emit(
             tx,
             self.conversation.id,
             MessageEvent { message: message.clone(), new: false },
@@ -278,11 +279,12 @@ impl Participant {
     }
 }
 
-fn gone() -> Error {
+fn missing_file() -> Error {
     Error::invalid("attachments", "One of the files is not there any more. Attach it anew.")
 }
 
-/// Inserts a message under the next number and publishes it. Used for messages of participants and of hooks.
+/// Inserts a message under the next number and publishes it. `even_if_locked` is true for the owner of the
+/// conversation.
 pub(super) fn insert(
     tx: &mut Tx<'_>,
     conversation: &Conversation,
@@ -304,28 +306,28 @@ pub(super) fn insert(
         change: numbers.change,
         author: author.id,
         alias,
-        words: Words { body: draft.body.as_str(), folded: &folded, mentions: &mentions },
+        text: MessageText { body: draft.body.as_str(), folded: &folded, mentions: &mentions },
         reply_to: draft.reply_to,
         attachments: files,
         idempotency_key: draft.idempotency_key.as_ref().map(IdempotencyKey::as_str),
     };
-    let said = store::messages::insert(tx, &new)?;
-    let message = store::messages::by_id(tx, HistoryScope::whole(id), said)?;
-    webhooks::enqueue_deliveries(tx, EventType::MessageCreated, id, said.0)?;
-    tell(tx, id, MessageEvent { message: message.clone(), new: true }, Event::MessageChanged);
+    let message_id = store::messages::insert(tx, &new)?;
+    let message = store::messages::by_id(tx, HistoryScope::whole(id), message_id)?;
+    webhooks::enqueue_deliveries(tx, EventType::MessageCreated, id, message_id.0)?;
+    emit(tx, id, MessageEvent { message: message.clone(), new: true }, Event::MessageChanged);
     Ok(message)
 }
 
 /// Returns the message that was sent with the same key. Refuses a key that was used for a different message, because
 /// the new text would be lost without notice.
-fn repeated(draft: &Draft, said: Message) -> Result<Message> {
-    if said.deleted_at.is_some() {
+fn repeated(draft: &Draft, first: Message) -> Result<Message> {
+    if first.deleted_at.is_some() {
         return Err(Error::Conflict("You have said that before, and it has been deleted since."));
     }
-    if said.edited_at.is_none() && said.body != draft.body.as_str() {
+    if first.edited_at.is_none() && first.body != draft.body.as_str() {
         return Err(Error::Conflict("Something else was said with that key. Send this with a new one."));
     }
-    Ok(said)
+    Ok(first)
 }
 
 /// Returns the message, unless it has been deleted.
@@ -345,7 +347,7 @@ impl Query {
         if folded.chars().count() < 2 || folded.len() > 200 || folded.contains('\0') {
             return Err(Error::invalid_query("q", "Look for two letters or more."));
         }
-        let mut patterns: [String; TERMS] = std::array::from_fn(|_| "%".to_owned());
+        let mut patterns: [String; MAX_TERMS] = std::array::from_fn(|_| "%".to_owned());
         for (pattern, word) in patterns.iter_mut().zip(folded.split_whitespace()) {
             let literal = word.replace('\\', r"\\").replace('%', r"\%").replace('_', r"\_");
             *pattern = format!("%{literal}%");
@@ -353,7 +355,7 @@ impl Query {
         Ok(Query(patterns))
     }
 
-    /// Messages before `before` that match, in all rooms and threads that the account is in, newest first.
+    /// Returns the messages before `before` that match, in all rooms and threads that the account is in, newest first.
     pub fn run_everywhere(
         &self,
         read: &Read<'_>,
@@ -365,7 +367,7 @@ impl Query {
         store::messages::search_all(read, account, &self.0, before, limit)
     }
 
-    /// Messages before number `before` that match, newest first.
+    /// Returns the messages of a conversation before number `before` that match, newest first.
     pub fn run(
         &self,
         read: &Read<'_>,
@@ -379,18 +381,18 @@ impl Query {
 }
 
 impl Participant {
-    /// The last `limit` messages before number `before`, oldest first.
+    /// Returns the last `limit` messages before number `before`, oldest first.
     pub fn messages_before(&self, read: &Read<'_>, before: i64, limit: i64) -> Result<Vec<Message>> {
         store::messages::before(read, self.history(), before, limit)
     }
 
-    /// The first `limit` messages after number `seq`, oldest first.
+    /// Returns the first `limit` messages after number `seq`, oldest first.
     pub fn messages_since(&self, read: &Read<'_>, seq: i64, limit: i64) -> Result<Vec<Message>> {
         store::messages::since(read, self.history(), seq, limit)
     }
 
-    /// The first `limit` of those messages up to number `seq` that changed after change number `change`, in the order
-    /// of the changes.
+    /// Returns the first `limit` of the messages up to number `seq` that changed after change number `change`, in the
+    /// order of the changes.
     pub fn messages_changed_since(
         &self,
         read: &Read<'_>,
@@ -401,22 +403,22 @@ impl Participant {
         store::messages::changed_since(read, self.history(), change, seq, limit)
     }
 
-    /// A message, deleted or not.
+    /// Returns a message, deleted or not.
     pub fn message(&self, read: &Read<'_>, id: MessageId) -> Result<Message> {
         store::messages::by_id(read, self.history(), id)
     }
 }
 
 impl Owner {
-    /// The first `limit` messages after number `seq` of the whole room, oldest first: for an export.
+    /// Returns the first `limit` messages of the whole room after number `seq`, oldest first, for an export.
     pub fn export(&self, read: &Read<'_>, seq: i64, limit: i64) -> Result<Vec<Message>> {
         let id = self.room_member().participant.conversation.id;
         store::messages::since(read, HistoryScope::whole(id), seq, limit)
     }
 }
 
-/// A room and its last `limit` messages, for a feed. Having the feed's address is the permission: the address is signed
-/// for an owner, whom the caller has to compare with the room's.
+/// Returns a room and its last `limit` messages, for a feed. The signed address of the feed is the permission. It names
+/// an owner, whom the caller has to compare with the room's present owner.
 pub fn feed(read: &Read<'_>, key: &Key, limit: i64) -> Result<(Conversation, Vec<Message>)> {
     let room = rooms::preview(read, key)?;
     let messages = store::messages::before(read, HistoryScope::whole(room.id), i64::MAX, limit)?;
@@ -464,14 +466,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_looked_for_is_taken_literally() {
+    fn the_words_of_a_search_are_matched_literally() {
         let Query(patterns) = Query::parse("  100% Café_\\ ").expect("two words");
         assert_eq!(patterns, [r"%100\%%", r"%cafe\_\\%", "%", "%"]);
         assert!(Query::parse("a").is_err());
     }
 
     #[test]
-    fn a_message_may_be_long_but_not_endless() {
+    fn a_message_has_at_most_4000_characters() {
         let parse = |length| Body::parse(&"a".repeat(length), &RefusedWords::default());
         assert!(parse(4000).is_ok());
         assert!(parse(4001).is_err());

@@ -6,7 +6,7 @@ use unicode_security::confusable_detection;
 use super::text::{self, Rules};
 use crate::{Error, Result};
 
-/// Usernames that would pass for the instance, for a page of it or for everyone.
+/// Reserved usernames, which could be mistaken for the instance, for one of its pages or for everyone.
 const RESERVED: &[&str] = &[
     "about",
     "admin",
@@ -111,13 +111,13 @@ impl Name {
     }
 }
 
-/// Returns the skeleton of a name: names that could pass for each other have the same one. The steps are NFKC, then
-/// confusable characters (UTS #39) before and after case folding, then letters and digits alone. A small i becomes an
-/// l, because a capital one does. A name without letters is its own skeleton.
+/// Returns the skeleton of a name. Names that look alike have the same skeleton. The steps are NFKC, then confusable
+/// characters (UTS #39) before and after case folding, then letters and digits alone. A small i becomes an l, because a
+/// capital I looks like one. A name without letters is its own skeleton.
 pub fn skeleton(name: &str) -> String {
     let plain: String = name.nfkc().collect();
-    // Confusables are folded before the case, because a capital may look like another letter than its small form; and
-    // after it, because the small form may, too.
+    // Confusables are folded both before and after the case, because a capital and its small form may look like
+    // different letters.
     let folded: String = confusable_detection::skeleton(&plain).flat_map(char::to_lowercase).collect();
     let skeleton = confusable_detection::skeleton(&folded).flat_map(char::to_lowercase);
     let skeleton = skeleton.filter(|c| c.is_alphanumeric());
@@ -125,7 +125,7 @@ pub fn skeleton(name: &str) -> String {
     if skeleton.is_empty() { plain } else { skeleton }
 }
 
-/// Returns whether a name would pass for the instance, for a page of it or for everyone.
+/// Returns whether a name looks like a reserved one.
 pub fn is_reserved(name: &Name) -> bool {
     let skeleton = self::skeleton(name.as_str());
     RESERVED.iter().any(|reserved| self::skeleton(reserved) == skeleton)
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_on_one_line_and_pose_as_nobody() {
+    fn names_are_on_one_line_and_have_no_hidden_characters() {
         assert_eq!(Name::parse("  Nell   Ashby ").expect("fine").as_str(), "Nell Ashby");
         for raw in
             ["", "  ", "a\nb", "\u{202E}lleN", "Ne\u{200B}ll", "Nell\u{200D}", "Ne\u{AD}ll", &"n".repeat(51)]
@@ -165,21 +165,21 @@ mod tests {
 
     #[test]
     fn names_that_look_alike_have_one_skeleton() {
-        for alike in
+        for similar in
             ["Nell", "nell", "NELL", "NeII", "ne11", "Νell", "Ｎｅｌｌ", "N e l l", "n.e-l_l", "Nęll"]
         {
-            assert_eq!(skeleton(alike), skeleton("nell"), "{alike}");
+            assert_eq!(skeleton(similar), skeleton("nell"), "{similar}");
         }
         for other in ["Nel", "Nelly", "Ellen", "Noll", "🐦"] {
             assert_ne!(skeleton(other), skeleton("nell"), "{other}");
         }
-        assert_ne!(skeleton("🐦"), skeleton("👩‍🚒"), "names without letters are told apart, too");
+        assert_ne!(skeleton("🐦"), skeleton("👩‍🚒"), "names without letters differ, too");
     }
 
     #[test]
-    fn nobody_is_called_as_the_house() {
-        for house in ["admin", "Admin", "АDMIN", "Mod", "Chitter", "support"] {
-            assert!(is_reserved(&Name::parse(house).expect("a name")), "{house}");
+    fn names_that_look_like_reserved_ones_are_reserved() {
+        for reserved in ["admin", "Admin", "АDMIN", "Mod", "Chitter", "support"] {
+            assert!(is_reserved(&Name::parse(reserved).expect("a name")), "{reserved}");
         }
         assert!(!is_reserved(&Name::parse("Admina").expect("a name")));
     }

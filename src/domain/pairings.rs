@@ -1,4 +1,4 @@
-//! Weekly pairs: each Monday every participant is paired with somebody new, or else with whom it met longest ago.
+//! Weekly pairs: each Monday every participant is paired with somebody new, or else with the person it met longest ago.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -21,10 +21,10 @@ use crate::{
     store::{self, accounts::Account, jobs::Work},
 };
 
-const A_DAY: Duration = Duration::from_secs(24 * 3600);
+const DAY: Duration = Duration::from_secs(24 * 3600);
 
-/// Up to [`MAX_COMPLETE`] participants, each is a candidate for every other. Beyond it, each has [`MAX_CANDIDATES`]
-/// candidates: enough to find somebody new for everyone, and matched in a short time.
+/// The number of participants up to which each is a candidate for every other. Beyond it, each has [`MAX_CANDIDATES`]
+/// candidates: enough to find somebody new for everyone, and few enough for a fast matching.
 const MAX_COMPLETE: usize = 200;
 const MAX_CANDIDATES: usize = 24;
 
@@ -55,7 +55,7 @@ pub struct Weekly {
 /// Returns the state of the weekly pairs for an account.
 pub fn weekly(read: &Read<'_>, account: AccountId) -> Result<Weekly> {
     let monday = read.now().monday();
-    let talk = match store::pairings::of(read, account, monday)? {
+    let talk = match store::pairings::talk_of(read, account, monday)? {
         Some((id, others)) => {
             let others = others.into_iter().map(|other| store::accounts::by_id(read, other));
             Some((id, others.collect::<Result<Vec<_>>>()?))
@@ -65,16 +65,16 @@ pub fn weekly(read: &Read<'_>, account: AccountId) -> Result<Weekly> {
     Ok(Weekly {
         takes_part: store::pairings::takes_part(read, account)?,
         members: store::pairings::count(read)?,
-        next: monday + 7 * A_DAY,
+        next: monday + 7 * DAY,
         talk,
     })
 }
 
-/// Makes the pairs of this week, unless they have been made, and returns their number. Each pair gets a conversation,
-/// and each participant a mail.
+/// Creates the pairs of this week, unless they exist, and returns their number. Each pair gets a conversation, and each
+/// participant a mail.
 pub fn pair(tx: &mut Tx<'_>) -> Result<usize> {
     let monday = tx.now().monday();
-    if !store::pairings::take_week(tx, monday)? {
+    if !store::pairings::claim_week(tx, monday)? {
         return Ok(0);
     }
     let members = store::pairings::members(tx)?;
@@ -84,9 +84,9 @@ pub fn pair(tx: &mut Tx<'_>) -> Result<usize> {
     for group in &groups {
         let people = group.iter().map(|account| store::accounts::by_id(tx, *account));
         let people = people.collect::<Result<Vec<_>>>()?;
-        let id = threads::found(tx, None, &ThreadName::default(), &people)?;
-        for (at, account) in group.iter().enumerate() {
-            for other in &group[..at] {
+        let id = threads::insert(tx, None, &ThreadName::default(), &people)?;
+        for (index, account) in group.iter().enumerate() {
+            for other in &group[..index] {
                 store::pairings::pair(tx, *account, *other, id)?;
             }
             tx.enqueue(&Work::PairMail { conversation: id, to: *account })?;
@@ -95,7 +95,7 @@ pub fn pair(tx: &mut Tx<'_>) -> Result<usize> {
     Ok(groups.len())
 }
 
-/// Returns the people in an order that differs from week to week. The order is the same for every attempt at one week's
+/// Returns the members in an order that differs from week to week, and is the same for every attempt at one week's
 /// pairs.
 fn shuffled(mut members: Vec<AccountId>, week: Time) -> Vec<AccountId> {
     members.shuffle(&mut SmallRng::seed_from_u64(week.ms().unsigned_abs()));
@@ -105,20 +105,21 @@ fn shuffled(mut members: Vec<AccountId>, week: Time) -> Vec<AccountId> {
 /// The times when two accounts last met, the lower id first.
 type Met = HashMap<(AccountId, AccountId), Time>;
 
-/// Makes pairs, and one group of three where the number is odd. As many pairs as possible are of people who have not
-/// met; among the others, those who met longest ago are paired first.
+/// Returns pairs, and one group of three where the number of members is odd. As many pairs as possible are of people
+/// who have not met; among the others, those who met longest ago are paired first.
 fn groups(members: &[AccountId], met: &Met, apart: &HashSet<(AccountId, AccountId)>) -> Vec<Vec<AccountId>> {
     let key = |one: AccountId, other: AccountId| (one.min(other), one.max(other));
-    let may = |one: AccountId, other: AccountId| !apart.contains(&key(one, other));
-    let is_new = |one: AccountId, other: AccountId| may(one, other) && !met.contains_key(&key(one, other));
+    let may_meet = |one: AccountId, other: AccountId| !apart.contains(&key(one, other));
+    let is_new =
+        |one: AccountId, other: AccountId| may_meet(one, other) && !met.contains_key(&key(one, other));
     let mut graph = UnGraph::<AccountId, ()>::new_undirected();
     let nodes: Vec<_> = members.iter().map(|member| graph.add_node(*member)).collect();
-    let some = if members.len() <= MAX_COMPLETE { members.len() } else { MAX_CANDIDATES };
-    for (at, one) in members.iter().enumerate() {
-        // The candidates follow the account in the shuffled circle, as far as they are new to it.
-        let others = (1..members.len()).map(|step| (at + step) % members.len());
-        for other in others.filter(|other| is_new(*one, members[*other])).take(some) {
-            graph.update_edge(nodes[at], nodes[other], ());
+    let candidates = if members.len() <= MAX_COMPLETE { members.len() } else { MAX_CANDIDATES };
+    for (index, member) in members.iter().enumerate() {
+        // The candidates are the members that follow in the shuffled circle, except those that the member has met.
+        let others = (1..members.len()).map(|step| (index + step) % members.len());
+        for other in others.filter(|other| is_new(*member, members[*other])).take(candidates) {
+            graph.update_edge(nodes[index], nodes[other], ());
         }
     }
     let matching = maximum_matching(&graph);
@@ -126,43 +127,45 @@ fn groups(members: &[AccountId], met: &Met, apart: &HashSet<(AccountId, AccountI
         matching.edges().map(|(one, other)| vec![graph[one], graph[other]]).collect();
     let mut left: Vec<AccountId> =
         nodes.iter().filter(|node| !matching.contains_node(**node)).map(|node| graph[*node]).collect();
-    // The rest have nobody new left, so they meet again.
-    let mut again: Vec<_> = Vec::new();
-    for (at, one) in left.iter().enumerate() {
-        for other in left[at + 1..].iter().filter(|other| may(*one, **other)) {
-            again.push((met.get(&key(*one, *other)).copied(), *one, *other));
+    // The rest are paired with people whom they have met before.
+    let mut repeated: Vec<_> = Vec::new();
+    for (index, one) in left.iter().enumerate() {
+        for other in left[index + 1..].iter().filter(|other| may_meet(*one, **other)) {
+            repeated.push((met.get(&key(*one, *other)).copied(), *one, *other));
         }
     }
-    again.sort_unstable();
-    for (_, one, other) in again {
+    repeated.sort_unstable();
+    for (_, one, other) in repeated {
         if left.contains(&one) && left.contains(&other) {
-            left.retain(|who| *who != one && *who != other);
+            left.retain(|member| *member != one && *member != other);
             pairs.push(vec![one, other]);
         }
     }
-    // A last one without a pair joins a pair, preferably one in which both are new to it.
-    for one in left {
-        let fits = |pair: &&mut Vec<AccountId>| pair.len() == 2 && pair.iter().all(|other| may(one, *other));
-        let stale = |pair: &&mut Vec<AccountId>| pair.iter().filter(|other| !is_new(one, **other)).count();
-        if let Some(pair) = pairs.iter_mut().filter(fits).min_by_key(stale) {
-            pair.push(one);
+    // A last member without a pair joins a pair, preferably one with two people whom the member has not met.
+    for last in left {
+        let fits =
+            |pair: &&mut Vec<AccountId>| pair.len() == 2 && pair.iter().all(|other| may_meet(last, *other));
+        let count_met =
+            |pair: &&mut Vec<AccountId>| pair.iter().filter(|other| !is_new(last, **other)).count();
+        if let Some(pair) = pairs.iter_mut().filter(fits).min_by_key(count_met) {
+            pair.push(last);
         }
     }
     pairs
 }
 
-/// An account that is told about its pair of this week, with the others in it and its email; `None` where it has left
-/// the conversation, or has no address.
+/// Returns the recipient of the mail about a pair, and the others in the pair; `None` where the account has left the
+/// conversation, or has no address.
 pub fn pair_notice(
     read: &Read<'_>,
     conversation: ConversationId,
     to: AccountId,
 ) -> Result<Option<(Recipient, Vec<Account>)>> {
-    if store::conversations::seen_by(read, conversation, to)?.is_none() {
+    if store::conversations::with_membership(read, conversation, to)?.is_none() {
         return Ok(None);
     }
     let everyone = store::conversations::participants(read, conversation, 10)?;
-    let others = everyone.into_iter().map(|one| one.account).filter(|one| one.id != to);
+    let others = everyone.into_iter().map(|row| row.account).filter(|account| account.id != to);
     let others: Vec<Account> = others.collect();
     Ok(Recipient::find(read, to)?.map(|to| (to, others)))
 }
@@ -175,17 +178,18 @@ mod tests {
         (1..=count).map(AccountId).collect()
     }
 
-    fn note(met: &mut Met, groups: &[Vec<AccountId>], week: i64) -> usize {
-        let mut again = 0;
+    /// Records the meetings of a week, and returns how many of them are repeated.
+    fn record(met: &mut Met, groups: &[Vec<AccountId>], week: i64) -> usize {
+        let mut repeated = 0;
         for group in groups {
-            for (at, one) in group.iter().enumerate() {
-                for other in &group[..at] {
+            for (index, one) in group.iter().enumerate() {
+                for other in &group[..index] {
                     let key = (*one.min(other), *one.max(other));
-                    again += usize::from(met.insert(key, Time::from_ms(week)).is_some());
+                    repeated += usize::from(met.insert(key, Time::from_ms(week)).is_some());
                 }
             }
         }
-        again
+        repeated
     }
 
     #[test]
@@ -196,24 +200,24 @@ mod tests {
             let groups = groups(&shuffled(members.clone(), Time::from_ms(week)), &met, &HashSet::new());
             assert_eq!(groups.len(), 10);
             assert_eq!(
-                note(&mut met, &groups, week),
+                record(&mut met, &groups, week),
                 0,
-                "week {week}: of twenty there are ten weeks of new ones"
+                "week {week}: twenty people can meet new ones for ten weeks"
             );
         }
     }
 
     #[test]
-    fn when_everyone_has_met_those_meet_who_have_not_for_longest() {
+    fn when_everyone_has_met_those_are_paired_who_met_longest_ago() {
         let mut met = Met::new();
         for (week, groups) in [[[1, 2], [3, 4]], [[1, 3], [2, 4]], [[1, 4], [2, 3]]].into_iter().enumerate() {
             let groups = groups.map(|group| group.map(AccountId).to_vec());
-            note(&mut met, &groups, week as i64);
+            record(&mut met, &groups, week as i64);
         }
-        let mut again = groups(&people(4), &met, &HashSet::new());
-        again.iter_mut().for_each(|group| group.sort());
-        again.sort();
-        assert_eq!(again, [[AccountId(1), AccountId(2)], [AccountId(3), AccountId(4)]]);
+        let mut repeated = groups(&people(4), &met, &HashSet::new());
+        repeated.iter_mut().for_each(|group| group.sort());
+        repeated.sort();
+        assert_eq!(repeated, [[AccountId(1), AccountId(2)], [AccountId(3), AccountId(4)]]);
     }
 
     #[test]
@@ -229,11 +233,11 @@ mod tests {
     }
 
     #[test]
-    fn those_who_are_kept_apart_are_never_paired() {
+    fn two_people_with_a_block_are_never_paired() {
         let apart = HashSet::from([(AccountId(1), AccountId(2))]);
         assert!(groups(&people(2), &Met::new(), &apart).is_empty());
         for group in groups(&people(3), &Met::new(), &apart) {
-            assert_eq!(group.len(), 2, "the third can't sit with both");
+            assert_eq!(group.len(), 2, "the third can't join the other two");
         }
     }
 }

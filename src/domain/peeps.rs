@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use super::{
     accounts::{Member, Recipient},
-    text::{self, REFERENCES, RefusedWords, Rules, Segment},
+    text::{self, MAX_REFERENCES, RefusedWords, Rules, Segment},
     viewer::Viewer,
 };
 use crate::{
@@ -19,17 +19,17 @@ use crate::{
     },
 };
 
-/// The largest length of a peep, in characters as a person counts them.
-pub const LIMIT: usize = 280;
+/// The maximum length of a peep, in characters as a person counts them.
+pub const MAX_LENGTH: usize = 280;
 
-/// The largest number of ancestors shown above a peep in its conversation.
-const ABOVE: i64 = 40;
+/// The maximum number of ancestors shown above a peep in its conversation.
+const MAX_ABOVE: i64 = 40;
 
-/// The largest number of replies shown below a peep in its conversation.
-const BELOW: i64 = 200;
+/// The maximum number of replies shown below a peep in its conversation.
+const MAX_BELOW: i64 = 200;
 
-/// The number of versions that a peep keeps. More are of no use, and without a limit one peep could fill the disk.
-const VERSIONS: usize = 50;
+/// The maximum number of versions of a peep. More are of no use, and without a limit one peep could fill the disk.
+const MAX_VERSIONS: usize = 50;
 
 /// The text of a peep: 1 to 280 characters, cleaned.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,7 +39,7 @@ impl Body {
     /// Cleans the typed text. Refuses a text with one of the words that the instance does not allow.
     pub fn parse(raw: &str, refused: &RefusedWords) -> Result<Self> {
         refused.check(raw)?;
-        let rules = Rules { field: "body", limit: LIMIT, lines: true, empty: "Write something first." };
+        let rules = Rules { field: "body", limit: MAX_LENGTH, lines: true, empty: "Write something first." };
         text::clean(raw, rules).map(Body)
     }
 
@@ -49,20 +49,20 @@ impl Body {
 
     /// Returns the usernames that the text mentions, each once.
     fn mentions(&self) -> BTreeSet<String> {
-        let found = text::segments(&self.0).into_iter().filter_map(|s| match s {
+        let usernames = text::segments(&self.0).into_iter().filter_map(|segment| match segment {
             Segment::Mention(_, username) => Some(username),
             _ => None,
         });
-        found.take(REFERENCES).collect()
+        usernames.take(MAX_REFERENCES).collect()
     }
 
     /// Returns the tags in the text, each once.
     fn tags(&self) -> BTreeSet<String> {
-        let found = text::segments(&self.0).into_iter().filter_map(|s| match s {
+        let tags = text::segments(&self.0).into_iter().filter_map(|segment| match segment {
             Segment::Tag(_, tag) => Some(tag),
             _ => None,
         });
-        found.take(REFERENCES).collect()
+        tags.take(MAX_REFERENCES).collect()
     }
 }
 
@@ -83,12 +83,12 @@ impl Member {
             && let Some(id) = store::peeps::by_idempotency_key(tx, self.id(), key)?
         {
             self.check_repeated(tx, id, draft)?;
-            // If the answer to the first request was lost, the event about its jobs may have been lost, too.
+            // Where the response to the first request was lost, the event about its jobs may have been lost, too.
             tx.emit(Emission { topic: Topic::Outbox, event: Event::JobDue });
-            return self.tell(tx, id);
+            return self.emit_change(tx, id);
         }
         if let Some(parent) = draft.reply_to {
-            answer(tx, parent)?;
+            count_answer(tx, parent)?;
         }
         let new = NewPeep {
             author: self.id(),
@@ -98,19 +98,19 @@ impl Member {
             idempotency_key: key,
         };
         let id = store::peeps::insert(tx, &new)?;
-        self.refer(tx, id, &draft.body)?;
-        self.tell(tx, id)
+        self.store_references(tx, id, &draft.body)?;
+        self.emit_change(tx, id)
     }
 
     /// Refuses a key that was used for a different peep, because the new text would be lost without notice.
     fn check_repeated(&self, tx: &Tx<'_>, id: PeepId, draft: &Draft) -> Result<()> {
-        let posted = store::peeps::by_id(tx, Some(self.id()), id)?;
-        if posted.deleted_at.is_some() {
+        let peep = store::peeps::by_id(tx, Some(self.id()), id)?;
+        if peep.deleted_at.is_some() {
             return Err(Error::Conflict("You have posted that before, and it has been deleted since."));
         }
         let first = store::peeps::versions(tx, id)?.into_iter().next();
-        let body = first.map_or(posted.body, |version| version.body);
-        if body != draft.body.as_str() || posted.reply_to.map(|parent| parent.id) != draft.reply_to {
+        let body = first.map_or(peep.body, |version| version.body);
+        if body != draft.body.as_str() || peep.reply_to.map(|parent| parent.id) != draft.reply_to {
             return Err(Error::Conflict(
                 "Something else was posted with that key. Send this with a new one.",
             ));
@@ -128,14 +128,14 @@ impl Member {
         if peep.body == body.as_str() {
             return Ok(peep);
         }
-        if store::peeps::versions(tx, id)?.len() >= VERSIONS {
+        if store::peeps::versions(tx, id)?.len() >= MAX_VERSIONS {
             return Err(Error::invalid("body", "This peep has been edited 50 times. Post a new one."));
         }
         let seq = store::peeps::next_seq(tx)?;
         store::peeps::edit(tx, id, body.as_str(), seq)?;
         store::peeps::clear_tags(tx, id)?;
-        self.refer(tx, id, body)?;
-        self.tell(tx, id)
+        self.store_references(tx, id, body)?;
+        self.emit_change(tx, id)
     }
 
     /// Deletes the member's own peep, or any peep if the member is the administrator. Returns the peep as it was.
@@ -147,12 +147,12 @@ impl Member {
         }
         if let Some(parent) = &peep.reply_to {
             let counts = store::peeps::count_reply(tx, parent.id, -1)?;
-            tell_counts(tx, parent.id, counts);
+            emit_counts(tx, parent.id, counts);
         }
         let seq = store::peeps::next_seq(tx)?;
         store::peeps::delete(tx, id, seq)?;
         store::idempotency::redact_peep(tx, id)?;
-        self.tell(tx, id)?;
+        self.emit_change(tx, id)?;
         Ok(peep)
     }
 
@@ -166,14 +166,14 @@ impl Member {
         store::peeps::lock(tx, id)?;
         existing(tx, self.into(), id)?;
         if let Some(counts) = store::peeps::like(tx, id, self.id(), likes)? {
-            tell_counts(tx, id, counts);
+            emit_counts(tx, id, counts);
         }
         store::peeps::by_id(tx, Some(self.id()), id)
     }
 
     /// Stores the tags and the mentions of a peep. Enqueues an email to each account that the peep mentions for the
     /// first time, except to its author.
-    fn refer(&self, tx: &mut Tx<'_>, id: PeepId, body: &Body) -> Result<()> {
+    fn store_references(&self, tx: &mut Tx<'_>, id: PeepId, body: &Body) -> Result<()> {
         for tag in body.tags() {
             store::peeps::add_tag(tx, id, &tag)?;
         }
@@ -192,33 +192,33 @@ impl Member {
     }
 
     /// Publishes a change of the peep, and returns the peep as it is now.
-    fn tell(&self, tx: &mut Tx<'_>, id: PeepId) -> Result<Peep> {
+    fn emit_change(&self, tx: &mut Tx<'_>, id: PeepId) -> Result<Peep> {
         let peep = store::peeps::by_id(tx, Some(self.id()), id)?;
         // The author's own like is private, and everyone receives this event.
-        let seen_by_all = Peep { liked: false, ..peep.clone() };
-        let event = Event::PeepChanged(Arc::new(Encoded::new(seen_by_all)));
+        let public = Peep { liked: false, ..peep.clone() };
+        let event = Event::PeepChanged(Arc::new(Encoded::new(public)));
         tx.emit(Emission { topic: Topic::Public, event });
         Ok(peep)
     }
 }
 
 /// Counts a reply on the peep that it answers, which must not be deleted.
-fn answer(tx: &mut Tx<'_>, parent: PeepId) -> Result<()> {
+fn count_answer(tx: &mut Tx<'_>, parent: PeepId) -> Result<()> {
     store::peeps::lock(tx, parent)?;
     match existing(tx, Viewer::STRANGER, parent) {
         Err(Error::NotFound) => Err(Error::invalid("reply_to", "The peep you answer has been deleted.")),
         Err(other) => Err(other),
         Ok(_) => {
             let counts = store::peeps::count_reply(tx, parent, 1)?;
-            tell_counts(tx, parent, counts);
+            emit_counts(tx, parent, counts);
             Ok(())
         }
     }
 }
 
-fn tell_counts(tx: &mut Tx<'_>, id: PeepId, counts: Counts) {
-    let counted = PeepCounts { id, likes: counts.likes, replies: counts.replies };
-    let event = Event::PeepCountsChanged(Arc::new(Encoded::new(counted)));
+fn emit_counts(tx: &mut Tx<'_>, id: PeepId, counts: Counts) {
+    let payload = PeepCounts { id, likes: counts.likes, replies: counts.replies };
+    let event = Event::PeepCountsChanged(Arc::new(Encoded::new(payload)));
     tx.emit(Emission { topic: Topic::Public, event });
 }
 
@@ -231,19 +231,19 @@ pub fn existing(read: &Read<'_>, viewer: Viewer, id: PeepId) -> Result<Peep> {
 /// A peep with the conversation around it.
 #[derive(Debug)]
 pub struct Conversation {
-    /// The peeps that this one answers, the first at the top. Deleted ones are gaps.
+    /// The ancestors of the peep, the first one first; including deleted ones, which are shown as gaps.
     pub above: Vec<Peep>,
     pub peep: Peep,
-    /// The replies, and the replies to them, oldest first. A deleted one is included if it has replies.
+    /// The replies, and the replies to them, oldest first; including deleted ones that have replies.
     pub below: Vec<Peep>,
 }
 
-/// Returns the conversation around a peep. A deleted peep still has one if it was answered.
+/// Returns the conversation around a peep. A deleted peep has one only if there are replies.
 pub fn conversation(read: &Read<'_>, viewer: Viewer, id: PeepId) -> Result<Conversation> {
     let viewer = viewer.account;
     let peep = store::peeps::by_id(read, viewer, id)?;
-    let above = store::peeps::ancestors(read, viewer, id, ABOVE)?;
-    let below = store::peeps::descendants(read, viewer, id, BELOW)?;
+    let above = store::peeps::ancestors(read, viewer, id, MAX_ABOVE)?;
+    let below = store::peeps::descendants(read, viewer, id, MAX_BELOW)?;
     if peep.deleted_at.is_some() && below.is_empty() {
         return Err(Error::NotFound);
     }
@@ -259,24 +259,24 @@ pub fn history(read: &Read<'_>, viewer: Viewer, id: PeepId) -> Result<(Peep, Vec
     Ok((peep, versions))
 }
 
-/// A page of peeps, newest first, as the viewer sees them.
-pub fn timeline(read: &Read<'_>, viewer: Viewer, scope: &Scope, span: PeepRange) -> Result<Vec<Peep>> {
-    store::peeps::list(read, viewer.account, scope, span)
+/// Returns a page of peeps for the viewer, newest first.
+pub fn timeline(read: &Read<'_>, viewer: Viewer, scope: &Scope, range: PeepRange) -> Result<Vec<Peep>> {
+    store::peeps::list(read, viewer.account, scope, range)
 }
 
-/// The number of the public stream's last change.
+/// Returns the number of the public stream's last change.
 pub fn last_seq(read: &Read<'_>) -> Result<i64> {
     store::peeps::last_seq(read)
 }
 
-/// The first `limit` peeps that changed in the public stream after number `seq`, in the order of the changes, as they
-/// are now and as the viewer sees them; deleted ones included.
+/// Returns the first `limit` peeps that changed in the public stream after number `seq`, in the order of the changes:
+/// their present state for the viewer, including deleted ones.
 pub fn changed_since(read: &Read<'_>, viewer: Viewer, seq: i64, limit: i64) -> Result<Vec<Peep>> {
     store::peeps::changed_since(read, viewer.account, seq, limit)
 }
 
-/// A peep that mentions an account, with the account and its email; `None` where the peep or the mention is gone, or
-/// the account wants no mail about mentions.
+/// Returns a peep that mentions an account, and the account as a recipient; `None` where the peep was deleted, does not
+/// mention the account any more, or the account has turned these mails off.
 pub fn mention_notice(read: &Read<'_>, id: PeepId, to: AccountId) -> Result<Option<(Peep, Recipient)>> {
     let peep = match existing(read, to.into(), id) {
         Ok(peep) => peep,

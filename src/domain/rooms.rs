@@ -6,7 +6,7 @@ use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use sha2::{Digest, Sha256};
 
 use super::{
-    conversations::{self, Participant, remove_participant, tell},
+    conversations::{self, Participant, emit, remove_participant},
     names::skeleton,
     text::{self, Rules},
 };
@@ -21,30 +21,31 @@ use crate::{
         self,
         accounts::{Account, AccountKind},
         conversations::{Conversation, ConversationPage, MembershipRow, NewConversation, NewMembership},
-        rooms::{Found, JoinedRoom, Link},
+        rooms::{JoinedRoom, Link, RoomByKey},
     },
 };
 
-/// The most people in a room. Beyond it no one could follow the conversation, and the list of people would be endless.
-pub const SIZE: i64 = 10_000;
+/// The maximum number of people in a room. Beyond it no one could follow the conversation.
+pub const MAX_SIZE: i64 = 10_000;
 
-/// The most rooms on a member's own page; nobody reads further.
-const MINE: i64 = 200;
+/// The maximum number of rooms in a member's own list; nobody reads further.
+const MAX_LISTED: i64 = 200;
 
 /// The duration of the ban on a removed guest, and on new guests from the same address.
 const BAN: Duration = Duration::from_secs(3600);
 
-/// The silence after which guests, and rooms that nobody can enter, are purged.
-pub const SILENCE: Duration = Duration::from_secs(30 * 24 * 3600);
+/// The time without messages after which guests, and rooms that nobody can enter, are purged.
+pub const IDLE_RETENTION: Duration = Duration::from_secs(30 * 24 * 3600);
 
-/// The refusal of a link that lets nobody in any more.
-const RUN_OUT: Error = Error::Forbidden("This link has run out. Ask someone inside for a new one.");
+/// The refusal of a link that has expired or has no uses left.
+const LINK_EXPIRED: Error = Error::Forbidden("This link has run out. Ask someone inside for a new one.");
 
 /// The refusal of managed accounts: their app chooses their names, which may equal the name of a member.
 pub(super) const NOT_FROM_HERE: Error =
     Error::Forbidden("An app’s people talk in its threads, and not with the people of this place.");
 
-/// The most guests, rooms or rows purged in one transaction, so that other writes do not wait long for the purge.
+/// The maximum number of guests or rooms purged in one transaction, so that other writes do not wait long for the
+/// purge.
 const BATCH: i64 = 200;
 
 /// A room's name: 1 to 80 characters on one line.
@@ -84,19 +85,20 @@ impl Key {
         &self.0
     }
 
-    /// Returns the hash by which rooms are found. A lookup by hash does not reveal by its timing how close a guess was.
+    /// Returns the hash by which the room is looked up. The timing of such a lookup does not reveal how close a guess
+    /// is.
     fn hash(&self) -> String {
         hex(&Sha256::digest(self.0.as_bytes()))
     }
 }
 
-/// A person with a room's key, who may be in the room, be able to join it, or be banned from it.
+/// An account with a room's key. It may be in the room already, or may be banned from it.
 #[derive(Clone)]
 pub struct RoomInvitee {
     pub account: Account,
     pub key: Key,
     pub ip_hash: String,
-    /// Permission to join the room. A token that only has the scope `read` lacks it.
+    /// True if the request may join the room. It may not with a token that has only the scope `read`.
     pub may_join: bool,
 }
 
@@ -112,34 +114,34 @@ impl RoomInvitee {
     /// Returns the invitee as a room member, if the account is in the room. An invitee to whom the room is not open
     /// receives the same error as for a room that does not exist.
     pub fn find(&self, read: &Read<'_>) -> Result<Option<RoomMember>> {
-        Ok(self.look(read)?.1)
+        Ok(self.lookup(read)?.1)
     }
 
-    /// Joins the room, which is the only way into one. Changes nothing for an account that is in the room already.
+    /// Joins the room. No other code adds an account to a room. Changes nothing for an account that is in it already.
     pub fn join(&self, tx: &mut Tx<'_>) -> Result<RoomMember> {
-        let (found, room_member) = self.look(tx)?;
+        let (row, room_member) = self.lookup(tx)?;
         if let Some(room_member) = room_member {
             return Ok(room_member);
         }
-        self.admit(tx, found.room.id)?;
+        self.admit(tx, row.room.id)?;
         self.find(tx)?.ok_or(Error::NotFound)
     }
 
-    fn look(&self, read: &Read<'_>) -> Result<(Found, Option<RoomMember>)> {
-        let found = store::rooms::by_key(read, &self.key.hash(), self.account.id)?.ok_or(Error::NotFound)?;
-        let membership = found.membership.clone().filter(|membership| membership.left_at.is_none());
-        if membership.is_none() && !found.holds {
+    fn lookup(&self, read: &Read<'_>) -> Result<(RoomByKey, Option<RoomMember>)> {
+        let row = store::rooms::by_key(read, &self.key.hash(), self.account.id)?.ok_or(Error::NotFound)?;
+        let membership = row.membership.clone().filter(|membership| membership.left_at.is_none());
+        if membership.is_none() && !row.is_current {
             return Err(Error::NotFound);
         }
         let room_member = membership.map(|membership| RoomMember {
             participant: Participant {
                 account: self.account.clone(),
-                conversation: found.room.clone(),
+                conversation: row.room.clone(),
                 membership,
             },
-            link: found.link.clone(),
+            link: row.link.clone(),
         });
-        Ok((found, room_member))
+        Ok((row, room_member))
     }
 
     fn admit(&self, tx: &mut Tx<'_>, room: ConversationId) -> Result<()> {
@@ -150,23 +152,23 @@ impl RoomInvitee {
             return Err(Error::Forbidden("The token lacks the scope write: with it one comes in."));
         }
         let now = tx.now();
-        // Locks the room's row first, so that everything read after it holds until the commit.
+        // The room's row is locked first, so that everything read after it is valid until the commit.
         let size = store::conversations::resize(tx, room, 1)?;
-        let (found, room_member) = self.look(tx)?;
+        let (row, room_member) = self.lookup(tx)?;
         if room_member.is_some() {
             // The account joined from another tab at the same moment.
             store::conversations::resize(tx, room, -1)?;
             return Ok(());
         }
-        let banned = found.membership.as_ref().and_then(|membership| membership.banned_until);
-        let from_here = match self.account.kind {
+        let account_ban = row.membership.as_ref().and_then(|membership| membership.banned_until);
+        let address_ban = match self.account.kind {
             AccountKind::Guest => store::rooms::banned_until(tx, room, &self.ip_hash)?,
             _ => None,
         };
-        if banned.max(from_here).is_some_and(|until| until > now) {
+        if account_ban.max(address_ban).is_some_and(|until| until > now) {
             return Err(Error::Forbidden("You were asked to leave this room."));
         }
-        if size > SIZE {
+        if size > MAX_SIZE {
             return Err(Error::Forbidden("This room is full."));
         }
         let (alias, skeleton) = self.alias(tx, room)?;
@@ -175,23 +177,23 @@ impl RoomInvitee {
             account: self.account.id,
             alias: alias.as_deref(),
             skeleton: &skeleton,
-            read_seq: found.room.last_seq,
+            read_seq: row.room.last_seq,
             visible_after_seq: 0,
             ip_hash: &self.ip_hash,
         };
         store::conversations::join(tx, &new)?;
-        if found.link.expires_at.is_some_and(|at| at <= now) || !store::rooms::use_link(tx, room)? {
-            return Err(RUN_OUT);
+        if row.link.expires_at.is_some_and(|at| at <= now) || !store::rooms::use_link(tx, room)? {
+            return Err(LINK_EXPIRED);
         }
-        if found.room.owner.is_none() {
-            // Makes the account the owner of a room that the last participant left, with nobody to inherit it.
+        if row.room.owner.is_none() {
+            // Everyone had left the room, so there is no owner.
             store::conversations::set_owner(tx, room, Some(self.account.id))?;
         }
         Ok(())
     }
 
-    /// Returns the alias, if any, and the skeleton of the name. A guest whose name is taken in the room gets a number,
-    /// so that the two are told apart.
+    /// Returns the alias, if any, and the skeleton of the name. A guest whose name is taken in the room gets an alias
+    /// with a number, so that people can distinguish the two.
     fn alias(&self, read: &Read<'_>, room: ConversationId) -> Result<(Option<String>, String)> {
         let name = &self.account.name;
         let plain = skeleton(name);
@@ -200,7 +202,7 @@ impl RoomInvitee {
         if self.account.kind != AccountKind::Guest || !is_called(&plain)? {
             return Ok((None, plain));
         }
-        for number in 2..=SIZE {
+        for number in 2..=MAX_SIZE {
             let alias = format!("{name} {number}");
             let skeleton = skeleton(&alias);
             if !is_called(&skeleton)? {
@@ -225,28 +227,28 @@ pub fn create(tx: &mut Tx<'_>, account: &Account, name: &RoomName, ip_hash: &str
     RoomInvitee { account: account.clone(), key, ip_hash: ip_hash.into(), may_join: true }.join(tx)
 }
 
-/// Returns what a person outside the room may see by its key: its name, and the number of people in it.
+/// Returns the room of a key, of which a person outside may see the name and the number of people.
 pub fn preview(read: &Read<'_>, key: &Key) -> Result<Conversation> {
-    let found = store::rooms::by_key(read, &key.hash(), AccountId(0))?.filter(|found| found.holds);
-    found.map(|found| found.room).ok_or(Error::NotFound)
+    let row = store::rooms::by_key(read, &key.hash(), AccountId(0))?.filter(|row| row.is_current);
+    row.map(|row| row.room).ok_or(Error::NotFound)
 }
 
-/// Refuses a key that lets nobody new in, so that no one is asked for a name in vain.
-pub fn invites(read: &Read<'_>, key: &Key) -> Result<()> {
-    let found = store::rooms::by_key(read, &key.hash(), AccountId(0))?.filter(|found| found.holds);
-    let link = found.ok_or(Error::NotFound)?.link;
+/// Refuses a key whose link admits nobody new, so that a guest is not asked for a name in vain.
+pub fn check_link(read: &Read<'_>, key: &Key) -> Result<()> {
+    let row = store::rooms::by_key(read, &key.hash(), AccountId(0))?.filter(|row| row.is_current);
+    let link = row.ok_or(Error::NotFound)?.link;
     let expired = link.expires_at.is_some_and(|at| at <= read.now());
-    if expired || link.uses_left == Some(0) { Err(RUN_OUT) } else { Ok(()) }
+    if expired || link.uses_left == Some(0) { Err(LINK_EXPIRED) } else { Ok(()) }
 }
 
 /// Returns the rooms that the account is in, most recently active first.
-pub fn of(read: &Read<'_>, account: AccountId) -> Result<Vec<JoinedRoom>> {
-    store::rooms::of(read, &ConversationPage::first(account, MINE))
+pub fn joined(read: &Read<'_>, account: AccountId) -> Result<Vec<JoinedRoom>> {
+    store::rooms::joined(read, &ConversationPage::first(account, MAX_LISTED))
 }
 
 /// Returns one of the account's rooms as a room member.
-pub fn as_seen(account: &Account, mine: JoinedRoom) -> RoomMember {
-    let JoinedRoom { room, link, membership } = mine;
+pub fn into_room_member(account: &Account, joined: JoinedRoom) -> RoomMember {
+    let JoinedRoom { room, link, membership } = joined;
     RoomMember { participant: Participant { account: account.clone(), conversation: room, membership }, link }
 }
 
@@ -255,9 +257,9 @@ pub fn as_seen(account: &Account, mine: JoinedRoom) -> RoomMember {
 pub struct Changes {
     pub name: Option<RoomName>,
     pub locked: Option<bool>,
-    /// The time until which the link lets new people in; `Some(None)` is for ever.
+    /// The time until which the link admits new people; `Some(None)` removes the limit.
     pub expires_at: Option<Option<Time>>,
-    /// The number of people whom the link still lets in; `Some(None)` is any number.
+    /// The number of people whom the link still admits; `Some(None)` removes the limit.
     pub uses_left: Option<Option<i64>>,
 }
 
@@ -283,15 +285,15 @@ impl RoomMember {
 }
 
 impl RoomMember {
-    /// Leaves the room. An owner's room passes to the member who joined first, or else to the first of the others;
-    /// its subscribers then receive the change.
+    /// Leaves the room. If the owner leaves, the next owner is the member who joined first, or else the first of the
+    /// others; the change is published.
     pub fn leave(&self, tx: &mut Tx<'_>) -> Result<()> {
         leave(tx, &self.participant)
     }
 }
 
 fn leave(tx: &mut Tx<'_>, participant: &Participant) -> Result<()> {
-    if participant.leave(tx)? { altered(tx, participant.conversation.id) } else { Ok(()) }
+    if participant.leave(tx)? { emit_update(tx, participant.conversation.id) } else { Ok(()) }
 }
 
 impl Owner {
@@ -306,7 +308,7 @@ impl Owner {
     /// Renames or locks the room, or limits its link.
     pub fn change(&self, tx: &mut Tx<'_>, changes: &Changes) -> Result<()> {
         let mut faults = Faults::default();
-        if changes.uses_left.flatten().is_some_and(|uses| !(1..=SIZE).contains(&uses)) {
+        if changes.uses_left.flatten().is_some_and(|uses| !(1..=MAX_SIZE).contains(&uses)) {
             faults.check::<()>(Err(Error::invalid("uses_left", "Let in between 1 and 10,000 people.")))?;
         }
         if changes.expires_at.flatten().is_some_and(|at| at <= tx.now()) {
@@ -321,7 +323,7 @@ impl Owner {
             store::conversations::rename(tx, id, name.as_str())?;
         }
         if let Some(locked) = changes.locked {
-            store::conversations::lock(tx, id, locked)?;
+            store::conversations::set_locked(tx, id, locked)?;
         }
         if changes.expires_at.is_some() || changes.uses_left.is_some() {
             let link = store::rooms::current_link(tx, id)?;
@@ -329,11 +331,11 @@ impl Owner {
             let uses_left = changes.uses_left.unwrap_or(link.uses_left);
             store::rooms::limit_link(tx, id, expires_at, uses_left)?;
         }
-        altered(tx, id)
+        emit_update(tx, id)
     }
 
-    /// Creates a new link with the limits of the old one, which lets nobody in from then on. The people in the room
-    /// stay, or all but the owner leave.
+    /// Creates a new link with the limits of the old one. The old link admits nobody from then on. Unless `all_stay`,
+    /// everyone but the owner is removed.
     pub fn renew_link(&self, tx: &mut Tx<'_>, all_stay: bool) -> Result<Link> {
         let (id, key) = (self.id(), Key::random()?);
         if !all_stay {
@@ -345,12 +347,12 @@ impl Owner {
         }
         let before = store::rooms::current_link(tx, id)?;
         store::rooms::insert_link(tx, id, key.as_str(), &key.hash())?;
-        // Keeps the limits, except those with which the new link would let nobody in.
+        // The limits are copied, except those with which the new link would admit nobody.
         let now = tx.now();
         let (expires_at, uses_left) =
             (before.expires_at.filter(|at| *at > now), before.uses_left.filter(|uses| *uses > 0));
         store::rooms::limit_link(tx, id, expires_at, uses_left)?;
-        altered(tx, id)?;
+        emit_update(tx, id)?;
         store::rooms::current_link(tx, id)
     }
 
@@ -371,7 +373,7 @@ impl Owner {
         remove_participant(tx, id, account, Some(until)).map(drop)
     }
 
-    /// Lifts a ban, so that the person can come back by the link; for a guest, also the ban on the guest's address.
+    /// Lifts a ban, so that the person can join again by the link; for a guest, also the ban on the guest's address.
     pub fn unban(&self, tx: &mut Tx<'_>, account: AccountId) -> Result<()> {
         if let Some(ip_hash) = store::conversations::ip_hash(tx, self.id(), account)? {
             store::rooms::unban(tx, self.id(), &ip_hash)?;
@@ -385,12 +387,12 @@ impl Owner {
     }
 }
 
-/// Numbers the change and publishes the room's new state to its subscribers.
-fn altered(tx: &mut Tx<'_>, id: ConversationId) -> Result<()> {
+/// Publishes the room's new state to its subscribers, under the next change number.
+fn emit_update(tx: &mut Tx<'_>, id: ConversationId) -> Result<()> {
     let change = store::conversations::next_change(tx, id)?.ok_or(Error::NotFound)?;
     let room = store::conversations::by_id(tx, id)?.ok_or(Error::NotFound)?;
     let link = store::rooms::current_link(tx, id)?;
-    let altered = ConversationUpdated {
+    let update = ConversationUpdated {
         id,
         change,
         name: room.name,
@@ -399,16 +401,16 @@ fn altered(tx: &mut Tx<'_>, id: ConversationId) -> Result<()> {
         link: Some(link),
         people: Vec::new(),
     };
-    tell(tx, id, altered, Event::ConversationUpdated);
+    emit(tx, id, update, Event::ConversationUpdated);
     Ok(())
 }
 
-/// Purges some guests who have written nothing for 30 days: their sessions end, they leave their rooms, and their
-/// messages stay under their names. Returns the number of guests; the next call purges more.
+/// Purges a batch of guests who have written nothing for 30 days: their sessions end, they leave their rooms, and their
+/// messages stay under their names. Returns the number of guests.
 pub fn purge_guests(tx: &mut Tx<'_>) -> Result<usize> {
-    let since = tx.now() - SILENCE;
-    let silent = store::accounts::silent_guests(tx, since, BATCH)?;
-    for guest in &silent {
+    let since = tx.now() - IDLE_RETENTION;
+    let guests = store::accounts::silent_guests(tx, since, BATCH)?;
+    for guest in &guests {
         let account = store::accounts::by_id(tx, *guest)?;
         for id in store::conversations::ids_of(tx, *guest)? {
             if let Some(participant) = conversations::find_participant(tx, &account, id)? {
@@ -418,13 +420,13 @@ pub fn purge_guests(tx: &mut Tx<'_>) -> Result<usize> {
         store::sessions::delete_of(tx, *guest)?;
         store::accounts::purge(tx, *guest)?;
     }
-    Ok(silent.len())
+    Ok(guests.len())
 }
 
-/// Deletes some rooms where nothing was written for 30 days and which are empty or let nobody in any more. Returns the
-/// number of rooms; the next call deletes more.
+/// Deletes a batch of rooms where nothing was written for 30 days and which are empty or admit nobody any more. Returns
+/// the number of rooms.
 pub fn purge_rooms(tx: &mut Tx<'_>) -> Result<usize> {
-    let since = tx.now() - SILENCE;
+    let since = tx.now() - IDLE_RETENTION;
     let expired = store::rooms::expired(tx, since, BATCH)?;
     for id in &expired {
         conversations::delete(tx, *id)?;
@@ -434,8 +436,8 @@ pub fn purge_rooms(tx: &mut Tx<'_>) -> Result<usize> {
 }
 
 /// Returns a page of the rooms that an account is in, most recently active first.
-pub fn page(read: &Read<'_>, stretch: &ConversationPage) -> Result<Vec<JoinedRoom>> {
-    store::rooms::of(read, stretch)
+pub fn page(read: &Read<'_>, page: &ConversationPage) -> Result<Vec<JoinedRoom>> {
+    store::rooms::joined(read, page)
 }
 
 /// Returns the number of rooms with messages that the account has not read.
@@ -468,11 +470,11 @@ impl RoomMember {
     pub fn people(&self, read: &Read<'_>, after: PeoplePosition, limit: i64) -> Result<People> {
         let id = self.participant.conversation.id;
         let mut people = store::conversations::participants_after(read, id, after, limit)?;
-        let position = |one: &MembershipRow| {
-            (one.membership.left_at.is_some(), one.membership.joined_at, one.account.id)
+        let position = |row: &MembershipRow| {
+            (row.membership.left_at.is_some(), row.membership.joined_at, row.account.id)
         };
         let next = people.last().filter(|_| people.len() as i64 == limit).map(position);
-        people.retain(|one| one.membership.left_at.is_none() || self.participant.is_owner());
+        people.retain(|row| row.membership.left_at.is_none() || self.participant.is_owner());
         Ok(People { people, next })
     }
 }
@@ -482,10 +484,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_is_128_bits_that_go_into_an_address() {
+    fn a_key_is_128_bits_in_base64url() {
         let key = Key::random().expect("random bits");
         assert_eq!(key.as_str().len(), 22);
-        assert_eq!(Key::parse(key.as_str()).expect("one of ours").hash(), key.hash());
+        assert_eq!(Key::parse(key.as_str()).expect("a key").hash(), key.hash());
         for raw in ["", "short", "kq7Xv2mTfB9sLw0eRzUa1", "kq7Xv2mTfB9sLw0eRzUa1g0", "kq7Xv2mTfB9sLw0eRzUa/g"]
         {
             assert!(Key::parse(raw).is_err(), "{raw:?}");

@@ -1,4 +1,4 @@
-//! Sessions: the identification of an account by the token in a cookie.
+//! Sessions: an account is identified by the token in a cookie.
 
 use std::time::Duration;
 
@@ -15,13 +15,14 @@ use crate::{
 };
 
 /// The time that a session lasts after its last use.
-pub const LASTS: Duration = Duration::from_secs(180 * 24 * 3600);
+pub const LIFETIME: Duration = Duration::from_secs(180 * 24 * 3600);
 
-/// The shortest time between two recorded uses of a session: often enough for [`LASTS`], rare enough to cost nothing.
-const NOTED: Duration = Duration::from_secs(24 * 3600);
+/// The shortest time between two recorded uses of a session: often enough for [`LIFETIME`], rare enough to cost
+/// nothing.
+const TOUCH_INTERVAL: Duration = Duration::from_secs(24 * 3600);
 
 /// A session's secret: 256 random bits, which only the cookie or the program has. The database stores the SHA-256, so
-/// that a stolen backup opens no session. The type has no `Debug`, so that no secret is printed.
+/// that the sessions in a stolen backup cannot be used. The type has no `Debug`, so that no secret is printed.
 #[derive(Clone)]
 pub struct Token(String);
 
@@ -30,7 +31,7 @@ impl Token {
         Ok(Token(BASE64_URL_SAFE_NO_PAD.encode(random::<32>()?)))
     }
 
-    /// Takes the value of a cookie or a header, valid or not.
+    /// Wraps the value of a cookie or a header, valid or not.
     pub fn presented(value: &str) -> Self {
         Token(value.into())
     }
@@ -52,8 +53,8 @@ pub fn start(tx: &mut Tx<'_>, token: &Token, account: AccountId) -> Result<()> {
 /// Returns the session's account, and whether the use is to be recorded with [`touch`].
 pub fn find(read: &Read<'_>, token: &Token) -> Result<Option<(Account, bool)>> {
     let now = read.now();
-    let found = store::sessions::account(read, &token.hash(), now - LASTS)?;
-    Ok(found.map(|(account, seen_at)| (account, now.since(seen_at) > NOTED)))
+    let row = store::sessions::account(read, &token.hash(), now - LIFETIME)?;
+    Ok(row.map(|(account, seen_at)| (account, now.since(seen_at) > TOUCH_INTERVAL)))
 }
 
 /// Records that the session is in use.
@@ -67,6 +68,6 @@ pub fn end(tx: &mut Tx<'_>, token: &Token) -> Result<()> {
 
 /// Deletes the sessions that have expired.
 pub fn purge_expired(tx: &mut Tx<'_>) -> Result<u64> {
-    let since: Time = tx.now() - LASTS;
+    let since: Time = tx.now() - LIFETIME;
     store::sessions::delete_stale(tx, since)
 }

@@ -17,19 +17,19 @@ use crate::{
         self,
         accounts::Account,
         messages::Message,
-        sync::{AWAY, Changed, Receipt, SyncRange},
+        sync::{ChangedConversation, MAX_ABSENCE, Receipt, SyncRange},
     },
 };
 
-/// Rows read beyond the limit of a page, so that the changes of one transaction stay together: enough for a hundred
-/// messages and the rows that change with them.
-const TOGETHER: i64 = 300;
+/// The number of rows that are read beyond the limit of a page, so that the changes of one transaction stay on one
+/// page: enough for a hundred messages and the rows that change with them.
+const MAX_OVERHANG: i64 = 300;
 
-/// Rows deleted in one transaction.
+/// The number of rows that are deleted in one transaction.
 const BATCH: i64 = 500;
 
 /// The error for a sync token that is too old, or that comes from another server.
-const TOO_LONG: Error =
+const TOKEN_EXPIRED: Error =
     Error::Conflict("That is too long ago. Fetch what you want to have, and begin anew without since.");
 
 /// The point up to which a client has received all changes: a sync version, and the time at which it was issued.
@@ -59,7 +59,7 @@ impl FromStr for SyncToken {
 #[derive(Clone, Debug)]
 pub enum Change {
     /// A room or a thread, or the account's own membership in it.
-    Conversation(Box<Changed>),
+    Conversation(Box<ChangedConversation>),
     /// A new message, or an earlier one that has changed.
     Message(Box<Message>),
     /// A conversation that the account is no longer in, or that is deleted.
@@ -74,21 +74,22 @@ pub struct Changes {
     /// The changes, each with the present state.
     pub all: Vec<Change>,
     /// The sync token with which the next call continues.
-    pub upto: SyncToken,
+    pub next: SyncToken,
+    /// True if there are further changes.
     pub more: bool,
 }
 
 /// Returns the changes for an account since the sync token. Without a token there are none, and the returned token
 /// begins now.
 pub fn since(read: &Read<'_>, account: AccountId, token: Option<SyncToken>, limit: i64) -> Result<Changes> {
-    // Read first, so that a transaction that commits during the queries below is left for the next call.
+    // The latest version is read first, so that a transaction that commits during the queries is left to the next call.
     let (latest, now) = (store::sync::latest(read)?, read.now());
-    let upto = SyncToken { sync_version: latest, at: now };
-    let Some(token) = token else { return Ok(Changes { all: Vec::new(), upto, more: false }) };
-    if now.since(token.at) > AWAY || token.sync_version > latest {
-        return Err(TOO_LONG);
+    let present = SyncToken { sync_version: latest, at: now };
+    let Some(token) = token else { return Ok(Changes { all: Vec::new(), next: present, more: false }) };
+    if now.since(token.at) > MAX_ABSENCE || token.sync_version > latest {
+        return Err(TOKEN_EXPIRED);
     }
-    let range = SyncRange { account, after: token.sync_version, upto: latest, limit: limit + TOGETHER };
+    let range = SyncRange { account, after: token.sync_version, upto: latest, limit: limit + MAX_OVERHANG };
     let mut all: Vec<(i64, Change)> = Vec::new();
     all.extend(
         store::sync::messages(read, &range)?.into_iter().map(|(t, m)| (t, Change::Message(Box::new(m)))),
@@ -105,30 +106,29 @@ pub fn since(read: &Read<'_>, account: AccountId, token: Option<SyncToken>, limi
     // A page ends at the end of a transaction.
     let end = match all.get(limit as usize) {
         Some((next, _)) => {
-            let begun_with =
-                all.iter().position(|(sync_version, _)| sync_version == next).unwrap_or_default();
-            if begun_with == 0 {
+            let start = all.iter().position(|(sync_version, _)| sync_version == next).unwrap_or_default();
+            if start == 0 {
                 all.iter().take_while(|(sync_version, _)| sync_version == next).count()
             } else {
-                begun_with
+                start
             }
         }
         None => all.len(),
     };
     let more = end < all.len();
-    let upto = match all.get(end.saturating_sub(1)) {
+    let next = match all.get(end.saturating_sub(1)) {
         Some((sync_version, _)) if more => SyncToken { sync_version: *sync_version, at: token.at },
-        _ => upto,
+        _ => present,
     };
     all.truncate(end);
     let mut all: Vec<Change> = all.into_iter().map(|(_, change)| change).collect();
-    fill_in(read, &range, &mut all)?;
-    Ok(Changes { all, upto, more })
+    add_people(read, &range, &mut all)?;
+    Ok(Changes { all, next, more })
 }
 
 /// Adds the participants to the changed threads.
-fn fill_in(read: &Read<'_>, range: &SyncRange, all: &mut [Change]) -> Result<()> {
-    let mut threads: HashMap<ConversationId, &mut Changed> = HashMap::new();
+fn add_people(read: &Read<'_>, range: &SyncRange, all: &mut [Change]) -> Result<()> {
+    let mut threads: HashMap<ConversationId, &mut ChangedConversation> = HashMap::new();
     for change in all {
         match change {
             Change::Conversation(changed) if changed.conversation.kind.policy().shows_people => {
@@ -140,9 +140,9 @@ fn fill_in(read: &Read<'_>, range: &SyncRange, all: &mut [Change]) -> Result<()>
     if threads.is_empty() {
         return Ok(());
     }
-    for (id, one) in store::sync::people(read, range)? {
+    for (id, person) in store::sync::people(read, range)? {
         if let Some(thread) = threads.get_mut(&id) {
-            thread.people.push(one);
+            thread.people.push(person);
         }
     }
     Ok(())
@@ -163,7 +163,7 @@ impl Changes {
     }
 }
 
-/// Stores that all messages up to these numbers have reached a device of the account.
+/// Records that all messages up to these numbers have reached a device of the account.
 pub fn deliver(tx: &mut Tx<'_>, account: &Account, reached: &BTreeMap<ConversationId, i64>) -> Result<()> {
     for (id, seq) in reached {
         if let Some(participant) = find_participant(tx, account, *id)?
@@ -175,13 +175,14 @@ pub fn deliver(tx: &mut Tx<'_>, account: &Account, reached: &BTreeMap<Conversati
     Ok(())
 }
 
-/// Deletes a batch of the tombstones that are older than a client may be away, and returns their number.
+/// Deletes a batch of the tombstones that no valid sync token needs any more, and returns their number.
 pub fn purge(tx: &mut Tx<'_>) -> Result<u64> {
-    let before = tx.now() - AWAY;
+    let before = tx.now() - MAX_ABSENCE;
     store::sync::purge(tx, before, BATCH)
 }
 
-/// Raises the counter of sync versions above all that are stored, also in a database that came from another server.
+/// Raises the counter of sync versions above all stored ones, because the database may have been moved from another
+/// server.
 pub fn align(tx: &mut Tx<'_>) -> Result<()> {
     store::sync::align(tx)
 }

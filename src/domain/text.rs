@@ -1,4 +1,4 @@
-//! Text that people write: cleaned when it arrives, and split into words, links, mentions and tags.
+//! Text that people write: cleaned when it arrives, and split into plain text, links, mentions and tags.
 
 use linkify::{LinkFinder, LinkKind};
 use unicode_normalization::{UnicodeNormalization, char::is_combining_mark};
@@ -6,13 +6,13 @@ use unicode_segmentation::UnicodeSegmentation;
 
 use crate::{Error, Result};
 
-/// The longest grapheme cluster, in bytes. A family of four with skin tones takes 41; a longer cluster is a stack of
-/// combining marks that would cover its neighbours.
+/// The maximum length of a grapheme cluster, in bytes. A family of four with skin tones takes 41; a longer cluster is a
+/// stack of combining marks that would cover the lines around it.
 const MAX_CLUSTER_BYTES: usize = 64;
 
-/// The number of mentions, and of tags, of one peep; further ones stay plain text. Each costs a query, and each mention
-/// may cause a mail.
-pub const REFERENCES: usize = 20;
+/// The maximum number of mentions, and of tags, of one text; further ones have no effect. Each costs a query, and each
+/// mention may cause a mail.
+pub const MAX_REFERENCES: usize = 20;
 
 /// The rules for the text of a field.
 #[derive(Clone, Copy, Debug)]
@@ -28,7 +28,7 @@ pub struct Rules {
 }
 
 /// Cleans text: NFC, `\n` for every line break, no surrounding white space, no runs of empty lines. Refuses text that
-/// shows nothing, is too long, or has control characters or stacks of combining marks.
+/// has no visible character, is too long, or has control characters or stacks of combining marks.
 pub fn clean(raw: &str, rules: Rules) -> Result<String> {
     let refuse = |message: String| Err(Error::invalid(rules.field, message));
     let mut text: String = raw.nfc().collect();
@@ -36,8 +36,8 @@ pub fn clean(raw: &str, rules: Rules) -> Result<String> {
         text = text.replace("\r\n", "\n").replace('\r', "\n");
     }
     // XML does not allow these two noncharacters, and every peep is in a feed.
-    let control = |c: char| c.is_control() || matches!(c, '\u{FFFE}' | '\u{FFFF}');
-    if let Some(c) = text.chars().find(|&c| control(c) && !(rules.lines && matches!(c, '\n' | '\t'))) {
+    let is_control = |c: char| c.is_control() || matches!(c, '\u{FFFE}' | '\u{FFFF}');
+    if let Some(c) = text.chars().find(|&c| is_control(c) && !(rules.lines && matches!(c, '\n' | '\t'))) {
         return refuse(match c {
             '\n' | '\t' => "This has to fit on one line.".into(),
             _ => format!("There is a hidden control character (U+{:04X}) in it. Take it out.", c as u32),
@@ -61,9 +61,10 @@ pub fn clean(raw: &str, rules: Rules) -> Result<String> {
 pub fn fits(text: &str, field: &'static str, limit: usize) -> Result<()> {
     match text.graphemes(true).count() {
         length if length > limit => {
-            let over = length - limit;
-            let why = format!("That is {length} characters, and there is room for {limit}. Take out {over}.");
-            Err(Error::invalid(field, why))
+            let excess = length - limit;
+            let message =
+                format!("That is {length} characters, and there is room for {limit}. Take out {excess}.");
+            Err(Error::invalid(field, message))
         }
         _ => Ok(()),
     }
@@ -81,26 +82,26 @@ fn is_visible(c: char) -> bool {
 }
 
 /// Returns whether text has invisible characters, or characters that change the direction of the text around them. A
-/// text of its own may have them, because it is isolated; a name may not, because it could pass for another. The
-/// joiners that scripts and emoji need may follow a character that is not ASCII.
+/// message may have them, because its direction is isolated; a name may not, because it could look like another name.
+/// The joiners that scripts and emoji need are accepted after a character that is not ASCII.
 pub fn is_disguised(text: &str) -> bool {
     let mut before = 'a';
     text.chars().any(|c| {
-        let joins = matches!(c, '\u{200C}' | '\u{200D}' | '\u{FE0F}') && !before.is_ascii();
+        let is_joiner = matches!(c, '\u{200C}' | '\u{200D}' | '\u{FE0F}') && !before.is_ascii();
         before = c;
-        !joins && hides(c)
+        !is_joiner && is_invisible(c)
     })
 }
 
 /// Returns whether a character is invisible: neither visible nor white space nor a combining mark.
-pub fn hides(c: char) -> bool {
+pub fn is_invisible(c: char) -> bool {
     !c.is_whitespace() && !is_combining_mark(c) && !is_visible(c)
 }
 
 /// A part of a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Segment<'a> {
-    Words(&'a str),
+    Text(&'a str),
     /// An `http` or `https` address, as written.
     Link(&'a str),
     /// `@sjmog`, with the username in lower case. The member may not exist.
@@ -120,8 +121,8 @@ pub enum Piece<'a> {
     Block(&'a str),
 }
 
-/// Splits a message into code and other text. A fence that is never closed lasts to the end, and a backtick without a
-/// second one on its line is a plain character.
+/// Splits a message into code and other text. A block without a closing fence lasts to the end, and a backtick without
+/// a second one on its line is a plain character.
 pub fn pieces(text: &str) -> Vec<Piece<'_>> {
     const FENCE: &str = "```";
     let mut out = Vec::new();
@@ -159,8 +160,8 @@ fn fence(text: &str) -> Option<usize> {
 /// Finds the code within lines.
 fn inline<'a>(text: &'a str, out: &mut Vec<Piece<'a>>) {
     let mut rest = text;
-    let mut from = 0; // the start of the search in `rest`
-    while let Some(open) = rest[from..].find('`').map(|at| from + at) {
+    let mut start = 0; // the start of the search in `rest`
+    while let Some(open) = rest[start..].find('`').map(|at| start + at) {
         let close = rest[open + 1..].find(['`', '\n']).map(|at| open + 1 + at);
         match close {
             Some(close) if rest.as_bytes()[close] == b'`' && close > open + 1 => {
@@ -169,9 +170,9 @@ fn inline<'a>(text: &'a str, out: &mut Vec<Piece<'a>>) {
                 }
                 out.push(Piece::Code(&rest[open + 1..close]));
                 rest = &rest[close + 1..];
-                from = 0;
+                start = 0;
             }
-            _ => from = open + 1,
+            _ => start = open + 1,
         }
     }
     if !rest.is_empty() {
@@ -236,48 +237,48 @@ fn is_web(url: &str) -> bool {
 /// Finds the mentions and tags in text without links.
 fn references<'a>(text: &'a str, out: &mut Vec<Segment<'a>>) {
     let mut done = 0; // the end of the text that is in `out`
-    let mut from = 0; // the start of the search
-    while let Some(sign) = text[from..].find(['@', '#']).map(|at| from + at) {
+    let mut start = 0; // the start of the search
+    while let Some(sign) = text[start..].find(['@', '#']).map(|at| start + at) {
         let before = text[..sign].chars().next_back();
         let after = &text[sign + 1..];
         let (len, segment) = match text.as_bytes()[sign] {
             b'@' => mention(before, after),
             _ => tag(before, after),
         };
-        from = sign + 1 + len;
-        if let Some(make) = segment {
+        start = sign + 1 + len;
+        if let Some(create) = segment {
             if done < sign {
-                out.push(Segment::Words(&text[done..sign]));
+                out.push(Segment::Text(&text[done..sign]));
             }
-            out.push(make(&text[sign..from]));
-            done = from;
+            out.push(create(&text[sign..start]));
+            done = start;
         }
     }
     if done < text.len() {
-        out.push(Segment::Words(&text[done..]));
+        out.push(Segment::Text(&text[done..]));
     }
 }
 
-/// Creates the segment from its text, if it is one.
-type Make<'a> = Option<Box<dyn FnOnce(&'a str) -> Segment<'a>>>;
+/// The function that creates a segment from its text; `None` where the text is no segment.
+type CreateSegment<'a> = Option<Box<dyn FnOnce(&'a str) -> Segment<'a>>>;
 
-fn mention<'a>(before: Option<char>, after: &'a str) -> (usize, Make<'a>) {
+fn mention<'a>(before: Option<char>, after: &'a str) -> (usize, CreateSegment<'a>) {
     let len = after.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(after.len());
     let mut next = after[len..].chars();
-    let goes_on = match next.next() {
+    let continues = match next.next() {
         Some('@') => next.next().is_some_and(char::is_alphanumeric), // an account on another server
         Some(c) => is_word(c),
         None => false,
     };
     let fits =
-        (1..=30).contains(&len) && !goes_on && !before.is_some_and(|c| is_word(c) || "@/.".contains(c));
+        (1..=30).contains(&len) && !continues && !before.is_some_and(|c| is_word(c) || "@/.".contains(c));
     let username = after[..len].to_ascii_lowercase();
     (len, fits.then(|| Box::new(|text| Segment::Mention(text, username)) as _))
 }
 
-fn tag<'a>(before: Option<char>, after: &'a str) -> (usize, Make<'a>) {
-    let joins = |c: char| is_word(c) || matches!(c, '\u{200C}' | '\u{200D}');
-    let len = after.find(|c| !joins(c)).unwrap_or(after.len());
+fn tag<'a>(before: Option<char>, after: &'a str) -> (usize, CreateSegment<'a>) {
+    let is_part = |c: char| is_word(c) || matches!(c, '\u{200C}' | '\u{200D}');
+    let len = after.find(|c| !is_part(c)).unwrap_or(after.len());
     let tag = stored_tag(&after[..len]);
     let fits = tag.is_some() && !before.is_some_and(|c| is_word(c) || "#&/".contains(c));
     (len, tag.filter(|_| fits).map(|tag| Box::new(|text| Segment::Tag(text, tag)) as _))
@@ -306,11 +307,11 @@ mod tests {
     const PEEP: Rules = Rules { field: "body", limit: 280, lines: true, empty: "Write something first." };
 
     fn refusal(raw: &str) -> String {
-        clean(raw, PEEP).expect_err("this is to be refused").sentence()
+        clean(raw, PEEP).expect_err("the text is refused").sentence()
     }
 
     #[test]
-    fn a_person_counts_a_family_as_one_character() {
+    fn a_family_of_emoji_counts_as_one_character() {
         let family = "👨‍👩‍👧‍👦";
         assert!(clean(&family.repeat(280), PEEP).is_ok());
         assert_eq!(
@@ -320,17 +321,17 @@ mod tests {
     }
 
     #[test]
-    fn letters_with_loose_accents_count_once_and_are_joined() {
+    fn a_letter_and_a_combining_accent_become_one_character() {
         assert_eq!(clean("Ha\u{0300}", PEEP).expect("fine"), "H\u{e0}");
     }
 
     #[test]
-    fn line_breaks_are_kept_but_not_piled_up() {
+    fn at_most_one_empty_line_is_left_between_lines() {
         assert_eq!(clean("a\r\nb\rc\n\n\n\n\nd  ", PEEP).expect("fine"), "a\nb\nc\n\nd");
     }
 
     #[test]
-    fn what_is_empty_to_the_eye_is_empty() {
+    fn a_text_without_a_visible_character_is_empty() {
         for raw in ["", "  \n\t", "\u{200B}\u{200D}", "\u{2800}", "\u{3164}", "\u{FE0F}"] {
             assert_eq!(refusal(raw), "Write something first.", "{raw:?}");
         }
@@ -344,15 +345,15 @@ mod tests {
     }
 
     #[test]
-    fn a_tower_of_marks_is_refused() {
+    fn a_stack_of_combining_marks_is_refused() {
         assert!(refusal(&format!("z{}", "\u{0337}".repeat(40))).contains("too many marks"));
     }
 
-    fn told(text: &str) -> Vec<String> {
+    fn references_in(text: &str) -> Vec<String> {
         segments(text)
             .into_iter()
-            .filter_map(|s| match s {
-                Segment::Words(_) => None,
+            .filter_map(|segment| match segment {
+                Segment::Text(_) => None,
                 Segment::Link(url) => Some(url.to_owned()),
                 Segment::Mention(_, name) => Some(format!("@{name}")),
                 Segment::Tag(_, tag) => Some(format!("#{tag}")),
@@ -361,8 +362,8 @@ mod tests {
     }
 
     #[test]
-    fn mentions_tags_and_links_are_found_where_a_person_sees_them() {
-        for (text, found) in [
+    fn mentions_tags_and_links_are_recognized() {
+        for (text, expected) in [
             ("@Nell hello", vec!["@nell"]),
             ("(@nell), and @ify!", vec!["@nell", "@ify"]),
             ("nell@harbour.example is an address", vec![]),
@@ -379,14 +380,14 @@ mod tests {
             ("ftp://x.example", vec![]),
             ("HTTPS://X.example/ÄÖ", vec!["HTTPS://X.example/ÄÖ"]),
         ] {
-            assert_eq!(told(text), found, "{text}");
+            assert_eq!(references_in(text), expected, "{text}");
         }
     }
 
     #[test]
-    fn code_is_found_between_backticks_and_fences() {
+    fn code_is_recognized_between_backticks_and_fences() {
         use Piece::{Block, Code, Plain};
-        for (text, found) in [
+        for (text, expected) in [
             ("run `ls` now", vec![Plain("run "), Code("ls"), Plain(" now")]),
             ("`a``b`", vec![Code("a"), Code("b")]),
             ("a ` b", vec![Plain("a ` b")]),
@@ -400,18 +401,18 @@ mod tests {
             ("a ``` b", vec![Plain("a ``` b")]),
             ("```a```", vec![Plain("``"), Code("a"), Plain("``")]),
         ] {
-            assert_eq!(pieces(text), found, "{text:?}");
+            assert_eq!(pieces(text), expected, "{text:?}");
         }
     }
 
     #[test]
-    fn text_is_searched_without_case_and_accents() {
+    fn folded_text_has_no_case_and_no_accents() {
         assert_eq!(folded("Jörg Große, CAFÉ, ﬁn"), "jorg große, cafe, fin");
     }
 
     proptest! {
         #[test]
-        fn no_word_is_lost_between_code_and_the_rest(text in "[a-c`\\n ]{0,40}") {
+        fn no_letter_is_lost_when_a_text_is_split_at_code(text in "[a-c`\\n ]{0,40}") {
             let letters = |text: &str| text.chars().filter(|c| c.is_alphabetic()).collect::<String>();
             let joined: String = pieces(&text)
                 .iter()
@@ -426,11 +427,11 @@ mod tests {
         }
 
         #[test]
-        fn the_pieces_joined_are_the_text(text in ".{0,80}|[@#a-z:/. é]{0,60}") {
+        fn the_segments_joined_are_the_text(text in ".{0,80}|[@#a-z:/. é]{0,60}") {
             let joined: String = segments(&text)
                 .iter()
                 .map(|s| match s {
-                    Segment::Words(t) | Segment::Link(t) | Segment::Mention(t, _) | Segment::Tag(t, _) => *t,
+                    Segment::Text(t) | Segment::Link(t) | Segment::Mention(t, _) | Segment::Tag(t, _) => *t,
                 })
                 .collect();
             prop_assert_eq!(joined, text);
@@ -438,8 +439,8 @@ mod tests {
 
         #[test]
         fn cleaning_twice_changes_nothing(text in "\\PC{0,80}") {
-            if let Ok(once) = clean(&text, PEEP) {
-                prop_assert_eq!(clean(&once, PEEP).expect("still fine"), once);
+            if let Ok(cleaned) = clean(&text, PEEP) {
+                prop_assert_eq!(clean(&cleaned, PEEP).expect("clean text is accepted"), cleaned);
             }
         }
     }

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use super::{
     apps,
     blocks::{self, Party},
-    conversations::{self, Participant, remove_participant, tell},
+    conversations::{self, Participant, emit, remove_participant},
     names::{Username, skeleton},
     text::{self, Rules},
     webhooks,
@@ -25,11 +25,11 @@ use crate::{
     },
 };
 
-/// The most people in a thread. Larger groups are what rooms are for.
-pub const MOST: usize = 100;
+/// The maximum number of people in a thread. Larger groups use rooms.
+pub const MAX_PEOPLE: usize = 100;
 
-/// The most bytes of a thread's metadata, which is for a program's own ids, not for documents.
-const METADATA: usize = 4096;
+/// The maximum size of a thread's metadata in bytes: enough for a program's own ids, too little for documents.
+const MAX_METADATA: usize = 4096;
 
 /// A thread's name: up to 80 characters on one line. A thread without a name is shown by the names of its people.
 #[derive(Clone, Debug, Default)]
@@ -61,14 +61,14 @@ impl Metadata {
         if object.is_empty() {
             return Ok(Metadata::default());
         }
-        let kept = serde_json::to_string(object).map_err(Error::internal)?;
-        if kept.len() > METADATA || kept.contains("\\u0000") {
+        let json = serde_json::to_string(object).map_err(Error::internal)?;
+        if json.len() > MAX_METADATA || json.contains("\\u0000") {
             return Err(Error::invalid(
                 "metadata",
                 "4 KiB of metadata is kept, and no NUL characters in it.",
             ));
         }
-        Ok(Metadata(kept))
+        Ok(Metadata(json))
     }
 }
 
@@ -76,45 +76,45 @@ fn full() -> Error {
     Error::invalid("users", "A thread has 100 people at the most. Open a room for more.")
 }
 
-/// People named by their usernames, each once.
+/// People by their usernames, without repetitions.
 #[derive(Clone, Debug)]
 pub struct Names(Vec<String>);
 
 impl Names {
-    /// Takes usernames in any case, with or without an `@`. Refuses repeated usernames, naming each.
+    /// Parses usernames in any case, with or without an `@`. Refuses repeated ones, each with a fault of its own.
     pub fn parse<'a>(raw: impl IntoIterator<Item = &'a str>) -> Result<Self> {
         let (mut names, mut seen, mut faults) = (Vec::new(), BTreeSet::new(), Vec::new());
-        for (at, raw) in raw.into_iter().enumerate() {
+        for (index, raw) in raw.into_iter().enumerate() {
             let name = raw.trim().to_owned();
-            let why = if name.is_empty() {
+            let message = if name.is_empty() {
                 Some("Name somebody.".to_owned())
             } else if !seen.insert(name.trim_start_matches('@').to_lowercase()) {
                 Some(format!("{name} is named twice."))
             } else {
                 None
             };
-            faults.extend(why.map(|message| fault(at, message)));
+            faults.extend(message.map(|message| fault(index, message)));
             names.push(name);
-            if names.len() > MOST {
+            if names.len() > MAX_PEOPLE {
                 return Err(full());
             }
         }
         if names.is_empty() {
-            faults.push(Fault::of("users", "Name at least one other."));
+            faults.push(Fault::new("users", "Name at least one other."));
         }
         if faults.is_empty() { Ok(Names(names)) } else { Err(Error::Invalid(faults)) }
     }
 
-    /// Finds the members with these usernames. Refuses unknown usernames, naming each.
+    /// Returns the members with these usernames. Refuses unknown ones, each with a fault of its own.
     fn find(&self, read: &Read<'_>) -> Result<Vec<Account>> {
         let (mut people, mut faults) = (Vec::new(), Vec::new());
-        for (at, name) in self.0.iter().enumerate() {
-            let known =
+        for (index, name) in self.0.iter().enumerate() {
+            let account =
                 Username::parse(name).and_then(|name| store::accounts::by_username(read, name.as_str()));
-            match known {
+            match account {
                 Ok(account) => people.push(account),
                 Err(Error::NotFound | Error::Invalid(_)) => {
-                    faults.push(fault(at, format!("Nobody here is called {name}.")));
+                    faults.push(fault(index, format!("Nobody here is called {name}.")));
                 }
                 Err(other) => return Err(other),
             }
@@ -122,49 +122,51 @@ impl Names {
         if faults.is_empty() { Ok(people) } else { Err(Error::Invalid(faults)) }
     }
 
-    /// Finds the app's managed accounts with these handles, and creates those that do not exist yet.
-    fn find_or_make(&self, tx: &mut Tx<'_>, app: AppId) -> Result<Vec<Account>> {
+    /// Returns the app's managed accounts with these handles, and creates those that do not exist yet.
+    fn find_or_create(&self, tx: &mut Tx<'_>, app: AppId) -> Result<Vec<Account>> {
         let (mut handles, mut faults) = (Vec::new(), Vec::new());
-        for (at, name) in self.0.iter().enumerate() {
+        for (index, name) in self.0.iter().enumerate() {
             match apps::handle(name) {
-                Ok(handle) => handles.push((handle, at)),
-                Err(error) => faults.push(fault(at, error.sentence())),
+                Ok(handle) => handles.push((handle, index)),
+                Err(error) => faults.push(fault(index, error.sentence())),
             }
         }
         if !faults.is_empty() {
             return Err(Error::Invalid(faults));
         }
-        // Sorts the handles, because two transactions that name the same people in different orders would deadlock.
+        // The handles are sorted, because two transactions that name the same people in different orders would
+        // deadlock.
         handles.sort();
-        let (handles, places): (Vec<_>, Vec<_>) = handles.into_iter().unzip();
-        let mut people: Vec<_> = places.into_iter().zip(apps::people(tx, app, &handles)?).collect();
-        people.sort_by_key(|(at, _)| *at);
-        Ok(people.into_iter().map(|(_, one)| one).collect())
+        let (handles, indices): (Vec<_>, Vec<_>) = handles.into_iter().unzip();
+        let mut people: Vec<_> = indices.into_iter().zip(apps::people(tx, app, &handles)?).collect();
+        people.sort_by_key(|(index, _)| *index);
+        Ok(people.into_iter().map(|(_, account)| account).collect())
     }
 
-    /// Finds the members with these usernames. Refuses those whom a block keeps apart from the account that names
-    /// them. For a thread that an app looks after, finds or creates the app's managed accounts.
-    fn find_for(&self, tx: &mut Tx<'_>, namer: &Account, app: Option<AppId>) -> Result<Vec<Account>> {
+    /// Returns the members with these usernames. Refuses those whom a block keeps apart from `requester`. For a thread
+    /// that an app manages, returns or creates the app's managed accounts.
+    fn find_for(&self, tx: &mut Tx<'_>, requester: &Account, app: Option<AppId>) -> Result<Vec<Account>> {
         if let Some(app) = app {
-            return self.find_or_make(tx, app);
+            return self.find_or_create(tx, app);
         }
         let read: &Read<'_> = tx;
         let people = self.find(read)?;
         let mut faults = Vec::new();
-        for (at, one) in people.iter().enumerate() {
-            if people[..at].iter().any(|other| other.id == one.id) {
-                faults.push(fault(at, format!("{} is named twice.", self.0[at])));
-            } else if apart(read, namer.id, one.id)? {
+        for (index, person) in people.iter().enumerate() {
+            if people[..index].iter().any(|other| other.id == person.id) {
+                faults.push(fault(index, format!("{} is named twice.", self.0[index])));
+            } else if apart(read, requester.id, person.id)? {
                 // The message does not reveal which of the two blocked the other.
-                faults.push(fault(at, format!("You and {} can’t be in a thread of yours.", self.0[at])));
+                faults
+                    .push(fault(index, format!("You and {} can’t be in a thread of yours.", self.0[index])));
             }
         }
         if faults.is_empty() { Ok(people) } else { Err(Error::Invalid(faults)) }
     }
 }
 
-fn fault(at: usize, message: String) -> Fault {
-    Fault::of(format!("users/{at}"), message)
+fn fault(index: usize, message: String) -> Fault {
+    Fault::new(format!("users/{index}"), message)
 }
 
 /// Returns true if a block keeps two members apart.
@@ -178,45 +180,46 @@ pub struct Thread(Participant);
 
 /// The contents of a request for a new thread.
 #[derive(Clone, Debug)]
-pub struct Beginning {
-    /// The people in the thread, besides the account that begins it.
+pub struct ThreadDraft {
+    /// The people in the thread, besides the account that creates it.
     pub users: Names,
     pub name: ThreadName,
     pub metadata: Metadata,
-    /// The app whose managed accounts these people are, if the request speaks for them.
+    /// The app whose managed accounts these people are, if the request acts for that app.
     pub app: Option<AppId>,
 }
 
-/// Begins a thread, with the maker as its owner and a participant.
-pub fn begin(tx: &mut Tx<'_>, maker: &Account, beginning: &Beginning) -> Result<Thread> {
-    if maker.kind == AccountKind::Guest {
+/// Creates a thread, with the creator as its owner and a participant.
+pub fn create(tx: &mut Tx<'_>, creator: &Account, new: &ThreadDraft) -> Result<Thread> {
+    if creator.kind == AccountKind::Guest {
         return Err(Error::Forbidden(
             "Threads are for members. Join, and you keep your name and your words.",
         ));
     }
-    let mut people = beginning.users.find_for(tx, maker, beginning.app)?;
-    people.retain(|one| one.id != maker.id);
-    let entrusted = beginning.app.filter(|_| maker.kind == AccountKind::Bot);
-    if people.len() < if entrusted.is_some() { 2 } else { 1 } {
+    let mut people = new.users.find_for(tx, creator, new.app)?;
+    people.retain(|person| person.id != creator.id);
+    // An app's bot creates threads of others, and is no participant whom they see.
+    let by_bot = new.app.is_some() && creator.kind == AccountKind::Bot;
+    if people.len() < if by_bot { 2 } else { 1 } {
         return Err(Error::invalid("users", "Name at least one other."));
     }
-    if entrusted.is_none() {
-        people.insert(0, maker.clone());
+    if !by_bot {
+        people.insert(0, creator.clone());
     }
-    if people.len() > MOST {
+    if people.len() > MAX_PEOPLE {
         return Err(full());
     }
-    let id = found(tx, Some(maker.id), &beginning.name, &people)?;
-    if let Some(app) = beginning.app {
+    let id = insert(tx, Some(creator.id), &new.name, &people)?;
+    if let Some(app) = new.app {
         let bot = store::apps::by_id(tx, app)?.ok_or(Error::NotFound)?.bot;
-        store::threads::entrust(tx, id, app, bot)?;
+        store::threads::set_app(tx, id, app, bot)?;
     }
-    store::threads::set_metadata(tx, id, &beginning.metadata.0)?;
-    Thread::of(tx, maker, id)
+    store::threads::set_metadata(tx, id, &new.metadata.0)?;
+    Thread::find(tx, creator, id)
 }
 
 /// Creates a thread of these people.
-pub(super) fn found(
+pub(super) fn insert(
     tx: &mut Tx<'_>,
     owner: Option<AccountId>,
     name: &ThreadName,
@@ -226,8 +229,8 @@ pub(super) fn found(
         tx,
         &NewConversation { owner, ..ConversationKind::Thread.new_conversation(&name.0) },
     )?;
-    for one in people {
-        add_person(tx, id, one, 0, 0)?;
+    for person in people {
+        add_person(tx, id, person, 0, 0)?;
     }
     Ok(id)
 }
@@ -235,15 +238,15 @@ pub(super) fn found(
 fn add_person(
     tx: &mut Tx<'_>,
     id: ConversationId,
-    one: &Account,
+    person: &Account,
     read_seq: i64,
     visible_after_seq: i64,
 ) -> Result<()> {
     store::conversations::resize(tx, id, 1)?;
-    let skeleton = skeleton(&one.name);
+    let skeleton = skeleton(&person.name);
     let new = NewMembership {
         conversation: id,
-        account: one.id,
+        account: person.id,
         alias: None,
         skeleton: &skeleton,
         read_seq,
@@ -253,10 +256,10 @@ fn add_person(
     store::conversations::join(tx, &new)
 }
 
-/// Returns the thread without a name that has just these two people, if there is one.
-pub fn of_two(read: &Read<'_>, one: AccountId, names: &Names) -> Result<Option<ConversationId>> {
+/// Returns the thread without a name whose only people are the account and the one that is named, if there is one.
+pub fn of_two(read: &Read<'_>, account: AccountId, names: &Names) -> Result<Option<ConversationId>> {
     match &names.find(read)?[..] {
-        [other] => store::threads::of_two(read, one, other.id),
+        [other] => store::threads::of_two(read, account, other.id),
         _ => Ok(None),
     }
 }
@@ -267,7 +270,7 @@ pub struct Changes {
     /// The name that everyone sees.
     pub name: Option<ThreadName>,
     pub metadata: Option<Metadata>,
-    /// Muting of the thread, for the account alone.
+    /// True to mute the thread, for the account alone.
     pub muted: Option<bool>,
 }
 
@@ -281,7 +284,7 @@ pub enum History {
 
 impl Thread {
     /// Returns the account as a participant of the thread.
-    fn of(read: &Read<'_>, account: &Account, id: ConversationId) -> Result<Self> {
+    fn find(read: &Read<'_>, account: &Account, id: ConversationId) -> Result<Self> {
         conversations::find_participant(read, account, id)?.ok_or(Error::NotFound)?.try_into()
     }
 
@@ -294,100 +297,100 @@ impl Thread {
     }
 
     /// Locks the thread until the commit and reads it again. Refuses an account that was removed meanwhile.
-    fn now(&self, tx: &mut Tx<'_>) -> Result<Thread> {
-        if !store::conversations::hold(tx, self.id())? {
+    fn lock(&self, tx: &mut Tx<'_>) -> Result<Thread> {
+        if !store::conversations::lock(tx, self.id())? {
             return Err(Error::NotFound);
         }
-        Thread::of(tx, &self.0.account, self.id()).map_err(|_| conversations::OUT)
+        Thread::find(tx, &self.0.account, self.id()).map_err(|_| conversations::NOT_IN_IT)
     }
 
     /// Changes the name or the metadata, or mutes the thread for the account. Returns the thread after the change.
     pub fn change(&self, tx: &mut Tx<'_>, changes: &Changes) -> Result<Thread> {
         let id = self.id();
         if changes.name.is_some() || changes.metadata.is_some() {
-            let (change, now) = self.0.next_change(tx)?;
-            now.may_write_to_the_other(tx)?;
+            let (change, current) = self.0.next_change(tx)?;
+            current.may_write_to_the_other(tx)?;
             if let Some(name) = &changes.name {
                 store::conversations::rename(tx, id, &name.0)?;
             }
             if let Some(metadata) = &changes.metadata {
                 store::threads::set_metadata(tx, id, &metadata.0)?;
             }
-            altered(tx, id, change)?;
+            emit_update(tx, id, change)?;
         }
         if let Some(muted) = changes.muted {
             store::threads::set_muted(tx, id, self.0.id(), muted)?;
         }
-        Thread::of(tx, &self.0.account, id)
+        Thread::find(tx, &self.0.account, id)
     }
 
-    /// Adds people, who may read what the adder may read, or only messages from then on. In a thread that an app looks
-    /// after, only a grant that speaks for that app may add people, and they are the app's managed accounts.
+    /// Adds people. They may read what the account that adds them may read, or only messages from then on. In a thread
+    /// that an app manages, only a grant that acts for that app may add people, and they are its managed accounts.
     pub fn add(
         &self,
         tx: &mut Tx<'_>,
         names: &Names,
         history: History,
-        speaks_for: Option<AppId>,
+        acts_for: Option<AppId>,
     ) -> Result<Thread> {
-        let (change, now) = self.0.next_change(tx)?;
-        now.may_write_to_the_other(tx)?;
-        if now.conversation.app.is_some() && now.conversation.app != speaks_for {
+        let (change, current) = self.0.next_change(tx)?;
+        current.may_write_to_the_other(tx)?;
+        if current.conversation.app.is_some() && current.conversation.app != acts_for {
             return Err(Error::Forbidden("Only a key with the scope act_as names the app’s people."));
         }
         let (id, mut faults) = (self.id(), Vec::new());
-        let people = names.find_for(tx, &self.0.account, now.conversation.app)?;
-        if now.conversation.size as usize + people.len() > MOST {
+        let people = names.find_for(tx, &self.0.account, current.conversation.app)?;
+        if current.conversation.size as usize + people.len() > MAX_PEOPLE {
             return Err(full());
         }
-        for (at, one) in people.iter().enumerate() {
-            if conversations::find_participant(tx, one, id)?.is_some() {
-                faults.push(fault(at, format!("{} is in it already.", names.0[at])));
+        for (index, person) in people.iter().enumerate() {
+            if conversations::find_participant(tx, person, id)?.is_some() {
+                faults.push(fault(index, format!("{} is in it already.", names.0[index])));
                 continue;
             }
-            let last = now.conversation.last_seq;
-            let (read_seq, visible_after_seq) = match history {
-                History::All => (now.membership.visible_after_seq, now.membership.visible_after_seq),
-                History::FromNow => (last, last),
+            let visible_after_seq = match history {
+                History::All => current.membership.visible_after_seq,
+                History::FromNow => current.conversation.last_seq,
             };
-            add_person(tx, id, one, read_seq, visible_after_seq)?;
+            let read_seq = visible_after_seq;
+            add_person(tx, id, person, read_seq, visible_after_seq)?;
         }
         if !faults.is_empty() {
             return Err(Error::Invalid(faults));
         }
-        altered(tx, id, change)?;
-        Thread::of(tx, &self.0.account, id)
+        emit_update(tx, id, change)?;
+        Thread::find(tx, &self.0.account, id)
     }
 
-    /// Removes a participant. The owner, or the bot of the app that looks after the thread, may remove anyone; everyone
+    /// Removes a participant. The owner, or the bot of the app that manages the thread, may remove anyone; everyone
     /// else only themselves.
     pub fn remove(&self, tx: &mut Tx<'_>, account: AccountId) -> Result<()> {
-        let now = self.now(tx)?;
-        let looks_after = now.0.is_owner() || now.0.membership.hidden;
-        let hidden = store::conversations::seen_by(tx, self.id(), account)?
+        let current = self.lock(tx)?;
+        let may_manage = current.0.is_owner() || current.0.membership.hidden;
+        let hidden = store::conversations::with_membership(tx, self.id(), account)?
             .is_some_and(|(_, membership)| membership.hidden);
         if hidden {
             return Err(Error::Forbidden("The app looks after this thread. Delete the thread instead."));
         }
-        if account != self.0.id() && !looks_after {
+        if account != self.0.id() && !may_manage {
             return Err(Error::Forbidden("Only whoever began the thread can take others out."));
         }
         remove_participant(tx, self.id(), account, None)?;
         let change = store::conversations::next_change(tx, self.id())?.ok_or(Error::NotFound)?;
-        altered(tx, self.id(), change)?;
-        let left = store::conversations::by_id(tx, self.id())?;
-        // Deletes an empty thread, because nobody can ever open it again.
-        if left.is_some_and(|thread| thread.size == 0) {
+        emit_update(tx, self.id(), change)?;
+        let remaining = store::conversations::by_id(tx, self.id())?;
+        // An empty thread is deleted, because nobody can ever open it again.
+        if remaining.is_some_and(|thread| thread.size == 0) {
             conversations::delete(tx, self.id())
         } else {
             Ok(())
         }
     }
 
-    /// Deletes the thread for everyone. Only the owner, or the bot of the app that looks after it, may do so.
+    /// Deletes the thread for everyone. Only the owner, or the bot of the app that manages the thread, may do so.
     pub fn delete(&self, tx: &mut Tx<'_>) -> Result<()> {
-        let now = self.now(tx)?;
-        if !now.0.is_owner() && !now.0.membership.hidden {
+        let current = self.lock(tx)?;
+        if !current.0.is_owner() && !current.0.membership.hidden {
             return Err(Error::Forbidden("Only whoever began the thread can delete it. You can leave it."));
         }
         conversations::delete(tx, self.id())
@@ -407,13 +410,13 @@ impl TryFrom<Participant> for Thread {
 }
 
 impl Participant {
-    /// Refuses two people who are alone with each other in the conversation and whom a block keeps apart.
+    /// Refuses the participant if the conversation has only one other person and a block keeps the two apart.
     pub(super) fn may_write_to_the_other(&self, read: &Read<'_>) -> Result<()> {
         if !self.policy().blocks_writing || self.conversation.size != 2 {
             return Ok(());
         }
-        for one in store::conversations::participants(read, self.conversation.id, 2)? {
-            if one.account.id != self.id() && apart(read, self.id(), one.account.id)? {
+        for other in store::conversations::participants(read, self.conversation.id, 2)? {
+            if other.account.id != self.id() && apart(read, self.id(), other.account.id)? {
                 return Err(Error::Forbidden("You two can’t write to each other any more."));
             }
         }
@@ -424,7 +427,7 @@ impl Participant {
     pub fn receive(&self, tx: &mut Tx<'_>, seq: i64) -> Result<()> {
         let id = self.conversation.id;
         if self.has_receipts() && store::conversations::set_delivered(tx, id, self.id(), seq)? {
-            self.tell_receipt(tx, seq, self.membership.read_seq)?;
+            self.emit_receipt(tx, seq, self.membership.read_seq)?;
         }
         Ok(())
     }
@@ -442,39 +445,35 @@ impl Participant {
         self.may_write_to_the_other(read)
     }
 
-    /// Emits how far the participant has read, to the other participants of a thread.
-    pub(super) fn tell_read(&self, tx: &mut Tx<'_>, seq: i64) -> Result<()> {
+    /// Emits the receipt that the participant has read up to this message, where participants see receipts.
+    pub(super) fn emit_read(&self, tx: &mut Tx<'_>, seq: i64) -> Result<()> {
         match self.has_receipts() {
-            true => self.tell_receipt(tx, seq.max(self.membership.delivered_seq), seq),
+            true => self.emit_receipt(tx, seq.max(self.membership.delivered_seq), seq),
             false => Ok(()),
         }
     }
 
-    fn tell_receipt(&self, tx: &mut Tx<'_>, delivered_seq: i64, read_seq: i64) -> Result<()> {
+    fn emit_receipt(&self, tx: &mut Tx<'_>, delivered_seq: i64, read_seq: i64) -> Result<()> {
         let conversation = self.conversation.id;
         webhooks::enqueue_deliveries(tx, EventType::ReceiptChanged, conversation, self.id().0)?;
-        let receipt = Receipt { conversation, who: self.person(), delivered_seq, read_seq };
-        tell(tx, conversation, receipt, Event::ReceiptChanged);
+        let receipt = Receipt { conversation, person: self.person(), delivered_seq, read_seq };
+        emit(tx, conversation, receipt, Event::ReceiptChanged);
         Ok(())
     }
 }
 
 /// Returns the people in a thread.
 pub fn people(read: &Read<'_>, id: ConversationId) -> Result<Vec<Person>> {
-    let people = store::conversations::participants(read, id, MOST as i64)?;
-    let somebody = |one: store::conversations::MembershipRow| Person {
-        id: one.account.id,
-        name: one.account.name,
-        guest: false,
-    };
-    Ok(people.into_iter().map(somebody).collect())
+    let people = store::conversations::participants(read, id, MAX_PEOPLE as i64)?;
+    let person = |row: MembershipRow| Person { id: row.account.id, name: row.account.name, guest: false };
+    Ok(people.into_iter().map(person).collect())
 }
 
 /// Publishes the thread's new state to its subscribers.
-fn altered(tx: &mut Tx<'_>, id: ConversationId, change: i64) -> Result<()> {
+fn emit_update(tx: &mut Tx<'_>, id: ConversationId, change: i64) -> Result<()> {
     let thread = store::conversations::by_id(tx, id)?.ok_or(Error::NotFound)?;
     let people = people(tx, id)?;
-    let altered = ConversationUpdated {
+    let update = ConversationUpdated {
         id,
         change,
         name: thread.name,
@@ -484,34 +483,34 @@ fn altered(tx: &mut Tx<'_>, id: ConversationId, change: i64) -> Result<()> {
         people,
     };
     webhooks::enqueue_deliveries(tx, EventType::ThreadChanged, id, 0)?;
-    tell(tx, id, altered, Event::ConversationUpdated);
+    emit(tx, id, update, Event::ConversationUpdated);
     Ok(())
 }
 
-/// Collects the faults of a request for a new thread.
-pub fn beginning(
+/// Puts together the parts of a request for a new thread, and reports the faults of all parts at once.
+pub fn draft(
     users: Result<Names>,
     name: Result<ThreadName>,
     metadata: Result<Metadata>,
     app: Option<AppId>,
-) -> Result<Beginning> {
+) -> Result<ThreadDraft> {
     let mut faults = Faults::default();
     let (users, name) = (faults.check(users)?, faults.check(name)?);
     let metadata = faults.check(metadata)?;
     faults.done()?;
     let users = users.unwrap_or(Names(Vec::new()));
-    Ok(Beginning { users, name: name.unwrap_or_default(), metadata: metadata.unwrap_or_default(), app })
+    Ok(ThreadDraft { users, name: name.unwrap_or_default(), metadata: metadata.unwrap_or_default(), app })
 }
 
 /// A thread that an account is in, with all its people.
 pub type WithPeople = (JoinedThread, Vec<MembershipRow>);
 
 /// Returns a page of the threads that an account is in, most recently active first, each with its people.
-pub fn page(read: &Read<'_>, stretch: &ConversationPage) -> Result<Vec<WithPeople>> {
-    let threads = store::threads::of(read, stretch)?;
+pub fn page(read: &Read<'_>, page: &ConversationPage) -> Result<Vec<WithPeople>> {
+    let threads = store::threads::joined(read, page)?;
     let mut people_of: HashMap<ConversationId, Vec<MembershipRow>> = HashMap::new();
-    for (id, one) in store::threads::people_of(read, stretch)? {
-        people_of.entry(id).or_default().push(one);
+    for (id, person) in store::threads::people_of(read, page)? {
+        people_of.entry(id).or_default().push(person);
     }
     let with_people = |thread: JoinedThread| {
         let people = people_of.remove(&thread.thread.id).unwrap_or_default();
@@ -528,7 +527,7 @@ pub fn count_unread(read: &Read<'_>, account: AccountId) -> Result<i64> {
 impl Participant {
     /// Returns all participants of a thread, in the order of joining.
     pub fn everyone(&self, read: &Read<'_>) -> Result<Vec<MembershipRow>> {
-        store::conversations::participants(read, self.conversation.id, MOST as i64)
+        store::conversations::participants(read, self.conversation.id, MAX_PEOPLE as i64)
     }
 }
 
@@ -536,7 +535,8 @@ impl Participant {
 mod tests {
     use super::*;
 
-    fn said(names: &[&str]) -> Vec<String> {
+    /// Returns the parsed names, or the faults as text.
+    fn parse(names: &[&str]) -> Vec<String> {
         match Names::parse(names.iter().copied()) {
             Ok(Names(names)) => names,
             Err(Error::Invalid(faults)) => {
@@ -547,19 +547,19 @@ mod tests {
     }
 
     #[test]
-    fn whoever_is_named_twice_is_refused_by_name() {
-        assert_eq!(said(&["Alma", "@bob"]), ["Alma", "@bob"]);
-        assert_eq!(said(&["alma", "bob", " @ALMA "]), ["users/2: @ALMA is named twice."]);
-        assert_eq!(said(&[]), ["users: Name at least one other."]);
-        assert_eq!(said(&[" "]), ["users/0: Name somebody."]);
+    fn the_fault_of_a_repeated_name_contains_the_name() {
+        assert_eq!(parse(&["Alma", "@bob"]), ["Alma", "@bob"]);
+        assert_eq!(parse(&["alma", "bob", " @ALMA "]), ["users/2: @ALMA is named twice."]);
+        assert_eq!(parse(&[]), ["users: Name at least one other."]);
+        assert_eq!(parse(&[" "]), ["users/0: Name somebody."]);
     }
 
     #[test]
-    fn metadata_is_kept_up_to_four_kibibytes() {
-        let of =
+    fn metadata_has_at_most_four_kibibytes() {
+        let parse =
             |value: &str| Metadata::parse(serde_json::json!({ "k": value }).as_object().expect("an object"));
-        assert_eq!(of("v").expect("little").0, r#"{"k":"v"}"#);
-        assert!(of(&"v".repeat(5000)).is_err());
-        assert!(of("\0").is_err(), "PostgreSQL keeps no NUL");
+        assert_eq!(parse("v").expect("a small object").0, r#"{"k":"v"}"#);
+        assert!(parse(&"v".repeat(5000)).is_err());
+        assert!(parse("\0").is_err(), "PostgreSQL stores no NUL");
     }
 }

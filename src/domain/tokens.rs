@@ -15,16 +15,16 @@ use crate::{
     },
 };
 
-/// The prefix of a member's own tokens, by which secret scanners find them in code.
+/// The prefix of a member's own tokens, by which secret scanners recognize them in code.
 pub const PERSONAL: &str = "cht_";
 /// The prefix of an app's keys, for the same reason.
 pub const KEY: &str = "chk_";
 
-/// The most tokens of one member, and the most keys of one app.
-const MOST: usize = 50;
+/// The maximum number of tokens of one member, and of keys of one app.
+const MAX_TOKENS: usize = 50;
 
 /// The shortest time between two recorded uses of a token.
-const NOTED: Duration = Duration::from_secs(600);
+const TOUCH_INTERVAL: Duration = Duration::from_secs(600);
 
 /// The actions that a token allows.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -47,8 +47,8 @@ impl Scopes {
                 "write" => scopes.write = true,
                 "act_as" => scopes.act_as = true,
                 _ => {
-                    let why = format!("There is no scope {name:?}: take read, write or act_as.");
-                    return Err(Error::invalid("scopes", why));
+                    let message = format!("There is no scope {name:?}: take read, write or act_as.");
+                    return Err(Error::invalid("scopes", message));
                 }
             }
         }
@@ -72,18 +72,18 @@ impl fmt::Display for Scopes {
 pub struct Grant {
     pub id: TokenId,
     pub scopes: Scopes,
-    /// The app whose key the token is.
+    /// The app, if the token is a key of one.
     pub app: Option<AppId>,
 }
 
 impl Grant {
     /// Returns the app for whose managed accounts the token may act, if there is one.
-    pub fn speaks_for(&self) -> Option<AppId> {
+    pub fn acts_for(&self) -> Option<AppId> {
         self.app.filter(|_| self.scopes.act_as)
     }
 }
 
-/// Returns true if the secret has a token's prefix, and so is not a session's.
+/// Returns true if the secret has the prefix of a token; the secret of a session has none.
 pub fn is_token(secret: &Secret) -> bool {
     secret.as_str().starts_with(PERSONAL) || secret.as_str().starts_with(KEY)
 }
@@ -91,14 +91,14 @@ pub fn is_token(secret: &Secret) -> bool {
 /// Returns the grant and the account of a token, and whether its use is to be recorded with [`touch`].
 pub fn find(read: &Read<'_>, secret: &Secret) -> Result<Option<(Grant, Account, bool)>> {
     let Some((token, account)) = store::tokens::by_hash(read, &secret.hash())? else { return Ok(None) };
-    let to_be_noted = token.seen_at.is_none_or(|seen| read.now().since(seen) > NOTED);
+    let needs_touch = token.seen_at.is_none_or(|seen| read.now().since(seen) > TOUCH_INTERVAL);
     let grant = Grant { id: token.id, scopes: Scopes::parse(&token.scopes)?, app: token.app };
-    Ok(Some((grant, account, to_be_noted)))
+    Ok(Some((grant, account, needs_touch)))
 }
 
 /// Returns true if the token is still valid.
-pub fn holds(read: &Read<'_>, id: TokenId) -> Result<bool> {
-    store::tokens::holds(read, id)
+pub fn is_valid(read: &Read<'_>, id: TokenId) -> Result<bool> {
+    store::tokens::is_valid(read, id)
 }
 
 /// Records that a token is in use.
@@ -107,20 +107,20 @@ pub fn touch(tx: &mut Tx<'_>, id: TokenId) -> Result<()> {
 }
 
 /// Creates a token for an account. The secret is returned only here.
-pub(super) fn make(
+pub(super) fn create(
     tx: &mut Tx<'_>,
     account: AccountId,
     app: Option<AppId>,
     name: &Name,
     scopes: Scopes,
 ) -> Result<(Token, Secret)> {
-    if store::tokens::of(tx, account, app)?.len() >= MOST {
+    if store::tokens::list(tx, account, app)?.len() >= MAX_TOKENS {
         return Err(Error::invalid(
             "name",
             "There are fifty of them already. End one that is not used any more.",
         ));
     }
-    let secret = fresh(if app.is_some() { KEY } else { PERSONAL })?;
+    let secret = random_secret(if app.is_some() { KEY } else { PERSONAL })?;
     let hint = &secret.as_str()[secret.as_str().len() - 4..];
     let new = NewToken {
         token_hash: &secret.hash(),
@@ -132,12 +132,12 @@ pub(super) fn make(
         expires_at: None,
     };
     let id = store::tokens::insert(tx, &new)?;
-    let made = store::tokens::of(tx, account, app)?.into_iter().find(|token| token.id == id);
-    Ok((made.ok_or(Error::NotFound)?, secret))
+    let token = store::tokens::list(tx, account, app)?.into_iter().find(|token| token.id == id);
+    Ok((token.ok_or(Error::NotFound)?, secret))
 }
 
 /// Returns 256 random bits behind a prefix that names the kind of secret.
-fn fresh(prefix: &str) -> Result<Secret> {
+fn random_secret(prefix: &str) -> Result<Secret> {
     use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
     Ok(Secret::presented(&format!("{prefix}{}", BASE64_URL_SAFE_NO_PAD.encode(random::<32>()?))))
 }
@@ -148,11 +148,11 @@ impl Member {
         if scopes.act_as {
             return Err(Error::invalid("scopes", "Only an app can speak for others."));
         }
-        make(tx, self.id(), None, name, scopes)
+        create(tx, self.id(), None, name, scopes)
     }
 
     pub fn tokens(&self, read: &Read<'_>) -> Result<Vec<Token>> {
-        store::tokens::of(read, self.id(), None)
+        store::tokens::list(read, self.id(), None)
     }
 
     /// Ends one of the member's own tokens.
@@ -172,14 +172,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn scopes_are_named() {
+    fn scopes_are_parsed_by_name() {
         assert_eq!(Scopes::parse("write,read").expect("two").to_string(), "read write");
         assert!(Scopes::parse("").is_err() && Scopes::parse("read everything").is_err());
     }
 
     #[test]
-    fn a_token_says_what_it_is_and_nothing_else() {
-        let (one, other) = (fresh(KEY).expect("a key"), fresh(KEY).expect("another"));
+    fn a_token_is_a_prefix_and_random_characters() {
+        let (one, other) = (random_secret(KEY).expect("a key"), random_secret(KEY).expect("another"));
         assert!(one.as_str().starts_with("chk_") && one.as_str().len() == 47);
         assert_ne!(one.as_str(), other.as_str());
         assert!(is_token(&one) && !is_token(&Secret::random().expect("a session's")));

@@ -3,8 +3,8 @@
 use super::accounts::Member;
 use crate::{ids::AccountId, store::accounts::Account};
 
-/// An account that reads something, or a stranger. Reads that show something to somebody take a viewer, so that the
-/// domain decides in one place what is hidden from whom.
+/// An account that reads something, or a stranger. Reads whose result is shown to somebody take a viewer, so that one
+/// place decides what is hidden from whom.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Viewer {
     /// The account; `None` for a stranger.
@@ -12,7 +12,7 @@ pub struct Viewer {
 }
 
 impl Viewer {
-    /// A viewer without an account: sees what everyone sees.
+    /// A viewer without an account, who sees what everyone may see.
     pub const STRANGER: Viewer = Viewer { account: None };
 }
 

@@ -1,4 +1,4 @@
-//! Webhooks: an app is told what happens in the conversations that it is in, signed the way of
+//! Webhooks: the events of an app's conversations are sent to the app, signed according to
 //! <https://www.standardwebhooks.com>.
 
 use std::{collections::BTreeSet, time::Duration};
@@ -21,14 +21,14 @@ use crate::{
     },
 };
 
-/// The webhooks of one app.
+/// The maximum number of webhooks of one app.
 const MAX_WEBHOOKS: usize = 10;
 
-/// The deliveries in the log that is shown.
+/// The maximum number of deliveries in the log that is shown.
 const MAX_SHOWN: i64 = 50;
 
-/// The webhooks that one event is delivered to: as many as a few apps have.
-const MAX_LISTENING: i64 = 50;
+/// The maximum number of webhooks that one event is delivered to: as many as a few apps have.
+const MAX_SUBSCRIBED: i64 = 50;
 
 /// The age from which a delivery is not attempted again.
 pub const GIVE_UP_AFTER: Duration = Duration::from_secs(24 * 3600);
@@ -41,10 +41,10 @@ const DISABLE_AFTER: Duration = Duration::from_secs(7 * 24 * 3600);
 const BACKOFF_MIN: Duration = Duration::from_secs(5);
 const BACKOFF_MAX: Duration = Duration::from_secs(3600);
 
-/// The time for which deliveries are kept, as the log.
+/// The time for which deliveries are stored, for the log.
 const RETENTION: Duration = Duration::from_secs(14 * 24 * 3600);
 
-/// Rows deleted in one transaction, so that other writes do not wait long for it.
+/// The number of rows that are deleted in one transaction, so that other writes do not wait long for it.
 const BATCH: i64 = 500;
 
 /// Enqueues deliveries to the webhooks of the apps in a conversation. `subject` is the message, or the account whose
@@ -55,7 +55,7 @@ pub(super) fn enqueue_deliveries(
     conversation: ConversationId,
     subject: i64,
 ) -> Result<()> {
-    for (webhook, events) in store::webhooks::listening(tx, conversation, MAX_LISTENING)? {
+    for (webhook, events) in store::webhooks::subscribed(tx, conversation, MAX_SUBSCRIBED)? {
         if !events.split(' ').any(|name| name == event.name()) {
             continue;
         }
@@ -72,12 +72,12 @@ pub(super) fn enqueue_deliveries(
 
 /// The checked settings of a new webhook.
 #[derive(Clone, Debug)]
-pub struct Wanted {
+pub struct NewWebhook {
     url: String,
     events: String,
 }
 
-impl Wanted {
+impl NewWebhook {
     pub fn url(&self) -> &str {
         &self.url
     }
@@ -93,7 +93,7 @@ impl Wanted {
         }))?;
         faults.done()?;
         let names: Vec<_> = chosen.into_iter().flatten().map(EventType::name).collect();
-        Ok(Wanted { url: url.unwrap_or_default(), events: names.join(" ") })
+        Ok(NewWebhook { url: url.unwrap_or_default(), events: names.join(" ") })
     }
 }
 
@@ -115,24 +115,24 @@ pub struct Log {
 
 impl OwnApp {
     /// Creates a webhook.
-    pub fn open_webhook(&self, tx: &mut Tx<'_>, wanted: &Wanted) -> Result<()> {
-        if store::webhooks::of(tx, self.app().id)?.len() >= MAX_WEBHOOKS {
+    pub fn open_webhook(&self, tx: &mut Tx<'_>, new: &NewWebhook) -> Result<()> {
+        if store::webhooks::by_app(tx, self.app().id)?.len() >= MAX_WEBHOOKS {
             return Err(Error::invalid("url", "An app has ten webhooks at the most. Close one."));
         }
         let secret = format!("whsec_{}", BASE64_STANDARD.encode(random::<32>()?));
-        store::webhooks::insert(tx, self.app().id, &wanted.url, &secret, &wanted.events).map(drop)
+        store::webhooks::insert(tx, self.app().id, &new.url, &secret, &new.events).map(drop)
     }
 
     /// Returns the app's webhooks with their logs.
     pub fn webhooks(&self, read: &Read<'_>) -> Result<Vec<Log>> {
         let mut logs = Vec::new();
-        for webhook in store::webhooks::of(read, self.app().id)? {
+        for webhook in store::webhooks::by_app(read, self.app().id)? {
             let attempts = store::webhooks::attempts(read, webhook.id, MAX_SHOWN)?;
             let deliveries =
-                store::webhooks::deliveries(read, webhook.id, MAX_SHOWN)?.into_iter().map(|one| {
-                    let attempts =
-                        attempts.iter().filter(|attempt| attempt.delivery == one.id).cloned().collect();
-                    (one, attempts)
+                store::webhooks::deliveries(read, webhook.id, MAX_SHOWN)?.into_iter().map(|delivery| {
+                    let attempts = attempts.iter().filter(|attempt| attempt.delivery == delivery.id);
+                    let attempts = attempts.cloned().collect();
+                    (delivery, attempts)
                 });
             logs.push(Log { deliveries: deliveries.collect(), webhook });
         }
@@ -140,8 +140,8 @@ impl OwnApp {
     }
 
     fn webhook(&self, read: &Read<'_>, id: WebhookId) -> Result<Webhook> {
-        let found = store::webhooks::by_id(read, id)?;
-        found.filter(|webhook| webhook.app == self.app().id).ok_or(Error::NotFound)
+        let webhook = store::webhooks::by_id(read, id)?;
+        webhook.filter(|webhook| webhook.app == self.app().id).ok_or(Error::NotFound)
     }
 
     /// Deletes a webhook.
@@ -160,7 +160,7 @@ impl OwnApp {
     pub fn replay(&self, tx: &mut Tx<'_>, id: DeliveryId) -> Result<()> {
         let delivery = store::webhooks::delivery_by_id(tx, id)?.ok_or(Error::NotFound)?;
         self.webhook(tx, delivery.webhook)?;
-        if store::webhooks::want_again(tx, id)? {
+        if store::webhooks::reschedule(tx, id)? {
             tx.enqueue(&Work::CallWebhook { delivery: id })
         } else {
             Ok(())
@@ -183,21 +183,20 @@ pub fn record_attempt(
     tx: &mut Tx<'_>,
     delivery: DeliveryId,
     webhook: WebhookId,
-    tried: &AttemptResult,
+    result: &AttemptResult,
 ) -> Result<Option<Duration>> {
-    let took = i64::try_from(tried.took.as_millis()).unwrap_or(i64::MAX);
-    let status = tried.status.map(i64::from);
-    store::webhooks::insert_attempt(tx, delivery, status, tried.problem.as_deref(), took)?;
-    if tried.problem.is_none() {
+    let took = i64::try_from(result.took.as_millis()).unwrap_or(i64::MAX);
+    let status = result.status.map(i64::from);
+    store::webhooks::insert_attempt(tx, delivery, status, result.problem.as_deref(), took)?;
+    if result.problem.is_none() {
         store::webhooks::set_reached(tx, webhook)?;
         store::webhooks::set_state(tx, delivery, DeliveryState::Done)?;
         return Ok(None);
     }
     store::webhooks::set_state(tx, delivery, DeliveryState::Waiting)?;
     let now = tx.now();
-    let known = store::webhooks::by_id(tx, webhook)?;
-    let failing =
-        known.and_then(|webhook| webhook.failing_since).map_or(Duration::ZERO, |since| now.since(since));
+    let failing_since = store::webhooks::by_id(tx, webhook)?.and_then(|webhook| webhook.failing_since);
+    let failing = failing_since.map_or(Duration::ZERO, |since| now.since(since));
     let doublings =
         u32::try_from(store::webhooks::count_attempts(tx, delivery)? - 1).unwrap_or_default().min(16);
     let backoff = failing.clamp(BACKOFF_MIN, BACKOFF_MAX);
@@ -209,7 +208,7 @@ pub fn record_attempt(
     Ok(Some(backoff.max(BACKOFF_MIN.saturating_mul(1 << doublings).min(BACKOFF_MAX))))
 }
 
-/// Signs a call as Standard Webhooks has it: `v1,` and base64 of HMAC-SHA256 over its id, its time and its body.
+/// Signs a call according to Standard Webhooks: `v1,` and base64 of HMAC-SHA256 over the id, the time and the body.
 pub fn sign(secret: &str, id: &str, seconds: i64, body: &[u8]) -> Result<String> {
     let key = BASE64_STANDARD.decode(secret.trim_start_matches("whsec_")).map_err(Error::internal)?;
     let mut mac = Hmac::<Sha256>::new_from_slice(&key).map_err(Error::internal)?;
@@ -224,26 +223,26 @@ pub fn purge_deliveries(tx: &mut Tx<'_>) -> Result<u64> {
     store::webhooks::purge_deliveries(tx, before, BATCH)
 }
 
-/// A delivery with its webhook; `None` where one of them is gone.
+/// Returns a delivery with its webhook; `None` where one of them was deleted.
 pub fn delivery(read: &Read<'_>, id: DeliveryId) -> Result<Option<(Delivery, Webhook)>> {
     let Some(delivery) = store::webhooks::delivery_by_id(read, id)? else { return Ok(None) };
     Ok(store::webhooks::by_id(read, delivery.webhook)?.map(|webhook| (delivery, webhook)))
 }
 
-/// Marks a delivery as under way. False where it is not pending any more.
+/// Marks a delivery as under way. Returns false where the delivery is not pending any more.
 pub fn begin(tx: &mut Tx<'_>, id: DeliveryId) -> Result<bool> {
     store::webhooks::begin(tx, id)
 }
 
-/// Gives a delivery up.
+/// Marks a delivery as given up.
 pub fn give_up(tx: &mut Tx<'_>, id: DeliveryId) -> Result<()> {
     store::webhooks::give_up(tx, id)
 }
 
-/// A webhook that was given up, as the mail about it needs it: the member who registered the app, their email, the app
-/// and its name. `None` where the webhook is tried again, or something is gone.
+/// Returns the values of the mail about a disabled webhook: the recipient, who registered the app, and the app with its
+/// name. `None` where the webhook is enabled again or was deleted, or the member has no address.
 pub fn failure_notice(read: &Read<'_>, id: WebhookId) -> Result<Option<(Recipient, AppId, String)>> {
-    let Some((owner, app, name)) = store::webhooks::keeper(read, id)? else { return Ok(None) };
+    let Some((owner, app, name)) = store::webhooks::disabled_owner(read, id)? else { return Ok(None) };
     Ok(Recipient::find(read, owner)?.map(|owner| (owner, app, name)))
 }
 
@@ -252,7 +251,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_call_is_signed_as_the_standard_has_it() {
+    fn the_signature_of_a_call_is_that_of_the_standard() {
         // The example of the Standard Webhooks specification.
         let signature = sign(
             "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
@@ -264,13 +263,13 @@ mod tests {
     }
 
     #[test]
-    fn a_webhook_has_an_address_and_something_to_be_told() {
+    fn a_webhook_needs_a_url_and_known_events() {
         let all = || EventType::ALL.into_iter().map(EventType::name);
-        assert!(Wanted::parse("https://app.example/hook?x=1", all()).is_ok());
+        assert!(NewWebhook::parse("https://app.example/hook?x=1", all()).is_ok());
         for url in ["", "app.example", "ftp://app.example", "https://nell@app.example/", "https://"] {
-            assert!(Wanted::parse(url, all()).is_err(), "{url}");
+            assert!(NewWebhook::parse(url, all()).is_err(), "{url}");
         }
-        assert!(Wanted::parse("https://app.example/", []).is_err());
-        assert!(Wanted::parse("https://app.example/", ["everything"]).is_err());
+        assert!(NewWebhook::parse("https://app.example/", []).is_err());
+        assert!(NewWebhook::parse("https://app.example/", ["everything"]).is_err());
     }
 }

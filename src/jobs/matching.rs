@@ -13,8 +13,8 @@ use crate::{
 /// The delay before the next run after an error of the database.
 const RETRY_DELAY: Duration = Duration::from_secs(5);
 
-/// The time between two updates of the waiting queue to everyone in it: more would flicker on the page, and flood the
-/// sockets.
+/// The time between two updates of the waiting queue to everyone in it. More frequent updates would flicker on the page
+/// and flood the sockets.
 const UPDATE_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Matches until the server stops.
@@ -30,7 +30,7 @@ pub async fn run(app: Arc<App>) {
             }
             Ok(false) => next_wake(&app, &mut updates).await,
             Err(error) => {
-                tracing::error!(%error, "Can't look for matches");
+                tracing::error!(%error, "Can't run the matching");
                 Some(app.clock.now() + RETRY_DELAY)
             }
         };

@@ -25,7 +25,7 @@ use crate::{
 #[derive(Debug)]
 pub enum Outcome {
     Done,
-    /// The job is not needed any more: its subject is gone, or its recipient does not want it.
+    /// The job is not needed any more: its subject was deleted, or its recipient has opted out.
     Obsolete,
     /// The job is attempted again after this delay. Unlike a failure, this has no end: the job itself limits it.
     RetryAfter(Duration),
@@ -59,7 +59,7 @@ async fn perform(app: &App, job: &Job) -> Result<Outcome> {
         }
         Work::ForgetMatch { conversation } => {
             let id = *conversation;
-            app.db.write(move |tx| domain::matches::forget(tx, id)).await?;
+            app.db.write(move |tx| domain::matches::delete_talk(tx, id)).await?;
             Ok(Outcome::Done)
         }
         Work::DeleteFiles { files } => {

@@ -20,10 +20,10 @@ const PURGES: &[(&str, Purge)] = &[
     ("guests", |tx| Ok(domain::rooms::purge_guests(tx)? > 0)),
     ("rooms", |tx| Ok(domain::rooms::purge_rooms(tx)? > 0)),
     ("files", |tx| Ok(domain::attachments::purge(tx)? > 0)),
-    ("contact messages", |tx| domain::pages::letters::purge(tx).map(|_| false)),
+    ("contact messages", |tx| domain::pages::contact_messages::purge(tx).map(|_| false)),
     ("visits", |tx| domain::pages::visits::purge(tx).map(|_| false)),
     ("matches", |tx| domain::matches::purge(tx).map(|()| false)),
-    // This is no purge, but it has the same schedule: the first run after Monday's midnight makes the weekly pairs.
+    // This is no purge, but it has the same schedule: the first run after Monday's midnight creates the weekly pairs.
     ("weekly pairs", |tx| domain::pairings::pair(tx).map(|_| false)),
 ];
 

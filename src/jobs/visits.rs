@@ -24,9 +24,9 @@ async fn write(app: &App) {
     if visits.is_empty() {
         return;
     }
-    let kept = visits.clone();
+    let copy = visits.clone();
     if let Err(error) = app.db.write(move |tx| domain::pages::visits::add(tx, &visits)).await {
         tracing::warn!(%error, "Can't write the visits; trying again");
-        app.visits.put_back(kept);
+        app.visits.put_back(copy);
     }
 }

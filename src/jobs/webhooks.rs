@@ -13,21 +13,21 @@ use crate::{
     wire,
 };
 
-/// Returns the delay of a delivery whose endpoint is busy. It differs between deliveries, so that they do not all come
-/// back at once.
+/// Returns the delay of a delivery whose endpoint is busy. The delay differs between deliveries, so that they are not
+/// all retried at once.
 fn delay(id: DeliveryId) -> Duration {
     Duration::from_millis(2000 + id.0.unsigned_abs() % 4000)
 }
 
-/// The number of calls to one endpoint at the same time: a slow endpoint must not take all places in the queue.
+/// The number of calls to one endpoint at the same time, so that a slow endpoint does not occupy the whole queue.
 const MAX_CALLS: usize = 8;
 
-/// Delivers an event to a webhook, unless the webhook, the delivery or the subject of the event is gone.
+/// Delivers an event to a webhook, unless the webhook, the delivery or the subject of the event was deleted.
 pub async fn deliver(app: &App, id: DeliveryId) -> Result<Outcome> {
-    let found = app.db.read(move |read| webhooks::delivery(read, id)).await?;
-    let Some((delivery, webhook)) = found else { return Ok(Outcome::Obsolete) };
+    let pending = app.db.read(move |read| webhooks::delivery(read, id)).await?;
+    let Some((delivery, webhook)) = pending else { return Ok(Outcome::Obsolete) };
     let now = app.clock.now();
-    if webhook.disabled_at.is_some() || now.since(delivery.wanted_at) >= GIVE_UP_AFTER {
+    if webhook.disabled_at.is_some() || now.since(delivery.scheduled_at) >= GIVE_UP_AFTER {
         return give_up(app, id).await;
     }
     if webhook.retry_at > now {
@@ -36,39 +36,39 @@ pub async fn deliver(app: &App, id: DeliveryId) -> Result<Outcome> {
     if app.webhook_calls.count(&webhook.id) >= MAX_CALLS {
         return Ok(Outcome::RetryAfter(delay(id)));
     }
-    let _turn = app.webhook_calls.hold_one(webhook.id);
+    let _call = app.webhook_calls.hold_one(webhook.id);
     // The delivery is marked as begun before its payload is read: a change after the read enqueues a new delivery.
     if !app.db.write(move |tx| webhooks::begin(tx, id)).await? {
         return Ok(Outcome::Obsolete); // it was delivered meanwhile
     }
-    let (base, of, to) = (app.config.base_url.clone(), delivery.clone(), webhook.clone());
-    let Some(data) = app.db.read(move |read| wire::webhooks::payload(read, &of, &to, base.as_str())).await?
-    else {
-        return give_up(app, id).await;
+    let payload = {
+        let (base, delivery, webhook) = (app.config.base_url.clone(), delivery.clone(), webhook.clone());
+        app.db.read(move |read| wire::webhooks::payload(read, &delivery, &webhook, base.as_str())).await?
     };
+    let Some(data) = payload else { return give_up(app, id).await };
     let message =
         json!({ "type": delivery.event.name(), "timestamp": delivery.created_at.rfc3339(), "data": data });
     let body = message.to_string().into_bytes();
-    let (name, seconds) = (format!("msg_{id}"), now.ms().div_euclid(1000));
+    let (message_id, seconds) = (format!("msg_{id}"), now.ms().div_euclid(1000));
     let headers = [
-        ("webhook-signature", sign(&webhook.secret, &name, seconds, &body)?),
-        ("webhook-id", name),
+        ("webhook-signature", sign(&webhook.secret, &message_id, seconds, &body)?),
+        ("webhook-id", message_id),
         ("webhook-timestamp", seconds.to_string()),
     ];
     let began = Instant::now();
     let answer = app.outbound.post(&webhook.url, &headers, body).await;
-    let tried = AttemptResult {
+    let result = AttemptResult {
         took: began.elapsed(),
         status: answer.as_ref().ok().copied(),
         problem: match answer {
             Ok(200..300) => None,
             Ok(status) => Some(format!("it answered {status}")),
-            Err(why) => Some(why),
+            Err(reason) => Some(reason),
         },
     };
     let webhook = webhook.id;
-    let again = app.db.write(move |tx| record_attempt(tx, id, webhook, &tried)).await?;
-    Ok(again.map_or(Outcome::Done, Outcome::RetryAfter))
+    let retry_after = app.db.write(move |tx| record_attempt(tx, id, webhook, &result)).await?;
+    Ok(retry_after.map_or(Outcome::Done, Outcome::RetryAfter))
 }
 
 /// Ends a delivery without another attempt.

@@ -20,8 +20,8 @@ use crate::{
     store::jobs::{Job, Queue},
 };
 
-/// The number of jobs of a queue that run at the same time: a slow mail server does not hold up the rest, and no server
-/// sees a hundred connections at once.
+/// The number of jobs of a queue that run at the same time: enough that a slow mail server does not delay the rest, and
+/// few enough that no server gets a hundred connections at once.
 const MAX_RUNNING: usize = 16;
 
 /// The time that one attempt may take.
@@ -40,12 +40,12 @@ const BACKOFF_MAX: Duration = Duration::from_secs(3600);
 /// The time that running jobs have to end when the server stops.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(10);
 
-/// Makes the jobs that this node had claimed when it last died due at once.
+/// Releases the jobs that this node had claimed when it last stopped, so that they are due at once.
 pub async fn release_claims(app: &App) {
     let node = app.data.node.clone();
     match app.db.write(move |tx| jobs::release(tx, &node)).await {
         Ok(0) => {}
-        Ok(released) => tracing::info!(released, "Taking up the outbox where the last run left it"),
+        Ok(released) => tracing::info!(released, "Released the jobs that the last run had claimed"),
         Err(error) => tracing::error!(%error, "Can't read the outbox"),
     }
 }
@@ -81,7 +81,7 @@ pub async fn run(app: &Arc<App>, queue: Queue) {
     // Jobs that do not end in time are aborted, and attempted again after the next start.
     let all_done = async { while running.join_next().await.is_some() {} };
     if tokio::time::timeout(SHUTDOWN_GRACE, all_done).await.is_err() {
-        tracing::warn!("Some jobs were cut off; the next start takes them up again");
+        tracing::warn!("Some jobs were cut off; they are attempted again after the next start");
     }
 }
 
@@ -122,13 +122,14 @@ async fn attempt(app: Arc<App>, job: Job) {
             app.db.write(move |tx| jobs::finish(tx, id)).await
         }
         Outcome::RetryAfter(delay) => put_off(&app, id, delay).await,
-        Outcome::Failed(why) if app.clock.now().since(job.created_at) >= GIVE_UP_AFTER => {
-            tracing::error!(job = %id, work = ?job.work, attempts = job.attempts, %why, "Giving up a job after a day");
+        Outcome::Failed(reason) if app.clock.now().since(job.created_at) >= GIVE_UP_AFTER => {
+            let (work, attempts) = (&job.work, job.attempts);
+            tracing::error!(job = %id, ?work, attempts, why = %reason, "Giving up a job after a day");
             app.db.write(move |tx| jobs::finish(tx, id)).await
         }
-        Outcome::Failed(why) => {
+        Outcome::Failed(reason) => {
             let delay = backoff(job.attempts);
-            tracing::warn!(job = %id, attempts = job.attempts, %why, again_in = ?delay, "A job failed");
+            tracing::warn!(job = %id, attempts = job.attempts, why = %reason, again_in = ?delay, "A job failed");
             put_off(&app, id, delay).await
         }
     };
@@ -142,7 +143,7 @@ async fn put_off(app: &App, id: JobId, delay: Duration) -> Result<()> {
     app.db.write(move |tx| jobs::put_off(tx, id, delay)).await
 }
 
-/// Returns the delay until the next attempt, after so many.
+/// Returns the delay until the next attempt, after `attempts` of them.
 fn backoff(attempts: i64) -> Duration {
     let doublings = u32::try_from(attempts - 1).unwrap_or(u32::MAX).min(16);
     BACKOFF_MIN.saturating_mul(1 << doublings).min(BACKOFF_MAX)

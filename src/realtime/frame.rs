@@ -6,7 +6,7 @@ use tungstenite::protocol::frame::{
     coding::{Data, OpCode},
 };
 
-/// A text message as it is sent over the wire (RFC 6455, section 5.2). A server's frames are not masked, so all
+/// A text message with its WebSocket header (RFC 6455, section 5.2). A server's frames are not masked, so all
 /// subscribers are sent the same bytes.
 #[derive(Clone, Debug)]
 pub struct Frame {
@@ -16,7 +16,7 @@ pub struct Frame {
 }
 
 impl Frame {
-    /// Frames a text, which has to be UTF-8.
+    /// Creates the frame of a text, which has to be UTF-8.
     pub fn text(text: &[u8]) -> Self {
         let header = FrameHeader { opcode: OpCode::Data(Data::Text), ..FrameHeader::default() };
         let mut bytes = Vec::with_capacity(text.len() + 10);

@@ -20,11 +20,11 @@ use std::{
 
 use tokio::sync::{Mutex, mpsc};
 
-/// Events that may wait for a dispatcher: one second of a busy instance. Beyond it, the subscribers of the next event
-/// have lagged.
+/// The number of events that may wait for a dispatcher: one second of a busy instance. Where the queue is full, the
+/// subscribers of the next event have lagged.
 const QUEUE: usize = 1024;
 
-/// Subscribers that a dispatcher serves before it yields its thread: well under a millisecond of work.
+/// The number of subscribers that a dispatcher serves before it yields its thread: well under a millisecond of work.
 const MAX_PER_TURN: usize = 64;
 
 /// A publish-subscribe hub. `T` is the type of topics, `E` that of events, which should be cheap to clone.
@@ -40,7 +40,8 @@ struct Shard<T, E> {
     queued: Mutex<mpsc::Receiver<(T, E)>>,
 }
 
-/// The subscribers by topic. A dispatcher keeps its copy of a list, so others may subscribe and unsubscribe meanwhile.
+/// The subscribers by topic. A dispatcher holds its own `Arc` of a list, so others may subscribe and unsubscribe
+/// meanwhile.
 type Topics<T, E> = HashMap<T, Arc<Vec<Subscriber<T, E>>>>;
 
 struct Subscriber<T, E> {
@@ -56,7 +57,7 @@ impl<T, E> Clone for Subscriber<T, E> {
 
 /// A subscriber's handler of events on the dispatcher's thread. It never blocks.
 pub trait DirectSink<E>: Send + Sync {
-    /// Handles the event, or returns false to receive it by the mailbox.
+    /// Handles the event and returns true, or returns false, so that the event is put into the mailbox.
     fn try_deliver(&self, event: &E) -> bool;
 }
 
@@ -77,8 +78,8 @@ impl<T: Clone, E: Clone> Slot<T, E> {
 
     fn lag(&self, topic: &T, event: &E) {
         self.lagged.store(true, Ordering::Release);
-        // A reader that has just emptied the mailbox would sleep now, and not notice that it lagged. Either this event
-        // wakes it, or there are others that it has yet to take.
+        // A reader that has just emptied the mailbox would sleep now without noticing that it lagged. This event wakes
+        // the reader, or, where it does not fit, events are in the mailbox that the reader has yet to receive.
         let _ = self.events.try_send((topic.clone(), event.clone()));
     }
 }
@@ -125,13 +126,13 @@ impl<T: Clone + Eq + Hash, E: Clone> Hub<T, E> {
         let mut queued = shard.queued.lock().await;
         while let Some((topic, event)) = queued.recv().await {
             let Some(subscribers) = shard.read().get(&topic).map(Arc::clone) else { continue };
-            for some in subscribers.chunks(MAX_PER_TURN) {
-                for Subscriber { slot, sink } in some {
+            for chunk in subscribers.chunks(MAX_PER_TURN) {
+                for Subscriber { slot, sink } in chunk {
                     if !sink.as_ref().is_some_and(|sink| sink.try_deliver(&event)) {
                         slot.put(&topic, &event);
                     }
                 }
-                if some.len() == MAX_PER_TURN {
+                if chunk.len() == MAX_PER_TURN {
                     tokio::task::yield_now().await;
                 }
             }
@@ -227,7 +228,7 @@ impl<T: Clone + Eq + Hash, E: Clone> Mailbox<T, E> {
             {
                 return Received::Event(topic, event);
             }
-            // The mailbox overflowed meanwhile, so that was not the next event any more.
+            // The mailbox overflowed meanwhile, so the event that was just received may not be the next one.
         }
     }
 
@@ -329,7 +330,7 @@ mod tests {
         for n in 0..=QUEUE as u32 {
             hub.publish(&"slip", &(2 * n));
         }
-        assert_eq!(nell.receive().await, Received::Lagged, "one of them did not fit");
+        assert_eq!(nell.receive().await, Received::Lagged, "the last event did not fit");
         while sink.0.lock().expect("nobody panicked").len() < QUEUE {
             tokio::task::yield_now().await;
         }
@@ -340,11 +341,11 @@ mod tests {
     #[tokio::test]
     async fn a_dropped_mailbox_is_unsubscribed() {
         let hub = hub();
-        let mut gone = hub.mailbox(2);
-        gone.subscribe("slip");
-        gone.subscribe("slip");
+        let mut dropped = hub.mailbox(2);
+        dropped.subscribe("slip");
+        dropped.subscribe("slip");
         assert_eq!(hub.subscribers(&"slip"), 1);
-        drop(gone);
+        drop(dropped);
         assert_eq!(hub.subscribers(&"slip"), 0);
     }
 }

@@ -28,7 +28,7 @@ struct Audience<K, P> {
     /// The number of arrivals so far.
     arrivals: u64,
     reported_at: Option<i64>,
-    /// True if something has changed since.
+    /// True if something has changed since the last report.
     changed: bool,
 }
 
@@ -40,9 +40,9 @@ impl<K, P> Default for Audience<K, P> {
 
 #[derive(Debug)]
 struct Attendee<P> {
-    about: P,
+    data: P,
     windows: usize,
-    /// The number of the arrival.
+    /// The value of `Audience::arrivals` at the arrival.
     order: u64,
     /// The end of the grace period, once the last window has closed.
     gone_at: Option<i64>,
@@ -53,7 +53,7 @@ struct Attendee<P> {
 pub struct Due<T, P> {
     /// Each topic whose audience has changed, with the people present in the order of their arrival.
     pub audiences: Vec<(T, Vec<P>)>,
-    /// The time at which something will be due if nothing changes before.
+    /// The time at which the next report is due if nothing changes before.
     pub wake_at: Option<i64>,
 }
 
@@ -65,20 +65,20 @@ impl<T: Clone + Eq + Hash, K: Clone + Eq + Hash, P: Clone + PartialEq> Presence<
     }
 
     /// Records that a person opened a window.
-    pub fn enter(&self, topic: T, who: K, about: P) {
+    pub fn enter(&self, topic: T, key: K, data: P) {
         let mut audiences = self.audiences.lock().unwrap_or_else(PoisonError::into_inner);
         let audience = audiences.entry(topic).or_default();
         audience.arrivals += 1;
         let order = audience.arrivals;
-        match audience.people.get_mut(&who) {
+        match audience.people.get_mut(&key) {
             Some(attendee) => {
                 attendee.windows += 1;
                 attendee.gone_at = None;
-                audience.changed |= attendee.about != about;
-                attendee.about = about;
+                audience.changed |= attendee.data != data;
+                attendee.data = data;
             }
             None => {
-                audience.people.insert(who, Attendee { about, windows: 1, order, gone_at: None });
+                audience.people.insert(key, Attendee { data, windows: 1, order, gone_at: None });
                 audience.changed = true;
             }
         }
@@ -87,9 +87,9 @@ impl<T: Clone + Eq + Hash, K: Clone + Eq + Hash, P: Clone + PartialEq> Presence<
     }
 
     /// Records that a person closed a window.
-    pub fn leave(&self, topic: &T, who: &K, now: i64) {
+    pub fn leave(&self, topic: &T, key: &K, now: i64) {
         let mut audiences = self.audiences.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(attendee) = audiences.get_mut(topic).and_then(|audience| audience.people.get_mut(who)) {
+        if let Some(attendee) = audiences.get_mut(topic).and_then(|audience| audience.people.get_mut(key)) {
             attendee.windows = attendee.windows.saturating_sub(1);
             if attendee.windows == 0 {
                 attendee.gone_at = Some(now + self.grace);
@@ -100,10 +100,10 @@ impl<T: Clone + Eq + Hash, K: Clone + Eq + Hash, P: Clone + PartialEq> Presence<
     }
 
     /// Removes a person at once, with all its windows.
-    pub fn remove(&self, topic: &T, who: &K) {
+    pub fn remove(&self, topic: &T, key: &K) {
         let mut audiences = self.audiences.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(audience) = audiences.get_mut(topic) {
-            audience.changed |= audience.people.remove(who).is_some();
+            audience.changed |= audience.people.remove(key).is_some();
         }
         drop(audiences);
         self.changed.notify_one();
@@ -130,13 +130,13 @@ impl<T: Clone + Eq + Hash, K: Clone + Eq + Hash, P: Clone + PartialEq> Presence<
             audience.changed |= audience.people.len() < before;
             let mut next = audience.people.values().filter_map(|attendee| attendee.gone_at).min();
             if audience.changed {
-                let from = audience.reported_at.map_or(now, |reported| reported + self.interval);
-                if from <= now {
+                let due_at = audience.reported_at.map_or(now, |reported| reported + self.interval);
+                if due_at <= now {
                     audience.changed = false;
                     audience.reported_at = Some(now);
                     due.audiences.push((topic.clone(), audience.in_order()));
                 } else {
-                    next = Some(next.map_or(from, |next| next.min(from)));
+                    next = Some(next.map_or(due_at, |next| next.min(due_at)));
                 }
             }
             if let Some(next) = next {
@@ -152,7 +152,7 @@ impl<K, P: Clone> Audience<K, P> {
     fn in_order(&self) -> Vec<P> {
         let mut people: Vec<_> = self.people.values().collect();
         people.sort_unstable_by_key(|attendee| attendee.order);
-        people.into_iter().map(|attendee| attendee.about.clone()).collect()
+        people.into_iter().map(|attendee| attendee.data.clone()).collect()
     }
 }
 
@@ -171,7 +171,7 @@ mod tests {
         presence.enter("slip", 1, "nell");
         assert_eq!(presence.due(0).audiences, [("slip", vec!["nell"])]);
         presence.leave(&"slip", &1, 5_000);
-        assert_eq!(presence.due(100_000).wake_at, None, "the other window is open");
+        assert_eq!(presence.due(100_000).wake_at, None, "the other window is still open");
         presence.leave(&"slip", &1, 100_000);
         assert_eq!(presence.due(129_999).wake_at, Some(130_000));
         assert_eq!(presence.people(&"slip"), ["nell"]);

@@ -37,7 +37,7 @@ const MAX_MESSAGE_BODY: usize = 1024 * 1024;
 const BODY_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The largest body of an upload, a file in its form; and the time in which a client has to send it.
-const MAX_UPLOAD: usize = domain::attachments::LARGEST + 64 * 1024;
+const MAX_UPLOAD: usize = domain::attachments::MAX_FILE_BYTES + 64 * 1024;
 const UPLOAD_TIMEOUT: Duration = Duration::from_secs(10 * 60);
 
 /// The time in which a handler has to respond. Hashing a password may queue for ten seconds; nothing else takes one.

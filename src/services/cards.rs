@@ -28,18 +28,18 @@ pub struct Cards(Mutex<HashMap<Card, Bytes>>);
 impl Cards {
     /// Returns a card as PNG, rendered where it is not in memory.
     pub async fn png(&self, pictures: &Pictures, card: Card) -> Result<Bytes> {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&card).cloned();
-        if let Some(known) = known {
-            return Ok(known);
+        let cached = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&card).cloned();
+        if let Some(cached) = cached {
+            return Ok(cached);
         }
-        let drawn = card.clone();
-        let drawn = Bytes::from(pictures.draw(move || png(&drawn)).await?);
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.len() >= MAX_CARDS {
-            kept.clear();
+        let content = card.clone();
+        let rendered = Bytes::from(pictures.draw(move || png(&content)).await?);
+        let mut cache = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if cache.len() >= MAX_CARDS {
+            cache.clear();
         }
-        kept.insert(card, drawn.clone());
-        Ok(drawn)
+        cache.insert(card, rendered.clone());
+        Ok(rendered)
     }
 }
 
@@ -79,12 +79,12 @@ fn png(card: &Card) -> Result<Vec<u8>> {
     drawing::png(&svg, WIDTH)
 }
 
-/// Breaks a text into at most `most` lines of `width` characters, and cuts the rest.
-fn lines(text: &str, width: usize, most: usize) -> Vec<String> {
+/// Breaks a text into at most `max_lines` lines of `width` characters, and cuts the rest.
+fn lines(text: &str, width: usize, max_lines: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty()) {
         let word: String = word.graphemes(true).take(width).collect();
-        let full = lines.len() == most;
+        let full = lines.len() == max_lines;
         match lines.last_mut() {
             Some(line) if line.graphemes(true).count() + 1 + word.graphemes(true).count() <= width => {
                 line.push(' ');
@@ -106,7 +106,7 @@ mod tests {
     use crate::domain::pages::look::Look;
 
     #[test]
-    fn a_card_has_words_on_it_whatever_they_are() {
+    fn a_card_of_any_name_is_rendered() {
         let draw = |name: &str| {
             let card = Card {
                 name: name.into(),
@@ -114,10 +114,10 @@ mod tests {
                 address: "chitter.example/@ify".into(),
                 colours: Look::default().colours(false),
             };
-            png(&card).expect("it is drawn")
+            png(&card).expect("the card is rendered")
         };
         let (empty, full) = (draw(""), draw("Ifeoma Okafor"));
-        assert!(full.starts_with(b"\x89PNG") && full != empty, "the name is there");
+        assert!(full.starts_with(b"\x89PNG") && full != empty, "the card shows the name");
         assert_ne!(draw("Ifeoma"), draw("Okafor"));
         draw(&"very long ".repeat(50));
         draw("\0\u{8}");

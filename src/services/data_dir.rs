@@ -15,7 +15,7 @@ use crate::ids::{hex, random};
 /// The data folder, locked by this process.
 pub struct DataDir {
     pub path: PathBuf,
-    /// The name of this node, by which its own claims in the outbox are found after a restart.
+    /// The name of this node, which marks its claims in the outbox, so that they can be released after a restart.
     pub node: String,
     key: [u8; 32],
     _lock: File,
@@ -24,9 +24,9 @@ pub struct DataDir {
 impl DataDir {
     /// Opens and locks the folder, and creates what is missing in it. Refuses a folder that another process has locked.
     pub fn open(path: &Path) -> Result<Self, String> {
-        let at = |what: &Path| {
-            let what = what.display().to_string();
-            move |e: std::io::Error| format!("can't use {what}: {e}")
+        let at = |path: &Path| {
+            let path = path.display().to_string();
+            move |e: std::io::Error| format!("can't use {path}: {e}")
         };
         // The folder holds private messages and addresses: no other user of the machine may read it.
         fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(at(path))?;

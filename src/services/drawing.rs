@@ -25,7 +25,8 @@ pub fn png(svg: &str, width: u32) -> Result<Vec<u8>> {
     let tree = Tree::from_str(svg, &options).map_err(Error::internal)?;
     let scale = width as f32 / tree.size().width();
     let height = (tree.size().height() * scale).round() as u32;
-    let mut pixels = Pixmap::new(width, height).ok_or_else(|| Error::internal("no room for a drawing"))?;
+    let mut pixels = Pixmap::new(width, height)
+        .ok_or_else(|| Error::internal("a drawing without pixels, or too large"))?;
     resvg::render(&tree, Transform::from_scale(scale, scale), &mut pixels.as_mut());
     pixels.encode_png().map_err(Error::internal)
 }

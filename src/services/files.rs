@@ -35,7 +35,7 @@ impl Files {
         Ok(Files(folder.to_owned()))
     }
 
-    /// Returns the folder without changing anything in it, to read from beside a running server.
+    /// Returns the folder without changing anything in it, so that files can be read beside a running server.
     pub fn at(folder: &Path) -> Self {
         Files(folder.to_owned())
     }
@@ -47,7 +47,7 @@ impl Files {
         Ok(Incoming { path, file: Some(file), bytes: 0 })
     }
 
-    /// Keeps a received file under its id. When this returns, the file is on disk.
+    /// Renames a received file to its id, so that it is not deleted. When this returns, the file is on disk.
     pub async fn keep(&self, incoming: Incoming, id: AttachmentId) -> Result<()> {
         fs::rename(&incoming.path, self.path(id)).await.map_err(failure)
     }
@@ -107,7 +107,7 @@ impl Incoming {
 
 impl Drop for Incoming {
     fn drop(&mut self) {
-        // A kept file has been renamed, so this removes nothing.
+        // After `Files::keep` the file has another name, so this removes nothing.
         let _ = sync::remove_file(&self.path);
     }
 }

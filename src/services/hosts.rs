@@ -15,7 +15,7 @@ use crate::{
     store,
 };
 
-/// The time after which the map is read again: another server may have mapped a host name.
+/// The time after which the map is read again, because another server may have mapped a host name.
 const MAX_AGE: Duration = Duration::from_secs(20);
 
 /// The cached map of host names to usernames.
@@ -31,13 +31,13 @@ pub struct Hosts {
 struct Cached {
     read_at: Time,
     /// The number of changes when the map was read.
-    made_of: u64,
+    version: u64,
     users: Arc<HashMap<String, String>>,
 }
 
 impl Hosts {
-    /// Creates an empty cache. Host names that are not `allowed` lead nowhere; `None` allows all. `changes` counts how
-    /// often a host name may have changed.
+    /// Creates an empty cache. Host names that are not in `allowed` are ignored; `None` allows all. `changes` counts
+    /// how often a host name may have changed.
     pub fn new(db: Db, clock: Clock, allowed: Option<HashSet<String>>, changes: Arc<AtomicU64>) -> Self {
         Hosts { db, clock, allowed, cached: RwLock::default(), changes }
     }
@@ -47,15 +47,15 @@ impl Hosts {
         let cached = self.cached.read().unwrap_or_else(PoisonError::into_inner).clone();
         let (now, latest) = (self.clock.now(), self.changes.load(Ordering::Acquire));
         let current = match cached {
-            Some(cached) if cached.made_of == latest && now.since(cached.read_at) < MAX_AGE => cached,
+            Some(cached) if cached.version == latest && now.since(cached.read_at) < MAX_AGE => cached,
             cached => match self.db.read(store::pages::hosts).await {
                 Ok(users) => {
-                    let may =
+                    let is_allowed =
                         |host: &String| self.allowed.as_ref().is_none_or(|allowed| allowed.contains(host));
-                    let users = Arc::new(users.into_iter().filter(|(host, _)| may(host)).collect());
-                    let fresh = Cached { read_at: now, made_of: latest, users };
-                    *self.cached.write().unwrap_or_else(PoisonError::into_inner) = Some(fresh.clone());
-                    fresh
+                    let users = Arc::new(users.into_iter().filter(|(host, _)| is_allowed(host)).collect());
+                    let new = Cached { read_at: now, version: latest, users };
+                    *self.cached.write().unwrap_or_else(PoisonError::into_inner) = Some(new.clone());
+                    new
                 }
                 // Without a database, an outdated map is better than none.
                 Err(_) => cached?,

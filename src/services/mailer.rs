@@ -21,7 +21,7 @@ pub enum Mailer {
 }
 
 impl Mailer {
-    /// Creates the transport to the configured server, or else into `folder`, which is created.
+    /// Creates the transport to the configured mail server, or, where none is set, creates `folder` and writes into it.
     pub fn new(config: &Config, folder: &Path) -> Result<Self, String> {
         match &config.smtp_url {
             Some(url) => {
@@ -66,7 +66,7 @@ async fn write_whole(folder: &Path, name: &str, bytes: &[u8]) -> std::io::Result
 /// Describes an error for the log, without the server's own text, which may hold the address.
 fn describe(error: &smtp::Error) -> String {
     match error.status() {
-        Some(code) => format!("the mail server refused it with {code}"),
+        Some(code) => format!("the mail server refused the mail with {code}"),
         None if error.is_timeout() => "the mail server did not answer in time".into(),
         None if error.is_tls() => "no secure connection to the mail server".into(),
         None => "the mail server can't be reached".into(),

@@ -25,7 +25,8 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(15);
 /// The number of redirects that are followed.
 const MAX_REDIRECTS: usize = 3;
 
-/// Networks that are not public (the registries of RFC 6890 and its updates), or that lead to such ones.
+/// Networks that are not public (the registries of RFC 6890 and its updates), or whose addresses are translated to
+/// private ones.
 static PRIVATE_NETWORKS: LazyLock<Vec<IpNet>> = LazyLock::new(|| {
     let networks = [
         "0.0.0.0/8",
@@ -84,11 +85,11 @@ impl Resolve for Allowed {
     fn resolve(&self, name: Name) -> Resolving {
         let allowed = self.clone();
         Box::pin(async move {
-            let found: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
-            if !allowed.by_name(name.as_str()) && !found.iter().all(|at| is_public(at.ip())) {
+            let addresses: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
+            if !allowed.by_name(name.as_str()) && !addresses.iter().all(|address| is_public(address.ip())) {
                 return Err(io::Error::other(PRIVATE_ADDRESS).into());
             }
-            Ok(Box::new(found.into_iter()) as Addrs)
+            Ok(Box::new(addresses.into_iter()) as Addrs)
         })
     }
 }
@@ -111,7 +112,7 @@ impl Outbound {
         Outbound { client: OnceCell::new(), allowed: Allowed(hosts.into()) }
     }
 
-    /// Returns whether a URL may be called, as far as that is known without resolving its name.
+    /// Returns whether a URL may be called, as far as this can be decided without resolving its name.
     pub fn may_call(&self, url: &str) -> bool {
         Url::parse(url).is_ok_and(|url| self.allowed.url(&url))
     }
@@ -166,11 +167,11 @@ fn client(allowed: &Allowed) -> Result<Client, Refused> {
 /// Describes an error without the URL, which may hold a secret.
 fn reason(error: &reqwest::Error) -> String {
     let mut source: Option<&dyn std::error::Error> = Some(error);
-    while let Some(one) = source {
-        if one.to_string() == PRIVATE_ADDRESS {
+    while let Some(cause) = source {
+        if cause.to_string() == PRIVATE_ADDRESS {
             return PRIVATE_ADDRESS.into();
         }
-        source = one.source();
+        source = cause.source();
     }
     match error {
         error if error.is_timeout() => "it did not answer within 15 seconds".into(),
@@ -184,7 +185,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn private_addresses_are_known_in_every_guise() {
+    fn private_addresses_are_recognized_in_every_form() {
         for ip in [
             "127.0.0.1",
             "10.1.2.3",
@@ -214,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_is_looked_at_however_it_is_written() {
+    fn the_notation_of_a_private_address_does_not_matter() {
         let allowed = Allowed(["127.0.0.2".to_owned()].as_slice().into());
         let may = |url: &str| allowed.url(&Url::parse(url).expect("an address"));
         for url in [

@@ -1,4 +1,4 @@
-//! The pages that anonymous visitors see: bytes in memory, rendered again when something changed.
+//! The cache of the pages that anonymous visitors see: bytes in memory, rendered again after a change.
 
 use std::{
     collections::HashMap,
@@ -22,14 +22,14 @@ use crate::{
     ids::{AccountId, hex},
 };
 
-/// The age from which a page is rendered again: pages show relative times such as "3m", and the changes of other
-/// servers on one database are not noticed otherwise.
+/// The age from which a page is rendered again: pages show relative times such as "3m", and this process is not
+/// notified of changes by other servers on the same database.
 const MAX_AGE: Duration = Duration::from_secs(20);
 
-/// Members' pages that are kept: at twenty to thirty kilobytes each, fifty megabytes at most.
+/// The maximum number of members' pages in memory: at twenty to thirty kilobytes each, about fifty megabytes.
 const MAX_MEMBERS: usize = 2000;
 
-/// Counters that members share; see [`Versions`].
+/// The number of counters that accounts share; see [`Versions`].
 const COUNTERS: usize = 32;
 
 /// A page that is the same for every anonymous visitor.
@@ -43,9 +43,9 @@ pub enum PublicPage {
     Feed,
 }
 
-/// Counters of changes, by which a page in memory is known to be current.
+/// Counters of changes. A page in memory is current if its counter has not changed since.
 ///
-/// Accounts share a counter with others: a change then also renders their pages again, which does no harm.
+/// Several accounts share a counter, so a change also causes the others' pages to be rendered again, which is harmless.
 #[derive(Default)]
 pub struct Versions {
     public: AtomicU64,
@@ -53,12 +53,12 @@ pub struct Versions {
 }
 
 impl Versions {
-    fn of(&self, account: AccountId) -> &AtomicU64 {
+    fn counter(&self, account: AccountId) -> &AtomicU64 {
         &self.accounts[(account.0.unsigned_abs() >> 16) as usize % COUNTERS]
     }
 
     fn bump(&self, account: AccountId) {
-        self.of(account).fetch_add(1, Ordering::Release);
+        self.counter(account).fetch_add(1, Ordering::Release);
     }
 
     /// Invalidates the pages that show what the event is about.
@@ -92,7 +92,7 @@ pub struct CachedPage {
     rendered_at: Time,
     /// The media type.
     pub kind: &'static str,
-    /// A weak entity tag of the body alone, so that a page that was rendered again and is the same need not be sent.
+    /// A weak entity tag of the body alone, so that a page whose body is unchanged is not sent again.
     pub etag: String,
     /// The `Link` header, for lists that have pages.
     pub link: Option<String>,
@@ -125,11 +125,11 @@ impl PageCache {
     }
 
     /// Returns a public page, rendered by `render` where the one in memory is not current.
-    pub async fn public<F>(&self, which: PublicPage, render: F) -> Result<Arc<CachedPage>>
+    pub async fn public<F>(&self, page: PublicPage, render: F) -> Result<Arc<CachedPage>>
     where
         F: Future<Output = Result<Rendered>>,
     {
-        let slot = &self.public[which as usize];
+        let slot = &self.public[page as usize];
         // The version is taken before the database is read: a change in between makes this page outdated.
         let version = self.versions.public.load(Ordering::Acquire);
         let cached = slot.read().unwrap_or_else(PoisonError::into_inner).clone();
@@ -142,15 +142,15 @@ impl PageCache {
         Ok(page)
     }
 
-    /// Returns a member's page where the one in memory is current, and the member's account.
+    /// Returns the member's account and page, if the page in memory is current.
     pub fn member(&self, username: &str) -> Option<(AccountId, Arc<CachedPage>)> {
         let members = self.members.read().unwrap_or_else(PoisonError::into_inner);
         let (account, page) = members.get(username)?;
-        let version = self.versions.of(*account).load(Ordering::Acquire);
+        let version = self.versions.counter(*account).load(Ordering::Acquire);
         self.is_current(page, version).then(|| (*account, Arc::clone(page)))
     }
 
-    /// Renders a member's page and keeps it.
+    /// Renders a member's page and stores it in memory.
     pub async fn render_member<F>(
         &self,
         username: &str,
@@ -161,7 +161,7 @@ impl PageCache {
         F: Future<Output = Result<Rendered>>,
     {
         // The version is taken before the database is read: a change in between makes this page outdated.
-        let (version, now) = (self.versions.of(account).load(Ordering::Acquire), self.clock.now());
+        let (version, now) = (self.versions.counter(account).load(Ordering::Acquire), self.clock.now());
         let page = Arc::new(CachedPage::new(render.await?, version, now));
         let mut members = self.members.write().unwrap_or_else(PoisonError::into_inner);
         if members.len() >= MAX_MEMBERS {
@@ -189,7 +189,7 @@ impl CachedPage {
 fn gzip(body: &[u8]) -> Bytes {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::new(6));
     match encoder.write_all(body).and_then(|()| encoder.finish()) {
-        Ok(zipped) => zipped.into(),
+        Ok(compressed) => compressed.into(),
         Err(_) => Bytes::new(), // writing into memory does not fail
     }
 }

@@ -17,11 +17,11 @@ use image::{
 use super::pool::Pool;
 use crate::{Error, Result};
 
-/// The pictures that may wait or be processed; their files are on disk meanwhile.
+/// The maximum number of pictures that wait or are processed; their files are on disk meanwhile.
 const MAX_WAITING: usize = 64;
 
-/// The longest side of a kept picture, in pixels: the width of a large screen.
-const MAX_KEPT_SIDE: u32 = 2560;
+/// The longest side of a stored picture, in pixels: the width of a large screen.
+const MAX_STORED_SIDE: u32 = 2560;
 
 /// The longest side of an accepted picture, in pixels.
 const MAX_SIDE: u32 = 16_384;
@@ -70,16 +70,17 @@ pub struct Sized {
 
 impl Pictures {
     /// Creates the service.
-    #[expect(clippy::new_without_default, reason = "what makes threads should be asked to")]
+    #[expect(clippy::new_without_default, reason = "creating pools should be explicit")]
     pub fn new() -> Self {
         Pictures { pool: Pool::new(MAX_WAITING), drawing: Pool::new(MAX_WAITING) }
     }
 
-    /// Encodes the file again, if it is a picture in a format that browsers show. Any other file stays as it is, to be
-    /// downloaded and never shown; the result is `None`. Refuses pictures that would take too much memory.
-    pub async fn remake(&self, file: &Path) -> Result<Option<Picture>> {
+    /// Encodes the file again, if it is a picture in a format that browsers show. Any other file is unchanged, and the
+    /// result is `None`: such a file can be downloaded, and is never shown. Refuses pictures that would take too much
+    /// memory.
+    pub async fn reencode(&self, file: &Path) -> Result<Option<Picture>> {
         let file = file.to_owned();
-        self.pool.run(move || remake(&file)).await
+        self.pool.run(move || reencode(&file)).await
     }
 
     /// Runs a drawing on its pool.
@@ -103,20 +104,20 @@ fn open(file: &Path) -> Result<Option<(ImageReader<BufReader<File>>, ImageFormat
     Ok(format.map(|format| (reader, format)))
 }
 
-fn remake(file: &Path) -> Result<Option<Picture>> {
+fn reencode(file: &Path) -> Result<Option<Picture>> {
     let Some((reader, format)) = open(file)? else { return Ok(None) };
-    let fresh = file.with_extension("fresh.part");
-    let made = match format {
-        ImageFormat::Gif => animation(file, &fresh),
-        _ => still(reader, format, &fresh),
+    let target = file.with_extension("fresh.part");
+    let encoded = match format {
+        ImageFormat::Gif => animation(file, &target),
+        _ => still(reader, format, &target),
     };
-    match made {
+    match encoded {
         Ok(picture) => {
-            fs::rename(&fresh, file).map_err(Error::internal)?;
+            fs::rename(&target, file).map_err(Error::internal)?;
             Ok(Some(picture))
         }
         Err(error) => {
-            let _ = fs::remove_file(&fresh);
+            let _ = fs::remove_file(&target);
             Err(error)
         }
     }
@@ -126,7 +127,7 @@ fn broken() -> Error {
     Error::invalid("", "That picture is damaged, or larger than we can show. Try another copy of it.")
 }
 
-/// Decodes a picture, upright and scaled down to the size that is kept.
+/// Decodes a picture, and returns it upright and scaled down to the stored size.
 fn decode(mut reader: ImageReader<BufReader<File>>) -> Result<DynamicImage> {
     let mut limits = Limits::default();
     limits.max_image_width = Some(MAX_SIDE);
@@ -136,8 +137,8 @@ fn decode(mut reader: ImageReader<BufReader<File>>) -> Result<DynamicImage> {
     let mut decoder = reader.into_decoder().map_err(|_| broken())?;
     let orientation = decoder.orientation().map_err(|_| broken())?;
     let mut image = DynamicImage::from_decoder(decoder).map_err(|_| broken())?;
-    if image.width().max(image.height()) > MAX_KEPT_SIDE {
-        image = image.resize(MAX_KEPT_SIDE, MAX_KEPT_SIDE, FilterType::CatmullRom);
+    if image.width().max(image.height()) > MAX_STORED_SIDE {
+        image = image.resize(MAX_STORED_SIDE, MAX_STORED_SIDE, FilterType::CatmullRom);
     }
     image.apply_orientation(orientation);
     Ok(image)
@@ -155,18 +156,18 @@ fn sizes(file: &Path) -> Result<Vec<Sized>> {
     let image = decode(reader)?;
     let image =
         if is_transparent(&image) { image.to_rgba8().into() } else { DynamicImage::from(image.to_rgb8()) };
-    let own = image.width();
-    // The widths that are clearly narrower than the picture, and its own.
-    let widths = WIDTHS.iter().copied().filter(|width| width * 5 / 4 < own).chain([own.min(WIDTHS[2])]);
-    let mut made = Vec::new();
+    let full = image.width();
+    // The widths that are clearly narrower than the picture, and the picture's own width.
+    let widths = WIDTHS.iter().copied().filter(|width| width * 5 / 4 < full).chain([full.min(WIDTHS[2])]);
+    let mut sizes = Vec::new();
     for width in widths {
-        let height = (u64::from(image.height()) * u64::from(width)).div_ceil(u64::from(own)).max(1) as u32;
+        let height = (u64::from(image.height()) * u64::from(width)).div_ceil(u64::from(full)).max(1) as u32;
         let scaled = image.resize_exact(width, height, FilterType::CatmullRom);
         let encoder = webp::Encoder::from_image(&scaled).map_err(|_| broken())?;
         let bytes = encoder.encode_simple(false, WEBP_QUALITY).map_err(|_| broken())?.to_vec();
-        made.push(Sized { size: (i64::from(width), i64::from(height)), bytes });
+        sizes.push(Sized { size: (i64::from(width), i64::from(height)), bytes });
     }
-    Ok(made)
+    Ok(sizes)
 }
 
 fn still(reader: ImageReader<BufReader<File>>, format: ImageFormat, to: &PathBuf) -> Result<Picture> {
@@ -200,16 +201,16 @@ fn write(to: &PathBuf, bytes: &[u8]) -> Result<()> {
 }
 
 /// Copies the frames of a GIF unchanged, and no other data between them.
-fn animation(from: &Path, to: &PathBuf) -> Result<Picture> {
+fn animation(source: &Path, to: &PathBuf) -> Result<Picture> {
     let mut options = DecodeOptions::new();
     options.set_color_output(ColorOutput::Indexed);
     options.set_memory_limit(gif::MemoryLimit::Bytes(
         std::num::NonZeroU64::new(MAX_DECODE_BYTES).unwrap_or(std::num::NonZeroU64::MIN),
     ));
-    let file = File::open(from).map_err(Error::internal)?;
+    let file = File::open(source).map_err(Error::internal)?;
     let mut decoder = options.read_info(BufReader::new(file)).map_err(|_| broken())?;
     let (width, height) = (decoder.width(), decoder.height());
-    if width == 0 || height == 0 || u32::from(width.max(height)) > MAX_KEPT_SIDE * 2 {
+    if width == 0 || height == 0 || u32::from(width.max(height)) > MAX_STORED_SIDE * 2 {
         return Err(broken());
     }
     let palette = decoder.global_palette().unwrap_or_default().to_vec();

@@ -1,5 +1,5 @@
-//! A bounded pool for work that keeps a core busy: hashing passwords, decoding pictures. A hundred such requests at
-//! once wait for each other, and no other request waits for them.
+//! A bounded pool for work that keeps a core busy, such as hashing passwords or decoding pictures. A hundred requests
+//! for such work at once wait for each other, and no other request waits for them.
 
 use std::{num::NonZero, sync::Arc, thread::available_parallelism};
 
@@ -7,9 +7,9 @@ use tokio::sync::Semaphore;
 
 use crate::{Error, Result};
 
-/// A pool of threads for such work.
+/// A limit on the threads that do such work, and on the tasks that wait for them.
 pub struct Pool {
-    turns: Arc<Semaphore>,
+    running: Arc<Semaphore>,
     queue: Semaphore,
 }
 
@@ -18,7 +18,7 @@ impl Pool {
     /// wait or run, further ones are refused as [`Error::Busy`].
     pub fn new(max_waiting: usize) -> Self {
         let cores = available_parallelism().map_or(1, NonZero::get);
-        Pool { turns: Arc::new(Semaphore::new((cores / 2).max(1))), queue: Semaphore::new(max_waiting) }
+        Pool { running: Arc::new(Semaphore::new((cores / 2).max(1))), queue: Semaphore::new(max_waiting) }
     }
 
     /// Runs the work when a thread is free.
@@ -27,10 +27,10 @@ impl Pool {
         work: impl FnOnce() -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let _waiting = self.queue.try_acquire().map_err(|_| Error::Busy)?;
-        let turn = Arc::clone(&self.turns).acquire_owned().await.map_err(Error::internal)?;
+        let permit = Arc::clone(&self.running).acquire_owned().await.map_err(Error::internal)?;
         // The permit moves into the work: if the client disconnects, the work still counts until it ends.
         let work = move || {
-            let _turn = turn;
+            let _permit = permit;
             work()
         };
         tokio::task::spawn_blocking(work).await.map_err(Error::internal)?

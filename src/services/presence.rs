@@ -57,7 +57,7 @@ impl Presence {
         while !stop.is_cancelled() {
             let due = self.people.due(self.clock.now().ms());
             for (conversation, people) in due.audiences {
-                let event = Event::PresenceChanged(Arc::new(Encoded::new(here(conversation, people))));
+                let event = Event::PresenceChanged(Arc::new(Encoded::new(summary(conversation, people))));
                 events.publish(&Topic::Conversation(conversation), &event);
             }
             let wake = async {
@@ -89,9 +89,9 @@ impl Drop for Window {
     }
 }
 
-/// Sums up the people who have a conversation open.
-pub fn here(conversation: ConversationId, mut people: Vec<Person>) -> PresenceChanged {
-    let (count, guests) = (people.len(), people.iter().filter(|one| one.guest).count());
+/// Returns the counts and the first names of the people who have a conversation open.
+pub fn summary(conversation: ConversationId, mut people: Vec<Person>) -> PresenceChanged {
+    let (count, guests) = (people.len(), people.iter().filter(|person| person.guest).count());
     people.truncate(MAX_NAMED);
     PresenceChanged { conversation, count, guests, people }
 }

@@ -146,7 +146,7 @@ impl ConversationStream {
         writer.send(&SubscribedFrame::conversation(stream, id, account, (seq, change), room)).await?;
         let window = (!participant.membership.hidden).then(|| app.presence.open(&participant));
         // The new subscriber receives the people present at once, the others with the next event.
-        let present = presence::here(id, app.presence.people(id));
+        let present = presence::summary(id, app.presence.people(id));
         writer.feed(presence_frame(writer.format, &present)).await?;
         let key = request.room.clone();
         let cursor = Cursor { seq, change };
@@ -207,7 +207,7 @@ impl ConversationStream {
             return;
         }
         self.typed_at = Some(Instant::now());
-        let typing = Typing { conversation: self.id(), who: self.participant.person() };
+        let typing = Typing { conversation: self.id(), person: self.participant.person() };
         app.events.publish(&topic, &Event::Typing(Arc::new(Encoded::new(typing))));
     }
 

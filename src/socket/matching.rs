@@ -43,7 +43,7 @@ impl Drop for Window {
         }
         let (app, account) = (Arc::clone(&self.app), self.account);
         self.app.tasks.spawn(async move {
-            if let Err(error) = app.db.write(move |tx| matches::is_away(tx, account)).await {
+            if let Err(error) = app.db.write(move |tx| matches::set_away(tx, account)).await {
                 tracing::warn!(%error, "Can't store that an account has no window open");
             }
         });
@@ -77,7 +77,7 @@ impl MatchStream {
     /// Records that the window is still open.
     pub(super) async fn record_presence(&self) {
         let account = self.account;
-        if let Err(error) = self.window.app.db.write(move |tx| matches::is_here(tx, account)).await {
+        if let Err(error) = self.window.app.db.write(move |tx| matches::set_present(tx, account)).await {
             tracing::warn!(%error, "Can't store that an account has a window open");
         }
     }
@@ -90,10 +90,10 @@ impl MatchStream {
                     return Ok(());
                 };
                 let position = matches::queue_position_in(queue, &sent.ticket);
-                if position == sent.line {
+                if position == sent.queue_position {
                     return Ok(());
                 }
-                sent.line = position;
+                sent.queue_position = position;
                 let frame = self.frame(MatchName::Waiting, writer);
                 writer.send(&frame).await
             }

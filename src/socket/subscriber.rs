@@ -151,7 +151,7 @@ impl Subscriber {
     /// Pings the peer, after a check of the token and a report of what the streams have delivered.
     async fn ping(&mut self) -> Result<(), Closed> {
         if let Some(token) = self.token {
-            let read = self.writer.app.db.read(move |read| tokens::holds(read, token));
+            let read = self.writer.app.db.read(move |read| tokens::is_valid(read, token));
             if !read.await.unwrap_or(true) {
                 return self.writer.close(close_code::POLICY, "The token has ended.").await;
             }

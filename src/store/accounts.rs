@@ -17,7 +17,7 @@ pub enum AccountKind {
     Guest,
     /// An account that acts by token and is owned by a member.
     Bot,
-    /// A person in another product, whose app acts for them.
+    /// An account that an app creates for a person of its own product, and acts for.
     Managed,
     /// A mask in a match: stands for an account whose identity is not shown.
     Stranger,
@@ -56,8 +56,8 @@ columns! {
         /// The id, which never changes.
         pub id: AccountId,
         pub kind: AccountKind = KIND,
-        /// The unique handle, in lower case, without the `@`; of a managed account the one that its app uses. Guests
-        /// have none.
+        /// The unique handle, in lower case, without the `@`; for a managed account the handle that its app uses.
+        /// Guests have none.
         pub username: Option<String> = USERNAME,
         /// The display name.
         pub name: String,
@@ -80,7 +80,7 @@ pub enum QuotaKey {
 }
 
 impl Account {
-    /// Returns the key under which limits count what this account does.
+    /// Returns the key under which limits count the actions of this account.
     pub fn quota_key(&self) -> QuotaKey {
         self.app.map_or(QuotaKey::Account(self.id), QuotaKey::App)
     }
@@ -139,7 +139,7 @@ pub fn insert_member(tx: &mut Write<'_>, new: &NewMember<'_>) -> Result<Option<A
     )
 }
 
-/// Turns a guest into a member under the same account id. Returns false where the account is no guest any more. The
+/// Converts a guest to a member with the same account id. Returns false where the account is no guest any more. The
 /// caller checks that the username and the email are free.
 pub fn claim(tx: &mut Write<'_>, id: AccountId, new: &NewMember<'_>) -> Result<bool> {
     let claimed = tx.execute(
@@ -181,8 +181,8 @@ pub fn insert_nameless(
     Ok(id)
 }
 
-/// Adds a mask: an account under another name, which stands for the account `of`.
-pub fn insert_mask(tx: &mut Write<'_>, of: AccountId, name: &str) -> Result<AccountId> {
+/// Adds a mask: an account under another name, which stands for `account`.
+pub fn insert_mask(tx: &mut Write<'_>, account: AccountId, name: &str) -> Result<AccountId> {
     let id = AccountId(tx.new_id());
     let now = tx.now();
     tx.execute(
@@ -190,7 +190,7 @@ pub fn insert_mask(tx: &mut Write<'_>, of: AccountId, name: &str) -> Result<Acco
             "INSERT INTO accounts (id, kind, name, name_skeleton, created_at, mask_of)
              VALUES ($1, 'guest', $2, '', $3, $4)"
         ),
-        params![id, name, now, of],
+        params![id, name, now, account],
     )?;
     Ok(id)
 }
@@ -206,8 +206,8 @@ pub fn rename_mask(tx: &mut Write<'_>, id: AccountId, name: &str) -> Result<()> 
 
 /// Returns the account behind a mask.
 pub fn behind(read: &Read<'_>, mask: AccountId) -> Result<Option<AccountId>> {
-    let of = read.first(sql!("SELECT mask_of FROM accounts WHERE id = $1"), params![mask], from_row)?;
-    Ok(of.flatten())
+    let account = read.first(sql!("SELECT mask_of FROM accounts WHERE id = $1"), params![mask], from_row)?;
+    Ok(account.flatten())
 }
 
 /// Returns whether the account has confirmed that it is of age.
@@ -367,8 +367,8 @@ pub fn email(read: &Read<'_>, id: AccountId) -> Result<Option<String>> {
 }
 
 /// Turns the emails about mentions on or off.
-pub fn set_mention_mail(tx: &mut Write<'_>, id: AccountId, wanted: bool) -> Result<()> {
-    tx.execute(sql!("UPDATE accounts SET mention_mail = $1 WHERE id = $2"), params![wanted, id])?;
+pub fn set_mention_mail(tx: &mut Write<'_>, id: AccountId, on: bool) -> Result<()> {
+    tx.execute(sql!("UPDATE accounts SET mention_mail = $1 WHERE id = $2"), params![on, id])?;
     Ok(())
 }
 

@@ -35,7 +35,7 @@ pub fn insert(tx: &mut Write<'_>, owner: AccountId, bot: AccountId, name: &str) 
 }
 
 /// Returns a member's apps, newest first.
-pub fn of(read: &Read<'_>, owner: AccountId) -> Result<Vec<RegisteredApp>> {
+pub fn by_owner(read: &Read<'_>, owner: AccountId) -> Result<Vec<RegisteredApp>> {
     read.all(
         sql!(
             "SELECT ",

@@ -81,25 +81,25 @@ pub fn by_id(read: &Read<'_>, history: HistoryScope, id: AttachmentId) -> Result
 
 /// Attaches a file to a message. Returns false unless the file is the account's own, was uploaded to this conversation
 /// and belongs to no message yet.
-pub fn say(
+pub fn attach(
     tx: &mut Write<'_>,
     id: AttachmentId,
     conversation: ConversationId,
     account: AccountId,
     message: MessageId,
 ) -> Result<bool> {
-    let said = tx.execute(
+    let updated = tx.execute(
         sql!(
             "UPDATE attachments SET message_id = $1
              WHERE id = $2 AND conversation_id = $3 AND account_id = $4 AND message_id IS NULL"
         ),
         params![message, id, conversation, account],
     )?;
-    Ok(said == 1)
+    Ok(updated == 1)
 }
 
 /// Returns the file, if it is the account's own, was uploaded to this conversation and belongs to no message yet.
-pub fn unsaid(
+pub fn unsent(
     read: &Read<'_>,
     id: AttachmentId,
     conversation: ConversationId,
@@ -117,9 +117,9 @@ pub fn unsaid(
     )
 }
 
-/// Returns how many files and bytes the account, or all of an app's people, have uploaded since.
-pub fn sent_since(read: &Read<'_>, who: QuotaKey, since: Time) -> Result<(i64, i64)> {
-    match who {
+/// Returns how many files and bytes the account, or all of an app's people, have uploaded since `since`.
+pub fn sent_since(read: &Read<'_>, key: QuotaKey, since: Time) -> Result<(i64, i64)> {
+    match key {
         QuotaKey::Account(account) => read.one(
             sql!(
                 "SELECT COUNT(*), CAST(COALESCE(SUM(bytes), 0) AS BIGINT) FROM attachments
@@ -145,16 +145,16 @@ pub fn delete_of(tx: &mut Write<'_>, message: MessageId) -> Result<Vec<Attachmen
     tx.all(sql!("DELETE FROM attachments WHERE message_id = $1 RETURNING id"), params![message], from_row)
 }
 
-/// Deletes the rows of at most `limit` files that were uploaded before `since` and never attached to a message; returns
-/// their ids.
-pub fn delete_unsaid(tx: &mut Write<'_>, since: Time, limit: i64) -> Result<Vec<AttachmentId>> {
+/// Deletes the rows of at most `limit` files that were uploaded before `before` and never attached to a message.
+/// Returns their ids.
+pub fn delete_unsent(tx: &mut Write<'_>, before: Time, limit: i64) -> Result<Vec<AttachmentId>> {
     tx.all(
         sql!(
             "DELETE FROM attachments WHERE id IN
                  (SELECT id FROM attachments WHERE message_id IS NULL AND created_at < $1 LIMIT $2)
              RETURNING id"
         ),
-        params![since, limit],
+        params![before, limit],
         from_row,
     )
 }

@@ -9,7 +9,7 @@ use crate::{
     params, sql,
 };
 
-/// One side of a block: an account, or the hashed address of a guest, who can be another account tomorrow.
+/// One side of a block: an account, or the hashed address of a guest, because a guest can return with another account.
 #[derive(Clone, Copy, Debug)]
 pub enum Side<'a> {
     Account(AccountId),
@@ -41,8 +41,8 @@ pub fn insert(tx: &mut Write<'_>, one: Side<'_>, other: Side<'_>, blocker: Accou
     Ok(())
 }
 
-/// Returns whether a block stands between two people, by their accounts; the person behind a mask and the owner of an
-/// app's bot count as well. The hashed addresses of guests count, too.
+/// Returns whether a block keeps two people apart, by their accounts or by the hashed addresses of guests. For a mask
+/// the account behind it counts, and for a bot also the owner of its app.
 pub fn between(
     read: &Read<'_>,
     (one, one_ip_hash): (AccountId, Option<&str>),
@@ -64,7 +64,7 @@ pub fn between(
     )
 }
 
-/// Holds in a query where a block stands between the waiting people `me` and `s`, two rows of `tickets`.
+/// The SQL condition that a block keeps two waiting people apart: `me` and `s`, two rows of `tickets`.
 pub(super) const APART: &str = "EXISTS (
     SELECT 1 FROM blocks b
     WHERE (b.account_id = me.account_id OR (me.guest AND b.ip_hash = me.ip_hash))

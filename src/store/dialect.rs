@@ -1,4 +1,4 @@
-//! Statements that the two engines need in different words.
+//! Statements whose SQL differs between the two engines.
 
 use crate::{db::Engine, sql};
 
@@ -35,11 +35,11 @@ pub(super) fn sync_version(engine: Engine) -> &'static str {
 }
 
 /// Returns the latest sync version up to which everything is committed. On PostgreSQL other transactions of this
-/// database may still write under lower versions: transactions that began after the statement's snapshot (`xmax`) are
-/// not counted, and of those that began before, the lowest that is still running is the bound. (The snapshot's own
-/// `xmin` would wait for the other databases of the cluster, too.) `backend_xid` is the lower half of a transaction's
-/// id. This is correct where each statement has a snapshot of its own, as in reads: the running transactions are listed
-/// after the snapshot was taken.
+/// database may still write under lower versions. Transactions that began after the statement's snapshot (`xmax`) are
+/// not counted. Of the transactions that began before it, the lowest one that is still running is the bound. (The
+/// snapshot's own `xmin` would also wait for the other databases of the cluster.) `backend_xid` is the lower half of a
+/// transaction's id. The result is correct where each statement has a snapshot of its own, as in reads, because the
+/// running transactions are listed after the snapshot was taken.
 pub(super) fn latest_sync_version(engine: Engine) -> &'static str {
     match engine {
         Engine::Sqlite => sql!("SELECT last_seq FROM streams WHERE name = 'sync_versions'"),
@@ -57,7 +57,7 @@ pub(super) fn latest_sync_version(engine: Engine) -> &'static str {
     }
 }
 
-/// Returns a sync version that no commit before this transaction has exceeded.
+/// Returns a sync version that is at least as high as those of all earlier commits.
 pub(super) fn sync_version_now(engine: Engine) -> &'static str {
     match engine {
         Engine::Sqlite => latest_sync_version(engine),
@@ -90,7 +90,7 @@ pub(super) fn due_tickets(engine: Engine) -> &'static str {
 
 /// Locks the waiting ticket of account `$1` until the transaction ends. Returns nothing where another transaction holds
 /// the lock.
-pub(super) fn hold_ticket(engine: Engine) -> &'static str {
+pub(super) fn try_lock_ticket(engine: Engine) -> &'static str {
     match engine {
         Engine::Sqlite => sql!("SELECT account_id FROM tickets WHERE account_id = $1 AND state = 'waiting'"),
         Engine::Postgres => sql!(
@@ -108,8 +108,8 @@ pub(super) fn lock_ticket(engine: Engine) -> &'static str {
     }
 }
 
-/// Locks the matching until the transaction ends: each run sees what the one before has written. The number is
-/// arbitrary, but no other lock of ours may use it.
+/// Locks the matching until the transaction ends, so that each run reads the changes of the one before. The number is
+/// arbitrary, but no other advisory lock of Chitter may use it.
 pub(super) fn lock_matching(engine: Engine) -> &'static str {
     match engine {
         Engine::Sqlite => sql!("SELECT 1"),

@@ -56,7 +56,7 @@ pub fn by_token(read: &Read<'_>, token_hash: &str) -> Result<Option<(Account, Co
 }
 
 /// Returns a room's hooks, oldest first.
-pub fn of(read: &Read<'_>, conversation: ConversationId) -> Result<Vec<Hook>> {
+pub fn by_room(read: &Read<'_>, conversation: ConversationId) -> Result<Vec<Hook>> {
     read.all(
         sql!(
             "SELECT ",

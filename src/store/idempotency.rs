@@ -17,7 +17,7 @@ pub struct Answer {
     pub location: Option<String>,
     /// JSON, or empty.
     pub body: String,
-    /// The content of the answer: the answer is redacted when that is deleted.
+    /// The content of the answer, whose deletion redacts the answer.
     pub about: About,
 }
 
@@ -48,22 +48,23 @@ impl About {
     }
 }
 
-/// Takes a key for a request. Returns false where the key is taken. Waits while another transaction takes the same key.
-pub fn take(tx: &mut Write<'_>, owner: &str, key: &str, fingerprint: &str) -> Result<bool> {
+/// Reserves a key for a request. Returns false where the key is in use already. Waits while another transaction
+/// reserves the same key.
+pub fn reserve(tx: &mut Write<'_>, owner: &str, key: &str, fingerprint: &str) -> Result<bool> {
     let now = tx.now();
-    let taken = tx.execute(
+    let inserted = tx.execute(
         sql!(
             "INSERT INTO idempotency (owner, key, fingerprint, created_at) VALUES ($1, $2, $3, $4)
              ON CONFLICT DO NOTHING"
         ),
         params![owner, key, fingerprint, now],
     )?;
-    Ok(taken == 1)
+    Ok(inserted == 1)
 }
 
-/// Stores the answer to the request that took the key.
-pub fn note(tx: &mut Write<'_>, owner: &str, key: &str, answer: &Answer) -> Result<()> {
-    let (said, conversation) = answer.about.columns();
+/// Stores the answer to the request that reserved the key.
+pub fn store_answer(tx: &mut Write<'_>, owner: &str, key: &str, answer: &Answer) -> Result<()> {
+    let (content, conversation) = answer.about.columns();
     tx.execute(
         sql!(
             "UPDATE idempotency SET status = $1, location = $2, body = $3, said_id = $4, conversation_id = $5
@@ -73,7 +74,7 @@ pub fn note(tx: &mut Write<'_>, owner: &str, key: &str, answer: &Answer) -> Resu
             i64::from(answer.status),
             answer.location.as_deref(),
             &answer.body,
-            said,
+            content,
             conversation,
             owner,
             key,
@@ -82,7 +83,7 @@ pub fn note(tx: &mut Write<'_>, owner: &str, key: &str, answer: &Answer) -> Resu
     Ok(())
 }
 
-/// Returns the fingerprint of the request that took the key, and the stored answer.
+/// Returns the fingerprint of the request that reserved the key, and the stored answer.
 pub fn answer(read: &Read<'_>, owner: &str, key: &str) -> Result<Option<(String, Answer)>> {
     read.first(
         sql!("SELECT fingerprint, status, location, body FROM idempotency WHERE owner = $1 AND key = $2"),
@@ -95,7 +96,7 @@ pub fn answer(read: &Read<'_>, owner: &str, key: &str) -> Result<Option<(String,
     )
 }
 
-/// Redacts the answer that contains a deleted peep. Its key stays taken.
+/// Redacts the answer that contains a deleted peep. The key stays in use.
 pub fn redact_peep(tx: &mut Write<'_>, id: PeepId) -> Result<()> {
     tx.execute(
         sql!("UPDATE idempotency SET status = 0, location = NULL, body = '' WHERE said_id = $1"),
@@ -118,7 +119,7 @@ pub fn redact_message(tx: &mut Write<'_>, id: MessageId, conversation: Conversat
     Ok(())
 }
 
-/// Redacts every answer that is about a conversation.
+/// Redacts every answer with content of a conversation.
 pub fn redact_all(tx: &mut Write<'_>, conversation: ConversationId) -> Result<()> {
     tx.execute(
         sql!("UPDATE idempotency SET status = 0, location = NULL, body = '' WHERE conversation_id = $1"),
@@ -127,7 +128,7 @@ pub fn redact_all(tx: &mut Write<'_>, conversation: ConversationId) -> Result<()
     Ok(())
 }
 
-/// Deletes at most `limit` keys that were taken before `before`.
+/// Deletes at most `limit` keys that were reserved before `before`.
 pub fn purge(tx: &mut Write<'_>, before: Time, limit: i64) -> Result<u64> {
     tx.execute(
         sql!(

@@ -1,4 +1,4 @@
-//! The outbox: jobs that a transaction adds, and workers run after its commit.
+//! The outbox: jobs that a transaction adds, and that workers run after its commit.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,12 +7,12 @@ use crate::{
     Error, Result,
     clock::Time,
     db::{Read, Row, Write, from_row},
-    ids::{AccountId, AttachmentId, ConversationId, DeliveryId, JobId, LetterId, PeepId, WebhookId},
+    ids::{AccountId, AttachmentId, ContactMessageId, ConversationId, DeliveryId, JobId, PeepId, WebhookId},
     params, sql,
 };
 
-/// The work of a job. Ids only: addresses and texts are read when the job runs, so that what was deleted or turned off
-/// in the meantime is respected.
+/// The work of a job. It holds ids only: addresses and texts are read when the job runs, so that deletions and changed
+/// settings take effect.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "do", rename_all = "snake_case")]
 pub enum Work {
@@ -32,9 +32,9 @@ pub enum Work {
     CallWebhook { delivery: DeliveryId },
     /// Sends a member an email about a disabled webhook.
     WebhookMail { webhook: WebhookId },
-    /// Forwards a message to the owner of a page.
-    LetterMail { letter: LetterId },
-    /// Deletes the bytes of files whose rows are gone.
+    /// Forwards a contact message to the owner of a page.
+    LetterMail { letter: ContactMessageId },
+    /// Deletes the bytes of files whose rows were deleted.
     DeleteFiles { files: Vec<AttachmentId> },
 }
 
@@ -59,7 +59,7 @@ pub enum Queue {
 }
 
 impl Queue {
-    fn of(work: &Work) -> Self {
+    fn for_work(work: &Work) -> Self {
         match work {
             Work::CallWebhook { .. } => Queue::Outbound,
             _ => Queue::Internal,
@@ -81,28 +81,28 @@ pub fn insert(tx: &mut Write<'_>, work: &Work, run_at: Time) -> Result<()> {
     let text = serde_json::to_string(work).map_err(Error::internal)?;
     tx.execute(
         sql!("INSERT INTO jobs (id, queue, work, run_at, created_at) VALUES ($1, $2, $3, $4, $5)"),
-        params![id, Queue::of(work).as_str(), &text, run_at, now],
+        params![id, Queue::for_work(work).as_str(), &text, run_at, now],
     )?;
     Ok(())
 }
 
-/// Claims up to `limit` due jobs, and returns the oldest first. No other node gets them until `lease_ends`; each has to
-/// be [`finish`]ed or [`put_off`] before then.
+/// Claims up to `limit` due jobs, and returns the oldest first. No other node can claim them until `lease_ends`; each
+/// has to be [`finish`]ed or [`put_off`] before then.
 pub fn claim(tx: &mut Write<'_>, queue: Queue, node: &str, lease_ends: Time, limit: i64) -> Result<Vec<Job>> {
     let sql = dialect::claim_jobs(tx.engine());
     let claimed = tx.all(sql, params![node, lease_ends, tx.now(), queue.as_str(), limit], job)?;
     let mut jobs: Vec<Job> = claimed.into_iter().flatten().collect();
-    // Neither engine says in which order `RETURNING` lists rows.
+    // Neither engine guarantees the order in which `RETURNING` lists rows.
     jobs.sort_by_key(|job| job.id);
     Ok(jobs)
 }
 
-/// Reads a job. Returns `None` for a kind that only a newer version can read: the job is left to that version and
-/// becomes due again when its lease ends, so that it does not block the others.
+/// Reads a job. Returns `None` for a kind that only a newer version can read. Such a job does not block the others: it
+/// is due again when its lease ends, and that version can run it.
 fn job(row: &Row<'_>) -> Result<Option<Job>> {
     let (id, work, attempts, created_at): (JobId, String, _, _) = from_row(row)?;
     let Ok(work) = serde_json::from_str(&work) else {
-        tracing::error!(job = %id, "There is a job in the outbox that this version can't read");
+        tracing::error!(job = %id, "A job in the outbox can't be read by this version");
         return Ok(None);
     };
     Ok(Some(Job { id, work, attempts, created_at }))

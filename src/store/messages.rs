@@ -40,7 +40,7 @@ columns! {
         pub conversation: ConversationId = "m.conversation_id",
         /// The number in the conversation: 1, 2, 3 … without gaps.
         pub seq: i64,
-        /// The conversation's number of the message's last change.
+        /// The change number of the message's last change.
         pub change: i64,
         pub author: Speaker = Speaker::COLUMNS,
         /// The sanitized text; empty once deleted, or where only files were sent.
@@ -59,8 +59,6 @@ columns! {
 }
 
 impl Message {
-    /// Returns the message for an account whose history begins after message `after`: a quote of an earlier message is
-    /// left out.
     pub fn visible_from(mut self, after: i64) -> Self {
         self.reply_to = self.reply_to.filter(|quote| quote.seq > after);
         self
@@ -121,7 +119,7 @@ impl FromRow for Vec<Reaction> {
     const WIDTH: usize = 1;
 
     fn from_row(row: &Row<'_>, at: usize) -> Result<Self> {
-        list(&row.get::<String>(at)?)
+        from_json(&row.get::<String>(at)?)
     }
 }
 
@@ -129,17 +127,17 @@ impl FromRow for Vec<Attachment> {
     const WIDTH: usize = 1;
 
     fn from_row(row: &Row<'_>, at: usize) -> Result<Self> {
-        list(&row.get::<String>(at)?)
+        from_json(&row.get::<String>(at)?)
     }
 }
 
 /// Reads a list that is stored as JSON; an empty list is stored as an empty text.
-fn list<T: DeserializeOwned>(kept: &str) -> Result<Vec<T>> {
-    if kept.is_empty() { Ok(Vec::new()) } else { serde_json::from_str(kept).map_err(Error::internal) }
+fn from_json<T: DeserializeOwned>(json: &str) -> Result<Vec<T>> {
+    if json.is_empty() { Ok(Vec::new()) } else { serde_json::from_str(json).map_err(Error::internal) }
 }
 
 /// Returns the stored form of a list.
-fn kept<T: Serialize>(list: &[T]) -> Result<String> {
+fn to_json<T: Serialize>(list: &[T]) -> Result<String> {
     if list.is_empty() { Ok(String::new()) } else { serde_json::to_string(list).map_err(Error::internal) }
 }
 
@@ -248,7 +246,7 @@ pub fn search_all(
 }
 
 /// Returns the new and changed messages of all rooms and threads that the account is in, each with its sync version.
-pub(super) fn changed_for(read: &Read<'_>, span: &SyncRange) -> Result<Vec<(i64, Message)>> {
+pub(super) fn changed_for(read: &Read<'_>, range: &SyncRange) -> Result<Vec<(i64, Message)>> {
     read.all(
         sql!(
             "SELECT m.sync_version, me.visible_after_seq, ",
@@ -260,7 +258,7 @@ pub(super) fn changed_for(read: &Read<'_>, span: &SyncRange) -> Result<Vec<(i64,
                AND m.sync_version > $2 AND m.sync_version <= $3
              ORDER BY m.sync_version, m.conversation_id, m.change LIMIT $4"
         ),
-        params![span.account, span.after, span.upto, span.limit],
+        params![range.account, range.after, range.upto, range.limit],
         |row| {
             let (sync_version, after, message): (i64, i64, Message) = from_row(row)?;
             Ok((sync_version, message.visible_from(after)))
@@ -279,7 +277,7 @@ pub struct NewMessage<'a> {
     pub author: AccountId,
     /// The author's name, where that is not the account's own.
     pub alias: Option<&'a str>,
-    pub words: Words<'a>,
+    pub text: MessageText<'a>,
     /// The message that is answered.
     pub reply_to: Option<MessageId>,
     pub attachments: &'a [Attachment],
@@ -287,16 +285,16 @@ pub struct NewMessage<'a> {
     pub idempotency_key: Option<&'a str>,
 }
 
-/// The text of a message and what is derived from it.
+/// The text of a message, and the values that are computed from it.
 #[derive(Clone, Copy, Debug)]
-pub struct Words<'a> {
+pub struct MessageText<'a> {
     pub body: &'a str,
     /// The text in the form that is searched.
     pub folded: &'a str,
     pub mentions: &'a [Mention],
 }
 
-impl Words<'_> {
+impl MessageText<'_> {
     fn mentions(&self) -> String {
         let pairs = self.mentions.iter().map(|mention| format!("{}:{}", mention.id, mention.username));
         pairs.collect::<Vec<_>>().join(" ")
@@ -305,7 +303,7 @@ impl Words<'_> {
 
 pub fn insert(tx: &mut Write<'_>, new: &NewMessage<'_>) -> Result<MessageId> {
     let id = MessageId(tx.new_id());
-    let (now, mentions, sync_version) = (tx.now(), new.words.mentions(), sync::sync_version(tx)?);
+    let (now, mentions, sync_version) = (tx.now(), new.text.mentions(), sync::sync_version(tx)?);
     tx.execute(
         sql!(
             "INSERT INTO messages (id, conversation_id, seq, change, account_id, alias, body, folded, mentions,
@@ -319,11 +317,11 @@ pub fn insert(tx: &mut Write<'_>, new: &NewMessage<'_>) -> Result<MessageId> {
             new.change,
             new.author,
             new.alias,
-            new.words.body,
-            new.words.folded,
+            new.text.body,
+            new.text.folded,
             &mentions,
             new.reply_to,
-            &kept(new.attachments)?,
+            &to_json(new.attachments)?,
             now,
             new.idempotency_key,
             sync_version,
@@ -347,19 +345,20 @@ pub fn by_idempotency_key(
 }
 
 /// Replaces the text of a message.
-pub fn edit(tx: &mut Write<'_>, id: MessageId, words: Words<'_>, change: i64) -> Result<()> {
-    let (now, mentions, sync_version) = (tx.now(), words.mentions(), sync::sync_version(tx)?);
+pub fn edit(tx: &mut Write<'_>, id: MessageId, text: MessageText<'_>, change: i64) -> Result<()> {
+    let (now, mentions, sync_version) = (tx.now(), text.mentions(), sync::sync_version(tx)?);
     tx.execute(
         sql!(
             "UPDATE messages SET body = $1, folded = $2, mentions = $3, edited_at = $4, change = $5, sync_version = $6
              WHERE id = $7"
         ),
-        params![words.body, words.folded, &mentions, now, change, sync_version, id],
+        params![text.body, text.folded, &mentions, now, change, sync_version, id],
     )?;
     Ok(())
 }
 
-/// Deletes the text of a message with everything that reveals it. The row stays, so that numbers have no gaps.
+/// Deletes the text of a message and everything computed from it, its reactions and its files. The row stays, so that
+/// numbers have no gaps.
 pub fn delete(tx: &mut Write<'_>, id: MessageId, change: i64) -> Result<()> {
     let (now, sync_version) = (tx.now(), sync::sync_version(tx)?);
     tx.execute(sql!("DELETE FROM reactions WHERE message_id = $1"), params![id])?;
@@ -406,9 +405,9 @@ pub fn react(tx: &mut Write<'_>, id: MessageId, account: AccountId, emoji: &str,
     Ok(())
 }
 
-/// Updates the message's stored summary of its reactions. At most `named` accounts are listed for each emoji.
-pub fn sum_reactions(tx: &mut Write<'_>, id: MessageId, named: i64, change: i64) -> Result<()> {
-    // Emojis in the order of their first use, each with the accounts that used it first.
+/// Updates the message's stored summary of its reactions. At most `max_accounts` accounts are listed for each emoji.
+pub fn sum_reactions(tx: &mut Write<'_>, id: MessageId, max_accounts: i64, change: i64) -> Result<()> {
+    // The rows list the emoji in the order of their first use, each with the accounts that used it first.
     let rows: Vec<(String, i64, AccountId)> = tx.all(
         sql!(
             "SELECT emoji, total, account_id
@@ -420,20 +419,20 @@ pub fn sum_reactions(tx: &mut Write<'_>, id: MessageId, named: i64, change: i64)
              WHERE position <= $2
              ORDER BY first_at, emoji, position"
         ),
-        params![id, named],
+        params![id, max_accounts],
         from_row,
     )?;
-    let mut sum: Vec<Reaction> = Vec::new();
+    let mut reactions: Vec<Reaction> = Vec::new();
     for (emoji, count, account) in rows {
-        match sum.last_mut() {
+        match reactions.last_mut() {
             Some(last) if last.emoji == emoji => last.accounts.push(account),
-            _ => sum.push(Reaction { emoji, count, accounts: vec![account] }),
+            _ => reactions.push(Reaction { emoji, count, accounts: vec![account] }),
         }
     }
     let sync_version = sync::sync_version(tx)?;
     tx.execute(
         sql!("UPDATE messages SET reactions = $1, change = $2, sync_version = $3 WHERE id = $4"),
-        params![&kept(&sum)?, change, sync_version, id],
+        params![&to_json(&reactions)?, change, sync_version, id],
     )?;
     Ok(())
 }

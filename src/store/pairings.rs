@@ -65,12 +65,12 @@ pub fn pair(tx: &mut Write<'_>, one: AccountId, other: AccountId, id: Conversati
 
 /// Returns the account's latest pair since `since`: the conversation and the other members; `None` where the account
 /// has left the conversation.
-pub fn of(
+pub fn talk_of(
     read: &Read<'_>,
     account: AccountId,
     since: Time,
 ) -> Result<Option<(ConversationId, Vec<AccountId>)>> {
-    let found: Vec<(ConversationId, AccountId)> = read.all(
+    let pairings: Vec<(ConversationId, AccountId)> = read.all(
         sql!(
             "SELECT x.conversation_id, CASE WHEN x.one_id = $1 THEN x.other_id ELSE x.one_id END
              FROM pairings x
@@ -83,15 +83,15 @@ pub fn of(
         params![account, since],
         from_row,
     )?;
-    let Some((id, _)) = found.last().copied() else { return Ok(None) };
-    let others = found.into_iter().filter(|(talk, _)| *talk == id).map(|(_, other)| other).collect();
+    let Some((id, _)) = pairings.last().copied() else { return Ok(None) };
+    let others = pairings.into_iter().filter(|(talk, _)| *talk == id).map(|(_, other)| other).collect();
     Ok(Some((id, others)))
 }
 
 /// Claims the pairing of the week that began on `monday`. Returns true for the first caller only.
-pub fn take_week(tx: &mut Write<'_>, monday: Time) -> Result<bool> {
+pub fn claim_week(tx: &mut Write<'_>, monday: Time) -> Result<bool> {
     let week = monday.ms().to_string();
-    let taken = tx.execute(
+    let claimed = tx.execute(
         sql!(
             "INSERT INTO instance (key, value) VALUES ('weekly', $1)
              ON CONFLICT (key) DO UPDATE SET value = excluded.value
@@ -99,5 +99,5 @@ pub fn take_week(tx: &mut Write<'_>, monday: Time) -> Result<bool> {
         ),
         params![&week],
     )?;
-    Ok(taken == 1)
+    Ok(claimed == 1)
 }

@@ -21,7 +21,7 @@ columns! {
         pub created_at: Time,
         pub edited_at: Option<Time>,
         pub deleted_at: Option<Time>,
-        /// The public stream's number of the peep's last change.
+        /// The number of the peep's last change in the public stream.
         pub seq: i64,
         /// The number of likes.
         pub likes: i64,
@@ -101,17 +101,18 @@ impl FromRow for Vec<Mention> {
     }
 }
 
-/// Returns the viewer as a parameter. No account has the id 0, which stands for an anonymous viewer.
-fn seen_by(viewer: Option<AccountId>) -> Value<'static> {
+/// Returns the viewer as a parameter. The id 0, which no account has, stands for an anonymous viewer.
+fn viewer_param(viewer: Option<AccountId>) -> Value<'static> {
     viewer.unwrap_or(AccountId(0)).into()
 }
 
 /// Returns the peep with this id, deleted or not.
 pub fn by_id(read: &Read<'_>, viewer: Option<AccountId>, id: PeepId) -> Result<Peep> {
-    read.first(sql!(PEEP, "WHERE p.id = $2"), &[seen_by(viewer), id.into()], from_row)?.ok_or(Error::NotFound)
+    read.first(sql!(PEEP, "WHERE p.id = $2"), &[viewer_param(viewer), id.into()], from_row)?
+        .ok_or(Error::NotFound)
 }
 
-/// The set of peeps that a list is taken from.
+/// The set of peeps of a list.
 #[derive(Clone, Debug)]
 pub enum Scope {
     /// All peeps.
@@ -136,14 +137,19 @@ pub struct PeepRange {
 }
 
 /// Returns a range of a list, newest first.
-pub fn list(read: &Read<'_>, viewer: Option<AccountId>, scope: &Scope, span: PeepRange) -> Result<Vec<Peep>> {
+pub fn list(
+    read: &Read<'_>,
+    viewer: Option<AccountId>,
+    scope: &Scope,
+    range: PeepRange,
+) -> Result<Vec<Peep>> {
     let mut params = vec![
-        seen_by(viewer),
-        span.before.unwrap_or(PeepId(i64::MAX)).into(),
-        span.after.unwrap_or(PeepId(0)).into(),
-        span.limit.into(),
+        viewer_param(viewer),
+        range.before.unwrap_or(PeepId(i64::MAX)).into(),
+        range.after.unwrap_or(PeepId(0)).into(),
+        range.limit.into(),
     ];
-    let sql = match (scope, span.oldest) {
+    let sql = match (scope, range.oldest) {
         (Scope::Public, false) => sql!(PEEP, WITHIN, "ORDER BY p.id DESC LIMIT $4"),
         (Scope::Public, true) => sql!(PEEP, WITHIN, "ORDER BY p.id LIMIT $4"),
         (Scope::Account(id), oldest) => {
@@ -165,7 +171,7 @@ pub fn list(read: &Read<'_>, viewer: Option<AccountId>, scope: &Scope, span: Pee
         }
     };
     let mut peeps = read.all(sql, &params, from_row)?;
-    if span.oldest {
+    if range.oldest {
         peeps.reverse();
     }
     Ok(peeps)
@@ -183,7 +189,7 @@ const TAGGED: &str = "JOIN tags t ON t.peep_id = p.id
 pub fn changed_since(read: &Read<'_>, viewer: Option<AccountId>, seq: i64, limit: i64) -> Result<Vec<Peep>> {
     read.all(
         sql!(PEEP, "WHERE p.seq > $2 ORDER BY p.seq LIMIT $3"),
-        &[seen_by(viewer), seq.into(), limit.into()],
+        &[viewer_param(viewer), seq.into(), limit.into()],
         from_row,
     )
 }
@@ -193,8 +199,8 @@ pub fn last_seq(read: &Read<'_>) -> Result<i64> {
     read.one(sql!("SELECT last_seq FROM streams WHERE name = 'public'"), params![], from_row)
 }
 
-/// Returns the number of the current change. Concurrent changes wait here for the commit, so numbers become visible in
-/// order and without gaps.
+/// Allocates the number of the current change. Concurrent changes wait here for the commit, so numbers become visible
+/// in order and without gaps.
 pub fn next_seq(tx: &mut Write<'_>) -> Result<i64> {
     tx.one(
         sql!("UPDATE streams SET last_seq = last_seq + 1 WHERE name = 'public' RETURNING last_seq"),
@@ -217,7 +223,7 @@ pub fn ancestors(read: &Read<'_>, viewer: Option<AccountId>, id: PeepId, limit: 
                  SELECT above.id FROM above)
              ORDER BY p.id"
         ),
-        &[seen_by(viewer), id.into(), limit.into()],
+        &[viewer_param(viewer), id.into(), limit.into()],
         from_row,
     )
 }
@@ -236,7 +242,7 @@ pub fn descendants(read: &Read<'_>, viewer: Option<AccountId>, id: PeepId, limit
              AND (p.deleted_at IS NULL OR p.replies > 0)
              ORDER BY p.id LIMIT $3"
         ),
-        &[seen_by(viewer), id.into(), limit.into()],
+        &[viewer_param(viewer), id.into(), limit.into()],
         from_row,
     )
 }
@@ -295,7 +301,8 @@ pub fn edit(tx: &mut Write<'_>, id: PeepId, body: &str, seq: i64) -> Result<()> 
     Ok(())
 }
 
-/// Deletes the text of a peep with everything that reveals it. The row stays, so that replies keep their parent.
+/// Deletes the text of a peep with its versions, tags, mentions and likes. The row stays, so that replies keep their
+/// parent.
 pub fn delete(tx: &mut Write<'_>, id: PeepId, seq: i64) -> Result<()> {
     let now = tx.now();
     tx.execute(sql!("DELETE FROM peep_versions WHERE peep_id = $1"), params![id])?;
@@ -334,7 +341,7 @@ pub fn versions(read: &Read<'_>, id: PeepId) -> Result<Vec<Version>> {
 }
 
 columns! {
-    /// The numbers under a peep.
+    /// The counts under a peep.
     #[derive(Clone, Copy, Debug)]
     pub struct Counts as peeps {
         pub likes: i64,

@@ -15,7 +15,7 @@ columns! {
     pub struct Link as l {
         /// The secret in the address.
         pub key: String,
-        /// From then on the link admits nobody new.
+        /// When the link expires: from then on it admits nobody.
         pub expires_at: Option<Time>,
         /// The number of people that the link still admits; unlimited where `None`.
         pub uses_left: Option<i64>,
@@ -23,25 +23,25 @@ columns! {
 }
 
 columns! {
-    /// A room as found by a key.
+    /// A room that was looked up by a key.
     #[derive(Clone, Debug)]
-    pub struct Found as k {
+    pub struct RoomByKey as k {
         pub room: Conversation = Conversation::COLUMNS,
         /// The room's valid link; the key may be of an older one.
         pub link: Link = Link::COLUMNS,
         /// True if the key is that of the valid link.
-        pub holds: bool = "k.revoked_at IS NULL",
-        /// The account's place in the room, if it is or was in it.
+        pub is_current: bool = "k.revoked_at IS NULL",
+        /// The account's membership, if it is or was in the room.
         pub membership: Option<Membership> = Membership::COLUMNS,
     }
 }
 
-/// Returns the room whose link has or had this key hash, as the account sees it. Deleted rooms are not found.
-pub fn by_key(read: &Read<'_>, key_hash: &str, account: AccountId) -> Result<Option<Found>> {
+/// Returns the room whose link has or had this key hash, with the account's membership; `None` for a deleted room.
+pub fn by_key(read: &Read<'_>, key_hash: &str, account: AccountId) -> Result<Option<RoomByKey>> {
     read.first(
         sql!(
             "SELECT ",
-            Found::COLUMNS,
+            RoomByKey::COLUMNS,
             " FROM links k JOIN conversations c ON c.id = k.conversation_id
              JOIN links l ON l.conversation_id = c.id AND l.revoked_at IS NULL
              LEFT JOIN participants p ON p.conversation_id = c.id AND p.account_id = $1
@@ -104,7 +104,7 @@ pub fn use_link(tx: &mut Write<'_>, id: ConversationId) -> Result<bool> {
     Ok(used > 0)
 }
 
-/// Bans new guests with this address hash from the room until then.
+/// Bans new guests with this address hash from the room until `until`.
 pub fn ban(tx: &mut Write<'_>, id: ConversationId, ip_hash: &str, until: Time) -> Result<()> {
     tx.execute(
         sql!(
@@ -143,15 +143,15 @@ columns! {
     pub struct JoinedRoom as p {
         pub room: Conversation = Conversation::COLUMNS,
         pub link: Link = Link::COLUMNS,
-        /// The account's place in the room.
+        /// The account's membership in the room.
         pub membership: Membership = Membership::COLUMNS,
     }
 }
 
 columns! {
-    /// A room whose link is shown to anyone.
+    /// A room whose link its owner's page shows.
     #[derive(Clone, Debug)]
-    pub struct Open as c {
+    pub struct OpenRoom as c {
         pub id: ConversationId,
         pub name: String,
         /// The secret in the room's address.
@@ -163,11 +163,11 @@ columns! {
 
 /// Returns at most `limit` of the account's own rooms whose links admit people at `now`, the most recently active
 /// first.
-pub fn open_of(read: &Read<'_>, owner: AccountId, now: Time, limit: i64) -> Result<Vec<Open>> {
+pub fn open_by_owner(read: &Read<'_>, owner: AccountId, now: Time, limit: i64) -> Result<Vec<OpenRoom>> {
     read.all(
         sql!(
             "SELECT ",
-            Open::COLUMNS,
+            OpenRoom::COLUMNS,
             " FROM participants p JOIN conversations c ON c.id = p.conversation_id
              JOIN links l ON l.conversation_id = c.id AND l.revoked_at IS NULL
              WHERE p.account_id = $1 AND p.left_at IS NULL AND c.owner_id = $1 AND c.by_link
@@ -181,7 +181,7 @@ pub fn open_of(read: &Read<'_>, owner: AccountId, now: Time, limit: i64) -> Resu
 }
 
 /// Returns the rooms that the account is in, the most recently active first; at most `limit`.
-pub fn of(read: &Read<'_>, stretch: &ConversationPage) -> Result<Vec<JoinedRoom>> {
+pub fn joined(read: &Read<'_>, page: &ConversationPage) -> Result<Vec<JoinedRoom>> {
     read.all(
         sql!(
             "SELECT ",
@@ -192,7 +192,7 @@ pub fn of(read: &Read<'_>, stretch: &ConversationPage) -> Result<Vec<JoinedRoom>
                AND (c.active_at, c.id) < ($2, $3)
              ORDER BY c.active_at DESC, c.id DESC LIMIT $4"
         ),
-        params![stretch.account, stretch.after.0, stretch.after.1, stretch.limit],
+        params![page.account, page.after.0, page.after.1, page.limit],
         from_row,
     )
 }

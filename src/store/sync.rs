@@ -18,11 +18,11 @@ use crate::{
     params, sql,
 };
 
-/// The longest absence after which a client can still synchronize. Older tombstones are deleted.
-pub const AWAY: Duration = Duration::from_secs(30 * 24 * 3600);
+/// The longest time between two calls after which a client can still synchronize. Older tombstones are deleted.
+pub const MAX_ABSENCE: Duration = Duration::from_secs(30 * 24 * 3600);
 
-/// Returns the sync version of this transaction, which all rows that it changes get. On PostgreSQL, where several
-/// transactions write at once, a later commit may have a lower version; [`latest`] takes account of that.
+/// Returns the sync version of this transaction, which is stored in all rows that it changes. On PostgreSQL, where
+/// several transactions write at once, a later commit may have a lower version; [`latest`] takes account of that.
 pub fn sync_version(tx: &mut Write<'_>) -> Result<i64> {
     tx.number(|tx| tx.one(dialect::sync_version(tx.engine()), params![], from_row))
 }
@@ -35,7 +35,7 @@ pub fn latest(read: &Read<'_>) -> Result<i64> {
 /// The gap to the versions of another cluster: more transactions than that cluster can have had in the meantime.
 const GAP: i64 = 1 << 40;
 
-/// Raises the sync version above all stored ones. A database may have been restored from another cluster.
+/// Raises the sync version above all stored ones, because the database may have been restored from another cluster.
 pub fn align(tx: &mut Write<'_>) -> Result<()> {
     let highest: i64 = tx.one(
         sql!(
@@ -47,16 +47,16 @@ pub fn align(tx: &mut Write<'_>) -> Result<()> {
         from_row,
     )?;
     let now: i64 = tx.one(dialect::sync_version_now(tx.engine()), params![], from_row)?;
-    let behind = highest - now;
-    if behind > 0 {
+    let difference = highest - now;
+    if difference > 0 {
         let sql = sql!("UPDATE streams SET last_seq = last_seq + $1 WHERE name = 'sync_versions'");
-        // Far above: a client may hold a token of the old database that is above every stored version.
-        tx.execute(sql, params![behind + GAP])?;
+        // The gap is large, because a client may have a token of the old database that is above every stored version.
+        tx.execute(sql, params![difference + GAP])?;
     }
     Ok(())
 }
 
-/// An account and a range of sync versions, with a limit for each kind of change; the lowest version first.
+/// An account and a range of sync versions, with a limit for each kind of change. Changes are listed by version.
 #[derive(Clone, Copy, Debug)]
 pub struct SyncRange {
     pub account: AccountId,
@@ -70,7 +70,7 @@ pub struct SyncRange {
 
 /// A conversation that changed, or in which the account's own membership changed.
 #[derive(Clone, Debug)]
-pub struct Changed {
+pub struct ChangedConversation {
     /// The sync version of the change.
     pub sync_version: i64,
     /// The current state.
@@ -99,7 +99,7 @@ const CHANGED: &str = sql!(
 );
 
 /// Returns the rooms and threads that changed.
-pub fn conversations(read: &Read<'_>, range: &SyncRange) -> Result<Vec<Changed>> {
+pub fn conversations(read: &Read<'_>, range: &SyncRange) -> Result<Vec<ChangedConversation>> {
     read.all(
         sql!(
             "SELECT ",
@@ -115,7 +115,7 @@ pub fn conversations(read: &Read<'_>, range: &SyncRange) -> Result<Vec<Changed>>
         params![range.account, range.after, range.upto, range.limit],
         |row| {
             let (sync_version, conversation, membership, link) = from_row(row)?;
-            Ok(Changed { sync_version, conversation, membership, link, people: Vec::new() })
+            Ok(ChangedConversation { sync_version, conversation, membership, link, people: Vec::new() })
         },
     )
 }
@@ -190,9 +190,9 @@ pub fn receipts(read: &Read<'_>, range: &SyncRange) -> Result<Vec<Receipt>> {
     )
 }
 
-/// Adds a tombstone of a conversation for everyone in it, and for those who left after `since`, whose clients may not
-/// have synchronized that yet.
-pub fn bury(tx: &mut Write<'_>, id: ConversationId, since: Time) -> Result<()> {
+/// Adds a tombstone of a conversation for everyone in it, and for those who left after `since`, because their clients
+/// may not have synchronized yet.
+pub fn insert_tombstones(tx: &mut Write<'_>, id: ConversationId, since: Time) -> Result<()> {
     let (now, sync_version) = (tx.now(), sync_version(tx)?);
     tx.execute(
         sql!(
@@ -219,7 +219,7 @@ pub fn purge(tx: &mut Write<'_>, before: Time, limit: i64) -> Result<u64> {
     )
 }
 
-/// Whether the account was in a conversation that was deleted lately.
+/// Returns whether the account was in a conversation that was deleted lately.
 pub fn has_tombstone(read: &Read<'_>, account: AccountId, id: ConversationId) -> Result<bool> {
     read.one(
         sql!("SELECT EXISTS (SELECT 1 FROM tombstones WHERE account_id = $1 AND conversation_id = $2)"),

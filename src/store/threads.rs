@@ -16,22 +16,22 @@ columns! {
     #[derive(Clone, Debug)]
     pub struct JoinedThread as p {
         pub thread: Conversation = Conversation::COLUMNS,
-        /// The account's place in the thread.
+        /// The account's membership in the thread.
         pub membership: Membership = Membership::COLUMNS,
     }
 }
 
 /// The threads `c` of a [`ConversationPage`], with the account's membership `p` in them.
-const STRETCH: &str = " FROM participants p JOIN conversations c ON c.id = p.conversation_id
+const PAGE: &str = " FROM participants p JOIN conversations c ON c.id = p.conversation_id
      WHERE p.account_id = $1 AND p.left_at IS NULL AND c.shows_people AND c.deleted_at IS NULL
        AND (c.active_at, c.id) < ($2, $3)
      ORDER BY c.active_at DESC, c.id DESC LIMIT $4";
 
 /// Returns the threads that the account is in.
-pub fn of(read: &Read<'_>, stretch: &ConversationPage) -> Result<Vec<JoinedThread>> {
+pub fn joined(read: &Read<'_>, page: &ConversationPage) -> Result<Vec<JoinedThread>> {
     read.all(
-        sql!("SELECT ", JoinedThread::COLUMNS, STRETCH),
-        params![stretch.account, stretch.after.0, stretch.after.1, stretch.limit],
+        sql!("SELECT ", JoinedThread::COLUMNS, PAGE),
+        params![page.account, page.after.0, page.after.1, page.limit],
         from_row,
     )
 }
@@ -44,18 +44,15 @@ pub(super) const PEOPLE: &str = sql!(
 );
 
 /// Returns the participants of each of these threads, in the order in which they joined.
-pub fn people_of(
-    read: &Read<'_>,
-    stretch: &ConversationPage,
-) -> Result<Vec<(ConversationId, MembershipRow)>> {
+pub fn people_of(read: &Read<'_>, page: &ConversationPage) -> Result<Vec<(ConversationId, MembershipRow)>> {
     read.all(
         sql!(
             PEOPLE,
             " WHERE p.left_at IS NULL AND NOT p.hidden AND p.conversation_id IN (SELECT c.id",
-            STRETCH,
+            PAGE,
             ") ORDER BY p.conversation_id, p.joined_at, p.account_id"
         ),
-        params![stretch.account, stretch.after.0, stretch.after.1, stretch.limit],
+        params![page.account, page.after.0, page.after.1, page.limit],
         from_row,
     )
 }
@@ -93,9 +90,9 @@ pub fn set_metadata(tx: &mut Write<'_>, id: ConversationId, metadata: &str) -> R
     tx.execute(sql!("UPDATE conversations SET metadata = $1 WHERE id = $2"), params![metadata, id]).map(drop)
 }
 
-/// Puts a thread under an app's management. The app's own account becomes a hidden participant, which sees everything
-/// and is shown to nobody.
-pub fn entrust(tx: &mut Write<'_>, id: ConversationId, app: AppId, bot: AccountId) -> Result<()> {
+/// Sets the app that manages a thread. The app's bot becomes a hidden participant, which can read everything and is
+/// shown to nobody.
+pub fn set_app(tx: &mut Write<'_>, id: ConversationId, app: AppId, bot: AccountId) -> Result<()> {
     let (now, sync_version) = (tx.now(), sync::sync_version(tx)?);
     tx.execute(sql!("UPDATE conversations SET app_id = $1 WHERE id = $2"), params![app, id])?;
     tx.execute(

@@ -80,7 +80,7 @@ pub fn by_hash(read: &Read<'_>, token_hash: &str) -> Result<Option<(Token, Accou
 }
 
 /// Returns whether the token exists and has not expired.
-pub fn holds(read: &Read<'_>, id: TokenId) -> Result<bool> {
+pub fn is_valid(read: &Read<'_>, id: TokenId) -> Result<bool> {
     let now = read.now();
     read.one(
         sql!(
@@ -98,7 +98,7 @@ pub fn touch(tx: &mut Write<'_>, id: TokenId) -> Result<()> {
 }
 
 /// Returns a member's own tokens, or an app's keys, newest first. Expired ones are left out.
-pub fn of(read: &Read<'_>, account: AccountId, app: Option<AppId>) -> Result<Vec<Token>> {
+pub fn list(read: &Read<'_>, account: AccountId, app: Option<AppId>) -> Result<Vec<Token>> {
     let now = read.now();
     read.all(
         sql!(
@@ -115,9 +115,9 @@ pub fn of(read: &Read<'_>, account: AccountId, app: Option<AppId>) -> Result<Vec
 
 /// Deletes a token of this account. Returns false where there is none.
 pub fn delete(tx: &mut Write<'_>, account: AccountId, id: TokenId) -> Result<bool> {
-    let ended =
+    let deleted =
         tx.execute(sql!("DELETE FROM tokens WHERE id = $1 AND account_id = $2"), params![id, account])?;
-    Ok(ended == 1)
+    Ok(deleted == 1)
 }
 
 /// Deletes all keys of an app.
@@ -125,7 +125,7 @@ pub fn delete_of(tx: &mut Write<'_>, app: AppId) -> Result<()> {
     tx.execute(sql!("DELETE FROM tokens WHERE app_id = $1"), params![app]).map(drop)
 }
 
-/// Makes an app's keys expire at this time, where they would not expire before.
+/// Sets the expiry of an app's keys to `at`, except for keys that expire before.
 pub fn expire_of(tx: &mut Write<'_>, app: AppId, at: Time) -> Result<()> {
     tx.execute(
         sql!(

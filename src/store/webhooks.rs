@@ -24,7 +24,7 @@ columns! {
         pub created_at: Time,
         /// The first failure since the last success.
         pub failing_since: Option<Time>,
-        /// No call is made before then.
+        /// The end of the pause after a failure: no call is made before.
         pub retry_at: Time,
         pub disabled_at: Option<Time>,
     }
@@ -42,7 +42,7 @@ pub fn insert(tx: &mut Write<'_>, app: AppId, url: &str, secret: &str, events: &
 }
 
 /// Returns an app's webhooks, oldest first.
-pub fn of(read: &Read<'_>, app: AppId) -> Result<Vec<Webhook>> {
+pub fn by_app(read: &Read<'_>, app: AppId) -> Result<Vec<Webhook>> {
     read.all(
         sql!("SELECT ", Webhook::COLUMNS, " FROM webhooks w WHERE w.app_id = $1 ORDER BY w.id"),
         params![app],
@@ -64,7 +64,7 @@ pub fn by_id(read: &Read<'_>, id: WebhookId) -> Result<Option<Webhook>> {
 }
 
 /// Returns the id and the subscribed events of at most `limit` active webhooks whose apps are in the conversation.
-pub fn listening(
+pub fn subscribed(
     read: &Read<'_>,
     conversation: ConversationId,
     limit: i64,
@@ -181,8 +181,8 @@ impl FromStr for EventType {
     type Err = Error;
 
     fn from_str(name: &str) -> Result<Self> {
-        let known = EventType::ALL.into_iter().find(|event| event.name() == name);
-        known.ok_or_else(|| Error::invalid("events", "There is no such event."))
+        let event = EventType::ALL.into_iter().find(|event| event.name() == name);
+        event.ok_or_else(|| Error::invalid("events", "There is no such event."))
     }
 }
 
@@ -190,7 +190,7 @@ impl FromStr for EventType {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum DeliveryState {
     Waiting,
-    /// A call is under way. A change from now on needs a delivery of its own.
+    /// A call is under way. A further change needs a delivery of its own.
     Calling,
     Done,
     /// Given up.
@@ -233,8 +233,8 @@ columns! {
         /// The message, or the account whose receipt changed.
         pub subject: i64 = "d.subject_id",
         pub state: DeliveryState,
-        /// No attempt is made before then.
-        pub wanted_at: Time,
+        /// When the delivery was scheduled; later than `created_at` after a replay.
+        pub scheduled_at: Time = "d.wanted_at",
         /// When the event happened.
         pub created_at: Time,
     }
@@ -259,8 +259,8 @@ pub fn insert_delivery(
     Ok(id)
 }
 
-/// Returns whether a pending delivery already covers this change. Payloads are built at delivery time; the row stays
-/// locked until the commit, so that the delivery cannot begin before.
+/// Returns whether a pending delivery already covers this change, because payloads are built at delivery time. The row
+/// stays locked until the commit, so that the delivery cannot begin before it.
 pub fn coalesce_pending(
     tx: &mut Write<'_>,
     webhook: WebhookId,
@@ -268,23 +268,23 @@ pub fn coalesce_pending(
     conversation: ConversationId,
     subject: i64,
 ) -> Result<bool> {
-    let held = tx.execute(
+    let locked = tx.execute(
         sql!(
             "UPDATE deliveries SET wanted_at = wanted_at WHERE subject_id = $1 AND webhook_id = $2 AND event = $3
                  AND conversation_id = $4 AND state = 'waiting'"
         ),
         params![subject, webhook, event.name(), conversation],
     )?;
-    Ok(held > 0)
+    Ok(locked > 0)
 }
 
-/// Begins a delivery: a change from now on needs a new delivery. Returns false where the delivery is done or given up.
+/// Marks a delivery as under way; a further change needs a new delivery. Returns false where it is done or given up.
 pub fn begin(tx: &mut Write<'_>, id: DeliveryId) -> Result<bool> {
-    let begun = tx.execute(
+    let updated = tx.execute(
         sql!("UPDATE deliveries SET state = 'calling' WHERE id = $1 AND state IN ('waiting', 'calling')"),
         params![id],
     )?;
-    Ok(begun == 1)
+    Ok(updated == 1)
 }
 
 /// Gives up a delivery that is not done.
@@ -297,13 +297,13 @@ pub fn give_up(tx: &mut Write<'_>, id: DeliveryId) -> Result<()> {
 }
 
 /// Schedules a finished delivery once more. Returns false where it is pending.
-pub fn want_again(tx: &mut Write<'_>, id: DeliveryId) -> Result<bool> {
+pub fn reschedule(tx: &mut Write<'_>, id: DeliveryId) -> Result<bool> {
     let now = tx.now();
-    let wanted = tx.execute(
+    let updated = tx.execute(
         sql!("UPDATE deliveries SET state = 'waiting', wanted_at = $1 WHERE id = $2 AND state IN ('done', 'failed')"),
         params![now, id],
     )?;
-    Ok(wanted == 1)
+    Ok(updated == 1)
 }
 
 /// Returns the number of attempts at a delivery.
@@ -403,8 +403,8 @@ pub fn purge_deliveries(tx: &mut Write<'_>, before: Time, limit: i64) -> Result<
     )
 }
 
-/// Returns whom to notify about a disabled webhook: the member who registered the app, the app and its name.
-pub fn keeper(read: &Read<'_>, id: WebhookId) -> Result<Option<(AccountId, AppId, String)>> {
+/// Returns the member who registered the app of a disabled webhook, the app, and its name.
+pub fn disabled_owner(read: &Read<'_>, id: WebhookId) -> Result<Option<(AccountId, AppId, String)>> {
     read.first(
         sql!(
             "SELECT x.owner_id, x.id, x.name FROM webhooks w JOIN apps x ON x.id = w.app_id

@@ -373,7 +373,7 @@ pub fn typing(typing: &Typing) -> Bytes {
     encode(&TypingFrame {
         event: TypingName::Typing,
         conversation_id: typing.conversation,
-        account: (&typing.who).into(),
+        account: (&typing.person).into(),
     })
 }
 
@@ -395,7 +395,7 @@ pub fn receipt(receipt: &Receipt) -> Bytes {
     encode(&ReceiptFrame {
         event: ReceiptName::Receipt,
         conversation_id: receipt.conversation,
-        account: (&receipt.who).into(),
+        account: (&receipt.person).into(),
         delivered_seq: receipt.delivered_seq,
         read_seq: receipt.read_seq,
     })

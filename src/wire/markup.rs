@@ -48,7 +48,7 @@ enum Tags {
 fn plain_html(body: &str, mentions: &[Mention], base: &str, tags: Tags, out: &mut String) {
     for segment in segments(body) {
         match segment {
-            Segment::Words(words) => escape_lines(words, out),
+            Segment::Text(words) => escape_lines(words, out),
             Segment::Link(url) => {
                 out.push_str("<a href=\"");
                 escape(url, out);

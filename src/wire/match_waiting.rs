@@ -35,7 +35,7 @@ struct Step {
 impl MatchQueue<'_> {
     /// Returns the drawn birds on the wire: five at most, with the viewer at its position among them.
     fn birds(&self) -> Vec<Bird> {
-        let (before, count) = self.current.line;
+        let (before, count) = self.current.queue_position;
         let shown = count.clamp(1, 5);
         let own_position = before.min(shown - 1);
         let left = 200 - shown * 26;
@@ -50,12 +50,12 @@ impl MatchQueue<'_> {
     }
 
     fn queue_summary(&self) -> String {
-        let (before, count) = self.current.line;
+        let (before, count) = self.current.queue_position;
         format!("{count} waiting; {before} in front of you")
     }
 
     fn position_text(&self) -> String {
-        let (before, count) = self.current.line;
+        let (before, count) = self.current.queue_position;
         let starts = self.current.ticket.since;
         if starts > self.now {
             let wait = crate::error::in_words(starts.since(self.now));
@@ -78,7 +78,7 @@ impl MatchQueue<'_> {
     fn steps(&self) -> Vec<Step> {
         let ticket = &self.current.ticket;
         let tags = matches::tags(&ticket.interests);
-        // A ticket without interests accepts anyone from the beginning.
+        // A ticket without interests accepts anyone from the draft.
         let stage = if tags.is_empty() { 2 } else { usize::try_from(ticket.relaxation).unwrap_or_default() };
         let mut criteria = Vec::new();
         if let [tag] = tags[..] {

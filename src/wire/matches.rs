@@ -86,7 +86,7 @@ impl Match {
             TicketState::Matched => ("matched", false, true),
             TicketState::Ended => ("ended", false, false),
         };
-        let (before, count) = current.line;
+        let (before, count) = current.queue_position;
         Match {
             state,
             group: ticket.pool == Pool::Group,

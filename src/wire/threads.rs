@@ -10,7 +10,7 @@ use crate::{
     db::Read,
     domain::{
         conversations::Participant,
-        threads::{MOST, Thread as Permission},
+        threads::{MAX_PEOPLE, Thread as Permission},
     },
     ids::{AccountId, ConversationId},
     store::{
@@ -73,7 +73,8 @@ impl Thread {
 
     /// Reads the people of a thread, and converts it as the participant sees it. `base` is the base URL.
     pub fn load_for(read: &Read<'_>, participant: &Participant, base: &str) -> Result<Self> {
-        let people = store::conversations::participants(read, participant.conversation.id, MOST as i64)?;
+        let people =
+            store::conversations::participants(read, participant.conversation.id, MAX_PEOPLE as i64)?;
         Ok(Thread::new(&participant.conversation, &participant.membership, &people, base))
     }
 }

@@ -32,7 +32,7 @@ pub fn payload(read: &Read<'_>, delivery: &Delivery, webhook: &Webhook, base: &s
         EventType::ReceiptChanged => {
             let account_id = AccountId(delivery.subject);
             let Some((_, membership)) =
-                store::conversations::seen_by(read, delivery.conversation, account_id)?
+                store::conversations::with_membership(read, delivery.conversation, account_id)?
             else {
                 return Ok(None);
             };

@@ -125,7 +125,7 @@ impl Simulation {
             .db
             .write(move |tx| {
                 matches::seek(tx, &account, &address, &search, true)?;
-                matches::is_here(tx, account.id)
+                matches::set_present(tx, account.id)
             })
             .await
             .expect("it begins to wait");
@@ -399,12 +399,12 @@ on_both! {
                     sim.people[who].part = Part::None;
                 }
                 (Part::Waiting { .. } | Part::Talking(_), 1) if sim.people[who].here => {
-                    sim.does(who, |tx, account, _| matches::is_away(tx, account.id)).await.expect("noted");
+                    sim.does(who, |tx, account, _| matches::set_away(tx, account.id)).await.expect("noted");
                     sim.people[who].here = false;
                     sim.people[who].closed_at = sim.now();
                 }
                 (Part::Waiting { .. } | Part::Talking(_), 2..=3) if !sim.people[who].here => {
-                    sim.does(who, |tx, account, _| matches::is_here(tx, account.id)).await.expect("noted");
+                    sim.does(who, |tx, account, _| matches::set_present(tx, account.id)).await.expect("noted");
                     sim.people[who].here = true;
                 }
                 (Part::Talking(_), 2) => {
@@ -415,7 +415,7 @@ on_both! {
                     let again = sim.current(sim.people[who].account.id).await.expect("its part").ticket;
                     sim.does(who, |tx, account, address| {
                         matches::next(tx, account, address)?;
-                        matches::is_here(tx, account.id)
+                        matches::set_present(tx, account.id)
                     }).await.expect("the next one");
                     let now = sim.current(sim.people[who].account.id).await.expect("it waits").ticket;
                     assert_ne!(now.conversation, Some(id));
@@ -450,7 +450,7 @@ on_both! {
                     for person in 0..PEOPLE {
                         // An open window sends a sign of life regularly.
                         if sim.people[person].here {
-                            sim.does(person, |tx, account, _| matches::is_here(tx, account.id))
+                            sim.does(person, |tx, account, _| matches::set_present(tx, account.id))
                                 .await
                                 .expect("noted");
                         }
@@ -523,16 +523,16 @@ on_both! {
         let people = apart(&mut sim);
         let [nell, ify] = [people[0], people[1]];
         sim.seeks(nell, &[], "", false).await;
-        sim.does(nell, |tx, account, _| matches::is_away(tx, account.id)).await.expect("noted");
+        sim.does(nell, |tx, account, _| matches::set_away(tx, account.id)).await.expect("noted");
         sim.passes(29).await;
         assert_eq!(sim.waiting(&[nell]).await, [nell]);
-        sim.does(nell, |tx, account, _| matches::is_here(tx, account.id)).await.expect("noted");
+        sim.does(nell, |tx, account, _| matches::set_present(tx, account.id)).await.expect("noted");
         sim.passes(40).await;
         assert_eq!(sim.waiting(&[nell]).await, [nell], "it came back");
         sim.seeks(ify, &[], "", false).await;
         sim.run_matching().await;
         let talk = sim.current(sim.people[nell].account.id).await.expect("a talk").ticket.conversation;
-        sim.does(ify, |tx, account, _| matches::is_away(tx, account.id)).await.expect("noted");
+        sim.does(ify, |tx, account, _| matches::set_away(tx, account.id)).await.expect("noted");
         assert!(sim.current(sim.people[nell].account.id).await.expect("a talk").partners[0].away);
         sim.passes(29).await;
         let still = sim.current(sim.people[nell].account.id).await.expect("a talk").ticket;
@@ -560,7 +560,7 @@ on_both! {
             .write(move |tx| {
                 let access = chitter::domain::access::Access::Conversation { account: asks.clone(), id, kind: None };
                 let body = chitter::domain::messages::Body::parse("Crust or middle?", &RefusedWords::default())?;
-                access.join(tx)?.say(tx, &chitter::domain::messages::Draft::of(body), 280).map(drop)
+                access.join(tx)?.say(tx, &chitter::domain::messages::Draft::text(body), 280).map(drop)
             })
             .await
             .expect("something is said");
@@ -571,7 +571,7 @@ on_both! {
         });
         assert!(matches!(read.await, Err(Error::NotFound)), "it is gone for both at once");
         assert_eq!(sim.test_db.count("SELECT COUNT(*) FROM messages").await, 1, "for an hour, for reports");
-        sim.test_db.db.write(move |tx| matches::forget(tx, id)).await.expect("forgotten");
+        sim.test_db.db.write(move |tx| matches::delete_talk(tx, id)).await.expect("forgotten");
         while sim.test_db.db.write(chitter::domain::conversations::clear_deleted).await.expect("cleared") {}
         for table in [
             "SELECT COUNT(*) FROM messages",

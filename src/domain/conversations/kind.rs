@@ -39,25 +39,26 @@ pub enum Files {
 pub struct Policy {
     pub body_limit: BodyLimit,
     pub files: Files,
-    /// Participants see who has received and read their messages.
+    /// True if participants see who has received and read their messages.
     pub receipts: bool,
-    /// The conversation has a link, and whoever opens it may join. Such conversations are listed among the rooms.
+    /// True if the conversation has a link, with which anyone may join. Such conversations are listed among the rooms.
     pub by_link: bool,
-    /// Participants are named, and see who the others are. Such conversations are listed among the threads.
+    /// True if participants see who the others are. Such conversations are listed among the threads.
     pub shows_people: bool,
-    /// Messages reach the participants' programs by `sync`, and are found by a search in all conversations.
+    /// True if `sync` sends the messages to the participants' programs, and a search in all conversations includes
+    /// them.
     pub in_sync: bool,
-    /// A block between two who are alone with each other stops them from writing.
+    /// True if a block between the only two participants stops them from writing.
     pub blocks_writing: bool,
-    /// Sending a message counts as a sign of life, without which a participant loses its place.
+    /// True if sending a message counts as a sign of life, without which a ticket ends.
     pub keeps_alive: bool,
     pub page: Page,
     /// The page for someone who is no longer in the conversation.
     pub leave_to: &'static str,
 }
 
-/// The most characters of a message where the operator configures no other limit: enough for a letter, too few for a
-/// book.
+/// The maximum number of characters of a message where the operator configures no other limit: enough for a letter, too
+/// few for a book.
 pub const MAX_BODY: usize = 4000;
 
 const ROOM: Policy = Policy {
@@ -125,7 +126,7 @@ impl ConversationKind {
 }
 
 impl Policy {
-    /// Returns the most characters that a message may have. `configured` is the operator's limit for threads.
+    /// Returns the maximum number of characters of a message. `configured` is the operator's limit for threads.
     pub fn max_body(&self, configured: usize) -> usize {
         match self.body_limit {
             BodyLimit::Fixed(limit) => limit,

@@ -21,7 +21,7 @@ mod kind;
 
 pub use self::kind::{BodyLimit, Files, MAX_BODY, Page, Policy};
 
-/// The most rows cleared in one transaction, so that other writes do not wait long for it.
+/// The maximum number of rows cleared in one transaction, so that other writes do not wait long for it.
 const BATCH: i64 = 200;
 
 /// An account that is in a conversation. Having one is the permission to read the conversation, and to write in it
@@ -39,7 +39,7 @@ pub(super) const LOCKED: Error =
     Error::Forbidden("This room is locked: it can be read, and only its owner writes.");
 
 /// The refusal of an account that was removed, or left in another tab, at the same moment.
-pub(super) const OUT: Error = Error::Forbidden("You are not in here any more.");
+pub(super) const NOT_IN_IT: Error = Error::Forbidden("You are not in here any more.");
 
 impl Participant {
     /// Returns the account's id.
@@ -75,7 +75,8 @@ impl Participant {
         HistoryScope { conversation: self.conversation.id, after: self.membership.visible_after_seq }
     }
 
-    /// Returns true if the participant may write now: anyone in an open conversation, only the owner in a locked one.
+    /// Returns true if the participant may write now: everyone may, unless the conversation is locked; the owner
+    /// always.
     pub fn may_write(&self) -> bool {
         !self.conversation.locked || self.is_owner()
     }
@@ -89,7 +90,7 @@ impl Participant {
     pub fn read(&self, tx: &mut Tx<'_>, seq: i64) -> Result<()> {
         let seq = seq.clamp(0, self.conversation.last_seq);
         if store::conversations::set_read(tx, self.conversation.id, self.id(), seq)? {
-            self.tell_read(tx, seq)?;
+            self.emit_read(tx, seq)?;
         }
         Ok(())
     }
@@ -99,25 +100,25 @@ impl Participant {
         remove_participant(tx, self.conversation.id, self.id(), None)
     }
 
-    /// Takes the number of the change that is being made, which locks the conversation until the commit, and reads the
+    /// Allocates the number of the next change, which locks the conversation until the commit, and reads the
     /// participant again under the lock. Refuses an account that was removed meanwhile.
     pub(super) fn next_change(&self, tx: &mut Tx<'_>) -> Result<(i64, Participant)> {
         let id = self.conversation.id;
         let change = store::conversations::next_change(tx, id)?.ok_or(Error::NotFound)?;
-        let now = find_participant(tx, &self.account, id)?.ok_or(OUT)?;
-        Ok((change, now))
+        let participant = find_participant(tx, &self.account, id)?.ok_or(NOT_IN_IT)?;
+        Ok((change, participant))
     }
 }
 
-/// Removes an account and ends its subscription. A conversation that the account owned passes to the member who joined
-/// first, or else to the first of the others. Returns true if the account owned it.
+/// Removes an account and ends its subscription. If the account owned the conversation, the next owner is the member
+/// who joined first, or else the first of the others. Returns true if the account owned it.
 pub(super) fn remove_participant(
     tx: &mut Tx<'_>,
     id: ConversationId,
     account: AccountId,
     banned_until: Option<Time>,
 ) -> Result<bool> {
-    // Takes the number first, so that a message sent at the same time waits and comes either before or after.
+    // The number comes first: it locks the conversation, so that a message sent at the same time waits.
     let change = store::conversations::next_change(tx, id)?.ok_or(Error::NotFound)?;
     if !store::conversations::leave(tx, id, account, banned_until)? {
         return Err(Error::NotFound);
@@ -134,13 +135,13 @@ pub(super) fn remove_participant(
 }
 
 /// Emits an event to the subscribers of the conversation.
-pub(super) fn tell<T>(
+pub(super) fn emit<T>(
     tx: &mut Tx<'_>,
     id: ConversationId,
-    what: T,
+    payload: T,
     event: impl FnOnce(Arc<crate::events::Encoded<T>>) -> Event,
 ) {
-    let event = event(Arc::new(crate::events::Encoded::new(what)));
+    let event = event(Arc::new(crate::events::Encoded::new(payload)));
     tx.emit(Emission { topic: Topic::Conversation(id), event });
 }
 
@@ -150,8 +151,8 @@ pub fn find_participant(
     account: &Account,
     id: ConversationId,
 ) -> Result<Option<Participant>> {
-    let found = store::conversations::seen_by(read, id, account.id)?;
-    Ok(found.map(|(conversation, membership)| Participant {
+    let row = store::conversations::with_membership(read, id, account.id)?;
+    Ok(row.map(|(conversation, membership)| Participant {
         account: account.clone(),
         conversation,
         membership,
@@ -171,11 +172,11 @@ pub(super) fn delete(tx: &mut Tx<'_>, id: ConversationId) -> Result<()> {
 pub fn clear_deleted(tx: &mut Tx<'_>) -> Result<bool> {
     let Some(id) = store::conversations::next_to_clear(tx)? else { return Ok(false) };
     let (files, _) = store::conversations::clear(tx, id, BATCH)?;
-    forget_files(tx, files)?;
+    enqueue_file_deletion(tx, files)?;
     Ok(true)
 }
 
 /// Enqueues the deletion of the bytes of files.
-pub(super) fn forget_files(tx: &mut Tx<'_>, files: Vec<AttachmentId>) -> Result<()> {
+pub(super) fn enqueue_file_deletion(tx: &mut Tx<'_>, files: Vec<AttachmentId>) -> Result<()> {
     if files.is_empty() { Ok(()) } else { tx.enqueue(&Work::DeleteFiles { files }) }
 }

@@ -32,22 +32,22 @@ use crate::{
     },
 };
 
-/// The time for which a ticket is kept without a sign of life: enough for a train in a tunnel.
+/// The time after which a ticket without a sign of life ends: enough for a train in a tunnel.
 pub const GRACE: Duration = Duration::from_secs(30);
 
-/// The time for which an open window keeps a ticket. Windows send signs of life more often than this.
+/// The time for which a sign of life from an open window is valid. Windows send one more often than this.
 pub const WINDOW: Duration = Duration::from_secs(75);
 
-/// The number of talks in a row that may be skipped without a pause. After that the pause doubles from two seconds up
-/// to [`LONGEST_PAUSE`].
+/// The number of talks in a row that may be skipped without a pause. From then on each skip doubles the pause, from two
+/// seconds up to [`MAX_PAUSE`].
 const FREE_SKIPS: i64 = 2;
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+const MAX_PAUSE: Duration = Duration::from_secs(60);
 
-/// The time for which a talk that is over is kept, so that it can be reported. Then all of it is deleted.
-const KEPT: Duration = Duration::from_secs(3600);
+/// The time for which a talk that is over is stored, so that it can be reported. Then all of it is deleted.
+const RETENTION: Duration = Duration::from_secs(3600);
 
-/// The most deferred tickets that are retried when a ticket leaves the waiting queue. The limit is reached only where
-/// very many people share one address.
+/// The maximum number of deferred tickets that are retried when a ticket leaves the waiting queue. The limit is reached
+/// only where very many people share one address.
 const MAX_RETRIED: i64 = 100;
 
 /// Puts the account into the waiting queue. `adult` is the account's confirmation of its age in this request, which is
@@ -83,7 +83,7 @@ pub fn seek(tx: &mut Tx<'_>, account: &Account, ip_hash: &str, search: &Search, 
         account: account.id,
         pool,
         language: search.language.code(),
-        interests: &search.interests.kept(),
+        interests: &search.interests.stored(),
         ip_hash,
         guest: account.kind == AccountKind::Guest,
         shows_name: search.shows_name,
@@ -91,16 +91,16 @@ pub fn seek(tx: &mut Tx<'_>, account: &Account, ip_hash: &str, search: &Search, 
         alive_until: now + GRACE,
         skips,
     };
-    store::matches::wait(tx, &waiting)?;
+    store::matches::enqueue(tx, &waiting)?;
     wake(tx);
-    tell(tx, account.id);
+    notify(tx, account.id);
     Ok(())
 }
 
 /// Returns the pause after this number of skips in a row.
 fn pause_after(skips: i64) -> Duration {
     match u32::try_from(skips - FREE_SKIPS) {
-        Ok(beyond @ 1..) => Duration::from_secs(1 << beyond.min(6)).min(LONGEST_PAUSE),
+        Ok(beyond @ 1..) => Duration::from_secs(1 << beyond.min(6)).min(MAX_PAUSE),
         _ => Duration::ZERO,
     }
 }
@@ -111,11 +111,11 @@ pub struct Partner {
     pub mask: Account,
     /// The username, once it is shown.
     pub username: Option<String>,
-    /// True if its last window has closed.
+    /// True if the partner's last window has closed.
     pub away: bool,
-    /// True if it offers to reveal its identity.
+    /// True if the partner offers to reveal their identity.
     pub reveals: bool,
-    /// True if it agrees to pictures.
+    /// True if the partner agrees to pictures.
     pub pictures: bool,
 }
 
@@ -124,7 +124,7 @@ pub struct Partner {
 pub struct Current {
     pub ticket: Ticket,
     /// The number of tickets before this one in the waiting queue, and of all tickets. Zero unless the ticket waits.
-    pub line: (i64, i64),
+    pub queue_position: (i64, i64),
     /// The others in the current talk, or in the last one if that is over.
     pub partners: Vec<Partner>,
     /// True if all participants have revealed their identity.
@@ -136,7 +136,7 @@ pub struct Current {
 /// Returns the account's state in the matching, or `None` if the account has no ticket.
 pub fn current(read: &Read<'_>, account: AccountId) -> Result<Option<Current>> {
     let Some(ticket) = store::matches::of(read, account)? else { return Ok(None) };
-    let line = match ticket.state {
+    let queue_position = match ticket.state {
         State::Waiting => store::matches::queue_position(read, &ticket)?,
         _ => (0, 0),
     };
@@ -144,37 +144,37 @@ pub fn current(read: &Read<'_>, account: AccountId) -> Result<Option<Current>> {
         Some(id) => store::matches::in_talk(read, id)?,
         None => Vec::new(),
     };
-    let talk: Vec<Ticket> = talk.into_iter().filter(|one| one.state == ticket.state).collect();
-    let revealed = !talk.is_empty() && talk.iter().all(|one| one.reveals);
+    let talk: Vec<Ticket> = talk.into_iter().filter(|other| other.state == ticket.state).collect();
+    let revealed = !talk.is_empty() && talk.iter().all(|ticket| ticket.reveals);
     let mut partners = Vec::new();
-    for one in talk.iter().filter(|one| one.account != account) {
-        let Some(mask) = one.mask else { continue };
-        let shown = revealed || one.shows_name;
-        let username = if shown { store::accounts::by_id(read, one.account)?.username } else { None };
+    for other in talk.iter().filter(|other| other.account != account) {
+        let Some(mask) = other.mask else { continue };
+        let shown = revealed || other.shows_name;
+        let username = if shown { store::accounts::by_id(read, other.account)?.username } else { None };
         let mask = store::accounts::by_id(read, mask)?;
         partners.push(Partner {
             mask,
             username,
-            away: one.away,
-            reveals: one.reveals,
-            pictures: one.pictures,
+            away: other.away,
+            reveals: other.reveals,
+            pictures: other.pictures,
         });
     }
-    let pictures = !talk.is_empty() && talk.iter().all(|one| one.pictures);
-    Ok(Some(Current { ticket, line, partners, revealed, pictures }))
+    let pictures = !talk.is_empty() && talk.iter().all(|ticket| ticket.pictures);
+    Ok(Some(Current { ticket, queue_position, partners, revealed, pictures }))
 }
 
-/// Takes a ticket out of the waiting queue. The number of skips is kept for a while, so that leaving the queue does not
-/// avoid the pause.
+/// Removes a ticket from the waiting queue. Its row and the number of skips are kept for a while, so that leaving the
+/// queue does not avoid the pause.
 fn leave_queue(tx: &mut Tx<'_>, ticket: &Ticket) -> Result<()> {
     store::matches::set_ended(tx, ticket.account, ticket.skips, true)?;
-    tell(tx, ticket.account);
-    left_queue(tx, ticket.pool)
+    notify(tx, ticket.account);
+    after_leaving_queue(tx, ticket.pool)
 }
 
 /// Retries deferred tickets after a ticket has left the waiting queue: some were deferred because of that ticket, and
 /// may have a partner now.
-fn left_queue(tx: &mut Tx<'_>, pool: Pool) -> Result<()> {
+fn after_leaving_queue(tx: &mut Tx<'_>, pool: Pool) -> Result<()> {
     store::matches::retry_deferred(tx, pool, MAX_RETRIED)?;
     wake(tx);
     Ok(())
@@ -186,17 +186,17 @@ fn wake(tx: &mut Tx<'_>) {
 }
 
 /// Notifies an account that its match has changed.
-fn tell(tx: &mut Tx<'_>, account: AccountId) {
+fn notify(tx: &mut Tx<'_>, account: AccountId) {
     tx.emit(Emission { topic: Topic::Account(account), event: Event::MatchChanged });
 }
 
-/// Records that the account has a window open, which keeps its ticket for [`WINDOW`].
-pub fn is_here(tx: &mut Tx<'_>, account: AccountId) -> Result<()> {
+/// Records that the account has a window open, which is a sign of life for [`WINDOW`].
+pub fn set_present(tx: &mut Tx<'_>, account: AccountId) -> Result<()> {
     set_alive(tx, account, WINDOW, false)
 }
 
-/// Records that the account's last window has closed. The ticket is kept for [`GRACE`].
-pub fn is_away(tx: &mut Tx<'_>, account: AccountId) -> Result<()> {
+/// Records that the account's last window has closed. The ticket ends after [`GRACE`].
+pub fn set_away(tx: &mut Tx<'_>, account: AccountId) -> Result<()> {
     set_alive(tx, account, GRACE, true)
 }
 
@@ -206,51 +206,51 @@ pub fn asks(tx: &mut Tx<'_>, account: AccountId) -> Result<()> {
 }
 
 /// Returns whether a sign of life must be recorded with [`asks`]. A recent record suffices.
-pub fn is_to_be_noted(ticket: &Ticket, now: Time) -> bool {
+pub fn needs_sign_of_life(ticket: &Ticket, now: Time) -> bool {
     ticket.state != State::Ended && ticket.alive_until < now + GRACE / 2
 }
 
-/// Returns the number of tickets before this one in its pool, and of all tickets in the pool. `line` is the waiting
+/// Returns the number of tickets before this one in its pool, and of all tickets in the pool. `queue` is the waiting
 /// queue as it is published to everyone: sorted, one pool after the other.
-pub fn queue_position_in(line: &[(Pool, Time, AccountId)], ticket: &Ticket) -> (i64, i64) {
+pub fn queue_position_in(queue: &[(Pool, Time, AccountId)], ticket: &Ticket) -> (i64, i64) {
     let rank = |pool: Pool| pool.as_str();
-    let begins = line.partition_point(|(pool, ..)| rank(*pool) < rank(ticket.pool));
-    let line = &line[begins..];
-    let mine = &line[..line.partition_point(|(pool, ..)| *pool == ticket.pool)];
-    let before = mine.partition_point(|(_, since, id)| (*since, *id) < (ticket.since, ticket.account));
-    (before as i64, mine.len() as i64)
+    let start = queue.partition_point(|(pool, ..)| rank(*pool) < rank(ticket.pool));
+    let rest = &queue[start..];
+    let pool = &rest[..rest.partition_point(|(pool, ..)| *pool == ticket.pool)];
+    let before = pool.partition_point(|(_, since, id)| (*since, *id) < (ticket.since, ticket.account));
+    (before as i64, pool.len() as i64)
 }
 
-fn set_alive(tx: &mut Tx<'_>, account: AccountId, lasts: Duration, away: bool) -> Result<()> {
+fn set_alive(tx: &mut Tx<'_>, account: AccountId, duration: Duration, away: bool) -> Result<()> {
     let Some(before) = store::matches::of(tx, account)? else { return Ok(()) };
     if before.state == State::Ended {
         return Ok(());
     }
-    let until = tx.now() + lasts;
-    // Another window may have kept the ticket for longer, unless the last window has closed.
+    let until = tx.now() + duration;
+    // A sign of life from another window may last longer, unless the last window has closed.
     let until = if away { until } else { until.max(before.alive_until) };
     store::matches::set_alive(tx, account, until, away)?;
     if before.alive_until > until {
-        wake(tx); // the ticket now runs out before the worker's planned next run
+        wake(tx); // the ticket now ends before the worker's planned next run
     }
     if before.away != away
         && let Some(id) = before.conversation
     {
-        for other in store::matches::in_talk(tx, id)?.iter().filter(|one| one.account != account) {
-            tell(tx, other.account);
+        for other in store::matches::in_talk(tx, id)?.iter().filter(|other| other.account != account) {
+            notify(tx, other.account);
         }
     }
     Ok(())
 }
 
-/// Deletes the records of those who left the queue or a match a while ago.
+/// Deletes the tickets that ended more than an hour ago.
 pub fn purge(tx: &mut Tx<'_>) -> Result<()> {
-    let before = tx.now() - KEPT;
+    let before = tx.now() - RETENTION;
     store::matches::purge_ended(tx, before)
 }
 
 /// Deletes all of a talk that has been over for long enough.
-pub fn forget(tx: &mut Tx<'_>, id: ConversationId) -> Result<()> {
+pub fn delete_talk(tx: &mut Tx<'_>, id: ConversationId) -> Result<()> {
     store::matches::unlink(tx, id)?;
     if store::conversations::by_id(tx, id)?.is_some() {
         conversations::delete(tx, id)?;
@@ -260,7 +260,7 @@ pub fn forget(tx: &mut Tx<'_>, id: ConversationId) -> Result<()> {
 
 /// Returns all waiting accounts, in the order of the waiting queue.
 pub fn waiting(read: &Read<'_>) -> Result<Vec<(Pool, Time, AccountId)>> {
-    store::matches::line(read)
+    store::matches::waiting_queue(read)
 }
 
 #[cfg(test)]
@@ -268,14 +268,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_place_is_found_in_a_line_of_both_pools() {
-        let at = |pool, ms, id| (pool, Time::from_ms(ms), AccountId(id));
-        let line = [
-            at(Pool::Group, 1, 1),
-            at(Pool::Group, 5, 2),
-            at(Pool::Pair, 1, 3),
-            at(Pool::Pair, 2, 4),
-            at(Pool::Pair, 2, 5),
+    fn the_position_in_a_queue_of_both_pools_counts_one_pool() {
+        let entry = |pool, ms, id| (pool, Time::from_ms(ms), AccountId(id));
+        let queue = [
+            entry(Pool::Group, 1, 1),
+            entry(Pool::Group, 5, 2),
+            entry(Pool::Pair, 1, 3),
+            entry(Pool::Pair, 2, 4),
+            entry(Pool::Pair, 2, 5),
         ];
         let position = |pool, ms, id| {
             let ticket = Ticket {
@@ -299,7 +299,7 @@ mod tests {
                 went: false,
                 changed_at: Time::from_ms(0),
             };
-            queue_position_in(&line, &ticket)
+            queue_position_in(&queue, &ticket)
         };
         assert_eq!(
             [position(Pool::Group, 5, 2), position(Pool::Pair, 1, 3), position(Pool::Pair, 2, 5)],
@@ -308,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_skips_many_waits_longer_each_time() {
+    fn the_pause_doubles_with_each_skip_up_to_a_minute() {
         let pauses: Vec<_> = (0..12).map(|skips| pause_after(skips).as_secs()).collect();
         assert_eq!(pauses, [0, 0, 0, 2, 4, 8, 16, 32, 60, 60, 60, 60]);
     }

@@ -7,11 +7,11 @@ use crate::{
     domain::text::{self, Rules},
 };
 
-/// The most interests in a search.
-const INTERESTS: usize = 5;
+/// The maximum number of interests in a search.
+const MAX_INTERESTS: usize = 5;
 
-/// The most characters of an interest.
-const LENGTH: usize = 24;
+/// The maximum number of characters of an interest.
+const MAX_LENGTH: usize = 24;
 
 /// The match key of tickets that accept anyone.
 pub(super) const ANYONE_AT_ALL: &str = "*";
@@ -23,30 +23,30 @@ pub struct Interests(BTreeSet<String>);
 impl Interests {
     /// Parses tags of 1 to 24 characters each. Empty tags are ignored, and tags that differ only in case count once.
     pub fn parse<'a>(raw: impl IntoIterator<Item = &'a str>) -> Result<Self> {
-        let rules = Rules { field: "interests", limit: LENGTH, lines: false, empty: "" };
+        let rules = Rules { field: "interests", limit: MAX_LENGTH, lines: false, empty: "" };
         let mut tags = BTreeSet::new();
         for tag in raw.into_iter().filter(|tag| !tag.trim().is_empty()) {
             let folded = text::folded(&text::clean(tag.trim().trim_start_matches('#'), rules)?);
             let tag = folded.split_whitespace().collect::<Vec<_>>().join(" ");
             // Folding turns some characters into several, so the folded tag has a limit of its own.
-            if tag.is_empty() || tag == ANYONE_AT_ALL || tag.chars().count() > 2 * LENGTH {
+            if tag.is_empty() || tag == ANYONE_AT_ALL || tag.chars().count() > 2 * MAX_LENGTH {
                 return Err(Error::invalid("interests", "An interest is a word or two."));
             }
             tags.insert(tag);
         }
-        if tags.len() > INTERESTS {
+        if tags.len() > MAX_INTERESTS {
             return Err(Error::invalid("interests", "Five interests at most. The best ones."));
         }
         Ok(Interests(tags))
     }
 
     /// Reads the stored form.
-    pub(super) fn of(kept: &str) -> Self {
-        Interests(tags(kept).into_iter().map(Into::into).collect())
+    pub(super) fn from_stored(stored: &str) -> Self {
+        Interests(tags(stored).into_iter().map(Into::into).collect())
     }
 
     /// Returns the stored form: one tag a line.
-    pub(super) fn kept(&self) -> String {
+    pub(super) fn stored(&self) -> String {
         self.0.iter().map(String::as_str).collect::<Vec<_>>().join("\n")
     }
 }
@@ -92,7 +92,7 @@ impl Language {
     /// Parses the code of one of [`Language::ALL`], or an empty string.
     pub fn parse(raw: &str) -> Result<Self> {
         let code = raw.trim().to_ascii_lowercase();
-        if code.is_empty() || Language::ALL.iter().any(|(known, _)| *known == code) {
+        if code.is_empty() || Language::ALL.iter().any(|(listed, _)| *listed == code) {
             Ok(Language(code))
         } else {
             Err(Error::invalid("language", "Choose a language of the list by its two letters, or none."))
@@ -117,7 +117,7 @@ impl Language {
     }
 
     /// Reads a stored code.
-    pub(super) fn kept(code: &str) -> Self {
+    pub(super) fn from_stored(code: &str) -> Self {
         Language(code.into())
     }
 }
@@ -129,13 +129,17 @@ mod tests {
     #[test]
     fn interests_are_compared_without_regard_to_case_and_accents() {
         let interests = Interests::parse(["Bread", " #bread", "Old  bicycles", "Café"]).expect("three");
-        assert_eq!(interests.kept(), "bread\ncafe\nold bicycles");
-        let grown = "\u{FDFA}".repeat(24);
-        for refused in
-            [vec![grown.as_str()], vec!["a\nb"], vec!["*"], vec!["#"], vec!["a", "b", "c", "d", "e", "f"]]
-        {
+        assert_eq!(interests.stored(), "bread\ncafe\nold bicycles");
+        let long_when_folded = "\u{FDFA}".repeat(24);
+        for refused in [
+            vec![long_when_folded.as_str()],
+            vec!["a\nb"],
+            vec!["*"],
+            vec!["#"],
+            vec!["a", "b", "c", "d", "e", "f"],
+        ] {
             assert!(Interests::parse(refused.clone()).is_err(), "{refused:?}");
         }
-        assert_eq!(Interests::parse(["", " "]).expect("none").kept(), "");
+        assert_eq!(Interests::parse(["", " "]).expect("none").stored(), "");
     }
 }

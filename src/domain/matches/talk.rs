@@ -5,9 +5,9 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::{
-    KEPT, leave_queue,
+    RETENTION, leave_queue, notify,
     search::{Interests, Language, Search},
-    seek, tell,
+    seek,
 };
 use crate::{
     Error, Result,
@@ -31,15 +31,15 @@ use crate::{
 };
 
 /// The time within which leaving a talk counts as skipping it.
-const SKIPPED: Duration = Duration::from_secs(30);
+const SKIP_WINDOW: Duration = Duration::from_secs(30);
 
-/// The most messages in the copy that is stored with a report.
-const REPORTED: i64 = 500;
+/// The maximum number of messages in the copy that is stored with a report.
+const MAX_TRANSCRIPT: i64 = 500;
 
 /// The error for an account that is not in a talk.
 const NO_TALK: Error = Error::Conflict("You are not talking with anyone.");
 
-/// An account in a talk. Having this value is the permission to act in the talk.
+/// An account in a talk that is locked until the commit. Having this value is the permission to act in the talk.
 #[derive(Debug)]
 struct InTalk {
     ticket: Ticket,
@@ -49,83 +49,86 @@ struct InTalk {
 
 impl InTalk {
     /// Locks the account's talk until the commit, and reads its participants.
-    fn take(tx: &mut Tx<'_>, account: AccountId) -> Result<Option<Self>> {
-        let talk = |ticket: Option<Ticket>| {
-            ticket.filter(|ticket| ticket.state == State::Matched).and_then(|ticket| ticket.conversation)
-        };
-        let Some(id) = talk(store::matches::of(tx, account)?) else { return Ok(None) };
-        store::conversations::hold(tx, id)?;
-        // The tickets are read again under the lock: the others may have ended the talk before it was taken.
+    fn lock(tx: &mut Tx<'_>, account: AccountId) -> Result<Option<Self>> {
+        let ticket = store::matches::of(tx, account)?.filter(|ticket| ticket.state == State::Matched);
+        let Some(id) = ticket.and_then(|ticket| ticket.conversation) else { return Ok(None) };
+        store::conversations::lock(tx, id)?;
+        // The tickets are read again under the lock, because the others may have ended the talk before it.
         let everyone = store::matches::in_talk(tx, id)?;
-        let everyone: Vec<Ticket> = everyone.into_iter().filter(|one| one.state == State::Matched).collect();
-        let ticket = everyone.iter().find(|one| one.account == account).cloned();
+        let everyone: Vec<Ticket> =
+            everyone.into_iter().filter(|other| other.state == State::Matched).collect();
+        let ticket = everyone.iter().find(|ticket| ticket.account == account).cloned();
         Ok(ticket.map(|ticket| InTalk { ticket, id, everyone }))
     }
 
-    /// Takes the account out of the talk. A talk ends when fewer than two are left.
+    /// Removes the account from the talk. Leaving within [`SKIP_WINDOW`] counts as a skip.
     fn leave(&self, tx: &mut Tx<'_>) -> Result<()> {
-        let skipped = tx.now().since(self.ticket.changed_at) < SKIPPED;
-        self.go(tx, if skipped { self.ticket.skips + 1 } else { 0 })
+        let skipped = tx.now().since(self.ticket.changed_at) < SKIP_WINDOW;
+        self.leave_with_skips(tx, if skipped { self.ticket.skips + 1 } else { 0 })
     }
 
-    fn go(&self, tx: &mut Tx<'_>, skips: i64) -> Result<()> {
+    /// Removes the account from the talk, and sets its number of skips. A talk ends when fewer than two are left.
+    fn leave_with_skips(&self, tx: &mut Tx<'_>, skips: i64) -> Result<()> {
         store::matches::set_ended(tx, self.ticket.account, skips, true)?;
-        tell(tx, self.ticket.account);
-        let others: Vec<_> = self.everyone.iter().filter(|one| one.account != self.ticket.account).collect();
+        notify(tx, self.ticket.account);
+        let others = self.everyone.iter().filter(|other| other.account != self.ticket.account);
+        let others: Vec<_> = others.collect();
         if others.len() >= 2 {
             if let Some(mask) = self.ticket.mask {
                 conversations::remove_participant(tx, self.id, mask, None)?;
             }
             // The account that left may have been the only one that had not agreed.
-            self.agree(tx, &others)?;
+            self.apply_consents(tx, &others)?;
         } else {
             for other in &others {
-                let skips = if tx.now().since(other.changed_at) < SKIPPED { other.skips } else { 0 };
+                let skips = if tx.now().since(other.changed_at) < SKIP_WINDOW { other.skips } else { 0 };
                 store::matches::set_ended(tx, other.account, skips, false)?;
             }
             store::conversations::leave_all_but(tx, self.id, None)?;
             tx.emit(Emission { topic: Topic::Conversation(self.id), event: Event::ConversationDeleted });
-            let then = tx.now() + KEPT;
-            tx.enqueue_at(&Work::ForgetMatch { conversation: self.id }, then)?;
+            let run_at = tx.now() + RETENTION;
+            tx.enqueue_at(&Work::ForgetMatch { conversation: self.id }, run_at)?;
         }
         for other in others {
-            tell(tx, other.account);
+            notify(tx, other.account);
         }
         Ok(())
     }
 
-    /// Applies what all of these have agreed to: reveals their names, and allows pictures.
-    fn agree(&self, tx: &mut Tx<'_>, everyone: &[&Ticket]) -> Result<()> {
-        if everyone.iter().all(|one| one.pictures) {
+    /// Reveals the names of these accounts if all of them offer it, and allows pictures if all of them agree.
+    fn apply_consents(&self, tx: &mut Tx<'_>, everyone: &[&Ticket]) -> Result<()> {
+        if everyone.iter().all(|ticket| ticket.pictures) {
             store::conversations::allow_files(tx, self.id)?;
         }
-        if !everyone.iter().all(|one| one.reveals) {
+        if !everyone.iter().all(|ticket| ticket.reveals) {
             return Ok(());
         }
-        for one in everyone {
-            let (Some(mask), shown) = (one.mask, store::accounts::by_id(tx, one.account)?) else { continue };
-            let name = match &shown.username {
-                Some(username) => format!("{} (@{username})", shown.name),
-                None => format!("{} (guest)", shown.name),
+        for ticket in everyone {
+            let Some(mask) = ticket.mask else { continue };
+            let account = store::accounts::by_id(tx, ticket.account)?;
+            let name = match &account.username {
+                Some(username) => format!("{} (@{username})", account.name),
+                None => format!("{} (guest)", account.name),
             };
             store::accounts::rename_mask(tx, mask, &name)?;
         }
         Ok(())
     }
 
-    /// Reads the participants again after a change, applies what they all have agreed to, and notifies them.
-    fn anew(&self, tx: &mut Tx<'_>) -> Result<()> {
+    /// Reads the participants again after a change, applies their consents, and notifies them.
+    fn refresh(&self, tx: &mut Tx<'_>) -> Result<()> {
         let everyone = store::matches::in_talk(tx, self.id)?;
-        let everyone: Vec<&Ticket> = everyone.iter().filter(|one| one.state == State::Matched).collect();
-        self.agree(tx, &everyone)?;
-        everyone.iter().for_each(|one| tell(tx, one.account));
+        let everyone: Vec<&Ticket> =
+            everyone.iter().filter(|ticket| ticket.state == State::Matched).collect();
+        self.apply_consents(tx, &everyone)?;
+        everyone.iter().for_each(|ticket| notify(tx, ticket.account));
         Ok(())
     }
 }
 
 /// Leaves the waiting queue or the talk.
 pub fn leave(tx: &mut Tx<'_>, account: AccountId) -> Result<()> {
-    if let Some(talk) = InTalk::take(tx, account)? {
+    if let Some(talk) = InTalk::lock(tx, account)? {
         return talk.leave(tx);
     }
     store::matches::lock(tx, account)?;
@@ -133,7 +136,7 @@ pub fn leave(tx: &mut Tx<'_>, account: AccountId) -> Result<()> {
     match ticket.state {
         State::Waiting => leave_queue(tx, &ticket),
         // The account was matched after the first check, before its ticket was locked.
-        State::Matched => match InTalk::take(tx, account)? {
+        State::Matched => match InTalk::lock(tx, account)? {
             Some(talk) => talk.leave(tx),
             None => Ok(()),
         },
@@ -143,7 +146,7 @@ pub fn leave(tx: &mut Tx<'_>, account: AccountId) -> Result<()> {
 
 /// Leaves the talk, if there is one, and waits for the next with the same search.
 pub fn next(tx: &mut Tx<'_>, account: &Account, ip_hash: &str) -> Result<()> {
-    if let Some(talk) = InTalk::take(tx, account.id)? {
+    if let Some(talk) = InTalk::lock(tx, account.id)? {
         talk.leave(tx)?;
     }
     let ticket = store::matches::of(tx, account.id)?.ok_or(Error::NotFound)?;
@@ -151,33 +154,33 @@ pub fn next(tx: &mut Tx<'_>, account: &Account, ip_hash: &str) -> Result<()> {
         return Ok(());
     }
     let search = Search {
-        interests: Interests::of(&ticket.interests),
-        language: Language::kept(&ticket.language),
+        interests: Interests::from_stored(&ticket.interests),
+        language: Language::from_stored(&ticket.language),
         group: ticket.pool == Pool::Group,
         shows_name: ticket.shows_name && account.username.is_some(),
     };
     seek(tx, account, ip_hash, &search, true)
 }
 
-/// Offers to reveal the account's identity. Once everyone in the talk offers this, all names are revealed.
+/// Records the offer to reveal the account's identity. Once everyone in the talk offers this, all names are revealed.
 pub fn reveal(tx: &mut Tx<'_>, account: AccountId) -> Result<()> {
-    let talk = InTalk::take(tx, account)?.ok_or(NO_TALK)?;
+    let talk = InTalk::lock(tx, account)?.ok_or(NO_TALK)?;
     store::matches::set_reveals(tx, account)?;
-    talk.anew(tx)
+    talk.refresh(tx)
 }
 
-/// Agrees to pictures. Once everyone in the talk agrees, pictures can be sent.
+/// Records the consent to pictures. Once everyone in the talk consents, pictures can be sent.
 pub fn allow_pictures(tx: &mut Tx<'_>, account: AccountId) -> Result<()> {
-    let talk = InTalk::take(tx, account)?.ok_or(NO_TALK)?;
+    let talk = InTalk::lock(tx, account)?.ok_or(NO_TALK)?;
     store::matches::set_pictures(tx, account)?;
-    talk.anew(tx)
+    talk.refresh(tx)
 }
 
 /// Returns the person whom a block or a report is about: the wearer of this mask in the account's current or last
 /// talk, or the only other person there if no mask is given.
 fn other(read: &Read<'_>, account: AccountId, mask: Option<AccountId>) -> Result<Masked> {
     let mut others = others(read, account)?;
-    others.retain(|one| mask.is_none_or(|mask| mask == one.mask));
+    others.retain(|other| mask.is_none_or(|mask| mask == other.mask));
     match others.len() {
         1 => others.pop().ok_or(Error::NotFound),
         0 if mask.is_none() => Err(NO_TALK),
@@ -188,32 +191,32 @@ fn other(read: &Read<'_>, account: AccountId, mask: Option<AccountId>) -> Result
 
 /// Blocks a person for good, and leaves the talk.
 pub fn block(tx: &mut Tx<'_>, account: AccountId, mask: Option<AccountId>) -> Result<()> {
-    let talk = InTalk::take(tx, account)?;
-    let them = other(tx, account, mask)?;
+    let talk = InTalk::lock(tx, account)?;
+    let blocked = other(tx, account, mask)?;
     // With the ticket locked, a concurrent search has either matched the account already, or reads the new block.
     store::matches::lock(tx, account)?;
-    let me = store::matches::of(tx, account)?.ok_or(Error::NotFound)?;
+    let ticket = store::matches::of(tx, account)?.ok_or(Error::NotFound)?;
     blocks::block(
         tx,
-        &Party { account, ip_hash: &me.ip_hash, guest: me.guest },
-        &Party { account: them.account, ip_hash: &them.ip_hash, guest: them.guest },
+        &Party { account, ip_hash: &ticket.ip_hash, guest: ticket.guest },
+        &Party { account: blocked.account, ip_hash: &blocked.ip_hash, guest: blocked.guest },
     )?;
     match talk {
         // Leaving with a block is no skip: nobody should have to wait for defending themselves.
-        Some(talk) => talk.go(tx, talk.ticket.skips),
+        Some(talk) => talk.leave_with_skips(tx, talk.ticket.skips),
         None => Ok(()),
     }
 }
 
 /// Returns the others who are or were in the account's current or last talk: their masks, with names.
 pub fn others(read: &Read<'_>, account: AccountId) -> Result<Vec<Masked>> {
-    let me = store::matches::of(read, account)?.ok_or(NO_TALK)?;
-    let mut others = store::conversations::masks(read, me.conversation.ok_or(NO_TALK)?)?;
-    others.retain(|one| one.account != account);
+    let ticket = store::matches::of(read, account)?.ok_or(NO_TALK)?;
+    let mut others = store::conversations::masks(read, ticket.conversation.ok_or(NO_TALK)?)?;
+    others.retain(|other| other.account != account);
     Ok(others)
 }
 
-/// The reasons for a report: the code, and the words that people read.
+/// The reasons for a report: the code, and the label for people.
 pub const REASONS: [(&str, &str); 6] = [
     ("harassment", "Insults, threats or hate"),
     ("sexual", "Sexual things nobody asked for"),
@@ -223,7 +226,7 @@ pub const REASONS: [(&str, &str); 6] = [
     ("other", "Something else"),
 ];
 
-/// The reason and the words of a report.
+/// The reason of a report, and the reporter's comment.
 #[derive(Clone, Debug)]
 pub struct Complaint {
     reason: &'static str,
@@ -249,13 +252,13 @@ pub fn report(
     complaint: &Complaint,
     seal: impl Fn(&str) -> String,
 ) -> Result<()> {
-    let them = other(tx, account, mask)?;
-    let transcript = transcript(tx, them.conversation)?;
-    let sealed = seal(&format!("{account} {} {} {transcript}", them.account, complaint.reason));
+    let reported = other(tx, account, mask)?;
+    let transcript = transcript(tx, reported.conversation)?;
+    let sealed = seal(&format!("{account} {} {} {transcript}", reported.account, complaint.reason));
     let report = Report {
         reporter: account,
-        reported: them.account,
-        conversation: them.conversation,
+        reported: reported.account,
+        conversation: reported.conversation,
         reason: complaint.reason,
         words: &complaint.words,
         transcript: &transcript,
@@ -267,11 +270,11 @@ pub fn report(
 /// Returns the last messages of a talk with their authors' accounts, as JSON.
 fn transcript(read: &Read<'_>, id: ConversationId) -> Result<String> {
     let masks = store::conversations::masks(read, id)?;
-    let said = store::messages::before(read, HistoryScope::whole(id), i64::MAX, REPORTED)?;
-    let said: Vec<_> = said
+    let messages = store::messages::before(read, HistoryScope::whole(id), i64::MAX, MAX_TRANSCRIPT)?;
+    let messages: Vec<_> = messages
         .iter()
         .map(|message| {
-            let account = masks.iter().find(|one| one.mask == message.author.id).map(|one| one.account);
+            let account = masks.iter().find(|mask| mask.mask == message.author.id).map(|mask| mask.account);
             let files: Vec<_> = message.attachments.iter().map(|file| &file.name).collect();
             json!({
                 "seq": message.seq, "account_id": account, "name": message.author.name, "body": message.body,
@@ -281,15 +284,15 @@ fn transcript(read: &Read<'_>, id: ConversationId) -> Result<String> {
             })
         })
         .collect();
-    serde_json::to_string(&said).map_err(Error::internal)
+    serde_json::to_string(&messages).map_err(Error::internal)
 }
 
-/// Takes an account out of the queue or the talk if its ticket has run out, and notifies the others.
+/// Removes an account from the queue or the talk if its ticket has expired, and notifies the others.
 pub(super) fn give_up(tx: &mut Tx<'_>, account: AccountId) -> Result<()> {
-    match InTalk::take(tx, account)? {
+    match InTalk::lock(tx, account)? {
         Some(talk) if talk.ticket.alive_until <= tx.now() => talk.leave(tx),
         Some(_) => Ok(()),
-        None => match store::matches::hold(tx, account)? {
+        None => match store::matches::try_lock_waiting(tx, account)? {
             Some(ticket) if ticket.alive_until <= tx.now() => leave_queue(tx, &ticket),
             _ => Ok(()),
         },

@@ -19,7 +19,7 @@ impl Banner {
     }
 
     /// Reads the section from a form.
-    pub(super) fn of(fields: &Fields) -> Result<Self> {
+    pub(super) fn from_fields(fields: &Fields) -> Result<Self> {
         Ok(Banner { text: fields.line("text", 140)? })
     }
 }

@@ -35,7 +35,7 @@ impl Blurb {
     }
 
     /// Reads the section from a form. A picture that is uploaded with it is appended to the text.
-    pub(super) fn of(fields: &Fields) -> Result<Self> {
+    pub(super) fn from_fields(fields: &Fields) -> Result<Self> {
         let mut faults = Faults::default();
         let title = faults.check(fields.line("title", 60))?;
         let text = faults.check(fields.text("text", MAX_LENGTH))?;
@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_pictures_of_a_text_are_found_wherever_they_stand() {
+    fn all_pictures_of_a_text_are_listed_and_none_of_its_code() {
         let text = "![a](picture:7)\n\n- ![b](picture:8)\n\n`![c](picture:9)` ![d](https://x.example/y.png)";
         let blurb = Blurb { title: String::new(), text: text.into() };
         assert_eq!(blurb.pictures(), [PictureId(7), PictureId(8)]);

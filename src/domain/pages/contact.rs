@@ -34,7 +34,7 @@ impl Contact {
     }
 
     /// Reads the section from a form.
-    pub(super) fn of(fields: &Fields) -> Result<Self> {
+    pub(super) fn from_fields(fields: &Fields) -> Result<Self> {
         let mut faults = Faults::default();
         let title = faults.check(fields.line("title", 60))?.unwrap_or_default();
         let text = faults.check(fields.text("text", 400))?.unwrap_or_default();

@@ -95,15 +95,15 @@ impl Content {
     /// Reads content of the same kind from a form. The error names every field that is wrong.
     pub fn filled(&self, fields: &Fields) -> Result<Content> {
         Ok(match self {
-            Content::Hero(_) => Content::Hero(Hero::of(fields)?),
-            Content::Banner(_) => Content::Banner(Banner::of(fields)?),
-            Content::Blurb(_) => Content::Blurb(Blurb::of(fields)?),
-            Content::Projects(_) => Content::Projects(Projects::of(fields)?),
-            Content::Interests(_) => Content::Interests(Interests::of(fields)?),
-            Content::Links(_) => Content::Links(Links::of(fields)?),
-            Content::Latest(_) => Content::Latest(Latest::of(fields)?),
-            Content::Rooms(_) => Content::Rooms(Rooms::of(fields)?),
-            Content::Contact(_) => Content::Contact(Contact::of(fields)?),
+            Content::Hero(_) => Content::Hero(Hero::from_fields(fields)?),
+            Content::Banner(_) => Content::Banner(Banner::from_fields(fields)?),
+            Content::Blurb(_) => Content::Blurb(Blurb::from_fields(fields)?),
+            Content::Projects(_) => Content::Projects(Projects::from_fields(fields)?),
+            Content::Interests(_) => Content::Interests(Interests::from_fields(fields)?),
+            Content::Links(_) => Content::Links(Links::from_fields(fields)?),
+            Content::Latest(_) => Content::Latest(Latest::from_fields(fields)?),
+            Content::Rooms(_) => Content::Rooms(Rooms::from_fields(fields)?),
+            Content::Contact(_) => Content::Contact(Contact::from_fields(fields)?),
         })
     }
 

@@ -13,7 +13,7 @@ use crate::{
     store,
 };
 
-/// The sections of one page: a larger site needs other software.
+/// The maximum number of sections of a page: a larger site needs other software.
 const MAX_SECTIONS: usize = 30;
 
 /// A page as its owner sees it.
@@ -41,67 +41,70 @@ fn suggested(member: &Member) -> Page {
 impl Member {
     /// Returns the member's own page, or the suggested draft where there is none.
     pub fn page(&self, read: &Read<'_>) -> Result<OwnPage> {
-        let Some(kept) = store::pages::by_account(read, self.id())? else {
+        let Some(row) = store::pages::by_account(read, self.id())? else {
             let draft = suggested(self);
             return Ok(OwnPage { draft, published_at: None, is_out: false, host: None });
         };
-        let draft = Page::from_json(&kept.draft)?;
-        let published = kept.published.as_deref().map(Page::from_json).transpose()?;
+        let draft = Page::from_json(&row.draft)?;
+        let published = row.published.as_deref().map(Page::from_json).transpose()?;
         Ok(OwnPage {
             is_out: published.is_some_and(|published| published.is_like(&draft)),
             draft,
-            published_at: kept.published_at,
-            host: kept.host,
+            published_at: row.published_at,
+            host: row.host,
         })
     }
 
-    /// Changes the draft, whose row is locked meanwhile.
+    /// Changes the draft. Its row is locked until the commit.
     pub(super) fn change_page<T>(
         &self,
         tx: &mut Tx<'_>,
         change: impl FnOnce(&mut Tx<'_>, &mut Page) -> Result<T>,
     ) -> Result<T> {
-        let begun = suggested(self).to_json()?;
-        let mut draft = Page::from_json(&store::pages::lock(tx, self.id(), &begun)?)?;
-        let done = change(tx, &mut draft)?;
+        let suggested = suggested(self).to_json()?;
+        let mut draft = Page::from_json(&store::pages::lock(tx, self.id(), &suggested)?)?;
+        let result = change(tx, &mut draft)?;
         store::pages::set_draft(tx, self.id(), &draft.to_json()?)?;
-        Ok(done)
+        Ok(result)
     }
 
     /// Adds an empty section of this kind: a hero at the top, a contact at the end, anything else above the latest
     /// peeps.
     pub fn add_section(&self, tx: &mut Tx<'_>, kind: &str) -> Result<u32> {
-        let known = Content::kinds().into_iter().find(|content| content.kind() == kind);
-        let content = known.ok_or_else(|| Error::invalid("kind", "There is no such section."))?;
+        let content = Content::kinds().into_iter().find(|content| content.kind() == kind);
+        let content = content.ok_or_else(|| Error::invalid("kind", "There is no such section."))?;
         self.change_page(tx, |_, page| {
             if page.sections.len() >= MAX_SECTIONS {
                 return Err(Error::invalid("kind", "A page has 30 sections at the most. Take one out."));
             }
             let id = page.new_id();
             // The latest peeps and the contact stay at the end.
-            let is_tail = |one: &Section| matches!(one.content, Content::Latest(_) | Content::Contact(_));
-            let tail = page.sections.iter().rev().take_while(|one| is_tail(one)).count();
-            let at = match content {
+            let is_tail =
+                |section: &&Section| matches!(section.content, Content::Latest(_) | Content::Contact(_));
+            let tail = page.sections.iter().rev().take_while(is_tail).count();
+            let index = match content {
                 Content::Hero(_) => 0,
                 Content::Contact(_) => page.sections.len(),
                 _ => page.sections.len() - tail,
             };
-            page.sections.insert(at, Section { id, audience: Audience::Everyone, content });
+            page.sections.insert(index, Section { id, audience: Audience::Everyone, content });
             Ok(id)
         })
     }
 
-    /// Fills a section. Refuses pictures of other members. Rooms of others are accepted, but never shown.
+    /// Sets the audience and the content of a section. Refuses pictures of other members. Rooms of others are accepted,
+    /// but never shown.
     pub fn set_section(&self, tx: &mut Tx<'_>, id: u32, audience: Audience, fields: &Fields) -> Result<()> {
         self.change_page(tx, |tx, page| {
-            let at = page.place(id)?;
-            let content = page.sections[at].content.filled(fields)?;
-            for picture in content.pictures() {
-                if store::pages::pictures::by_id(tx, picture)?.is_none_or(|one| one.account != self.id()) {
+            let index = page.index_of(id)?;
+            let content = page.sections[index].content.filled(fields)?;
+            for id in content.pictures() {
+                let picture = store::pages::pictures::by_id(tx, id)?;
+                if picture.is_none_or(|picture| picture.account != self.id()) {
                     return Err(Error::invalid("picture", "That picture is none of yours. Send it anew."));
                 }
             }
-            page.sections[at] = Section { id, audience, content };
+            page.sections[index] = Section { id, audience, content };
             Ok(())
         })
     }
@@ -109,8 +112,8 @@ impl Member {
     /// Moves a section to an index, counted from 0. An index beyond the last one is the end.
     pub fn move_section(&self, tx: &mut Tx<'_>, id: u32, to: usize) -> Result<()> {
         self.change_page(tx, |_, page| {
-            let from = page.place(id)?;
-            let section = page.sections.remove(from);
+            let index = page.index_of(id)?;
+            let section = page.sections.remove(index);
             page.sections.insert(to.min(page.sections.len()), section);
             Ok(())
         })
@@ -119,8 +122,8 @@ impl Member {
     /// Deletes a section.
     pub fn delete_section(&self, tx: &mut Tx<'_>, id: u32) -> Result<()> {
         self.change_page(tx, |_, page| {
-            let at = page.place(id)?;
-            page.sections.remove(at);
+            let index = page.index_of(id)?;
+            page.sections.remove(index);
             Ok(())
         })
     }
@@ -165,7 +168,7 @@ impl Member {
         })
     }
 
-    /// Emits an event, by which cached pages of the member are rendered again.
+    /// Emits an event that invalidates the cached page of the member.
     pub(super) fn page_changed(&self, tx: &mut Tx<'_>) {
         tx.emit(Emission { topic: Topic::Account(self.id()), event: Event::PageChanged(self.id()) });
     }

@@ -50,8 +50,8 @@ impl Fields {
     }
 
     /// Removes the fields of a list item.
-    pub fn remove_item(&mut self, at: usize) {
-        let ending = format!(".{at}");
+    pub fn remove_item(&mut self, index: usize) {
+        let ending = format!(".{index}");
         self.0.retain(|name, _| !name.ends_with(&ending));
     }
 
@@ -67,10 +67,10 @@ impl Fields {
             std::mem::take(&mut self.0).into_iter().map(|(name, value)| (swapped(name), value)).collect();
     }
 
-    /// Adds the fields of an earlier form that are missing here. Boxes are not added, because a box that is not ticked
-    /// is missing, and list items are not, because they may have been removed.
+    /// Adds the fields of an earlier form that are missing here. Boxes are not added, because a missing box is one that
+    /// is not ticked, and list items are not, because a missing item may have been removed.
     #[must_use]
-    pub fn over(mut self, before: &Fields) -> Self {
+    pub fn fill_missing(mut self, before: &Fields) -> Self {
         let boxes = ["form", "email"];
         for (name, value) in &before.0 {
             if !boxes.contains(&name.as_str()) && !name.contains('.') {
@@ -98,15 +98,15 @@ impl Fields {
 
     /// Parses text of one line, which may be empty.
     pub fn line(&self, name: &str, limit: usize) -> Result<String> {
-        self.words(name, limit, false)
+        self.clean(name, limit, false)
     }
 
     /// Parses text with line breaks, which may be empty.
     pub fn text(&self, name: &str, limit: usize) -> Result<String> {
-        self.words(name, limit, true)
+        self.clean(name, limit, true)
     }
 
-    fn words(&self, name: &str, limit: usize, lines: bool) -> Result<String> {
+    fn clean(&self, name: &str, limit: usize, lines: bool) -> Result<String> {
         let raw = self.get(name);
         if raw.trim().is_empty() {
             return Ok(String::new());
@@ -138,17 +138,17 @@ impl Fields {
     pub fn items<T>(
         &self,
         name: &str,
-        most: usize,
+        max: usize,
         read: impl Fn(&str) -> Result<Option<T>>,
     ) -> Result<Vec<T>> {
         let (mut items, mut faults) = (Vec::new(), Faults::default());
-        for at in 0..self.count(name) {
-            items.extend(faults.check(read(&format!(".{at}")))?.flatten());
+        for index in 0..self.count(name) {
+            items.extend(faults.check(read(&format!(".{index}")))?.flatten());
         }
         faults.done()?;
-        if items.len() > most {
-            let why = format!("There is room for {most}. Take {} out.", items.len() - most);
-            return Err(Error::invalid(format!("{name}.{most}"), why));
+        if items.len() > max {
+            let message = format!("There is room for {max}. Take {} out.", items.len() - max);
+            return Err(Error::invalid(format!("{name}.{max}"), message));
         }
         Ok(items)
     }
@@ -162,8 +162,8 @@ pub fn address(raw: &str) -> Result<String> {
         scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c))
             && !rest.starts_with(|c: char| c.is_ascii_digit())
     });
-    let whole = if has_scheme { raw.to_owned() } else { format!("https://{raw}") };
-    let url = Url::parse(&whole).map_err(|_| refuse())?;
+    let absolute = if has_scheme { raw.to_owned() } else { format!("https://{raw}") };
+    let url = Url::parse(&absolute).map_err(|_| refuse())?;
     let fits = match url.scheme() {
         "http" | "https" => {
             url.host_str().is_some_and(is_host) && url.username().is_empty() && url.password().is_none()
@@ -175,7 +175,7 @@ pub fn address(raw: &str) -> Result<String> {
     if fits && url.len() <= MAX_URL { Ok(url) } else { Err(refuse()) }
 }
 
-/// Returns whether other programs accept the host, too: the URL Standard allows more characters.
+/// Returns whether other programs accept the host. The URL Standard allows more characters than they do.
 fn is_host(host: &str) -> bool {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._:[]".contains(&b);
     host.bytes().all(plain) && (host.contains(['.', ':']) || host == "localhost")
@@ -188,15 +188,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_leads_to_the_web_or_to_a_mailbox() {
-        for (raw, taken) in [
+    fn an_address_is_a_url_of_the_web_or_of_a_mailbox() {
+        for (raw, expected) in [
             ("https://doris.press", "https://doris.press/"),
             ("doris.press/diary", "https://doris.press/diary"),
             ("HTTP://Doris.Press/A", "http://doris.press/A"),
             ("localhost:3000", "https://localhost:3000/"),
             ("mailto:ify@doris.press", "mailto:ify@doris.press"),
         ] {
-            assert_eq!(address(raw).expect(raw), taken);
+            assert_eq!(address(raw).expect(raw), expected);
         }
         for raw in [
             "javascript:alert(1)",
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn items_without_anything_in_them_are_left_out() {
+    fn empty_items_are_left_out() {
         let mut fields = Fields::default();
         for (name, value) in [("label.0", "a"), ("label.1", ""), ("label.3", "b")] {
             fields.set(name, value);
@@ -231,11 +231,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_address_runs_anything(raw in "\\PC{0,40}|(javascript|data):\\PC{0,20}|[\\x00-\\x20a-z:/.@]{0,30}") {
-            if let Ok(taken) = address(&raw) {
+        fn no_address_runs_a_script(raw in "\\PC{0,40}|(javascript|data):\\PC{0,20}|[\\x00-\\x20a-z:/.@]{0,30}") {
+            if let Ok(url) = address(&raw) {
                 let schemes = ["http://", "https://", "mailto:"];
-                prop_assert!(schemes.iter().any(|scheme| taken.starts_with(scheme)), "{taken}");
-                prop_assert!(!taken.contains(['"', '<', '>', '\n']), "{taken}");
+                prop_assert!(schemes.iter().any(|scheme| url.starts_with(scheme)), "{url}");
+                prop_assert!(!url.contains(['"', '<', '>', '\n']), "{url}");
             }
         }
     }

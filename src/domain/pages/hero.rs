@@ -12,7 +12,7 @@ pub struct Hero {
     pub line: String,
     #[serde(default)]
     pub backdrop: Backdrop,
-    /// The picture, which is kept while another backdrop is chosen.
+    /// The picture, which is stored even while another backdrop is chosen.
     pub picture: Option<Picture>,
     pub call: Option<Call>,
 }
@@ -60,7 +60,7 @@ impl Hero {
     }
 
     /// Reads the section from a form.
-    pub(super) fn of(fields: &Fields) -> Result<Self> {
+    pub(super) fn from_fields(fields: &Fields) -> Result<Self> {
         let mut faults = Faults::default();
         let name = faults.check(fields.line("name", 60))?.unwrap_or_default();
         let line = faults.check(fields.line("line", 160))?.unwrap_or_default();

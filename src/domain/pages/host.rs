@@ -10,9 +10,9 @@ impl Host {
     /// Parses a name as `alice.example`, without a port. Refuses the instance's own name, names of local networks and
     /// IP addresses.
     pub fn parse(raw: &str, own: &str) -> Result<Self> {
-        let refuse = |why: &str| Err(Error::invalid("host", why));
+        let refuse = |message: &str| Err(Error::invalid("host", message));
         let host = raw.trim().trim_end_matches('.').to_ascii_lowercase();
-        let label = |label: &str| {
+        let is_label = |label: &str| {
             (1..=63).contains(&label.len())
                 && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
                 && !label.starts_with('-')
@@ -20,7 +20,7 @@ impl Host {
         };
         let has_letters =
             host.rsplit('.').next().is_some_and(|last| last.bytes().any(|b| b.is_ascii_alphabetic()));
-        if host.len() > 253 || !host.contains('.') || !has_letters || !host.split('.').all(label) {
+        if host.len() > 253 || !host.contains('.') || !has_letters || !host.split('.').all(is_label) {
             return refuse("Write a name as alice.example, without https:// and without a path.");
         }
         // Names without an owner, which local networks use.
@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_host_is_a_name_of_ones_own() {
+    fn a_host_is_a_public_name_outside_of_the_instance() {
         for host in ["alice.example", "WWW.Alice.Example.", "xn--bcher-kva.example", "a-b.c.example"] {
             assert!(Host::parse(host, "chitter.example").is_ok(), "{host}");
         }

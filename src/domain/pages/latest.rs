@@ -31,7 +31,7 @@ impl Latest {
     }
 
     /// Reads the section from a form.
-    pub(super) fn of(fields: &Fields) -> Result<Self> {
+    pub(super) fn from_fields(fields: &Fields) -> Result<Self> {
         let mut faults = Faults::default();
         let title = faults.check(fields.line("title", 60))?.unwrap_or_default();
         let count = fields.get("count").parse().ok().filter(|count| (1..=Self::MAX).contains(count));

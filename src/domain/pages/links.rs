@@ -1,4 +1,4 @@
-//! Links to the places where a member can be found elsewhere.
+//! Links to a member's pages elsewhere.
 
 use serde::{Deserialize, Serialize};
 

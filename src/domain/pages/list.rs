@@ -39,14 +39,14 @@ impl<T: Item> List<T> {
     pub(super) fn fields(&self) -> Fields {
         let mut fields = Fields::default();
         fields.set("title", &self.title);
-        for (at, item) in self.items.iter().enumerate() {
-            item.set(&mut fields, &format!(".{at}"));
+        for (index, item) in self.items.iter().enumerate() {
+            item.set(&mut fields, &format!(".{index}"));
         }
         fields
     }
 
     /// Reads a list from a form. The error names every field that is wrong.
-    pub(super) fn of(fields: &Fields) -> Result<Self> {
+    pub(super) fn from_fields(fields: &Fields) -> Result<Self> {
         let mut faults = Faults::default();
         let title = faults.check(fields.line("title", 60))?;
         let items = faults.check(fields.items(T::FIELD, T::MAX, |ending| T::parse(fields, ending)))?;

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use super::form::Fields;
 use crate::{Error, Result};
 
-/// The contrasts of text and of lines against their background. They are a little higher than the standard, so that
-/// they still hold after rounding to eight bits.
+/// The contrasts of text and of lines against their background: a little higher than the standard, so that they still
+/// meet the standard after rounding to eight bits.
 const TEXT_CONTRAST: f32 = 4.55;
 const LINE_CONTRAST: f32 = 3.05;
 
@@ -190,13 +190,13 @@ pub struct Colours {
     pub tone_ink: Accent,
     /// The accent as a background of light text, and the end of the gradient that begins with it.
     pub tone_deep: [Accent; 2],
-    /// The light text on it.
+    /// The light text on `tone_deep`.
     pub chalk: Accent,
 }
 
 impl Look {
     /// Reads the appearance from a form: `theme`, and `accent` where `own_accent` is ticked.
-    pub fn of(fields: &Fields) -> Result<Self> {
+    pub fn from_fields(fields: &Fields) -> Result<Self> {
         let chosen = Theme::ALL.into_iter().find(|(_, name, _)| *name == fields.get("theme"));
         let theme = chosen.ok_or_else(|| Error::invalid("theme", "There is no such theme."))?.0;
         let accent = match fields.is_on("own_accent") {
@@ -216,9 +216,9 @@ impl Look {
     pub fn parse(name: &str) -> Result<Self> {
         let (theme, accent) =
             name.split_once('-').map_or((name, None), |(theme, accent)| (theme, Some(accent)));
-        let known = Theme::ALL.into_iter().find(|(_, known, _)| *known == theme).ok_or(Error::NotFound)?;
+        let theme = Theme::ALL.into_iter().find(|(_, name, _)| *name == theme).ok_or(Error::NotFound)?;
         let accent = accent.map(Accent::parse).transpose().map_err(|_| Error::NotFound)?;
-        Ok(Look { theme: known.0, accent })
+        Ok(Look { theme: theme.0, accent })
     }
 
     /// Returns the accent, before it is adapted to its background.
@@ -247,19 +247,19 @@ impl Look {
             )
         };
         let chalk = grey(if night { 0.965 } else { 0.975 }, 0.4);
-        let own = perceived(self.accent());
-        let strength = if night { own.chroma.min(0.13) } else { own.chroma };
+        let accent = oklch(self.accent());
+        let strength = if night { accent.chroma.min(0.13) } else { accent.chroma };
         let tone = |from: f32, to: f32, ground: &[Accent], ratio: f32| {
-            nearest(from, to, strength, own.hue.into_degrees(), ground, ratio)
+            nearest(from, to, strength, accent.hue.into_degrees(), ground, ratio)
         };
         // The accent must be readable on the first surface above the background, too. It gets darker in light mode, and
         // lighter in dark mode.
         let ground = [paper[0], paper[1]];
-        let far = if night { 1.0 } else { 0.0 };
-        let deep = tone(own.l.min(0.5), 0.0, &[chalk], TEXT_CONTRAST);
+        let limit = if night { 1.0 } else { 0.0 };
+        let deep = tone(accent.l.min(0.5), 0.0, &[chalk], TEXT_CONTRAST);
         Colours {
-            tone: tone(own.l, far, &ground, LINE_CONTRAST),
-            tone_ink: tone(own.l, far, &ground, TEXT_CONTRAST),
+            tone: tone(accent.l, limit, &ground, LINE_CONTRAST),
+            tone_ink: tone(accent.l, limit, &ground, TEXT_CONTRAST),
             tone_deep: [deep, deeper(deep)],
             paper,
             wire,
@@ -276,9 +276,9 @@ impl Look {
         let mut pair = |name: &str, day: Accent, night: Accent| {
             let _ = write!(css, "--{name}:light-dark({day},{night});");
         };
-        for at in 0..3 {
-            pair(&format!("paper-{at}"), day.paper[at], night.paper[at]);
-            pair(&format!("ink-{}", at + 1), day.ink[at], night.ink[at]);
+        for index in 0..3 {
+            pair(&format!("paper-{index}"), day.paper[index], night.paper[index]);
+            pair(&format!("ink-{}", index + 1), day.ink[index], night.ink[index]);
         }
         pair("line-1", day.wire, night.wire);
         pair("line-2", day.edge, night.edge);
@@ -308,7 +308,7 @@ fn shade(lightness: f32, chroma: f32, hue: f32) -> Accent {
 }
 
 /// Converts a colour to Oklch.
-fn perceived(colour: Accent) -> Oklch {
+fn oklch(colour: Accent) -> Oklch {
     Oklch::from_color(Srgb::from(colour.0).into_linear::<f32>())
 }
 
@@ -318,21 +318,21 @@ pub fn contrast(one: Accent, other: Accent) -> f32 {
     one.relative_contrast(other)
 }
 
-/// Returns the colour with the lightness nearest to `from`, on the way to `to`, that has the contrast `ratio` to all of
-/// `ground`.
+/// Returns the colour with the lightness nearest to `from`, between `from` and `to`, that has at least the contrast
+/// `ratio` to each colour of `ground`.
 fn nearest(from: f32, to: f32, chroma: f32, hue: f32, ground: &[Accent], ratio: f32) -> Accent {
     const STEPS: u16 = 200;
     let fits = |colour: &Accent| ground.iter().all(|ground| contrast(*colour, *ground) >= ratio);
-    let mut way = (0..=STEPS).map(|step| {
+    let mut shades = (0..=STEPS).map(|step| {
         let part = f32::from(step) / f32::from(STEPS);
         shade(from + (to - from) * part, chroma, hue)
     });
-    way.find(fits).unwrap_or_else(|| shade(to, 0.0, hue))
+    shades.find(fits).unwrap_or_else(|| shade(to, 0.0, hue))
 }
 
 /// Returns a clearly darker shade of a colour.
 fn deeper(colour: Accent) -> Accent {
-    let colour = perceived(colour);
+    let colour = oklch(colour);
     shade(colour.l * 0.72, colour.chroma * 0.9, colour.hue.into_degrees() + 14.0)
 }
 
@@ -344,27 +344,27 @@ mod tests {
 
     fn check(look: &Look) {
         for night in [false, true] {
-            let c = look.colours(night);
-            let at_least = |ratio: f32, one: Accent, other: Accent, what: &str| {
-                let found = contrast(one, other);
-                assert!(found >= ratio, "{} night {night}: {what} {found:.2}", look.name());
+            let colours = look.colours(night);
+            let at_least = |ratio: f32, one: Accent, other: Accent, pair: &str| {
+                let actual = contrast(one, other);
+                assert!(actual >= ratio, "{} night {night}: {pair} {actual:.2}", look.name());
             };
-            for (at, paper) in c.paper[..2].iter().enumerate() {
-                for (which, ink) in c.ink.iter().enumerate() {
-                    at_least(4.5, *ink, *paper, &format!("ink {which} on paper {at}"));
+            for (level, paper) in colours.paper[..2].iter().enumerate() {
+                for (rank, ink) in colours.ink.iter().enumerate() {
+                    at_least(4.5, *ink, *paper, &format!("ink {rank} on paper {level}"));
                 }
-                at_least(4.5, c.tone_ink, *paper, "accent as words");
-                at_least(3.0, c.tone, *paper, "accent as a line");
-                at_least(3.0, c.edge, *paper, "edge");
+                at_least(4.5, colours.tone_ink, *paper, "accent as text");
+                at_least(3.0, colours.tone, *paper, "accent as a line");
+                at_least(3.0, colours.edge, *paper, "edge");
             }
-            for deep in c.tone_deep {
-                at_least(4.5, c.chalk, deep, "chalk on the accent");
+            for deep in colours.tone_deep {
+                at_least(4.5, colours.chalk, deep, "chalk on the accent");
             }
         }
     }
 
     #[test]
-    fn every_theme_can_be_read_by_day_and_by_night() {
+    fn every_theme_is_readable_in_light_and_dark_mode() {
         for (theme, ..) in Theme::ALL {
             check(&Look { theme, accent: None });
             for accent in ["#000000", "#ffffff", "#ffff00", "#0000ff", "#00ff00", "#ff0000", "#808080"] {
@@ -374,7 +374,7 @@ mod tests {
     }
 
     #[test]
-    fn a_look_has_a_name_that_leads_back_to_it() {
+    fn a_look_is_parsed_from_its_name() {
         for look in ["paper", "harbour-2e7079"] {
             assert_eq!(Look::parse(look).expect("known").name(), look);
         }
@@ -387,7 +387,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(200))]
         #[test]
-        fn every_accent_can_be_read(rgb: [u8; 3], theme in 0..6usize) {
+        fn every_accent_is_readable(rgb: [u8; 3], theme in 0..6usize) {
             check(&Look { theme: Theme::ALL[theme].0, accent: Some(Accent(rgb)) });
         }
     }

@@ -7,6 +7,7 @@
 pub mod banner;
 pub mod blurb;
 pub mod contact;
+pub mod contact_messages;
 pub mod content;
 pub mod draft;
 pub mod form;
@@ -14,7 +15,6 @@ pub mod hero;
 pub mod host;
 pub mod interests;
 pub mod latest;
-pub mod letters;
 pub mod links;
 pub mod list;
 pub mod look;
@@ -64,20 +64,20 @@ pub struct Section {
 impl Page {
     /// Reads a stored page, also one of an older version.
     pub fn from_json(json: &str) -> Result<Self> {
-        let mut kept: Value = serde_json::from_str(json).map_err(Error::internal)?;
-        let version = kept.get("version").and_then(Value::as_u64).unwrap_or(1) as usize;
+        let mut value: Value = serde_json::from_str(json).map_err(Error::internal)?;
+        let version = value.get("version").and_then(Value::as_u64).unwrap_or(1) as usize;
         if version > VERSION {
-            return Err(Error::internal("a page that a newer version of Chitter has kept"));
+            return Err(Error::internal("a page that a newer version of Chitter stored"));
         }
-        UPGRADES[version.saturating_sub(1)..].iter().for_each(|upgrade| upgrade(&mut kept));
-        serde_json::from_value(kept).map_err(Error::internal)
+        UPGRADES[version.saturating_sub(1)..].iter().for_each(|upgrade| upgrade(&mut value));
+        serde_json::from_value(value).map_err(Error::internal)
     }
 
     /// Returns the page as it is stored.
     pub fn to_json(&self) -> Result<String> {
-        let mut kept = serde_json::to_value(self).map_err(Error::internal)?;
-        kept["version"] = VERSION.into();
-        Ok(kept.to_string())
+        let mut value = serde_json::to_value(self).map_err(Error::internal)?;
+        value["version"] = VERSION.into();
+        Ok(value.to_string())
     }
 
     /// Returns the sections that an audience sees.
@@ -92,16 +92,16 @@ impl Page {
         self.last_id
     }
 
-    /// Returns the widest audience of each picture, for when the page is published.
+    /// Returns the widest audience of each picture, which applies when the page is published.
     fn pictures(&self) -> BTreeMap<PictureId, Audience> {
-        let mut seen = BTreeMap::new();
+        let mut audiences = BTreeMap::new();
         for section in &self.sections {
             for picture in section.content.shown_pictures() {
-                let widest = seen.entry(picture).or_insert(section.audience);
+                let widest = audiences.entry(picture).or_insert(section.audience);
                 *widest = section.audience.max(*widest);
             }
         }
-        seen
+        audiences
     }
 
     /// Returns whether a section that members see has a link to the URL.
@@ -109,12 +109,12 @@ impl Page {
         self.seen_by(Audience::Members).any(|section| section.content.links().contains(&url))
     }
 
-    /// Returns whether visitors would see the same.
+    /// Returns whether both pages look the same to visitors.
     fn is_like(&self, other: &Page) -> bool {
         self.look == other.look && self.sections == other.sections
     }
 
-    fn place(&self, id: u32) -> Result<usize> {
+    fn index_of(&self, id: u32) -> Result<usize> {
         self.sections.iter().position(|section| section.id == id).ok_or(Error::NotFound)
     }
 
@@ -144,13 +144,13 @@ pub struct Published {
 
 /// Returns the published page of a member, if there is one.
 pub fn published(read: &Read<'_>, member: &Member) -> Result<Option<Published>> {
-    let Some(kept) = store::pages::by_account(read, member.id())? else { return Ok(None) };
-    let (Some(json), Some(at)) = (kept.published, kept.published_at) else { return Ok(None) };
-    Ok(Some(Published { page: Page::from_json(&json)?, at, host: kept.host }))
+    let Some(row) = store::pages::by_account(read, member.id())? else { return Ok(None) };
+    let (Some(json), Some(at)) = (row.published, row.published_at) else { return Ok(None) };
+    Ok(Some(Published { page: Page::from_json(&json)?, at, host: row.host }))
 }
 
-/// The usernames of those whose pages are published here and not under a host name of their own, with the time of
-/// publication, the latest first; at most `limit`.
+/// Returns at most `limit` usernames of members whose pages are published without a host name of their own, with the
+/// time of the publication, the latest first.
 pub fn all_published(read: &Read<'_>, limit: i64) -> Result<Vec<(String, Time)>> {
     store::pages::published(read, limit)
 }
@@ -177,28 +177,28 @@ mod tests {
         {"id":9,"audience":"everyone","kind":"contact","title":"Write to me","text":"","form":true,"email":false}]}"##;
 
     #[test]
-    fn what_the_first_version_kept_is_read() {
-        let page = Page::from_json(FIRST).expect("it is read");
+    fn a_page_that_the_first_version_stored_is_read() {
+        let page = Page::from_json(FIRST).expect("a page");
         let kinds: Vec<_> = page.sections.iter().map(|section| section.content.kind()).collect();
         assert_eq!(kinds, Content::kinds().each_ref().map(Content::kind));
         assert_eq!(page.name(), Some("Ifeoma Okafor"));
         assert_eq!(page.pictures(), BTreeMap::from([(PictureId(7), Audience::Everyone)]));
         assert!(page.leads_to("https://doris.press/oi") && !page.leads_to("https://evil.example/"));
         for section in &page.sections {
-            let filled = section.content.filled(&section.content.fields()).expect("its own form is fine");
-            assert_eq!(filled, section.content, "a form says what there is");
+            let filled = section.content.filled(&section.content.fields()).expect("a valid form");
+            assert_eq!(filled, section.content, "the form has the whole content");
         }
-        let again = Page::from_json(&page.to_json().expect("JSON")).expect("it is read");
-        assert_eq!(again, page);
+        let copy = Page::from_json(&page.to_json().expect("JSON")).expect("a page");
+        assert_eq!(copy, page);
         assert!(
             Page::from_json(&FIRST.replace("\"version\":1", "\"version\":99")).is_err(),
-            "from the future"
+            "a newer version is refused"
         );
     }
 
     #[test]
-    fn each_sees_what_is_for_them() {
-        let page = Page::from_json(FIRST).expect("it is read");
+    fn each_audience_sees_its_sections() {
+        let page = Page::from_json(FIRST).expect("a page");
         let seen = |audience| page.seen_by(audience).map(|section| section.id).collect::<Vec<_>>();
         assert_eq!(seen(Audience::Everyone), [1, 2, 4, 5, 6, 7, 9]);
         assert_eq!(seen(Audience::Members), [1, 2, 3, 4, 5, 6, 7, 9]);

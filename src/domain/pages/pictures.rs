@@ -8,13 +8,13 @@ use super::Audience;
 use crate::{
     Error, Result,
     db::Read,
-    domain::{accounts::Member, conversations::forget_files},
+    domain::{accounts::Member, conversations::enqueue_file_deletion},
     events::Tx,
     ids::{AttachmentId, PictureId},
     store::{self, accounts::Account, pages::pictures::File},
 };
 
-/// The pictures of one member, including those that are not on the page any more.
+/// The maximum number of pictures of one member, including those that are not on the page any more.
 const MAX_PICTURES: i64 = 200;
 
 /// The age from which an unused picture is deleted when the next one is added.
@@ -41,7 +41,7 @@ pub struct Size {
 impl Member {
     /// Inserts a picture whose files exist. Returns its id and those of its files, in the order of the sizes.
     pub fn add_picture(&self, tx: &mut Tx<'_>, sizes: &[Size]) -> Result<(PictureId, Vec<AttachmentId>)> {
-        self.drop_unused_pictures(tx)?;
+        self.delete_unused_pictures(tx)?;
         if store::pages::pictures::count(tx, self.id())? >= MAX_PICTURES {
             return Err(Error::invalid(
                 "picture",
@@ -58,9 +58,9 @@ impl Member {
         Ok((id, files))
     }
 
-    /// Deletes pictures that are older than a day and neither on the draft nor on the published page.
-    fn drop_unused_pictures(&self, tx: &mut Tx<'_>) -> Result<()> {
-        // The draft is locked, so that no section uses one of them in the meantime.
+    /// Deletes pictures that are older than [`UNUSED_RETENTION`] and neither on the draft nor on the published page.
+    fn delete_unused_pictures(&self, tx: &mut Tx<'_>) -> Result<()> {
+        // The draft is locked, so that no section can start to use one of these pictures meanwhile.
         let draft = self.change_page(tx, |_, page| Ok(page.clone()))?;
         let published = super::published(tx, self)?;
         let pages = [Some(draft), published.map(|published| published.page)];
@@ -68,30 +68,30 @@ impl Member {
         let used: Vec<PictureId> = sections.flat_map(|section| section.content.pictures()).collect();
         let before = tx.now() - UNUSED_RETENTION;
         let mut files = Vec::new();
-        for picture in store::pages::pictures::of(tx, self.id())? {
+        for picture in store::pages::pictures::by_owner(tx, self.id())? {
             if picture.created_at < before && !used.contains(&picture.id) {
                 files.extend(store::pages::pictures::delete(tx, picture.id)?);
             }
         }
-        forget_files(tx, files)
+        enqueue_file_deletion(tx, files)
     }
 }
 
-/// Returns `None` where the viewer may not see a file of a picture, or else whether everyone may. A viewer sees
-/// pictures that are published for them, and their own.
+/// Returns whether everyone may see a file of a picture; `None` where the viewer may not. A viewer may see their own
+/// pictures, and those that are published for them.
 pub fn may_see(read: &Read<'_>, file: AttachmentId, viewer: Option<&Account>) -> Result<Option<bool>> {
     let Some(picture) = store::pages::pictures::by_file(read, file)? else { return Ok(None) };
     let is_own = viewer.is_some_and(|viewer| viewer.id == picture.account);
     let is_member = viewer.is_some_and(|viewer| Member::try_from(viewer.clone()).is_ok());
-    let sees = match picture.audience {
+    let may_see = match picture.audience {
         Audience::Everyone => true,
         Audience::Members => is_member || is_own,
         Audience::Nobody => is_own,
     };
-    Ok(sees.then_some(picture.audience == Audience::Everyone))
+    Ok(may_see.then_some(picture.audience == Audience::Everyone))
 }
 
-/// The files of all pictures of a member, the smallest of each picture first.
+/// Returns the files of all pictures of a member, the smallest of each picture first.
 pub fn files_of(read: &Read<'_>, owner: &Member) -> Result<Vec<File>> {
     store::pages::pictures::files_of(read, owner.id())
 }

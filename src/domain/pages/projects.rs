@@ -15,13 +15,13 @@ pub type Projects = List<Project>;
 pub struct Project {
     pub title: String,
     pub text: String,
-    /// The address of the project; empty where it has none.
+    /// The address of the project; may be empty.
     pub link: String,
     pub tags: Vec<String>,
     pub picture: Option<Picture>,
 }
 
-/// The tags of one project; further ones are dropped.
+/// The maximum number of tags of one project; further ones are dropped.
 const MAX_TAGS: usize = 8;
 
 impl Item for Project {

@@ -11,13 +11,13 @@ use crate::{
     store,
 };
 
-/// The rooms that the form offers.
+/// The maximum number of rooms that the form offers.
 const MAX_OFFERED: i64 = 100;
 
 #[derive(Serialize, Deserialize, Clone, PartialEq, Eq, Debug)]
 pub struct Rooms {
     pub title: String,
-    /// The chosen rooms. Rooms that have another owner by now are not shown.
+    /// The chosen rooms. A room that has another owner now is not shown.
     pub rooms: Vec<ConversationId>,
 }
 
@@ -37,13 +37,13 @@ impl Rooms {
     }
 
     /// Reads the section from a form, in which the box `room.ID` is ticked.
-    pub(super) fn of(fields: &Fields) -> Result<Self> {
+    pub(super) fn from_fields(fields: &Fields) -> Result<Self> {
         Ok(Rooms { title: fields.line("title", 60)?, rooms: fields.ticked("room") })
     }
 
-    /// Returns the chosen rooms that are still their owner's and have a valid link.
-    pub fn open(&self, read: &Read<'_>, owner: AccountId) -> Result<Vec<store::rooms::Open>> {
-        let mut rooms = store::rooms::open_of(read, owner, read.now(), MAX_OFFERED)?;
+    /// Returns the chosen rooms that still belong to the owner and have a valid link.
+    pub fn open(&self, read: &Read<'_>, owner: AccountId) -> Result<Vec<store::rooms::OpenRoom>> {
+        let mut rooms = store::rooms::open_by_owner(read, owner, read.now(), MAX_OFFERED)?;
         rooms.retain(|room| self.rooms.contains(&room.id));
         rooms.sort_by_key(|room| self.rooms.iter().position(|id| *id == room.id));
         Ok(rooms)
@@ -52,7 +52,7 @@ impl Rooms {
 
 impl Member {
     /// Returns the rooms that the member can choose.
-    pub fn open_rooms(&self, read: &Read<'_>) -> Result<Vec<store::rooms::Open>> {
-        store::rooms::open_of(read, self.id(), read.now(), MAX_OFFERED)
+    pub fn open_rooms(&self, read: &Read<'_>) -> Result<Vec<store::rooms::OpenRoom>> {
+        store::rooms::open_by_owner(read, self.id(), read.now(), MAX_OFFERED)
     }
 }

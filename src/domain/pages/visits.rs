@@ -11,27 +11,28 @@ use crate::{Result, clock::Time, db::Read, domain::accounts::Member, events::Tx,
 /// The number of days that are shown.
 pub const DAYS_SHOWN: i64 = 30;
 
-/// The number of days that are kept: enough for a comparison with last year.
+/// The number of days for which counts are stored: enough for a comparison with last year.
 const RETENTION_DAYS: i64 = 400;
 
+/// A day in milliseconds.
 const DAY: i64 = 24 * 3600 * 1000;
 
 /// Counts by the owner of the page, the day, and the URL of the link, which is empty for a visit to the page itself.
 pub type VisitCounts = BTreeMap<(AccountId, i64, String), i64>;
 
-/// Counts in memory, because a visit must not cost a commit.
+/// The counts since the last write to the database, in memory, because a commit for each visit would cost too much.
 #[derive(Debug, Default)]
 pub struct Counter(Mutex<VisitCounts>);
 
-/// The number of counts in memory. Further ones are dropped: only a program that invents links causes so many.
+/// The maximum number of counts in memory. Further ones are dropped: only a program that invents links causes so many.
 const MAX_COUNTERS: usize = 50_000;
 
 impl Counter {
     /// Counts a visit to the page, or a click on `link` where it is not empty.
     pub fn count(&self, account: AccountId, at: Time, link: &str) {
-        let mut counted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if counted.len() < MAX_COUNTERS {
-            *counted.entry((account, day(at), link.to_owned())).or_default() += 1;
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if counts.len() < MAX_COUNTERS {
+            *counts.entry((account, day(at), link.to_owned())).or_default() += 1;
         }
     }
 
@@ -40,11 +41,11 @@ impl Counter {
         std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Adds counts again that could not be written to the database.
+    /// Adds the counts of [`Counter::take`] again, because they could not be written to the database.
     pub fn put_back(&self, taken: VisitCounts) {
-        let mut counted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for (key, count) in taken {
-            *counted.entry(key).or_default() += count;
+            *counts.entry(key).or_default() += count;
         }
     }
 }
@@ -55,13 +56,13 @@ pub fn day(at: Time) -> i64 {
 }
 
 /// Returns the beginning of a day.
-pub fn begin(day: i64) -> Time {
+pub fn start(day: i64) -> Time {
     Time::from_ms(day * DAY)
 }
 
 /// Adds counts to those in the database.
-pub fn add(tx: &mut Tx<'_>, counted: &VisitCounts) -> Result<()> {
-    for ((account, day, link), count) in counted {
+pub fn add(tx: &mut Tx<'_>, counts: &VisitCounts) -> Result<()> {
+    for ((account, day, link), count) in counts {
         store::pages::visits::add(tx, *account, *day, link, *count)?;
     }
     Ok(())
@@ -80,10 +81,10 @@ impl Member {
     /// Returns the visits to the member's page.
     pub fn visits(&self, read: &Read<'_>) -> Result<Visits> {
         let today = day(read.now());
-        let counted = store::pages::visits::since(read, self.id(), today - DAYS_SHOWN + 1)?;
+        let counts = store::pages::visits::since(read, self.id(), today - DAYS_SHOWN + 1)?;
         let mut days: BTreeMap<i64, i64> = (today - DAYS_SHOWN + 1..=today).map(|day| (day, 0)).collect();
         let mut links: BTreeMap<String, i64> = BTreeMap::new();
-        for (day, link, count) in counted {
+        for (day, link, count) in counts {
             if link.is_empty() {
                 *days.entry(day).or_default() += count;
             } else {
@@ -96,7 +97,7 @@ impl Member {
     }
 }
 
-/// Deletes counts that are more than a year old.
+/// Deletes counts that are more than 400 days old.
 pub fn purge(tx: &mut Tx<'_>) -> Result<u64> {
     let before = day(tx.now()) - RETENTION_DAYS;
     store::pages::visits::purge(tx, before)

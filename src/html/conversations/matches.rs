@@ -141,10 +141,10 @@ pub async fn show(
     let now = app.clock.now();
     let current = app.db.read(move |read| matches::current(read, id)).await?;
     if let Some(current) = &current
-        && matches::is_to_be_noted(&current.ticket, now)
+        && matches::needs_sign_of_life(&current.ticket, now)
     {
         // Without scripts the viewer keeps the place by loading the page.
-        app.db.write(move |tx| matches::is_here(tx, id)).await?;
+        app.db.write(move |tx| matches::set_present(tx, id)).await?;
     }
     match current {
         Some(current) if current.ticket.state == TicketState::Matched => {

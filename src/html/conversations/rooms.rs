@@ -51,7 +51,7 @@ struct RoomsPage {
 impl RoomsPage {
     async fn new(app: &App, account: &Account, name: String, error: Option<Error>) -> Result<Self> {
         let id = account.id;
-        let rooms = app.db.read(move |read| rooms::of(read, id)).await?;
+        let rooms = app.db.read(move |read| rooms::joined(read, id)).await?;
         let shell = Shell::new(app, &Viewer::from(account), NavItem::Rooms).await?;
         Ok(RoomsPage { shell, rooms, name, error, now: app.clock.now(), left: false })
     }
@@ -195,7 +195,7 @@ pub(super) async fn room_page(
         shell: Shell::new(app, &Viewer::from(&participant.account), NavItem::Rooms).await?,
         qr: Qr::of(&url)?,
         url,
-        presence: presence::here(id, people),
+        presence: presence::summary(id, people),
         room_member: room_member.clone(),
         chat,
     })

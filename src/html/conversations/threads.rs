@@ -21,7 +21,7 @@ use crate::{
     domain::{
         accounts::Member,
         conversations::{Page, Participant},
-        threads::{self, Beginning, Changes, History, Metadata, Names, Thread, ThreadName},
+        threads::{self, Changes, History, Metadata, Names, Thread, ThreadDraft, ThreadName},
     },
     events::PresenceChanged,
     html::{NavItem, Shell, field_error, form_error, page, show_form_error},
@@ -175,10 +175,10 @@ pub async fn begin(
 ) -> Result<Response> {
     let begin = async {
         let name = ThreadName::parse(&form.name);
-        let beginning = threads::beginning(parse_users(&form.users), name, Ok(Metadata::default()), None)?;
+        let draft = threads::draft(parse_users(&form.users), name, Ok(Metadata::default()), None)?;
         app.limits.room(origin, &member.account)?;
         let creator = member.account.clone();
-        app.db.write(move |tx| find_or_begin(tx, &creator, &beginning)).await
+        app.db.write(move |tx| find_or_begin(tx, &creator, &draft)).await
     };
     match begin.await {
         Ok(id) => Ok(Redirect::to(&format!("/threads/{id}")).into_response()),
@@ -195,14 +195,14 @@ pub async fn begin(
 fn find_or_begin(
     tx: &mut crate::events::Tx<'_>,
     creator: &store::accounts::Account,
-    beginning: &Beginning,
+    draft: &ThreadDraft,
 ) -> Result<ConversationId> {
-    if beginning.name.is_none()
-        && let Ok(Some(id)) = threads::of_two(tx, creator.id, &beginning.users)
+    if draft.name.is_none()
+        && let Ok(Some(id)) = threads::of_two(tx, creator.id, &draft.users)
     {
         return Ok(id);
     }
-    Ok(threads::begin(tx, creator, beginning)?.participant().conversation.id)
+    Ok(threads::create(tx, creator, draft)?.participant().conversation.id)
 }
 
 #[derive(Template)]
@@ -236,7 +236,7 @@ impl ThreadPage {
         }
         let shell = Shell::new(app, viewer, NavItem::Threads).await?;
         let paired = participant.conversation.owner.is_none();
-        Ok(ThreadPage { shell, chat, presence: presence::here(id, people), others, paired })
+        Ok(ThreadPage { shell, chat, presence: presence::summary(id, people), others, paired })
     }
 
     fn here_now(&self) -> String {

@@ -23,8 +23,8 @@ use crate::{
         pages::{
             Audience, Published,
             contact::Contact,
+            contact_messages::{self, ContactMessage, FORM_LIFETIME, MIN_FILL_TIME},
             content::Content,
-            letters::{self, FASTEST, Letter, OPEN},
         },
     },
     html::{field_error, form_error, page, show_form_error},
@@ -101,13 +101,13 @@ fn stamp(app: &App, owner: &Member) -> String {
 fn check_stamp(app: &App, owner: &Member, stamp: &str) -> Result<()> {
     let too_old = || Error::invalid("", "That page has been open for too long. Send it once more.");
     let (shown, signature) = stamp.split_once('-').ok_or_else(too_old)?;
-    let ours = app.data.sign(STAMP, &format!("{} {shown}", owner.id()));
+    let expected = app.data.sign(STAMP, &format!("{} {shown}", owner.id()));
     let shown = shown.parse().map(Time::from_ms).map_err(|_| too_old())?;
     let open = app.clock.now().since(shown);
-    if !bool::from(ours.as_bytes().ct_eq(signature.as_bytes())) || open > OPEN {
+    if !bool::from(expected.as_bytes().ct_eq(signature.as_bytes())) || open > FORM_LIFETIME {
         return Err(too_old());
     }
-    if open < FASTEST {
+    if open < MIN_FILL_TIME {
         return Err(Error::invalid("", "That was very quick. Read it once more, and send it."));
     }
     Ok(())
@@ -166,10 +166,10 @@ pub async fn send(
         return Ok(to_sent_page(&contact_page));
     }
     let send = async {
-        let letter = Letter::parse(&form.name, &form.email, &form.body)?;
+        let message = ContactMessage::parse(&form.name, &form.email, &form.body)?;
         check_stamp(&app, &owner, &form.stamp)?;
-        app.limits.letter(origin)?;
-        app.db.write(move |tx| letters::send(tx, &owner, &letter)).await
+        app.limits.contact_message(origin)?;
+        app.db.write(move |tx| contact_messages::send(tx, &owner, &message)).await
     };
     match send.await {
         Ok(()) => Ok(to_sent_page(&contact_page)),
@@ -202,7 +202,7 @@ pub async fn address(
     }
     let find = async {
         check_stamp(&app, &owner, &form.stamp)?;
-        app.limits.letter(origin)?;
+        app.limits.contact_message(origin)?;
         let id = owner.id();
         app.db.read(move |read| accounts::email(read, id)).await
     };

@@ -23,7 +23,7 @@ use crate::{
     app::App,
     domain::{
         accounts::Member,
-        attachments::LARGEST,
+        attachments::MAX_FILE_BYTES,
         pages::{
             Audience,
             content::Content,
@@ -47,7 +47,7 @@ use crate::{
         session::{ClientAddr, Viewer},
     },
     ids::PictureId,
-    store::rooms::Open,
+    store::rooms::OpenRoom,
     wire::filters,
 };
 
@@ -58,7 +58,7 @@ struct EditorPage {
     username: String,
     own_page: OwnPage,
     sections: Vec<SectionForm>,
-    rooms: Vec<Open>,
+    rooms: Vec<OpenRoom>,
     /// Pictures of the draft, with the narrowest file of each.
     thumbs: Vec<(PictureId, String)>,
     look: Fields,
@@ -109,7 +109,7 @@ impl SectionForm {
         field_error(self.error.as_ref(), &format!("{name}.{at}"))
     }
 
-    fn ticks(&self, room: &Open) -> bool {
+    fn ticks(&self, room: &OpenRoom) -> bool {
         self.fields.is_on(&format!("room.{}", room.id))
     }
 
@@ -274,7 +274,7 @@ impl Change {
                 match editor.sections.iter_mut().find(|section| section.id.to_string() == form) {
                     Some(section) => {
                         // Fields that were not received, because the form was cut off, keep their values.
-                        section.fields = typed.unwrap_or_default().over(&section.fields);
+                        section.fields = typed.unwrap_or_default().fill_missing(&section.fields);
                         section.audience =
                             Audience::parse(section.fields.get("audience")).unwrap_or(section.audience);
                         section.error = Some(error);
@@ -380,7 +380,7 @@ async fn store_picture(change: &Change, mut field: Field<'_>) -> Result<Option<P
     let mut incoming = change.app.files.receive().await?;
     let mut is_large = false;
     while let Some(chunk) = field.chunk().await.map_err(|error| form_read_error(&error))? {
-        is_large |= incoming.bytes() + chunk.len() > LARGEST;
+        is_large |= incoming.bytes() + chunk.len() > MAX_FILE_BYTES;
         if !is_large {
             incoming.write(&chunk).await?;
         }
@@ -425,7 +425,7 @@ pub async fn change_look(
     let fields = Fields::new(form);
     change
         .apply("look", Some(fields.clone()), async move |app, member| {
-            let (member, look) = (member.clone(), Look::of(&fields)?);
+            let (member, look) = (member.clone(), Look::from_fields(&fields)?);
             app.db.write(move |tx| member.set_appearance(tx, &look)).await.map(|()| None)
         })
         .await

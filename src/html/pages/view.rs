@@ -32,7 +32,7 @@ use crate::{
     store::{
         pages::pictures::File,
         peeps::{Peep, PeepRange, Scope},
-        rooms::Open,
+        rooms::OpenRoom,
     },
     wire::{
         format::{date_and_time, excerpt},
@@ -45,7 +45,7 @@ use crate::{
 pub(super) struct PageData {
     files: HashMap<PictureId, Vec<File>>,
     peeps: Vec<Peep>,
-    rooms: HashMap<u32, Vec<Open>>,
+    rooms: HashMap<u32, Vec<OpenRoom>>,
 }
 
 impl PageData {
@@ -123,7 +123,7 @@ enum Body {
     Interests { title: String, items: Vec<InterestView> },
     Links { title: String, items: Vec<LinkView> },
     Latest { title: String, peeps: Vec<PeepView> },
-    Rooms { title: String, rooms: Vec<Open> },
+    Rooms { title: String, rooms: Vec<OpenRoom> },
     Contact { contact: Contact },
 }
 

@@ -10,7 +10,7 @@ use crate::{
     app::App,
     domain::{
         accounts::Member,
-        pages::visits::{Visits, begin},
+        pages::visits::{Visits, start},
     },
     html::{NavItem, Shell, page},
     http::session::Viewer,
@@ -50,7 +50,7 @@ fn bars(visits: &Visits) -> Vec<Bar> {
             y: CHART_HEIGHT - height,
             height,
             count: *count,
-            day: begin(*day).utc().strftime("%-d %B").to_string(),
+            day: start(*day).utc().strftime("%-d %B").to_string(),
         }
     };
     visits.days.iter().enumerate().map(bar).collect()

@@ -70,7 +70,7 @@ pub async fn save(
 ) -> Result<Response> {
     app.limits.post(origin, member.id())?;
     let enabled = form.mention_mail.is_some();
-    app.db.write(move |tx| member.want_mention_mail(tx, enabled)).await?;
+    app.db.write(move |tx| member.set_mention_mail(tx, enabled)).await?;
     Ok(Redirect::to("/settings?saved=1").into_response())
 }
 

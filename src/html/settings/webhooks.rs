@@ -16,7 +16,7 @@ use crate::{
     domain::{
         accounts::Member,
         apps::OwnApp,
-        webhooks::{Log, Wanted},
+        webhooks::{Log, NewWebhook},
     },
     events::Tx,
     html::{NavItem, Shell, field_error, form_error, page, show_form_error},
@@ -125,15 +125,15 @@ pub async fn open(
     let open = async {
         app.limits.write(origin)?;
         let events = form.keys().map(String::as_str).filter(|name| *name != "url");
-        let wanted = Wanted::parse(form.get("url").map_or("", String::as_str), events)?;
-        if !app.outbound.may_call(wanted.url()) {
+        let new = NewWebhook::parse(form.get("url").map_or("", String::as_str), events)?;
+        if !app.outbound.may_call(new.url()) {
             return Err(Error::invalid(
                 "url",
                 "That is a private address. Whoever runs this place can allow its host: CHITTER_WEBHOOK_HOSTS.",
             ));
         }
         let own_app = own_app.clone();
-        app.db.write(move |tx| own_app.open_webhook(tx, &wanted)).await
+        app.db.write(move |tx| own_app.open_webhook(tx, &new)).await
     };
     match open.await {
         Ok(()) => Ok(to_list(&own_app)),

@@ -48,7 +48,7 @@ impl FromRequestParts<Arc<App>> for RoomInvitee {
         }
         let (key, may_join) = (Key::parse(key)?, viewer.may_write());
         let Some(account) = viewer.account else {
-            app.db.read(move |read| rooms::invites(read, &key)).await?;
+            app.db.read(move |read| rooms::check_link(read, &key)).await?;
             return Err(Error::Unauthenticated);
         };
         let ClientAddr(origin) = ClientAddr::from_request_parts(parts, app).await?;

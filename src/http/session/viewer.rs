@@ -34,7 +34,7 @@ pub struct Viewer {
     /// The scopes of the token, if the request has a token instead of a session.
     pub grant: Option<Grant>,
     /// The person for whom an app makes the request, by the query's `as`.
-    pub speaks_for: Option<String>,
+    pub acts_for: Option<String>,
 }
 
 impl From<&Member> for Viewer {
@@ -98,25 +98,25 @@ impl Viewer {
             tracing::warn!(%error, "Can't store when a token was last used");
         }
         let Query(ActingFor { name }) = Query::from_uri(uri)?;
-        let viewer = Viewer { account: Some(account), token: None, grant: Some(grant), speaks_for: name };
-        match viewer.speaks_for.clone() {
+        let viewer = Viewer { account: Some(account), token: None, grant: Some(grant), acts_for: name };
+        match viewer.acts_for.clone() {
             Some(name) => Ok(Viewer { account: Some(viewer.speak_for(app, name).await?), ..viewer }),
             None => Ok(viewer),
         }
     }
 
-    /// Returns the beginning of the query of a next page, by which an app requests it for the same person.
+    /// Returns the draft of the query of a next page, by which an app requests it for the same person.
     pub fn query_prefix(&self) -> String {
-        let name = self.speaks_for.as_deref().map(|name| utf8_percent_encode(name, NON_ALPHANUMERIC));
+        let name = self.acts_for.as_deref().map(|name| utf8_percent_encode(name, NON_ALPHANUMERIC));
         name.map(|name| format!("as={name}&")).unwrap_or_default()
     }
 
     /// Finds the person of the app's product for whom the app acts.
     pub async fn speak_for(&self, app: &App, name: String) -> Result<Account> {
-        let app_id = self.grant.as_ref().and_then(Grant::speaks_for);
+        let app_id = self.grant.as_ref().and_then(Grant::acts_for);
         let app_id =
             app_id.ok_or(Error::Forbidden("Only an app’s key with the scope act_as speaks for others."))?;
-        app.db.read(move |read| apps::known_person(read, app_id, &name)).await
+        app.db.read(move |read| apps::find_person(read, app_id, &name)).await
     }
 
     /// Finds the account of a session, and updates from time to time when the session was last used.

@@ -12,17 +12,17 @@ use crate::{
     store::{accounts::Account, peeps::Peep},
 };
 
-/// The purpose under which links that stop these mails are signed, so that no other signed link passes for one.
+/// The purpose for which unsubscribe links are signed, so that a link signed for another purpose is not valid here.
 pub const UNSUBSCRIBE: &str = "unsubscribe from mentions";
 
-/// Sends the mail, unless the peep, the mention in it or the member's consent is gone.
+/// Sends the mail, unless the peep was deleted, no longer mentions the member, or the member has unsubscribed.
 pub async fn send(app: &App, job: JobId, peep: PeepId, to: AccountId) -> Result<Outcome> {
     let Some((peep, to)) = app.db.read(move |read| peeps::mention_notice(read, peep, to)).await? else {
         return Ok(Outcome::Obsolete);
     };
     if app.limits.mail(to.account.id).is_err() {
         // The job was enqueued with the peep, so it is retried once the limit allows another mail.
-        return Ok(Outcome::Failed("its member gets very many mails".into()));
+        return Ok(Outcome::Failed("the recipient's rate limit of mail is reached".into()));
     }
     let base = app.config.base_url.as_str();
     let instance_name = app.config.name.as_str();

@@ -55,7 +55,7 @@ impl<'a> Mail<'a> {
         let message = self.build(app, &text, &html)?;
         Ok(match app.mailer.send(job, message).await {
             Ok(()) => Outcome::Done,
-            Err(why) => Outcome::Failed(why),
+            Err(reason) => Outcome::Failed(reason),
         })
     }
 

@@ -14,10 +14,10 @@ use crate::{
 
 /// Sends the mail, unless the member has left the conversation or has no address.
 pub async fn send(app: &App, job: JobId, conversation: ConversationId, to: AccountId) -> Result<Outcome> {
-    let found = app.db.read(move |read| pairings::pair_notice(read, conversation, to)).await?;
-    let Some((to, others)) = found else { return Ok(Outcome::Obsolete) };
+    let notice = app.db.read(move |read| pairings::pair_notice(read, conversation, to)).await?;
+    let Some((to, others)) = notice else { return Ok(Outcome::Obsolete) };
     let base = app.config.base_url.as_str();
-    let names: Vec<&str> = others.iter().map(|one| one.name.as_str()).collect();
+    let names: Vec<&str> = others.iter().map(|other| other.name.as_str()).collect();
     let who = names.join(" and ");
     let content = Pair {
         instance_name: &app.config.name,

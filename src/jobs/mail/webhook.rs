@@ -14,13 +14,13 @@ use crate::{
 
 /// Sends the mail, unless the webhook was deleted or is on again.
 pub async fn send(app: &App, job: JobId, id: WebhookId) -> Result<Outcome> {
-    let found = app.db.read(move |read| webhooks::failure_notice(read, id)).await?;
-    let Some((to, of, name)) = found else { return Ok(Outcome::Obsolete) };
+    let notice = app.db.read(move |read| webhooks::failure_notice(read, id)).await?;
+    let Some((to, app_id, name)) = notice else { return Ok(Outcome::Obsolete) };
     let content = Webhook {
         instance_name: &app.config.name,
         account: &to.account,
         name: &name,
-        url: &format!("{}/settings/apps/{of}/webhooks", app.config.base_url.as_str()),
+        url: &format!("{}/settings/apps/{app_id}/webhooks", app.config.base_url.as_str()),
     };
     Mail::new(job, "webhook", &to, format!("A webhook of {name} is off"))
         .send(app, Text { mail: &content }, Html { mail: &content })

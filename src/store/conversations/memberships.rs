@@ -11,10 +11,11 @@ use crate::{
 };
 
 columns! {
-    /// An account's place in a conversation, which is kept after the account has left.
+    /// An account's membership in a conversation, which is stored also after the account has left.
     #[derive(Clone, Debug)]
     pub struct Membership as p {
-        /// When the account joined. First, because it is never NULL: a seat may be missing.
+        /// When the account joined. The first column, because it is never NULL: an `Option<Membership>` is `None` where
+        /// the first column is.
         pub joined_at: Time,
         /// The name used here, where that is not the account's own.
         pub alias: Option<String>,
@@ -30,7 +31,7 @@ columns! {
         pub muted: bool,
         /// The last message that reached a device of the account.
         pub delivered_seq: i64,
-        /// True if the account is the managing app's own, which sees everything and is shown to nobody.
+        /// True for the bot of the app that manages the conversation: it can read everything and is shown to nobody.
         pub hidden: bool,
     }
 }
@@ -52,7 +53,7 @@ pub struct NewMembership<'a> {
     pub ip_hash: &'a str,
 }
 
-/// Adds a participant, or a former one again.
+/// Adds a participant, also one who was in the conversation before.
 pub fn join(tx: &mut Write<'_>, new: &NewMembership<'_>) -> Result<()> {
     let (now, sync_version) = (tx.now(), sync::sync_version(tx)?);
     tx.execute(
@@ -102,15 +103,15 @@ pub fn leave(
     Ok(left > 0)
 }
 
-/// Removes all participants but one.
-pub fn leave_all_but(tx: &mut Write<'_>, id: ConversationId, stays: Option<AccountId>) -> Result<()> {
+/// Removes all participants except `except`.
+pub fn leave_all_but(tx: &mut Write<'_>, id: ConversationId, except: Option<AccountId>) -> Result<()> {
     let (now, sync_version) = (tx.now(), sync::sync_version(tx)?);
     let left = tx.execute(
         sql!(
             "UPDATE participants SET left_at = $1, sync_version = $2
              WHERE conversation_id = $3 AND account_id <> $4 AND left_at IS NULL"
         ),
-        params![now, sync_version, id, stays.unwrap_or(AccountId(0))],
+        params![now, sync_version, id, except.unwrap_or(AccountId(0))],
     )?;
     resize(tx, id, -(left as i64)).map(drop)
 }
@@ -138,7 +139,7 @@ pub fn ip_hash(read: &Read<'_>, id: ConversationId, account: AccountId) -> Resul
 /// changed, or the account is not in the conversation any more.
 pub fn set_read(tx: &mut Write<'_>, id: ConversationId, account: AccountId, seq: i64) -> Result<bool> {
     let sync_version = sync::sync_version(tx)?;
-    let set = tx.execute(
+    let updated = tx.execute(
         sql!(
             "UPDATE participants SET read_seq = $1, sync_version = $2, receipt_version = $2,
                  delivered_seq = CASE WHEN delivered_seq < $1 THEN $1 ELSE delivered_seq END
@@ -146,21 +147,21 @@ pub fn set_read(tx: &mut Write<'_>, id: ConversationId, account: AccountId, seq:
         ),
         params![seq, sync_version, id, account],
     )?;
-    Ok(set == 1)
+    Ok(updated == 1)
 }
 
 /// Records that messages up to this one have reached a device. The position never decreases. Returns false where
 /// nothing changed, or the account is not in the conversation any more.
 pub fn set_delivered(tx: &mut Write<'_>, id: ConversationId, account: AccountId, seq: i64) -> Result<bool> {
     let sync_version = sync::sync_version(tx)?;
-    let set = tx.execute(
+    let updated = tx.execute(
         sql!(
             "UPDATE participants SET delivered_seq = $1, sync_version = $2, receipt_version = $2
              WHERE conversation_id = $3 AND account_id = $4 AND delivered_seq < $1 AND left_at IS NULL"
         ),
         params![seq, sync_version, id, account],
     )?;
-    Ok(set == 1)
+    Ok(updated == 1)
 }
 
 /// Returns whether another current or former participant has a name that looks the same.
@@ -203,7 +204,7 @@ pub fn participants(read: &Read<'_>, id: ConversationId, limit: i64) -> Result<V
     participants_after(read, id, (false, Time::from_ms(0), AccountId(0)), limit)
 }
 
-/// Returns the participants behind a position: whether removed, time of the join, account.
+/// Returns at most `limit` participants after a position: whether removed, time of joining, account.
 pub fn participants_after(
     read: &Read<'_>,
     id: ConversationId,
@@ -231,7 +232,7 @@ pub fn participants_after(
     )
 }
 
-/// Returns the longest-standing participant other than `except`, members first.
+/// Returns the participant other than `except` who joined first, members before others.
 pub fn next_owner(read: &Read<'_>, id: ConversationId, except: AccountId) -> Result<Option<AccountId>> {
     read.first(
         sql!(

@@ -49,7 +49,7 @@ impl Column for ConversationKind {
 }
 
 columns! {
-    /// A conversation, without what is said in it.
+    /// A conversation, without its messages.
     #[derive(Clone, Debug)]
     pub struct Conversation as c {
         /// The id, which never changes.
@@ -57,7 +57,7 @@ columns! {
         pub kind: ConversationKind,
         pub name: String,
         pub owner: Option<AccountId> = "c.owner_id",
-        /// True if messages are refused.
+        /// True if only the owner may send messages.
         pub locked: bool,
         /// True if files may be attached to messages.
         pub files: bool,
@@ -94,19 +94,19 @@ impl ConversationPage {
     }
 }
 
-/// A conversation to be added, with the rules of its kind that queries ask for.
+/// A conversation to be added, with the rules of its kind that queries need.
 #[derive(Debug)]
 pub struct NewConversation<'a> {
     pub kind: ConversationKind,
     pub name: &'a str,
     pub owner: Option<AccountId>,
-    /// Whether files may be sent along from the beginning.
+    /// True if files may be sent along from the beginning.
     pub files: bool,
-    /// Whether it has a link and is listed among the rooms.
+    /// True if the conversation has a link and is listed among the rooms.
     pub by_link: bool,
-    /// Whether its people are named and it is listed among the threads.
+    /// True if participants see who the others are, and the conversation is listed among the threads.
     pub shows_people: bool,
-    /// Whether programs receive it by `sync`.
+    /// True if programs receive the conversation by `sync`.
     pub in_sync: bool,
 }
 
@@ -149,7 +149,7 @@ pub fn by_id(read: &Read<'_>, id: ConversationId) -> Result<Option<Conversation>
 }
 
 columns! {
-    /// The numbers of a new message, and whether messages are refused.
+    /// The numbers of a new message, and whether the conversation is locked.
     #[derive(Clone, Copy, Debug)]
     pub struct Numbers as conversations {
         /// The number of the message.
@@ -160,10 +160,9 @@ columns! {
     }
 }
 
-/// Returns the numbers of the message that is being sent. Concurrent changes wait here for the commit, so numbers
-/// become visible in order and without gaps. Returns `None` where the conversation was just deleted. The sync version
-/// of a conversation is the highest of all its changes: on PostgreSQL a transaction that waited here may have a lower
-/// one.
+/// Allocates the numbers of a new message; `None` where the conversation was deleted. Concurrent changes wait here for
+/// the commit, so numbers become visible in order and without gaps. The sync version of a conversation is the highest
+/// of all its changes, because on PostgreSQL a transaction that waited here may have a lower one.
 pub fn next_message(tx: &mut Write<'_>, id: ConversationId) -> Result<Option<Numbers>> {
     let (now, sync_version) = (tx.now(), sync::sync_version(tx)?);
     tx.first(
@@ -178,7 +177,8 @@ pub fn next_message(tx: &mut Write<'_>, id: ConversationId) -> Result<Option<Num
     )
 }
 
-/// Returns the number of a change that is no new message. Concurrent changes wait here, too.
+/// Allocates the number of a change that is no new message; `None` where the conversation was deleted. Concurrent
+/// changes wait here for the commit.
 pub fn next_change(tx: &mut Write<'_>, id: ConversationId) -> Result<Option<i64>> {
     let sync_version = sync::sync_version(tx)?;
     tx.first(
@@ -196,8 +196,8 @@ pub fn rename(tx: &mut Write<'_>, id: ConversationId, name: &str) -> Result<()> 
     tx.execute(sql!("UPDATE conversations SET name = $1 WHERE id = $2"), params![name, id]).map(drop)
 }
 
-/// Refuses messages from now on, or accepts them again.
-pub fn lock(tx: &mut Write<'_>, id: ConversationId, locked: bool) -> Result<()> {
+/// Locks a conversation, so that only its owner may send messages, or unlocks it.
+pub fn set_locked(tx: &mut Write<'_>, id: ConversationId, locked: bool) -> Result<()> {
     tx.execute(sql!("UPDATE conversations SET locked = $1 WHERE id = $2"), params![locked, id]).map(drop)
 }
 
@@ -213,7 +213,7 @@ pub fn set_owner(tx: &mut Write<'_>, id: ConversationId, owner: Option<AccountId
 /// Marks a conversation as deleted. Its rows are deleted later, by [`clear`].
 pub fn delete(tx: &mut Write<'_>, id: ConversationId) -> Result<()> {
     let now = tx.now();
-    sync::bury(tx, id, now - sync::AWAY)?;
+    sync::insert_tombstones(tx, id, now - sync::MAX_ABSENCE)?;
     tx.execute(
         sql!("UPDATE conversations SET deleted_at = $1, last_change = last_change + 1 WHERE id = $2"),
         params![now, id],
@@ -222,7 +222,7 @@ pub fn delete(tx: &mut Write<'_>, id: ConversationId) -> Result<()> {
 }
 
 /// Returns the conversation and the account's membership, while the account is in it.
-pub fn seen_by(
+pub fn with_membership(
     read: &Read<'_>,
     id: ConversationId,
     account: AccountId,
@@ -241,8 +241,8 @@ pub fn seen_by(
     )
 }
 
-/// Returns the kind of a conversation that the account is or was in, itself or behind a mask; also of one that is
-/// deleted and not yet cleared away.
+/// Returns the kind of a conversation that the account is or was in, itself or behind a mask. This includes a deleted
+/// conversation until its rows are cleared.
 pub fn kind_for(read: &Read<'_>, id: ConversationId, account: AccountId) -> Result<Option<ConversationKind>> {
     read.first(
         sql!(
@@ -279,7 +279,7 @@ columns! {
         pub name: String = "a.name",
         /// The account behind the mask.
         pub account: AccountId = "b.id",
-        /// The client's address when it joined, as a keyed hash.
+        /// The client's address when the account joined, as a keyed hash.
         pub ip_hash: String = "COALESCE(p.ip_hash, '')",
         /// True if the account is a guest.
         pub guest: bool = "b.kind = 'guest'",
@@ -300,17 +300,17 @@ pub fn masks(read: &Read<'_>, id: ConversationId) -> Result<Vec<Masked>> {
     )
 }
 
-/// Locks the conversation until the transaction ends. Returns false where it was deleted.
-pub fn hold(tx: &mut Write<'_>, id: ConversationId) -> Result<bool> {
-    let held = tx.execute(
+/// Locks the conversation's row until the transaction ends. Returns false where the conversation was deleted.
+pub fn lock(tx: &mut Write<'_>, id: ConversationId) -> Result<bool> {
+    let locked = tx.execute(
         sql!("UPDATE conversations SET size = size WHERE id = $1 AND deleted_at IS NULL"),
         params![id],
     )?;
-    Ok(held == 1)
+    Ok(locked == 1)
 }
 
 /// Adds `by` to the number of participants and returns the new number. Concurrent joins wait here for the commit, so
-/// each sees those before.
+/// each reads the result of the one before.
 pub fn resize(tx: &mut Write<'_>, id: ConversationId, by: i64) -> Result<i64> {
     tx.one(
         sql!("UPDATE conversations SET size = size + $1 WHERE id = $2 RETURNING size"),

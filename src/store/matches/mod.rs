@@ -6,12 +6,13 @@ mod talk;
 
 pub use self::{
     queue::{
-        Waiting, due, line, lock_matching, lost, match_key, match_keys, next_due, others_wait, partners,
-        queue_position, retry_deferred, set_alive, set_relaxation, wait, with_match_key,
+        Waiting, due, enqueue, expired, insert_match_key, lock_matching, match_keys, next_due, others_wait,
+        partners, queue_position, retry_deferred, set_alive, set_relaxation, waiting_queue, with_match_key,
     },
     reports::{Report, insert_report},
     talk::{
-        in_talk, meet, open_groups, purge_ended, set_ended, set_matched, set_pictures, set_reveals, unlink,
+        in_talk, insert_meeting, open_groups, purge_ended, set_ended, set_matched, set_pictures, set_reveals,
+        unlink,
     },
 };
 use super::dialect;
@@ -80,7 +81,7 @@ columns! {
         pub pool: Pool,
         /// The code of the language to talk in; empty for any.
         pub language: String,
-        /// Normalized tags, sorted, a line each.
+        /// Normalized and sorted tags, one on each line.
         pub interests: String,
         /// The client's address, as a keyed hash.
         pub ip_hash: String,
@@ -92,7 +93,7 @@ columns! {
         pub since: Time,
         /// The step up to which the criteria have been relaxed.
         pub relaxation: i64,
-        /// The ticket is removed then, unless its client is seen before.
+        /// When the ticket ends, unless there is a sign of life before.
         pub alive_until: Time,
         /// True if the last window has closed.
         pub away: bool,
@@ -106,7 +107,7 @@ columns! {
         pub reveals: bool,
         /// True if the account agrees to pictures.
         pub pictures: bool,
-        /// True if the account itself ended its last talk.
+        /// True if the account itself left its last talk; false if the talk ended because others left.
         pub went: bool,
         /// When the state last changed.
         pub changed_at: Time,
@@ -124,9 +125,9 @@ pub fn of(read: &Read<'_>, account: AccountId) -> Result<Option<Ticket>> {
 
 /// Locks a waiting account's ticket until the transaction ends. Returns `None` where the account does not wait any
 /// more, or another transaction holds the lock.
-pub fn hold(tx: &mut Write<'_>, account: AccountId) -> Result<Option<Ticket>> {
-    let deferred = dialect::hold_ticket(tx.engine());
-    if tx.first(deferred, params![account], from_row::<AccountId>)?.is_none() {
+pub fn try_lock_waiting(tx: &mut Write<'_>, account: AccountId) -> Result<Option<Ticket>> {
+    let sql = dialect::try_lock_ticket(tx.engine());
+    if tx.first(sql, params![account], from_row::<AccountId>)?.is_none() {
         return Ok(None);
     }
     of(tx, account)
@@ -135,6 +136,6 @@ pub fn hold(tx: &mut Write<'_>, account: AccountId) -> Result<Option<Ticket>> {
 /// Locks an account's ticket, in whatever state, until the transaction ends. Waits while another transaction holds the
 /// lock.
 pub fn lock(tx: &mut Write<'_>, account: AccountId) -> Result<()> {
-    let lock = dialect::lock_ticket(tx.engine());
-    tx.first(lock, params![account], from_row::<AccountId>).map(drop)
+    let sql = dialect::lock_ticket(tx.engine());
+    tx.first(sql, params![account], from_row::<AccountId>).map(drop)
 }

@@ -17,7 +17,7 @@ pub struct Waiting<'a> {
     pub pool: Pool,
     /// A language's code; empty for any.
     pub language: &'a str,
-    /// Normalized tags, sorted, a line each.
+    /// Normalized and sorted tags, one on each line.
     pub interests: &'a str,
     /// The client's address, as a keyed hash.
     pub ip_hash: &'a str,
@@ -27,14 +27,14 @@ pub struct Waiting<'a> {
     pub shows_name: bool,
     /// The start of the wait; in the future during a pause.
     pub since: Time,
-    /// The ticket is removed then, unless its client is seen before.
+    /// When the ticket ends, unless there is a sign of life before.
     pub alive_until: Time,
     /// The number of talks in a row that were left at once.
     pub skips: i64,
 }
 
 /// Puts an account into the queue, whatever its state was before.
-pub fn wait(tx: &mut Write<'_>, new: &Waiting<'_>) -> Result<()> {
+pub fn enqueue(tx: &mut Write<'_>, new: &Waiting<'_>) -> Result<()> {
     let now = tx.now();
     clear_match_keys(tx, new.account)?;
     tx.execute(
@@ -67,11 +67,11 @@ pub fn wait(tx: &mut Write<'_>, new: &Waiting<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Locks the matching until the transaction ends. Two concurrent runs would not see each other's new match keys, and
-/// could leave two accounts waiting that accept each other.
+/// Locks the matching until the transaction ends. Two concurrent runs would not read each other's new match keys, and
+/// two accounts that accept each other could both continue to wait.
 pub fn lock_matching(tx: &mut Write<'_>) -> Result<()> {
-    let lock = dialect::lock_matching(tx.engine());
-    tx.first(lock, params![], |_| Ok(())).map(drop)
+    let sql = dialect::lock_matching(tx.engine());
+    tx.first(sql, params![], |_| Ok(())).map(drop)
 }
 
 /// Returns at most `limit` accounts that are due for matching. Their tickets are locked until the transaction ends;
@@ -81,8 +81,8 @@ pub fn due(tx: &mut Write<'_>, limit: i64) -> Result<Vec<AccountId>> {
     tx.all(sql, params![now, limit], from_row)
 }
 
-/// Stores up to which step the criteria have been relaxed, when to run the matching again, and whether the ticket is
-/// deferred: a partner exists who is accepted only while nobody else waits.
+/// Stores the step up to which the criteria have been relaxed, when to run the matching again, and whether the ticket
+/// is deferred, because its only possible partners are accepted only while nobody else waits.
 pub fn set_relaxation(
     tx: &mut Write<'_>,
     account: AccountId,
@@ -112,7 +112,7 @@ pub fn retry_deferred(tx: &mut Write<'_>, pool: Pool, limit: i64) -> Result<()> 
 }
 
 /// Adds a match key to a waiting account's ticket.
-pub fn match_key(tx: &mut Write<'_>, ticket: &Ticket, match_key: &str, weight: i64) -> Result<()> {
+pub fn insert_match_key(tx: &mut Write<'_>, ticket: &Ticket, match_key: &str, weight: i64) -> Result<()> {
     tx.execute(
         sql!(
             "INSERT INTO match_keys (account_id, pool, match_key, weight, since) VALUES ($1, $2, $3, $4, $5)
@@ -130,7 +130,7 @@ pub(super) fn clear_match_keys(tx: &mut Write<'_>, account: AccountId) -> Result
 /// Returns, for each match key of the ticket, the heaviest first, the account that has waited longest with the same
 /// key: from another address, not met lately, with a language in common, not blocked.
 pub fn partners(read: &Read<'_>, ticket: &Ticket) -> Result<Vec<AccountId>> {
-    let found: Vec<Option<AccountId>> = read.all(
+    let partners: Vec<Option<AccountId>> = read.all(
         sql!(
             "SELECT (SELECT t.account_id FROM match_keys t JOIN tickets s ON s.account_id = t.account_id
                      WHERE t.pool = m.pool AND t.match_key = m.match_key AND t.account_id <> m.account_id
@@ -149,11 +149,11 @@ pub fn partners(read: &Read<'_>, ticket: &Ticket) -> Result<Vec<AccountId>> {
         params![ticket.account],
         from_row,
     )?;
-    Ok(found.into_iter().flatten().collect())
+    Ok(partners.into_iter().flatten().collect())
 }
 
-/// Returns whether an account other than `except` waits that could be matched with this one in time: from another
-/// address, not met lately, with a language in common, not blocked.
+/// Returns whether an account other than `except` waits that could be matched with this one after relaxation: from
+/// another address, not met lately, with a language in common, not blocked.
 pub fn others_wait(read: &Read<'_>, ticket: &Ticket, except: AccountId) -> Result<bool> {
     let now = read.now();
     read.one(
@@ -196,7 +196,7 @@ pub fn with_match_key(read: &Read<'_>, pool: Pool, match_key: &str, limit: i64) 
     )
 }
 
-/// Sets when a ticket runs out, and whether the client's last window has closed.
+/// Sets when a ticket expires, and whether the account's last window has closed.
 pub fn set_alive(tx: &mut Write<'_>, account: AccountId, until: Time, away: bool) -> Result<()> {
     tx.execute(
         sql!("UPDATE tickets SET alive_until = $1, away = $2 WHERE account_id = $3 AND state <> 'ended'"),
@@ -205,8 +205,8 @@ pub fn set_alive(tx: &mut Write<'_>, account: AccountId, until: Time, away: bool
     Ok(())
 }
 
-/// Returns the accounts whose tickets have run out.
-pub fn lost(read: &Read<'_>, limit: i64) -> Result<Vec<AccountId>> {
+/// Returns at most `limit` accounts whose tickets have expired.
+pub fn expired(read: &Read<'_>, limit: i64) -> Result<Vec<AccountId>> {
     let now = read.now();
     read.all(
         sql!(
@@ -218,9 +218,9 @@ pub fn lost(read: &Read<'_>, limit: i64) -> Result<Vec<AccountId>> {
     )
 }
 
-/// Returns when the next ticket is due for matching or runs out.
+/// Returns when the next ticket is due for matching or expires.
 pub fn next_due(read: &Read<'_>) -> Result<Option<Time>> {
-    let (run_matching, lost): (Option<Time>, Option<Time>) = read.one(
+    let (run_at, expires_at): (Option<Time>, Option<Time>) = read.one(
         sql!(
             "SELECT (SELECT MIN(run_at) FROM tickets WHERE state = 'waiting'),
                     (SELECT MIN(alive_until) FROM tickets WHERE state <> 'ended')"
@@ -228,7 +228,7 @@ pub fn next_due(read: &Read<'_>) -> Result<Option<Time>> {
         params![],
         from_row,
     )?;
-    Ok([run_matching, lost].into_iter().flatten().min())
+    Ok([run_at, expires_at].into_iter().flatten().min())
 }
 
 /// Returns how many accounts wait in front of this one, and how many wait in all.
@@ -247,7 +247,7 @@ pub fn queue_position(read: &Read<'_>, ticket: &Ticket) -> Result<(i64, i64)> {
 }
 
 /// Returns all waiting accounts in the order of the queue.
-pub fn line(read: &Read<'_>) -> Result<Vec<(Pool, Time, AccountId)>> {
+pub fn waiting_queue(read: &Read<'_>) -> Result<Vec<(Pool, Time, AccountId)>> {
     read.all(
         sql!(
             "SELECT pool, since, account_id FROM tickets WHERE state = 'waiting'

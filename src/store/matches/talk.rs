@@ -1,4 +1,4 @@
-//! Talks between matched accounts, and which accounts met lately.
+//! Talks between matched accounts, and the recent meetings of accounts.
 
 use super::{Ticket, queue::clear_match_keys};
 use crate::{
@@ -9,7 +9,7 @@ use crate::{
     params, sql,
 };
 
-/// Returns the tickets of those who are in a talk, or were in it last.
+/// Returns the tickets of the accounts that are in a talk, or whose last talk it was.
 pub fn in_talk(read: &Read<'_>, id: ConversationId) -> Result<Vec<Ticket>> {
     read.all(
         sql!("SELECT ", Ticket::COLUMNS, " FROM tickets s WHERE s.conversation_id = $1 ORDER BY s.mask_id"),
@@ -54,7 +54,7 @@ pub fn set_ended(tx: &mut Write<'_>, account: AccountId, skips: i64, went: bool)
     Ok(())
 }
 
-/// Deletes the tickets that ended before then.
+/// Deletes the tickets that ended before `before`.
 pub fn purge_ended(tx: &mut Write<'_>, before: Time) -> Result<()> {
     tx.execute(sql!("DELETE FROM tickets WHERE state = 'ended' AND changed_at < $1"), params![before])
         .map(drop)
@@ -79,8 +79,8 @@ pub fn set_pictures(tx: &mut Write<'_>, account: AccountId) -> Result<()> {
     tx.execute(sql!("UPDATE tickets SET pictures = TRUE WHERE account_id = $1"), params![account]).map(drop)
 }
 
-/// Returns at most `limit` group talks with room for one more, oldest first.
-pub fn open_groups(read: &Read<'_>, most: i64, limit: i64) -> Result<Vec<ConversationId>> {
+/// Returns at most `limit` group talks with fewer than `max_size` accounts, oldest first.
+pub fn open_groups(read: &Read<'_>, max_size: i64, limit: i64) -> Result<Vec<ConversationId>> {
     read.all(
         sql!(
             "SELECT c.id FROM conversations c
@@ -89,13 +89,13 @@ pub fn open_groups(read: &Read<'_>, most: i64, limit: i64) -> Result<Vec<Convers
                AND c.deleted_at IS NULL AND c.size BETWEEN 2 AND $1
              ORDER BY c.id LIMIT $2"
         ),
-        params![most - 1, limit],
+        params![max_size - 1, limit],
         from_row,
     )
 }
 
-/// Records that two accounts met. Of each account only the last `kept` meetings are kept.
-pub fn meet(tx: &mut Write<'_>, one: AccountId, other: AccountId, kept: i64) -> Result<()> {
+/// Records that two accounts met, and deletes all but the last `max` meetings of each.
+pub fn insert_meeting(tx: &mut Write<'_>, one: AccountId, other: AccountId, max: i64) -> Result<()> {
     let now = tx.now();
     for (account, partner) in [(one, other), (other, one)] {
         tx.execute(
@@ -111,7 +111,7 @@ pub fn meet(tx: &mut Write<'_>, one: AccountId, other: AccountId, kept: i64) -> 
                      (SELECT partner_id FROM meetings WHERE account_id = $1
                       ORDER BY met_at DESC, partner_id DESC LIMIT $2)"
             ),
-            params![account, kept],
+            params![account, max],
         )?;
     }
     Ok(())

@@ -1,6 +1,6 @@
 //! Pages as JSON: drafts and published versions.
 
-pub mod letters;
+pub mod contact_messages;
 pub mod pictures;
 pub mod visits;
 
@@ -42,8 +42,8 @@ impl Audience {
 
     /// Parses a name from a form.
     pub fn parse(raw: &str) -> Result<Self> {
-        let known = Audience::ALL.into_iter().find(|one| one.name() == raw);
-        known.ok_or_else(|| Error::invalid("audience", "Choose who sees it."))
+        let audience = Audience::ALL.into_iter().find(|audience| audience.name() == raw);
+        audience.ok_or_else(|| Error::invalid("audience", "Choose who sees it."))
     }
 }
 
@@ -61,7 +61,7 @@ impl Column for Audience {
 columns! {
     /// A page as it is stored.
     #[derive(Clone, Debug)]
-    pub struct Kept as g {
+    pub struct PageRow as g {
         /// The owner's version, as JSON.
         pub draft: String,
         /// The version that others see, as JSON.
@@ -72,24 +72,24 @@ columns! {
     }
 }
 
-pub fn by_account(read: &Read<'_>, account: AccountId) -> Result<Option<Kept>> {
+pub fn by_account(read: &Read<'_>, account: AccountId) -> Result<Option<PageRow>> {
     read.first(
-        sql!("SELECT ", Kept::COLUMNS, " FROM pages g WHERE g.account_id = $1"),
+        sql!("SELECT ", PageRow::COLUMNS, " FROM pages g WHERE g.account_id = $1"),
         params![account],
         from_row,
     )
 }
 
-/// Locks the account's page until the transaction ends and returns the draft. Creates the page with the draft `begun`
-/// where there is none.
-pub fn lock(tx: &mut Write<'_>, account: AccountId, begun: &str) -> Result<String> {
+/// Locks the account's page until the transaction ends and returns the draft. Creates the page with the draft
+/// `default_draft` where there is none.
+pub fn lock(tx: &mut Write<'_>, account: AccountId, default_draft: &str) -> Result<String> {
     let now = tx.now();
     tx.one(
         sql!(
             "INSERT INTO pages (account_id, draft, changed_at) VALUES ($1, $2, $3)
              ON CONFLICT (account_id) DO UPDATE SET changed_at = $3 RETURNING draft"
         ),
-        params![account, begun, now],
+        params![account, default_draft, now],
         from_row,
     )
 }
@@ -98,7 +98,7 @@ pub fn set_draft(tx: &mut Write<'_>, account: AccountId, draft: &str) -> Result<
     tx.execute(sql!("UPDATE pages SET draft = $1 WHERE account_id = $2"), params![draft, account]).map(drop)
 }
 
-/// Publishes this version.
+/// Sets the published version.
 pub fn publish(tx: &mut Write<'_>, account: AccountId, page: &str) -> Result<()> {
     let now = tx.now();
     tx.execute(
@@ -108,7 +108,7 @@ pub fn publish(tx: &mut Write<'_>, account: AccountId, page: &str) -> Result<()>
     .map(drop)
 }
 
-/// Withdraws the published version.
+/// Removes the published version.
 pub fn unpublish(tx: &mut Write<'_>, account: AccountId) -> Result<()> {
     tx.execute(
         sql!("UPDATE pages SET published = NULL, published_at = NULL WHERE account_id = $1"),

@@ -76,7 +76,7 @@ pub fn by_file(read: &Read<'_>, file: AttachmentId) -> Result<Option<Picture>> {
 }
 
 /// Returns an account's pictures, oldest first.
-pub fn of(read: &Read<'_>, account: AccountId) -> Result<Vec<Picture>> {
+pub fn by_owner(read: &Read<'_>, account: AccountId) -> Result<Vec<Picture>> {
     read.all(
         sql!("SELECT ", Picture::COLUMNS, " FROM pictures q WHERE q.account_id = $1 ORDER BY q.id"),
         params![account],

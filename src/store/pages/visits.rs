@@ -1,4 +1,4 @@
-//! Views of pages and clicks on their links, counted by day.
+//! Visits to pages and clicks on their links, counted by day.
 
 use crate::{
     Result,
@@ -7,7 +7,7 @@ use crate::{
     params, sql,
 };
 
-/// Adds `count`. An empty `link` stands for the page itself.
+/// Adds `count` to a day's count. An empty `link` stands for the page itself.
 pub fn add(tx: &mut Write<'_>, account: AccountId, day: i64, link: &str, count: i64) -> Result<()> {
     tx.execute(
         sql!(
@@ -19,7 +19,7 @@ pub fn add(tx: &mut Write<'_>, account: AccountId, day: i64, link: &str, count: 
     .map(drop)
 }
 
-/// Returns the counts of an account from that day on: day, link, count.
+/// Returns the counts of an account from `day` on: day, link, count.
 pub fn since(read: &Read<'_>, account: AccountId, day: i64) -> Result<Vec<(i64, String, i64)>> {
     read.all(
         sql!("SELECT day, link, count FROM visits WHERE account_id = $1 AND day >= $2 ORDER BY day"),
@@ -28,7 +28,7 @@ pub fn since(read: &Read<'_>, account: AccountId, day: i64) -> Result<Vec<(i64, 
     )
 }
 
-/// Deletes the counts from before that day.
+/// Deletes the counts from before `day`.
 pub fn purge(tx: &mut Write<'_>, day: i64) -> Result<u64> {
     tx.execute(sql!("DELETE FROM visits WHERE day < $1"), params![day])
 }
