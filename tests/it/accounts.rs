@@ -108,17 +108,17 @@ on_both! {
 
     async fn a_taken_username_is_refused_with_a_free_suggestion(world: World) {
         world.member("nell").await;
-        let taken = |name: &'static str| {
+        let username_error = |name: &'static str| {
             let other = world.stranger();
             async move {
                 let page = other.signs_up_with("o@x.org", PASSWORD, name, "nell").await.is(422).page();
                 page.field_error("username").expect("an error")
             }
         };
-        assert_eq!(taken("Nell Quince").await, "@nell is taken. @nellq is free.");
-        assert_eq!(taken("Nell").await, "@nell is taken. @nell2 is free.");
+        assert_eq!(username_error("Nell Quince").await, "@nell is taken. @nellq is free.");
+        assert_eq!(username_error("Nell").await, "@nell is taken. @nell2 is free.");
         world.stranger().signs_up_with("n2@x.org", PASSWORD, "Nell", "nell2").await.is(303);
-        assert_eq!(taken("Nell").await, "@nell is taken. @nell3 is free.");
+        assert_eq!(username_error("Nell").await, "@nell is taken. @nell3 is free.");
     }
 
     async fn a_refused_sign_up_keeps_the_input_and_shows_the_error_beside_the_field(world: World) {

@@ -39,9 +39,9 @@ fn contains(bytes: &[u8], text: &str) -> bool {
     bytes.windows(text.len()).any(|window| window == text.as_bytes())
 }
 
-async fn says_with(who: &impl ApiClient, room: &Room, body: &str, files: &[&Value]) -> Answer {
+async fn says_with(client: &impl ApiClient, room: &Room, body: &str, files: &[&Value]) -> Answer {
     let ids: Vec<_> = files.iter().map(|file| file["id"].clone()).collect();
-    who.calls(Method::POST, &room.api("/messages"), &json!({ "body": body, "attachments": ids })).await
+    client.calls(Method::POST, &room.api("/messages"), &json!({ "body": body, "attachments": ids })).await
 }
 
 /// Returns whether the bytes of a file are in the data folder.

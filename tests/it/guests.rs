@@ -12,8 +12,8 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 /// A well-formed key of no room.
 const NO_KEY: &str = "kq7Xv2mTfB9sLw0eRzUa1g";
 
-async fn requests_guest(who: &Person, name: &str) -> Answer {
-    who.calls(Method::POST, "/api/v1/sessions", &json!({ "name": name })).await
+async fn requests_guest(person: &Person, name: &str) -> Answer {
+    person.calls(Method::POST, "/api/v1/sessions", &json!({ "name": name })).await
 }
 
 on_both! {

@@ -6,14 +6,14 @@ use serde_json::{Value, json};
 use crate::common::{ApiClient, Instance, Room, World, each, text, well_formed};
 
 /// Creates a hook in the room. Returns its URL and id.
-async fn creates_hook(who: &impl ApiClient, room: &Room, name: &str) -> (String, String) {
-    let hook = who.calls(Method::POST, &room.api("/hooks"), &json!({ "name": name })).await.is(201).json();
+async fn creates_hook(client: &impl ApiClient, room: &Room, name: &str) -> (String, String) {
+    let hook = client.calls(Method::POST, &room.api("/hooks"), &json!({ "name": name })).await.is(201).json();
     (text(&hook["url"]), text(&hook["id"]))
 }
 
 /// Returns the author's name and the text of the latest message.
-async fn latest(who: &impl ApiClient, room: &Room) -> (String, String) {
-    let messages = who.messages(room).await;
+async fn latest(client: &impl ApiClient, room: &Room) -> (String, String) {
+    let messages = client.messages(room).await;
     let last = messages.as_array().and_then(|messages| messages.last()).expect("a message");
     (text(&last["account"]["name"]), text(&last["body"]))
 }

@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 use crate::common::{Answer, ApiClient, Guest, Room, World, text, until};
 
 /// Sends JSON with an idempotency key.
-async fn sends(who: &Guest, key: &str, path: &str, body: &Value) -> Answer {
-    who.sends(who.request(Method::POST, path).header("idempotency-key", key).json(body)).await
+async fn sends(person: &Guest, key: &str, path: &str, body: &Value) -> Answer {
+    person.sends(person.request(Method::POST, path).header("idempotency-key", key).json(body)).await
 }
 
 /// Returns whether an answer repeats an earlier one.

@@ -10,21 +10,21 @@ use crate::common::{Answer, ApiClient, Guest, Listener, World, each, text, until
 const CURRENT: &str = "/api/v1/matches/current";
 
 /// Requests a match.
-async fn seeks(who: &impl ApiClient, search: &Value) -> Answer {
+async fn seeks(client: &impl ApiClient, search: &Value) -> Answer {
     let mut body = json!({ "adult": true });
     body.as_object_mut().expect("an object").extend(search.as_object().expect("an object").clone());
-    who.calls(Method::POST, "/api/v1/matches", &body).await
+    client.calls(Method::POST, "/api/v1/matches", &body).await
 }
 
 /// Returns the current state of the match.
-async fn current(who: &impl ApiClient) -> Value {
-    who.fetches(CURRENT).await.is(200).json()
+async fn current(client: &impl ApiClient) -> Value {
+    client.fetches(CURRENT).await.is(200).json()
 }
 
 /// Waits until the match is in this state.
-async fn is_in_state(who: &impl ApiClient, state: &str) -> Value {
+async fn is_in_state(client: &impl ApiClient, state: &str) -> Value {
     until(state, || async {
-        let current = current(who).await;
+        let current = current(client).await;
         (current["state"] == state).then_some(current)
     })
     .await
@@ -33,8 +33,8 @@ async fn is_in_state(who: &impl ApiClient, state: &str) -> Value {
 /// Matches two guests. Returns both, and the path of their conversation.
 async fn matched(world: &World) -> (Guest, Guest, String) {
     let (teo, ada) = (world.guest_from("192.0.2.1", "Teo").await, world.guest_from("192.0.2.2", "Ada").await);
-    for who in [&teo, &ada] {
-        seeks(who, &json!({})).await.is(201);
+    for person in [&teo, &ada] {
+        seeks(person, &json!({})).await.is(201);
     }
     let talk = is_in_state(&teo, "matched").await;
     is_in_state(&ada, "matched").await;
@@ -43,17 +43,17 @@ async fn matched(world: &World) -> (Guest, Guest, String) {
 }
 
 /// Performs an action on the current match.
-async fn does(who: &impl ApiClient, action: &str, body: &Value) -> Answer {
-    who.calls(Method::POST, &format!("{CURRENT}/{action}"), body).await
+async fn does(client: &impl ApiClient, action: &str, body: &Value) -> Answer {
+    client.calls(Method::POST, &format!("{CURRENT}/{action}"), body).await
 }
 
-async fn says(who: &impl ApiClient, path: &str, body: &str) -> Answer {
-    who.calls(Method::POST, &format!("{path}/messages"), &json!({ "body": body })).await
+async fn says(client: &impl ApiClient, path: &str, body: &str) -> Answer {
+    client.calls(Method::POST, &format!("{path}/messages"), &json!({ "body": body })).await
 }
 
 /// Subscribes a socket to this account's match. Returns the socket, and the match in the first frame.
-async fn subscribes(world: &World, who: &Guest) -> (Listener, Value) {
-    let mut listener = Listener::with_token(&world.url(), &who.token).await;
+async fn subscribes(world: &World, person: &Guest) -> (Listener, Value) {
+    let mut listener = Listener::with_token(&world.url(), &person.token).await;
     listener.says(&json!({ "type": "subscribe", "stream": "match" })).await;
     let frame = listener.receives().await;
     assert_eq!((&frame["event"], &frame["stream"]), (&json!("subscribed"), &json!("match")));
@@ -95,9 +95,9 @@ on_both! {
         ada.does(Method::DELETE, CURRENT).await.is(204);
         assert_eq!(current(&teo).await["ended_by"], "partner");
         assert_eq!(current(&ada).await["ended_by"], "you");
-        for who in [&teo, &ada] {
-            who.fetches(&format!("{path}/messages")).await.is(404);
-            says(who, &path, "Hello?").await.is(404);
+        for person in [&teo, &ada] {
+            person.fetches(&format!("{path}/messages")).await.is(404);
+            says(person, &path, "Hello?").await.is(404);
         }
     }
 
@@ -223,8 +223,8 @@ on_both! {
         let (teo, ada, _) = matched(&world).await;
         does(&ada, "block", &json!({})).await.is(204);
         assert_eq!(current(&teo).await["state"], "ended");
-        for who in [&teo, &ada] {
-            seeks(who, &json!({})).await.is(201);
+        for person in [&teo, &ada] {
+            seeks(person, &json!({})).await.is(201);
         }
         let again = world.guest_from("192.0.2.1", "Somebody new").await;
         seeks(&again, &json!({})).await.is(201);

@@ -25,14 +25,14 @@ fn link(answer: &Answer, rel: &str) -> Option<String> {
     Some(url[url.find("/api/").expect("a path")..].to_owned())
 }
 
-async fn posts(who: &impl ApiClient, room: &Room, body: &Value) -> Answer {
-    who.calls(Method::POST, &room.api("/messages"), body).await
+async fn posts(client: &impl ApiClient, room: &Room, body: &Value) -> Answer {
+    client.calls(Method::POST, &room.api("/messages"), body).await
 }
 
 /// Posts a message with an idempotency key.
-async fn keyed(who: &impl ApiClient, room: &Room, key: &str, body: &str) -> Answer {
-    let request = who.request(Method::POST, &room.api("/messages")).header("idempotency-key", key);
-    who.sends(request.json(&json!({ "body": body }))).await
+async fn keyed(client: &impl ApiClient, room: &Room, key: &str, body: &str) -> Answer {
+    let request = client.request(Method::POST, &room.api("/messages")).header("idempotency-key", key);
+    client.sends(request.json(&json!({ "body": body }))).await
 }
 
 on_both! {

@@ -114,8 +114,8 @@ on_both! {
             nell.fills(&section, &[("text", text), ("audience", audience)]).await.is(303);
         }
         nell.publishes().await;
-        let sees = async |who: &Person| {
-            let page = who.opens("/@nell").await;
+        let sees = async |person: &Person| {
+            let page = person.opens("/@nell").await;
             ["For all.", "For the Row.", "For later."].map(|text| page.says(text))
         };
         assert_eq!(sees(&world.stranger()).await, [true, false, false]);
@@ -358,8 +358,8 @@ on_both! {
         nell.publishes().await;
         nell.posts("/settings/page/host", &[("host", "Nell.Example.")]).await.is(303);
         assert_eq!(nell.editor().await.value("host"), "nell.example");
-        let taken = mallory.posts("/settings/page/host", &[("host", "nell.example")]).await.is(422).page();
-        assert!(taken.says("somebody else’s page"));
+        let refused = mallory.posts("/settings/page/host", &[("host", "nell.example")]).await.is(422).page();
+        assert!(refused.says("somebody else’s page"));
         mallory.posts("/settings/page/host", &[("host", "127.0.0.1")]).await.is(422);
         let stranger = world.stranger();
         let get = |path: &str, host: &str| {

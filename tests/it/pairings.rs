@@ -11,9 +11,9 @@ const WEEKLY: &str = "/api/v1/matches/weekly";
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// Waits for the pair after this conversation. Returns the person's weekly state.
-async fn paired(who: &Person, last: &Value) -> Value {
+async fn paired(person: &Person, last: &Value) -> Value {
     until("the pair", || async {
-        let weekly = who.fetches(WEEKLY).await.is(200).json();
+        let weekly = person.fetches(WEEKLY).await.is(200).json();
         let new = weekly["conversation_id"] != json!(null) && weekly["conversation_id"] != *last;
         new.then_some(weekly)
     })

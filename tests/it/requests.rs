@@ -185,7 +185,7 @@ on_both! {
         let allowed = stranger.sends(preflight).await.is(200);
         assert_eq!(allowed.header("access-control-allow-origin"), "*");
         assert!(allowed.whole_header("access-control-allow-headers").contains("idempotency-key"));
-        let post = |who: &Person| elsewhere(who.request(Method::POST, "/api/v1/rooms")).form(&[("name", "Café")]);
+        let post = |person: &Person| elsewhere(person.request(Method::POST, "/api/v1/rooms")).form(&[("name", "Café")]);
         let created = stranger.sends(post(&stranger).bearer_auth(&token)).await.is(201);
         assert_eq!(created.header("access-control-allow-origin"), "*");
         assert_eq!(created.header("access-control-allow-credentials"), "");

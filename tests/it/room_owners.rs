@@ -15,8 +15,8 @@ const RUN_OUT: &str = "This link has run out. Ask someone inside for a new one."
 const REMOVED: &str = "You were asked to leave this room.";
 
 /// Returns the id of the participant with this name.
-async fn id_of(who: &impl ApiClient, room: &Room, name: &str) -> String {
-    let people = who.people(room).await;
+async fn id_of(client: &impl ApiClient, room: &Room, name: &str) -> String {
+    let people = client.people(room).await;
     let person = people.as_array().expect("people").iter().find(|person| person["account"]["name"] == name);
     text(&person.unwrap_or_else(|| panic!("{name} is not in the room"))["account"]["id"])
 }
@@ -336,7 +336,7 @@ on_both! {
 }
 
 /// Asserts that each of the owner's API calls is refused.
-async fn assert_refused(who: &impl ApiClient, room: &Room, participant: &str, hook: &str) {
+async fn assert_refused(client: &impl ApiClient, room: &Room, participant: &str, hook: &str) {
     let no_body = Value::Null;
     for (method, path, body) in [
         (Method::PATCH, room.api(""), json!({ "name": "Mine" })),
@@ -351,7 +351,7 @@ async fn assert_refused(who: &impl ApiClient, room: &Room, participant: &str, ho
         (Method::DELETE, room.api(&format!("/hooks/{hook}")), no_body.clone()),
         (Method::DELETE, room.api(""), no_body.clone()),
     ] {
-        let answer = who.calls(method.clone(), &path, &body).await.is(403);
+        let answer = client.calls(method.clone(), &path, &body).await.is(403);
         assert_eq!(answer.problem(), NOT_YOURS, "{method} {path}");
     }
 }

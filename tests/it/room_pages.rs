@@ -14,14 +14,14 @@ fn shown(page: &Page) -> Vec<String> {
 }
 
 /// Posts a message by the form on the page, as a browser sends it.
-async fn says_by_form(who: &Person, room: &Room, body: &str) {
-    let page = who.opens(&room.page("")).await;
+async fn says_by_form(person: &Person, room: &Room, body: &str) {
+    let page = person.opens(&room.page("")).await;
     let form = [
         ("body", body),
         ("reply_to", &page.value("reply_to")),
         ("idempotency_key", &page.value("idempotency_key")),
     ];
-    let location = who.posts(&room.page("/messages"), &form).await.is(303).location();
+    let location = person.posts(&room.page("/messages"), &form).await.is(303).location();
     assert!(location.starts_with(&room.page("#m")), "no redirect to the message: {location}");
 }
 

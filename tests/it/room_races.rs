@@ -146,9 +146,9 @@ on_both! {
     }
 }
 
-async fn posts_until_refused(who: &Guest, room: &Room) {
+async fn posts_until_refused(person: &Guest, room: &Room) {
     loop {
-        match who.tries_to_say(room, "Hello").await.status {
+        match person.tries_to_say(room, "Hello").await.status {
             201 => {}
             404 => return,
             status => panic!("unexpected status {status}"),

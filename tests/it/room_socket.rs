@@ -55,12 +55,12 @@ on_both! {
         let [teo, oskar] = world.guests(["Teo", "Oskar"]).await;
         let room = teo.makes_room("Slipway").await;
         let mut oskars = listens_in(&world, &oskar, &room).await;
-        let said = teo.says(&room, "Hello `there`").await;
+        let message = teo.says(&room, "Hello `there`").await;
         let received = next_content(&mut oskars).await;
         assert_eq!(received["event"], "message");
         assert_eq!((number(&received, "seq"), number(&received, "change")), (1, 1));
-        assert_eq!(received["message"], said, "the socket and the API send the same JSON");
-        let path = room.api(&format!("/messages/{}", said["id"].as_str().expect("an id")));
+        assert_eq!(received["message"], message, "the socket and the API send the same JSON");
+        let path = room.api(&format!("/messages/{}", message["id"].as_str().expect("an id")));
         teo.calls(Method::PATCH, &path, &json!({ "body": "Hello" })).await.is(200);
         let edited = next_content(&mut oskars).await;
         assert_eq!((&edited["event"], &edited["seq"], &edited["change"]), (&json!("change"), &json!(1), &json!(2)));
@@ -300,14 +300,14 @@ on_both! {
     async fn pages_receive_the_html_that_the_server_renders(world: World) {
         let [teo] = world.guests(["Teo"]).await;
         let room = teo.makes_room("Slipway").await;
-        let said = teo.says(&room, "<b>Hello</b>").await;
+        let message = teo.says(&room, "<b>Hello</b>").await;
         let nell = world.member("nell").await;
         let page = nell.opens(&room.page("")).await;
         let cookie = nell.cookies();
         let mut listener = Listener::with_cookie(&world.url(), "?format=html", &cookie).await;
         subscribes(&mut listener, &room, Some(0), None).await;
         let received = next_content(&mut listener).await;
-        assert_eq!((&received["event"], &received["id"]), (&json!("message"), &said["id"]));
+        assert_eq!((&received["event"], &received["id"]), (&json!("message"), &message["id"]));
         let html = received["html"].as_str().expect("html");
         assert!(html.contains("&lt;b&gt;Hello&lt;/b&gt;"), "{html}");
         assert!(page.0.contains(html.trim()), "the socket and the page have the same HTML:\n{html}");
@@ -358,9 +358,9 @@ on_both! {
 async fn posts_and_edits(guest: Guest, room: Room, count: watch::Sender<i64>, messages: i64) {
     for n in 0..messages {
         let body = json!({ "body": format!("{} says {n}", guest.id), "idempotency_key": format!("{n}") });
-        let said = retries(&guest, Method::POST, &room.api("/messages"), &body, 201).await;
+        let message = retries(&guest, Method::POST, &room.api("/messages"), &body, 201).await;
         if n % 20 == 0 {
-            let path = room.api(&format!("/messages/{}", said["id"].as_str().expect("an id")));
+            let path = room.api(&format!("/messages/{}", message["id"].as_str().expect("an id")));
             let body = json!({ "body": format!("{} said {n}", guest.id) });
             retries(&guest, Method::PATCH, &path, &body, 200).await;
         }

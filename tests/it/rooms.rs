@@ -22,14 +22,14 @@ const ROWS: [&str; 8] = [
 ];
 
 /// Returns the name and the number of unread messages of each of the caller's rooms, from the top.
-async fn unread(who: &impl ApiClient) -> Vec<(String, i64)> {
-    let rooms = who.fetches("/api/v1/rooms").await.is(200).list();
+async fn unread(client: &impl ApiClient) -> Vec<(String, i64)> {
+    let rooms = client.fetches("/api/v1/rooms").await.is(200).list();
     let rooms = rooms.as_array().expect("a list of rooms");
     rooms.iter().map(|room| (text(&room["name"]), room["unread"].as_i64().expect("a number"))).collect()
 }
 
-async fn reads(who: &impl ApiClient, room: &Room, seq: i64) {
-    who.calls(Method::PUT, &room.api("/read"), &json!({ "seq": seq })).await.is(204);
+async fn reads(client: &impl ApiClient, room: &Room, seq: i64) {
+    client.calls(Method::PUT, &room.api("/read"), &json!({ "seq": seq })).await.is(204);
 }
 
 on_both! {
@@ -217,8 +217,8 @@ on_both! {
             member.opens_link(&room).await.is(200);
         }
         let rename = json!({ "name": "Ours" });
-        for who in [&ify, &joerg] {
-            who.alters(&room, &rename).await.is(403);
+        for person in [&ify, &joerg] {
+            person.alters(&room, &rename).await.is(403);
         }
         nell.leaves(&room).await.is(204);
         ify.alters(&room, &rename).await.is(403);

@@ -74,15 +74,15 @@ impl<'a> Client<'a> {
 }
 
 /// Creates a thread. Returns its path.
-async fn begins_thread(who: &Person, users: &[&str]) -> String {
-    let thread = who.calls(Method::POST, THREADS, &json!({ "users": users })).await.is(201).json();
+async fn begins_thread(person: &Person, users: &[&str]) -> String {
+    let thread = person.calls(Method::POST, THREADS, &json!({ "users": users })).await.is(201).json();
     format!("{THREADS}/{}", text(&thread["id"]))
 }
 
 /// Posts a message. Returns its path.
-async fn says(who: &Person, thread: &str, body: &str) -> String {
+async fn says(person: &Person, thread: &str, body: &str) -> String {
     let message =
-        who.calls(Method::POST, &format!("{thread}/messages"), &json!({ "body": body })).await.is(201);
+        person.calls(Method::POST, &format!("{thread}/messages"), &json!({ "body": body })).await.is(201);
     format!("{thread}/messages/{}", text(&message.json()["id"]))
 }
 
@@ -146,8 +146,8 @@ on_both! {
         let thread = begins_thread(&nell, &["ify"]).await;
         let mut client = Client::begins(&ify).await;
         // The thread is deleted with its last participant.
-        for who in [&ify, &nell] {
-            who.does(Method::DELETE, &format!("{thread}/users/me")).await.is(204);
+        for person in [&ify, &nell] {
+            person.does(Method::DELETE, &format!("{thread}/users/me")).await.is(204);
         }
         nell.fetches(&thread).await.is(404);
         world.outbox_empties().await;

@@ -8,8 +8,8 @@ use crate::common::{Answer, ApiClient, Listener, Person, World, each, text};
 const THREADS: &str = "/api/v1/threads";
 
 /// Creates a thread with these users.
-async fn begins(who: &Person, users: &[&str]) -> Answer {
-    who.calls(Method::POST, THREADS, &json!({ "users": users })).await
+async fn begins(person: &Person, users: &[&str]) -> Answer {
+    person.calls(Method::POST, THREADS, &json!({ "users": users })).await
 }
 
 /// Returns the path of a thread in the API.
@@ -17,8 +17,8 @@ fn at(thread: &Value) -> String {
     format!("{THREADS}/{}", text(&thread["id"]))
 }
 
-async fn says(who: &Person, thread: &Value, body: &str) -> Answer {
-    who.calls(Method::POST, &format!("{}/messages", at(thread)), &json!({ "body": body })).await
+async fn says(person: &Person, thread: &Value, body: &str) -> Answer {
+    person.calls(Method::POST, &format!("{}/messages", at(thread)), &json!({ "body": body })).await
 }
 
 fn usernames(thread: &Value) -> Vec<String> {
@@ -26,8 +26,8 @@ fn usernames(thread: &Value) -> Vec<String> {
 }
 
 /// Returns the texts of the messages that are visible to this person.
-async fn sees(who: &Person, thread: &Value) -> Vec<String> {
-    each(&who.fetches(&format!("{}/messages", at(thread))).await.is(200).list(), "body")
+async fn sees(person: &Person, thread: &Value) -> Vec<String> {
+    each(&person.fetches(&format!("{}/messages", at(thread))).await.is(200).list(), "body")
 }
 
 /// Returns the errors of a refusal: the pointer and the detail of each.
@@ -161,8 +161,8 @@ on_both! {
         let secret = says(&nell, &thread, "The safe is 1234").await.is(201).json();
         nell.calls(Method::POST, &format!("{}/users", at(&thread)), &json!({ "users": ["joerg"] })).await.is(200);
         let id = text(&thread["id"]);
-        let listen = async |who: &crate::common::Person| {
-            let mut listener = Listener::with_cookie(&world.url(), "", &who.cookies()).await;
+        let listen = async |person: &crate::common::Person| {
+            let mut listener = Listener::with_cookie(&world.url(), "", &person.cookies()).await;
             listener.says(&json!({ "type": "subscribe", "stream": "conversation", "conversation": id })).await;
             loop {
                 if listener.receives().await["event"] == "here" {
@@ -390,8 +390,8 @@ on_both! {
         says(&nell, &thread, "The cake is in the oven").await.is(201);
         nell.says(&room, "Cake at nine").await;
         says(&ify, &thread, "Which cake?").await.is(201);
-        let find = async |who: &Person, query: &str| {
-            who.fetches(&format!("/api/v1/search?{query}")).await.is(200).json()
+        let find = async |person: &Person, query: &str| {
+            person.fetches(&format!("/api/v1/search?{query}")).await.is(200).json()
         };
         let first = find(&nell, "q=cake&limit=2").await;
         assert_eq!(each(&first["data"], "body"), ["Which cake?", "Cake at nine"]);
@@ -413,8 +413,8 @@ on_both! {
         let [nell, mallory, _ify] = world.members(["nell", "mallory", "ify"]).await;
         let before = begins(&mallory, &["nell"]).await.is(201).json();
         let message = says(&mallory, &before, "Hello").await.is(201).json();
-        for who in [&nell, &mallory] {
-            who.calls(Method::POST, "/api/v1/matches", &json!({ "adult": true })).await.is(201);
+        for person in [&nell, &mallory] {
+            person.calls(Method::POST, "/api/v1/matches", &json!({ "adult": true })).await.is(201);
         }
         crate::common::until("a match", async || {
             let current = nell.fetches("/api/v1/matches/current").await.json();
@@ -491,8 +491,8 @@ on_both! {
         nell.posts(&messages, &[("body", "Good morning")]).await.is(303);
         assert!(ify.opens("/threads").await.says("Nell Ashby"));
         assert!(ify.opens(&path).await.says("Good morning"));
-        let post = async |who: &Person, action: &str, form: &[(&str, &str)]| {
-            who.posts(&format!("{path}/{action}"), form).await
+        let post = async |person: &Person, action: &str, form: &[(&str, &str)]| {
+            person.posts(&format!("{path}/{action}"), form).await
         };
         post(&ify, "about", &[("name", "Mornings")]).await.is(303);
         assert_eq!(nell.opens(&path).await.heading(), "Mornings");

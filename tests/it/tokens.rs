@@ -8,18 +8,18 @@ use serde_json::json;
 use crate::common::{ApiClient, Engine, Guest, Instance, Listener, Person, Program, World, text};
 
 /// Creates a token by the form. Returns the secret.
-async fn makes_token(who: &Person, scopes: &[&str]) -> String {
+async fn makes_token(person: &Person, scopes: &[&str]) -> String {
     let mut form = vec![("name", "Backup script")];
     form.extend(scopes.iter().map(|scope| (*scope, "on")));
-    let page = who.posts("/settings/tokens", &form).await.is(200).page();
+    let page = person.posts("/settings/tokens", &form).await.is(200).page();
     let secret = page.value("secret");
     assert!(secret.starts_with("cht_"), "{secret}");
     secret
 }
 
 /// Creates a token. Returns a program that acts with it.
-async fn makes_program(world: &World, who: &Person, scopes: &[&str]) -> Guest {
-    world.program(&makes_token(who, scopes).await)
+async fn makes_program(world: &World, person: &Person, scopes: &[&str]) -> Guest {
+    world.program(&makes_token(person, scopes).await)
 }
 
 #[tokio::test]
@@ -324,11 +324,11 @@ on_both! {
 }
 
 /// Registers an app and creates a key by the forms. Returns the app's page and the key.
-pub async fn registers(who: &Person, scopes: &[&str]) -> (String, String) {
-    let page = who.posts("/settings/apps", &[("name", "Tide bot")]).await.is(303).location();
+pub async fn registers(person: &Person, scopes: &[&str]) -> (String, String) {
+    let page = person.posts("/settings/apps", &[("name", "Tide bot")]).await.is(303).location();
     let mut form = vec![("name", "Production")];
     form.extend(scopes.iter().map(|scope| (*scope, "on")));
-    let created = who.posts(&format!("{page}/keys"), &form).await.is(200).page();
+    let created = person.posts(&format!("{page}/keys"), &form).await.is(200).page();
     let key = created.value("secret");
     assert!(key.starts_with("chk_"), "{key}");
     (page, key)
