@@ -320,13 +320,13 @@ on_both! {
     async fn a_database_of_a_newer_version_is_refused_and_left_unchanged(instance: Instance) {
         drop(Program::serve(&instance));
         let newer = "INSERT INTO migrations (version, name, applied_at) VALUES (9999, 'from the future', 0)";
-        instance.alters(newer);
+        instance.run_sql(newer);
         let message = refuses(&mut Program::command(&instance), 1);
         assert!(
             message.ends_with("the database was last used by a newer chitter: use that one, or restore a backup"),
             "{message}"
         );
-        instance.alters("DELETE FROM migrations WHERE version = 9999");
+        instance.run_sql("DELETE FROM migrations WHERE version = 9999");
         drop(Program::serve(&instance));
     }
 

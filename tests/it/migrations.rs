@@ -35,7 +35,7 @@ async fn migrated(instance: Instance) -> World {
     let records = (1..=EARLIER.len()).map(|n| format!("INSERT INTO migrations VALUES ({n}, 'earlier', 1);"));
     std::fs::create_dir_all(instance.data()).expect("the data folder");
     let statements = [table.to_owned(), EARLIER.join("\n"), records.collect(), ROWS.to_owned()];
-    instance.alters(&statements.join("\n"));
+    instance.run_sql(&statements.join("\n"));
     instance.open().await
 }
 

@@ -382,8 +382,7 @@ on_both! {
         assert!(get("/", "nell.example").await.is(200).page().says("Quiet so far"));
     }
 
-    async fn the_operator_can_restrict_host_names(instance: Instance) {
-        let mut instance = instance;
+    async fn the_operator_can_restrict_host_names(mut instance: Instance) {
         instance.settings.page_hosts = Some("Nell.example, other.example".into());
         let world = instance.open().await;
         let [nell] = world.members(["nell"]).await;
@@ -395,8 +394,7 @@ on_both! {
         assert_eq!(world.stranger().sends(request).await.is(200).page().heading(), "Nell Ashby");
     }
 
-    async fn a_member_s_page_can_be_the_front_page(instance: Instance) {
-        let mut instance = instance;
+    async fn a_member_s_page_can_be_the_front_page(mut instance: Instance) {
         instance.settings.home = Some("@nell".into());
         let world = instance.open().await;
         let stranger = world.stranger();

@@ -206,11 +206,11 @@ fn statements() -> Vec<Statement> {
     let mut shared = Shared::new();
     // Repeated until nothing is added, because a shared text may contain one that stands further down.
     loop {
-        let known = shared.len();
+        let before = shared.len();
         for (module, file) in &files {
             Constants { module: module.clone(), shared: &mut shared }.visit_file(file);
         }
-        if shared.len() == known {
+        if shared.len() == before {
             break;
         }
     }

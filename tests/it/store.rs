@@ -378,7 +378,7 @@ mod reconnecting {
         let mut instance = Instance::new(Engine::Postgres);
         // A separate role distinguishes these connections from those of other tests.
         let role = format!("cut_{}", std::process::id());
-        instance.alters(&format!("CREATE ROLE {role} LOGIN SUPERUSER"));
+        instance.run_sql(&format!("CREATE ROLE {role} LOGIN SUPERUSER"));
         let (test_db, terminate) = {
             let admin = instance.settings.database_url.clone();
             let as_role = admin.as_ref().map(|url| url.replacen("postgres@", &format!("{role}@"), 1));
@@ -399,7 +399,7 @@ mod reconnecting {
             for write in blocked {
                 write.await.expect("no panic").expect("a write");
             }
-            test_db.instance.alters(&terminate);
+            test_db.instance.run_sql(&terminate);
             for n in 0..40 {
                 if n % 2 == 0 {
                     posts(&test_db.db, &nell, &format!("{round} {n}"), None).await.expect("a peep is posted");
@@ -411,7 +411,7 @@ mod reconnecting {
         assert_eq!(test_db.count("SELECT COUNT(*) FROM peeps").await, 60);
         let db = test_db.db.clone();
         tokio::task::spawn_blocking(move || db.close()).await.expect("no panic");
-        test_db.instance.alters(&format!("REASSIGN OWNED BY {role} TO postgres; DROP ROLE {role}"));
+        test_db.instance.run_sql(&format!("REASSIGN OWNED BY {role} TO postgres; DROP ROLE {role}"));
     }
 }
 

@@ -97,7 +97,7 @@ impl Instance {
     }
 
     /// Runs SQL statements directly on the database of an instance that is not running.
-    pub fn alters(&self, sql: &str) {
+    pub fn run_sql(&self, sql: &str) {
         match &self.settings.database_url {
             Some(url) => run(url, sql.to_owned()).expect("the statements run"),
             None => {

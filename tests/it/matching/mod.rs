@@ -27,8 +27,7 @@ use crate::common::Rng;
 const TAGS: [&str; 5] = ["bread", "moths", "tides", "trains", "old bicycles"];
 
 on_both! {
-    async fn random_actions_never_match_wrongly_or_leave_a_possible_match(sim: Simulation) {
-        let mut sim = sim;
+    async fn random_actions_never_match_wrongly_or_leave_a_possible_match(mut sim: Simulation) {
         let (mut rng, mut blocks) = (Rng(0x5EED), Blocks::default());
         for _ in 0..1_500 {
             let person = rng.below(PEOPLE as u64) as usize;
@@ -107,8 +106,7 @@ on_both! {
         assert!(pairs > 100 && groups > 10 && blocks.count() > 10, "{summary}");
     }
 
-    async fn a_search_widens_from_all_interests_to_any_to_anyone(sim: Simulation) {
-        let mut sim = sim;
+    async fn a_search_widens_from_all_interests_to_any_to_anyone(mut sim: Simulation) {
         let people = sim.separate_addresses();
         let [nell, ify, teo, ada] = [people[0], people[1], people[2], people[3]];
         sim.seeks(nell, &["bread", "moths"], "", false).await;
@@ -125,8 +123,7 @@ on_both! {
         assert!(sim.waiting(&[teo, ada]).await.is_empty(), "both accept anyone");
     }
 
-    async fn without_interests_anyone_with_a_common_language_matches_at_once(sim: Simulation) {
-        let mut sim = sim;
+    async fn without_interests_anyone_with_a_common_language_matches_at_once(mut sim: Simulation) {
         let people = sim.separate_addresses();
         let [nell, ify, teo] = [people[0], people[1], people[2]];
         sim.seeks(nell, &[], "de", false).await;
@@ -138,8 +135,7 @@ on_both! {
         assert_eq!(sim.waiting(&[nell, ify, teo]).await, [ify], "who waited longer is matched first");
     }
 
-    async fn the_same_address_and_recent_partners_are_matched_last(sim: Simulation) {
-        let mut sim = sim;
+    async fn the_same_address_and_recent_partners_are_matched_last(mut sim: Simulation) {
         for person in [0, 1, 2] {
             sim.people[person].address = "the school".into();
         }
@@ -160,8 +156,7 @@ on_both! {
         assert!(sim.waiting(&[1, 2]).await.is_empty(), "they have met, and nobody else waits");
     }
 
-    async fn a_lost_connection_keeps_the_place_for_thirty_seconds(sim: Simulation) {
-        let mut sim = sim;
+    async fn a_lost_connection_keeps_the_place_for_thirty_seconds(mut sim: Simulation) {
         let people = sim.separate_addresses();
         let [nell, ify] = [people[0], people[1]];
         sim.seeks(nell, &[], "", false).await;
@@ -180,14 +175,10 @@ on_both! {
         let ticket = sim.current(nell).await.expect("a talk").ticket;
         assert_eq!((ticket.state, ticket.conversation), (State::Matched, talk));
         sim.pass(1).await;
-        assert_eq!(
-            sim.current(nell).await.expect("a ticket").ticket.state,
-            State::Ended
-        );
+        assert_eq!(sim.current(nell).await.expect("a ticket").ticket.state, State::Ended);
     }
 
-    async fn an_ended_match_is_deleted_completely(sim: Simulation) {
-        let mut sim = sim;
+    async fn an_ended_match_is_deleted_completely(mut sim: Simulation) {
         let people = sim.separate_addresses();
         for person in [people[0], people[1]] {
             sim.seeks(person, &[], "", false).await;
@@ -211,13 +202,13 @@ on_both! {
         assert_eq!(sim.test_db.count("SELECT COUNT(*) FROM messages").await, 1, "kept for an hour, for reports");
         sim.test_db.db.write(move |tx| matches::forget(tx, id)).await.expect("the talk is deleted");
         while sim.test_db.db.write(clear_deleted).await.expect("the rows are deleted") {}
-        for table in [
+        for rows in [
             "SELECT COUNT(*) FROM messages",
             "SELECT COUNT(*) FROM conversations",
             "SELECT COUNT(*) FROM participants",
             "SELECT COUNT(*) FROM accounts WHERE mask_of IS NOT NULL",
         ] {
-            assert_eq!(sim.test_db.count(table).await, 0, "{table}");
+            assert_eq!(sim.test_db.count(rows).await, 0, "{rows}");
         }
         assert_eq!(sim.test_db.count("SELECT COUNT(*) FROM jobs").await, 2, "its end and its deletion");
     }
