@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use rust_embed::RustEmbed;
 use sha2::{Digest, Sha256};
 
+/// The files of `assets/`.
 #[derive(RustEmbed)]
 #[folder = "assets"]
 pub struct Assets;

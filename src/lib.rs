@@ -1,6 +1,6 @@
 //! Chitter: a home for a community, in one binary.
 //!
-//! The layers, from the highest to the lowest. A module calls only modules below it (`tests/tidy.rs` checks this):
+//! The layers, from the highest to the lowest. A module calls only modules below it (`tests/tidy` checks this):
 //!
 //! | layer | contents |
 //! |---|---|

@@ -1,6 +1,5 @@
-//! Messages a second through the API, in one thread and in a thousand, against SQLite committing the same
-//! rows in the same batches; and how long `sync` takes for a member of a thousand threads. `bin/bench api
-//! [seconds] [rounds]`.
+//! Messages a second through the API, in one thread and in a thousand, against SQLite committing the same rows in the
+//! same batches; and how long `sync` takes for a member of a thousand threads. `bin/bench api [seconds] [rounds]`.
 
 use std::{
     io::{Read, Write},
@@ -18,7 +17,7 @@ use crate::{
 const THREADS: usize = 1000;
 
 /// The number of measured calls of `sync`.
-const CATCHES_UP: usize = 300;
+const SYNC_CALLS: usize = 300;
 
 /// Runs the benchmark.
 pub fn run(args: &[String]) {
@@ -34,35 +33,35 @@ pub fn run(args: &[String]) {
 
 /// Measures messages a second in this many threads, over all connections.
 fn messages(time: Duration, rounds: usize, threads: usize) {
-    let (mut ours, mut bare, mut batches) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut product, mut bare, mut batches) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..rounds {
         let chitter = Process::chitter();
         let cookies: Vec<String> = (0..CONNECTIONS).map(|n| sign_up(chitter.addr, n)).collect();
-        let ids: Vec<String> = (0..threads).map(|_| begin(chitter.addr, &cookies[0])).collect();
+        let ids: Vec<String> = (0..threads).map(|_| create_thread(chitter.addr, &cookies[0])).collect();
         let requests: Vec<Vec<Vec<u8>>> = cookies
             .iter()
             .enumerate()
             .map(|(n, cookie)| {
                 // Each connection posts to threads of its own, if there are enough threads.
-                let mine = ids.iter().skip(n % threads).step_by(CONNECTIONS.min(threads));
+                let threads = ids.iter().skip(n % threads).step_by(CONNECTIONS.min(threads));
                 let say = |id: &String| {
                     let path = format!("/api/v1/threads/{id}/messages");
                     post(&path, cookie, &format!("{{\"body\":\"{WORDS}\"}}"), "keep-alive")
                 };
-                mine.map(say).collect()
+                threads.map(say).collect()
             })
             .collect();
-        ours.push(drive(chitter.addr, &requests, time));
+        product.push(drive(chitter.addr, &requests, time));
         let batch = chitter.writes_a_commit();
         batches.push(batch);
         bare.push(bare_sqlite(batch.round().max(1.0) as usize, threads, time));
     }
     let name = if threads == 1 { "1 thread".to_owned() } else { format!("{threads} threads") };
-    row(&format!("messages in {name} ({:.0} a commit)", median(batches)), ours, bare);
+    row(&format!("messages in {name} ({:.0} a commit)", median(batches)), product, bare);
 }
 
 /// Creates a thread with all members. Returns its id.
-fn begin(addr: SocketAddr, cookie: &str) -> String {
+fn create_thread(addr: SocketAddr, cookie: &str) -> String {
     let users: Vec<String> = (1..CONNECTIONS).map(|n| format!("\"p{n}\"")).collect();
     let body = format!("{{\"users\":[{}]}}", users.join(","));
     let request = post("/api/v1/threads", cookie, &body, "close");
@@ -109,19 +108,20 @@ fn bare_sqlite(batch: usize, threads: usize, time: Duration) -> f64 {
         let sql = "INSERT INTO conversations (id, kind, name, active_at, created_at) VALUES (?1, 'thread', '', 0, 0)";
         conn.execute(sql, [thread]).expect("inserted");
         for account in 1..=CONNECTIONS as i64 {
-            let sql = "INSERT INTO participants (conversation_id, account_id, skeleton, joined_at) VALUES (?1, ?2, '', 0)";
+            let sql = "INSERT INTO participants (conversation_id, account_id, skeleton, joined_at)
+                       VALUES (?1, ?2, '', 0)";
             conn.execute(sql, [thread, account]).expect("inserted");
         }
     }
     let began = Instant::now();
     let mut id = 1_i64 << 56;
-    let mut said = 0_i64;
+    let mut messages = 0_i64;
     while began.elapsed() < time {
         conn.execute_batch("BEGIN IMMEDIATE").expect("begun");
         for _ in 0..batch {
-            (id, said) = (id + 1, said + 1);
-            let (thread, account) = (said % threads as i64 + 1, said % CONNECTIONS as i64 + 1);
-            let tick: i64 = conn
+            (id, messages) = (id + 1, messages + 1);
+            let (thread, account) = (messages % threads as i64 + 1, messages % CONNECTIONS as i64 + 1);
+            let sync_version: i64 = conn
                 .prepare_cached(
                     "UPDATE streams SET last_seq = last_seq + 1 WHERE name = 'ticks' RETURNING last_seq",
                 )
@@ -132,31 +132,33 @@ fn bare_sqlite(batch: usize, threads: usize, time: Duration) -> f64 {
                     "UPDATE conversations SET last_seq = last_seq + 1, last_change = last_change + 1,
                          active_at = ?1, tick = ?2 WHERE id = ?3 RETURNING last_seq, last_change",
                 )
-                .and_then(|mut next| next.query_row((id, tick, thread), |row| Ok((row.get(0)?, row.get(1)?))))
+                .and_then(|mut next| {
+                    next.query_row((id, sync_version, thread), |row| Ok((row.get(0)?, row.get(1)?)))
+                })
                 .expect("numbers");
             conn.prepare_cached(
                 "INSERT INTO messages (id, conversation_id, seq, change, account_id, body, folded, created_at, tick)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, ?7, ?8)",
             )
-            .and_then(|mut insert| insert.execute((id, thread, seq, change, account, WORDS, id >> 16, tick)))
+            .and_then(|mut insert| insert.execute((id, thread, seq, change, account, WORDS, id >> 16, sync_version)))
             .expect("inserted");
             conn.prepare_cached(
                 "UPDATE participants SET read_seq = ?1, delivered_seq = ?1, tick = ?2, receipt_tick = ?2
                  WHERE conversation_id = ?3 AND account_id = ?4",
             )
-            .and_then(|mut update| update.execute((seq, tick, thread, account)))
+            .and_then(|mut update| update.execute((seq, sync_version, thread, account)))
             .expect("updated");
         }
         conn.execute_batch("COMMIT").expect("committed");
     }
-    said as f64 / began.elapsed().as_secs_f64()
+    messages as f64 / began.elapsed().as_secs_f64()
 }
 
 /// Measures `sync` with a thousand threads, after several numbers of changes.
 fn sync() {
     let chitter = Process::chitter();
     let cookies: Vec<String> = (0..CONNECTIONS).map(|n| sign_up(chitter.addr, n)).collect();
-    let ids: Vec<String> = (0..THREADS).map(|_| begin(chitter.addr, &cookies[0])).collect();
+    let ids: Vec<String> = (0..THREADS).map(|_| create_thread(chitter.addr, &cookies[0])).collect();
     let mut stream = TcpStream::connect(chitter.addr).expect("connected");
     stream.set_nodelay(true).expect("set");
     println!(
@@ -165,24 +167,28 @@ fn sync() {
         "µs",
         "99 in 100"
     );
-    let mut since = mark(&exchange(&mut stream, &get("/api/v1/sync", &cookies[1])));
+    let mut since = sync_token(&exchange(&mut stream, &get("/api/v1/sync", &cookies[1])));
     for changed in [0, 1, 50] {
-        let mut took = Vec::new();
-        for turn in 0..CATCHES_UP {
+        let mut durations = Vec::new();
+        for call in 0..SYNC_CALLS {
             for n in 0..changed {
-                let path = format!("/api/v1/threads/{}/messages", ids[(turn * changed + n) % THREADS]);
+                let path = format!("/api/v1/threads/{}/messages", ids[(call * changed + n) % THREADS]);
                 let request = post(&path, &cookies[0], &format!("{{\"body\":\"{WORDS}\"}}"), "keep-alive");
                 exchange(&mut stream, &request);
             }
             let request = get(&format!("/api/v1/sync?limit=200&since={since}"), &cookies[1]);
             let began = Instant::now();
             let answer = exchange(&mut stream, &request);
-            took.push(began.elapsed().as_secs_f64() * 1e6);
-            since = mark(&answer);
+            durations.push(began.elapsed().as_secs_f64() * 1e6);
+            since = sync_token(&answer);
         }
-        took.sort_by(f64::total_cmp);
+        durations.sort_by(f64::total_cmp);
         let name = format!("{changed} new messages since");
-        println!("{name:44} {:>12.0} {:>12.0}", took[took.len() / 2], took[took.len() * 99 / 100]);
+        println!(
+            "{name:44} {:>12.0} {:>12.0}",
+            durations[durations.len() / 2],
+            durations[durations.len() * 99 / 100]
+        );
     }
 }
 
@@ -190,9 +196,10 @@ fn get(path: &str, cookie: &str) -> Vec<u8> {
     format!("GET {path} HTTP/1.1\r\nHost: x\r\nCookie: {cookie}\r\n\r\n").into_bytes()
 }
 
-fn mark(answer: &str) -> String {
+/// Returns the sync token in an answer.
+fn sync_token(answer: &str) -> String {
     let since = answer.rsplit_once("\"since\":\"").and_then(|(_, rest)| rest.split('"').next());
-    since.unwrap_or_else(|| panic!("no mark: {answer}")).to_owned()
+    since.unwrap_or_else(|| panic!("no sync token: {answer}")).to_owned()
 }
 
 /// Sends one request and reads its answer.
@@ -202,7 +209,7 @@ fn exchange(stream: &mut TcpStream, request: &[u8]) -> String {
     let (mut read, mut whole) = (0, None);
     while whole.is_none_or(|whole| read < whole) {
         let n = stream.read(&mut buffer[read..]).expect("read");
-        assert!(n > 0, "the server hung up");
+        assert!(n > 0, "the server closed the connection");
         read += n;
         whole = whole.or_else(|| length(&buffer[..read]));
     }

@@ -3,6 +3,7 @@
 //!
 //! Both servers are separate processes and send at the same pace. The compared value is the CPU time for each
 //! delivered frame. `bin/bench fanout [listeners] [seconds]`.
+
 use std::{
     io::{Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
@@ -37,15 +38,15 @@ pub fn run(args: &[String]) {
     rlimit::increase_nofile_limit(u64::MAX).expect("many open files");
     println!("{listeners} listeners, {PACE} messages a second, {seconds} s a run, medians of {ROUNDS}\n");
     println!("{:44} {:>12} {:>12} {:>8}", "", "chitter", "bare loop", "ratio");
-    let (mut ours, mut bare) = (Vec::new(), Vec::new());
+    let (mut product, mut bare) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         let (cost, frame) = chitter(listeners, seconds);
-        ours.push(cost);
-        bare.push(loop_of(listeners, seconds, &frame));
+        product.push(cost);
+        bare.push(bare_cost(listeners, seconds, &frame));
     }
-    let ratio = median(ours.iter().zip(&bare).map(|(ours, bare)| ours / bare).collect());
+    let ratio = median(product.iter().zip(&bare).map(|(product, bare)| product / bare).collect());
     let name = "µs of CPU for each frame delivered";
-    println!("{name:44} {:>12.2} {:>12.2} {:>7.2}×", median(ours), median(bare), ratio);
+    println!("{name:44} {:>12.2} {:>12.2} {:>7.2}×", median(product), median(bare), ratio);
     println!("{:44} {:>8.1} KiB", format!("memory for each of {IDLE} idle listeners"), idle());
 }
 
@@ -58,6 +59,7 @@ struct Guest {
 }
 
 impl Guest {
+    /// Creates a guest on the server at this address.
     fn at(addr: SocketAddr) -> Self {
         let session = post(addr, "/api/v1/sessions", "", r#"{"name":"Teo"}"#);
         let token = member(&session, "token");
@@ -77,23 +79,23 @@ impl Guest {
             self.token,
             body.len()
         );
-        let mut sender = self.sender.lock().expect("nobody panicked");
-        sender.write_all(request.as_bytes()).expect("said");
+        let mut sender = self.sender.lock().expect("no panic");
+        sender.write_all(request.as_bytes()).expect("sent");
         let mut answer = vec![0; 16 * 1024];
         let read = sender.read(&mut answer).expect("answered");
         assert!(answer.starts_with(b"HTTP/1.1 201"), "{}", String::from_utf8_lossy(&answer[..read]));
     }
 
-    /// Opens this many sockets on the room; `heard` counts the frames about messages.
-    async fn listens(&self, count: usize, heard: &Arc<AtomicU64>) {
+    /// Opens this many sockets on the room. `received` counts the frames about messages.
+    async fn listens(&self, count: usize, received: &Arc<AtomicU64>) {
         for _ in 0..count {
             let mut stream = self.socket().await;
-            let heard = Arc::clone(heard);
+            let received = Arc::clone(received);
             tokio::spawn(async move {
                 let mut buffer = vec![0; 16 * 1024];
                 let mut tail = Vec::new();
                 while let Ok(read @ 1..) = stream.read(&mut buffer).await {
-                    count_frames(&mut tail, &buffer[..read], &heard);
+                    count_frames(&mut tail, &buffer[..read], &received);
                 }
             });
         }
@@ -108,12 +110,12 @@ impl Guest {
              Authorization: Bearer {}\r\n\r\n",
             self.token
         );
-        stream.write_all(head.as_bytes()).await.expect("asked");
+        stream.write_all(head.as_bytes()).await.expect("sent");
         read_until(&mut stream, b"\r\n\r\n").await;
-        let wanted = format!(r#"{{"type":"subscribe","stream":"room","room":"{}"}}"#, self.key);
+        let request = format!(r#"{{"type":"subscribe","stream":"room","room":"{}"}}"#, self.key);
         // A client's frame is masked (RFC 6455); a mask of zeros leaves it unchanged.
-        let mut frame = vec![0x81, 0x80 | u8::try_from(wanted.len()).expect("a short frame"), 0, 0, 0, 0];
-        frame.extend_from_slice(wanted.as_bytes());
+        let mut frame = vec![0x81, 0x80 | u8::try_from(request.len()).expect("a short frame"), 0, 0, 0, 0];
+        frame.extend_from_slice(request.as_bytes());
         stream.write_all(&frame).await.expect("subscribed");
         read_until(&mut stream, b"\"event\":\"here\"").await;
         stream
@@ -121,23 +123,24 @@ impl Guest {
 }
 
 /// Counts the frames about new messages by their first bytes, which reads may split at any point.
-fn count_frames(tail: &mut Vec<u8>, read: &[u8], heard: &AtomicU64) {
+fn count_frames(tail: &mut Vec<u8>, read: &[u8], received: &AtomicU64) {
     const MARK: &[u8] = br#"{"event":"message""#;
     tail.extend_from_slice(read);
-    let found = tail.windows(MARK.len()).filter(|window| *window == MARK).count();
-    heard.fetch_add(found as u64, Ordering::Relaxed);
+    let count = tail.windows(MARK.len()).filter(|window| *window == MARK).count();
+    received.fetch_add(count as u64, Ordering::Relaxed);
     // The last bytes may begin a mark and are scanned again; they are too few to count a whole mark twice.
     let keep = tail.len().min(MARK.len() - 1);
     tail.drain(..tail.len() - keep);
 }
 
+/// Reads until the mark was received.
 async fn read_until(stream: &mut tokio::net::TcpStream, mark: &[u8]) {
-    let mut seen = Vec::new();
+    let mut bytes = Vec::new();
     let mut buffer = [0; 4096];
-    while !seen.windows(mark.len()).any(|window| window == mark) {
+    while !bytes.windows(mark.len()).any(|window| window == mark) {
         let read = stream.read(&mut buffer).await.expect("read");
-        assert!(read > 0, "hung up: {}", String::from_utf8_lossy(&seen));
-        seen.extend_from_slice(&buffer[..read]);
+        assert!(read > 0, "the connection was closed: {}", String::from_utf8_lossy(&bytes));
+        bytes.extend_from_slice(&buffer[..read]);
     }
 }
 
@@ -145,24 +148,24 @@ async fn read_until(stream: &mut tokio::net::TcpStream, mark: &[u8]) {
 fn chitter(listeners: usize, seconds: u64) -> (f64, Vec<u8>) {
     let server = Process::chitter();
     let guest = Guest::at(server.addr);
-    let heard = Arc::new(AtomicU64::new(0));
+    let received = Arc::new(AtomicU64::new(0));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
     let runtime = runtime.expect("a runtime");
-    runtime.block_on(guest.listens(listeners, &heard));
+    runtime.block_on(guest.listens(listeners, &received));
     guest.says(WORDS);
-    wait(&heard, listeners as u64);
+    wait(&received, listeners as u64);
     let frame = runtime.block_on(async {
         let mut stream = guest.socket().await;
-        thread::scope(|scope| scope.spawn(|| guest.says(WORDS)).join().expect("said"));
+        thread::scope(|scope| scope.spawn(|| guest.says(WORDS)).join().expect("sent"));
         let mut frame = vec![0; 4096];
         let read = stream.read(&mut frame).await.expect("a frame");
         frame.truncate(read);
         frame
     });
-    wait(&heard, 2 * listeners as u64);
+    wait(&received, 2 * listeners as u64);
     let before = server.cpu();
     let messages = pace(seconds, || guest.says(WORDS));
-    wait(&heard, (2 + messages) * listeners as u64);
+    wait(&received, (2 + messages) * listeners as u64);
     let cost = (server.cpu() - before).as_secs_f64() * 1e6 / (messages * listeners as u64) as f64;
     (cost, frame)
 }
@@ -170,24 +173,24 @@ fn chitter(listeners: usize, seconds: u64) -> (f64, Vec<u8>) {
 const WORDS: &str = "The press is warm and so is the kettle. Open workshop until nine, bring paper you like.";
 
 /// Measures the bare loop. Returns µs of CPU for each delivered frame.
-fn loop_of(listeners: usize, seconds: u64, frame: &[u8]) -> f64 {
+fn bare_cost(listeners: usize, seconds: u64, frame: &[u8]) -> f64 {
     let file = tempfile::NamedTempFile::new().expect("a file");
     std::fs::write(file.path(), frame).expect("written");
     let addr = free_address();
     let server =
-        Process::ourselves("bare-loop", &format!("{addr},{listeners},{}", file.path().display()), addr);
-    let heard = Arc::new(AtomicU64::new(0));
+        Process::this_program("bare-loop", &format!("{addr},{listeners},{}", file.path().display()), addr);
+    let received = Arc::new(AtomicU64::new(0));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
     let runtime = runtime.expect("a runtime");
     runtime.block_on(async {
         for _ in 0..listeners {
             let mut stream = tokio::net::TcpStream::connect(addr).await.expect("connected");
-            let heard = Arc::clone(&heard);
+            let received = Arc::clone(&received);
             tokio::spawn(async move {
                 let mut buffer = vec![0; 16 * 1024];
                 let mut tail = Vec::new();
                 while let Ok(read @ 1..) = stream.read(&mut buffer).await {
-                    count_frames(&mut tail, &buffer[..read], &heard);
+                    count_frames(&mut tail, &buffer[..read], &received);
                 }
             });
         }
@@ -196,40 +199,40 @@ fn loop_of(listeners: usize, seconds: u64, frame: &[u8]) -> f64 {
     sender.set_nodelay(true).expect("set");
     let mut done = [0];
     let mut say = || {
-        sender.write_all(b"!").expect("said");
+        sender.write_all(b"!").expect("sent");
         sender.read_exact(&mut done).expect("done");
     };
     say();
-    wait(&heard, listeners as u64);
+    wait(&received, listeners as u64);
     let before = server.cpu();
     let messages = pace(seconds, say);
-    wait(&heard, (1 + messages) * listeners as u64);
+    wait(&received, (1 + messages) * listeners as u64);
     (server.cpu() - before).as_secs_f64() * 1e6 / (messages * listeners as u64) as f64
 }
 
 /// Serves `address,listeners,file`: accepts this many listeners, and writes the frame to each whenever the
 /// last listener sends something.
-pub fn bare_loop(what: &str) {
-    let mut parts = what.splitn(3, ',');
+pub fn bare_loop(arguments: &str) {
+    let mut parts = arguments.splitn(3, ',');
     let mut next = || parts.next().expect("address,listeners,file");
     let (addr, listeners, file) = (next(), next().parse().expect("a number"), next());
     let frame = std::fs::read(file).expect("the frame");
     rlimit::increase_nofile_limit(u64::MAX).expect("many open files");
-    let access = TcpListener::bind(addr).expect("the port is free");
+    let listener = TcpListener::bind(addr).expect("the port is free");
     // The first connection only checks that the port is open.
-    drop(access.accept());
+    drop(listener.accept());
     let mut streams: Vec<TcpStream> =
-        (0..listeners).map(|_| access.accept().expect("a listener").0).collect();
+        (0..listeners).map(|_| listener.accept().expect("a listener").0).collect();
     for stream in &streams {
         stream.set_nodelay(true).expect("set");
     }
-    let (mut sender, _) = access.accept().expect("the sender");
-    let mut word = [0];
-    while sender.read_exact(&mut word).is_ok() {
+    let (mut sender, _) = listener.accept().expect("the sender");
+    let mut signal = [0];
+    while sender.read_exact(&mut signal).is_ok() {
         for stream in &mut streams {
             stream.write_all(&frame).expect("written");
         }
-        sender.write_all(&word).expect("answered");
+        sender.write_all(&signal).expect("answered");
     }
 }
 
@@ -245,10 +248,11 @@ fn pace(seconds: u64, mut say: impl FnMut()) -> u64 {
     messages
 }
 
-fn wait(heard: &AtomicU64, count: u64) {
+/// Waits until this many frames were received.
+fn wait(received: &AtomicU64, count: u64) {
     let began = Instant::now();
-    while heard.load(Ordering::Relaxed) < count {
-        let so_far = heard.load(Ordering::Relaxed);
+    while received.load(Ordering::Relaxed) < count {
+        let so_far = received.load(Ordering::Relaxed);
         assert!(began.elapsed() < Duration::from_secs(60), "{so_far} of {count} frames were delivered");
         thread::sleep(Duration::from_millis(5));
     }
@@ -258,16 +262,16 @@ fn wait(heard: &AtomicU64, count: u64) {
 fn idle() -> f64 {
     let server = Process::chitter();
     let guest = Guest::at(server.addr);
-    let heard = Arc::new(AtomicU64::new(0));
+    let received = Arc::new(AtomicU64::new(0));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
     let runtime = runtime.expect("a runtime");
     // The first listeners cause allocations that happen only once.
-    runtime.block_on(guest.listens(100, &heard));
+    runtime.block_on(guest.listens(100, &received));
     let before = server.memory();
-    runtime.block_on(guest.listens(IDLE, &heard));
+    runtime.block_on(guest.listens(IDLE, &received));
     let after = server.memory();
     guest.says(WORDS);
-    wait(&heard, IDLE as u64 + 100);
+    wait(&received, IDLE as u64 + 100);
     (after - before) as f64 / 1024.0 / IDLE as f64
 }
 

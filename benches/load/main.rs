@@ -2,7 +2,7 @@
 //!
 //! Each row compares the product with a bare limit, in one run and in turns. The load runs on the same cores,
 //! with as little overhead as possible, so quote the ratios. `bin/bench` describes how to run it.
-#![expect(clippy::expect_used, reason = "a benchmark that can't go on should say why and stop")]
+#![expect(clippy::expect_used, reason = "a benchmark that can't continue prints the reason and stops")]
 
 mod api;
 mod fanout;

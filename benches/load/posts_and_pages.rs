@@ -43,7 +43,7 @@ pub fn run(args: &[String]) {
 
 /// Measures durable posts over HTTP, against SQLite committing the same rows in the same batches.
 fn posts(time: Duration, rounds: usize) {
-    let mut ours = Vec::new();
+    let mut product = Vec::new();
     let mut bare = Vec::new();
     let mut batches = Vec::new();
     for _ in 0..rounds {
@@ -60,12 +60,12 @@ fn posts(time: Duration, rounds: usize) {
                 vec![request.into_bytes()]
             })
             .collect();
-        ours.push(drive(chitter.addr, &requests, time));
+        product.push(drive(chitter.addr, &requests, time));
         let batch = chitter.writes_a_commit();
         batches.push(batch);
         bare.push(bare_sqlite(batch.round().max(1.0) as usize, time));
     }
-    row(&format!("durable posts (SQLite, {:.0} a commit)", median(batches)), ours, bare);
+    row(&format!("durable posts (SQLite, {:.0} a commit)", median(batches)), product, bare);
 }
 
 /// The body of every post.
@@ -102,22 +102,23 @@ fn pages(time: Duration, rounds: usize, path: &str, name: &str) {
     let file = tempfile::NamedTempFile::new().expect("a file");
     std::fs::write(file.path(), body).expect("written");
     let addr = free_address();
-    let bare_server = Process::ourselves("bare-server", &format!("{addr},{}", file.path().display()), addr);
+    let bare_server =
+        Process::this_program("bare-server", &format!("{addr},{}", file.path().display()), addr);
     let requests = vec![vec![request]; CONNECTIONS];
-    let mut ours = Vec::new();
+    let mut product = Vec::new();
     let mut bare = Vec::new();
     for _ in 0..rounds {
-        ours.push(drive(chitter.addr, &requests, time));
+        product.push(drive(chitter.addr, &requests, time));
         bare.push(drive(bare_server.addr, &requests, time));
     }
     drop(chitter);
-    row(&format!("{name} ({} KiB)", body.len() / 1024), ours, bare);
+    row(&format!("{name} ({} KiB)", body.len() / 1024), product, bare);
 }
 
 /// Prints a row: the product, the bare limit, and their ratio.
-pub fn row(name: &str, ours: Vec<f64>, bare: Vec<f64>) {
-    let ratio = median(ours.iter().zip(&bare).map(|(ours, bare)| ours / bare).collect());
-    println!("{name:44} {:>12.0} {:>12.0} {:>7.0}%", median(ours), median(bare), ratio * 100.0);
+pub fn row(name: &str, product: Vec<f64>, bare: Vec<f64>) {
+    let ratio = median(product.iter().zip(&bare).map(|(product, bare)| product / bare).collect());
+    println!("{name:44} {:>12.0} {:>12.0} {:>7.0}%", median(product), median(bare), ratio * 100.0);
 }
 
 /// Signs a member up. Returns the cookie.
@@ -136,8 +137,8 @@ pub fn sign_up(addr: SocketAddr, n: usize) -> String {
 }
 
 /// Runs a hyper server that always sends the same answer. The argument is `address,file`.
-pub fn bare_server(what: &str) {
-    let (addr, file) = what.split_once(',').expect("address,file");
+pub fn bare_server(arguments: &str) {
+    let (addr, file) = arguments.split_once(',').expect("address,file");
     let body = Bytes::from(std::fs::read(file).expect("the body"));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
@@ -207,14 +208,14 @@ fn bare_sqlite(batch: usize, time: Duration) -> f64 {
 pub fn drive(addr: SocketAddr, requests: &[Vec<Vec<u8>>], time: Duration) -> f64 {
     let answers = Arc::new(AtomicU64::new(0));
     let began = Instant::now();
-    let until = began + time;
+    let deadline = began + time;
     thread::scope(|scope| {
         for share in requests.chunks(requests.len().div_ceil(DRIVERS)) {
             let answers = Arc::clone(&answers);
             scope.spawn(move || {
                 let runtime =
                     tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-                let all = share.iter().map(|requests| connection(addr, requests, until, &answers));
+                let all = share.iter().map(|requests| connection(addr, requests, deadline, &answers));
                 runtime.block_on(futures_util::future::join_all(all));
             });
         }
@@ -222,13 +223,14 @@ pub fn drive(addr: SocketAddr, requests: &[Vec<Vec<u8>>], time: Duration) -> f64
     answers.load(Ordering::Relaxed) as f64 / began.elapsed().as_secs_f64()
 }
 
-async fn connection(addr: SocketAddr, requests: &[Vec<u8>], until: Instant, answers: &AtomicU64) {
+/// Sends requests over one connection until the deadline.
+async fn connection(addr: SocketAddr, requests: &[Vec<u8>], deadline: Instant, answers: &AtomicU64) {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let mut stream = tokio::net::TcpStream::connect(addr).await.expect("connected");
     stream.set_nodelay(true).expect("set");
     let mut buffer = vec![0; 256 * 1024];
     for request in requests.iter().cycle() {
-        if Instant::now() >= until {
+        if Instant::now() >= deadline {
             break;
         }
         stream.write_all(request).await.expect("written");
@@ -236,7 +238,7 @@ async fn connection(addr: SocketAddr, requests: &[Vec<u8>], until: Instant, answ
         let mut whole = None;
         while whole.is_none_or(|whole| read < whole) {
             let n = stream.read(&mut buffer[read..]).await.expect("read");
-            assert!(n > 0, "the server hung up");
+            assert!(n > 0, "the server closed the connection");
             read += n;
             whole = whole.or_else(|| length(&buffer[..read]));
         }

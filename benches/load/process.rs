@@ -34,16 +34,19 @@ impl Process {
     }
 
     /// Starts this program in another role.
-    pub fn ourselves(role: &str, what: &str, addr: SocketAddr) -> Self {
-        let child = Command::new(env::current_exe().expect("ourselves")).args([role, what]).spawn();
-        let child = child.expect("it starts");
+    pub fn this_program(role: &str, argument: &str, addr: SocketAddr) -> Self {
+        let child = Command::new(env::current_exe().expect("the path of this program"))
+            .args([role, argument])
+            .spawn();
+        let child = child.expect("the server starts");
         wait_for(addr);
         Process { child, addr, data: tempfile::tempdir().expect("a folder") }
     }
 
     /// Returns the CPU time that the process has used.
     pub fn cpu(&self) -> Duration {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).expect("it runs");
+        let stat =
+            std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).expect("a running process");
         let fields: Vec<&str> = stat.rsplit_once(')').expect("a name").1.split_whitespace().collect();
         // utime and stime, in hundredths of a second: fields 14 and 15 of proc(5).
         let ticks: u64 = [11, 12].iter().map(|n| fields[*n].parse::<u64>().expect("a number")).sum();
@@ -52,7 +55,8 @@ impl Process {
 
     /// Returns the resident memory in bytes.
     pub fn memory(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("it runs");
+        let status =
+            std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("a running process");
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a size");
         let kib: u64 = line.trim().trim_end_matches(" kB").parse().expect("a number");
         kib * 1024
@@ -62,11 +66,13 @@ impl Process {
     pub fn writes_a_commit(mut self) -> f64 {
         let pid = self.child.id().to_string();
         Command::new("kill").args(["-TERM", &pid]).status().expect("kill runs");
-        self.child.wait().expect("it stops");
+        self.child.wait().expect("a stopped process");
         let log = std::fs::File::open(self.data.path().join("log/chitter.log")).expect("a log");
         let lines = BufReader::new(log).lines().map_while(Result::ok);
-        let closed =
-            lines.filter(|line| line.contains("The database is closed")).last().expect("it was closed");
+        let closed = lines
+            .filter(|line| line.contains("The database is closed"))
+            .last()
+            .expect("a line about the end");
         let fields: serde_json::Value = serde_json::from_str(&closed).expect("JSON");
         let number = |name: &str| fields["fields"][name].as_f64().expect("a number");
         number("writes") / number("commits").max(1.0)
@@ -95,6 +101,7 @@ pub fn free_address() -> SocketAddr {
     listener.local_addr().expect("an address")
 }
 
+/// Waits until a server accepts connections at this address.
 fn wait_for(addr: SocketAddr) {
     let began = Instant::now();
     while TcpStream::connect(addr).is_err() {

@@ -46,6 +46,7 @@ impl Token {
     }
 }
 
+/// Starts a session of this account with this token.
 pub fn start(tx: &mut Tx<'_>, token: &Token, account: AccountId) -> Result<()> {
     store::sessions::insert(tx, &token.hash(), account)
 }
@@ -62,6 +63,7 @@ pub fn touch(tx: &mut Tx<'_>, token: &Token) -> Result<()> {
     store::sessions::touch(tx, &token.hash())
 }
 
+/// Ends the session with this token.
 pub fn end(tx: &mut Tx<'_>, token: &Token) -> Result<()> {
     store::sessions::delete(tx, &token.hash())
 }

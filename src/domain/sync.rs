@@ -56,6 +56,7 @@ impl FromStr for SyncToken {
     }
 }
 
+/// A change that is returned to a program that catches up.
 #[derive(Clone, Debug)]
 pub enum Change {
     /// A room or a thread, or the account's own membership in it.

@@ -126,7 +126,7 @@ fn log(method: &Method, status: StatusCode, began: Instant) {
         500.. if status != 503 => tracing::error!(status, took = ?elapsed, "Answered"),
         400.. => tracing::info!(status, took = ?elapsed, "Refused"),
         _ if method == Method::GET || method == Method::HEAD => {
-            tracing::debug!(status, took = ?elapsed, "Answered")
+            tracing::debug!(status, took = ?elapsed, "Answered");
         }
         _ => tracing::info!(status, took = ?elapsed, "Answered"),
     }

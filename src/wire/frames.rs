@@ -478,6 +478,7 @@ pub struct PongFrame {
     event: PongName,
 }
 
+/// The only value of [`PongFrame`].
 pub const PONG: PongFrame = PongFrame { event: PongName::Pong };
 
 /// A message of the client was not understood, or a subscription was refused.

@@ -8,7 +8,7 @@ test.beforeEach(async ({ chitter, page }) => {
 
 const FAMILY = '👨‍👩‍👧‍👦';
 
-for (const [what, words, left] of [
+for (const [name, text, left] of [
   ['letters', 'hello', 275],
   ['an emoji family', FAMILY, 279],
   ['a flag', '🇳🇴', 279],
@@ -17,10 +17,10 @@ for (const [what, words, left] of [
   ['Arabic with vowels', 'خُبْز', 277],
   ['a line break', 'a\nb', 277],
 ]) {
-  test(`the counter counts ${what} as people do`, async ({ page }) => {
+  test(`the counter counts ${name} as people do`, async ({ page }) => {
     const count = page.locator('form[action="/peeps"] .count');
     await expect(count).toContainText('280 left');
-    await composer(page).fill(words);
+    await composer(page).fill(text);
     await expect(count).toContainText(`${left} left`);
     await composer(page).fill('');
     await expect(count).toContainText('280 left');
@@ -36,17 +36,17 @@ test('a peep holds 280 emoji families', async ({ page }) => {
 });
 
 test('a peep of 281 characters is refused and its text kept', async ({ page }) => {
-  const words = 'x'.repeat(281);
-  await composer(page).fill(words);
+  const text = 'x'.repeat(281);
+  await composer(page).fill(text);
   await page.getByRole('button', { name: 'Peep', exact: true }).click();
   await expect(composer(page)).toHaveAttribute('aria-invalid', 'true');
   await expect(composer(page)).toHaveAccessibleDescription(/280|too long|1 character/);
-  await expect(composer(page)).toHaveValue(words);
+  await expect(composer(page)).toHaveValue(text);
 
   // With one character fewer it is posted.
-  await composer(page).fill(words.slice(1));
+  await composer(page).fill(text.slice(1));
   await page.getByRole('button', { name: 'Peep', exact: true }).click();
-  await expect(feed(page).locator('.body')).toHaveText([words.slice(1)]);
+  await expect(feed(page).locator('.body')).toHaveText([text.slice(1)]);
 });
 
 test('an empty peep is not posted', async ({ page }) => {
@@ -67,16 +67,16 @@ test('the composer is empty, counts from 280 and has the focus after a peep', as
 });
 
 test('text that is typed while a peep is being sent is kept', async ({ page }) => {
-  let arrive;
-  const arrived = new Promise((resolve) => (arrive = resolve));
+  let release;
+  const released = new Promise((resolve) => (release = resolve));
   await page.route('**/peeps', async (route) => {
-    await arrived;
+    await released;
     await route.continue();
   });
   await composer(page).fill('One of many.');
   await page.getByRole('button', { name: 'Peep', exact: true }).click();
   await composer(page).fill('And another');
-  arrive();
+  release();
   await expect(feed(page)).toHaveCount(1);
   await expect(composer(page)).toHaveValue('And another');
 });

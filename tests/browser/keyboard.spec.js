@@ -8,7 +8,7 @@ async function tabTo(page, target) {
     await page.keyboard.press('Tab');
     if (await target.evaluate((element) => element === document.activeElement)) return;
   }
-  throw new Error('60 times Tab did not lead there');
+  throw new Error('60 Tab stops did not reach the element');
 }
 
 test('the first Tab stop is a link that skips to the content', async ({ page, visit }) => {
@@ -57,19 +57,19 @@ test('the element with the focus shows it', async ({ chitter, page }) => {
   await page.goto('/');
   for (let stop = 1; ; stop++) {
     await page.keyboard.press('Tab');
-    const what = await page.evaluate(() => {
+    const focusedHtml = await page.evaluate(() => {
       const focused = document.activeElement;
       return focused === document.body ? null : focused.outerHTML.slice(0, 200);
     });
-    if (what === null) {
+    if (focusedHtml === null) {
       expect(stop, 'a signed-in stream has many stops').toBeGreaterThan(8);
       break;
     }
-    expect(stop, 'the focus never leaves the page').toBeLessThan(80);
+    expect(stop, 'the focus does not leave the page').toBeLessThan(80);
     // The next Tab continues from here also after blur().
     const focused = await page.screenshot();
     await page.evaluate(() => document.activeElement.blur());
     const blurred = await page.screenshot();
-    expect(focused.equals(blurred), `no visible focus on ${what}`).toBe(false);
+    expect(focused.equals(blurred), `no visible focus on ${focusedHtml}`).toBe(false);
   }
 });

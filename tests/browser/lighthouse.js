@@ -19,13 +19,13 @@ const browser = await chromium.launch({
   ...launchOptions,
   args: [...launchOptions.args, `--remote-debugging-port=${port}`],
 });
-let fine = true;
+let perfect = true;
 for (const [name, settings] of [['on a phone', {}], ['wide', WIDE]]) {
   const { lhr } = await lighthouse(process.argv[2], { port, logLevel: 'error', output: 'json', ...settings });
   for (const { title, score, auditRefs } of Object.values(lhr.categories)) {
     console.log(`${name}: ${title} ${Math.round(score * 100)}`);
     if (score === 1) continue;
-    fine = false;
+    perfect = false;
     for (const { id, weight } of auditRefs) {
       const audit = lhr.audits[id];
       const failed = weight > 0 && audit.score !== null && audit.score < 1;
@@ -34,4 +34,4 @@ for (const [name, settings] of [['on a phone', {}], ['wide', WIDE]]) {
   }
 }
 await browser.close();
-process.exitCode = fine ? 0 : 1;
+process.exitCode = perfect ? 0 : 1;

@@ -10,10 +10,10 @@ async function startGuestSession(page, name) {
   await expect(page.getByRole('heading', { name: 'Match', exact: true })).toBeVisible();
 }
 
-/** Sends the match form, with interests if named. */
-async function findSomeone(page, likes = '') {
+/** Sends the match form, with interests if there are any. */
+async function findSomeone(page, interests = '') {
   await page.goto('/match');
-  await page.getByLabel('What do you like?').fill(likes);
+  await page.getByLabel('What do you like?').fill(interests);
   const adult = page.getByLabel('I am 18 or older');
   if (await adult.isVisible()) await adult.check();
   await page.getByRole('button', { name: 'Find someone' }).click();
@@ -24,18 +24,18 @@ const talkHeading = (page) => page.getByRole('heading', { name: 'Stranger', exac
 const messageField = (page) => page.getByLabel('Your message');
 const status = (page) => page.locator('[data-match-status]');
 
-async function sendMessage(page, words) {
+async function sendMessage(page, text) {
   await page.waitForFunction(() => customElements.get('chat-conversation')); // Enter sends only by script
-  await messageField(page).fill(words);
+  await messageField(page).fill(text);
   await messageField(page).press('Enter');
 }
 
-const expectMessage = (page, words) => expect(page.locator('.message .body', { hasText: words })).toBeVisible();
+const expectMessage = (page, text) => expect(page.locator('.message .body', { hasText: text })).toBeVisible();
 
 /** Chooses an item of the talk’s menu. */
-async function chooseFromMenu(page, what) {
+async function chooseFromMenu(page, item) {
   await page.getByRole('button', { name: 'More: block, report, leave' }).click();
-  await page.locator('#match-menu').getByText(what).click();
+  await page.locator('#match-menu').getByText(item).click();
 }
 
 test('two strangers are matched, talk, lose the connection, come back, and go on to the next', async ({ visit }) => {
@@ -60,9 +60,9 @@ test('two strangers are matched, talk, lose the connection, come back, and go on
   await expectMessage(teos, 'Crust or middle?');
   await sendMessage(teos, 'Crust.');
   await expectMessage(nells, 'Crust.');
-  const told = await teos.locator('main').innerHTML();
+  const html = await teos.locator('main').innerHTML();
   for (const secret of [nell.username, nell.name, await nells.locator('body').getAttribute('data-viewer')]) {
-    expect(told).not.toContain(secret);
+    expect(html).not.toContain(secret);
   }
 
   // A lost connection does not end the talk; another tab may continue it.

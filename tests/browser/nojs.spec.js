@@ -78,10 +78,10 @@ test('a peep is posted once, also when the page is reloaded', async ({ chitter, 
 
 test('a peep of 281 characters is refused and its text kept', async ({ chitter, page }) => {
   await chitter.signUp(page, nell);
-  const words = 'é'.repeat(281);
-  await composer(page).fill(words);
+  const text = 'é'.repeat(281);
+  await composer(page).fill(text);
   await page.getByRole('button', { name: 'Peep', exact: true }).click();
-  await expect(composer(page)).toHaveValue(words);
+  await expect(composer(page)).toHaveValue(text);
   await expect(composer(page)).toHaveAttribute('aria-invalid', 'true');
   await expect(composer(page)).toHaveAccessibleDescription(/280|too long|1 character/);
 
@@ -97,10 +97,10 @@ test('a reply is shown below its parent, and the parent above the reply', async 
   await page.getByRole('button', { name: 'Reply', exact: true }).click();
 
   await openPeep(page, 'I do. Saturday');
-  const words = page.locator('article.peep .body');
-  await expect(words).toHaveText(['Who mends hub gears?', 'I do. Saturday, behind the tram stop.']);
+  const bodies = page.locator('article.peep .body');
+  await expect(bodies).toHaveText(['Who mends hub gears?', 'I do. Saturday, behind the tram stop.']);
   await openPeep(page, 'Who mends hub gears?');
-  await expect(words).toHaveText(['Who mends hub gears?', 'I do. Saturday, behind the tram stop.']);
+  await expect(bodies).toHaveText(['Who mends hub gears?', 'I do. Saturday, behind the tram stop.']);
 });
 
 test('an edit is marked, and the earlier version stays readable', async ({ chitter, page, visit }) => {
@@ -110,9 +110,9 @@ test('an edit is marked, and the earlier version stays readable', async ({ chitt
   const address = page.url();
   await page.getByRole('link', { name: 'Edit', exact: true }).click();
   await expect(page).toHaveURL(`${address}/edit`);
-  const box = page.getByRole('main').locator('textarea');
-  await expect(box).toHaveValue('The ferry leaves at nine.');
-  await box.fill('The ferry leaves at ten.');
+  const field = page.getByRole('main').locator('textarea');
+  await expect(field).toHaveValue('The ferry leaves at nine.');
+  await field.fill('The ferry leaves at ten.');
   await page.getByRole('button', { name: 'Save', exact: true }).click();
   await expect(peepWith(page, 'The ferry leaves at ten.')).toHaveCount(1);
 
@@ -156,32 +156,32 @@ test('a deleted peep is gone from the stream and from its own address', async ({
   const address = page.url();
   await deletePeep(page);
   await expect(feed(page)).toHaveCount(0);
-  const answer = await page.goto(address);
-  expect([404, 410]).toContain(answer.status());
+  const response = await page.goto(address);
+  expect([404, 410]).toContain(response.status());
 });
 
 test('older peeps are on linked pages, each on one page and none missing', async ({ page, request }) => {
   const all = await (await program(request, layla)).fill(65);
   await page.goto('/');
   const older = page.getByRole('link', { name: 'Older peeps' });
-  const seen = await feed(page).locator('.body').allTextContents();
-  expect(seen.length, 'the first page has everything: this test shows nothing').toBeLessThan(all.length);
+  const texts = await feed(page).locator('.body').allTextContents();
+  expect(texts.length, 'the first page has every peep, so this test shows nothing').toBeLessThan(all.length);
   while (await older.count()) {
     await older.click();
     await expect(page).toHaveURL(/\?before=\d+/);
-    seen.push(...(await feed(page).locator('.body').allTextContents()));
-    expect(seen.length).toBeLessThanOrEqual(all.length);
+    texts.push(...(await feed(page).locator('.body').allTextContents()));
+    expect(texts.length).toBeLessThanOrEqual(all.length);
   }
-  expect(seen.map((words) => words.trim())).toEqual(all);
+  expect(texts.map((text) => text.trim())).toEqual(all);
 });
 
 test('a member logs out, and back in by email or by username', async ({ chitter, page }) => {
   await chitter.signUp(page, nell);
   for (const login of ['Nell@harbour.example', 'NELL']) {
     await page.goto('/settings');
-    const out = page.getByRole('button', { name: 'Log out', exact: true });
-    await out.click();
-    await expect(out).toHaveCount(0);
+    const logOut = page.getByRole('button', { name: 'Log out', exact: true });
+    await logOut.click();
+    await expect(logOut).toHaveCount(0);
     await page.goto('/');
     await expect(composer(page)).toHaveCount(0);
 

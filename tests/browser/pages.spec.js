@@ -5,7 +5,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
-import { expectNothingWrong, expectNoSidewaysScroll, invalid } from './checks.js';
+import { expectNoViolations, expectNoSidewaysScroll, htmlErrors } from './checks.js';
 import { BINARY, expect, test } from './server.js';
 import { logIn, nell, PASSWORD, program } from './people.js';
 
@@ -28,7 +28,7 @@ for (const width of [390, 1280]) {
     await program(page.request, nell);
     await page.goto('/@nell');
     await page.getByRole('link', { name: 'Make a page' }).click();
-    await expectNothingWrong(page, 'the editor');
+    await expectNoViolations(page, 'the editor');
     await expectNoSidewaysScroll(page, 'the editor');
 
     await open(page, 'Hero');
@@ -57,7 +57,7 @@ for (const width of [390, 1280]) {
     await projects.getByLabel('Choose one').setInputFiles({ name: 'net.png', mimeType: 'image/png', buffer: DOT });
     await expect(projects.locator('.picture-field img')).toHaveCount(1);
     await expect(projects.getByLabel('Title', { exact: true }).first()).toHaveValue('A very long net');
-    await expectNothingWrong(page, 'the editor with a picture');
+    await expectNoViolations(page, 'the editor with a picture');
     await expectNoSidewaysScroll(page, 'the editor with a picture');
 
     await page.getByText('How it looks').click();
@@ -66,16 +66,16 @@ for (const width of [390, 1280]) {
     await page.getByRole('button', { name: 'Publish' }).click();
     await expect(page.getByRole('status')).toContainText('This is what others see');
 
-    const theirs = await visit();
-    await theirs.setViewportSize({ width, height: 844 });
-    await theirs.goto('/@nell');
-    await expect(theirs.getByRole('heading', { level: 1 })).toHaveText('Nell Ashby');
-    const link = theirs.getByRole('link', { name: 'A very long net' });
+    const visitorPage = await visit();
+    await visitorPage.setViewportSize({ width, height: 844 });
+    await visitorPage.goto('/@nell');
+    await expect(visitorPage.getByRole('heading', { level: 1 })).toHaveText('Nell Ashby');
+    const link = visitorPage.getByRole('link', { name: 'A very long net' });
     await expect(link).toHaveAttribute('href', 'https://nets.example/');
-    await expect(theirs.getByAltText('A net on the slip')).toBeVisible();
-    expect(await theirs.locator('link[rel=stylesheet]').getAttribute('href')).toContain('dusk');
-    await expectNothingWrong(theirs, 'the page');
-    await expectNoSidewaysScroll(theirs, 'the page');
+    await expect(visitorPage.getByAltText('A net on the slip')).toBeVisible();
+    expect(await visitorPage.locator('link[rel=stylesheet]').getAttribute('href')).toContain('dusk');
+    await expectNoViolations(visitorPage, 'the page');
+    await expectNoSidewaysScroll(visitorPage, 'the page');
   });
 }
 
@@ -83,12 +83,12 @@ test('a page is built, ordered and published by the keyboard alone', async ({ pa
   await program(page.request, nell);
   await page.goto('/settings/page');
   const tabTo = async (role, name) => {
-    const wanted = page.getByRole(role, { name });
+    const target = page.getByRole(role, { name });
     for (let presses = 0; presses < 120; presses++) {
-      if (await wanted.evaluateAll((all) => all.includes(document.activeElement))) return;
+      if (await target.evaluateAll((all) => all.includes(document.activeElement))) return;
       await page.keyboard.press('Tab');
     }
-    throw new Error(`${name} is not reached by Tab`);
+    throw new Error(`Tab did not reach ${name}`);
   };
   const press = async (...keys) => {
     for (const key of keys) await page.keyboard.press(key);
@@ -147,15 +147,15 @@ test.describe('without scripts', () => {
     await page.getByRole('button', { name: 'Links' }).click();
     await page.getByLabel('What it is called').fill('Shop');
     await page.getByLabel('Where it leads').fill('javascript:alert(1)');
-    const keep = () => section(page, 'Links').getByRole('button', { name: 'Keep it' }).last().click();
-    await keep();
+    const save = () => section(page, 'Links').getByRole('button', { name: 'Keep it' }).last().click();
+    await save();
     await expect(page.getByText('Write an address as https://example.org.')).toBeVisible();
     await expect(page.getByLabel('What it is called').first()).toHaveValue('Shop');
     await page.getByLabel('Where it leads').first().fill('shop.example');
-    await keep();
+    await save();
     await expect(page.getByLabel('Where it leads').first()).toHaveValue('https://shop.example/');
     await page.getByLabel('Where it leads').last().fill('https://log.example');
-    await keep();
+    await save();
     await section(page, 'Links').getByRole('button', { name: 'Move up', exact: true }).click();
     await expect(page.getByLabel('Where it leads').first()).toHaveValue('https://log.example/');
     await section(page, 'Links').getByRole('button', { name: 'Remove', exact: true }).first().click();
@@ -169,16 +169,16 @@ test.describe('without scripts', () => {
   test('the contact form sends a message', async ({ page, visit }) => {
     await program(page.request, nell);
     await page.request.post('/settings/page/publish');
-    const theirs = await visit();
-    await theirs.goto('/@nell');
-    await theirs.getByRole('link', { name: 'Write to me' }).last().click();
-    await theirs.getByLabel('Your name').fill('Oskar');
-    await theirs.getByLabel('Your email').fill('oskar@elsewhere.example');
-    await theirs.getByLabel('Your letter').fill('Do you mend nets?');
-    // A form that is sent within two seconds is refused once, as robots send it.
+    const visitorPage = await visit();
+    await visitorPage.goto('/@nell');
+    await visitorPage.getByRole('link', { name: 'Write to me' }).last().click();
+    await visitorPage.getByLabel('Your name').fill('Oskar');
+    await visitorPage.getByLabel('Your email').fill('oskar@elsewhere.example');
+    await visitorPage.getByLabel('Your letter').fill('Do you mend nets?');
+    // A form that is sent within two seconds is refused, because robots send forms so fast.
     await expect(async () => {
-      await theirs.getByRole('button', { name: 'Send it' }).click();
-      await expect(theirs.getByRole('heading', { name: 'It is on its way' })).toBeVisible({ timeout: 1000 });
+      await visitorPage.getByRole('button', { name: 'Send it' }).click();
+      await expect(visitorPage.getByRole('heading', { name: 'It is on its way' })).toBeVisible({ timeout: 1000 });
     }).toPass();
   });
 });
@@ -203,19 +203,19 @@ for (const colorScheme of ['light', 'dark']) {
       for (const width of [390, 1280]) {
         await page.setViewportSize({ width, height: 844 });
         await page.goto('/@ify');
-        await expectNothingWrong(page, `${theme}, ${width} px wide`);
+        await expectNoViolations(page, `${theme}, ${width} px wide`);
         await expectNoSidewaysScroll(page, `${theme}, ${width} px wide`);
       }
     }
     const paths = ['/@ify/contact', '/@ify/peeps', '/@ifeoma', '/settings/page/visits', '/settings/page/preview'];
     for (const path of paths) {
       await page.goto(path);
-      await expectNothingWrong(page, path);
+      await expectNoViolations(page, path);
       await expectNoSidewaysScroll(page, path);
     }
     await page.goto('/settings/page');
     for (const summary of await page.locator('[data-section] summary').all()) await summary.click();
-    await expectNothingWrong(page, 'the editor, all of it open');
+    await expectNoViolations(page, 'the editor, all of it open');
     await expectNoSidewaysScroll(page, 'the editor, all of it open');
   });
 }
@@ -253,18 +253,18 @@ test('a tile shows its text on hover, on focus and on tap', async ({ browser, ch
   const context = await browser.newContext({ baseURL: chitter.url, hasTouch: true, reducedMotion: 'reduce' });
   const page = await context.newPage();
   await page.goto('/@ify');
-  const words = page.getByText('Six degrees is fine.');
-  await expect(words).toHaveCSS('opacity', '0');
-  const tile = page.locator('.tile').filter({ has: words });
+  const text = page.getByText('Six degrees is fine.');
+  await expect(text).toHaveCSS('opacity', '0');
+  const tile = page.locator('.tile').filter({ has: text });
   await tile.hover();
-  await expect(words).toHaveCSS('opacity', '1');
+  await expect(text).toHaveCSS('opacity', '1');
   await page.mouse.move(0, 0);
-  await expect(words).toHaveCSS('opacity', '0');
+  await expect(text).toHaveCSS('opacity', '0');
   await tile.focus();
-  await expect(words).toHaveCSS('opacity', '1');
+  await expect(text).toHaveCSS('opacity', '1');
   await tile.blur();
   await tile.tap();
-  await expect(words).toHaveCSS('opacity', '1');
+  await expect(text).toHaveCSS('opacity', '1');
   await context.close();
 });
 
@@ -274,10 +274,10 @@ test('an exported page is valid and opens from its folder', async ({ page, chitt
   await promisify(execFile)(BINARY, ['page', 'export', '@ify', folder], {
     env: { PATH: process.env.PATH, CHITTER_DATA: join(chitter.home, 'data'), CHITTER_BASE_URL: chitter.url },
   });
-  expect(await invalid(await readFile(join(folder, 'index.html'), 'utf8'))).toEqual([]);
+  expect(await htmlErrors(await readFile(join(folder, 'index.html'), 'utf8'))).toEqual([]);
   await chitter.stop(); // the export needs no server
-  const asked = [];
-  page.on('request', (request) => asked.push(request.url()));
+  const requests = [];
+  page.on('request', (request) => requests.push(request.url()));
   await page.goto(pathToFileURL(join(folder, 'index.html')).href);
   await expect(page.getByRole('heading', { level: 1 })).toHaveText('Ifeoma Okafor');
   await page.evaluate(() => document.querySelectorAll('img').forEach((img) => img.setAttribute('loading', 'eager')));
@@ -285,7 +285,7 @@ test('an exported page is valid and opens from its folder', async ({ page, chitt
     await expect.poll(() => image.evaluate((img) => img.naturalWidth)).toBeGreaterThan(0);
   }
   await expect(page.locator('body')).toHaveCSS('background-color', 'rgb(251, 250, 246)');
-  expect(asked.filter((url) => !url.startsWith('file:'))).toEqual([]);
+  expect(requests.filter((url) => !url.startsWith('file:'))).toEqual([]);
   await chitter.start();
 });
 
@@ -293,20 +293,20 @@ test('a followed link is counted, and leads to its target', async ({ page, chitt
   await program(page.request, nell);
   const added = await page.request.post('/settings/page/sections', { form: { kind: 'links' }, maxRedirects: 0 });
   const id = added.headers().location.split('section-')[1];
-  const there = `${chitter.url}/docs/api`.replace('127.0.0.1', 'localhost');
+  const target = `${chitter.url}/docs/api`.replace('127.0.0.1', 'localhost');
   await page.request.post(`/settings/page/sections/${id}`, {
-    multipart: { 'label.0': 'Elsewhere', 'link.0': there, audience: 'everyone' },
+    multipart: { 'label.0': 'Elsewhere', 'link.0': target, audience: 'everyone' },
   });
   await page.request.post('/settings/page/publish');
-  const theirs = await visit();
-  await theirs.goto('/@nell');
-  const pinged = theirs.waitForRequest((request) => request.url().includes('/visits?link='));
-  await theirs.getByRole('link', { name: 'Elsewhere' }).click();
-  await pinged;
-  await expect(theirs).toHaveURL(there);
+  const visitorPage = await visit();
+  await visitorPage.goto('/@nell');
+  const ping = visitorPage.waitForRequest((request) => request.url().includes('/visits?link='));
+  await visitorPage.getByRole('link', { name: 'Elsewhere' }).click();
+  await ping;
+  await expect(visitorPage).toHaveURL(target);
   await expect(async () => {
     await page.goto('/settings/page/visits');
     await expect(page.getByRole('row', { name: 'docs/api' })).toContainText('1', { timeout: 500 });
   }).toPass();
-  await expectNothingWrong(page, 'visits');
+  await expectNoViolations(page, 'visits');
 });

@@ -1,4 +1,4 @@
-// The people in the tests, and what they and programs do.
+// The people in the tests, and the actions of people and programs.
 import { expect } from '@playwright/test';
 import { randomUUID } from 'node:crypto';
 
@@ -44,25 +44,25 @@ export function feed(page) {
 }
 
 /** The peep on this page with this text. */
-export function peepWith(page, words) {
-  return page.locator('article.peep').filter({ has: page.locator('.body', { hasText: words }) });
+export function peepWith(page, text) {
+  return page.locator('article.peep').filter({ has: page.locator('.body', { hasText: text }) });
 }
 
-export async function peep(page, words) {
-  await composer(page).fill(words);
+export async function peep(page, text) {
+  await composer(page).fill(text);
   await page.getByRole('button', { name: 'Peep', exact: true }).click();
-  await expect(peepWith(page, words)).toHaveCount(1);
+  await expect(peepWith(page, text)).toHaveCount(1);
 }
 
 /** Opens a peep’s own page by the link on its time. */
-export async function openPeep(page, words) {
-  const link = peepWith(page, words).locator('a:has(time)');
+export async function openPeep(page, text) {
+  const link = peepWith(page, text).locator('a:has(time)');
   const address = await link.getAttribute('href');
   await link.click();
   await expect(page).toHaveURL(address);
 }
 
-/** Deletes the peep whose page this is, and confirms it. */
+/** Deletes the peep that the page shows, and confirms it. */
 export async function deletePeep(page) {
   await page.getByRole('link', { name: 'Delete', exact: true }).click();
   await page.getByRole('button', { name: 'Delete it', exact: true }).click();
@@ -71,21 +71,21 @@ export async function deletePeep(page) {
 
 /** Signs up an account that acts by the API, with a session cookie. */
 export async function program(request, person) {
-  const welcome = await request.post('/signup', {
+  const response = await request.post('/signup', {
     form: { email: email(person), password: PASSWORD, ...person },
   });
-  expect(welcome.status()).toBe(200);
+  expect(response.status()).toBe(200);
 
   const call = async (method, path, data) => {
-    const answer = await request.fetch(path, {
+    const response = await request.fetch(path, {
       method,
       data,
       // A restarting server closes connections; the idempotency key makes a second try safe.
       maxRetries: 3,
       headers: { 'Idempotency-Key': randomUUID() },
     });
-    expect(answer.status(), `${method} ${path}: ${await answer.text()}`).toBe(200);
-    return answer.json();
+    expect(response.status(), `${method} ${path}: ${await response.text()}`).toBe(200);
+    return response.json();
   };
   return {
     post: (status, more = {}) => call('POST', '/api/v1/statuses', { status, ...more }),
@@ -94,9 +94,9 @@ export async function program(request, person) {
     like: (id) => call('POST', `/api/v1/statuses/${id}/favourite`),
     /** Posts `count` peeps, “Peep 01” first. Returns their texts, newest first. */
     async fill(count) {
-      const words = Array.from({ length: count }, (_, i) => `Peep ${String(i + 1).padStart(2, '0')}`);
-      for (const each of words) await this.post(each);
-      return words.reverse();
+      const texts = Array.from({ length: count }, (_, i) => `Peep ${String(i + 1).padStart(2, '0')}`);
+      for (const text of texts) await this.post(text);
+      return texts.reverse();
     },
   };
 }

@@ -1,12 +1,12 @@
 import { defineConfig } from '@playwright/test';
 
-const root = process.getuid?.() === 0;
+const isRoot = process.getuid?.() === 0;
 
 export const launchOptions = {
   executablePath: process.env.CHROMIUM || '/usr/bin/chromium',
   args: [
     // Chromium’s sandbox does not start as root, as in a container.
-    ...(root ? ['--no-sandbox'] : []),
+    ...(isRoot ? ['--no-sandbox'] : []),
     // The tests use 127.0.0.1 only; Chromium’s own requests are turned off.
     '--disable-quic',
     '--no-first-run',
@@ -24,7 +24,7 @@ export default defineConfig({
   forbidOnly: Boolean(process.env.CI),
   // Each Chromium uses more than one core.
   workers: 2,
-  // A flaky test is a fault that is to be found, so it is not repeated.
+  // Tests are not repeated, because a flaky test is a fault.
   retries: 0,
   timeout: 60_000,
   expect: { timeout: 10_000 },

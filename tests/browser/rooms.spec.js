@@ -1,4 +1,4 @@
-// Rooms: everyone with the link is in. Nell is a member, Teo a guest.
+// Rooms: anyone with the link can join. Nell is a member, Teo a guest.
 import { expect, test } from './server.js';
 import { fillSignUp, ify, nell } from './people.js';
 
@@ -22,20 +22,20 @@ async function joinAsGuest(page, link, name) {
 
 const messageField = (page) => page.getByLabel('Your message');
 
-async function sendMessage(page, words) {
+async function sendMessage(page, text) {
   await page.waitForFunction(() => customElements.get('chat-conversation')); // Enter sends only by script
-  await messageField(page).fill(words);
+  await messageField(page).fill(text);
   await messageField(page).press('Enter');
 }
 
 const messages = (page) => page.locator('.message');
 
 /** The message on this page with this text. */
-const messageWith = (page, words) => messages(page).filter({ has: page.locator('.body', { hasText: words }) });
+const messageWith = (page, text) => messages(page).filter({ has: page.locator('.body', { hasText: text }) });
 
 /** Expects the texts of all messages, from the top, and none of them pending. */
-async function expectMessages(page, words) {
-  await expect(page.locator('.message .body')).toHaveText(words);
+async function expectMessages(page, texts) {
+  await expect(page.locator('.message .body')).toHaveText(texts);
   await expect(page.locator('.message:is(.sending, .failed)')).toHaveCount(0);
 }
 
@@ -118,13 +118,13 @@ test('an unsent message says so, survives a reload, and is sent when there is a 
   await expectMessages(nells, ['Before the tunnel.']);
 
   // Messages cannot be sent, but pages can be loaded, as on a flaky connection.
-  const lost = (route) => route.abort('internetdisconnected');
-  await teos.route('**/messages', lost);
+  const disconnect = (route) => route.abort('internetdisconnected');
+  await teos.route('**/messages', disconnect);
   await sendMessage(teos, 'In the tunnel.');
   await sendMessage(teos, 'Still in it.');
-  for (const words of ['In the tunnel.', 'Still in it.']) {
-    await expect(messageWith(teos, words)).toHaveClass(/failed/);
-    await expect(messageWith(teos, words).getByRole('button', { name: 'Retry' })).toBeVisible();
+  for (const text of ['In the tunnel.', 'Still in it.']) {
+    await expect(messageWith(teos, text)).toHaveClass(/failed/);
+    await expect(messageWith(teos, text).getByRole('button', { name: 'Retry' })).toBeVisible();
   }
   await messageWith(teos, 'Still in it.').getByRole('button', { name: 'Delete' }).click();
   await expect(messageWith(teos, 'Still in it.')).toHaveCount(0);
@@ -132,7 +132,7 @@ test('an unsent message says so, survives a reload, and is sent when there is a 
   await teos.reload();
   await expect(messageWith(teos, 'In the tunnel.')).toHaveClass(/failed/);
   await expect(messageField(teos)).toHaveValue('And this is not finished');
-  await teos.unroute('**/messages', lost);
+  await teos.unroute('**/messages', disconnect);
   await messageWith(teos, 'In the tunnel.').getByRole('button', { name: 'Retry' }).click();
   for (const page of [teos, nells]) await expectMessages(page, ['Before the tunnel.', 'In the tunnel.']);
   await teos.reload();
@@ -216,16 +216,16 @@ test('a long word breaks in the field and in the bubble, and a room can be expor
   const link = await openRoom(nells, 'Slipway');
   const long = `https://harbour.example/${'slip'.repeat(60)}`;
   await messageField(nells).fill(long);
-  const wide = () => nells.evaluate(() => document.documentElement.scrollWidth);
-  expect(await wide()).toBe(390);
+  const width = () => nells.evaluate(() => document.documentElement.scrollWidth);
+  expect(await width()).toBe(390);
   await nells.getByRole('button', { name: 'Send' }).click();
   await expect(messages(nells).locator('.body a')).toHaveAttribute('href', long);
-  expect(await wide()).toBe(390);
+  expect(await width()).toBe(390);
   await nells.goto(`${link}/about`);
   for (const kind of ['To read (HTML)', 'For programs (JSON)']) {
-    const coming = nells.waitForEvent('download');
+    const download = nells.waitForEvent('download');
     await nells.getByRole('link', { name: kind }).click();
-    expect(await (await coming).failure()).toBe(null);
+    expect(await (await download).failure()).toBe(null);
   }
 });
 
@@ -263,8 +263,8 @@ test('new messages wait below, are counted in the title, and are marked after an
   await messageWith(nells, /^word 71$/).scrollIntoViewIfNeeded();
   await expect(messages(nells).first().locator('.body')).toHaveText(/^word (1|21)$/);
   await expect(messageWith(nells, /^word 71$/)).toBeInViewport();
-  const words = await nells.locator('.message .body').allTextContents();
-  expect(words).toEqual([...words].sort((a, b) => Number(a.slice(5)) - Number(b.slice(5))));
+  const texts = await nells.locator('.message .body').allTextContents();
+  expect(texts).toEqual([...texts].sort((a, b) => Number(a.slice(5)) - Number(b.slice(5))));
 
   const before = await messageWith(nells, /^word 71$/).boundingBox();
   await post('word 121');
@@ -313,18 +313,18 @@ test('pictures are shown without jumping, other files are only downloaded', asyn
   expect((await download).suggestedFilename()).toBe('trap.html');
 
   // Files can also be pasted and dropped.
-  for (const [kind, where] of [['paste', '#message'], ['drop', 'chat-conversation']]) {
+  for (const [kind, selector] of [['paste', '#message'], ['drop', 'chat-conversation']]) {
     await teos.evaluate(
-      ([kind, where, bytes]) => {
+      ([kind, selector, bytes]) => {
         const data = new DataTransfer();
         data.items.add(new File([new Uint8Array(bytes)], `${kind}.png`, { type: 'image/png' }));
         const event =
           kind === 'paste'
             ? new ClipboardEvent(kind, { clipboardData: data, bubbles: true })
             : new DragEvent(kind, { dataTransfer: data, bubbles: true });
-        document.querySelector(where).dispatchEvent(event);
+        document.querySelector(selector).dispatchEvent(event);
       },
-      [kind, where, png],
+      [kind, selector, png],
     );
     await expect(teos.locator('[data-attachments] li')).toContainText(`${kind}.png`);
     await expect(teos.locator('[data-attachments] progress')).toHaveCount(0);

@@ -1,7 +1,7 @@
-// Test fixtures. The server is the real binary, with a port and a data folder of its own.
+// Test fixtures around the real binary, each server with a port and a data folder of its own.
 //
 //   chitter  one server for each test: start, stop, kill, restart, signUp
-//   visit    opens a browser context and a page for one person, signed up if named
+//   visit    opens a browser context and a page, for a person who is signed up, or for a visitor
 //
 // Every test also fails if one of its pages throws an error or violates the content security policy.
 import { test as base, expect } from '@playwright/test';
@@ -83,7 +83,7 @@ export class Chitter {
   /** Stops the server by SIGTERM, waits for it, and expects exit code 0. */
   async stop() {
     const [code, signal] = await this.#end('SIGTERM');
-    expect(code, `chitter ended badly (${signal ?? code}):\n${this.log}`).toBe(0);
+    expect(code, `chitter ended with ${signal ?? code}:\n${this.log}`).toBe(0);
   }
 
   /** Kills the server, as a power cut would. */
@@ -156,7 +156,7 @@ export const test = base.extend({
     if (info.status !== info.expectedStatus) {
       await mkdir(info.outputDir, { recursive: true });
       await writeFile(info.outputPath('chitter.log'), chitter.log);
-      console.log(`The server’s last words in “${info.title}”:\n${tail(chitter.log, 40)}`);
+      console.log(`The last lines of the server’s log in “${info.title}”:\n${tail(chitter.log, 40)}`);
     }
     await chitter.remove();
   },
@@ -175,7 +175,7 @@ export const test = base.extend({
   ],
 
   context: async ({ context, pageErrors }, use) => {
-    listen(context, pageErrors);
+    collectErrors(context, pageErrors);
     await use(context);
   },
 
@@ -184,7 +184,7 @@ export const test = base.extend({
     await use(async (person) => {
       const context = await browser.newContext();
       contexts.push(context);
-      listen(context, pageErrors);
+      collectErrors(context, pageErrors);
       const page = await context.newPage();
       if (person) await chitter.signUp(page, person);
       return page;
@@ -195,14 +195,16 @@ export const test = base.extend({
 
 export { expect };
 
-function listen(context, pageErrors) {
-  context.on('weberror', (problem) => pageErrors.push(String(problem.error())));
+/** Collects the errors of a context’s pages. */
+function collectErrors(context, pageErrors) {
+  context.on('weberror', (webError) => pageErrors.push(String(webError.error())));
   // Other console errors are expected: a lost connection while the server restarts is one.
   context.on('console', (message) => {
     if (message.text().includes('Content Security Policy')) pageErrors.push(message.text());
   });
 }
 
+/** Returns the last lines of a text. */
 function tail(text, lines) {
   return text.trimEnd().split('\n').slice(-lines).join('\n');
 }

@@ -8,7 +8,7 @@ async function mark(page) {
 }
 
 async function expectNotReloaded(page) {
-  expect(await page.evaluate(() => window.marked), 'the page was loaded again').toBe(true);
+  expect(await page.evaluate(() => window.marked), 'the page was reloaded').toBe(true);
 }
 
 test('two people see each other’s peeps arrive', async ({ visit }) => {
@@ -45,10 +45,10 @@ test('a visitor sees peeps arrive too', async ({ visit }) => {
 test('a peep arrives as text, never as markup', async ({ visit }) => {
   const nells = await visit(nell);
   const ifys = await visit(ify);
-  const words = '<b>Bold</b> <img src=x onerror="window.caught = true"> & <script>window.caught = true</script>';
-  await peep(nells, words);
+  const text = '<b>Bold</b> <img src=x onerror="window.caught = true"> & <script>window.caught = true</script>';
+  await peep(nells, text);
   for (const page of [nells, ifys]) {
-    await expect(feed(page).first().locator('.body')).toHaveText(words);
+    await expect(feed(page).first().locator('.body')).toHaveText(text);
     await expect(feed(page).locator('.body :is(b, img, script)')).toHaveCount(0);
     expect(await page.evaluate(() => window.caught)).toBeUndefined();
   }
@@ -64,7 +64,7 @@ test('new peeps wait behind a pill while the reader is further down', async ({ r
   await expect(pill).toBeHidden();
   const before = await reading.boundingBox();
   const id = await reading.getAttribute('id');
-  const sameOne = ifys.locator(`#${id}`);
+  const samePeep = ifys.locator(`#${id}`);
 
   await laylas.post('The first of three');
   await expect(pill).toHaveText(/\b1 new peep\b/);
@@ -72,7 +72,7 @@ test('new peeps wait behind a pill while the reader is further down', async ({ r
   await laylas.post('The third of three');
   await expect(pill).toHaveText(/\b3 new peeps\b/);
   await expect(pill).toBeInViewport();
-  expect(await sameOne.boundingBox()).toEqual(before);
+  expect(await samePeep.boundingBox()).toEqual(before);
 
   await pill.click();
   await expect(peepWith(ifys, 'The third of three')).toBeInViewport();
@@ -144,14 +144,14 @@ test('edits and deletions made while a page was offline show after it reconnects
   visit,
 }) => {
   const laylas = await program(request, layla);
-  const changed = await laylas.post('Bread at six');
-  const gone = await laylas.post('Bread at seven');
+  const edited = await laylas.post('Bread at six');
+  const deleted = await laylas.post('Bread at seven');
   const nells = await visit(nell);
   await expect(feed(nells)).toHaveCount(2);
 
   await chitter.restart();
-  await laylas.edit(changed.id, 'Bread at eight');
-  await laylas.remove(gone.id);
+  await laylas.edit(edited.id, 'Bread at eight');
+  await laylas.remove(deleted.id);
   await expect(feed(nells).locator('.body')).toHaveText(['Bread at eight'], { timeout: 30_000 });
 });
 
@@ -181,7 +181,7 @@ test('older peeps are loaded while scrolling down, until there are none', async 
   await page.goto('/');
   const first = await feed(page).count();
   expect(first).toBeGreaterThan(0);
-  expect(first, 'the first page has everything: this test shows nothing').toBeLessThan(all.length);
+  expect(first, 'the first page has every peep, so this test shows nothing').toBeLessThan(all.length);
 
   await expect
     .poll(async () => {

@@ -4,13 +4,13 @@ import { ify, joerg, nell } from './people.js';
 
 const messageField = (page) => page.getByLabel('Your message');
 
-async function sendMessage(page, words) {
+async function sendMessage(page, text) {
   await page.waitForFunction(() => customElements.get('chat-conversation')); // Enter sends only by script
-  await messageField(page).fill(words);
+  await messageField(page).fill(text);
   await messageField(page).press('Enter');
 }
 
-const expectMessage = (page, words) => expect(page.locator('.message .body', { hasText: words })).toBeVisible();
+const expectMessage = (page, text) => expect(page.locator('.message .body', { hasText: text })).toBeVisible();
 
 test('two members write to each other, see read receipts, and add a third', async ({ visit }) => {
   const [nells, ifys, joergs] = [await visit(nell), await visit(ify), await visit(joerg)];

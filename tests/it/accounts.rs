@@ -13,11 +13,11 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 on_both! {
     async fn signing_up_logs_in_and_leads_to_the_stream(world: World) {
         let nell = world.stranger();
-        assert!(!nell.is_logged_in().await, "a stranger is needed for this to mean anything");
+        assert!(!nell.is_logged_in().await, "a stranger is not logged in");
         let answer = nell.signs_up_with("nell@harbour.example", PASSWORD, "Nell Ashby", "nell").await.is(303);
         assert_eq!(answer.location(), "/");
         assert!(nell.is_logged_in().await);
-        assert!(nell.opens("/").await.all("textarea").len() == 1, "there is a box to write in");
+        assert!(nell.opens("/").await.all("textarea").len() == 1, "the composer is shown");
         assert_eq!(nell.opens("/@nell").await.heading(), "Nell Ashby");
     }
 
@@ -36,7 +36,7 @@ on_both! {
         let admins = world.app().db.read(|read| {
             read.all("SELECT username FROM accounts WHERE admin", &[], |row| row.get::<String>(0))
         });
-        assert_eq!(admins.await.expect("the accounts can be read").len(), 1);
+        assert_eq!(admins.await.expect("the usernames").len(), 1);
     }
 
     async fn the_session_cookie_is_http_only_and_same_site(world: World) {
@@ -47,10 +47,10 @@ on_both! {
         assert!(secret.len() >= 43, "256 bits of randomness: {secret}");
         let attributes: Vec<_> = attributes.split("; ").collect();
         for attribute in ["HttpOnly", "SameSite=Lax", "Path=/", "Max-Age=34560000"] {
-            assert!(attributes.contains(&attribute), "{attribute} is missing in {cookie}");
+            assert!(attributes.contains(&attribute), "missing from the cookie: {attribute} in {cookie}");
         }
-        assert!(!cookie.contains("Domain="), "no other host has it: {cookie}");
-        assert!(!cookie.contains("Secure"), "over plain http the browser would drop it: {cookie}");
+        assert!(!cookie.contains("Domain="), "the cookie is for this host alone: {cookie}");
+        assert!(!cookie.contains("Secure"), "browsers reject a secure cookie over plain http: {cookie}");
     }
 
     async fn behind_tls_the_cookie_is_bound_to_the_host(mut instance: Instance) {
@@ -77,7 +77,7 @@ on_both! {
         let page = world.stranger().signs_up_with("sam@x.org", PASSWORD, "M", "sjmog").await.is(422).page();
         assert!(
             page.field_error("email").is_some() && page.field_error("username").is_some(),
-            "both are told at once"
+            "both errors are reported at once"
         );
     }
 
@@ -90,35 +90,35 @@ on_both! {
         let refused = match (first.status, second.status) {
             (303, 409 | 422) => second,
             (409 | 422, 303) => first,
-            _ => panic!("one of them gets it: {first:?} {second:?}"),
+            _ => panic!("not exactly one sign-up succeeded: {first:?} {second:?}"),
         };
-        assert_eq!(refused.page().value("username"), "sam", "what was typed is kept");
+        assert_eq!(refused.page().value("username"), "sam", "the form keeps the input");
     }
 
     async fn an_email_is_stored_as_it_was_typed(world: World) {
         let sam = world.stranger();
         sam.signs_up_with(" Sam.Morgan@X.org ", PASSWORD, "Sam", "sam").await.is(303);
-        let kept = world.app().db.read(|read| {
+        let email = world.app().db.read(|read| {
             let sam = store::accounts::by_username(read, "sam")?;
             store::accounts::email(read, sam.id)
         });
-        assert_eq!(kept.await.expect("sam is there").as_deref(), Some("Sam.Morgan@X.org"));
+        assert_eq!(email.await.expect("the email").as_deref(), Some("Sam.Morgan@X.org"));
         assert!(sam.opens("/settings").await.says("To Sam.Morgan@X.org"));
     }
 
     async fn a_taken_username_is_refused_with_a_free_suggestion(world: World) {
         world.member("nell").await;
-        let taken = |name: &'static str| {
+        let username_error = |name: &'static str| {
             let other = world.stranger();
             async move {
                 let page = other.signs_up_with("o@x.org", PASSWORD, name, "nell").await.is(422).page();
-                page.field_error("username").expect("it is taken")
+                page.field_error("username").expect("an error")
             }
         };
-        assert_eq!(taken("Nell Quince").await, "@nell is taken. @nellq is free.");
-        assert_eq!(taken("Nell").await, "@nell is taken. @nell2 is free.");
+        assert_eq!(username_error("Nell Quince").await, "@nell is taken. @nellq is free.");
+        assert_eq!(username_error("Nell").await, "@nell is taken. @nell2 is free.");
         world.stranger().signs_up_with("n2@x.org", PASSWORD, "Nell", "nell2").await.is(303);
-        assert_eq!(taken("Nell").await, "@nell is taken. @nell3 is free.");
+        assert_eq!(username_error("Nell").await, "@nell is taken. @nell3 is free.");
     }
 
     async fn a_refused_sign_up_keeps_the_input_and_shows_the_error_beside_the_field(world: World) {
@@ -129,7 +129,7 @@ on_both! {
             ("name", "Nell \"&\" Ashby"),
             ("username", "nell"),
         ];
-        for (field, typed, why) in [
+        for (field, input, reason) in [
             ("email", "nell", "That does not look like an email address."),
             ("email", "", "That does not look like an email address."),
             ("email", "nell@harbour.example\nBcc: all@x.org", "That does not look like an email address."),
@@ -148,16 +148,16 @@ on_both! {
             ("username", "n234567890123456789012345678901", "A username has 30 characters at the most."),
             ("username", "Admin", "That username is kept for the house. Choose another."),
         ] {
-            let form = good.map(|(name, value)| (name, if name == field { typed } else { value }));
+            let form = good.map(|(name, value)| (name, if name == field { input } else { value }));
             let nell = world.stranger();
             let answer = nell.posts("/signup", &form).await.is(422);
-            assert_eq!(answer.header("set-cookie"), "", "no session begins");
+            assert_eq!(answer.header("set-cookie"), "", "no session is started");
             let page = answer.page();
-            assert_eq!(page.field_error(field).as_deref(), Some(why), "{field} {typed:?}");
+            assert_eq!(page.field_error(field).as_deref(), Some(reason), "{field} {input:?}");
             for (name, value) in form {
                 // A browser removes line breaks from a one-line field itself.
-                assert_eq!(page.value(name), value, "what was typed into {name} is kept");
-                assert!(name == field || page.field_error(name).is_none(), "{name} was fine, {field} was not");
+                assert_eq!(page.value(name), value, "the form keeps {name}");
+                assert!(name == field || page.field_error(name).is_none(), "{name} is valid, {field} is not");
             }
             assert!(!nell.is_logged_in().await);
         }
@@ -193,7 +193,7 @@ on_both! {
 
     async fn a_wrong_password_and_an_unknown_name_are_refused_alike(world: World) {
         world.member("nell").await;
-        let mut told = Vec::new();
+        let mut errors = Vec::new();
         for (login, password) in [
             ("nell", "a heron on the slop"),
             ("nell", ""),
@@ -207,13 +207,13 @@ on_both! {
             let answer = mallory.logs_in(login, password).await.is(422);
             assert_eq!(answer.header("set-cookie"), "");
             let page = answer.page();
-            assert_eq!(page.value("login"), login, "the login is kept");
-            assert_eq!(page.value("password"), "", "the password is not");
-            told.push(page.field_error("password"));
+            assert_eq!(page.value("login"), login, "the form keeps the login");
+            assert_eq!(page.value("password"), "", "the form does not keep the password");
+            errors.push(page.field_error("password"));
             assert!(!mallory.is_logged_in().await);
         }
-        told.dedup();
-        assert_eq!(told, [Some("That login and password don’t go together. Try again.".into())]);
+        errors.dedup();
+        assert_eq!(errors, [Some("That login and password don’t go together. Try again.".into())]);
     }
 
     async fn logging_out_ends_the_session_on_the_server(world: World) {
@@ -224,12 +224,12 @@ on_both! {
             let request = thief.request(Method::GET, "/settings").header("cookie", stolen.clone());
             async move { thief.sends(request).await.status }
         };
-        assert_eq!(with_stolen(&nell).await, 200, "the cookie has to work for this to mean anything");
+        assert_eq!(with_stolen(&nell).await, 200, "the stolen cookie works before the log-out");
         let answer = nell.posts("/logout", &[]).await.is(303);
         assert_eq!(answer.location(), "/");
-        assert!(answer.header("set-cookie").contains("Max-Age=0"), "the browser forgets it");
+        assert!(answer.header("set-cookie").contains("Max-Age=0"), "the browser deletes the cookie");
         assert_eq!(nell.cookies(), "");
-        assert_eq!(with_stolen(&nell).await, 303, "and the server does too");
+        assert_eq!(with_stolen(&nell).await, 303, "the server has ended the session");
         assert!(!nell.is_logged_in().await);
     }
 
@@ -257,12 +257,12 @@ on_both! {
     async fn a_session_expires_after_180_days_without_use(world: World) {
         let nell = world.member("nell").await;
         world.pass(100 * DAY);
-        assert!(nell.is_logged_in().await, "used after 100 days, so it begins anew");
+        assert!(nell.is_logged_in().await, "each use renews the session");
         world.pass(179 * DAY);
-        assert!(nell.is_logged_in().await, "and again");
+        assert!(nell.is_logged_in().await, "renewed once more");
         world.pass(181 * DAY);
         assert!(!nell.is_logged_in().await);
-        until("the session to be forgotten", || async {
+        until("the session to be deleted", || async {
             let sessions = world
                 .app()
                 .db
@@ -294,7 +294,7 @@ on_both! {
         let next = phone.opens(&to_login).await.value("next");
         let form = [("login", "nell"), ("password", PASSWORD), ("next", next.as_str())];
         assert_eq!(phone.posts("/login", &form).await.is(303).location(), "/settings");
-        assert_eq!(phone.gets(&to_login).await.is(303).location(), "/settings", "who is in already goes on");
+        assert_eq!(phone.gets(&to_login).await.is(303).location(), "/settings", "a logged-in member is redirected");
     }
 
     async fn the_next_parameter_never_leads_to_another_site(world: World) {
@@ -339,7 +339,7 @@ on_both! {
             rows.extend(read.all("SELECT token_hash FROM sessions", &[], |row| row.get::<String>(0))?);
             Ok(rows)
         });
-        let rows = rows.await.expect("they can be read");
+        let rows = rows.await.expect("the rows");
         assert_eq!(rows.len(), 2);
         assert!(rows[0].starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{}", rows[0]);
         assert!(!rows.iter().any(|row| row.contains(PASSWORD) || row.contains(&token)));

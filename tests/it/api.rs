@@ -27,6 +27,7 @@ fn link(answer: &Answer, rel: &str) -> Option<String> {
     Some(url[url.find("/api/").expect("a path")..].to_owned())
 }
 
+/// Posts a status with an idempotency key.
 async fn keyed(person: &Person, key: &str, status: &str) -> Answer {
     let request = person.request(Method::POST, "/api/v1/statuses").header("idempotency-key", key);
     person.sends(request.json(&json!({ "status": status }))).await
@@ -41,11 +42,11 @@ on_both! {
         let edit = nell.request(Method::PUT, &format!("/api/v1/statuses/{}", id(&first)));
         nell.sends(edit.json(&json!({ "status": "Hello, all." }))).await.is(200);
         let again = keyed(&nell, "k", "Hello, Row.").await.is(200).json();
-        assert_eq!(id(&again), id(&first), "an edit since does not make it another");
+        assert_eq!(id(&again), id(&first), "an edit does not change the id");
         nell.deletes(&id(&first)).await.is(303);
         keyed(&nell, "k", "Hello, Row.").await.is(409);
-        let left = world.stranger().gets("/api/v1/timelines/public").await.is(200).json();
-        assert_eq!(left.as_array().map(Vec::len), Some(1), "only Ify's is there");
+        let timeline = world.stranger().gets("/api/v1/timelines/public").await.is(200).json();
+        assert_eq!(timeline.as_array().map(Vec::len), Some(1), "only Ify's status is left");
     }
 
     async fn a_program_posts_a_status_and_reads_it_back(world: World) {
@@ -54,7 +55,6 @@ on_both! {
         let read = world.stranger().gets(&format!("/api/v1/statuses/{}", id(&posted))).await.is(200).json();
         assert_eq!(posted, read);
         let (base, id) = (world.url(), id(&posted));
-        let nells = posted["account"]["id"].clone();
         let url = format!("{base}/@nell/{id}");
         let expected = json!({
             "id": id, "created_at": "2026-11-20T12:00:00.000Z", "edited_at": null,
@@ -78,11 +78,11 @@ on_both! {
         );
         assert!(content.contains("<br>") && content.ends_with("</p>"), "{content}");
         assert_eq!(posted["mentions"][0]["acct"], "ify");
-        assert!(nells.is_string());
+        assert!(posted["account"]["id"].is_string());
         assert_eq!(posted["account"]["username"], "nell");
         assert_eq!(posted["account"]["display_name"], "Nell Ashby");
         assert_eq!(posted["account"]["url"], format!("{base}/@nell"));
-        assert!(!posted.to_string().contains("harbour.example"), "nobody's email is told");
+        assert!(!posted.to_string().contains("harbour.example"), "emails are private");
     }
 
     async fn a_status_can_be_sent_as_json_or_as_a_form(world: World) {
@@ -112,7 +112,7 @@ on_both! {
 
     async fn a_refused_status_names_the_wrong_member_and_the_reason(world: World) {
         let [nell] = world.members(["nell"]).await;
-        for (body, field, why) in [
+        for (body, field, reason) in [
             (json!({ "status": "" }), "status", "Write something first."),
             (json!({}), "status", "Write something first."),
             (
@@ -152,9 +152,9 @@ on_both! {
             ),
         ] {
             let answer = nell.sends_json(Method::POST, "/api/v1/statuses", &body).await.is(422);
-            assert_eq!(answer.problem(), why);
+            assert_eq!(answer.problem(), reason);
             let errors = answer.json()["errors"].clone();
-            assert_eq!(errors, json!([{ "pointer": format!("#/{field}"), "detail": why }]), "{body}");
+            assert_eq!(errors, json!([{ "pointer": format!("#/{field}"), "detail": reason }]), "{body}");
         }
         assert_eq!(nell.gets(TIMELINE).await.json(), json!([]), "nothing was posted");
     }
@@ -191,14 +191,14 @@ on_both! {
         assert_eq!(edited["created_at"], "2026-11-20T12:00:00.000Z");
         assert_eq!(edited["edited_at"], "2026-11-20T12:00:05.000Z");
         let history = world.stranger().gets(&format!("{path}/history")).await.is(200).json();
-        let told: Vec<_> = history
+        let versions: Vec<_> = history
             .as_array()
             .expect("a list")
             .iter()
             .map(|v| (v["content"].clone(), v["created_at"].clone()))
             .collect();
         assert_eq!(
-            told,
+            versions,
             [
                 (json!("<p>On Wensday</p>"), json!("2026-11-20T12:00:00.000Z")),
                 (json!("<p>On Wednesday</p>"), json!("2026-11-20T12:00:05.000Z")),
@@ -218,9 +218,9 @@ on_both! {
         let posted = ify.posts_by_api("Hello").await;
         let path = format!("/api/v1/statuses/{}", id(&posted));
         mallory.sends(mallory.request(Method::DELETE, &path)).await.is(403);
-        let given_back = ify.sends(ify.request(Method::DELETE, &path)).await.is(200).json();
-        assert_eq!(given_back["text"], "Hello", "so that it can be drafted anew");
-        let gone = [
+        let returned = ify.sends(ify.request(Method::DELETE, &path)).await.is(200).json();
+        assert_eq!(returned["text"], "Hello", "a client can draft it again");
+        let answers = [
             ify.sends(ify.request(Method::DELETE, &path)).await,
             ify.sends_json(Method::PUT, &path, &json!({ "status": "Again" })).await,
             nell.gets(&path).await,
@@ -228,7 +228,7 @@ on_both! {
             nell.gets(&format!("{path}/history")).await,
             nell.posts(&format!("{path}/favourite"), &[]).await,
         ];
-        for answer in gone {
+        for answer in answers {
             assert_eq!(answer.is(404).problem(), "There is nothing here. It may have been deleted.");
         }
     }
@@ -257,7 +257,7 @@ on_both! {
         assert_eq!(context(&answer).await, (vec!["question".into()], vec!["thanks".into()]));
         assert_eq!(context(&thanks).await, (vec!["question".into(), "answer".into()], vec![]));
         let counted = nell.gets(&format!("/api/v1/statuses/{question}")).await.json();
-        assert_eq!(counted["replies_count"], 2, "direct ones");
+        assert_eq!(counted["replies_count"], 2, "direct replies only");
         ify.deletes(&answer).await.is(303);
         assert_eq!(context(&thanks).await, (vec!["question".into()], vec![]));
         assert_eq!(context(&question).await.1, ["thanks", "second answer"]);
@@ -330,7 +330,7 @@ mod keys {
             let other = keyed(&nell, "attempt 2", "Hello").await.is(200).json();
             assert_ne!(first["id"], other["id"]);
             let ifys = keyed(&ify, "attempt 1", "Hello").await.is(200).json();
-            assert_ne!(first["id"], ifys["id"], "someone else's key is another key");
+            assert_ne!(first["id"], ifys["id"], "keys belong to one account");
             assert_eq!(texts(&nell.gets(TIMELINE).await.json()).len(), 3);
         }
 
@@ -362,6 +362,7 @@ mod keys {
 mod paging {
     use super::{Person, TIMELINE, Value, World, id, join_all, link, texts};
 
+    /// Posts thirty statuses. Returns their author, their ids and their texts, newest first.
     async fn thirty(world: &World) -> (Person, Vec<String>, Vec<String>) {
         let [nell] = world.members(["nell"]).await;
         let mut ids = Vec::new();
@@ -372,6 +373,7 @@ mod paging {
         (nell, ids, (0..30).rev().map(|n: i32| n.to_string()).collect())
     }
 
+    /// Returns the texts of the statuses from one number down to another.
     fn range(from: i32, to: i32) -> Vec<String> {
         (to..=from).rev().map(|n| n.to_string()).collect()
     }
@@ -399,15 +401,15 @@ mod paging {
                         prev = link(&page, "prev");
                         back.splice(0..0, texts(&page.json()));
                     }
-                    assert_eq!(back, all, "no gap on the way up");
+                    assert_eq!(back, all, "no gap in the other direction");
                 }
             }
         }
 
         async fn pagination_parameters_follow_mastodon(world: World) {
             let (_, ids, _) = thirty(&world).await;
-            let newest_first = |n: usize| ids[29 - n].clone(); // the id of status `n`
-            let (ten, twenty) = (newest_first(10), newest_first(20));
+            let id_of = |n: usize| ids[29 - n].clone();
+            let (ten, twenty) = (id_of(10), id_of(20));
             let stranger = world.stranger();
             for (query, expected) in [
                 (String::new(), range(29, 10)),
@@ -450,14 +452,14 @@ mod paging {
         async fn the_cached_timeline_equals_the_one_from_the_database(world: World) {
             let (nell, ..) = thirty(&world).await;
             let stranger = world.stranger();
-            let kept = stranger.gets(TIMELINE).await.is(200);
+            let cached = stranger.gets(TIMELINE).await.is(200);
             let read = stranger.gets(&format!("{TIMELINE}?max_id=9223372036854775807")).await.is(200);
             let own = nell.gets(TIMELINE).await.is(200);
-            let json: Vec<Value> = [&kept, &read, &own].map(super::Answer::json).into();
+            let json: Vec<Value> = [&cached, &read, &own].map(super::Answer::json).into();
             assert!(json.iter().all(|page| *page == json[0]));
-            assert_eq!(kept.header("link"), read.header("link"));
-            assert_eq!(kept.header("link"), own.header("link"));
-            assert_eq!(kept.header("content-type"), "application/json");
+            assert_eq!(cached.header("link"), read.header("link"));
+            assert_eq!(cached.header("link"), own.header("link"));
+            assert_eq!(cached.header("content-type"), "application/json");
             join_all((0..8).map(|_| stranger.gets(TIMELINE))).await.into_iter().for_each(|a| drop(a.is(200)));
         }
     }

@@ -35,22 +35,22 @@ fn photo() -> Vec<u8> {
     [&jpeg[..2], &[0xFF, 0xE1], &length, &exif, &jpeg[2..]].concat()
 }
 
-fn contains(bytes: &[u8], what: &str) -> bool {
-    bytes.windows(what.len()).any(|window| window == what.as_bytes())
+fn contains(bytes: &[u8], text: &str) -> bool {
+    bytes.windows(text.len()).any(|window| window == text.as_bytes())
 }
 
-async fn says_with(who: &impl ApiClient, room: &Room, body: &str, files: &[&Value]) -> Answer {
+async fn says_with(client: &impl ApiClient, room: &Room, body: &str, files: &[&Value]) -> Answer {
     let ids: Vec<_> = files.iter().map(|file| file["id"].clone()).collect();
-    who.calls(Method::POST, &room.api("/messages"), &json!({ "body": body, "attachments": ids })).await
+    client.calls(Method::POST, &room.api("/messages"), &json!({ "body": body, "attachments": ids })).await
 }
 
 /// Returns whether the bytes of a file are in the data folder.
-fn is_kept(world: &World, file: &Value) -> bool {
+fn is_stored(world: &World, file: &Value) -> bool {
     world.instance.data().join("files").join(text(&file["id"])).exists()
 }
 
 /// Returns the number of files in the data folder, finished or not.
-fn kept(world: &World) -> usize {
+fn stored_files(world: &World) -> usize {
     std::fs::read_dir(world.instance.data().join("files")).expect("the folder for files").count()
 }
 
@@ -72,7 +72,7 @@ on_both! {
         assert!(answer.header("cache-control").contains("private"), "{answer:?}");
         assert_eq!(Some(answer.bytes.len() as i64), file["bytes"].as_i64());
         let shown = image::load_from_memory_with_format(&answer.bytes, ImageFormat::WebP).expect("a picture");
-        assert_eq!(shown.to_rgb8().get_pixel(10, 10), &Rgb([50, 70, 90]), "and it is the same picture");
+        assert_eq!(shown.to_rgb8().get_pixel(10, 10), &Rgb([50, 70, 90]), "the picture looks the same");
     }
 
     async fn the_metadata_of_a_photo_is_removed(world: World) {
@@ -81,15 +81,15 @@ on_both! {
         assert!(contains(&photo(), SECRET));
         let file = nell.uploads(&room, "IMG_1.jpg", &photo()).await.is(201).json();
         assert_eq!(file["media_type"], "image/jpeg");
-        assert_eq!((&file["width"], &file["height"]), (&json!(20), &json!(40)), "it stands upright");
+        assert_eq!((&file["width"], &file["height"]), (&json!(20), &json!(40)), "the picture is turned upright");
         let bytes = nell.gets(&text(&file["url"])).await.is(200).bytes;
         assert!(!contains(&bytes, SECRET) && !contains(&bytes, "Exif"));
-        let kept = std::fs::read(world.instance.data().join("files").join(text(&file["id"]))).expect("the file");
-        assert_eq!(kept, bytes, "nor does what is kept");
+        let stored = std::fs::read(world.instance.data().join("files").join(text(&file["id"]))).expect("the file");
+        assert_eq!(stored, bytes, "the stored file has no metadata either");
         let hidden = [png(), b"<script>alert(1)</script>".to_vec()].concat();
         let file = nell.uploads(&room, "a.png", &hidden).await.is(201).json();
         let bytes = nell.gets(&text(&file["url"])).await.is(200).bytes;
-        assert!(!contains(&bytes, "script"), "nor is a second file hidden in it");
+        assert!(!contains(&bytes, "script"), "a second file in the same bytes is removed");
     }
 
     async fn every_common_picture_format_is_shown(world: World) {
@@ -113,7 +113,7 @@ on_both! {
         assert_eq!(
             (&file["width"], &file["height"]),
             (&json!(2560), &json!(64)),
-            "as large as a screen shows"
+            "a picture is scaled down to 2560 pixels"
         );
     }
 
@@ -140,27 +140,27 @@ on_both! {
             assert_eq!(answer.bytes, bytes, "{name}");
         }
         let file = nell.uploads(&room, "../../etc/pass wd", b"x").await.is(201).json();
-        assert_eq!(file["name"], "pass wd", "a name leads nowhere");
+        assert_eq!(file["name"], "pass wd", "the name is reduced to its last part");
     }
 
     async fn a_file_is_attached_to_a_message(world: World) {
         let [nell, ify] = world.members(["nell", "ify"]).await;
         let room = nell.makes_room("Repair café").await;
         let teo = world.guest("Teo").await;
-        let (one, two) = (
+        let (picture, notes) = (
             teo.uploads(&room, "hall.png", &png()).await.is(201).json(),
             teo.uploads(&room, "notes.txt", b"Hello").await.is(201).json(),
         );
-        let said = says_with(&teo, &room, "Two files", &[&one, &two]).await.is(201).json();
-        assert_eq!(said["attachments"], json!([one, two]));
+        let message = says_with(&teo, &room, "Two files", &[&picture, &notes]).await.is(201).json();
+        assert_eq!(message["attachments"], json!([picture, notes]));
         let alone = teo.uploads(&room, "alone.txt", b"Hello").await.is(201).json();
         let silent = says_with(&teo, &room, "", &[&alone]).await.is(201).json();
         assert_eq!((&silent["body"], &silent["attachments"]), (&json!(""), &json!([alone])));
-        assert_eq!(nell.messages(&room).await, json!([said, silent]));
+        assert_eq!(nell.messages(&room).await, json!([message, silent]));
         let page = ify.opens(&room.page("")).await;
-        let picture = page.all("img").into_iter().find(|img| img.get("alt") == Some("hall.png"));
-        let picture = picture.expect("the picture is shown");
-        assert_eq!(picture.get("src"), one["url"].as_str());
+        let image = page.all("img").into_iter().find(|img| img.get("alt") == Some("hall.png"));
+        let image = image.expect("the picture is shown");
+        assert_eq!(image.get("src"), picture["url"].as_str());
         assert!(page.says("notes.txt"));
         says_with(&teo, &room, "", &[]).await.is(422);
         let third = teo.uploads(&room, "third.txt", b"Hello").await.is(201).json();
@@ -206,13 +206,13 @@ on_both! {
         let [nell, ify] = world.members(["nell", "ify"]).await;
         let (room, tide) = (nell.makes_room("Repair café").await, nell.makes_room("Tide").await);
         let file = nell.uploads(&room, "a.txt", b"Hello").await.is(201).json();
-        let why = "One of the files is not there any more. Attach it anew.";
-        assert_eq!(says_with(&ify, &room, "Mine", &[&file]).await.is(422).problem(), why);
-        assert_eq!(says_with(&nell, &tide, "Elsewhere", &[&file]).await.is(422).problem(), why);
-        assert_eq!(says_with(&nell, &room, "Twice", &[&file, &file]).await.is(422).problem(), why);
+        let reason = "One of the files is not there any more. Attach it anew.";
+        assert_eq!(says_with(&ify, &room, "Mine", &[&file]).await.is(422).problem(), reason);
+        assert_eq!(says_with(&nell, &tide, "Elsewhere", &[&file]).await.is(422).problem(), reason);
+        assert_eq!(says_with(&nell, &room, "Twice", &[&file, &file]).await.is(422).problem(), reason);
         says_with(&nell, &room, "Once", &[&file]).await.is(201);
-        assert_eq!(says_with(&nell, &room, "Again", &[&file]).await.is(422).problem(), why);
-        assert_eq!(says_with(&nell, &room, "None", &[&json!({ "id": "17" })]).await.is(422).problem(), why);
+        assert_eq!(says_with(&nell, &room, "Again", &[&file]).await.is(422).problem(), reason);
+        assert_eq!(says_with(&nell, &room, "None", &[&json!({ "id": "17" })]).await.is(422).problem(), reason);
         let eleven = [&file; 11];
         says_with(&nell, &room, "Many", &eleven).await.is(422);
         assert_eq!(nell.bodies(&room).await, ["Once"]);
@@ -222,22 +222,22 @@ on_both! {
     async fn deleting_a_message_deletes_its_files(world: World) {
         let nell = world.member("nell").await;
         let room = nell.makes_room("Repair café").await;
-        let (gone, stays) = (
+        let (deleted, other) = (
             nell.uploads(&room, "a.png", &png()).await.is(201).json(),
             nell.uploads(&room, "b.txt", b"Hello").await.is(201).json(),
         );
-        let said = says_with(&nell, &room, "Look", &[&gone]).await.is(201).json();
-        says_with(&nell, &room, "And here", &[&stays]).await.is(201);
-        let path = room.api(&format!("/messages/{}", text(&said["id"])));
+        let message = says_with(&nell, &room, "Look", &[&deleted]).await.is(201).json();
+        says_with(&nell, &room, "And here", &[&other]).await.is(201);
+        let path = room.api(&format!("/messages/{}", text(&message["id"])));
         nell.calls(Method::PATCH, &path, &json!({ "body": "Look here" })).await.is(200);
-        assert!(is_kept(&world, &gone) && is_kept(&world, &stays));
+        assert!(is_stored(&world, &deleted) && is_stored(&world, &other));
         nell.does(Method::DELETE, &path).await.is(204);
-        nell.gets(&text(&gone["url"])).await.is(404);
+        nell.gets(&text(&deleted["url"])).await.is(404);
         world.outbox_empties().await;
-        assert!(!is_kept(&world, &gone), "its bytes are gone from the disk");
-        assert!(is_kept(&world, &stays));
-        nell.gets(&text(&stays["url"])).await.is(200);
-        assert_eq!(kept(&world), 1);
+        assert!(!is_stored(&world, &deleted), "the file is deleted from the disk");
+        assert!(is_stored(&world, &other));
+        nell.gets(&text(&other["url"])).await.is(200);
+        assert_eq!(stored_files(&world), 1);
     }
 
     async fn a_refused_upload_leaves_no_file_behind(world: World) {
@@ -289,7 +289,7 @@ on_both! {
         nell.does(Method::POST, &path).await.problem();
         world.stranger().uploads(&room, "a.txt", b"Hello").await.is(401);
         assert_eq!(world.counts("SELECT COUNT(*) FROM attachments").await, 0);
-        assert_eq!(kept(&world), 0, "nothing is left on the disk");
+        assert_eq!(stored_files(&world), 0, "no file is left on the disk");
         let largest = nell.uploads(&room, "a.bin", &vec![b'x'; 20 * MB]).await.is(201).json();
         assert_eq!(largest["bytes"], json!(20 * MB));
     }
@@ -297,18 +297,18 @@ on_both! {
     async fn a_file_that_is_never_attached_is_deleted_after_a_day(world: World) {
         let nell = world.member("nell").await;
         let room = nell.makes_room("Repair café").await;
-        let said = nell.uploads(&room, "said.txt", b"Hello").await.is(201).json();
-        says_with(&nell, &room, "", &[&said]).await.is(201);
+        let attached = nell.uploads(&room, "said.txt", b"Hello").await.is(201).json();
+        says_with(&nell, &room, "", &[&attached]).await.is(201);
         let never = nell.uploads(&room, "never.txt", b"Hello").await.is(201).json();
         world.pass(Duration::from_secs(20 * 3600));
         let late = nell.uploads(&room, "late.txt", b"Hello").await.is(201).json();
         nell.gets(&text(&never["url"])).await.is(200);
         world.pass(Duration::from_secs(5 * 3600));
-        until("what was never said to go", || async { (!is_kept(&world, &never)).then_some(()) }).await;
+        until("the file to be deleted", || async { (!is_stored(&world, &never)).then_some(()) }).await;
         nell.gets(&text(&never["url"])).await.is(404);
         says_with(&nell, &room, "Too late", &[&never]).await.is(422);
         says_with(&nell, &room, "In time", &[&late]).await.is(201);
-        assert!(is_kept(&world, &said));
+        assert!(is_stored(&world, &attached));
         assert_eq!(each(&nell.messages(&room).await, "body"), ["", "In time"]);
     }
 }

@@ -6,9 +6,9 @@ use serde_json::json;
 use crate::common::{Answer, Person, World, answers_to, head_of, text};
 
 /// The largest accepted body, in bytes.
-const FITS: usize = 128 * 1024;
+const MAX_BODY: usize = 128 * 1024;
 
-async fn typed(person: &Person, path: &str, kind: &str, body: impl Into<reqwest::Body>) -> Answer {
+async fn posts_as(person: &Person, path: &str, kind: &str, body: impl Into<reqwest::Body>) -> Answer {
     let request = person.request(Method::POST, path).header("content-type", kind).body(body);
     person.sends(request).await
 }
@@ -19,7 +19,7 @@ on_both! {
     async fn a_malformed_form_is_refused_with_a_message(world: World) {
         let [nell] = world.members(["nell"]).await;
         const MEDIA: &str = "Send JSON (application/json), or a form.";
-        for (kind, body, why) in [
+        for (kind, body, reason) in [
             (FORM, &b"body=%FF%FE"[..], "That text is not UTF-8, so we can’t read it. Send it as UTF-8."),
             (FORM, b"body=%C3", "That text is not UTF-8, so we can’t read it. Send it as UTF-8."),
             (FORM, b"body=%ED%A0%80", "That text is not UTF-8, so we can’t read it. Send it as UTF-8."),
@@ -39,15 +39,15 @@ on_both! {
                 "That is not the JSON we expect: EOF while parsing a value at line 1 column 0",
             ),
         ] {
-            let status = if why == MEDIA { 415 } else { 400 };
-            let page = typed(&nell, "/peeps", kind, body).await.is(status).page();
-            assert!(page.says(why), "{kind} {body:?}: {}", page.0);
+            let status = if reason == MEDIA { 415 } else { 400 };
+            let page = posts_as(&nell, "/peeps", kind, body).await.is(status).page();
+            assert!(page.says(reason), "{kind} {body:?}: {}", page.0);
             let request = nell
                 .request(Method::POST, "/peeps")
                 .header("chitter-fragment", "1")
                 .header("content-type", kind)
                 .body(body);
-            assert_eq!(nell.sends(request).await.is(status).problem(), why);
+            assert_eq!(nell.sends(request).await.is(status).problem(), reason);
         }
         assert!(nell.opens("/").await.peeps().is_empty(), "nothing was posted");
     }
@@ -59,11 +59,11 @@ on_both! {
             "APPLICATION/X-WWW-FORM-URLENCODED; charset=UTF-8",
             "application/x-www-form-urlencoded;charset=utf-8",
         ] {
-            typed(&nell, "/peeps", kind, "body=hello&unknown=1&=&&").await.is(303);
+            posts_as(&nell, "/peeps", kind, "body=hello&unknown=1&=&&").await.is(303);
         }
         nell.sends(nell.request(Method::POST, "/peeps").body("body=%zz+100%")).await.is(303);
-        assert_eq!(nell.opens("/").await.words()[0], "%zz 100%", "a stray percent sign is one");
-        typed(&nell, "/peeps", "application/json", "{\"body\":\"as JSON\"}").await.is(303);
+        assert_eq!(nell.opens("/").await.words()[0], "%zz 100%", "a stray percent sign stays");
+        posts_as(&nell, "/peeps", "application/json", "{\"body\":\"as JSON\"}").await.is(303);
     }
 
     async fn malformed_json_is_refused_with_a_problem(world: World) {
@@ -82,9 +82,9 @@ on_both! {
             b"{\"status\":\"a\",\"in_reply_to_id\":99999999999999999999}",
             b"{\"status\":\"a\",\"in_reply_to_id\":{}}",
         ] {
-            let answer = typed(&nell, "/api/v1/statuses", "application/json", body.to_vec()).await.is(422);
-            let why = answer.problem();
-            assert!(why.starts_with("That is not the JSON we expect: ") && !why.contains('\n'), "{why}");
+            let answer = posts_as(&nell, "/api/v1/statuses", "application/json", body.to_vec()).await.is(422);
+            let reason = answer.problem();
+            assert!(reason.starts_with("That is not the JSON we expect: ") && !reason.contains('\n'), "{reason}");
             let pointer = text(&answer.json()["errors"][0]["pointer"]);
             assert!(["#", "#/status", "#/in_reply_to_id"].contains(&&*pointer), "{pointer}");
         }
@@ -102,33 +102,33 @@ on_both! {
             b"NaN",
             deep.as_bytes(),
         ] {
-            let answer = typed(&nell, "/api/v1/statuses", "application/json", body.to_vec()).await.is(400);
-            let why = answer.problem();
-            assert!(why.starts_with("That is not the JSON we expect: ") && !why.contains('\n'), "{why}");
+            let answer = posts_as(&nell, "/api/v1/statuses", "application/json", body.to_vec()).await.is(400);
+            let reason = answer.problem();
+            assert!(reason.starts_with("That is not the JSON we expect: ") && !reason.contains('\n'), "{reason}");
         }
         for kind in ["text/json", "application/xml", "application/x-ndjson"] {
-            typed(&nell, "/api/v1/statuses", kind, "{\"status\":\"a\"}").await.is(415).problem();
+            posts_as(&nell, "/api/v1/statuses", kind, "{\"status\":\"a\"}").await.is(415).problem();
         }
         assert_eq!(nell.gets("/api/v1/timelines/public").await.json(), json!([]));
-        typed(&nell, "/api/v1/statuses", "application/json; charset=utf-8", "{\"status\":\"a\"}")
+        posts_as(&nell, "/api/v1/statuses", "application/json; charset=utf-8", "{\"status\":\"a\"}")
             .await
             .is(200);
     }
 
     async fn a_body_of_ten_megabytes_is_refused(world: World) {
         let [nell] = world.members(["nell"]).await;
-        let much = "x".repeat(10_000_000);
+        let long = "x".repeat(10_000_000);
         for (path, kind, body) in [
-            ("/peeps", FORM, format!("body={much}")),
-            ("/signup", FORM, format!("name={much}")),
-            ("/login", FORM, format!("login={much}")),
-            ("/api/v1/statuses", "application/json", format!("{{\"status\":\"{much}\"}}")),
+            ("/peeps", FORM, format!("body={long}")),
+            ("/signup", FORM, format!("name={long}")),
+            ("/login", FORM, format!("login={long}")),
+            ("/api/v1/statuses", "application/json", format!("{{\"status\":\"{long}\"}}")),
         ] {
             let request = nell.request(Method::POST, path).header("content-type", kind).body(body);
             let answer = nell.sends(request).await.is(413);
-            let why = "That is more than fits here. Send less at once.";
-            let told = if path.starts_with("/api/") { answer.problem() } else { answer.page().0 };
-            assert!(told.contains(why), "{told}");
+            let reason = "That is more than fits here. Send less at once.";
+            let text = if path.starts_with("/api/") { answer.problem() } else { answer.page().0 };
+            assert!(text.contains(reason), "{text}");
         }
         // A chunked body has no declared length, so the limit applies while it is read.
         let mut chunked = format!(
@@ -171,10 +171,10 @@ on_both! {
 
     async fn a_body_at_the_limit_is_accepted_and_one_byte_more_is_refused(world: World) {
         let [nell] = world.members(["nell"]).await;
-        let fits = format!("body={}", "x".repeat(FITS - 5));
-        let page = typed(&nell, "/peeps", FORM, fits.clone()).await.is(422).page();
-        assert_eq!(page.value("body").len(), FITS - 5, "too long for a peep, and kept all the same");
-        typed(&nell, "/peeps", FORM, format!("{fits}x")).await.is(413);
+        let fits = format!("body={}", "x".repeat(MAX_BODY - 5));
+        let page = posts_as(&nell, "/peeps", FORM, fits.clone()).await.is(422).page();
+        assert_eq!(page.value("body").len(), MAX_BODY - 5, "the form keeps a text that is too long for a peep");
+        posts_as(&nell, "/peeps", FORM, format!("{fits}x")).await.is(413);
         let tower = "z\u{0337}\u{0338}\u{0336}".repeat(280);
         nell.posts("/peeps", &[("body", &tower)]).await.is(303);
     }

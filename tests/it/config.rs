@@ -22,9 +22,9 @@ fn refuses(command: &mut Command, code: i32) -> String {
     let (stdout, stderr, status) = run(command);
     assert_eq!(status, Some(code), "{stdout}{stderr}");
     assert_eq!(stdout, "");
-    assert!(stderr.ends_with('\n') && stderr.lines().count() == 1, "one line was expected: {stderr}");
+    assert!(stderr.ends_with('\n') && stderr.lines().count() == 1, "the message is not one line: {stderr}");
     let line = stderr.trim_end().strip_prefix("chitter: ");
-    line.unwrap_or_else(|| panic!("the line begins with the program's name: {stderr}")).to_owned()
+    line.unwrap_or_else(|| panic!("the line does not begin with the program's name: {stderr}")).to_owned()
 }
 
 fn folder() -> tempfile::TempDir {
@@ -60,15 +60,15 @@ fn help_lists_every_setting_with_examples() {
             "Examples:",
             "127.0.0.1:3000",
         ] {
-            assert!(help.contains(name), "{name} is missing in {help}");
+            assert!(help.contains(name), "missing from the help: {name} in {help}");
         }
-        assert!(help.lines().all(|line| line.chars().count() <= 100), "lines that fit a terminal");
+        assert!(help.lines().all(|line| line.chars().count() <= 100), "every line fits into 100 columns");
     }
     let (help, _, code) = run(chitter(folder.path()).args(["seed", "--help"]));
     assert!(help.contains("--password") && code == Some(0), "{help}");
     let (version, _, code) = run(chitter(folder.path()).arg("--version"));
     assert_eq!((version.as_str(), code), (concat!("chitter ", env!("CARGO_PKG_VERSION"), "\n"), Some(0)));
-    assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 0, "asking for help makes no files");
+    assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 0, "the help creates no file");
 }
 
 #[test]
@@ -86,7 +86,7 @@ fn help_does_not_print_secrets_from_the_environment() {
 fn a_wrong_setting_prints_one_line_and_exits_with_2() {
     let folder = folder();
     let long = "x".repeat(41);
-    for (name, value, told) in [
+    for (name, value, expected) in [
         ("CHITTER_ADDR", "nonsense", "--addr"),
         ("CHITTER_ADDR", "127.0.0.1", "--addr"),
         ("CHITTER_ADDR", "127.0.0.1:99999", "--addr"),
@@ -107,30 +107,30 @@ fn a_wrong_setting_prints_one_line_and_exits_with_2() {
         ("CHITTER_NAME", &long, "CHITTER_NAME"),
         ("CHITTER_CONFIG", "/nowhere/chitter.toml", "/nowhere/chitter.toml"),
     ] {
-        let said = refuses(chitter(folder.path()).env(name, value), 2);
-        assert!(said.contains(told), "{name}={value}: {said}");
-        assert!(!said.contains("hunter2"), "{said}");
+        let message = refuses(chitter(folder.path()).env(name, value), 2);
+        assert!(message.contains(expected), "{name}={value}: {message}");
+        assert!(!message.contains("hunter2"), "{message}");
     }
     for arguments in
         [&["--colour", "gold"][..], &["dance"], &["--addr"], &["serve", "please"], &["seed", "--count", "3"]]
     {
         refuses(chitter(folder.path()).args(arguments), 2);
     }
-    assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 0, "nothing was made");
+    assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 0, "no file was created");
 }
 
 #[test]
 fn a_wrong_settings_file_prints_one_line_with_the_position() {
     let folder = folder();
-    for (text, told) in [
+    for (text, expected) in [
         ("name = \"Row\"\ncolour = \"gold\"\n", "chitter.toml, line 2: "),
         ("name = \n", "chitter.toml, line 1: "),
         ("name = \"Row\"\n\naddr = 3000\n", "chitter.toml, line 3: "),
         ("limits = \"maybe\"\n", "chitter.toml, line 1: "),
     ] {
         fs::write(folder.path().join("chitter.toml"), text).expect("written");
-        let said = refuses(&mut chitter(folder.path()), 2);
-        assert!(said.starts_with(told), "{said}");
+        let message = refuses(&mut chitter(folder.path()), 2);
+        assert!(message.starts_with(expected), "{message}");
     }
     fs::write(folder.path().join("chitter.toml"), [0xFF, 0xFE]).expect("written");
     refuses(&mut chitter(folder.path()), 2);
@@ -144,28 +144,28 @@ fn a_secret_can_not_be_set_both_directly_and_by_file() {
     for (name, value) in [("CHITTER_DATABASE_URL", "postgres://me@db/x"), ("CHITTER_SMTP_URL", "smtp://mail")]
     {
         let mut command = chitter(folder.path());
-        let said = refuses(command.env(name, value).env(format!("{name}_FILE"), &file), 2);
-        assert_eq!(said, format!("{name} and {name}_FILE are both set: leave one out"));
+        let message = refuses(command.env(name, value).env(format!("{name}_FILE"), &file), 2);
+        assert_eq!(message, format!("{name} and {name}_FILE are both set: leave one out"));
     }
 }
 
 #[test]
 fn a_failed_start_prints_one_line_and_exits_with_1() {
     let instance = Instance::new(Engine::Sqlite);
-    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-    let address = taken.local_addr().expect("an address").to_string();
-    let said = refuses(Program::command(&instance).env("CHITTER_ADDR", &address), 1);
-    assert!(said.starts_with(&format!("can't listen on {address}: ")), "{said}");
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address").to_string();
+    let message = refuses(Program::command(&instance).env("CHITTER_ADDR", &address), 1);
+    assert!(message.starts_with(&format!("can't listen on {address}: ")), "{message}");
     let file = instance.folder().join("file");
     fs::write(&file, "").expect("written");
-    let said = refuses(Program::command(&instance).env("CHITTER_DATA", file.join("data")), 1);
-    assert!(said.starts_with("can't use "), "{said}");
-    drop(taken);
-    let said = refuses(
+    let message = refuses(Program::command(&instance).env("CHITTER_DATA", file.join("data")), 1);
+    assert!(message.starts_with("can't use "), "{message}");
+    drop(listener);
+    let message = refuses(
         Program::command(&instance).env("CHITTER_DATABASE_URL", format!("postgres://me:hunter2@{address}/x")),
         1,
     );
-    assert!(said.starts_with("can't open PostgreSQL: ") && !said.contains("hunter2"), "{said}");
+    assert!(message.starts_with("can't open PostgreSQL: ") && !message.contains("hunter2"), "{message}");
 }
 
 #[test]
@@ -173,8 +173,8 @@ fn a_damaged_key_stops_the_start_and_is_not_replaced() {
     let instance = Instance::new(Engine::Sqlite);
     drop(Program::serve(&instance));
     fs::write(instance.data().join("key"), "short").expect("written");
-    let said = refuses(&mut Program::command(&instance), 1);
-    assert!(said.contains("key is damaged"), "{said}");
+    let message = refuses(&mut Program::command(&instance), 1);
+    assert!(message.contains("key is damaged"), "{message}");
 }
 
 #[test]
@@ -184,8 +184,8 @@ fn a_file_that_is_not_a_database_is_refused_and_left_unchanged() {
     let file = instance.data().join("chitter.db");
     let text = "Dear diary, today I was mistaken for a database. ".repeat(100);
     fs::write(&file, &text).expect("written");
-    let said = refuses(&mut Program::command(&instance), 1);
-    assert!(said.starts_with("can't open ") && said.contains("chitter.db"), "{said}");
+    let message = refuses(&mut Program::command(&instance), 1);
+    assert!(message.starts_with("can't open ") && message.contains("chitter.db"), "{message}");
     assert_eq!(fs::read_to_string(&file).expect("read"), text);
 }
 
@@ -227,52 +227,52 @@ fn the_data_folder_is_private_to_its_user() {
         assert_eq!(mode(&file.expect("a file").path()), 0o600);
     }
     drop(Program::serve(&instance));
-    assert_eq!(fs::read(data.join("key")).expect("a key"), key, "it stays the same");
+    assert_eq!(fs::read(data.join("key")).expect("a key"), key, "the key stays the same");
     assert_eq!(mode(&data.join("key")), 0o600);
 }
 
 /// Runs the program to its end on the data of this instance.
-fn on(instance: &Instance, arguments: &[&str]) -> (String, String, Option<i32>) {
+fn run_on(instance: &Instance, arguments: &[&str]) -> (String, String, Option<i32>) {
     run(Program::command(instance).args(arguments))
 }
 
 on_both! {
     async fn serve_prints_its_address_and_who_should_sign_up(instance: Instance) {
         let program = Program::serve(&instance);
-        crate::common::until("the newcomer's line", || async {
-            program.said().contains("Stop it with").then_some(())
+        crate::common::until("the last line", || async {
+            program.output().contains("Stop it with").then_some(())
         })
         .await;
         assert!(
-            program.said().contains("Nobody lives here yet. Sign up first, and you are the administrator."),
+            program.output().contains("Nobody lives here yet. Sign up first, and you are the administrator."),
             "{}",
-            program.said()
+            program.output()
         );
         let nell = Person::on_site(&program.url, "nell");
         nell.signs_up().await.is(303);
         drop(program);
         let program = Program::serve(&instance);
         crate::common::until("the last line", || async {
-            program.said().contains("Stop it with").then_some(())
+            program.output().contains("Stop it with").then_some(())
         })
         .await;
-        assert!(!program.said().contains("Nobody lives here yet"));
+        assert!(!program.output().contains("Nobody lives here yet"));
     }
 
     async fn seed_fills_an_empty_instance_only(instance: Instance) {
-        let (said, _, code) = on(&instance, &["seed"]);
-        assert_eq!(code, Some(0), "{said}");
-        let password = said.trim_end().rsplit(": ").next().expect("a password").to_owned();
-        assert!(said.contains("log in as nell (the administrator)"), "{said}");
+        let (output, _, code) = run_on(&instance, &["seed"]);
+        assert_eq!(code, Some(0), "{output}");
+        let password = output.trim_end().rsplit(": ").next().expect("a password").to_owned();
+        assert!(output.contains("log in as nell (the administrator)"), "{output}");
 
-        let (_, refused, code) = on(&instance, &["seed"]);
+        let (_, refused, code) = run_on(&instance, &["seed"]);
         assert_eq!(
             (refused.as_str(), code),
             ("chitter: somebody lives here already, and seed is for an empty instance\n", Some(1))
         );
 
         let program = Program::serve(&instance);
-        let (_, refused, code) = on(&instance, &["seed"]);
+        let (_, refused, code) = run_on(&instance, &["seed"]);
         assert!(refused.contains("another chitter is using") && code == Some(1), "{refused}");
         let nell = Person::on_site(&program.url, "nell");
         nell.logs_in("nell", &password).await.is(303);
@@ -286,16 +286,16 @@ on_both! {
         nell.peeps("And mine").await;
         assert!(
             fs::read_dir(instance.data().join("outbox")).is_ok_and(|mut mails| mails.next().is_none()),
-            "nobody got mail"
+            "no mail is sent"
         );
     }
 
     async fn seed_accepts_a_password(instance: Instance) {
-        let (said, refused, code) = on(&instance, &["seed", "--password", "short"]);
-        assert_eq!((said.as_str(), code), ("", Some(1)), "{refused}");
+        let (output, refused, code) = run_on(&instance, &["seed", "--password", "short"]);
+        assert_eq!((output.as_str(), code), ("", Some(1)), "{refused}");
         assert_eq!(refused.lines().count(), 1, "{refused}");
-        let (_, refused, code) = on(&instance, &["seed", "--password", PASSWORD]);
-        assert_eq!(code, Some(0), "a refused one leaves nothing behind: {refused}");
+        let (_, refused, code) = run_on(&instance, &["seed", "--password", PASSWORD]);
+        assert_eq!(code, Some(0), "a refused password leaves no data behind: {refused}");
         let program = Program::serve(&instance);
         Person::on_site(&program.url, "layla").logs_in("layla", PASSWORD).await.is(303);
     }
@@ -303,32 +303,30 @@ on_both! {
     async fn health_checks_the_readiness_of_a_server(instance: Instance) {
         let program = Program::serve(&instance);
         let address = program.url.strip_prefix("http://").expect("an address").to_owned();
-        let ask = || run(chitter(instance.folder()).arg("health").env("CHITTER_ADDR", &address));
-        assert_eq!(ask(), (String::new(), String::new(), Some(0)));
+        let health = || run(chitter(instance.folder()).arg("health").env("CHITTER_ADDR", &address));
+        assert_eq!(health(), (String::new(), String::new(), Some(0)));
         let stranger = Person::on_site(&program.url, "stranger");
         assert_eq!(stranger.gets("/livez").await.is(200).text(), "alive\n");
         assert_eq!(stranger.gets("/readyz").await.is(200).text(), "ready\n");
         drop(program);
-        let (_, said, code) = ask();
+        let (_, message, code) = health();
         assert_eq!(code, Some(1));
         assert!(
-            said.starts_with(&format!("chitter: no answer from {address}: ")) && said.lines().count() == 1,
-            "{said}"
+            message.starts_with(&format!("chitter: no answer from {address}: ")) && message.lines().count() == 1,
+            "{message}"
         );
     }
 
     async fn a_database_of_a_newer_version_is_refused_and_left_unchanged(instance: Instance) {
         drop(Program::serve(&instance));
         let newer = "INSERT INTO migrations (version, name, applied_at) VALUES (9999, 'from the future', 0)";
-        instance.alters(newer);
-        let said = refuses(&mut Program::command(&instance), 1);
+        instance.run_sql(newer);
+        let message = refuses(&mut Program::command(&instance), 1);
         assert!(
-            said.ends_with(
-                "the database was last used by a newer chitter: use that one, or restore a backup"
-            ),
-            "{said}"
+            message.ends_with("the database was last used by a newer chitter: use that one, or restore a backup"),
+            "{message}"
         );
-        instance.alters("DELETE FROM migrations WHERE version = 9999");
+        instance.run_sql("DELETE FROM migrations WHERE version = 9999");
         drop(Program::serve(&instance));
     }
 
@@ -337,10 +335,10 @@ on_both! {
         let instance = instance.with_mail_by(&smtp.url);
         // The most verbose log level, and the PostgreSQL client's debug level, which would log the parameters
         // of every statement.
-        let all =
+        let level =
             if instance.engine == Engine::Postgres { "info,chitter=trace,tokio_postgres=debug" } else { "trace" };
         let mut program =
-            Program::start(Program::command(&instance).env("CHITTER_LOG", all).env("CHITTER_LOG_FORMAT", "json"));
+            Program::start(Program::command(&instance).env("CHITTER_LOG", level).env("CHITTER_LOG_FORMAT", "json"));
         if instance.engine == Engine::Sqlite {
             let mut listener = crate::common::Listener::open(&program.url, "").await;
             listener.says(&serde_json::json!({ "type": "confidential" })).await;
@@ -353,25 +351,25 @@ on_both! {
         let id = nell.peeps("@ify a confidential word").await;
         smtp.wait_for_refusal().await;
         nell.edits(&id, "@ify a confidential word or two").await.is(303);
-        let seen = nell.gets("/nowhere?token=confidential").await.is(404).header("x-request-id").to_owned();
+        let request_id = nell.gets("/nowhere?token=confidential").await.is(404).header("x-request-id").to_owned();
         nell.gets("/unsubscribe/confidential-token").await.is(404);
-        program.is_told_to_stop();
-        assert_eq!(program.ends().code(), Some(0));
+        program.terminate();
+        assert_eq!(program.wait().code(), Some(0));
 
         let log = fs::read_dir(instance.data().join("log")).expect("a folder");
         let log: String =
             log.map(|file| fs::read_to_string(file.expect("a file").path()).expect("text")).collect();
-        let said = program.said();
+        let output = program.output();
         let token = nell.cookies().split_once('=').map(|(_, token)| token.to_owned()).expect("a cookie");
-        for text in [&log, &said] {
+        for text in [&log, &output] {
             for secret in
                 ["confidential", "harbour.example", PASSWORD, "not her password", token.as_str(), "argon2id"]
             {
-                let told = text.lines().find(|line| line.contains(secret));
-                assert_eq!(told, None, "{secret} is in the log");
+                let line = text.lines().find(|line| line.contains(secret));
+                assert_eq!(line, None, "{secret} is in the log");
             }
-            for told in ["Chitter is ready", "A job failed", "Stopped", &seen, "/peeps/{id}"] {
-                assert!(text.contains(told), "{told} is missing in the log:\n{text}");
+            for expected in ["Chitter is ready", "A job failed", "Stopped", &request_id, "/peeps/{id}"] {
+                assert!(text.contains(expected), "missing from the log: {expected}\n{text}");
             }
         }
         for line in log.lines() {

@@ -19,10 +19,10 @@ on_both! {
         let ids: Vec<_> = page.peeps().into_iter().map(|peep| peep.id).collect();
         assert_eq!(ids, [question.clone(), answer, thanks.clone(), aside], "oldest first below the peep");
         let page = world.stranger().opens(&joerg.path_of(&thanks)).await;
-        assert_eq!(page.peeps().len(), 3, "the aside is another branch");
+        assert_eq!(page.peeps().len(), 3, "another branch is not shown");
 
         let stream = world.stranger().opens("/").await;
-        let answers = stream.peep(&thanks).answers.expect("the stream tells what it answers");
+        let answers = stream.peep(&thanks).answers.expect("a quote of the parent");
         assert!(answers.contains("Ifeoma Okafor: @nell I think @joerg does"), "{answers}");
         assert!(stream.peep(&question).answers.is_none());
     }
@@ -32,8 +32,8 @@ on_both! {
         let mut last = nell.peeps("0").await;
         let mut ids = vec![last.clone()];
         for n in 1..=12 {
-            let who = if n % 2 == 0 { &nell } else { &ify };
-            last = who.replies(&last, &n.to_string()).await;
+            let author = if n % 2 == 0 { &nell } else { &ify };
+            last = author.replies(&last, &n.to_string()).await;
             ids.push(last.clone());
         }
         let page = world.stranger().opens(&nell.path_of(&last)).await;
@@ -41,7 +41,7 @@ on_both! {
         assert_eq!(shown, ids);
         let page = world.stranger().opens(&nell.path_of(&ids[6])).await;
         let shown: Vec<_> = page.peeps().into_iter().map(|peep| peep.id).collect();
-        assert_eq!(shown, ids, "from the middle it is the same conversation");
+        assert_eq!(shown, ids, "the same conversation from its middle");
     }
 
     async fn a_refused_reply_keeps_its_text(world: World) {
@@ -49,7 +49,7 @@ on_both! {
         let question = nell.peeps("Who mends hub gears?").await;
         let typed = "x".repeat(281);
         let page = ify.posts("/peeps", &[("body", &typed), ("reply_to", &question)]).await.is(422).page();
-        assert_eq!(page.words(), ["Who mends hub gears?"], "it is still the conversation");
+        assert_eq!(page.words(), ["Who mends hub gears?"], "the page still shows the conversation");
         assert_eq!(page.value("reply_to"), question);
         assert_eq!(page.value("body"), typed);
         assert!(page.field_error("body").is_some());

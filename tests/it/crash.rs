@@ -16,7 +16,7 @@ use crate::common::{Instance, Person, Program, SmtpMode, SmtpServer, TIMEOUT, wi
 /// The id of each attempt's status by its key, or `None` where no answer came.
 type Attempts = BTreeMap<String, Option<String>>;
 
-/// Tries to post with a key. An answer that arrives is an acknowledgement.
+/// Tries to post with a key. Returns the id if the post is acknowledged by an answer.
 async fn attempt(person: &Person, key: &str) -> Option<String> {
     let request = person.request(Method::POST, "/api/v1/statuses").header("idempotency-key", key);
     let answer = person.tries(request.json(&json!({ "status": key }))).await.ok()?;
@@ -24,7 +24,7 @@ async fn attempt(person: &Person, key: &str) -> Option<String> {
         200 => answer.json()["id"].as_str().map(Into::into),
         // The server or its database is stopping, so nothing was acknowledged.
         503 => None,
-        _ => panic!("an attempt is refused: {answer:?}"),
+        _ => panic!("unexpected status: {answer:?}"),
     }
 }
 
@@ -34,9 +34,9 @@ async fn writes(person: Person, name: String, answered: UnboundedSender<()>) -> 
     for n in 0.. {
         let key = format!("{name}.{n}");
         let id = attempt(&person, &key).await;
-        let gone = id.is_none();
+        let unanswered = id.is_none();
         attempts.insert(key, id);
-        if gone || answered.send(()).is_err() {
+        if unanswered || answered.send(()).is_err() {
             break;
         }
     }
@@ -44,7 +44,7 @@ async fn writes(person: Person, name: String, answered: UnboundedSender<()>) -> 
 }
 
 /// Returns the whole timeline: id and text, newest first.
-async fn everything(person: &Person) -> Vec<(String, String)> {
+async fn whole_timeline(person: &Person) -> Vec<(String, String)> {
     let mut all = Vec::new();
     let mut bound = String::new();
     loop {
@@ -72,9 +72,9 @@ on_both! {
                 })
                 .collect();
             for _ in 0..20 + 7 * kill {
-                within("an answer", answers.recv()).await.expect("writers write");
+                within("an answer", answers.recv()).await.expect("a running writer");
             }
-            program.is_killed();
+            program.kill();
             for writer in join_all(writers).await {
                 attempts.extend(writer.expect("a writer ends with the server"));
             }
@@ -93,11 +93,11 @@ on_both! {
             }
         }
         let mut expected: Vec<_> = attempts.into_iter().map(|(key, id)| (id.expect("an id"), key)).collect();
-        let mut there = everything(&nell).await;
+        let mut actual = whole_timeline(&nell).await;
         expected.sort();
-        there.sort();
-        assert!(there.len() > 500, "{} peeps are too few to mean anything", there.len());
-        assert_eq!(there, expected, "every one of them, once");
+        actual.sort();
+        assert!(actual.len() > 500, "{} peeps are too few to mean anything", actual.len());
+        assert_eq!(actual, expected, "each acknowledged peep once");
     }
 
     async fn a_mail_enqueued_before_a_kill_is_sent_after_the_restart(instance: Instance) {
@@ -109,8 +109,8 @@ on_both! {
         ify.signs_up().await.is(303);
         nell.peeps("@ify, are you there?").await;
         smtp.wait_for_connection().await;
-        program.is_killed();
-        assert!(smtp.remaining().is_empty(), "it must not have left yet for this to mean anything");
+        program.kill();
+        assert!(smtp.remaining().is_empty(), "the mail was sent before the kill");
         smtp.set_mode(SmtpMode::Accepts);
         let _program = Program::serve(&instance);
         let mail = smtp.next_mail().await;
@@ -133,18 +133,18 @@ on_both! {
             body.len(),
         );
         stream.write_all(head.as_bytes()).expect("the head is sent");
-        let mut go_on = [0; 25];
-        stream.read_exact(&mut go_on).expect("the server begins to read the body");
-        assert_eq!(&go_on, b"HTTP/1.1 100 Continue\r\n\r\n");
+        let mut interim = [0; 25];
+        stream.read_exact(&mut interim).expect("the server begins to read the body");
+        assert_eq!(&interim, b"HTTP/1.1 100 Continue\r\n\r\n");
         stream.write_all(&body.as_bytes()[..12]).expect("half of it is sent");
 
-        program.is_told_to_stop();
+        program.terminate();
         while TcpStream::connect(&address).is_ok() {} // until no new connection is accepted
         stream.write_all(&body.as_bytes()[12..]).expect("the rest is sent");
         let mut answer = String::new();
         stream.read_to_string(&mut answer).expect("an answer, and the end");
         assert!(answer.starts_with("HTTP/1.1 303 See Other\r\n"), "{answer}");
-        assert_eq!(program.ends().code(), Some(0), "{}", program.said());
+        assert_eq!(program.wait().code(), Some(0), "{}", program.output());
 
         let program = Program::serve(&instance);
         nell.goes_to(&program.url);
@@ -154,8 +154,8 @@ on_both! {
     async fn a_shutdown_works_as_soon_as_the_address_is_printed(instance: Instance) {
         for _ in 0..3 {
             let mut program = Program::serve(&instance);
-            program.is_told_to_stop();
-            assert_eq!(program.ends().code(), Some(0), "{}", program.said());
+            program.terminate();
+            assert_eq!(program.wait().code(), Some(0), "{}", program.output());
         }
     }
 
@@ -169,9 +169,9 @@ on_both! {
         let mut answer = [0; 15];
         idle.read_exact(&mut answer).expect("an answer");
         assert_eq!(&answer, b"HTTP/1.1 200 OK");
-        program.is_told_to_stop();
-        assert_eq!(program.ends().code(), Some(0));
-        assert!(!program.said().contains("cut off"), "{}", program.said());
+        program.terminate();
+        assert_eq!(program.wait().code(), Some(0));
+        assert!(!program.output().contains("cut off"), "{}", program.output());
         drop((silent, idle));
     }
 
@@ -179,18 +179,18 @@ on_both! {
         let first = Program::serve(&instance);
         let second = Program::command(&instance).output().expect("the program runs");
         assert_eq!(second.status.code(), Some(1));
-        let said = String::from_utf8(second.stderr).expect("UTF-8");
+        let message = String::from_utf8(second.stderr).expect("UTF-8");
         let data = instance.data();
         let expected = format!(
             "chitter: another chitter is using {}: stop it first, or set CHITTER_DATA\n",
             data.display()
         );
-        assert_eq!(said, expected, "one line");
+        assert_eq!(message, expected);
         let nell = Person::on_site(&first.url, "nell");
         nell.signs_up().await.is(303);
         drop(first);
         let third = Program::serve(&instance);
         nell.goes_to(&third.url);
-        assert!(nell.is_logged_in().await, "whoever died holds it no longer");
+        assert!(nell.is_logged_in().await, "the lock ended with its process");
     }
 }

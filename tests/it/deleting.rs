@@ -27,12 +27,12 @@ on_both! {
             assert!(!answer.text().contains("secret"), "{page}");
         }
         nell.deletes(&id).await.is(404);
-        let left = world.app().db.read(|read| {
-            let all = "SELECT (SELECT COUNT(*) FROM peep_versions) + (SELECT COUNT(*) FROM tags)
+        let rows = world.app().db.read(|read| {
+            let sql = "SELECT (SELECT COUNT(*) FROM peep_versions) + (SELECT COUNT(*) FROM tags)
                             + (SELECT COUNT(*) FROM likes)";
-            read.one(all, &[], |row| row.get::<i64>(0))
+            read.one(sql, &[], |row| row.get::<i64>(0))
         });
-        assert_eq!(left.await.ok(), Some(0), "nothing of it is left in the database");
+        assert_eq!(rows.await.ok(), Some(0), "no version, tag or like is left");
     }
 
     async fn replies_to_a_deleted_peep_stay(world: World) {
@@ -48,7 +48,7 @@ on_both! {
         assert_eq!(page.words(), ["Who mends hub gears?", "This peep was deleted.", "I do"]);
         assert!(
             ify.gets(&ify.path_of(&answer)).await.is(410).page().all("textarea").is_empty(),
-            "nobody answers it any more"
+            "there is no reply form"
         );
         let stream = world.stranger().opens("/").await;
         assert_eq!(stream.words(), ["I do", "Who mends hub gears?"]);
@@ -72,7 +72,7 @@ on_both! {
         assert!(page.says("Only the one who wrote a peep can delete it."));
         mallory.gets(&format!("{}/delete", ify.path_of(&hers))).await.is(403);
         assert!(!mallory.opens("/").await.peep(&hers).source.contains("/delete\""));
-        assert!(nell.opens("/").await.peep(&spam).source.contains("/delete\""), "the keeper is offered to");
+        assert!(nell.opens("/").await.peep(&spam).source.contains("/delete\""), "no Delete for the administrator");
         nell.opens(&format!("{}/delete", mallory.path_of(&spam))).await;
         nell.deletes(&spam).await.is(303);
         assert_eq!(world.stranger().opens("/").await.words(), ["The press is warm"]);

@@ -40,7 +40,7 @@ on_both! {
         assert_eq!(page.value("body"), "a < b\n& so on");
         let typed = "x".repeat(281);
         let page = nell.edits(&id, &typed).await.is(422).page();
-        assert_eq!(page.value("body"), typed, "what was typed is kept");
+        assert_eq!(page.value("body"), typed, "the form keeps the input");
         assert_eq!(
             page.field_error("body").as_deref(),
             Some("That is 281 characters, and there is room for 280. Take out 1.")
@@ -67,7 +67,7 @@ on_both! {
             let page = other.edits(&id, "The press is cold").await.is(403).page();
             assert!(page.says("Only the one who wrote a peep can change it."));
             other.gets(&format!("{}/edit", ify.path_of(&id))).await.is(403);
-            assert!(!other.opens("/").await.peep(&id).source.contains("/edit\""), "and is not offered to");
+            assert!(!other.opens("/").await.peep(&id).source.contains("/edit\""), "others are not offered to edit it");
         }
         let stranger = world.stranger();
         let login = stranger.gets(&format!("{}/edit", ify.path_of(&id))).await.is(303).location();

@@ -29,13 +29,13 @@ on_both! {
         assert!(answer.header("content-disposition").starts_with("attachment; "));
         let page = answer.page();
         assert_eq!(page.heading(), "Quiet <b> & \"more\"");
-        assert!(page.0.ends_with("</html>\n"), "it is whole");
+        assert!(page.0.ends_with("</html>\n"), "the page is complete");
     }
 
     async fn the_json_export_contains_every_message(world: World) {
         let (nell, room) = a_lively_room(&world).await;
         let export = nell.gets(&room.page("/export.json")).await.is(200).json();
-        assert_eq!(export["messages"], nell.messages(&room).await, "as the API tells it");
+        assert_eq!(export["messages"], nell.messages(&room).await, "the same messages as in the API");
     }
 
     async fn the_html_export_contains_every_message_escaped(world: World) {
@@ -46,7 +46,7 @@ on_both! {
         let base = world.app().config.base_url.as_str();
         assert!(html.0.contains(&format!("href=\"{base}/@ify\"")), "{}", html.0);
         assert!(html.says("Teo <i>") && html.says("This message was deleted."));
-        assert!(!html.says("A secret"), "what was taken back is not in it");
+        assert!(!html.says("A secret"), "a deleted message is not in the export");
         assert_eq!(html.all("li").len(), 3);
     }
 
@@ -55,11 +55,11 @@ on_both! {
         for ending in ["json", "html"] {
             let path = room.page(&format!("/export.{ending}"));
             let plain = nell.gets(&path).await.is(200);
-            let asked = nell.request(Method::GET, &path).header("accept-encoding", "gzip");
-            let packed = nell.tries(asked).await.expect("an answer to its end").is(200);
-            assert_eq!(packed.header("content-encoding"), "gzip");
+            let request = nell.request(Method::GET, &path).header("accept-encoding", "gzip");
+            let compressed = nell.tries(request).await.expect("a complete answer").is(200);
+            assert_eq!(compressed.header("content-encoding"), "gzip");
             let mut text = Vec::new();
-            std::io::copy(&mut flate2::read::GzDecoder::new(&packed.bytes[..]), &mut text).expect("whole");
+            std::io::copy(&mut flate2::read::GzDecoder::new(&compressed.bytes[..]), &mut text).expect("complete gzip");
             assert_eq!(text, plain.bytes, "{ending}");
         }
     }
@@ -76,8 +76,8 @@ on_both! {
                 let answer = person.gets(&path).await.is(403);
                 assert!(answer.page().says("Only the room’s owner can do that."));
             }
-            let access = world.stranger().gets(&path).await.is(303).location();
-            assert!(access.starts_with("/session/new?next="), "{access}");
+            let location = world.stranger().gets(&path).await.is(303).location();
+            assert!(location.starts_with("/session/new?next="), "{location}");
         }
     }
 
@@ -111,8 +111,8 @@ async fn a_lively_room(world: &World) -> (Person, Room) {
     let path = |message: &Value| room.api(&format!("/messages/{}", text(&message["id"])));
     let first = nell.says(&room, "<script>alert(1)</script> & `a < b`").await;
     teo.says(&room, "See https://x.example/?a=1&b=2 @ify").await;
-    let gone = ify.says(&room, "A secret that I take back").await;
-    ify.does(Method::DELETE, &path(&gone)).await.is(204);
+    let deleted = ify.says(&room, "A secret that I take back").await;
+    ify.does(Method::DELETE, &path(&deleted)).await.is(204);
     let edit = json!({ "body": "<script>alert(2)</script>" });
     nell.calls(Method::PATCH, &path(&first), &edit).await.is(200);
     (nell, room)

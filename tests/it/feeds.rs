@@ -32,7 +32,7 @@ on_both! {
                 ("published", "2026-11-20T12:00:00.000Z"),
                 ("content", content.as_str()),
             ] {
-                assert!(texts.contains(&expected), "{expected:?} is missing in {texts:#?}");
+                assert!(texts.contains(&expected), "missing from the feed: {expected:?} in {texts:#?}");
             }
         }
     }

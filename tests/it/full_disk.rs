@@ -13,11 +13,11 @@ use serde_json::json;
 
 use crate::common::{Answer, Engine, Instance, Person, SmallDisk, until};
 
-const WHY: &str = "The disk is full, so nothing was saved. What was there before is safe; \
+const REASON: &str = "The disk is full, so nothing was saved. What was there before is safe; \
                    tell whoever keeps this place.";
 
 /// Fills the disk to the last byte. Deleting the returned file makes room again.
-fn fills(disk: &SmallDisk) -> PathBuf {
+fn fill(disk: &SmallDisk) -> PathBuf {
     let path = disk.path().join("ballast");
     let mut file = File::create(&path).expect("a file");
     while file.write_all(&[0; 4096]).is_ok() {}
@@ -25,17 +25,17 @@ fn fills(disk: &SmallDisk) -> PathBuf {
     path
 }
 
-/// Posts until a post is refused. Returns the ids acknowledged so far, and the refusal.
+/// Posts until a post is refused. Returns the texts of the acknowledged posts, and the refusal.
 async fn posts_until_refused(nell: &Person) -> (Vec<String>, Answer) {
-    let mut promised = Vec::new();
+    let mut acknowledged = Vec::new();
     loop {
-        let body = format!("{} {}", promised.len(), "x".repeat(270));
+        let body = format!("{} {}", acknowledged.len(), "x".repeat(270));
         let answer = nell.posts("/peeps", &[("body", &body)]).await;
         if answer.status != 303 {
-            return (promised, answer);
+            return (acknowledged, answer);
         }
-        promised.push(body);
-        assert!(promised.len() < 20_000, "the disk is full but never says so");
+        acknowledged.push(body);
+        assert!(acknowledged.len() < 20_000, "no write was refused");
     }
 }
 
@@ -47,15 +47,15 @@ async fn a_full_disk_is_reported_and_nothing_is_lost() {
     let mut world = instance.open().await;
     let [nell, ify] = world.members(["nell", "ify"]).await;
     let first = nell.peeps("Before").await;
-    let ballast = fills(&disk);
+    let ballast = fill(&disk);
 
-    let (mut promised, refused) = posts_until_refused(&nell).await;
+    let (mut acknowledged, refused) = posts_until_refused(&nell).await;
     let page = refused.is(507).page();
-    assert_eq!(page.field_error("body").as_deref(), Some(WHY));
-    assert!(page.value("body").contains("xxx"), "the words are kept");
+    assert_eq!(page.field_error("body").as_deref(), Some(REASON));
+    assert!(page.value("body").contains("xxx"), "the form keeps the text");
     let long = "y".repeat(280);
     let answer = nell.sends_json(Method::POST, "/api/v1/statuses", &json!({ "status": long })).await;
-    assert_eq!(answer.is(507).problem(), WHY);
+    assert_eq!(answer.is(507).problem(), REASON);
     // Concurrent writes share a commit; one that does not fit must not fail the others.
     let answers = join_all((0..20).map(|n| {
         let (ify, body) = (&ify, format!("together {n} {}", "z".repeat(250)));
@@ -63,9 +63,9 @@ async fn a_full_disk_is_reported_and_nothing_is_lost() {
     }));
     for (status, body) in answers.await {
         match status {
-            303 => promised.push(body),
+            303 => acknowledged.push(body),
             507 => {}
-            _ => panic!("saved or not, but not {status}"),
+            _ => panic!("unexpected status {status}"),
         }
     }
     // Reads still work, also where a session's last use would have to be stored.
@@ -76,23 +76,22 @@ async fn a_full_disk_is_reported_and_nothing_is_lost() {
     }
     nell.gets("/readyz").await.is(200);
 
-    fs::remove_file(ballast).expect("room again");
+    fs::remove_file(ballast).expect("space on the disk");
     nell.peeps("After").await;
-    promised.extend(["Before".to_owned(), "After".to_owned()]);
+    acknowledged.extend(["Before".to_owned(), "After".to_owned()]);
     for restart in [false, true] {
         if restart {
             world.restart().await;
         }
-        let mut there = everything(&nell).await;
-        there.sort();
-        promised.sort();
-        assert_eq!(there, promised, "what was promised, and nothing else (restarted: {restart})");
+        let mut actual = all_texts(&nell).await;
+        actual.sort();
+        acknowledged.sort();
+        assert_eq!(actual, acknowledged, "each acknowledged peep, and no other (restarted: {restart})");
     }
     world.stop().await;
     let file = rusqlite::Connection::open(world.instance.data().join("chitter.db")).expect("the file");
-    let sound: String =
-        file.query_row("PRAGMA integrity_check", [], |row| row.get(0)).expect("it can be checked");
-    assert_eq!(sound, "ok");
+    let integrity: String = file.query_row("PRAGMA integrity_check", [], |row| row.get(0)).expect("a check");
+    assert_eq!(integrity, "ok");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -110,10 +109,10 @@ async fn a_mail_that_meets_a_full_disk_is_sent_once_there_is_room() {
     let again_at = world.job_fails(1).await;
     fs::remove_file(&outbox).and_then(|()| fs::create_dir(&outbox)).expect("a folder again");
     // A full disk then prevents both the delivery and storing its outcome.
-    let ballast = fills(&disk);
+    let ballast = fill(&disk);
     world.clock().set(again_at);
     nell.opens("/").await;
-    fs::remove_file(&ballast).expect("room again");
+    fs::remove_file(&ballast).expect("space on the disk");
     world.restart().await;
     until("the mail to be in the outbox", || async {
         let jobs = world.jobs().await;
@@ -130,7 +129,8 @@ async fn a_mail_that_meets_a_full_disk_is_sent_once_there_is_room() {
     assert_eq!(mails.count(), 1);
 }
 
-async fn everything(person: &Person) -> Vec<String> {
+/// Returns the texts of all peeps in the stream.
+async fn all_texts(person: &Person) -> Vec<String> {
     let (mut all, mut next) = (Vec::new(), Some("/".to_owned()));
     while let Some(path) = next {
         let page = person.opens(&path).await;

@@ -9,11 +9,11 @@ use crate::common::{Answer, ApiClient, PASSWORD, Person, Room, World, each, text
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-/// A well-formed key that opens nothing.
+/// A well-formed key of no room.
 const NO_KEY: &str = "kq7Xv2mTfB9sLw0eRzUa1g";
 
-async fn requests_guest(who: &Person, name: &str) -> Answer {
-    who.calls(Method::POST, "/api/v1/sessions", &json!({ "name": name })).await
+async fn requests_guest(person: &Person, name: &str) -> Answer {
+    person.calls(Method::POST, "/api/v1/sessions", &json!({ "name": name })).await
 }
 
 on_both! {
@@ -69,7 +69,7 @@ on_both! {
 
     async fn an_invalid_name_is_refused_with_a_reason(world: World) {
         let long = "x".repeat(51);
-        for (name, why) in [
+        for (name, reason) in [
             ("", "Tell us what to call you."),
             (" \u{200B} ", "There is a character in it that can’t be seen. Type it anew."),
             (" ", "Tell us what to call you."),
@@ -84,18 +84,18 @@ on_both! {
             ("m0derator", "That name is kept for the house. Choose another."),
         ] {
             let answer = requests_guest(&world.stranger(), name).await.is(422);
-            assert_eq!(answer.problem(), why, "{name:?}");
+            assert_eq!(answer.problem(), reason, "{name:?}");
             assert_eq!(answer.json()["errors"][0]["pointer"], "#/name", "{name:?}");
             let answer = world.stranger().posts("/session/new", &[("name", name)]).await.is(422);
             assert_eq!(answer.header("set-cookie"), "", "{name:?}");
-            assert_eq!(answer.page().field_error("name").as_deref(), Some(why), "{name:?}");
-            assert_eq!(answer.page().value("name"), name, "what was typed is kept");
+            assert_eq!(answer.page().field_error("name").as_deref(), Some(reason), "{name:?}");
+            assert_eq!(answer.page().value("name"), name, "the form keeps the name");
         }
         let answer = world.stranger().calls(Method::POST, "/api/v1/sessions", &json!({})).await.is(422);
         assert_eq!(answer.problem(), "Tell us what to call you.");
         let odd = json!({ "name": "Teo", "admin": true });
         world.stranger().calls(Method::POST, "/api/v1/sessions", &odd).await.is(422);
-        assert_eq!(world.counts("SELECT COUNT(*) FROM accounts").await, 0, "nobody came in");
+        assert_eq!(world.counts("SELECT COUNT(*) FROM accounts").await, 0, "no account was created");
         requests_guest(&world.stranger(), &"é".repeat(50)).await.is(201);
         requests_guest(&world.stranger(), "ليلى").await.is(201);
     }
@@ -120,14 +120,14 @@ on_both! {
             "lfy",
         ] {
             let answer = requests_guest(&world.stranger(), name).await.is(422);
-            let why = answer.problem();
-            assert!(why.ends_with("log in; if not, choose another name."), "{name}: {why}");
+            let reason = answer.problem();
+            assert!(reason.ends_with("log in; if not, choose another name."), "{name}: {reason}");
             let page = world.stranger().posts("/session/new", &[("name", name)]).await.is(422).page();
             assert!(page.field_error("name").is_some(), "{name}");
         }
         for name in ["Nell Ashby (@nell)", "Teo @home", "＠teo"] {
-            let why = requests_guest(&world.stranger(), name).await.is(422).problem();
-            assert_eq!(why, "Only members have an @ in front of a name. Leave it out.", "{name}");
+            let reason = requests_guest(&world.stranger(), name).await.is(422).problem();
+            assert_eq!(reason, "Only members have an @ in front of a name. Leave it out.", "{name}");
         }
         for name in ["Nelly", "Nell Quince", "Ella", "Teo"] {
             requests_guest(&world.stranger(), name).await.is(201);
@@ -139,25 +139,25 @@ on_both! {
         let [nell, ify] = world.members(["nell", "ify"]).await;
         let (café, tide) = (nell.makes_room("Repair café").await, ify.makes_room("Tide").await);
         let teo = world.stranger();
-        let access = teo.gets(&café.page("")).await.is(303).location();
-        assert!(access.starts_with("/session/new?next="), "{access}");
-        let page = teo.opens(&access).await;
+        let location = teo.gets(&café.page("")).await.is(303).location();
+        assert!(location.starts_with("/session/new?next="), "{location}");
+        let page = teo.opens(&location).await;
         assert_eq!(page.heading(), "What should we call you?");
         assert!(page.says("One person in “Repair café”"), "{}", page.0);
         let next = page.value("next");
         assert_eq!(next, café.page(""));
-        assert_eq!(nell.names(&café).await, ["Nell Ashby"], "nobody is in before they have a name");
+        assert_eq!(nell.names(&café).await, ["Nell Ashby"], "a visitor without a name has not joined");
         let answer = teo.posts("/session/new", &[("name", "Teo"), ("next", &next)]).await.is(303);
         assert_eq!(answer.location(), café.page(""));
         assert!(answer.header("set-cookie").contains("HttpOnly"));
         assert_eq!(teo.opens(&café.page("")).await.heading(), "Repair café");
         assert_eq!(nell.names(&café).await, ["Nell Ashby", "Teo"]);
-        assert!(teo.opens(&tide.page("")).await.says("You are here as a guest."), "nobody asks again");
+        assert!(teo.opens(&tide.page("")).await.says("You are here as a guest."), "the second room asks for no name");
         let id = |people: serde_json::Value| text(&people[1]["account"]["id"]);
-        assert_eq!(id(nell.people(&café).await), id(ify.people(&tide).await), "the same in every room");
-        assert_eq!(teo.gets(&access).await.is(303).location(), café.page(""), "whoever has a name goes on");
+        assert_eq!(id(nell.people(&café).await), id(ify.people(&tide).await), "one account in every room");
+        assert_eq!(teo.gets(&location).await.is(303).location(), café.page(""), "a guest is redirected");
         let again = teo.posts("/session/new", &[("name", "Oskar"), ("next", &next)]).await.is(303);
-        assert_eq!(again.header("set-cookie"), "", "one name is enough");
+        assert_eq!(again.header("set-cookie"), "", "the session stays the same");
     }
 
     async fn joining_never_leads_to_another_site(world: World) {
@@ -225,8 +225,8 @@ on_both! {
         }
         teo.calls(Method::POST, "/api/v1/statuses", &json!({ "status": "spam" })).await.is(403).problem();
         teo.does(Method::POST, &format!("/api/v1/statuses/{peep}/favourite")).await.is(403).problem();
-        let access = browser.gets("/settings").await.is(303).location();
-        assert!(access.starts_with("/login?next="), "{access}");
+        let location = browser.gets("/settings").await.is(303).location();
+        assert!(location.starts_with("/login?next="), "{location}");
         assert!(browser.opens("/login").await.says("Log in"), "a guest can still log in as a member");
         assert_eq!(nell.opens("/").await.words(), ["Good morning"]);
         teo.fetches("/api/v1/timelines/public").await.is(200);
@@ -236,10 +236,10 @@ on_both! {
         let nell = world.member("nell").await;
         let room = nell.makes_room("Repair café").await;
         let teo = world.guest_with_browser("Teo").await;
-        let mine = teo.makes_room("Teo’s corner").await;
-        let said = teo.says(&room, "I bring my own stool.").await;
+        let corner = teo.makes_room("Teo’s corner").await;
+        let message = teo.says(&room, "I bring my own stool.").await;
         nell.says(&room, "Good.").await;
-        let before = said["account"].clone();
+        let before = message["account"].clone();
         assert_eq!((&before["kind"], &before["username"]), (&json!("guest"), &json!(null)));
         let token = teo.cookies();
 
@@ -249,15 +249,15 @@ on_both! {
         teo.fetches(&room.api("")).await.is(200);
         teo.signs_up_with("teo@harbour.example", PASSWORD, "Teo Lind", "teo").await.is(303);
         assert!(teo.is_logged_in().await);
-        let now = teo.messages(&room).await[0]["account"].clone();
+        let after = teo.messages(&room).await[0]["account"].clone();
         let expected = json!({ "id": before["id"], "kind": "member", "username": "teo", "name": "Teo Lind" });
-        assert_eq!(now, expected, "the same account under its new name");
+        assert_eq!(after, expected, "the same account with its new name");
         let rooms = teo.fetches("/api/v1/rooms").await.list();
         let mut names = each(&rooms, "name");
         names.sort();
         assert_eq!(names, ["Repair café", "Teo’s corner"]);
-        teo.alters(&mine, &json!({ "name": "Teo’s" })).await.is(200);
-        let edit = room.api(&format!("/messages/{}", text(&said["id"])));
+        teo.alters(&corner, &json!({ "name": "Teo’s" })).await.is(200);
+        let edit = room.api(&format!("/messages/{}", text(&message["id"])));
         teo.calls(Method::PATCH, &edit, &json!({ "body": "I bring two." })).await.is(200);
         assert_eq!(nell.names(&room).await, ["Nell Ashby", "Teo Lind"]);
 
@@ -288,14 +288,14 @@ on_both! {
         assert_eq!(names(nell.messages(&room).await), ["Teo", "Teo 2", "TEO 3"]);
         assert_eq!(nell.names(&room).await, ["Nell Ashby", "Teo", "Teo 2", "TEO 3"]);
         second.says(&tide, "alone here").await;
-        assert_eq!(names(nell.messages(&tide).await), ["Teo"], "elsewhere it has its own name");
+        assert_eq!(names(nell.messages(&tide).await), ["Teo"], "in another room the name is free");
         first.leaves(&room).await.is(204);
         let fourth = world.guest("Teo").await;
         fourth.says(&room, "four").await;
         assert_eq!(
             names(nell.messages(&room).await),
             ["Teo", "Teo 2", "TEO 3", "Teo 4"],
-            "whose words are there still counts"
+            "the names of message authors stay taken"
         );
     }
 
@@ -324,16 +324,16 @@ on_both! {
         world.pass(20 * DAY);
         oskar.says(&room, "I still am.").await;
         world.pass(11 * DAY);
-        let gone = || async { (teo.fetches("/api/v1/rooms").await.status == 401).then_some(()) };
-        until("the silent guest to be let go", gone).await;
+        let expired = || async { (teo.fetches("/api/v1/rooms").await.status == 401).then_some(()) };
+        until("the silent guest to expire", expired).await;
         teo.tries_to_say(&room, "Hello?").await.is(401);
-        let access = browser.gets(&room.page("")).await.is(303).location();
-        assert!(access.starts_with("/session/new"), "a browser is a stranger again: {access}");
+        let location = browser.gets(&room.page("")).await.is(303).location();
+        assert!(location.starts_with("/session/new"), "the browser has no session: {location}");
         oskar.says(&room, "Anyone?").await;
         assert_eq!(
             nell.bodies(&room).await,
             ["I was here.", "So was I.", "And I.", "I still am.", "Anyone?"],
-            "what they said stays"
+            "the messages stay"
         );
         assert_eq!(nell.messages(&room).await[0]["account"]["name"], "Teo");
         assert_eq!(nell.names(&room).await, ["Nell Ashby", "Oskar"]);

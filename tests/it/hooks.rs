@@ -6,15 +6,15 @@ use serde_json::{Value, json};
 use crate::common::{ApiClient, Instance, Room, World, each, text, well_formed};
 
 /// Creates a hook in the room. Returns its URL and id.
-async fn creates_hook(who: &impl ApiClient, room: &Room, name: &str) -> (String, String) {
-    let hook = who.calls(Method::POST, &room.api("/hooks"), &json!({ "name": name })).await.is(201).json();
+async fn creates_hook(client: &impl ApiClient, room: &Room, name: &str) -> (String, String) {
+    let hook = client.calls(Method::POST, &room.api("/hooks"), &json!({ "name": name })).await.is(201).json();
     (text(&hook["url"]), text(&hook["id"]))
 }
 
 /// Returns the author's name and the text of the latest message.
-async fn latest(who: &impl ApiClient, room: &Room) -> (String, String) {
-    let messages = who.messages(room).await;
-    let last = messages.as_array().and_then(|messages| messages.last()).expect("something was said");
+async fn latest(client: &impl ApiClient, room: &Room) -> (String, String) {
+    let messages = client.messages(room).await;
+    let last = messages.as_array().and_then(|messages| messages.last()).expect("a message");
     (text(&last["account"]["name"]), text(&last["body"]))
 }
 
@@ -34,7 +34,7 @@ on_both! {
         let listed = nell.fetches(&room.api("/hooks")).await.is(200).list();
         let expected =
             json!({ "id": hook["id"], "name": "CI bot", "created_at": "2026-11-20T12:00:00.000Z" });
-        assert_eq!(listed, json!([expected]), "the address is told once");
+        assert_eq!(listed, json!([expected]), "the list does not contain the URL");
         assert!(!nell.opens(&room.page("/about")).await.0.contains(token));
         let long = "x".repeat(51);
         for name in ["", &long, "a\nb", "\u{202E}IC"] {
@@ -100,7 +100,7 @@ on_both! {
             ),
             "id",
         );
-        assert!(bots.iter().all(|id| id == &bots[0]), "it is one account all the same");
+        assert!(bots.iter().all(|id| id == &bots[0]), "one account for every name");
         nell.says(&room, "I am Nell.").await;
         assert_eq!(each(&nell.messages(&room).await, "body").len(), 8);
     }
@@ -131,7 +131,7 @@ on_both! {
         world.calls_hook(&url, &json!({ "text": "x".repeat(5000) })).await.is(200);
         let body = latest(&nell, &room).await.1;
         assert_eq!(body.chars().count(), 4000);
-        assert!(body.ends_with('…'), "what is too long is cut, not lost");
+        assert!(body.ends_with('…'), "a text that is too long is cut");
     }
 
     async fn a_call_without_text_or_with_an_unknown_hook_posts_nothing(world: World) {
@@ -165,7 +165,7 @@ on_both! {
         nell.does(Method::DELETE, &room.api(&format!("/hooks/{id}"))).await.is(204);
         nell.does(Method::DELETE, &room.api(&format!("/hooks/{id}"))).await.is(404);
         world.calls_hook(&url, &hello).await.is(404);
-        assert_eq!(nell.bodies(&room).await, ["Hello"], "what it said stays");
+        assert_eq!(nell.bodies(&room).await, ["Hello"], "the messages of a deleted hook stay");
         assert_eq!(latest(&nell, &room).await.0, "CI");
     }
 
@@ -175,14 +175,14 @@ on_both! {
         let page = nell.posts(&room.page("/hooks"), &[("hook_name", "Grafana")]).await.is(200).page();
         assert!(page.says("The door is open"));
         let field = page.all("input").into_iter().find(|input| input.get("id") == Some("hook-url"));
-        let url = field.expect("its address").get("value").expect("an address").to_owned();
+        let url = field.expect("a field").get("value").expect("a URL").to_owned();
         world.calls_hook(&url, &json!({ "text": "Hello" })).await.is(200);
         let page = nell.opens(&room.page("/about")).await;
         assert!(page.says("Grafana") && !page.0.contains(&url));
         let forms = page.all("form").into_iter();
-        let close =
+        let action =
             forms.filter_map(|form| form.get("action").map(str::to_owned)).find(|to| to.contains("/hooks/"));
-        nell.posts(&close.expect("a form to close it"), &[]).await.is(303);
+        nell.posts(&action.expect("a form that deletes the hook"), &[]).await.is(303);
         world.calls_hook(&url, &json!({ "text": "Hello" })).await.is(404);
         assert!(!nell.opens(&room.page("/about")).await.says("Grafana bot"));
     }
@@ -194,7 +194,7 @@ on_both! {
         assert_eq!(
             ify.opens(&room.page("/about")).await.link("this room as Atom"),
             None,
-            "for the owner alone"
+            "the feed is for the owner alone"
         );
         let feed =
             nell.opens(&room.page("/about")).await.link("this room as Atom").expect("the feed’s address");
@@ -205,8 +205,8 @@ on_both! {
         nell.says(&room, "Hello <b>&amp;</b> `x < y` ]]> \u{1F426}").await;
         ify.says(&room, "see https://x.example/?a=1&b=2").await;
         world.calls_hook(&url, &json!({ "text": "Build 7 failed" })).await.is(200);
-        let gone = ify.says(&room, "taken back").await;
-        ify.does(Method::DELETE, &room.api(&format!("/messages/{}", text(&gone["id"])))).await.is(204);
+        let deleted = ify.says(&room, "taken back").await;
+        ify.does(Method::DELETE, &room.api(&format!("/messages/{}", text(&deleted["id"])))).await.is(204);
         let answer = reader.gets(&path).await.is(200);
         assert_eq!(answer.header("content-type"), "application/atom+xml; charset=utf-8");
         assert!(answer.header("cache-control").contains("private"), "{answer:?}");
@@ -214,7 +214,7 @@ on_both! {
         let texts = |name: &str| {
             elements.iter().filter(|e| e.name == name).map(|e| e.text.clone()).collect::<Vec<_>>()
         };
-        assert_eq!(texts("name"), ["CI", "Ifeoma Okafor", "Nell Ashby"], "the newest first");
+        assert_eq!(texts("name"), ["CI", "Ifeoma Okafor", "Nell Ashby"], "newest first");
         assert!(texts("title")[0..4].iter().any(|title| title.contains("Hello")), "{:?}", texts("title"));
         assert!(texts("title").iter().any(|title| title.starts_with("Repair <café> & \"more\" on ")));
         assert!(texts("content").iter().any(|html| html.contains("&lt;b&gt;")), "{:?}", texts("content"));
@@ -252,19 +252,19 @@ on_both! {
         reader.gets(&format!("/rooms/kq7Xv2mTfB9sLw0eRzUa1g/feed/{secret}")).await.is(404);
         assert!(!reader.gets(&room.page("")).await.text().contains("Between us"));
 
-        let told = nell.calls(Method::POST, &room.api("/link"), &json!({})).await.is(201).json();
+        let renewed = nell.calls(Method::POST, &room.api("/link"), &json!({})).await.is(201).json();
         reader.gets(&path).await.is(404);
-        let room = Room::of(&told);
+        let room = Room::from_json(&renewed);
         let path = world.path_of(&feed_of(&room).await).to_owned();
         reader.gets(&path).await.is(200);
         nell.leaves(&room).await.is(204);
         reader.gets(&path).await.is(404);
-        ify.opens(&room.page("/about")).await.link("this room as Atom").expect("it is Ify’s now");
+        ify.opens(&room.page("/about")).await.link("this room as Atom").expect("Ify’s feed");
     }
 
-    async fn a_program_can_not_say_a_refused_word(mut home: Instance) {
-        home.settings.refused_words = Some("scoundrel".into());
-        let world = home.open().await;
+    async fn a_hook_can_not_post_a_refused_word(mut instance: Instance) {
+        instance.settings.refused_words = Some("scoundrel".into());
+        let world = instance.open().await;
         let nell = world.member("nell").await;
         let room = nell.makes_room("Repair café").await;
         let (url, _) = creates_hook(&nell, &room, "CI").await;

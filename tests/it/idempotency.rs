@@ -9,10 +9,11 @@ use serde_json::{Value, json};
 use crate::common::{Answer, ApiClient, Guest, Room, World, text, until};
 
 /// Sends JSON with an idempotency key.
-async fn sends(who: &Guest, key: &str, path: &str, body: &Value) -> Answer {
-    who.sends(who.request(Method::POST, path).header("idempotency-key", key).json(body)).await
+async fn sends(person: &Guest, key: &str, path: &str, body: &Value) -> Answer {
+    person.sends(person.request(Method::POST, path).header("idempotency-key", key).json(body)).await
 }
 
+/// Returns whether an answer repeats an earlier one.
 fn is_replayed(answer: &Answer) -> bool {
     match answer.header("idempotency-replayed") {
         "true" => true,
@@ -21,27 +22,28 @@ fn is_replayed(answer: &Answer) -> bool {
     }
 }
 
-/// Returns a program that acts with a token of Nell's.
+/// Creates a program that acts with a token of Nell's.
 async fn program(world: &World) -> Guest {
     let [nell, _ify] = world.members(["nell", "ify"]).await;
-    let made = nell.posts("/settings/tokens", &[("name", "Script"), ("read", "on"), ("write", "on")]).await;
-    world.program(&made.is(200).page().value("secret"))
+    let created =
+        nell.posts("/settings/tokens", &[("name", "Script"), ("read", "on"), ("write", "on")]).await;
+    world.program(&created.is(200).page().value("secret"))
 }
 
 on_both! {
     async fn a_repeated_request_returns_the_bytes_of_the_first_response(world: World) {
         let program = program(&world).await;
-        let begin = json!({ "users": ["ify"], "name": "Cake day" });
-        let first = sends(&program, "k1", "/api/v1/threads", &begin).await.is(201);
+        let request = json!({ "users": ["ify"], "name": "Cake day" });
+        let first = sends(&program, "k1", "/api/v1/threads", &request).await.is(201);
         assert!(!is_replayed(&first));
         world.pass(Duration::from_secs(60));
-        let again = sends(&program, "k1", "/api/v1/threads", &begin).await.is(201);
+        let again = sends(&program, "k1", "/api/v1/threads", &request).await.is(201);
         assert!(is_replayed(&again));
         assert_eq!((&again.bytes, again.header("location")), (&first.bytes, first.header("location")));
         let path = format!("/api/v1/threads/{}", text(&first.json()["id"]));
         // The replay is the first response, even after the resource has changed.
         program.calls(Method::PATCH, &path, &json!({ "name": "Pie day" })).await.is(200);
-        assert_eq!(sends(&program, "k1", "/api/v1/threads", &begin).await.is(201).bytes, first.bytes);
+        assert_eq!(sends(&program, "k1", "/api/v1/threads", &request).await.is(201).bytes, first.bytes);
         assert_eq!(world.counts("SELECT COUNT(*) FROM conversations").await, 1);
 
         // The same key with another body, path or method is a conflict.
@@ -59,7 +61,7 @@ on_both! {
         let teo = world.guest("Teo").await;
         assert!(!is_replayed(&sends(&teo, "k1", "/api/v1/rooms", &json!({ "name": "Café" })).await.is(201)));
         for key in ["", &"k".repeat(256), "ä"] {
-            sends(&program, key, "/api/v1/threads", &begin).await.is(422).problem();
+            sends(&program, key, "/api/v1/threads", &request).await.is(422).problem();
         }
     }
 
@@ -73,8 +75,8 @@ on_both! {
         assert_eq!(first.count(), 1);
         for answer in &answers {
             match answer.status {
-                201 => assert_eq!(answer.bytes, answers.iter().find(|one| one.status == 201).expect("one").bytes),
-                429 => assert!(!answer.header("retry-after").is_empty(), "nobody says a hundred things at once"),
+                201 => assert_eq!(answer.bytes, answers.iter().find(|answer| answer.status == 201).expect("one").bytes),
+                429 => assert!(!answer.header("retry-after").is_empty(), "the rate limit applies"),
                 other => panic!("{other}: {answer:?}"),
             }
         }
@@ -85,8 +87,9 @@ on_both! {
         let program = program(&world).await;
         let room = sends(&program, "room", "/api/v1/rooms", &json!({ "name": "Repair café" })).await.is(201).json();
         let api = format!("/api/v1/rooms/{}", text(&room["key"]));
-        let said = sends(&program, "say", &format!("{api}/messages"), &json!({ "body": "Hello" })).await.is(201).json();
-        assert_eq!(said["seq"], 1);
+        let hello = json!({ "body": "Hello" });
+        let message = sends(&program, "say", &format!("{api}/messages"), &hello).await.is(201).json();
+        assert_eq!(message["seq"], 1);
         let status = sends(&program, "peep", "/api/v1/statuses", &json!({ "status": "Hello" })).await.is(200).json();
         let like = format!("/api/v1/statuses/{}/favourite", text(&status["id"]));
         for (key, path, body) in [
@@ -106,8 +109,8 @@ on_both! {
         }
         assert_eq!(world.counts("SELECT COUNT(*) FROM messages").await, 1);
         assert_eq!(world.counts("SELECT COUNT(*) FROM peeps").await, 1);
-        assert_eq!(world.counts("SELECT COUNT(*) FROM links").await, 2, "the room's first, and one new");
-        let room = Room::of(&room);
+        assert_eq!(world.counts("SELECT COUNT(*) FROM links").await, 2, "the room's first link and one new link");
+        let room = Room::from_json(&room);
         let file = || program.upload(&room, "file", "rota.txt", b"nine, ten").header("idempotency-key", "file");
         let first = program.sends(file()).await.is(201);
         let again = program.sends(file()).await.is(201);
@@ -115,20 +118,20 @@ on_both! {
     }
 
     async fn a_secret_is_returned_once_and_not_stored(world: World) {
-        let come = || {
+        let create_session = || {
             let request = world.stranger().request(Method::POST, "/api/v1/sessions");
             request.header("idempotency-key", "k1").json(&json!({ "name": "Teo" }))
         };
-        world.stranger().sends(come()).await.is(201);
-        world.stranger().sends(come()).await.is(409).problem();
+        world.stranger().sends(create_session()).await.is(201);
+        world.stranger().sends(create_session()).await.is(409).problem();
         assert_eq!(world.counts("SELECT COUNT(*) FROM accounts").await, 1);
         assert_eq!(world.counts("SELECT COUNT(*) FROM idempotency WHERE body <> ''").await, 0);
     }
 
     async fn deleted_content_is_in_no_stored_response(world: World) {
         let program = program(&world).await;
-        let begun = sends(&program, "t", "/api/v1/threads", &json!({ "users": ["ify"] })).await.is(201).json();
-        let path = format!("/api/v1/threads/{}/messages", text(&begun["id"]));
+        let thread = sends(&program, "t", "/api/v1/threads", &json!({ "users": ["ify"] })).await.is(201).json();
+        let path = format!("/api/v1/threads/{}/messages", text(&thread["id"]));
         let first = sends(&program, "m1", &path, &json!({ "body": "The safe is 1234" })).await.is(201).json();
         let reply = json!({ "body": "Thanks", "reply_to": first["id"] });
         sends(&program, "m2", &path, &reply).await.is(201);
@@ -147,14 +150,14 @@ on_both! {
 
     async fn an_idempotency_key_expires_after_a_day(world: World) {
         let program = program(&world).await;
-        let begin = json!({ "users": ["ify"] });
-        let first = sends(&program, "k1", "/api/v1/threads", &begin).await.is(201);
+        let request = json!({ "users": ["ify"] });
+        let first = sends(&program, "k1", "/api/v1/threads", &request).await.is(201);
         world.pass(Duration::from_secs(25 * 3600));
-        until("the sweep", async || {
+        until("the key to expire", async || {
             (world.counts("SELECT COUNT(*) FROM idempotency").await == 0).then_some(())
         })
         .await;
-        let later = sends(&program, "k1", "/api/v1/threads", &begin).await.is(201);
+        let later = sends(&program, "k1", "/api/v1/threads", &request).await.is(201);
         assert!(!is_replayed(&later));
         assert_ne!(later.json()["id"], first.json()["id"]);
     }

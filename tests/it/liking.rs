@@ -23,11 +23,11 @@ on_both! {
         assert_eq!(
             shown(&joerg).await,
             ("1".into(), false),
-            "others see the number, not a heart of their own"
+            "others see the number, and have not liked it"
         );
         assert_eq!(shown(&world.stranger()).await, ("1".into(), false));
         join_all((0..4).flat_map(|_| [joerg.likes(&id), nell.likes(&id)])).await;
-        assert_eq!(shown(&ify).await, ("3".into(), true), "also when it is pressed many times at once");
+        assert_eq!(shown(&ify).await, ("3".into(), true), "concurrent likes count once per member");
         ify.unlikes(&id).await.is(303);
         ify.unlikes(&id).await.is(303);
         assert_eq!(shown(&ify).await, ("2".into(), false));

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::common::{Answer, ApiClient, Instance, PASSWORD, Person, World};
 
-/// The seconds in `Retry-After`.
+/// Returns the duration in `Retry-After`.
 fn retry_after(answer: &Answer) -> Duration {
     Duration::from_secs(answer.header("retry-after").parse().expect("a number of seconds"))
 }
@@ -23,8 +23,8 @@ on_both! {
     async fn every_api_answer_has_rate_limit_headers(instance: Instance) {
         let world = instance.with_limits().open().await;
         let [nell] = world.members(["nell"]).await;
-        let made = nell.posts("/settings/tokens", &[("name", "App"), ("read", "on")]).await;
-        let program = world.program(&made.is(200).page().value("secret"));
+        let created = nell.posts("/settings/tokens", &[("name", "App"), ("read", "on")]).await;
+        let program = world.program(&created.is(200).page().value("secret"));
         let answer = program.fetches("/api/v1/rooms").await.is(200);
         assert_eq!(answer.header("ratelimit-policy"), "\"request\";q=1000;w=10");
         assert_eq!(answer.header("ratelimit"), "\"request\";r=999;t=0");
@@ -67,13 +67,13 @@ on_both! {
         let world = instance.with_limits().open().await;
         world.members(["nell"]).await;
         let mallory = world.stranger();
-        let ways =
+        let spellings =
             ["nell", "NELL", "@nell", "@@nell", " nell ", "\u{FF4E}ell", "n\u{FF25}ll", "@@@Nell", "nell\t"];
         for n in 0..12 {
-            mallory.logs_in(ways[n % ways.len()], "a guess").await.is(422);
+            mallory.logs_in(spellings[n % spellings.len()], "a guess").await.is(422);
         }
-        for way in ways {
-            mallory.logs_in(way, "a guess").await.is(429);
+        for spelling in spellings {
+            mallory.logs_in(spelling, "a guess").await.is(429);
         }
     }
 
@@ -82,7 +82,7 @@ on_both! {
         // A log-in by HTTP costs a password hash, so the guesses are counted directly.
         for n in 0..120 {
             let guess = world.app().limits.log_in(Origin::at([127, 0, 0, 1]), &format!("guess{n}"));
-            guess.expect("a class comes back on Monday");
+            guess.expect("a guess within the limit");
         }
         let mallory = world.stranger();
         let answer = mallory.logs_in("nobody", "a guess").await.is(429);
@@ -118,8 +118,8 @@ on_both! {
         }
         let answer = mallory.signs_up_with("m@x.org", PASSWORD, "Mallory", "mallory").await.is(429);
         let (wait, page) = (retry_after(&answer), answer.page());
-        let typed = ["email", "password", "name", "username"].map(|field| page.value(field));
-        assert_eq!(typed, ["m@x.org", PASSWORD, "Mallory", "mallory"]);
+        let values = ["email", "password", "name", "username"].map(|field| page.value(field));
+        assert_eq!(values, ["m@x.org", PASSWORD, "Mallory", "mallory"]);
         assert!(page.says("You’re quick."));
         let form = [("email", "n@x.org"), ("password", PASSWORD), ("name", "Nell"), ("username", "nell")];
         posts_from(&world.stranger(), "203.0.113.7", "/signup", &form).await.is(303);
@@ -148,10 +148,10 @@ on_both! {
         let answer = nell.posts("/peeps", &[("body", "one & more")]).await.is(429);
         let (wait, page) = (retry_after(&answer), answer.page());
         assert_eq!(page.value("body"), "one & more");
-        assert!(page.field_error("body").is_some_and(|why| why.starts_with("You’re quick.")));
+        assert!(page.field_error("body").is_some_and(|error| error.starts_with("You’re quick.")));
         assert_eq!(wait, Duration::from_secs(5));
         let page = nell.edits(&latest, "39 & more").await.is(429).page();
-        assert_eq!(page.value("body"), "39 & more", "an edit counts too, and keeps them too");
+        assert_eq!(page.value("body"), "39 & more", "an edit counts too, and its form keeps the text");
         let page = nell.posts("/peeps", &[("body", "a reply"), ("reply_to", &latest)]).await.is(429).page();
         assert_eq!((page.value("body"), page.value("reply_to")), ("a reply".into(), latest.clone()));
         nell.likes(&latest).await.is(429);
@@ -219,7 +219,7 @@ on_both! {
         assert_eq!(retry_after(&answer), Duration::from_secs(1));
         let page = answer.page();
         assert_eq!(page.value("body"), "one & more");
-        assert!(page.field_error("body").is_some_and(|why| why.starts_with("You’re quick.")));
+        assert!(page.field_error("body").is_some_and(|error| error.starts_with("You’re quick.")));
     }
 
     async fn guests_can_create_ten_rooms_and_members_more(instance: Instance) {
@@ -248,7 +248,7 @@ on_both! {
     async fn guests_from_one_address_are_limited(instance: Instance) {
         let world = instance.with_limits().open().await;
         for _ in 0..299 {
-            world.app().limits.guest(Origin::at([127, 0, 0, 1])).expect("several classes open the link");
+            world.app().limits.guest(Origin::at([127, 0, 0, 1])).expect("a guest within the limit");
         }
         let name = json!({ "name": "Teo" });
         let program = world.stranger();
@@ -257,7 +257,7 @@ on_both! {
         let answer = program.calls(Method::POST, "/api/v1/sessions", &name).await.is(429);
         assert_eq!(retry_after(&answer), Duration::from_secs(10));
         let page = program.posts("/session/new", &[("name", "Oskar")]).await.is(429).page();
-        assert_eq!(page.value("name"), "Oskar", "what was typed is kept");
+        assert_eq!(page.value("name"), "Oskar", "the form keeps the name");
         assert!(page.says("You’re quick. Try again in 10 seconds."), "{}", page.0);
         posts_from(&program, "203.0.113.7", "/api/v1/sessions", &[("name", "Teo")]).await.is(201);
         teo.makes_room("Whoever is in goes on").await;
@@ -316,12 +316,12 @@ on_both! {
                 login = logins.next() => {
                     assert_eq!(login.and_then(Result::ok), Some(303));
                     done += 1;
-                    assert!(done < 60, "all sixty were in before five pages were shown");
+                    assert!(done < 60, "five pages took longer than sixty log-ins");
                 }
             }
         }
         while let Some(login) = logins.next().await {
-            assert_eq!(login.ok(), Some(303), "and in the end everyone is in");
+            assert_eq!(login.ok(), Some(303), "every log-in succeeds");
         }
     }
 }

@@ -22,7 +22,7 @@ on_both! {
                 assert_eq!(
                     page.link("Newest peeps"),
                     (pages > 1).then(|| start.to_owned()),
-                    "and back to the top"
+                    "each later page links to the first"
                 );
             }
             shown.reverse();
@@ -67,7 +67,7 @@ on_both! {
         assert_eq!(
             world.stranger().opens("/tags/letterpress").await.peeps().len(),
             2,
-            "an edit takes it out again"
+            "an edit removes the peep from the tag"
         );
     }
 

@@ -15,18 +15,18 @@ async fn with_mail(instance: Instance, mode: SmtpMode) -> (World, SmtpServer) {
     (instance.with_mail_by(&smtp.url).open().await, smtp)
 }
 
-/// Returns every mail that was delivered by the time the outbox is empty.
+/// Waits until the outbox is empty. Returns every mail that was delivered by then.
 async fn all(world: &World, smtp: &mut SmtpServer) -> Vec<Mail> {
     world.outbox_empties().await;
     smtp.remaining()
 }
 
-async fn sets_mention_mail(person: &Person, wanted: bool) {
-    let form: &[_] = if wanted { &[("mention_mail", "on")] } else { &[] };
+async fn sets_mention_mail(person: &Person, on: bool) {
+    let form: &[_] = if on { &[("mention_mail", "on")] } else { &[] };
     assert_eq!(person.posts("/settings", form).await.is(303).location(), "/settings?saved=1");
 }
 
-async fn wants_mention_mail(person: &Person) -> bool {
+async fn has_mention_mail_on(person: &Person) -> bool {
     person.opens("/settings").await.field("mention_mail").get("checked").is_some()
 }
 
@@ -49,12 +49,12 @@ on_both! {
             "@ify the <tide> tables\n& the kettle. @Ify!",
             &link,
         ] {
-            assert!(mail.text().contains(expected), "{expected} is missing in {}", mail.text());
+            assert!(mail.text().contains(expected), "missing from the mail: {expected} in {}", mail.text());
         }
         let html = mail.part("text/html");
         assert!(html.contains("the &#60;tide&#62; tables") && !html.contains("<tide>"), "{html}");
         assert!(html.contains(&link));
-        assert!(all(&world, &mut smtp).await.is_empty(), "one, though it names her twice");
+        assert!(all(&world, &mut smtp).await.is_empty(), "one mail for two mentions in a peep");
         assert!(!ify.opens("/").await.0.contains("@harbour.example"), "the site shows no address");
     }
 
@@ -73,22 +73,22 @@ on_both! {
     async fn names_and_text_in_any_script_arrive_unchanged(instance: Instance) {
         let (world, mut smtp) = with_mail(instance, SmtpMode::Accepts).await;
         let [joerg, layla] = world.members(["joerg", "layla"]).await;
-        let words = ".\n..\nخبزتُ اليوم خبزًا بالزعتر 🍞 @joerg\nFrom here on: =C3=A9 é";
-        layla.peeps(words).await;
+        let body = ".\n..\nخبزتُ اليوم خبزًا بالزعتر 🍞 @joerg\nFrom here on: =C3=A9 é";
+        layla.peeps(body).await;
         let mail = smtp.next_mail().await;
         assert_eq!(mail.header("subject"), "ليلى حداد mentioned you on Chitter");
         assert!(mail.header("to").contains("Jörg Großmann"), "{}", mail.header("to"));
-        assert!(mail.text().contains(words), "{}", mail.text());
+        assert!(mail.text().contains(body), "{}", mail.text());
         let long = format!("{} @layla", "ü".repeat(270));
         joerg.peeps(&long).await;
-        assert!(smtp.next_mail().await.text().contains(&long), "long lines come over whole");
+        assert!(smtp.next_mail().await.text().contains(&long), "a long line arrives complete");
     }
 
     async fn a_name_can_not_inject_mail_headers(instance: Instance) {
         let (world, mut smtp) = with_mail(instance, SmtpMode::Accepts).await;
         let mut mallory = world.stranger();
         (mallory.username, mallory.name) = ("mallory".into(), "M\", <all@x.org>, \"é".into());
-        (mallory.email) = "\"a b\"@x.org".into();
+        mallory.email = "\"a b\"@x.org".into();
         mallory.signs_up().await.is(422);
         mallory.email = "m+tag@x.org".into();
         mallory.signs_up().await.is(303);
@@ -133,9 +133,9 @@ on_both! {
         assert!(mail.text().contains("Dear @ify and @joerg"));
         nell.edits(&id, "Dear all").await.is(303);
         nell.edits(&id, "Dear @ify, dear @joerg").await.is(303);
-        assert!(all(&world, &mut smtp).await.is_empty(), "once per peep and person");
+        assert!(all(&world, &mut smtp).await.is_empty(), "one mail for each peep and person");
         nell.peeps("And another, @ify").await;
-        assert_eq!(smtp.next_mail().await.to, ["ify@harbour.example"], "another peep is another matter");
+        assert_eq!(smtp.next_mail().await.to, ["ify@harbour.example"], "another peep sends another mail");
     }
 
     async fn a_form_sent_twice_sends_one_mail(instance: Instance) {
@@ -159,22 +159,22 @@ on_both! {
 /// Tests of unsubscribing.
 mod off {
     use super::{
-        Duration, Instance, Method, SmtpMode, all, sets_mention_mail, wants_mention_mail, with_mail,
+        Duration, Instance, Method, SmtpMode, all, has_mention_mail_on, sets_mention_mail, with_mail,
     };
 
     on_both! {
         async fn a_member_who_turned_mail_off_gets_none(instance: Instance) {
             let (world, mut smtp) = with_mail(instance, SmtpMode::Accepts).await;
             let [nell, ify] = world.members(["nell", "ify"]).await;
-            assert!(wants_mention_mail(&ify).await, "it is on at first");
+            assert!(has_mention_mail_on(&ify).await, "mention mail is on at first");
             sets_mention_mail(&ify, false).await;
-            assert!(!wants_mention_mail(&ify).await);
+            assert!(!has_mention_mail_on(&ify).await);
             assert!(ify.opens("/settings?saved=1").await.says("Saved."));
             let id = nell.peeps("@ify hello").await;
             assert!(all(&world, &mut smtp).await.is_empty());
             sets_mention_mail(&ify, true).await;
             nell.edits(&id, "@ify hello?").await.is(303);
-            assert!(all(&world, &mut smtp).await.is_empty(), "what was not wanted then does not come now");
+            assert!(all(&world, &mut smtp).await.is_empty(), "mentions from before are not mailed");
             nell.peeps("@ify hello!").await;
             assert_eq!(smtp.next_mail().await.to, ["ify@harbour.example"]);
         }
@@ -185,15 +185,15 @@ mod off {
             nell.peeps("@ify hello").await;
             let path = smtp.next_mail().await.unsubscribe_path();
             let program = world.stranger();
-            let asked = program.opens(&path).await;
-            assert_eq!(asked.heading(), "No more emails about mentions?");
+            let page = program.opens(&path).await;
+            assert_eq!(page.heading(), "No more emails about mentions?");
             assert!(
-                wants_mention_mail(&ify).await,
-                "mail programs look at links by themselves: looking does nothing"
+                has_mention_mail_on(&ify).await,
+                "a GET changes nothing, because mail programs fetch links by themselves"
             );
             let done = program.posts(&path, &[("List-Unsubscribe", "One-Click")]).await.is(200).page();
             assert_eq!(done.heading(), "No more of these");
-            assert!(!wants_mention_mail(&ify).await);
+            assert!(!has_mention_mail_on(&ify).await);
             program.posts(&path, &[]).await.is(200);
             let multipart = "--x\r\nContent-Disposition: form-data; name=\"List-Unsubscribe\"\r\n\r\n\
                              One-Click\r\n--x--\r\n";
@@ -205,7 +205,7 @@ mod off {
             assert!(all(&world, &mut smtp).await.is_empty());
             sets_mention_mail(&ify, true).await;
             program.posts(&path, &[]).await.is(200);
-            assert!(!wants_mention_mail(&ify).await, "the link in an old mail still works");
+            assert!(!has_mention_mail_on(&ify).await, "the link in an old mail still works");
         }
 
         async fn the_unsubscribe_button_works_in_a_browser(instance: Instance) {
@@ -217,8 +217,8 @@ mod off {
                 ify.opens(&path).await.all("form").into_iter().find(|form| form.get("action") == Some(&path));
             assert_eq!(form.and_then(|form| form.get("method").map(str::to_owned)).as_deref(), Some("post"));
             ify.posts(&path, &[]).await.is(200);
-            assert!(!wants_mention_mail(&ify).await);
-            assert!(wants_mention_mail(&nell).await, "hers alone");
+            assert!(!has_mention_mail_on(&ify).await);
+            assert!(has_mention_mail_on(&nell).await, "Nell's setting is unchanged");
         }
 
         async fn a_forged_unsubscribe_link_is_refused(instance: Instance) {
@@ -229,7 +229,7 @@ mod off {
             let token = path.strip_prefix("/unsubscribe/").expect("a token");
             let (id, signature) = token.split_once('-').expect("an id and a signature");
             let nells = world.app().db.read(|read| chitter::store::accounts::by_username(read, "nell"));
-            let nells = nells.await.expect("nell is there").id;
+            let nells = nells.await.expect("nell's account").id;
             let flipped = if signature.starts_with('0') { "1" } else { "0" };
             for forged in [
                 format!("{nells}-{signature}"),
@@ -248,7 +248,7 @@ mod off {
                 world.stranger().gets(&path).await.is(404);
                 world.stranger().posts(&path, &[]).await.is(404);
             }
-            assert!(wants_mention_mail(&ify).await && wants_mention_mail(&nell).await);
+            assert!(has_mention_mail_on(&ify).await && has_mention_mail_on(&nell).await);
         }
 
         async fn an_unsubscribe_link_works_after_a_restart(instance: Instance) {
@@ -260,7 +260,7 @@ mod off {
             world.pass(Duration::from_secs(300 * 24 * 3600));
             world.stranger().posts(&path, &[]).await.is(200);
             ify.logs_in("ify", "a heron on the slip").await.is(303);
-            assert!(!wants_mention_mail(&ify).await);
+            assert!(!has_mention_mail_on(&ify).await);
         }
     }
 }
@@ -277,7 +277,7 @@ mod later {
             let mut now = world.clock().now();
             for (attempts, pause) in [(1, 10), (2, 20), (3, 40), (4, 80)] {
                 let again_at = world.job_fails(attempts).await;
-                assert_eq!(again_at.since(now), Duration::from_secs(pause), "after try {attempts}");
+                assert_eq!(again_at.since(now), Duration::from_secs(pause), "after attempt {attempts}");
                 smtp.wait_for_refusal().await;
                 if attempts == 4 {
                     smtp.set_mode(SmtpMode::Accepts);
@@ -287,7 +287,7 @@ mod later {
             }
             let mail = smtp.next_mail().await;
             assert_eq!(mail.to, ["ify@harbour.example"]);
-            assert!(all(&world, &mut smtp).await.is_empty(), "and then never again");
+            assert!(all(&world, &mut smtp).await.is_empty(), "no further mail");
         }
 
         async fn every_attempt_sends_the_same_mail(instance: Instance) {
@@ -306,33 +306,34 @@ mod later {
         async fn mails_over_the_recipient_limit_are_delayed(instance: Instance) {
             let (world, mut smtp) = with_mail(instance.with_limits(), SmtpMode::Accepts).await;
             let [nell, _ify] = world.members(["nell", "ify"]).await;
-            let ify = world.app().db.read(|read| chitter::domain::accounts::member(read, "ify")).await.expect("a member");
+            let ify = world.app().db.read(|read| chitter::domain::accounts::member(read, "ify"));
+            let ify = ify.await.expect("a member");
             while world.app().limits.mail(ify.id()).is_ok() {}
             nell.peeps("@ify hello").await;
             world.job_fails(1).await;
-            assert!(smtp.remaining().is_empty(), "not yet");
+            assert!(smtp.remaining().is_empty(), "no mail within the pause");
             world.clock().advance(Duration::from_secs(121));
-            assert!(smtp.next_mail().await.text().contains("hello"), "what was promised is kept");
+            assert!(smtp.next_mail().await.text().contains("hello"), "the mail is sent after the pause");
         }
 
         async fn a_mail_is_given_up_after_a_day(instance: Instance) {
             let (world, mut smtp) = with_mail(instance, SmtpMode::Refuses).await;
             let [nell, _ify] = world.members(["nell", "ify"]).await;
             nell.peeps("@ify hello").await;
-            let promised = world.clock().now();
+            let began = world.clock().now();
             let mut attempts = 1;
             while let Some(again_at) = fails_or_is_gone(&world, attempts).await {
                 assert!(again_at.since(world.clock().now()) <= HOUR, "at least once an hour");
                 world.clock().set(again_at);
                 attempts += 1;
             }
-            let tried_for = world.clock().now().since(promised);
+            let tried_for = world.clock().now().since(began);
             assert!(tried_for >= 24 * HOUR && tried_for <= 25 * HOUR, "{tried_for:?}");
             assert!(attempts > 24, "{attempts}");
             smtp.set_mode(SmtpMode::Accepts);
             nell.peeps("@ify are you well?").await;
             let mails = all(&world, &mut smtp).await;
-            assert_eq!(mails.len(), 1, "the one that was given up does not come");
+            assert_eq!(mails.len(), 1, "the mail that was given up is not sent");
             assert!(mails[0].text().contains("are you well?"));
         }
 
@@ -402,7 +403,7 @@ mod later {
             smtp.wait_for_connection().await;
             ify.peeps("People go on").await;
             assert_eq!(world.stranger().opens("/").await.words()[0], "People go on");
-            assert_eq!(world.jobs().await.len(), 20, "nothing is lost");
+            assert_eq!(world.jobs().await.len(), 20, "every job is stored");
             smtp.set_mode(SmtpMode::Accepts);
             let mut mails = 0;
             while mails < 20 {
@@ -417,7 +418,7 @@ mod later {
                 mails += smtp.remaining().len();
             }
             world.outbox_empties().await;
-            assert_eq!(mails + smtp.remaining().len(), 20, "each once");
+            assert_eq!(mails + smtp.remaining().len(), 20, "each mail once");
             world.stop().await;
         }
     }
@@ -444,7 +445,7 @@ mod folder {
             let [nell, _ify] = world.members(["nell", "ify"]).await;
             nell.peeps("@ify hello").await;
             world.outbox_empties().await;
-            let folder = fs::read_dir(world.instance.data().join("outbox")).expect("the folder is there");
+            let folder = fs::read_dir(world.instance.data().join("outbox")).expect("the folder");
             let files: Vec<_> = folder.map(|entry| entry.expect("a file").path()).collect();
             let [file] = files.as_slice() else { panic!("one mail was expected: {files:?}") };
             assert!(file.extension().is_some_and(|ending| ending == "eml"), "{file:?}");

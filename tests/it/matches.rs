@@ -10,22 +10,22 @@ use crate::common::{Answer, ApiClient, Guest, Listener, World, each, text, until
 const CURRENT: &str = "/api/v1/matches/current";
 
 /// Requests a match.
-async fn seeks(who: &impl ApiClient, match_key: &Value) -> Answer {
+async fn seeks(client: &impl ApiClient, search: &Value) -> Answer {
     let mut body = json!({ "adult": true });
-    body.as_object_mut().expect("an object").extend(match_key.as_object().expect("an object").clone());
-    who.calls(Method::POST, "/api/v1/matches", &body).await
+    body.as_object_mut().expect("an object").extend(search.as_object().expect("an object").clone());
+    client.calls(Method::POST, "/api/v1/matches", &body).await
 }
 
 /// Returns the current state of the match.
-async fn current(who: &impl ApiClient) -> Value {
-    who.fetches(CURRENT).await.is(200).json()
+async fn current(client: &impl ApiClient) -> Value {
+    client.fetches(CURRENT).await.is(200).json()
 }
 
 /// Waits until the match is in this state.
-async fn is_in_state(who: &impl ApiClient, state: &str) -> Value {
+async fn is_in_state(client: &impl ApiClient, state: &str) -> Value {
     until(state, || async {
-        let now = current(who).await;
-        (now["state"] == state).then_some(now)
+        let current = current(client).await;
+        (current["state"] == state).then_some(current)
     })
     .await
 }
@@ -33,8 +33,8 @@ async fn is_in_state(who: &impl ApiClient, state: &str) -> Value {
 /// Matches two guests. Returns both, and the path of their conversation.
 async fn matched(world: &World) -> (Guest, Guest, String) {
     let (teo, ada) = (world.guest_from("192.0.2.1", "Teo").await, world.guest_from("192.0.2.2", "Ada").await);
-    for who in [&teo, &ada] {
-        seeks(who, &json!({})).await.is(201);
+    for person in [&teo, &ada] {
+        seeks(person, &json!({})).await.is(201);
     }
     let talk = is_in_state(&teo, "matched").await;
     is_in_state(&ada, "matched").await;
@@ -43,21 +43,21 @@ async fn matched(world: &World) -> (Guest, Guest, String) {
 }
 
 /// Performs an action on the current match.
-async fn does(who: &impl ApiClient, what: &str, body: &Value) -> Answer {
-    who.calls(Method::POST, &format!("{CURRENT}/{what}"), body).await
+async fn does(client: &impl ApiClient, action: &str, body: &Value) -> Answer {
+    client.calls(Method::POST, &format!("{CURRENT}/{action}"), body).await
 }
 
-async fn says(who: &impl ApiClient, path: &str, words: &str) -> Answer {
-    who.calls(Method::POST, &format!("{path}/messages"), &json!({ "body": words })).await
+async fn says(client: &impl ApiClient, path: &str, body: &str) -> Answer {
+    client.calls(Method::POST, &format!("{path}/messages"), &json!({ "body": body })).await
 }
 
-/// Subscribes a socket to this account's match. Returns it with the first frame's match.
-async fn subscribes(world: &World, who: &Guest) -> (Listener, Value) {
-    let mut listener = Listener::with_token(&world.url(), &who.token).await;
+/// Subscribes a socket to this account's match. Returns the socket, and the match in the first frame.
+async fn subscribes(world: &World, person: &Guest) -> (Listener, Value) {
+    let mut listener = Listener::with_token(&world.url(), &person.token).await;
     listener.says(&json!({ "type": "subscribe", "stream": "match" })).await;
-    let told = listener.receives().await;
-    assert_eq!((&told["event"], &told["stream"]), (&json!("subscribed"), &json!("match")));
-    (listener, told["match"].clone())
+    let frame = listener.receives().await;
+    assert_eq!((&frame["event"], &frame["stream"]), (&json!("subscribed"), &json!("match")));
+    (listener, frame["match"].clone())
 }
 
 /// Returns the next frame of this event; other frames about the match are skipped.
@@ -74,11 +74,11 @@ on_both! {
     async fn two_waiting_guests_are_matched_and_leave(world: World) {
         let (teo, ada) = (world.guest("Teo").await, world.guest("Ada").await);
         teo.fetches(CURRENT).await.is(404);
-        let waits = seeks(&teo, &json!({ "interests": ["Bread", "moths"], "language": "en" })).await.is(201).json();
-        assert_eq!(waits["state"], "waiting");
-        assert_eq!(waits["interests"], json!(["bread", "moths"]));
-        assert_eq!((&waits["waiting"]["place"], &waits["waiting"]["count"]), (&json!(1), &json!(1)));
-        assert_eq!(waits["waiting"]["looks_for"], "all_interests");
+        let waiting = seeks(&teo, &json!({ "interests": ["Bread", "moths"], "language": "en" })).await.is(201).json();
+        assert_eq!(waiting["state"], "waiting");
+        assert_eq!(waiting["interests"], json!(["bread", "moths"]));
+        assert_eq!((&waiting["waiting"]["place"], &waiting["waiting"]["count"]), (&json!(1), &json!(1)));
+        assert_eq!(waiting["waiting"]["looks_for"], "all_interests");
         seeks(&ada, &json!({ "interests": ["moths", "bread"] })).await.is(201);
         let talk = is_in_state(&teo, "matched").await;
         let other = &talk["talk"]["partners"][0];
@@ -87,17 +87,17 @@ on_both! {
             json!({ "id": other["account"]["id"], "kind": "stranger", "username": null, "name": "Stranger" })
         );
         let path = format!("/api/v1/conversations/{}", text(&talk["conversation_id"]));
-        let said = says(&teo, &path, "Crust or middle?").await.is(201).json();
-        assert_eq!(said["account"]["id"], talk["talk"]["account_id"], "said by the mask");
+        let message = says(&teo, &path, "Crust or middle?").await.is(201).json();
+        assert_eq!(message["account"]["id"], talk["talk"]["account_id"], "the author is the mask");
         assert_eq!(each(&ada.fetches(&format!("{path}/messages")).await.is(200).list(), "body"), ["Crust or middle?"]);
         seeks(&teo, &json!({})).await.is(409);
         world.guest("Mallory").await.fetches(&format!("{path}/messages")).await.is(404);
         ada.does(Method::DELETE, CURRENT).await.is(204);
         assert_eq!(current(&teo).await["ended_by"], "partner");
         assert_eq!(current(&ada).await["ended_by"], "you");
-        for who in [&teo, &ada] {
-            who.fetches(&format!("{path}/messages")).await.is(404);
-            says(who, &path, "Hello?").await.is(404);
+        for person in [&teo, &ada] {
+            person.fetches(&format!("{path}/messages")).await.is(404);
+            says(person, &path, "Hello?").await.is(404);
         }
     }
 
@@ -105,21 +105,21 @@ on_both! {
         let teo = world.guest("Teo").await;
         let refused = teo.calls(Method::POST, "/api/v1/matches", &json!({})).await.is(422).json();
         assert_eq!(refused["errors"][0]["pointer"], "#/adult");
-        for (match_key, field) in [
+        for (search, field) in [
             (json!({ "interests": ["a", "b", "c", "d", "e", "f"] }), "interests"),
             (json!({ "interests": ["n".repeat(25)] }), "interests"),
             (json!({ "interests": ["\u{FDFA}".repeat(24)] }), "interests"),
             (json!({ "language": "xx" }), "language"),
             (json!({ "shows_name": true }), "shows_name"),
         ] {
-            let refused = seeks(&teo, &match_key).await.is(422).json();
-            assert_eq!(refused["errors"][0]["pointer"], format!("#/{field}"), "{match_key}");
+            let refused = seeks(&teo, &search).await.is(422).json();
+            assert_eq!(refused["errors"][0]["pointer"], format!("#/{field}"), "{search}");
         }
         seeks(&teo, &json!({ "nonsense": 1 })).await.is(422);
         does(&teo, "next", &json!({})).await.is(404);
-        for what in ["reveal", "pictures", "block"] {
-            let why = does(&teo, what, &json!({})).await.is(409).problem();
-            assert_eq!(why, "You are not talking with anyone.");
+        for action in ["reveal", "pictures", "block"] {
+            let reason = does(&teo, action, &json!({})).await.is(409).problem();
+            assert_eq!(reason, "You are not talking with anyone.");
         }
         does(&teo, "report", &json!({ "reason": "boring" })).await.is(422);
         does(&teo, "report", &json!({ "reason": "spam" })).await.is(409);
@@ -139,8 +139,8 @@ on_both! {
         let talk = is_in_state(&ada, "matched").await;
         let path = format!("/api/v1/conversations/{}", text(&talk["conversation_id"]));
         let conversation = text(&talk["conversation_id"]);
-        let wanted = json!({ "type": "subscribe", "stream": "conversation", "conversation": conversation });
-        listener.says(&wanted).await;
+        let request = json!({ "type": "subscribe", "stream": "conversation", "conversation": conversation });
+        listener.says(&request).await;
         let subscribed = loop {
             let frame = receives(&mut listener, "subscribed").await;
             if frame["stream"] == "conversation" {
@@ -150,7 +150,7 @@ on_both! {
         let message = says(&nell, &path, "Hello, stranger").await.is(201).json();
         let reaction = format!("{path}/messages/{}/reactions/%F0%9F%91%8B", text(&message["id"]));
         nell.does(Method::PUT, &reaction).await.is(200);
-        let mut told = vec![
+        let mut outputs = vec![
             subscribed.to_string(),
             ada.fetches(&format!("{path}/messages")).await.text(),
             ada.fetches(CURRENT).await.text(),
@@ -159,14 +159,14 @@ on_both! {
         loop {
             let frame = listener.receives().await.to_string();
             let last = frame.contains("👋");
-            told.push(frame);
+            outputs.push(frame);
             if last {
                 break;
             }
         }
-        for what in told {
+        for output in outputs {
             for secret in [&id, "nell", "Nell"] {
-                assert!(!what.contains(secret), "{secret} in {what}");
+                assert!(!output.contains(secret), "{secret} in {output}");
             }
         }
         let mask = text(&message["account"]["id"]);
@@ -175,8 +175,8 @@ on_both! {
 
     async fn the_socket_reports_every_state_of_a_match(world: World) {
         let (teo, ada) = (world.guest("Teo").await, world.guest("Ada").await);
-        let (mut teos, nothing) = subscribes(&world, &teo).await;
-        assert_eq!(nothing, json!(null));
+        let (mut teos, state) = subscribes(&world, &teo).await;
+        assert_eq!(state, json!(null));
         seeks(&teo, &json!({ "interests": ["trains"] })).await.is(201);
         assert_eq!(receives(&mut teos, "waiting").await["match"]["waiting"]["place"], 1);
         let (adas, _) = subscribes(&world, &ada).await;
@@ -185,15 +185,16 @@ on_both! {
         drop(adas);
         assert_eq!(receives(&mut teos, "reconnecting").await["match"]["talk"]["partners"][0]["here"], false);
         world.pass(Duration::from_secs(20));
-        let (adas, told) = subscribes(&world, &ada).await;
-        assert_eq!(told["state"], "matched", "its place was kept");
+        let (adas, state) = subscribes(&world, &ada).await;
+        assert_eq!(state["state"], "matched", "the place was kept");
         assert_eq!(receives(&mut teos, "reconnected").await["match"]["talk"]["partners"][0]["here"], true);
         does(&ada, "reveal", &json!({})).await.is(204);
         let offered = receives(&mut teos, "changed").await;
         assert_eq!(offered["match"]["talk"]["partners"][0]["reveals"], true);
-        assert_eq!(offered["match"]["talk"]["partners"][0]["account"]["name"], "Stranger", "not before both do");
+        assert_eq!(offered["match"]["talk"]["partners"][0]["account"]["name"], "Stranger", "not before both reveal");
         does(&teo, "reveal", &json!({})).await.is(204);
-        assert_eq!(receives(&mut teos, "changed").await["match"]["talk"]["partners"][0]["account"]["name"], "Ada (guest)");
+        let revealed = receives(&mut teos, "changed").await;
+        assert_eq!(revealed["match"]["talk"]["partners"][0]["account"]["name"], "Ada (guest)");
         drop(adas);
         receives(&mut teos, "reconnecting").await;
         world.pass(Duration::from_secs(31));
@@ -206,13 +207,13 @@ on_both! {
         let teo = world.guest("Teo").await;
         seeks(&teo, &json!({})).await.is(201);
         world.pass(Duration::from_secs(20));
-        assert_eq!(current(&teo).await["state"], "waiting", "to ask is a sign of life");
+        assert_eq!(current(&teo).await["state"], "waiting", "this call is a sign of life");
         world.pass(Duration::from_secs(20));
         assert_eq!(current(&teo).await["state"], "waiting");
         world.pass(Duration::from_secs(31));
         until("the place to be given up", || async {
-            let left = world.counts("SELECT COUNT(*) FROM tickets WHERE state = 'waiting'").await;
-            (left == 0).then_some(())
+            let waiting = world.counts("SELECT COUNT(*) FROM tickets WHERE state = 'waiting'").await;
+            (waiting == 0).then_some(())
         })
         .await;
         assert_eq!(current(&teo).await["state"], "ended");
@@ -222,8 +223,8 @@ on_both! {
         let (teo, ada, _) = matched(&world).await;
         does(&ada, "block", &json!({})).await.is(204);
         assert_eq!(current(&teo).await["state"], "ended");
-        for who in [&teo, &ada] {
-            seeks(who, &json!({})).await.is(201);
+        for person in [&teo, &ada] {
+            seeks(person, &json!({})).await.is(201);
         }
         let again = world.guest_from("192.0.2.1", "Somebody new").await;
         seeks(&again, &json!({})).await.is(201);
@@ -253,35 +254,36 @@ on_both! {
                     "SELECT reporter_id, reported_id, words, transcript, seal FROM reports ORDER BY id",
                     &[],
                     |row| {
-                        let (who, whom): (i64, i64) = (row.get(0)?, row.get(1)?);
-                        Ok((who, whom, row.get::<String>(2)?, row.get::<String>(3)?, row.get::<String>(4)?))
+                        let (reporter, reported): (i64, i64) = (row.get(0)?, row.get(1)?);
+                        Ok((reporter, reported, row.get::<String>(2)?, row.get::<String>(3)?, row.get::<String>(4)?))
                     },
                 )
             })
             .await
             .expect("the reports");
-        let [(who, whom, words, transcript, seal), (.., later, other_seal)] = &reports[..] else {
+        let [(reporter, reported, words, transcript, seal), (.., later, other_seal)] = &reports[..] else {
             panic!("two reports: {reports:?}");
         };
-        assert_eq!((who.to_string(), whom.to_string()), (ada.id.clone(), teo.id.clone()));
+        assert_eq!((reporter.to_string(), reported.to_string()), (ada.id.clone(), teo.id.clone()));
         assert_eq!(words, "He asks where I live.");
         let transcript: Value = serde_json::from_str(transcript).expect("JSON");
         assert_eq!(transcript[0]["body"], "Where do you live?");
-        assert_eq!(transcript[0]["account_id"], json!(teo.id), "those who look after the place know who it was");
+        assert_eq!(transcript[0]["account_id"], json!(teo.id), "the transcript names the account behind the mask");
         assert!(later.contains("Well?") && seal.len() == 32 && seal != other_seal);
     }
 
     async fn pictures_require_the_consent_of_both(world: World) {
         let (teo, ada, path) = matched(&world).await;
         let file = || {
-            let form = "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.txt\"\r\n\r\nwords\r\n--b--\r\n";
+            let form = "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.txt\"\r\n\r\n\
+                        words\r\n--b--\r\n";
             let request = teo.request(Method::POST, &format!("{path}/attachments"));
             request.header("content-type", "multipart/form-data; boundary=b").body(form)
         };
-        let why = "No pictures yet: both of you have to agree to them first.";
-        assert_eq!(teo.sends(file()).await.is(403).problem(), why);
+        let reason = "No pictures yet: both of you have to agree to them first.";
+        assert_eq!(teo.sends(file()).await.is(403).problem(), reason);
         does(&teo, "pictures", &json!({})).await.is(204);
-        assert_eq!(teo.sends(file()).await.is(403).problem(), why);
+        assert_eq!(teo.sends(file()).await.is(403).problem(), reason);
         does(&ada, "pictures", &json!({})).await.is(204);
         assert_eq!(current(&teo).await["talk"]["pictures"], true);
         assert_eq!(teo.sends(file()).await.is(422).problem(), "Only pictures can be sent here.");
@@ -292,21 +294,20 @@ on_both! {
         for guest in &guests[..2] {
             seeks(guest, &json!({ "group": true })).await.is(201);
         }
-        assert_eq!(current(&guests[0]).await["state"], "waiting", "two are no group");
+        assert_eq!(current(&guests[0]).await["state"], "waiting", "a group begins with three");
         seeks(&guests[2], &json!({ "group": true })).await.is(201);
         let talk = is_in_state(&guests[0], "matched").await;
         assert_eq!(talk["talk"]["partners"].as_array().map(Vec::len), Some(2));
-        let names = each(&json!([talk["talk"]["partners"][0]["account"], talk["talk"]["partners"][1]["account"]]), "name");
-        assert_ne!(names[0], names[1], "they are told apart");
+        let partners = &talk["talk"]["partners"];
+        assert_ne!(partners[0]["account"]["name"], partners[1]["account"]["name"], "the names of masks differ");
         seeks(&guests[3], &json!({ "group": true })).await.is(201);
         let joined = is_in_state(&guests[3], "matched").await;
         assert_eq!(joined["conversation_id"], talk["conversation_id"]);
         for guest in &guests[..2] {
             guest.does(Method::DELETE, CURRENT).await.is(204);
         }
-        assert_eq!(current(&guests[2]).await["state"], "matched", "two may go on");
-        let block = does(&guests[2], "block", &json!({})).await;
-        block.is(422);
+        assert_eq!(current(&guests[2]).await["state"], "matched", "two participants may continue");
+        does(&guests[2], "block", &json!({})).await.is(422);
         guests[3].does(Method::DELETE, CURRENT).await.is(204);
         assert_eq!(current(&guests[2]).await["state"], "ended");
     }
@@ -345,7 +346,8 @@ on_both! {
         assert_eq!(dee.fetches(&format!("{path}/search?q=slip")).await.is(200).list(), json!([]));
         let reply = json!({ "body": "What?", "reply_to": secret["id"] });
         dee.calls(Method::POST, &messages, &reply).await.is(422);
-        guests[0].calls(Method::PATCH, &at(&secret), &json!({ "body": "The slip is open at nine" })).await.is(200);
+        let edit = json!({ "body": "The slip is open at nine" });
+        guests[0].calls(Method::PATCH, &at(&secret), &edit).await.is(200);
         guests[0].does(Method::PUT, &format!("{}/reactions/👍", at(&other))).await.is(200);
 
         let hello = says(dee, &path, "Hello").await.is(201).json();
@@ -357,15 +359,14 @@ on_both! {
             }
         };
         assert_eq!((&received["event"], &received["message"]["body"]), (&json!("message"), &json!("Hello")));
-        let seen = dee.fetches(&messages).await.is(200);
-        assert!(!seen.header("link").contains("prev"), "there is nothing older for Dee");
-        assert_eq!(each(&seen.list(), "body"), ["Hello"]);
+        let visible = dee.fetches(&messages).await.is(200);
+        assert!(!visible.header("link").contains("prev"), "there is nothing older for Dee");
+        assert_eq!(each(&visible.list(), "body"), ["Hello"]);
         assert_eq!(guests[0].fetches(&messages).await.list().as_array().map(Vec::len), Some(3));
 
         // A replay after a lost connection does not show them either.
-        listener
-            .says(&json!({ "type": "unsubscribe", "stream": "conversation", "conversation": talk["conversation_id"] }))
-            .await;
+        let id = &talk["conversation_id"];
+        listener.says(&json!({ "type": "unsubscribe", "stream": "conversation", "conversation": id })).await;
         listener.receives_until_pong().await;
         let again = json!({
             "type": "subscribe", "stream": "conversation",
@@ -373,9 +374,9 @@ on_both! {
         });
         listener.says(&again).await;
         let frames = listener.receives_until_pong().await;
-        let said: Vec<_> = frames.iter().filter(|frame| frame["message"].is_object()).collect();
-        assert_eq!(said.len(), 1, "{frames:?}");
-        assert_eq!(said[0]["message"]["body"], "Hello");
+        let messages: Vec<_> = frames.iter().filter(|frame| frame["message"].is_object()).collect();
+        assert_eq!(messages.len(), 1, "{frames:?}");
+        assert_eq!(messages[0]["message"]["body"], "Hello");
     }
 
     async fn a_participant_who_left_a_group_does_not_rejoin_it(world: World) {
@@ -390,7 +391,7 @@ on_both! {
         for guest in &guests[..3] {
             current(guest).await;
         }
-        assert_eq!(current(&guests[2]).await["state"], "waiting", "not into the group that it left");
+        assert_eq!(current(&guests[2]).await["state"], "waiting", "a participant does not return to the group it left");
         // What two have agreed to does not extend to a third who joins later.
         for guest in &guests[..2] {
             does(guest, "reveal", &json!({})).await.is(204);
@@ -417,8 +418,8 @@ on_both! {
         let talk = current(&guests[0]).await["talk"].clone();
         assert_eq!((&talk["revealed"], &talk["pictures"]), (&json!(true), &json!(true)));
         assert_eq!(talk["partners"][0]["account"]["name"], "Bo (guest)");
-        let gone = does(&guests[2], "report", &json!({ "reason": "spam" })).await.is(422).json();
-        assert_eq!(gone["errors"][0]["pointer"], "#/account_id", "which of them");
+        let refused = does(&guests[2], "report", &json!({ "reason": "spam" })).await.is(422).json();
+        assert_eq!(refused["errors"][0]["pointer"], "#/account_id", "in a group the account is required");
         let partner = text(&talk["partners"][0]["account"]["id"]);
         let report = json!({ "reason": "spam", "account_id": partner });
         does(&guests[2], "report", &report).await.is(204);
@@ -433,13 +434,13 @@ on_both! {
             is_in_state(&teo, "matched").await;
             does(&teo, "block", &json!({ "account_id": null })).await.is(204);
             other.does(Method::DELETE, CURRENT).await.is(204);
-            world.counts("SELECT COUNT(*) FROM blocks").await;
-            // Removes the block by address, which would keep the next guest apart and is not the subject
-            // here.
-            world.app().db.write(|tx| tx.execute("DELETE FROM blocks", &[]).map(drop)).await.expect("forgotten");
+            // The account and the address of one against those of the other, in both directions.
+            assert_eq!(world.counts("SELECT COUNT(*) FROM blocks").await, 8);
+            // Deletes the block by address, which would keep the next guest apart and is not the subject here.
+            world.app().db.write(|tx| tx.execute("DELETE FROM blocks", &[]).map(drop)).await.expect("deleted");
         }
-        let now = seeks(&teo, &json!({})).await.is(201).json();
-        assert_eq!(now["waiting"]["since"], "2026-11-20T12:00:00.000Z", "at once");
+        let waiting = seeks(&teo, &json!({})).await.is(201).json();
+        assert_eq!(waiting["waiting"]["since"], "2026-11-20T12:00:00.000Z", "without a pause");
     }
 
     async fn a_match_survives_a_restart(mut world: World) {
@@ -488,7 +489,7 @@ async fn refused_words_can_not_be_posted() {
     let (teo, _ada, path) = matched(&world).await;
     let refused = says(&teo, &path, "You SCOUNDREL!").await.is(422);
     assert_eq!(refused.problem(), "There is a word in it that can’t be said here.");
-    let said = says(&teo, &path, "You dear").await.is(201).json();
-    let path = format!("{path}/messages/{}", text(&said["id"]));
+    let message = says(&teo, &path, "You dear").await.is(201).json();
+    let path = format!("{path}/messages/{}", text(&message["id"]));
     teo.calls(Method::PATCH, &path, &json!({ "body": "You scoundrel" })).await.is(422);
 }

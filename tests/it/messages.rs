@@ -25,13 +25,14 @@ fn link(answer: &Answer, rel: &str) -> Option<String> {
     Some(url[url.find("/api/").expect("a path")..].to_owned())
 }
 
-async fn posts(who: &impl ApiClient, room: &Room, body: &Value) -> Answer {
-    who.calls(Method::POST, &room.api("/messages"), body).await
+async fn posts(client: &impl ApiClient, room: &Room, body: &Value) -> Answer {
+    client.calls(Method::POST, &room.api("/messages"), body).await
 }
 
-async fn keyed(who: &impl ApiClient, room: &Room, key: &str, body: &str) -> Answer {
-    let request = who.request(Method::POST, &room.api("/messages")).header("idempotency-key", key);
-    who.sends(request.json(&json!({ "body": body }))).await
+/// Posts a message with an idempotency key.
+async fn keyed(client: &impl ApiClient, room: &Room, key: &str, body: &str) -> Answer {
+    let request = client.request(Method::POST, &room.api("/messages")).header("idempotency-key", key);
+    client.sends(request.json(&json!({ "body": body }))).await
 }
 
 on_both! {
@@ -40,37 +41,37 @@ on_both! {
         let room = nell.makes_room("Repair café").await;
         let answer =
             nell.tries_to_say(&room, " Hello @ify & <b> #row\r\nhttps://row.example/ ").await.is(201);
-        let said = answer.json();
+        let message = answer.json();
         let base = world.app().config.base_url.as_str().to_owned();
         let expected = json!({
-            "id": said["id"], "conversation_id": room.id, "seq": 1, "change": said["change"],
+            "id": message["id"], "conversation_id": room.id, "seq": 1, "change": message["change"],
             "body": "Hello @ify & <b> #row\nhttps://row.example/",
             "html": format!(
                 "Hello <a class=\"mention\" href=\"{base}/@ify\">@ify</a> &amp; &lt;b&gt; #row<br>\n\
                  <a href=\"https://row.example/\" rel=\"nofollow noopener noreferrer ugc\">row.example/</a>"
             ),
             "account": {
-                "id": said["account"]["id"], "kind": "member", "username": "nell", "name": "Nell Ashby",
+                "id": message["account"]["id"], "kind": "member", "username": "nell", "name": "Nell Ashby",
             },
             "reply_to": null, "reactions": [], "attachments": [],
             "created_at": "2026-11-20T12:00:00.000Z", "edited_at": null, "deleted_at": null,
         });
-        assert_eq!(said, expected);
-        assert!(said["change"].is_i64() && text(&said["account"]["id"]).parse::<i64>().is_ok());
-        assert_eq!(nell.fetches(&path(&room, &said)).await.is(200).json(), said);
-        assert_eq!(nell.messages(&room).await, json!([said]));
+        assert_eq!(message, expected);
+        assert!(message["change"].is_i64() && text(&message["account"]["id"]).parse::<i64>().is_ok());
+        assert_eq!(nell.fetches(&path(&room, &message)).await.is(200).json(), message);
+        assert_eq!(nell.messages(&room).await, json!([message]));
         let teo = world.guest("Teo").await;
         let next = teo.says(&room, "Hi").await;
         let account = json!({ "id": teo.id, "kind": "guest", "username": null, "name": "Teo" });
         assert_eq!((&next["seq"], &next["account"]), (&json!(2), &account));
-        assert!(next["change"].as_i64() > said["change"].as_i64());
+        assert!(next["change"].as_i64() > message["change"].as_i64());
         assert_eq!(nell.says(&room, "three").await["seq"], 3);
     }
 
     async fn a_message_has_1_to_4000_characters(world: World) {
         let nell = world.member("nell").await;
         let room = nell.makes_room("Repair café").await;
-        for (body, why) in [
+        for (body, reason) in [
             (json!({}), "Write something first."),
             (json!({ "body": "" }), "Write something first."),
             (json!({ "body": " \n\u{200B}" }), "Write something first."),
@@ -84,7 +85,7 @@ on_both! {
             ),
         ] {
             let answer = posts(&nell, &room, &body).await.is(422);
-            assert_eq!(answer.problem(), why);
+            assert_eq!(answer.problem(), reason);
             assert_eq!(answer.json()["errors"][0]["pointer"], "#/body");
         }
         assert_eq!(nell.messages(&room).await, json!([]));
@@ -180,10 +181,10 @@ on_both! {
         let edit = json!({ "body": "Who has the key?" });
         nell.calls(Method::PATCH, &path(&room, &question), &edit).await.is(200);
         let quote = ify.fetches(&path(&room, &answer)).await.json()["reply_to"].clone();
-        assert_eq!(quote["excerpt"], "Who has the key?", "the quote is what it says now");
+        assert_eq!(quote["excerpt"], "Who has the key?", "the quote has the edited text");
         nell.does(Method::DELETE, &path(&room, &question)).await.is(204);
         let quote = ify.fetches(&path(&room, &answer)).await.json()["reply_to"].clone();
-        assert!(!quote.to_string().contains("key"), "what was deleted is not quoted: {quote}");
+        assert!(!quote.to_string().contains("key"), "a deleted text is not quoted: {quote}");
         for id in [&question["id"], &foreign["id"], &json!("17"), &json!(0), &json!("-1")] {
             let refused = posts(&ify, &room, &json!({ "body": "x", "reply_to": id })).await.is(422);
             assert_eq!(refused.problem(), "The message you answer has been deleted.", "{id}");
@@ -227,7 +228,7 @@ on_both! {
             assert_eq!(answer.is(201).json(), first);
         }
         assert_eq!(nell.messages(&room).await, json!([first]));
-        assert_eq!(nell.says(&room, "next").await["seq"], 2, "and no number is lost");
+        assert_eq!(nell.says(&room, "next").await["seq"], 2, "no number is lost");
     }
 
     async fn concurrent_messages_are_numbered_without_gaps(world: World) {
@@ -237,7 +238,7 @@ on_both! {
         for n in 0..10u8 {
             guests.push(world.guest(&format!("Guest of {}", char::from(b'a' + n))).await);
         }
-        let talking = guests.iter().map(|guest| {
+        let posting = guests.iter().map(|guest| {
             let room = room.clone();
             async move {
                 let mut own = Vec::new();
@@ -247,9 +248,9 @@ on_both! {
                 own
             }
         });
-        let told = join_all(talking).await;
-        assert!(told.iter().all(|own| own.is_sorted()), "each hears its own in order");
-        let mut all: Vec<i64> = told.into_iter().flatten().collect();
+        let numbers = join_all(posting).await;
+        assert!(numbers.iter().all(|own| own.is_sorted()), "each guest's messages are in order");
+        let mut all: Vec<i64> = numbers.into_iter().flatten().collect();
         all.sort_unstable();
         assert_eq!(all, (1..=200).collect::<Vec<_>>());
         let messages = nell.messages(&room).await;
@@ -264,49 +265,49 @@ on_both! {
     async fn only_the_author_edits_a_message(world: World) {
         let [nell, ify] = world.members(["nell", "ify"]).await;
         let room = nell.makes_room("Repair café").await;
-        let said = ify.says(&room, "On Wensday @nell").await;
+        let message = ify.says(&room, "On Wensday @nell").await;
         world.pass(Duration::from_secs(5));
         let same =
-            ify.calls(Method::PATCH, &path(&room, &said), &json!({ "body": " On Wensday @nell " })).await;
-        assert_eq!(same.is(200).json(), said, "no change is no edit");
+            ify.calls(Method::PATCH, &path(&room, &message), &json!({ "body": " On Wensday @nell " })).await;
+        assert_eq!(same.is(200).json(), message, "the same text is not an edit");
         let edit = json!({ "body": "On Wednesday <b>" });
-        let edited = ify.calls(Method::PATCH, &path(&room, &said), &edit).await.is(200).json();
+        let edited = ify.calls(Method::PATCH, &path(&room, &message), &edit).await.is(200).json();
         assert_eq!(
             (&edited["body"], &edited["html"]),
             (&json!("On Wednesday <b>"), &json!("On Wednesday &lt;b&gt;"))
         );
         assert_eq!(edited["edited_at"], "2026-11-20T12:00:05.000Z");
         for member in ["id", "seq", "created_at", "account"] {
-            assert_eq!(edited[member], said[member]);
+            assert_eq!(edited[member], message[member]);
         }
-        assert!(edited["change"].as_i64() > said["change"].as_i64());
+        assert!(edited["change"].as_i64() > message["change"].as_i64());
         assert_eq!(nell.messages(&room).await, json!([edited]));
         let teo = world.guest("Teo").await;
-        let never = json!({ "body": "Never" });
+        let edit_by_others = json!({ "body": "Never" });
         for answer in [
-            nell.calls(Method::PATCH, &path(&room, &said), &never).await,
-            teo.calls(Method::PATCH, &path(&room, &said), &never).await,
+            nell.calls(Method::PATCH, &path(&room, &message), &edit_by_others).await,
+            teo.calls(Method::PATCH, &path(&room, &message), &edit_by_others).await,
         ] {
             assert_eq!(answer.is(403).problem(), "Only the one who said something can change it.");
         }
         for body in [json!({}), json!({ "body": "" }), json!({ "body": "x".repeat(4001) }), json!({ "x": 1 })]
         {
-            ify.calls(Method::PATCH, &path(&room, &said), &body).await.is(422).problem();
+            ify.calls(Method::PATCH, &path(&room, &message), &body).await.is(422).problem();
         }
-        world.stranger().calls(Method::PATCH, &path(&room, &said), &never).await.is(401);
+        world.stranger().calls(Method::PATCH, &path(&room, &message), &edit_by_others).await.is(401);
         for id in ["1", "0", "x", "9223372036854775808"] {
-            ify.calls(Method::PATCH, &room.api(&format!("/messages/{id}")), &never).await.is(404).problem();
+            ify.calls(Method::PATCH, &room.api(&format!("/messages/{id}")), &edit_by_others).await.is(404).problem();
         }
         assert_eq!(nell.bodies(&room).await, ["On Wednesday <b>"]);
-        let found = nell.fetches(&room.api("/search?q=wensday")).await.list();
-        assert_eq!(found, json!([]), "the words of before are not found");
+        let results = nell.fetches(&room.api("/search?q=wensday")).await.list();
+        assert_eq!(results, json!([]), "the earlier text is not found");
     }
 
     async fn a_deleted_message_leaves_a_placeholder(world: World) {
         let [nell, ify, joerg] = world.members(["nell", "ify", "joerg"]).await;
         let room = ify.makes_room("Repair café").await;
         let teo = world.guest("Teo").await;
-        let mine = teo.says(&room, "one").await;
+        let own = teo.says(&room, "one").await;
         let spam = joerg.says(&room, "two").await;
         let owners = ify.says(&room, "three").await;
         let more = joerg.says(&room, "four").await;
@@ -320,27 +321,27 @@ on_both! {
                 "Only the one who said something, or the room’s owner, can delete it."
             );
         }
-        world.stranger().does(Method::DELETE, &path(&room, &mine)).await.is(401);
+        world.stranger().does(Method::DELETE, &path(&room, &own)).await.is(401);
         world.pass(Duration::from_secs(5));
         teo.does(Method::PUT, &format!("{}/reactions/%E2%98%95", path(&room, &spam))).await.is(200);
-        teo.does(Method::DELETE, &path(&room, &mine)).await.is(204);
+        teo.does(Method::DELETE, &path(&room, &own)).await.is(204);
         ify.does(Method::DELETE, &path(&room, &spam)).await.is(204);
         nell.does(Method::DELETE, &path(&room, &more)).await.is(204); // she is the administrator
         let messages = nell.messages(&room).await;
         assert_eq!(seqs(&messages), [1, 2, 3, 4]);
         assert_eq!(each(&messages, "body"), ["", "", "three", ""]);
-        let gap = &messages[1];
-        assert_eq!((&gap["html"], &gap["deleted_at"]), (&json!(""), &json!("2026-11-20T12:00:05.000Z")));
+        let deleted = &messages[1];
+        assert_eq!((&deleted["html"], &deleted["deleted_at"]), (&json!(""), &json!("2026-11-20T12:00:05.000Z")));
         assert_eq!(
-            (&gap["reactions"], &gap["attachments"], &gap["reply_to"]),
+            (&deleted["reactions"], &deleted["attachments"], &deleted["reply_to"]),
             (&json!([]), &json!([]), &json!(null))
         );
-        assert!(gap["change"].as_i64() > messages[2]["change"].as_i64());
+        assert!(deleted["change"].as_i64() > messages[2]["change"].as_i64());
         assert_eq!(messages[2]["deleted_at"], json!(null));
         for answer in [
-            teo.does(Method::DELETE, &path(&room, &mine)).await,
-            teo.calls(Method::PATCH, &path(&room, &mine), &json!({ "body": "again" })).await,
-            teo.does(Method::PUT, &format!("{}/reactions/%E2%98%95", path(&room, &mine))).await,
+            teo.does(Method::DELETE, &path(&room, &own)).await,
+            teo.calls(Method::PATCH, &path(&room, &own), &json!({ "body": "again" })).await,
+            teo.does(Method::PUT, &format!("{}/reactions/%E2%98%95", path(&room, &own))).await,
         ] {
             answer.is(404).problem();
         }

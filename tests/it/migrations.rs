@@ -1,4 +1,4 @@
-//! A database of an earlier version, brought up to date.
+//! Tests of migrating a database of an earlier version.
 
 use crate::common::{Instance, World};
 
@@ -29,18 +29,19 @@ const ROWS: &str = r#"
         (22, '{"do":"clear_conversations"}', 9999999999999, 1);
 "#;
 
-async fn brought_up(home: Instance) -> World {
-    let made = "CREATE TABLE migrations (version BIGINT PRIMARY KEY, name TEXT NOT NULL, applied_at BIGINT NOT NULL);";
-    let noted = (1..=EARLIER.len()).map(|n| format!("INSERT INTO migrations VALUES ({n}, 'earlier', 1);"));
-    std::fs::create_dir_all(home.data()).expect("the data folder");
-    let statements = [made.to_owned(), EARLIER.join("\n"), noted.collect(), ROWS.to_owned()];
-    home.alters(&statements.join("\n"));
-    home.open().await
+/// Creates the database of the earlier version, and serves the instance, which migrates it.
+async fn migrated(instance: Instance) -> World {
+    let table = "CREATE TABLE migrations (version BIGINT PRIMARY KEY, name TEXT NOT NULL, applied_at BIGINT NOT NULL);";
+    let records = (1..=EARLIER.len()).map(|n| format!("INSERT INTO migrations VALUES ({n}, 'earlier', 1);"));
+    std::fs::create_dir_all(instance.data()).expect("the data folder");
+    let statements = [table.to_owned(), EARLIER.join("\n"), records.collect(), ROWS.to_owned()];
+    instance.run_sql(&statements.join("\n"));
+    instance.open().await
 }
 
 on_both! {
-    async fn conversations_get_the_rules_of_their_kinds(home: Instance) {
-        let world = brought_up(home).await;
+    async fn conversations_get_the_rules_of_their_kinds(instance: Instance) {
+        let world = migrated(instance).await;
         let rooms = "SELECT COUNT(*) FROM conversations
                      WHERE id = 11 AND kind = 'room' AND by_link AND NOT shows_people AND in_sync AND files";
         assert_eq!(world.counts(rooms).await, 1);
@@ -52,8 +53,8 @@ on_both! {
         assert_eq!(world.counts(threads).await, 1);
     }
 
-    async fn blocks_keep_their_sides(home: Instance) {
-        let world = brought_up(home).await;
+    async fn blocks_keep_their_sides(instance: Instance) {
+        let world = migrated(instance).await;
         assert_eq!(world.counts("SELECT COUNT(*) FROM blocks").await, 4);
         let guest = "SELECT COUNT(*) FROM blocks WHERE account_id = 3 AND other_account_id = 1 AND blocker_id = 1";
         assert_eq!(world.counts(guest).await, 1);
@@ -62,8 +63,8 @@ on_both! {
         assert_eq!(world.counts(address).await, 1);
     }
 
-    async fn jobs_wait_in_their_queues(home: Instance) {
-        let world = brought_up(home).await;
+    async fn jobs_are_assigned_to_their_queues(instance: Instance) {
+        let world = migrated(instance).await;
         assert_eq!(world.counts("SELECT id FROM jobs WHERE queue = 'outbound'").await, 21);
         assert_eq!(world.counts("SELECT id FROM jobs WHERE queue = 'internal'").await, 22);
     }

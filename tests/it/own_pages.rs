@@ -19,7 +19,7 @@ const SECTIONS: &str = "/settings/page/sections";
 fn photo() -> Vec<u8> {
     let photo = RgbImage::from_fn(2400, 1200, |x, y| image::Rgb([(x / 10) as u8, (y / 5) as u8, 90]));
     let mut bytes = Cursor::new(Vec::new());
-    DynamicImage::from(photo).write_to(&mut bytes, ImageFormat::Jpeg).expect("it is encoded");
+    DynamicImage::from(photo).write_to(&mut bytes, ImageFormat::Jpeg).expect("a JPEG");
     bytes.into_inner()
 }
 
@@ -72,7 +72,7 @@ impl EditsPage for Person {
 fn pictures(page: &Page) -> Vec<String> {
     let sets = page.all("img").into_iter().filter_map(|img| img.get("srcset").map(str::to_owned));
     let all = sets.flat_map(|set| set.split(", ").map(str::to_owned).collect::<Vec<_>>());
-    all.map(|one| one.split(' ').next().expect("an address").to_owned()).collect()
+    all.map(|source| source.split(' ').next().expect("an address").to_owned()).collect()
 }
 
 // Editing and showing.
@@ -80,15 +80,15 @@ on_both! {
     async fn a_draft_is_visible_only_after_publishing(world: World) {
         let [nell] = world.members(["nell"]).await;
         let stranger = world.stranger();
-        assert!(stranger.opens("/@nell").await.says("has not said anything yet"), "a list, without a page");
+        assert!(stranger.opens("/@nell").await.says("has not said anything yet"), "without a page, a list of peeps");
         let hero = nell.editor().await.all("li").iter().find_map(|li| li.get("data-section").map(str::to_owned));
-        let hero = hero.expect("a hero is suggested");
+        let hero = hero.expect("a hero in the first draft");
         let fields = [("name", "Nell of the Row"), ("line", "Keeps the kettle on."), ("backdrop", "gradient"),
             ("label", "Read along"), ("url", "harbour.example/log")];
         nell.fills(&hero, &fields).await.is(303);
         let blurb = nell.adds("blurb").await;
         nell.fills(&blurb, &[("title", "About"), ("text", "I *mend* nets.\n\n<script>x</script>")]).await.is(303);
-        assert!(!stranger.gets("/@nell").await.text().contains("mend"), "a draft is one’s own");
+        assert!(!stranger.gets("/@nell").await.text().contains("mend"), "others do not see the draft");
         assert!(nell.gets("/settings/page/preview").await.is(200).text().contains("<em>mend</em>"));
         nell.publishes().await;
 
@@ -98,12 +98,12 @@ on_both! {
         assert!(page.link("Read along").is_some_and(|url| url == "https://harbour.example/log"));
         assert!(answer.text().contains("&lt;script&gt;") && !answer.text().contains("<script>x"));
         nell.fills(&blurb, &[("title", "About"), ("text", "I sleep.")]).await.is(303);
-        assert!(stranger.gets("/@nell").await.text().contains("mend"), "as it was published");
+        assert!(stranger.gets("/@nell").await.text().contains("mend"), "others see the published version");
         assert!(nell.editor().await.says("others don’t see yet"));
         nell.posts("/settings/page/discard", &[]).await.is(303);
         assert!(nell.editor().await.value("text").contains("mend"));
         nell.posts("/settings/page/unpublish", &[]).await.is(303);
-        assert!(!stranger.gets("/@nell").await.text().contains("mend"), "at once");
+        assert!(!stranger.gets("/@nell").await.text().contains("mend"), "the change is visible at once");
         nell.posts("/settings/page/discard", &[]).await.is(409);
     }
 
@@ -114,8 +114,8 @@ on_both! {
             nell.fills(&section, &[("text", text), ("audience", audience)]).await.is(303);
         }
         nell.publishes().await;
-        let sees = async |who: &Person| {
-            let page = who.opens("/@nell").await;
+        let sees = async |person: &Person| {
+            let page = person.opens("/@nell").await;
             ["For all.", "For the Row.", "For later."].map(|text| page.says(text))
         };
         assert_eq!(sees(&world.stranger()).await, [true, false, false]);
@@ -124,7 +124,7 @@ on_both! {
         assert!(nell.opens("/settings/page/preview").await.says("For later."));
         assert!(nell.opens("/@nell").await.link("Change it").is_some());
         assert!(ify.opens("/@nell").await.link("Change it").is_none());
-        assert!(ify.gets("/@nell").await.text().contains("noindex"), "what members see is for no search engine");
+        assert!(ify.gets("/@nell").await.text().contains("noindex"), "a member's view is not indexed");
     }
 
     async fn a_picture_has_several_widths_and_its_section_s_audience(world: World) {
@@ -135,7 +135,7 @@ on_both! {
         let preview = nell.opens("/settings/page/preview").await;
         let image = preview.all("img").into_iter().find(|img| img.get("srcset").is_some()).expect("a picture");
         assert_eq!(image.get("alt"), Some("A net on the slip"));
-        assert_eq!((image.get("width"), image.get("height")), (Some("1920"), Some("960")), "nothing jumps");
+        assert_eq!((image.get("width"), image.get("height")), (Some("1920"), Some("960")), "the layout does not shift");
         let files = pictures(&preview);
         assert_eq!(files.len(), 3);
         let mut sizes = Vec::new();
@@ -157,8 +157,8 @@ on_both! {
         world.stranger().gets(&files[0]).await.is(404);
         assert!(ify.gets(&files[0]).await.is(200).header("cache-control").starts_with("private"));
         // A picture of another member is refused.
-        let theirs = mallory.adds("projects").await;
-        mallory.fills(&theirs, &[("title", "Mine"), ("item_title.0", "x"), ("picture.0", id.as_str())]).await.is(422);
+        let other = mallory.adds("projects").await;
+        mallory.fills(&other, &[("title", "Mine"), ("item_title.0", "x"), ("picture.0", id.as_str())]).await.is(422);
         nell.posts("/settings/page/unpublish", &[]).await.is(303);
         ify.gets(&files[0]).await.is(404);
         nell.gets(&files[0]).await.is(200);
@@ -181,7 +181,7 @@ on_both! {
         let hidden: Vec<_> = hidden.iter().map(|(name, value)| (*name, value.as_str())).collect();
         let page = nell.fills(&blurb, &hidden).await.is(422).page();
         let chosen = page.all("option").into_iter().filter(|option| option.get("selected").is_some());
-        assert!(chosen.map(|option| option.text()).any(|text| text == "Nobody"), "what is hidden stays hidden");
+        assert!(chosen.map(|option| option.text()).any(|text| text == "Nobody"), "the audience stays nobody");
         let long = "x".repeat(20_000);
         let with_picture = [("text", long.as_str()), ("alt", "A net")];
         nell.fills_with(&blurb, &with_picture, ("file", &photo())).await.is(422);
@@ -189,7 +189,7 @@ on_both! {
         let page = nell.fills_with(&blurb, &[("alt", alt.as_str())], ("file", &photo())).await.is(422).page();
         assert!(page.says("there is room for 200"));
         let page = nell.fills_with(&blurb, &[("text", "Typed")], ("file", b"no picture")).await.is(422).page();
-        assert!(page.says("That is no picture") && page.value("text").contains("Typed"), "the words are kept");
+        assert!(page.says("That is no picture") && page.value("text").contains("Typed"), "the form keeps the text");
         nell.fills("999", &[("text", "x")]).await.is(404);
         nell.posts(SECTIONS, &[("kind", "carousel")]).await.is(422);
         nell.posts("/settings/page/look", &[("theme", "velvet")]).await.is(422);
@@ -200,17 +200,17 @@ on_both! {
 
     async fn sections_and_items_can_be_moved(world: World) {
         let [nell] = world.members(["nell"]).await;
-        let (one, two) = (nell.adds("banner").await, nell.adds("blurb").await);
+        let (banner, blurb) = (nell.adds("banner").await, nell.adds("blurb").await);
         let order = async || {
             let parts = nell.editor().await.all("li");
             parts.iter().filter_map(|li| li.get("data-section").map(str::to_owned)).collect::<Vec<_>>()
         };
-        assert_eq!(order().await, ["1", &one, &two, "2", "3"], "above the latest peeps");
-        nell.posts(&format!("{SECTIONS}/{two}/move"), &[("to", "0")]).await.is(303);
+        assert_eq!(order().await, ["1", &banner, &blurb, "2", "3"], "new sections stand above the latest peeps");
+        nell.posts(&format!("{SECTIONS}/{blurb}/move"), &[("to", "0")]).await.is(303);
         nell.posts(&format!("{SECTIONS}/1/move"), &[("to", "99")]).await.is(303);
-        assert_eq!(order().await, [&two, &one, "2", "3", "1"]);
-        nell.posts(&format!("{SECTIONS}/{one}/delete"), &[]).await.is(303);
-        assert_eq!(order().await, [&two, "2", "3", "1"]);
+        assert_eq!(order().await, [&blurb, &banner, "2", "3", "1"]);
+        nell.posts(&format!("{SECTIONS}/{banner}/delete"), &[]).await.is(303);
+        assert_eq!(order().await, [&blurb, "2", "3", "1"]);
         let links = nell.adds("links").await;
         let three = [("link.0", "a.example"), ("link.1", "b.example"), ("link.2", "c.example")];
         nell.fills(&links, &[&three[..], &[("up", "2")]].concat()).await.is(303);
@@ -254,7 +254,7 @@ on_both! {
         let id = nell.latest().await;
         nell.deletes(&id).await;
         assert!(!stranger.opens("/@nell").await.says("The kettle is on"));
-        assert!(first.bytes.len() < 30_000, "a page is light");
+        assert!(first.bytes.len() < 30_000, "a page has less than 30 kB");
         assert_eq!(stranger.gets("/@NELL").await.is(308).location(), "/@nell");
         assert!(stranger.opens("/@nell/peeps").await.link("Page").is_some());
     }
@@ -270,7 +270,7 @@ on_both! {
         let page = world.stranger().opens("/@nell").await;
         assert!(page.says("Repair café") && !page.says("Not hers"));
         nell.calls(Method::PATCH, &open.api(""), &json!({ "name": "Repair café, evenings" })).await.is(200);
-        assert!(world.stranger().opens("/@nell").await.says("Repair café, evenings"), "at once");
+        assert!(world.stranger().opens("/@nell").await.says("Repair café, evenings"), "the change is visible at once");
         nell.does(Method::DELETE, &open.api("")).await.is(204);
         world.pass(Duration::from_secs(21));
         assert!(!world.stranger().opens("/@nell").await.says("Repair café"));
@@ -289,14 +289,14 @@ on_both! {
         let form = stranger.opens("/@nell/contact").await;
         assert!(!form.0.contains("nell@harbour.example"));
         let stamp = form.value("stamp");
-        let letter = |body: &'static str| [("name", "Oskar"), ("email", "oskar@elsewhere.example"), ("body", body)];
+        let message = |body: &'static str| [("name", "Oskar"), ("email", "oskar@elsewhere.example"), ("body", body)];
         let sends = async |fields: &[(&str, &str)]| stranger.posts("/@nell/contact", fields).await;
-        let stamped = [&letter("Do you mend nets?")[..], &[("stamp", stamp.as_str())]].concat();
+        let stamped = [&message("Do you mend nets?")[..], &[("stamp", stamp.as_str())]].concat();
         assert!(sends(&stamped).await.is(422).page().says("very quick"));
         world.pass(Duration::from_secs(5));
         assert!(sends(&[&stamped[..], &[("website", "spam")]].concat()).await.is(303).location().ends_with("?sent=1"));
-        sends(&[&letter("x")[..], &[("stamp", "1-0")]].concat()).await.is(422);
-        assert!(sends(&letter("x")).await.is(422).page().says("open for too long"));
+        sends(&[&message("x")[..], &[("stamp", "1-0")]].concat()).await.is(422);
+        assert!(sends(&message("x")).await.is(422).page().says("open for too long"));
         let wrong = [("name", ""), ("email", "nowhere"), ("body", "Kept"), ("stamp", stamp.as_str())];
         let refused = sends(&wrong).await.is(422).page();
         assert!(refused.field_error("name").is_some() && refused.field_error("email").is_some());
@@ -308,19 +308,19 @@ on_both! {
         assert!(mail.header("reply-to").contains("oskar@elsewhere.example"), "{mail:?}");
         assert!(mail.text().contains("Do you mend nets?"));
         world.outbox_empties().await;
-        assert!(smtp.remaining().is_empty(), "what robots sent goes nowhere");
+        assert!(smtp.remaining().is_empty(), "spam sends no mail");
 
-        let asks = stranger.posts("/@nell/address", &[("stamp", &stamp)]).await.is(200);
-        assert!(asks.text().contains("mailto:nell@harbour.example"));
+        let address = stranger.posts("/@nell/address", &[("stamp", &stamp)]).await.is(200);
+        assert!(address.text().contains("mailto:nell@harbour.example"));
         stranger.posts("/@nell/address", &[]).await.is(422);
         world.pass(Duration::from_secs(25 * 3600));
         sends(&stamped).await.is(422);
         let fresh = stranger.opens("/@nell/contact").await.value("stamp");
         world.pass(Duration::from_secs(5));
         for _ in 0..20 {
-            sends(&[&letter("Again")[..], &[("stamp", fresh.as_str())]].concat()).await.is(303);
+            sends(&[&message("Again")[..], &[("stamp", fresh.as_str())]].concat()).await.is(303);
         }
-        sends(&[&letter("Again")[..], &[("stamp", fresh.as_str())]].concat()).await.is(429);
+        sends(&[&message("Again")[..], &[("stamp", fresh.as_str())]].concat()).await.is(429);
         nell.fills("3", &[("title", "Write")]).await.is(303);
         nell.publishes().await;
         stranger.gets("/@nell/contact").await.is(404);
@@ -342,15 +342,15 @@ on_both! {
         let robot = stranger.request(Method::GET, "/@nell").header("user-agent", "Googlebot/2.1");
         stranger.sends(robot).await.is(200);
         stranger.does(Method::HEAD, "/@nell").await.is(200);
-        let shown = crate::common::until("the visits to be written down", async || {
+        let shown = crate::common::until("the visits to be stored", async || {
             world.pass(Duration::from_secs(6));
             let page = nell.opens("/settings/page/visits").await;
             page.says("https://shop.example/a?b=c&d").then_some(page)
         });
         let shown = shown.await;
-        assert!(shown.says("The last 30 days: 3"), "two of a stranger and one of Ify");
+        assert!(shown.says("The last 30 days: 3"), "two visits of a stranger and one of Ify");
         assert!(shown.all("rect").len() == 30);
-        assert!(!nell.opens("/@nell").await.0.contains("ping="), "her own clicks don’t count");
+        assert!(!nell.opens("/@nell").await.0.contains("ping="), "the owner's clicks are not counted");
     }
 
     async fn a_mapped_host_name_serves_the_page(world: World) {
@@ -358,32 +358,31 @@ on_both! {
         nell.publishes().await;
         nell.posts("/settings/page/host", &[("host", "Nell.Example.")]).await.is(303);
         assert_eq!(nell.editor().await.value("host"), "nell.example");
-        let taken = mallory.posts("/settings/page/host", &[("host", "nell.example")]).await.is(422).page();
-        assert!(taken.says("somebody else’s page"));
+        let refused = mallory.posts("/settings/page/host", &[("host", "nell.example")]).await.is(422).page();
+        assert!(refused.says("somebody else’s page"));
         mallory.posts("/settings/page/host", &[("host", "127.0.0.1")]).await.is(422);
         let stranger = world.stranger();
-        let asks = |path: &str, host: &str| {
+        let get = |path: &str, host: &str| {
             let request = stranger.request(Method::GET, path).header("host", host.to_owned());
             stranger.sends(request)
         };
-        let page = asks("/", "NELL.example:8080").await.is(200);
+        let page = get("/", "NELL.example:8080").await.is(200);
         assert_eq!(page.page().heading(), "Nell Ashby");
         let canonical = page.page().all("link").into_iter().find(|link| link.get("rel") == Some("canonical"));
         let url = world.url().replace("127.0.0.1", "nell.example");
-        assert_eq!(canonical.expect("one").get("href"), Some(format!("{url}/").as_str()));
+        assert_eq!(canonical.expect("a canonical link").get("href"), Some(format!("{url}/").as_str()));
         let linked: Vec<_> =
             page.page().all("link").iter().filter_map(|link| link.get("href").map(str::to_owned)).collect();
         let css = linked.iter().find(|href| href.ends_with(".css")).expect("a stylesheet");
-        asks(css, "nell.example").await.is(200);
-        asks("/contact", "nell.example").await.is(200);
-        assert!(asks("/login?next=/x", "nell.example").await.is(307).location().ends_with("/login?next=/x"));
-        assert!(asks("/", "other.example").await.is(200).page().says("Quiet so far"));
+        get(css, "nell.example").await.is(200);
+        get("/contact", "nell.example").await.is(200);
+        assert!(get("/login?next=/x", "nell.example").await.is(307).location().ends_with("/login?next=/x"));
+        assert!(get("/", "other.example").await.is(200).page().says("Quiet so far"));
         nell.posts("/settings/page/host", &[("host", "")]).await.is(303);
-        assert!(asks("/", "nell.example").await.is(200).page().says("Quiet so far"));
+        assert!(get("/", "nell.example").await.is(200).page().says("Quiet so far"));
     }
 
-    async fn the_operator_can_restrict_host_names(instance: Instance) {
-        let mut instance = instance;
+    async fn the_operator_can_restrict_host_names(mut instance: Instance) {
         instance.settings.page_hosts = Some("Nell.example, other.example".into());
         let world = instance.open().await;
         let [nell] = world.members(["nell"]).await;
@@ -395,12 +394,11 @@ on_both! {
         assert_eq!(world.stranger().sends(request).await.is(200).page().heading(), "Nell Ashby");
     }
 
-    async fn a_member_s_page_can_be_the_front_page(instance: Instance) {
-        let mut instance = instance;
+    async fn a_member_s_page_can_be_the_front_page(mut instance: Instance) {
         instance.settings.home = Some("@nell".into());
         let world = instance.open().await;
         let stranger = world.stranger();
-        assert!(stranger.opens("/").await.says("Quiet so far"), "nobody lives here yet");
+        assert!(stranger.opens("/").await.says("Quiet so far"), "the instance has no members");
         let [nell] = world.members(["nell"]).await;
         nell.publishes().await;
         assert_eq!(stranger.opens("/").await.heading(), "Nell Ashby");
@@ -437,7 +435,7 @@ on_both! {
         assert_eq!((picture.width(), picture.height()), (1200, 630));
         let vcard = stranger.gets("/@nell.vcf").await.is(200).text();
         assert!(vcard.contains("TITLE:Nets\\; mended\\, always\r\n") && !vcard.contains("secret"), "{vcard}");
-        assert!(!vcard.contains("harbour.example"), "no address");
+        assert!(!vcard.contains("harbour.example"), "the email address is private");
         let sitemap = stranger.gets("/sitemap.xml").await.is(200).text();
         assert!(sitemap.contains("/@nell</loc>") && !sitemap.contains("/@ify"));
         assert!(stranger.gets("/robots.txt").await.text().contains("/sitemap.xml"));
@@ -469,7 +467,7 @@ on_both! {
         let page = Page(html.clone());
         assert!(page.says("A net") && !page.says("For the Row."));
         for picture in pictures(&page) {
-            assert!(files.contains_key(&picture), "{picture} is there");
+            assert!(files.contains_key(&picture), "missing from the export: {picture}");
         }
         assert!(files.contains_key("page.css") && files.contains_key("mark.svg"));
         assert!(!html.contains("href=\"/") && !html.contains("src=\"/") && !html.contains("ping="), "{html}");
@@ -483,18 +481,18 @@ on_both! {
             command.env("CHITTER_DATABASE_URL", url);
         }
         command.args(["page", "export", "@nell"]).arg(&folder);
-        let done = tokio::task::spawn_blocking(move || command.output()).await.expect("it ends").expect("it runs");
-        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        let output = tokio::task::spawn_blocking(move || command.output()).await.expect("no panic").expect("an exit");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         for (name, bytes) in &files {
             let written = std::fs::read(folder.join(name)).expect("the file");
-            assert!(written == *bytes, "{name} is the same");
+            assert!(written == *bytes, "{name} differs from the download");
         }
         let mut command = chitter(world.instance.folder());
         command.env("CHITTER_DATA", world.instance.data()).args(["page", "export", "@nobody_here", "x"]);
         if let Some(url) = &world.instance.settings.database_url {
             command.env("CHITTER_DATABASE_URL", url);
         }
-        let failed = tokio::task::spawn_blocking(move || command.output()).await.expect("it ends").expect("it runs");
-        assert_eq!(String::from_utf8_lossy(&failed.stderr), "chitter: there is no member called @nobody_here\n");
+        let output = tokio::task::spawn_blocking(move || command.output()).await.expect("no panic").expect("an exit");
+        assert_eq!(String::from_utf8_lossy(&output.stderr), "chitter: there is no member called @nobody_here\n");
     }
 }

@@ -7,6 +7,7 @@ use reqwest::Method;
 
 use crate::common::{Answer, World};
 
+/// Returns the text of a compressed answer.
 fn unzip(answer: &Answer) -> String {
     assert_eq!(answer.header("content-encoding"), "gzip", "{answer:?}");
     let mut text = String::new();
@@ -20,22 +21,22 @@ on_both! {
         let stranger = world.stranger();
         for n in 0..10 {
             let id = nell.peeps(&format!("peep {n}")).await;
-            let peep = |page: &str| {
-                let (stranger, page) = (stranger.clone(), page.to_owned());
-                async move { stranger.gets(&page).await.is(200) }
+            let get = |path: &str| {
+                let (stranger, path) = (stranger.clone(), path.to_owned());
+                async move { stranger.gets(&path).await.is(200) }
             };
-            assert_eq!(peep("/").await.page().peeps()[0].words, format!("peep {n}"));
-            assert_eq!(peep("/api/v1/timelines/public").await.json()[0]["text"], format!("peep {n}"));
-            assert!(peep("/feed.atom").await.text().contains(&format!("peep {n}<")));
+            assert_eq!(get("/").await.page().peeps()[0].words, format!("peep {n}"));
+            assert_eq!(get("/api/v1/timelines/public").await.json()[0]["text"], format!("peep {n}"));
+            assert!(get("/feed.atom").await.text().contains(&format!("peep {n}<")));
             nell.edits(&id, &format!("p33p {n}")).await.is(303);
-            assert_eq!(peep("/").await.page().peeps()[0].words, format!("p33p {n}"));
-            assert_eq!(peep("/api/v1/timelines/public").await.json()[0]["text"], format!("p33p {n}"));
+            assert_eq!(get("/").await.page().peeps()[0].words, format!("p33p {n}"));
+            assert_eq!(get("/api/v1/timelines/public").await.json()[0]["text"], format!("p33p {n}"));
             ify.likes(&id).await.is(303);
-            assert_eq!(peep("/").await.page().peeps()[0].likes, "1");
-            assert_eq!(peep("/api/v1/timelines/public").await.json()[0]["favourites_count"], 1);
+            assert_eq!(get("/").await.page().peeps()[0].likes, "1");
+            assert_eq!(get("/api/v1/timelines/public").await.json()[0]["favourites_count"], 1);
             nell.deletes(&id).await.is(303);
-            assert!(peep("/").await.page().peeps().is_empty());
-            assert_eq!(peep("/api/v1/timelines/public").await.json(), serde_json::json!([]));
+            assert!(get("/").await.page().peeps().is_empty());
+            assert_eq!(get("/api/v1/timelines/public").await.json(), serde_json::json!([]));
         }
     }
 
@@ -54,7 +55,7 @@ on_both! {
             assert_eq!(first.header("cache-control"), "no-cache");
             assert!(
                 first.whole_header("vary").contains("cookie"),
-                "someone who logs in is shown another page"
+                "the page depends on the cookie"
             );
             let second = again(path, &etag).await.is(304);
             assert!(second.bytes.is_empty() && second.header("etag") == etag, "{path}");

@@ -19,7 +19,7 @@ on_both! {
             let peep = page.peep(&id);
             assert_eq!(peep.words, "Three jars of quince jelly on my step.");
             for part in ["Nell Ashby", "@nell", "datetime=\"2026-11-20T12:00:00.000Z\""] {
-                assert!(peep.source.contains(part), "{part} is missing in {}", peep.source);
+                assert!(peep.source.contains(part), "missing from the peep: {part} in {}", peep.source);
             }
         }
     }
@@ -36,17 +36,17 @@ on_both! {
     async fn a_peep_shows_its_age(world: World) {
         let [nell] = world.members(["nell"]).await;
         let id = nell.peeps("Mind the lower slip.").await;
-        for (seconds, said) in
+        for (seconds, age) in
             [(0, ">now</time>"), (180, ">3m</time>"), (7_200, ">2h</time>"), (864_000, ">20 Nov</time>")]
         {
             world.pass(Duration::from_secs(seconds));
             for reader in [&world.stranger(), &nell] {
-                assert!(reader.opens("/").await.peep(&id).source.contains(said), "{said}");
+                assert!(reader.opens("/").await.peep(&id).source.contains(age), "{age}");
             }
         }
     }
 
-    async fn an_empty_stream_says_that_it_is_empty(world: World) {
+    async fn an_empty_list_shows_a_note(world: World) {
         assert!(world.stranger().opens("/").await.says("Quiet so far"));
         let [nell] = world.members(["nell"]).await;
         assert!(nell.opens("/").await.says("Say the first word"));
@@ -55,7 +55,7 @@ on_both! {
         assert!(world.stranger().opens("/tags/tides").await.says("Nothing under #tides yet"));
     }
 
-    async fn an_instance_without_members_says_so(world: World) {
+    async fn an_instance_without_members_is_announced(world: World) {
         assert!(world.stranger().opens("/").await.says("Nobody lives here yet."));
         world.member("nell").await;
         assert!(!world.stranger().opens("/").await.says("Nobody lives here yet."));
@@ -72,29 +72,29 @@ on_both! {
         ] {
             nell.posts("/peeps", &[("body", &fits)]).await.is(303);
         }
-        for (one, count) in [("x", 281), (FAMILY, 281), ("e\u{301}", 300)] {
-            let too_long = one.repeat(count);
+        for (character, count) in [("x", 281), (FAMILY, 281), ("e\u{301}", 300)] {
+            let too_long = character.repeat(count);
             let page = nell.posts("/peeps", &[("body", &too_long)]).await.is(422).page();
-            let over = count - 280;
-            let why = format!("That is {count} characters, and there is room for 280. Take out {over}.");
-            assert_eq!(page.field_error("body"), Some(why));
-            assert_eq!(page.value("body"), too_long, "the words are kept");
+            let excess = count - 280;
+            let reason = format!("That is {count} characters, and there is room for 280. Take out {excess}.");
+            assert_eq!(page.field_error("body"), Some(reason));
+            assert_eq!(page.value("body"), too_long, "the form keeps the text");
         }
-        assert_eq!(nell.opens("/@nell").await.peeps().len(), 5, "what was refused was not posted");
+        assert_eq!(nell.opens("/@nell").await.peeps().len(), 5, "refused peeps are not posted");
     }
 
     async fn a_refused_peep_stays_in_the_form(world: World) {
         let [nell] = world.members(["nell"]).await;
-        for (typed, why) in [
+        for (input, reason) in [
             ("", "Write something first."),
             (" \n\t ", "Write something first."),
             ("\u{200B}\u{2060}", "Write something first."),
             ("ding\u{7}", "There is a hidden control character (U+0007) in it. Take it out."),
             ("nul\0", "There is a hidden control character (U+0000) in it. Take it out."),
         ] {
-            let page = nell.posts("/peeps", &[("body", typed)]).await.is(422).page();
-            assert_eq!(page.field_error("body").as_deref(), Some(why), "{typed:?}");
-            assert_eq!(page.value("body"), typed);
+            let page = nell.posts("/peeps", &[("body", input)]).await.is(422).page();
+            assert_eq!(page.field_error("body").as_deref(), Some(reason), "{input:?}");
+            assert_eq!(page.value("body"), input);
         }
         assert!(nell.opens("/").await.peeps().is_empty());
     }
@@ -119,7 +119,7 @@ on_both! {
             let page = mallory.posts(&path, &[("body", "spam"), ("likes", "true")]).await.is(401).page();
             assert_eq!(page.heading(), "Log in first", "{path}");
         }
-        assert!(mallory.opens("/").await.all("textarea").is_empty(), "there is no box to write in");
+        assert!(mallory.opens("/").await.all("textarea").is_empty(), "no composer is shown");
         assert_eq!(mallory.opens("/").await.words(), ["Hello, Row."]);
     }
 
@@ -188,7 +188,7 @@ on_both! {
         nell.posts("/peeps", &form).await.is(303);
         assert_eq!(world.stranger().opens("/").await.words(), ["Hello, Row."]);
         ify.posts("/peeps", &form).await.is(303);
-        assert_eq!(world.stranger().opens("/").await.peeps().len(), 2, "someone else's key is another key");
+        assert_eq!(world.stranger().opens("/").await.peeps().len(), 2, "keys belong to one account");
     }
 
     async fn a_form_sent_again_with_another_text_is_refused_and_keeps_it(world: World) {
@@ -201,7 +201,7 @@ on_both! {
         assert_eq!(page.value("body"), "And good night.");
         assert!(page.field_error("body").is_some());
         let another = page.value("idempotency_key");
-        assert_ne!(another, key, "the form in the answer is another one");
+        assert_ne!(another, key, "the form in the answer has a new key");
         nell.posts("/peeps", &[("body", "And good night."), ("idempotency_key", &another)]).await.is(303);
         assert_eq!(world.stranger().opens("/").await.words(), ["And good night.", "Hello."]);
     }
@@ -210,10 +210,10 @@ on_both! {
         let [nell] = world.members(["nell"]).await;
         let key = nell.opens("/").await.value("idempotency_key");
         let refused = nell.posts("/peeps", &[("body", ""), ("idempotency_key", &key)]).await.is(422).page();
-        assert_eq!(refused.value("idempotency_key"), key, "it is still the same attempt");
+        assert_eq!(refused.value("idempotency_key"), key, "the form keeps its key");
         let refused =
             nell.posts("/peeps", &[("body", "Hello."), ("idempotency_key", "é")]).await.is(422).page();
-        assert_ne!(refused.value("idempotency_key"), "é", "a key that can't be taken is replaced");
+        assert_ne!(refused.value("idempotency_key"), "é", "an invalid key is replaced");
         nell.posts("/peeps", &[("body", "Hello."), ("idempotency_key", &key)]).await.is(303);
         assert_eq!(world.stranger().opens("/").await.words(), ["Hello."]);
     }
@@ -234,19 +234,19 @@ on_both! {
         assert_eq!(stranger.sends(request).await.is(401).problem(), "Log in first.");
     }
 
-    async fn a_peep_with_a_refused_word_is_not_posted(mut home: Instance) {
-        home.settings.refused_words = Some("scoundrel".into());
-        let world = home.open().await;
+    async fn a_peep_with_a_refused_word_is_not_posted(mut instance: Instance) {
+        instance.settings.refused_words = Some("scoundrel".into());
+        let world = instance.open().await;
         let nell = world.member("nell").await;
-        let sentence = "There is a word in it that can’t be said here.";
+        let reason = "There is a word in it that can’t be said here.";
         let refused = nell.posts("/peeps", &[("body", "You SCOUNDREL!")]).await.is(422).page();
-        assert!(refused.says(sentence) && refused.value("body") == "You SCOUNDREL!");
+        assert!(refused.says(reason) && refused.value("body") == "You SCOUNDREL!");
         let status = json!({ "status": "You scoundrel" });
         let refused = nell.sends_json(Method::POST, "/api/v1/statuses", &status).await.is(422);
         assert_eq!(refused.json()["errors"][0]["pointer"], "#/status");
-        assert_eq!(refused.problem(), sentence);
+        assert_eq!(refused.problem(), reason);
         let id = nell.peeps("You dear").await;
-        assert!(nell.edits(&id, "You scoundrel").await.is(422).page().says(sentence));
+        assert!(nell.edits(&id, "You scoundrel").await.is(422).page().says(reason));
         nell.sends_json(Method::PUT, &format!("/api/v1/statuses/{id}"), &status).await.is(422);
         assert_eq!(world.stranger().opens("/").await.words(), ["You dear"]);
     }

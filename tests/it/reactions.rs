@@ -5,39 +5,39 @@ use serde_json::{Value, json};
 
 use crate::common::{Answer, ApiClient, Person, Room, World, each, text};
 
-/// The path of an emoji's reaction to a message.
-fn under(room: &Room, message: &Value, emoji: &str) -> String {
+/// Returns the path of an emoji's reaction to a message.
+fn reaction(room: &Room, message: &Value, emoji: &str) -> String {
     room.api(&format!("/messages/{}/reactions/{}", text(&message["id"]), encoded(emoji)))
 }
 
-fn search(room: &Room, q: &str) -> String {
-    room.api(&format!("/search?q={}", encoded(q)))
+fn search(room: &Room, query: &str) -> String {
+    room.api(&format!("/search?q={}", encoded(query)))
 }
 
 fn encoded(text: &str) -> String {
     percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
 }
 
-async fn searches(who: &impl ApiClient, room: &Room, q: &str) -> Vec<String> {
-    each(&who.fetches(&search(room, q)).await.is(200).list(), "body")
+async fn searches(client: &impl ApiClient, room: &Room, query: &str) -> Vec<String> {
+    each(&client.fetches(&search(room, query)).await.is(200).list(), "body")
 }
 
-async fn sends_text(who: &Person, method: Method, path: &str, body: &'static str) -> Answer {
-    who.sends(who.request(method, path).header("content-type", "application/json").body(body)).await
+async fn sends_text(person: &Person, method: Method, path: &str, body: &'static str) -> Answer {
+    person.sends(person.request(method, path).header("content-type", "application/json").body(body)).await
 }
 
 on_both! {
     async fn an_emoji_counts_once_for_each_person(world: World) {
         let [nell, ify] = world.members(["nell", "ify"]).await;
         let room = nell.makes_room("Repair café").await;
-        let said = nell.says(&room, "Coffee is ready").await;
+        let message = nell.says(&room, "Coffee is ready").await;
         let teo = world.guest("Teo").await;
         for emoji in ["☕", "👩‍👩‍👧‍👦", "❤️"] {
-            teo.does(Method::PUT, &under(&room, &said, emoji)).await.is(200);
+            teo.does(Method::PUT, &reaction(&room, &message, emoji)).await.is(200);
             world.pass(std::time::Duration::from_secs(1));
         }
-        let once = ify.does(Method::PUT, &under(&room, &said, "☕")).await.is(200).json();
-        let twice = ify.does(Method::PUT, &under(&room, &said, "☕")).await.is(200).json();
+        let once = ify.does(Method::PUT, &reaction(&room, &message, "☕")).await.is(200).json();
+        let twice = ify.does(Method::PUT, &reaction(&room, &message, "☕")).await.is(200).json();
         assert_eq!(once, twice);
         let ifys = nell.people(&room).await[2]["account"]["id"].clone();
         let expected = json!([
@@ -46,47 +46,46 @@ on_both! {
             { "emoji": "❤️", "count": 1, "accounts": [teo.id] },
         ]);
         assert_eq!(nell.messages(&room).await[0]["reactions"], expected);
-        assert_eq!(twice["edited_at"], json!(null), "a reaction is no edit");
-        teo.does(Method::DELETE, &under(&room, &said, "☕")).await.is(200);
-        let gone = teo.does(Method::DELETE, &under(&room, &said, "☕")).await.is(200).json();
-        assert_eq!(gone["reactions"][0], json!({ "emoji": "👩‍👩‍👧‍👦", "count": 1, "accounts": [teo.id] }));
-        assert_eq!(gone["reactions"][2], json!({ "emoji": "☕", "count": 1, "accounts": [ifys] }));
-        assert!(gone["change"].as_i64() > twice["change"].as_i64());
+        assert_eq!(twice["edited_at"], json!(null), "a reaction is not an edit");
+        teo.does(Method::DELETE, &reaction(&room, &message, "☕")).await.is(200);
+        let removed = teo.does(Method::DELETE, &reaction(&room, &message, "☕")).await.is(200).json();
+        assert_eq!(removed["reactions"][0], json!({ "emoji": "👩‍👩‍👧‍👦", "count": 1, "accounts": [teo.id] }));
+        assert_eq!(removed["reactions"][2], json!({ "emoji": "☕", "count": 1, "accounts": [ifys] }));
+        assert!(removed["change"].as_i64() > twice["change"].as_i64());
     }
 
     async fn anything_but_one_emoji_is_refused(world: World) {
         let nell = world.member("nell").await;
         let room = nell.makes_room("Repair café").await;
-        let said = nell.says(&room, "Hello").await;
+        let message = nell.says(&room, "Hello").await;
         for emoji in ["a", "1", "ok", "☕☕", "☕a", "<b>", "é", "/", "\0"] {
-            let answer = nell.does(Method::PUT, &under(&room, &said, emoji)).await;
+            let answer = nell.does(Method::PUT, &reaction(&room, &message, emoji)).await;
             assert!(matches!(answer.status, 404 | 422), "{emoji:?}: {answer:?}");
             answer.problem();
         }
-        let refused = nell.does(Method::PUT, &under(&room, &said, "a")).await.is(422);
+        let refused = nell.does(Method::PUT, &reaction(&room, &message, "a")).await.is(422);
         assert_eq!(refused.problem(), "A reaction is one emoji.");
-        nell.does(Method::PUT, &room.api(&format!("/messages/{}/reactions/%FF", text(&said["id"]))))
-            .await
-            .problem();
+        let not_utf8 = room.api(&format!("/messages/{}/reactions/%FF", text(&message["id"])));
+        nell.does(Method::PUT, &not_utf8).await.problem();
         nell.does(Method::PUT, &room.api("/messages/17/reactions/%E2%98%95")).await.is(404).problem();
-        world.stranger().does(Method::PUT, &under(&room, &said, "☕")).await.is(401).problem();
-        assert_eq!(nell.messages(&room).await, json!([said]), "nothing has changed");
+        world.stranger().does(Method::PUT, &reaction(&room, &message, "☕")).await.is(401).problem();
+        assert_eq!(nell.messages(&room).await, json!([message]), "nothing is stored");
     }
 
     async fn a_message_has_at_most_twenty_different_reactions(world: World) {
         let [nell, ify] = world.members(["nell", "ify"]).await;
         let room = nell.makes_room("Repair café").await;
-        let said = nell.says(&room, "Hello").await;
+        let message = nell.says(&room, "Hello").await;
         let emoji: Vec<String> =
             (0..21).map(|n| char::from_u32(0x1F600 + n).expect("a face").to_string()).collect();
         for face in &emoji[..20] {
-            nell.does(Method::PUT, &under(&room, &said, face)).await.is(200);
+            nell.does(Method::PUT, &reaction(&room, &message, face)).await.is(200);
         }
-        let refused = ify.does(Method::PUT, &under(&room, &said, &emoji[20])).await.is(422);
+        let refused = ify.does(Method::PUT, &reaction(&room, &message, &emoji[20])).await.is(422);
         assert_eq!(refused.problem(), "There are twenty kinds of emoji under it already. Use one of them.");
-        ify.does(Method::PUT, &under(&room, &said, &emoji[19])).await.is(200);
-        nell.does(Method::DELETE, &under(&room, &said, &emoji[0])).await.is(200);
-        ify.does(Method::PUT, &under(&room, &said, &emoji[20])).await.is(200);
+        ify.does(Method::PUT, &reaction(&room, &message, &emoji[19])).await.is(200);
+        nell.does(Method::DELETE, &reaction(&room, &message, &emoji[0])).await.is(200);
+        ify.does(Method::PUT, &reaction(&room, &message, &emoji[20])).await.is(200);
         let reactions = nell.messages(&room).await[0]["reactions"].clone();
         assert_eq!(reactions.as_array().map(Vec::len), Some(20));
     }
@@ -94,18 +93,18 @@ on_both! {
     async fn concurrent_reactions_are_all_counted(world: World) {
         let nell = world.member("nell").await;
         let room = nell.makes_room("Repair café").await;
-        let said = nell.says(&room, "Hello").await;
+        let message = nell.says(&room, "Hello").await;
         let mut guests = Vec::new();
         for n in 0..12u8 {
             guests.push(world.guest(&format!("Guest of {}", char::from(b'a' + n))).await);
         }
-        let path = under(&room, &said, "👍");
+        let path = reaction(&room, &message, "👍");
         let reacting = guests.iter().map(|guest| guest.does(Method::PUT, &path));
         for answer in futures_util::future::join_all(reacting).await {
             answer.is(200);
         }
-        let told = nell.messages(&room).await[0]["reactions"][0].clone();
-        assert_eq!((&told["count"], told["accounts"].as_array().map(Vec::len)), (&json!(12), Some(12)));
+        let summary = nell.messages(&room).await[0]["reactions"][0].clone();
+        assert_eq!((&summary["count"], summary["accounts"].as_array().map(Vec::len)), (&json!(12), Some(12)));
     }
 
     async fn search_ignores_case_and_accents(world: World) {
@@ -118,9 +117,9 @@ on_both! {
         {
             nell.says(&room, words).await;
         }
-        let gone = nell.says(&room, "a stool taken back").await;
-        nell.does(Method::DELETE, &room.api(&format!("/messages/{}", text(&gone["id"])))).await.is(204);
-        for (q, found) in [
+        let deleted = nell.says(&room, "a stool taken back").await;
+        nell.does(Method::DELETE, &room.api(&format!("/messages/{}", text(&deleted["id"])))).await.is(204);
+        for (query, expected) in [
             ("stool", vec!["Jörg’s CAFÉ stool", "A Stool with three legs"]),
             ("STOOL", vec!["Jörg’s CAFÉ stool", "A Stool with three legs"]),
             ("cafe", vec!["Jörg’s CAFÉ stool"]),
@@ -138,16 +137,16 @@ on_both! {
             ("taken back", vec![]),
             ("'; DROP TABLE messages; --", vec![]),
         ] {
-            assert_eq!(searches(&nell, &room, q).await, found, "{q}");
+            assert_eq!(searches(&nell, &room, query).await, expected, "{query}");
         }
-        for q in ["", "a", " a ", "é", "%"] {
-            let refused = nell.fetches(&search(&room, q)).await.is(422);
-            assert_eq!(refused.problem(), "Look for two letters or more.", "{q:?}");
+        for query in ["", "a", " a ", "é", "%"] {
+            let refused = nell.fetches(&search(&room, query)).await.is(422);
+            assert_eq!(refused.problem(), "Look for two letters or more.", "{query:?}");
         }
         nell.fetches(&room.api("/search")).await.is(422);
-        let few = nell.fetches(&room.api("/search?q=stool&limit=1")).await.is(200).json();
-        assert_eq!(each(&few["data"], "body"), ["Jörg’s CAFÉ stool"]);
-        let next = text(&few["next"]);
+        let first = nell.fetches(&room.api("/search?q=stool&limit=1")).await.is(200).json();
+        assert_eq!(each(&first["data"], "body"), ["Jörg’s CAFÉ stool"]);
+        let next = text(&first["next"]);
         let older = nell.fetches(world.path_of(&next)).await.is(200).json();
         assert_eq!(each(&older["data"], "body"), ["A Stool with three legs"]);
         assert!(nell.fetches(world.path_of(&text(&older["next"]))).await.is(200).json()["next"].is_null());
@@ -159,14 +158,14 @@ on_both! {
     async fn a_message_is_not_found_by_the_path_of_another_room(world: World) {
         let [nell, ify] = world.members(["nell", "ify"]).await;
         let (room, other) = (nell.makes_room("Repair café").await, ify.makes_room("Tide").await);
-        let said = nell.says(&room, "Between us").await;
-        let id = text(&said["id"]);
-        let there = other.api(&format!("/messages/{id}"));
-        ify.fetches(&there).await.is(404).problem();
-        nell.calls(Method::PATCH, &there, &json!({ "body": "moved" })).await.is(404).problem();
-        ify.does(Method::DELETE, &there).await.is(404).problem();
-        ify.does(Method::PUT, &format!("{there}/reactions/%E2%98%95")).await.is(404).problem();
-        assert_eq!(nell.messages(&room).await, json!([said]));
+        let message = nell.says(&room, "Between us").await;
+        let id = text(&message["id"]);
+        let path = other.api(&format!("/messages/{id}"));
+        ify.fetches(&path).await.is(404).problem();
+        nell.calls(Method::PATCH, &path, &json!({ "body": "moved" })).await.is(404).problem();
+        ify.does(Method::DELETE, &path).await.is(404).problem();
+        ify.does(Method::PUT, &format!("{path}/reactions/%E2%98%95")).await.is(404).problem();
+        assert_eq!(nell.messages(&room).await, json!([message]));
         for id in ["1", "0", "-1", "x", "%00", "9223372036854775808"] {
             nell.fetches(&room.api(&format!("/messages/{id}"))).await.is(404).problem();
         }
@@ -175,16 +174,17 @@ on_both! {
     async fn unexpected_json_is_refused_with_a_problem(world: World) {
         let nell = world.member("nell").await;
         let room = nell.makes_room("Repair café").await;
-        let said = nell.says(&room, "Hello").await;
+        let message = nell.says(&room, "Hello").await;
         let before = nell.opens_link(&room).await.json();
-        let (messages, one) = (room.api("/messages"), room.api(&format!("/messages/{}", text(&said["id"]))));
+        let messages = room.api("/messages");
+        let path = room.api(&format!("/messages/{}", text(&message["id"])));
         for (method, path) in [
             (Method::POST, "/api/v1/sessions".to_owned()),
             (Method::POST, "/api/v1/rooms".to_owned()),
             (Method::PATCH, room.api("")),
             (Method::POST, room.api("/link")),
             (Method::POST, messages.clone()),
-            (Method::PATCH, one.clone()),
+            (Method::PATCH, path.clone()),
             (Method::PUT, room.api("/read")),
             (Method::POST, room.api("/hooks")),
         ] {
@@ -211,10 +211,10 @@ on_both! {
             nell.calls(Method::POST, &messages, &body).await.is(422).problem();
         }
         assert_eq!(nell.opens_link(&room).await.json(), before);
-        assert_eq!(nell.messages(&room).await, json!([said]));
+        assert_eq!(nell.messages(&room).await, json!([message]));
         nell.does(Method::PUT, &messages).await.is(405).problem();
-        let vast = json!({ "body": "x".repeat(2 * 1024 * 1024) });
-        let answer = nell.tries(nell.request(Method::POST, &messages).json(&vast)).await;
+        let too_large = json!({ "body": "x".repeat(2 * 1024 * 1024) });
+        let answer = nell.tries(nell.request(Method::POST, &messages).json(&too_large)).await;
         assert!(answer.is_err() || answer.is_ok_and(|answer| answer.status == 413));
     }
 }

@@ -15,18 +15,19 @@ on_both! {
         let first = nell.fetches(&path).await.is(200);
         let etag = first.header("etag").to_owned();
         assert!(etag.starts_with("W/\"") && first.header("cache-control") == "private, no-cache", "{first:?}");
-        let again = |known: &str| nell.request(Method::GET, &path).header("if-none-match", known.to_owned());
-        for known in [etag.as_str(), "*", &format!("\"other\", {etag}")] {
-            let same = nell.sends(again(known)).await.is(304);
-            assert_eq!((same.header("etag"), same.bytes.len()), (etag.as_str(), 0), "{known}");
+        let again = |etag: &str| nell.request(Method::GET, &path).header("if-none-match", etag.to_owned());
+        for condition in [etag.as_str(), "*", &format!("\"other\", {etag}")] {
+            let same = nell.sends(again(condition)).await.is(304);
+            assert_eq!((same.header("etag"), same.bytes.len()), (etag.as_str(), 0), "{condition}");
         }
         nell.sends(again("W/\"other\"")).await.is(200);
         nell.says(&room, "Something new").await;
         let changed = nell.sends(again(&etag)).await.is(200);
         assert_ne!(changed.header("etag"), etag);
-        // A refusal has no entity tag and never answers 304, so it does not reveal whether the content
-        // changed.
-        let refused = world.stranger().sends(world.stranger().request(Method::GET, &path).header("if-none-match", etag)).await;
+        // A refusal has no entity tag and is never 304, so it does not reveal whether the content changed.
+        let stranger = world.stranger();
+        let request = stranger.request(Method::GET, &path).header("if-none-match", etag);
+        let refused = stranger.sends(request).await;
         assert_eq!((refused.status, refused.header("etag")), (401, ""));
     }
 
@@ -86,8 +87,8 @@ on_both! {
     }
 
     async fn malformed_requests_get_400_and_others_are_served(world: World) {
-        let huge = format!("GET / HTTP/1.1\r\nHost: x\r\nX-Much: {}\r\n\r\n", "x".repeat(200_000));
-        let many = format!("GET / HTTP/1.1\r\nHost: x\r\n{}\r\n", "X-Many: 1\r\n".repeat(500));
+        let long_header = format!("GET / HTTP/1.1\r\nHost: x\r\nX-Much: {}\r\n\r\n", "x".repeat(200_000));
+        let many_headers = format!("GET / HTTP/1.1\r\nHost: x\r\n{}\r\n", "X-Many: 1\r\n".repeat(500));
         for bytes in [
             &b"nonsense\r\n\r\n"[..],
             b"GET / HTTP/9.9\r\n\r\n",
@@ -95,8 +96,8 @@ on_both! {
             b"\x16\x03\x01\x02\x00\x01\x00",
             b"GET / HTTP/1.1\r\nContent-Length: x\r\n\r\n",
             b"POST /login HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello",
-            huge.as_bytes(),
-            many.as_bytes(),
+            long_header.as_bytes(),
+            many_headers.as_bytes(),
             b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
         ] {
             let answer = raw(&world, bytes);
@@ -106,9 +107,9 @@ on_both! {
         assert!(answer.starts_with("HTTP/1.0 200 OK"), "{answer}");
         let answer = head_of(&world, b"GET /livez HTTP/1.1\r\n\r\n");
         assert!(answer.starts_with("HTTP/1.1 "), "{answer}");
-        let cut_short =
+        let truncated =
             raw(&world, b"POST /login HTTP/1.1\r\nHost: x\r\nContent-Length: 500\r\n\r\nlogin=nell");
-        assert!(!cut_short.starts_with("HTTP/1.1 5"), "{cut_short}");
+        assert!(!truncated.starts_with("HTTP/1.1 5"), "{truncated}");
         world.stranger().opens("/").await;
     }
 
@@ -152,9 +153,9 @@ on_both! {
                 ("sec-fetch-site", "same-site"),
             ] {
                 let answer = send(method, path, header, value).await.is(403);
-                let why = "That came from another site, so it was not done.";
-                let told = if path.starts_with("/api/") { answer.problem() } else { answer.page().0 };
-                assert!(told.contains(why), "{path} {header}: {value}: {told}");
+                let reason = "That came from another site, so it was not done.";
+                let text = if path.starts_with("/api/") { answer.problem() } else { answer.page().0 };
+                assert!(text.contains(reason), "{path} {header}: {value}: {text}");
             }
         }
         assert!(nell.is_logged_in().await);
@@ -172,8 +173,8 @@ on_both! {
 
     async fn pages_of_other_sites_may_call_the_api_with_a_token_and_never_with_a_cookie(world: World) {
         let [nell] = world.members(["nell"]).await;
-        let made = nell.posts("/settings/tokens", &[("name", "App"), ("read", "on"), ("write", "on")]).await;
-        let token = made.is(200).page().value("secret");
+        let created = nell.posts("/settings/tokens", &[("name", "App"), ("read", "on"), ("write", "on")]).await;
+        let token = created.is(200).page().value("secret");
         let elsewhere = |request: RequestBuilder| {
             request.header("origin", "https://elsewhere.example").header("sec-fetch-site", "cross-site")
         };
@@ -184,21 +185,21 @@ on_both! {
         let allowed = stranger.sends(preflight).await.is(200);
         assert_eq!(allowed.header("access-control-allow-origin"), "*");
         assert!(allowed.whole_header("access-control-allow-headers").contains("idempotency-key"));
-        let post = |who: &Person| elsewhere(who.request(Method::POST, "/api/v1/rooms")).form(&[("name", "Café")]);
-        let made = stranger.sends(post(&stranger).bearer_auth(&token)).await.is(201);
-        assert_eq!(made.header("access-control-allow-origin"), "*");
-        assert_eq!(made.header("access-control-allow-credentials"), "");
-        let exposed = made.whole_header("access-control-expose-headers");
+        let post = |person: &Person| elsewhere(person.request(Method::POST, "/api/v1/rooms")).form(&[("name", "Café")]);
+        let created = stranger.sends(post(&stranger).bearer_auth(&token)).await.is(201);
+        assert_eq!(created.header("access-control-allow-origin"), "*");
+        assert_eq!(created.header("access-control-allow-credentials"), "");
+        let exposed = created.whole_header("access-control-expose-headers");
         for name in ["link", "ratelimit", "ratelimit-policy", "idempotency-replayed", "x-request-id"] {
             assert!(exposed.contains(name), "{name}: {exposed}");
         }
         let refused = stranger.sends(post(&stranger)).await.is(401);
-        assert_eq!(refused.header("access-control-allow-origin"), "*", "what is wrong can be read, too");
+        assert_eq!(refused.header("access-control-allow-origin"), "*", "pages of other sites can read refusals");
         stranger.sends(elsewhere(stranger.request(Method::GET, "/api/v1/nowhere"))).await.is(404).problem();
         // Her cookie sent from another site's page is refused as before.
         nell.sends(post(&nell)).await.is(403);
         assert_eq!(nell.fetches("/api/v1/rooms").await.list().as_array().map(Vec::len), Some(1));
-        assert_eq!(nell.gets("/").await.header("access-control-allow-origin"), "", "pages are not open");
+        assert_eq!(nell.gets("/").await.header("access-control-allow-origin"), "", "other sites cannot read pages");
     }
 
     async fn every_answer_has_security_headers(world: World) {
@@ -235,8 +236,8 @@ on_both! {
         ];
         let mut seen = BTreeSet::new();
         for answer in answers.drain(..) {
-            protects(&answer);
-            assert!(seen.insert(answer.header("x-request-id").to_owned()), "each request has its own number");
+            assert_protected(&answer);
+            assert!(seen.insert(answer.header("x-request-id").to_owned()), "each request has its own id");
         }
         let handshake = b"GET /api/v1/streaming HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\n\
                           Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
@@ -263,15 +264,16 @@ on_both! {
             &format!("{path}/edit"),
             &format!("{path}/delete"),
         ] {
-            inline_free(&nell, page).await;
+            assert_no_inline_code(&nell, page).await;
         }
         for page in ["/", "/login", "/signup", "/nowhere"] {
-            inline_free(&world.stranger(), page).await;
+            assert_no_inline_code(&world.stranger(), page).await;
         }
     }
 }
 
-fn protects(answer: &Answer) {
+/// Asserts that an answer has every security header.
+fn assert_protected(answer: &Answer) {
     for (name, value) in [
         ("x-content-type-options", "nosniff"),
         ("referrer-policy", "same-origin"),
@@ -288,14 +290,15 @@ fn protects(answer: &Answer) {
         "form-action 'self'",
         "frame-ancestors 'none'",
     ] {
-        assert!(policy.contains(part), "{part} is missing in {policy}");
+        assert!(policy.contains(part), "missing from the policy: {part} in {policy}");
     }
     assert!(!policy.contains("unsafe"), "{policy}");
     assert_eq!(answer.header("x-request-id").len(), 16);
-    assert_eq!(answer.header("server"), "", "which software serves is nobody's business");
+    assert_eq!(answer.header("server"), "", "the header names no software");
 }
 
-async fn inline_free(person: &Person, path: &str) {
+/// Asserts that a page has no inline script or style.
+async fn assert_no_inline_code(person: &Person, path: &str) {
     let page = person.gets(path).await.page();
     assert!(
         !page.0.contains("<style") && !page.0.contains(" style=") && !page.0.contains("javascript:"),

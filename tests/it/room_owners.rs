@@ -15,10 +15,10 @@ const RUN_OUT: &str = "This link has run out. Ask someone inside for a new one."
 const REMOVED: &str = "You were asked to leave this room.";
 
 /// Returns the id of the participant with this name.
-async fn id_of(who: &impl ApiClient, room: &Room, name: &str) -> String {
-    let people = who.people(room).await;
-    let one = people.as_array().expect("people").iter().find(|one| one["account"]["name"] == name);
-    text(&one.unwrap_or_else(|| panic!("{name} is in the room"))["account"]["id"])
+async fn id_of(client: &impl ApiClient, room: &Room, name: &str) -> String {
+    let people = client.people(room).await;
+    let person = people.as_array().expect("people").iter().find(|person| person["account"]["name"] == name);
+    text(&person.unwrap_or_else(|| panic!("{name} is not in the room"))["account"]["id"])
 }
 
 /// Tries to join with a new guest session from this address. Returns the status.
@@ -30,9 +30,9 @@ on_both! {
     async fn an_owner_renames_the_room(world: World) {
         let nell = world.member("nell").await;
         let room = nell.makes_room("Repair café").await;
-        let told = nell.alters(&room, &json!({ "name": "  Sewing  circle " })).await.is(200).json();
-        assert_eq!(told["name"], "Sewing circle");
-        assert_eq!(told["key"], room.key);
+        let renamed = nell.alters(&room, &json!({ "name": "  Sewing  circle " })).await.is(200).json();
+        assert_eq!(renamed["name"], "Sewing circle");
+        assert_eq!(renamed["key"], room.key);
         assert_eq!(nell.opens(&room.page("")).await.heading(), "Sewing circle");
         let long = "x".repeat(81);
         for name in ["", " ", "a\nb", &long] {
@@ -69,7 +69,7 @@ on_both! {
             assert_eq!(nell.opens_link(&room).await.json(), before, "{changes}");
         }
         let both = nell.alters(&room, &json!({ "uses_left": 0, "expires_at": "2020-01-01T00:00:00Z" })).await;
-        assert_eq!(both.is(422).json()["errors"].as_array().map(Vec::len), Some(2), "both are told at once");
+        assert_eq!(both.is(422).json()["errors"].as_array().map(Vec::len), Some(2), "both errors are reported at once");
         let form = [("name", "Fine"), ("expires_at", "2020-01-01T00:00"), ("uses_left", "many")];
         let page = nell.posts(&room.page("/about"), &form).await.is(422).page();
         assert_eq!(page.field_error("uses_left").as_deref(), Some("Write a number, or nothing."));
@@ -82,12 +82,12 @@ on_both! {
         let [nell, ify] = world.members(["nell", "ify"]).await;
         let teo = world.guest("Teo").await;
         let room = ify.makes_room("Repair café").await;
-        let mine = text(&nell.says(&room, "before").await["id"]);
-        let owners = text(&ify.says(&room, "before, too").await["id"]);
+        let nells = text(&nell.says(&room, "before").await["id"]);
+        let ifys = text(&ify.says(&room, "before, too").await["id"]);
         teo.says(&room, "and I").await;
         assert_eq!(ify.alters(&room, &json!({ "locked": true })).await.is(200).json()["locked"], true);
-        let (words, edit) = (json!({ "body": "after" }), room.api(&format!("/messages/{mine}")));
-        let reaction = room.api(&format!("/messages/{owners}/reactions/%F0%9F%91%8D"));
+        let (words, edit) = (json!({ "body": "after" }), room.api(&format!("/messages/{nells}")));
+        let reaction = room.api(&format!("/messages/{ifys}/reactions/%F0%9F%91%8D"));
         for answer in [
             nell.tries_to_say(&room, "after").await,
             teo.tries_to_say(&room, "after").await,
@@ -99,11 +99,11 @@ on_both! {
             assert_eq!(answer.is(403).problem(), LOCKED);
         }
         let page = nell.posts(&room.page("/messages"), &[("body", "after")]).await.is(403).page();
-        assert!(page.says(LOCKED), "the keeper of the place can't either: {}", page.0);
+        assert!(page.says(LOCKED), "the administrator can't post either: {}", page.0);
         assert_eq!(teo.bodies(&room).await, ["before", "before, too", "and I"]);
         ify.says(&room, "The owner writes on.").await;
         ify.does(Method::PUT, &reaction).await.is(200);
-        let own = room.api(&format!("/messages/{owners}"));
+        let own = room.api(&format!("/messages/{ifys}"));
         ify.calls(Method::PATCH, &own, &json!({ "body": "changed" })).await.is(200);
         teo.leaves(&room).await.is(204);
         assert_eq!(ify.alters(&room, &json!({ "locked": false })).await.is(200).json()["locked"], false);
@@ -116,12 +116,12 @@ on_both! {
         let old = nell.makes_room("Repair café").await;
         ify.says(&old, "I am in.").await;
         nell.alters(&old, &json!({ "uses_left": 3, "expires_at": "2026-12-01T00:00:00Z" })).await.is(200);
-        let told = nell.calls(Method::POST, &old.api("/link"), &json!({})).await.is(201).json();
-        let new = Room::of(&told);
+        let renewed = nell.calls(Method::POST, &old.api("/link"), &json!({})).await.is(201).json();
+        let new = Room::from_json(&renewed);
         assert_eq!(new.id, old.id);
         assert_ne!(new.key, old.key);
         let limits = json!({ "expires_at": "2026-12-01T00:00:00.000Z", "uses_left": 3 });
-        assert_eq!(told["link"], limits, "with the limits of the old one");
+        assert_eq!(renewed["link"], limits, "the new link keeps the limits");
         ha.opens_link(&old).await.is(404);
         ha.gets(&old.page("")).await.is(404);
         ha.tries_to_say(&old, "Hello?").await.is(404);
@@ -129,7 +129,7 @@ on_both! {
         world.stranger().opens_link(&old).await.is(401);
         ify.says(&old, "With the old key").await;
         ify.says(&new, "and with the new one").await;
-        assert_eq!(ify.gets(&old.page("")).await.is(303).location(), new.page(""), "the page moves on");
+        assert_eq!(ify.gets(&old.page("")).await.is(303).location(), new.page(""), "the old address redirects");
         assert_eq!(ify.opens_link(&old).await.json()["key"], new.key);
         ha.says(&new, "Hello").await;
         ify.leaves(&old).await.is(204);
@@ -143,10 +143,10 @@ on_both! {
         let old = nell.makes_room("Repair café").await;
         ify.says(&old, "one").await;
         teo.says(&old, "two").await;
-        let told = nell.calls(Method::POST, &old.api("/link"), &json!({ "everyone_leaves": true })).await;
-        let told = told.is(201).json();
-        let new = Room::of(&told);
-        assert_eq!(told["participants"], 1);
+        let renewed = nell.calls(Method::POST, &old.api("/link"), &json!({ "everyone_leaves": true })).await;
+        let renewed = renewed.is(201).json();
+        let new = Room::from_json(&renewed);
+        assert_eq!(renewed["participants"], 1);
         for outside in [&old, &Room { key: "kq7Xv2mTfB9sLw0eRzUa1g".into(), ..old.clone() }] {
             ify.opens_link(outside).await.is(404);
             teo.tries_to_say(outside, "Hello?").await.is(404);
@@ -156,8 +156,8 @@ on_both! {
         teo.says(&new, "three").await;
         ify.opens_link(&new).await.is(200);
         assert_eq!(nell.bodies(&new).await, ["one", "two", "three"]);
-        let moved = nell.posts(&new.page("/link"), &[]).await.is(303).location();
-        let key = moved.strip_prefix("/rooms/").and_then(|rest| rest.split('/').next()).expect("a key");
+        let location = nell.posts(&new.page("/link"), &[]).await.is(303).location();
+        let key = location.strip_prefix("/rooms/").and_then(|rest| rest.split('/').next()).expect("a key");
         assert!(key.len() == 22 && key != new.key);
         let odd = json!({ "everyone_leaves": "perhaps" });
         nell.calls(Method::POST, &new.api("/link"), &odd).await.is(422).problem();
@@ -166,9 +166,9 @@ on_both! {
     async fn an_expired_link_admits_nobody_new(world: World) {
         let [nell, ify, ha] = world.members(["nell", "ify", "ha"]).await;
         let room = nell.makes_room("Repair café").await;
-        let told =
+        let room_json =
             nell.alters(&room, &json!({ "expires_at": "2026-11-20T15:00:00+02:00" })).await.is(200).json();
-        assert_eq!(told["link"]["expires_at"], "2026-11-20T13:00:00.000Z");
+        assert_eq!(room_json["link"]["expires_at"], "2026-11-20T13:00:00.000Z");
         ify.opens_link(&room).await.is(200);
         world.pass(HOUR - Duration::from_millis(1));
         world.guest("Teo").await.opens_link(&room).await.is(200);
@@ -177,8 +177,8 @@ on_both! {
         assert_eq!(ha.tries_to_say(&room, "Hello?").await.is(403).problem(), RUN_OUT);
         assert!(ha.gets(&room.page("")).await.is(403).page().says(RUN_OUT));
         assert_eq!(world.guest("Oskar").await.opens_link(&room).await.is(403).problem(), RUN_OUT);
-        let asked = world.stranger().gets(&room.page("")).await.is(403).page();
-        assert!(asked.says(RUN_OUT), "nobody is asked for a name in vain");
+        let page = world.stranger().gets(&room.page("")).await.is(403).page();
+        assert!(page.says(RUN_OUT), "the page asks for no name");
         ify.says(&room, "Those inside stay.").await;
         assert_eq!(nell.names(&room).await, ["Nell Ashby", "Ifeoma Okafor", "Teo"]);
         let form = [("name", "Repair café"), ("expires_at", "2026-11-20T13:00"), ("uses_left", "")];
@@ -203,8 +203,8 @@ on_both! {
         for answer in outside {
             assert_eq!(answer.is(403).problem(), RUN_OUT);
         }
-        let told = nell.opens_link(&room).await.json();
-        assert_eq!((&told["participants"], &told["link"]["uses_left"]), (&json!(4), &json!(0)));
+        let room_json = nell.opens_link(&room).await.json();
+        assert_eq!((&room_json["participants"], &room_json["link"]["uses_left"]), (&json!(4), &json!(0)));
         nell.alters(&room, &json!({ "locked": true })).await.is(200);
         nell.alters(&room, &json!({ "uses_left": null })).await.is(200);
         for guest in &guests {
@@ -225,8 +225,8 @@ on_both! {
         let hook = text(&hook["id"]);
         let before = ify.opens_link(&room).await.json();
         // Nell is the administrator of the instance, but not the owner of this room.
-        refuse(&teo, &room, &ifys, &hook).await;
-        refuse(&nell, &room, &ifys, &hook).await;
+        assert_refused(&teo, &room, &ifys, &hook).await;
+        assert_refused(&nell, &room, &ifys, &hook).await;
         let browser = world.guest_with_browser("Oskar").await;
         for (path, form) in [
             ("/about".to_owned(), [("name", "Mine")]),
@@ -267,13 +267,13 @@ on_both! {
             assert_eq!(answer.is(403).problem(), REMOVED);
         }
         let elsewhere = teo.at("198.51.100.1");
-        assert_eq!(elsewhere.opens_link(&room).await.is(403).problem(), REMOVED, "not from another place");
+        assert_eq!(elsewhere.opens_link(&room).await.is(403).problem(), REMOVED, "the ban holds at another address");
         assert_eq!(new_guest_from(&world, "203.0.113.7", "Somebody else", &room).await, 403);
         assert_eq!(new_guest_from(&world, "203.0.113.8", "Neighbour", &room).await, 200);
         oskar.says(&room, "I am still here").await;
         world.pass(Duration::from_secs(1));
-        let from_there = ify.request(Method::GET, &room.api("")).header("x-forwarded-for", "203.0.113.7");
-        ify.sends(from_there).await.is(200);
+        let same_address = ify.request(Method::GET, &room.api("")).header("x-forwarded-for", "203.0.113.7");
+        ify.sends(same_address).await.is(200);
         assert_eq!(nell.names(&room).await, ["Nell Ashby", "Oskar", "Neighbour", "Ifeoma Okafor"]);
         let tide = nell.makes_room("Tide").await;
         teo.says(&tide, "Another room is another matter").await;
@@ -284,7 +284,7 @@ on_both! {
         world.pass(Duration::from_millis(1));
         teo.opens_link(&room).await.is(200);
         assert_eq!(new_guest_from(&world, "203.0.113.7", "Anybody", &room).await, 200);
-        assert_eq!(nell.bodies(&room).await[0], "spam", "what was said stays until it is deleted");
+        assert_eq!(nell.bodies(&room).await[0], "spam", "the messages stay");
     }
 
     async fn a_guest_s_ban_can_be_lifted(world: World) {
@@ -311,7 +311,7 @@ on_both! {
         assert_eq!((&people[1]["account"]["id"], &people[1]["removed"]), (&json!(id), &json!(true)));
         assert!(nell.opens(&room.page("/about")).await.says("Let back in"));
         let teo = world.guest("Teo").await;
-        assert_eq!(teo.people(&room).await.as_array().map(Vec::len), Some(2), "others are not told of it");
+        assert_eq!(teo.people(&room).await.as_array().map(Vec::len), Some(2), "only the owner sees the ban");
         world.pass(40 * 24 * HOUR);
         mallory.opens_link(&room).await.is(403);
         nell.posts(&room.page(&format!("/people/{id}/readmit")), &[]).await.is(303);
@@ -336,8 +336,8 @@ on_both! {
 }
 
 /// Asserts that each of the owner's API calls is refused.
-async fn refuse(who: &impl ApiClient, room: &Room, someone: &str, hook: &str) {
-    let none = Value::Null;
+async fn assert_refused(client: &impl ApiClient, room: &Room, participant: &str, hook: &str) {
+    let no_body = Value::Null;
     for (method, path, body) in [
         (Method::PATCH, room.api(""), json!({ "name": "Mine" })),
         (Method::PATCH, room.api(""), json!({ "locked": true })),
@@ -345,13 +345,13 @@ async fn refuse(who: &impl ApiClient, room: &Room, someone: &str, hook: &str) {
         (Method::PATCH, room.api(""), json!({ "uses_left": 1 })),
         (Method::POST, room.api("/link"), json!({})),
         (Method::POST, room.api("/link"), json!({ "everyone_leaves": true })),
-        (Method::DELETE, room.api(&format!("/participants/{someone}")), none.clone()),
+        (Method::DELETE, room.api(&format!("/participants/{participant}")), no_body.clone()),
         (Method::POST, room.api("/hooks"), json!({ "name": "CI" })),
-        (Method::GET, room.api("/hooks"), none.clone()),
-        (Method::DELETE, room.api(&format!("/hooks/{hook}")), none.clone()),
-        (Method::DELETE, room.api(""), none.clone()),
+        (Method::GET, room.api("/hooks"), no_body.clone()),
+        (Method::DELETE, room.api(&format!("/hooks/{hook}")), no_body.clone()),
+        (Method::DELETE, room.api(""), no_body.clone()),
     ] {
-        let answer = who.calls(method.clone(), &path, &body).await.is(403);
+        let answer = client.calls(method.clone(), &path, &body).await.is(403);
         assert_eq!(answer.problem(), NOT_YOURS, "{method} {path}");
     }
 }

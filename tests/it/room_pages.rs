@@ -5,24 +5,24 @@ use serde_json::json;
 
 use crate::common::{ApiClient, Page, Person, Room, World, text};
 
-/// The text of the messages on a room's page or search page, from the top.
+/// Returns the texts of the messages on a room's page or search page, from the top.
 fn shown(page: &Page) -> Vec<String> {
     let list = page.0.find("<ol ").map_or("", |at| &page.0[at..]);
     let list = Page(list[..list.find("</ol>").expect("a list of messages")].into());
-    let lines = list.all("div").into_iter();
-    lines.filter(|div| div.get("class") == Some("body")).map(|div| div.text()).collect()
+    let elements = list.all("div").into_iter();
+    elements.filter(|div| div.get("class") == Some("body")).map(|div| div.text()).collect()
 }
 
 /// Posts a message by the form on the page, as a browser sends it.
-async fn says_by_form(who: &Person, room: &Room, body: &str) {
-    let page = who.opens(&room.page("")).await;
+async fn says_by_form(person: &Person, room: &Room, body: &str) {
+    let page = person.opens(&room.page("")).await;
     let form = [
         ("body", body),
         ("reply_to", &page.value("reply_to")),
         ("idempotency_key", &page.value("idempotency_key")),
     ];
-    let to = who.posts(&room.page("/messages"), &form).await.is(303).location();
-    assert!(to.starts_with(&room.page("#m")), "back to what was said: {to}");
+    let location = person.posts(&room.page("/messages"), &form).await.is(303).location();
+    assert!(location.starts_with(&room.page("#m")), "no redirect to the message: {location}");
 }
 
 on_both! {
@@ -30,8 +30,8 @@ on_both! {
         let nell = world.member("nell").await;
         let teo = world.guest_with_browser("Teo").await;
         assert!(nell.opens("/rooms").await.says("No rooms yet"));
-        let to = nell.posts("/rooms", &[("name", "Repair <café> & \"more\"")]).await.is(303).location();
-        let room = Room { key: to.strip_prefix("/rooms/").expect("a room").into(), id: String::new() };
+        let location = nell.posts("/rooms", &[("name", "Repair <café> & \"more\"")]).await.is(303).location();
+        let room = Room { key: location.strip_prefix("/rooms/").expect("a room").into(), id: String::new() };
         for person in [&nell, &teo] {
             for path in [room.page(""), room.page("/about")] {
                 assert_eq!(person.opens(&path).await.heading(), "Repair <café> & \"more\"", "{path}");
@@ -56,21 +56,21 @@ on_both! {
             assert!(nell.opens(&room.page("/about")).await.says(words), "{words}");
             assert!(!teo.opens(&room.page("/about")).await.says(words), "{words}");
         }
-        let share = nell.opens(&room.page("")).await;
+        let page = nell.opens(&room.page("")).await;
         let link =
-            share.all("input").into_iter().find(|input| input.get("id") == Some("link")).expect("the link");
+            page.all("input").into_iter().find(|input| input.get("id") == Some("link")).expect("the link");
         assert_eq!(
             link.get("value"),
             Some(&*format!("{}{}", world.app().config.base_url.as_str(), room.page("")))
         );
         assert!(
-            share.all("svg").iter().any(|svg| svg.get("class") == Some("qr") && svg.inner.contains("path"))
+            page.all("svg").iter().any(|svg| svg.get("class") == Some("qr") && svg.inner.contains("path"))
         );
         for path in ["/rooms".to_owned(), room.page(""), room.page("/about"), room.page("/search")] {
-            let access = world.stranger().gets(&path).await.is(303).location();
-            assert!(access.starts_with("/session/new?next="), "{path}: {access}");
+            let location = world.stranger().gets(&path).await.is(303).location();
+            assert!(location.starts_with("/session/new?next="), "{path}: {location}");
             let answer = teo.gets(&path).await.is(200);
-            assert!(!answer.header("cache-control").contains("public"), "{path} is for those inside");
+            assert!(!answer.header("cache-control").contains("public"), "{path} is private");
         }
     }
 
@@ -104,8 +104,8 @@ on_both! {
         assert_eq!(nell.bodies(&room).await, ["Hello"]);
         let form = [("body", "Something else"), ("idempotency_key", key.as_str())];
         let page = nell.posts(&room.page("/messages"), &form).await.is(409).page();
-        assert_eq!(page.value("body"), "Something else", "what was typed is kept");
-        assert_ne!(page.value("idempotency_key"), key, "and the next try says it");
+        assert_eq!(page.value("body"), "Something else", "the form keeps the input");
+        assert_ne!(page.value("idempotency_key"), key, "the form has a new key");
         let form = [("body", "Something else"), ("idempotency_key", &page.value("idempotency_key"))];
         nell.posts(&room.page("/messages"), &form).await.is(303);
         assert_eq!(nell.bodies(&room).await, ["Hello", "Something else"]);
@@ -116,15 +116,15 @@ on_both! {
         let room = nell.makes_room("Repair café").await;
         nell.says(&room, "said before").await;
         let long = format!("{} & <b>", "x".repeat(3995));
-        for (body, why) in [
+        for (body, reason) in [
             ("", "Write something first."),
             ("  \n ", "Write something first."),
             (&*long, "That is 4001 characters, and there is room for 4000. Take out 1."),
             ("a\u{7}b", "There is a hidden control character (U+0007) in it. Take it out."),
         ] {
             let page = nell.posts(&room.page("/messages"), &[("body", body)]).await.is(422).page();
-            assert_eq!(page.field_error("body").as_deref(), Some(why));
-            assert_eq!(page.value("body"), body, "what was typed is kept");
+            assert_eq!(page.field_error("body").as_deref(), Some(reason));
+            assert_eq!(page.value("body"), body, "the form keeps the input");
             assert_eq!(page.heading(), "Repair café");
             assert_eq!(shown(&page), ["said before"]);
         }
@@ -145,16 +145,16 @@ on_both! {
             nell.says(&room, &format!("message {n}")).await;
         }
         ify.opens_link(&room).await.is(200);
-        let said = |from: i32, to: i32| (from..=to).map(|n| format!("message {n}")).collect::<Vec<_>>();
+        let messages = |from: i32, to: i32| (from..=to).map(|n| format!("message {n}")).collect::<Vec<_>>();
         let page = ify.opens(&room.page("")).await;
-        assert_eq!(shown(&page), said(71, 120));
+        assert_eq!(shown(&page), messages(71, 120));
         assert_eq!(page.link("Newest messages"), None);
         let older = page.link("Older messages").expect("there are older ones");
         let page = ify.opens(&older).await;
-        assert_eq!(shown(&page), said(21, 70));
+        assert_eq!(shown(&page), messages(21, 70));
         assert_eq!(page.link("Newest messages"), Some(room.page("")));
         let page = ify.opens(&page.link("Older messages").expect("there are older ones")).await;
-        assert_eq!(shown(&page), said(1, 20));
+        assert_eq!(shown(&page), messages(1, 20));
         assert_eq!(page.link("Older messages"), None);
         let page = ify.opens(&room.page("?at=30")).await;
         assert!(shown(&page).contains(&"message 30".to_owned()));
@@ -178,7 +178,7 @@ on_both! {
         let three = text(&nell.says(&room, "three").await["id"]);
         let page = ify.opens(&room.page("")).await;
         assert!(page.says("New since you left"));
-        assert!(!nell.opens(&room.page("")).await.says("New since you left"), "not before one’s own words");
+        assert!(!nell.opens(&room.page("")).await.says("New since you left"), "a person's own messages are not marked");
         ify.posts(&room.page("/read"), &[]).await.is(303);
         assert!(!ify.opens(&room.page("")).await.says("New since you left"));
         let reply = json!({ "body": "an answer", "reply_to": three });
@@ -218,43 +218,43 @@ on_both! {
         ify.opens_link(&room).await.is(200);
         let form =
             [("name", "Sewing"), ("locked", "on"), ("expires_at", "2026-11-21T08:30"), ("uses_left", "2")];
-        let to = nell.posts(&room.page("/about"), &form).await.is(303).location();
-        let page = nell.opens(&to).await;
+        let location = nell.posts(&room.page("/about"), &form).await.is(303).location();
+        let page = nell.opens(&location).await;
         assert!(page.says("Done."));
         assert_eq!(page.value("name"), "Sewing");
         assert_eq!(
             (page.value("expires_at"), page.value("uses_left")),
             ("2026-11-21T08:30".into(), "2".into())
         );
-        let told = nell.opens_link(&room).await.json();
-        assert_eq!(told["locked"], true);
-        assert_eq!(told["link"], json!({ "expires_at": "2026-11-21T08:30:00.000Z", "uses_left": 2 }));
+        let room_json = nell.opens_link(&room).await.json();
+        assert_eq!(room_json["locked"], true);
+        assert_eq!(room_json["link"], json!({ "expires_at": "2026-11-21T08:30:00.000Z", "uses_left": 2 }));
         let page = ify.opens(&room.page("")).await;
         assert!(page.says("This room is locked: it can be read, and only its owner writes."));
         assert!(ify.opens("/rooms").await.says("locked"));
         let form = [("name", "Sewing"), ("expires_at", ""), ("uses_left", "")];
         nell.posts(&room.page("/about"), &form).await.is(303);
-        let told = nell.opens_link(&room).await.json();
-        assert_eq!((&told["locked"], &told["link"]["uses_left"]), (&json!(false), &json!(null)));
-        assert_eq!(told["link"]["expires_at"], json!(null));
-        let to = nell.posts(&room.page("/link"), &[("everyone_leaves", "on")]).await.is(303).location();
-        nell.opens(&to).await;
+        let room_json = nell.opens_link(&room).await.json();
+        assert_eq!((&room_json["locked"], &room_json["link"]["uses_left"]), (&json!(false), &json!(null)));
+        assert_eq!(room_json["link"]["expires_at"], json!(null));
+        let location = nell.posts(&room.page("/link"), &[("everyone_leaves", "on")]).await.is(303).location();
+        nell.opens(&location).await;
         ify.gets(&room.page("")).await.is(404);
     }
 
     async fn a_refused_hook_form_shows_the_reason_and_keeps_the_name(world: World) {
         let nell = world.member("nell").await;
         let room = nell.makes_room("Repair café").await;
-        let access = room.page("/hooks");
-        let opened = nell.posts(&access, &[("hook_name", "Grafana")]).await.is(200).page();
-        assert!(opened.0.contains(&format!("{}/hooks/", world.url())), "the address, this once");
-        let refused = nell.posts(&access, &[("hook_name", "\u{202E}IC")]).await.is(422).page();
+        let path = room.page("/hooks");
+        let created = nell.posts(&path, &[("hook_name", "Grafana")]).await.is(200).page();
+        assert!(created.0.contains(&format!("{}/hooks/", world.url())), "the URL is shown once");
+        let refused = nell.posts(&path, &[("hook_name", "\u{202E}IC")]).await.is(422).page();
         assert!(refused.says("There is a character in it that can’t be seen. Type it anew."));
         assert_eq!(refused.value("hook_name"), "\u{202E}IC");
         for n in 2..=20 {
-            nell.posts(&access, &[("hook_name", &format!("CI {n}"))]).await.is(200);
+            nell.posts(&path, &[("hook_name", &format!("CI {n}"))]).await.is(200);
         }
-        let refused = nell.posts(&access, &[("hook_name", "CI 21")]).await.is(422).page();
+        let refused = nell.posts(&path, &[("hook_name", "CI 21")]).await.is(422).page();
         assert!(refused.says("Twenty programs can post here already. Close one of their doors."));
     }
 }

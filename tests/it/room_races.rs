@@ -20,7 +20,7 @@ async fn guests(world: &World, count: u8) -> Vec<Guest> {
 /// Returns the ids of the participants who are marked as the owner.
 fn owners(people: &Value) -> Vec<String> {
     let people = people.as_array().expect("a list of people").iter();
-    people.filter(|one| one["owner"] == true).map(|one| text(&one["account"]["id"])).collect()
+    people.filter(|person| person["owner"] == true).map(|person| text(&person["account"]["id"])).collect()
 }
 
 on_both! {
@@ -44,20 +44,20 @@ on_both! {
     async fn concurrent_reactions_stay_within_twenty_emoji(world: World) {
         let nell = world.member("nell").await;
         let room = nell.makes_room("Repair café").await;
-        let said = text(&nell.says(&room, "Hello").await["id"]);
+        let message = text(&nell.says(&room, "Hello").await["id"]);
         let guests = guests(&world, 30).await;
         for guest in &guests {
             guest.opens_link(&room).await.is(200);
         }
         let reacting = guests.iter().enumerate().map(|(n, guest)| {
-            let path = room.api(&format!("/messages/{said}/reactions/%F0%9F%98%{:02X}", 0x80 + n));
+            let path = room.api(&format!("/messages/{message}/reactions/%F0%9F%98%{:02X}", 0x80 + n));
             async move { guest.does(Method::PUT, &path).await.status }
         });
         let statuses = join_all(reacting).await;
-        let taken = statuses.iter().filter(|status| **status == 200).count();
+        let accepted = statuses.iter().filter(|status| **status == 200).count();
         let reactions = nell.messages(&room).await[0]["reactions"].clone();
         assert_eq!(reactions.as_array().map(Vec::len), Some(20), "{statuses:?}");
-        assert_eq!(taken, 20, "whoever was told so is among them: {statuses:?}");
+        assert_eq!(accepted, 20, "every stored reaction was acknowledged: {statuses:?}");
     }
 
     async fn a_room_with_participants_always_has_an_owner_among_them(world: World) {
@@ -86,8 +86,8 @@ on_both! {
             let (first, second) = tokio::join!(nell.leaves(&room), ify.leaves(&room));
             first.is(204);
             second.is(204);
-            let told = ha.opens_link(&room).await.is(200).json();
-            assert_eq!(told["participants"], 1);
+            let joined = ha.opens_link(&room).await.is(200).json();
+            assert_eq!(joined["participants"], 1);
             ha.alters(&room, &json!({ "name": "Mine now" })).await.is(200);
         }
     }
@@ -109,18 +109,18 @@ on_both! {
             )
         });
         for (first, second, leaves, says, opens) in join_all(removing).await {
-            for (answer, fine) in [
+            for (answer, expected) in [
                 (first, [204, 404, 404]),
                 (second, [204, 404, 404]),
                 (leaves, [204, 403, 404]),
                 (says, [201, 403, 403]),
                 (opens, [200, 403, 403]),
             ] {
-                assert!(fine.contains(&answer.status), "{answer:?}");
+                assert!(expected.contains(&answer.status), "{answer:?}");
             }
         }
         let people = nell.people(&room).await;
-        let inside = people.as_array().expect("people").iter().filter(|one| one["removed"] == false).count();
+        let inside = people.as_array().expect("people").iter().filter(|person| person["removed"] == false).count();
         assert_eq!(nell.opens_link(&room).await.json()["participants"], json!(inside));
     }
 
@@ -132,12 +132,12 @@ on_both! {
             for guest in &guests {
                 guest.opens_link(&room).await.is(200);
             }
-            let talking = guests.iter().map(|guest| talks_until_refused(guest, &room));
+            let posting = guests.iter().map(|guest| posts_until_refused(guest, &room));
             let deleting = async {
                 nell.says(&room, "The end.").await;
                 nell.does(Method::DELETE, &room.api("")).await.is(204);
             };
-            tokio::join!(join_all(talking), deleting);
+            tokio::join!(join_all(posting), deleting);
             world.outbox_empties().await;
         }
         for sql in ["SELECT COUNT(*) FROM messages", "SELECT COUNT(*) FROM participants"] {
@@ -146,12 +146,12 @@ on_both! {
     }
 }
 
-async fn talks_until_refused(who: &Guest, room: &Room) {
+async fn posts_until_refused(person: &Guest, room: &Room) {
     loop {
-        match who.tries_to_say(room, "Hello").await.status {
+        match person.tries_to_say(room, "Hello").await.status {
             201 => {}
             404 => return,
-            status => panic!("it is said or it is refused, not {status}"),
+            status => panic!("unexpected status {status}"),
         }
     }
 }

@@ -14,10 +14,10 @@ use crate::common::{ApiClient, Guest, Listener, Rng, Room, SocketEvent, World, u
 
 /// Subscribes to a room from these numbers on. Returns the answer.
 async fn subscribes(listener: &mut Listener, room: &Room, since: Option<i64>, change: Option<i64>) -> Value {
-    let wanted = json!({
+    let request = json!({
         "type": "subscribe", "stream": "room", "room": room.key, "since": since, "change": change,
     });
-    listener.says(&wanted).await;
+    listener.says(&request).await;
     let frame = listener.receives().await;
     assert_eq!(frame["event"], "subscribed", "{frame}");
     frame
@@ -41,13 +41,13 @@ async fn next_content(listener: &mut Listener) -> Value {
 }
 
 /// Returns every frame up to the next pong, without presence.
-async fn rest(listener: &mut Listener) -> Vec<Value> {
+async fn until_pong(listener: &mut Listener) -> Vec<Value> {
     let received = listener.receives_until_pong().await;
     received.into_iter().filter(|frame| frame["event"] != "here").collect()
 }
 
 fn number(frame: &Value, name: &str) -> i64 {
-    frame[name].as_i64().unwrap_or_else(|| panic!("{name} is a number: {frame}"))
+    frame[name].as_i64().unwrap_or_else(|| panic!("{name} is not a number: {frame}"))
 }
 
 on_both! {
@@ -55,11 +55,12 @@ on_both! {
         let [teo, oskar] = world.guests(["Teo", "Oskar"]).await;
         let room = teo.makes_room("Slipway").await;
         let mut oskars = listens_in(&world, &oskar, &room).await;
-        let said = teo.says(&room, "Hello `there`").await;
+        let message = teo.says(&room, "Hello `there`").await;
         let received = next_content(&mut oskars).await;
-        assert_eq!((&received["event"], &received["seq"], &received["change"]), (&json!("message"), &json!(1), &json!(1)));
-        assert_eq!(received["message"], said, "the socket and the API say the same");
-        let path = room.api(&format!("/messages/{}", said["id"].as_str().expect("an id")));
+        assert_eq!(received["event"], "message");
+        assert_eq!((number(&received, "seq"), number(&received, "change")), (1, 1));
+        assert_eq!(received["message"], message, "the socket and the API send the same JSON");
+        let path = room.api(&format!("/messages/{}", message["id"].as_str().expect("an id")));
         teo.calls(Method::PATCH, &path, &json!({ "body": "Hello" })).await.is(200);
         let edited = next_content(&mut oskars).await;
         assert_eq!((&edited["event"], &edited["seq"], &edited["change"]), (&json!("change"), &json!(1), &json!(2)));
@@ -79,7 +80,7 @@ on_both! {
         let first = teo.says(&room, "one").await;
         teo.says(&room, "two").await;
         let mut listener = listens_in(&world, &oskar, &room).await;
-        assert!(rest(&mut listener).await.is_empty(), "without a number it begins now");
+        assert!(until_pong(&mut listener).await.is_empty(), "without a number the subscription begins now");
         drop(listener);
         let path = room.api(&format!("/messages/{}", first["id"].as_str().expect("an id")));
         teo.calls(Method::PATCH, &path, &json!({ "body": "ONE" })).await.is(200);
@@ -88,16 +89,16 @@ on_both! {
         let subscribed = subscribes(&mut listener, &room, Some(2), Some(2)).await;
         assert_eq!((&subscribed["seq"], &subscribed["change"]), (&json!(2), &json!(2)));
         assert_eq!(subscribed["room"]["name"], "Slipway");
-        let received = rest(&mut listener).await;
-        let told: Vec<_> = received.iter().map(|f| (f["event"].as_str().unwrap_or(""), f["seq"].clone())).collect();
-        assert_eq!(told, [("change", json!(1)), ("message", json!(3))]);
+        let received = until_pong(&mut listener).await;
+        let events: Vec<_> = received.iter().map(|f| (f["event"].as_str().unwrap_or(""), f["seq"].clone())).collect();
+        assert_eq!(events, [("change", json!(1)), ("message", json!(3))]);
         assert_eq!(received[0]["message"]["body"], "ONE");
         // A subscription by `since` alone replays new messages only.
         let mut listener = Listener::with_token(&world.url(), &oskar.token).await;
         subscribes(&mut listener, &room, Some(0), None).await;
-        let received = rest(&mut listener).await;
+        let received = until_pong(&mut listener).await;
         let bodies: Vec<_> = received.iter().map(|frame| frame["message"]["body"].clone()).collect();
-        assert_eq!(bodies, ["ONE", "two", "three"], "as they are now");
+        assert_eq!(bodies, ["ONE", "two", "three"], "in their current state");
     }
 
     async fn only_participants_receive_and_subscribing_with_the_key_joins(world: World) {
@@ -113,7 +114,7 @@ on_both! {
             assert_eq!(oskars.receives().await["event"], "error", "{key}");
         }
         subscribes(&mut oskars, &room, None, None).await;
-        assert_eq!(teo.names(&room).await, ["Teo", "Oskar"], "who listens is in it");
+        assert_eq!(teo.names(&room).await, ["Teo", "Oskar"], "the subscription joins the room");
         teo.says(&room, "Hello").await;
         assert_eq!(next_content(&mut oskars).await["seq"], 1);
         assert!(nobody.receives_until_pong().await.is_empty());
@@ -126,15 +127,15 @@ on_both! {
         let mut listener = listens_in(&world, &teo, &slip).await;
         listener.says(&json!({ "type": "subscribe", "stream": "room", "room": quay.key })).await;
         listener.says(&json!({ "type": "subscribe", "stream": "public" })).await;
-        rest(&mut listener).await;
+        until_pong(&mut listener).await;
         teo.says(&slip, "at the slip").await;
         teo.says(&quay, "at the quay").await;
         nell.peeps("everywhere").await;
-        let received = [next_content(&mut listener).await, next_content(&mut listener).await];
-        assert_eq!([&received[0]["conversation_id"], &received[1]["conversation_id"]], [&json!(slip.id), &json!(quay.id)]);
+        assert_eq!(next_content(&mut listener).await["conversation_id"], json!(slip.id));
+        assert_eq!(next_content(&mut listener).await["conversation_id"], json!(quay.id));
         assert_eq!(listener.receives().await["event"], "update");
         listener.says(&json!({ "type": "unsubscribe", "stream": "room", "room": slip.key })).await;
-        rest(&mut listener).await;
+        until_pong(&mut listener).await;
         teo.says(&slip, "nobody listens").await;
         teo.says(&quay, "but here").await;
         assert_eq!(next_content(&mut listener).await["conversation_id"], json!(quay.id));
@@ -159,19 +160,19 @@ on_both! {
         });
         next_content(&mut teos).await;
         owner.removes(&room, &teo.id).await.is(204);
-        join_all(speak).await.into_iter().for_each(|done| done.expect("people go on talking"));
+        join_all(speak).await.into_iter().for_each(|done| done.expect("a speaker posts"));
         let received = teos.receives_until_pong().await;
-        let (last, before) = received.split_last().expect("at least that it is over");
-        assert_eq!(last["event"], "left", "and nothing after it: {last}");
+        let (last, before) = received.split_last().expect("the end of the subscription");
+        assert_eq!(last["event"], "left", "frames follow the end of the subscription: {last}");
         // The removal has a change number of its own, and no frame after it was received.
         let messages = owner.messages(&room).await;
         let numbers: BTreeSet<i64> =
             messages.as_array().expect("a list").iter().map(|message| number(message, "change")).collect();
-        let removal = (1..).find(|n| !numbers.contains(n)).expect("one is missing");
+        let removal = (1..).find(|n| !numbers.contains(n)).expect("the number of the removal");
         let latest = before.iter().filter(|f| f["event"] == "message").map(|f| number(f, "change")).max();
         assert!(latest.is_none_or(|latest| latest < removal), "{latest:?} after {removal}");
         teos.says(&json!({ "type": "subscribe", "stream": "room", "room": room.key, "since": 0 })).await;
-        assert_eq!(teos.receives().await["event"], "error", "nor does it get in again");
+        assert_eq!(teos.receives().await["event"], "error", "a removed guest can not subscribe again");
         teos.says(&json!({ "type": "typing", "room": room.key })).await;
         owner.says(&room, "quiet now").await;
         assert!(teos.receives_until_pong().await.is_empty());
@@ -185,11 +186,10 @@ on_both! {
         let mut oskars = listens_in(&world, &oskar, &room).await;
         oskar.leaves(&room).await.is(204);
         assert_eq!(next_content(&mut oskars).await["event"], "left");
-        // A new link leaves those in the room subscribed: they receive the new key and go on with the old
-        // one.
+        // A new link leaves those in the room subscribed: they receive the new key, and the old one still works.
         let renewed = owner.calls(Method::POST, &room.api("/link"), &json!({})).await.is(201).json();
-        let told = next_content(&mut teos).await;
-        assert_eq!((&told["event"], &told["room"]["key"]), (&json!("room"), &renewed["key"]));
+        let frame = next_content(&mut teos).await;
+        assert_eq!((&frame["event"], &frame["room"]["key"]), (&json!("room"), &renewed["key"]));
         owner.says(&room, "still here").await;
         assert_eq!(next_content(&mut teos).await["message"]["body"], "still here");
         // A new link with `everyone_leaves` ends every subscription.
@@ -197,10 +197,10 @@ on_both! {
         owner.calls(Method::POST, &path, &json!({ "everyone_leaves": true })).await.is(201);
         assert_eq!(next_content(&mut teos).await["event"], "left");
         owner.says(&room, "alone").await;
-        assert!(rest(&mut teos).await.is_empty());
-        let received = rest(&mut owners).await;
-        let said = received.iter().filter(|frame| frame["event"] == "message").count();
-        assert_eq!(said, 2, "the owner heard it all: {received:?}");
+        assert!(until_pong(&mut teos).await.is_empty());
+        let received = until_pong(&mut owners).await;
+        let messages = received.iter().filter(|frame| frame["event"] == "message").count();
+        assert_eq!(messages, 2, "the owner receives both messages: {received:?}");
         owner.does(Method::DELETE, &room.api("")).await.is(204);
         assert_eq!(next_content(&mut owners).await["event"], "left");
     }
@@ -211,8 +211,8 @@ on_both! {
         let mut teos = listens_in(&world, &teo, &room).await;
         let owners = listens_in(&world, &owner, &room).await;
         owner.leaves(&room).await.is(204);
-        let told = next_content(&mut teos).await;
-        assert_eq!((&told["event"], &told["room"]["owner_id"]), (&json!("room"), &json!(teo.id)));
+        let frame = next_content(&mut teos).await;
+        assert_eq!((&frame["event"], &frame["room"]["owner_id"]), (&json!("room"), &json!(teo.id)));
         let here = || world.app().presence.people(room.id.parse().expect("an id"));
         until("Ada not to be here any more", || async { (here().len() == 1).then_some(()) }).await;
         drop(owners);
@@ -223,9 +223,9 @@ on_both! {
         let room = owner.makes_room("Slipway").await;
         let mut teos = listens_in(&world, &teo, &room).await;
         owner.alters(&room, &json!({ "name": "Slipway rota", "locked": true })).await.is(200);
-        let told = next_content(&mut teos).await;
-        assert_eq!(told["event"], "room");
-        assert_eq!((&told["room"]["name"], &told["room"]["locked"]), (&json!("Slipway rota"), &json!(true)));
+        let frame = next_content(&mut teos).await;
+        assert_eq!(frame["event"], "room");
+        assert_eq!((&frame["room"]["name"], &frame["room"]["locked"]), (&json!("Slipway rota"), &json!(true)));
     }
 
     async fn presence_spans_tabs_and_outlasts_the_last_one_briefly(world: World) {
@@ -241,13 +241,13 @@ on_both! {
         })
         .await;
         assert_eq!(both[1].name, "Oskar");
-        let told = loop {
+        let frame = loop {
             let frame = teos.receives().await;
             if frame["count"] == 2 {
                 break frame;
             }
         };
-        assert_eq!((&told["event"], &told["guests"]), (&json!("here"), &json!(2)));
+        assert_eq!((&frame["event"], &frame["guests"]), (&json!("here"), &json!(2)));
         drop(tabs);
         let topic = chitter::events::Topic::Conversation(room.id.parse().expect("an id"));
         until("the tabs to be closed", || async {
@@ -255,10 +255,10 @@ on_both! {
         })
         .await;
         world.pass(Duration::from_secs(29));
-        assert!(teos.receives_until_pong().await.iter().all(|f| f["count"] == 2), "a reload is no farewell");
+        assert!(teos.receives_until_pong().await.iter().all(|f| f["count"] == 2), "presence outlasts a reload");
         world.pass(Duration::from_secs(2));
-        let gone = teos.receives().await;
-        assert_eq!((&gone["event"], &gone["count"]), (&json!("here"), &json!(1)));
+        let here = teos.receives().await;
+        assert_eq!((&here["event"], &here["count"]), (&json!("here"), &json!(1)));
     }
 
     async fn typing_is_announced_to_the_others_at_a_limited_rate(world: World) {
@@ -277,7 +277,8 @@ on_both! {
             }
         };
         assert_eq!(typing["account"], json!({ "id": teo.id, "name": "Teo", "guest": true }));
-        assert!(oskars.receives_until_pong().await.iter().all(|frame| frame["event"] != "typing"), "but once");
+        let further = oskars.receives_until_pong().await;
+        assert!(further.iter().all(|frame| frame["event"] != "typing"), "one announcement for five signals");
         teos.says(&json!({ "type": "typing", "room": "kq7Xv2mTfB9sLw0eRzUa1g" })).await;
         assert!(teos.receives_until_pong().await.iter().all(|frame| frame["event"] != "error"));
     }
@@ -286,28 +287,30 @@ on_both! {
         let [teo] = world.guests(["Teo"]).await;
         let room = teo.makes_room("Slipway").await;
         teo.says(&room, "one").await;
-        for (since, change) in [(Some(-1), None), (Some(9), Some(9)), (Some(i64::MAX), Some(i64::MIN)), (None, Some(-1))] {
+        for (since, change) in
+            [(Some(-1), None), (Some(9), Some(9)), (Some(i64::MAX), Some(i64::MIN)), (None, Some(-1))]
+        {
             let mut listener = Listener::with_token(&world.url(), &teo.token).await;
             let subscribed = subscribes(&mut listener, &room, since, change).await;
             assert_eq!((number(&subscribed, "seq"), number(&subscribed, "change")), (1, 1), "{since:?} {change:?}");
-            assert!(rest(&mut listener).await.is_empty());
+            assert!(until_pong(&mut listener).await.is_empty());
         }
     }
 
     async fn pages_receive_the_html_that_the_server_renders(world: World) {
         let [teo] = world.guests(["Teo"]).await;
         let room = teo.makes_room("Slipway").await;
-        let said = teo.says(&room, "<b>Hello</b>").await;
+        let message = teo.says(&room, "<b>Hello</b>").await;
         let nell = world.member("nell").await;
         let page = nell.opens(&room.page("")).await;
         let cookie = nell.cookies();
         let mut listener = Listener::with_cookie(&world.url(), "?format=html", &cookie).await;
         subscribes(&mut listener, &room, Some(0), None).await;
         let received = next_content(&mut listener).await;
-        assert_eq!((&received["event"], &received["id"]), (&json!("message"), &said["id"]));
+        assert_eq!((&received["event"], &received["id"]), (&json!("message"), &message["id"]));
         let html = received["html"].as_str().expect("html");
         assert!(html.contains("&lt;b&gt;Hello&lt;/b&gt;"), "{html}");
-        assert!(page.0.contains(html.trim()), "the socket and the page say the same:\n{html}");
+        assert!(page.0.contains(html.trim()), "the socket and the page have the same HTML:\n{html}");
     }
 
     async fn fifty_reconnecting_listeners_receive_everything_exactly_once(mut world: World) {
@@ -319,20 +322,20 @@ on_both! {
         for n in 0..50 {
             let guest = world.guest(&format!("Listener {n}")).await;
             let (room, posted) = (room.clone(), posted.clone());
-            listeners.push(tokio::spawn(comes_and_goes(guest, room, posted, Rng(0x5EED + n), MESSAGES)));
+            listeners.push(tokio::spawn(listens_with_interruptions(guest, room, posted, Rng(0x5EED + n), MESSAGES)));
         }
         let mut speakers = Vec::new();
         for n in 0..5 {
             let guest = world.guest(&format!("Speaker {n}")).await;
             let (room, count) = (room.clone(), count.clone());
-            speakers.push(tokio::spawn(speaks(guest, room, count, MESSAGES / 5)));
+            speakers.push(tokio::spawn(posts_and_edits(guest, room, count, MESSAGES / 5)));
         }
         for stop in [500, 1200] {
             let mut posted = posted.clone();
-            posted.wait_for(|count| *count >= stop).await.expect("people speak");
+            posted.wait_for(|count| *count >= stop).await.expect("a running speaker");
             world.restart().await;
         }
-        join_all(speakers).await.into_iter().for_each(|done| done.expect("people speak to the end"));
+        join_all(speakers).await.into_iter().for_each(|done| done.expect("a speaker posts to the end"));
         let mut expected = BTreeMap::new();
         while (expected.len() as i64) < MESSAGES {
             let path = room.api(&format!("/messages?limit=200&since={}", expected.len()));
@@ -342,32 +345,31 @@ on_both! {
         }
         assert!(expected.keys().copied().eq(1..=MESSAGES), "the numbers have no gap");
         for received in join_all(listeners).await {
-            let received = received.expect("a listener listens");
-            let differs: Vec<_> =
+            let received = received.expect("a listener receives to the end");
+            let differences: Vec<_> =
                 expected.iter().filter(|(seq, body)| received.get(seq) != Some(body)).take(5).collect();
-            assert!(differs.is_empty(), "heard otherwise: {differs:?}");
+            assert!(differences.is_empty(), "received otherwise: {differences:?}");
             assert_eq!(received.len(), expected.len());
         }
     }
 }
 
-/// Posts this many messages and edits every twentieth, each exactly once, even if the server is unavailable
-/// in between.
-async fn speaks(guest: Guest, room: Room, count: watch::Sender<i64>, messages: i64) {
+/// Posts this many messages and edits every twentieth, each exactly once, even if the server is unavailable in between.
+async fn posts_and_edits(guest: Guest, room: Room, count: watch::Sender<i64>, messages: i64) {
     for n in 0..messages {
         let body = json!({ "body": format!("{} says {n}", guest.id), "idempotency_key": format!("{n}") });
-        let said = insists(&guest, Method::POST, &room.api("/messages"), &body, 201).await;
+        let message = retries(&guest, Method::POST, &room.api("/messages"), &body, 201).await;
         if n % 20 == 0 {
-            let path = room.api(&format!("/messages/{}", said["id"].as_str().expect("an id")));
+            let path = room.api(&format!("/messages/{}", message["id"].as_str().expect("an id")));
             let body = json!({ "body": format!("{} said {n}", guest.id) });
-            insists(&guest, Method::PATCH, &path, &body, 200).await;
+            retries(&guest, Method::PATCH, &path, &body, 200).await;
         }
         count.send_modify(|count| *count += 1);
     }
 }
 
 /// Repeats a request until it is answered, because the server may be restarting.
-async fn insists(guest: &Guest, method: Method, path: &str, body: &Value, status: u16) -> Value {
+async fn retries(guest: &Guest, method: Method, path: &str, body: &Value, status: u16) -> Value {
     until("an answer", || async {
         let answer = guest.tries(guest.request(method.clone(), path).json(body)).await?;
         (answer.status != 503).then(|| answer.is(status).json())
@@ -375,9 +377,9 @@ async fn insists(guest: &Guest, method: Method, path: &str, body: &Value, status
     .await
 }
 
-/// Listens to the end while it sometimes loses the connection, stops reading for a while, or finds the server
-/// restarting. Returns what was received, by number.
-async fn comes_and_goes(
+/// Receives everything although it sometimes loses the connection, stops reading for a while, or finds the server
+/// restarting. Returns the received texts by number.
+async fn listens_with_interruptions(
     guest: Guest,
     room: Room,
     mut posted: watch::Receiver<i64>,
@@ -394,33 +396,42 @@ async fn comes_and_goes(
             tokio::task::yield_now().await;
             continue;
         };
-        let wanted = json!({ "type": "subscribe", "stream": "room", "room": room.key, "since": seq, "change": change });
-        if !listener.tries_to_say(&wanted).await {
+        let request = json!({
+            "type": "subscribe", "stream": "room", "room": room.key, "since": seq, "change": change,
+        });
+        if !listener.tries_to_say(&request).await {
             continue;
         }
-        let stays_for = 1 + rng.below(300);
-        for _ in 0..stays_for {
+        let frames = 1 + rng.below(300);
+        for _ in 0..frames {
             if rng.below(100) == 0 {
                 // A pause in reading overflows the server's mailbox for this socket.
-                let until = (seq + 200).min(messages);
-                let _ = posted.wait_for(|count| *count >= until).await;
+                let backlog = (seq + 200).min(messages);
+                let _ = posted.wait_for(|count| *count >= backlog).await;
             }
             let SocketEvent::Frame(frame) = listener.next_event().await else { break };
             match frame["event"].as_str() {
                 Some("message") => {
-                    assert_eq!(number(&frame, "seq"), seq + 1, "in order, without a gap, and nothing twice");
+                    assert_eq!(
+                        number(&frame, "seq"),
+                        seq + 1,
+                        "the messages are in order, without a gap, each once"
+                    );
                     seq += 1;
                     received.insert(seq, frame["message"]["body"].clone());
                     change = change.max(number(&frame, "change"));
                 }
                 Some("change") => {
                     let at = number(&frame, "seq");
-                    assert!(at <= seq, "what was never heard can't change: {at} after {seq}");
+                    assert!(
+                        at <= seq,
+                        "a change of message {at} was received before the message, after {seq}"
+                    );
                     received.insert(at, frame["message"]["body"].clone());
                     change = change.max(number(&frame, "change"));
                 }
                 Some("subscribed" | "here" | "room") => {}
-                _ => panic!("nothing else was expected: {frame}"),
+                _ => panic!("unexpected frame: {frame}"),
             }
             if seq == messages && change == changes {
                 break;

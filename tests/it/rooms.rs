@@ -22,14 +22,14 @@ const ROWS: [&str; 8] = [
 ];
 
 /// Returns the name and the number of unread messages of each of the caller's rooms, from the top.
-async fn unread(who: &impl ApiClient) -> Vec<(String, i64)> {
-    let rooms = who.fetches("/api/v1/rooms").await.is(200).list();
+async fn unread(client: &impl ApiClient) -> Vec<(String, i64)> {
+    let rooms = client.fetches("/api/v1/rooms").await.is(200).list();
     let rooms = rooms.as_array().expect("a list of rooms");
     rooms.iter().map(|room| (text(&room["name"]), room["unread"].as_i64().expect("a number"))).collect()
 }
 
-async fn reads(who: &impl ApiClient, room: &Room, seq: i64) {
-    who.calls(Method::PUT, &room.api("/read"), &json!({ "seq": seq })).await.is(204);
+async fn reads(client: &impl ApiClient, room: &Room, seq: i64) {
+    client.calls(Method::PUT, &room.api("/read"), &json!({ "seq": seq })).await.is(204);
 }
 
 on_both! {
@@ -37,33 +37,33 @@ on_both! {
         let nell = world.member("nell").await;
         let name = json!({ "name": "  Repair   café " });
         let answer = nell.calls(Method::POST, "/api/v1/rooms", &name).await.is(201);
-        let told = answer.json();
-        let room = Room::of(&told);
+        let created = answer.json();
+        let room = Room::from_json(&created);
         assert_eq!(answer.location(), room.api(""));
         assert_eq!(room.key.len(), 22, "128 bits");
         let base = world.app().config.base_url.as_str().to_owned();
-        let me = text(&nell.people(&room).await[0]["account"]["id"]);
+        let owner = text(&nell.people(&room).await[0]["account"]["id"]);
         let expected = json!({
             "id": room.id, "key": room.key, "url": format!("{base}/rooms/{}", room.key),
-            "name": "Repair café", "locked": false, "owner_id": me, "participants": 1,
+            "name": "Repair café", "locked": false, "owner_id": owner, "participants": 1,
             "last_seq": 0, "read_seq": 0, "unread": 0,
             "active_at": "2026-11-20T12:00:00.000Z", "created_at": "2026-11-20T12:00:00.000Z",
             "link": { "expires_at": null, "uses_left": null },
         });
-        assert_eq!(told, expected);
+        assert_eq!(created, expected);
         assert_eq!(nell.opens_link(&room).await.is(200).json(), expected);
         assert_eq!(nell.fetches("/api/v1/rooms").await.is(200).list(), json!([expected]));
         let another = nell.makes_room("Repair café").await;
-        assert_ne!(another.key, room.key, "each has a key of its own");
+        assert_ne!(another.key, room.key, "each room has a key of its own");
         let teo = world.guest("Teo").await;
-        let theirs = teo.makes_room("Guests may, too").await;
-        assert_eq!(teo.opens_link(&theirs).await.json()["owner_id"], teo.id);
+        let teos = teo.makes_room("Guests may, too").await;
+        assert_eq!(teo.opens_link(&teos).await.json()["owner_id"], teo.id);
     }
 
     async fn an_invalid_room_name_is_refused(world: World) {
         let nell = world.member("nell").await;
         let long = "x".repeat(81);
-        for (name, why) in [
+        for (name, reason) in [
             ("", "Give it a name."),
             (" \t ", "This has to fit on one line."),
             ("  ", "Give it a name."),
@@ -72,9 +72,9 @@ on_both! {
             ("Repair\ncafé", "This has to fit on one line."),
         ] {
             let answer = nell.calls(Method::POST, "/api/v1/rooms", &json!({ "name": name })).await.is(422);
-            assert_eq!(answer.problem(), why, "{name:?}");
+            assert_eq!(answer.problem(), reason, "{name:?}");
             let page = nell.posts("/rooms", &[("name", name)]).await.is(422).page();
-            assert_eq!(page.field_error("name").as_deref(), Some(why), "{name:?}");
+            assert_eq!(page.field_error("name").as_deref(), Some(reason), "{name:?}");
         }
         for body in [json!({}), json!({ "name": 7 }), json!({ "name": "a", "secret": true }), json!([])] {
             nell.calls(Method::POST, "/api/v1/rooms", &body).await.is(422).problem();
@@ -116,7 +116,7 @@ on_both! {
         let room = nell.makes_room("Repair café").await;
         nell.says(&room, "before she came").await;
         ify.opens_link(&room).await.is(200);
-        assert_eq!(unread(&ify).await, [("Repair café".into(), 0)], "what was said before is not news");
+        assert_eq!(unread(&ify).await, [("Repair café".into(), 0)], "messages from before the join are not unread");
         for n in 2..=5 {
             nell.says(&room, &format!("message {n}")).await;
         }
@@ -126,16 +126,18 @@ on_both! {
         assert_eq!(unread(&ify).await, [(name(), 2)]);
         for seq in [2, 0] {
             reads(&ify, &room, seq).await;
-            assert_eq!(unread(&ify).await, [(name(), 2)], "it never goes back: {seq}");
+            assert_eq!(unread(&ify).await, [(name(), 2)], "the read position never decreases: {seq}");
         }
         reads(&ify, &room, 5).await;
         assert_eq!(unread(&ify).await, [(name(), 0)]);
         reads(&ify, &room, i64::MAX).await;
         nell.says(&room, "message 6").await;
-        assert_eq!(unread(&ify).await, [(name(), 1)], "nobody has read what was not said yet");
+        assert_eq!(unread(&ify).await, [(name(), 1)], "later messages are unread");
         ify.says(&room, "I answer, so I have read").await;
         assert_eq!((unread(&ify).await, unread(&nell).await), (vec![(name(), 0)], vec![(name(), 1)]));
-        for body in [json!({}), json!({ "seq": "x" }), json!({ "seq": null }), json!({ "seq": 1.5 }), json!({ "seq": -7 })] {
+        for body in
+            [json!({}), json!({ "seq": "x" }), json!({ "seq": null }), json!({ "seq": 1.5 }), json!({ "seq": -7 })]
+        {
             ify.calls(Method::PUT, &room.api("/read"), &body).await.is(422).problem();
         }
         world.stranger().calls(Method::PUT, &room.api("/read"), &json!({ "seq": 1 })).await.is(401);
@@ -152,20 +154,21 @@ on_both! {
         ify.opens_link(&room).await.is(200);
         teo.says(&room, "Saying something is coming in, too").await;
         let people = nell.people(&room).await;
-        let told: Vec<_> = people
+        let actual: Vec<_> = people
             .as_array()
             .expect("people")
             .iter()
-            .map(|one| (text(&one["account"]["name"]), text(&one["account"]["kind"]), one["owner"] == true))
+            .map(|person| (&person["account"], person["owner"] == true))
+            .map(|(account, owner)| (text(&account["name"]), text(&account["kind"]), owner))
             .collect();
         let expected =
             [("Nell Ashby", "member", true), ("Ifeoma Okafor", "member", false), ("Teo", "guest", false)];
-        assert_eq!(told, expected.map(|(name, kind, owner)| (name.into(), kind.into(), owner)));
+        assert_eq!(actual, expected.map(|(name, kind, owner)| (name.into(), kind.into(), owner)));
         assert_eq!(people[1]["joined_at"], "2026-11-20T12:01:00.000Z");
-        assert!(people.as_array().expect("people").iter().all(|one| one["removed"] == false));
-        assert_eq!(people, teo.people(&room).await, "everyone inside sees the same");
-        assert!(!people.to_string().contains("harbour.example"), "nobody's email is told");
-        assert_eq!(nell.opens_link(&room).await.json()["participants"], 3, "nobody counts twice");
+        assert!(people.as_array().expect("people").iter().all(|person| person["removed"] == false));
+        assert_eq!(people, teo.people(&room).await, "every participant sees the same list");
+        assert!(!people.to_string().contains("harbour.example"), "emails are private");
+        assert_eq!(nell.opens_link(&room).await.json()["participants"], 3, "each participant counts once");
         let joining = (0..8).map(|_| ify.opens_link(&room));
         futures_util::future::join_all(joining).await;
         assert_eq!(nell.opens_link(&room).await.json()["participants"], 3);
@@ -179,8 +182,8 @@ on_both! {
         for answer in answers {
             answer.is(200);
         }
-        let told = nell.opens_link(&room).await.json();
-        assert_eq!((&told["participants"], &told["link"]["uses_left"]), (&json!(2), &json!(4)));
+        let joined = nell.opens_link(&room).await.json();
+        assert_eq!((&joined["participants"], &joined["link"]["uses_left"]), (&json!(2), &json!(4)));
     }
 
     async fn leaving_and_rejoining_works(world: World) {
@@ -197,7 +200,7 @@ on_both! {
         assert_eq!(ify.posts(&room.page("/leave"), &[]).await.is(303).location(), "/rooms");
         assert_eq!(nell.names(&room).await, ["Nell Ashby"]);
         assert_eq!(nell.opens_link(&room).await.json()["participants"], 1);
-        assert_eq!(nell.bodies(&room).await, ["Hello", "She left."], "what was said stays");
+        assert_eq!(nell.bodies(&room).await, ["Hello", "She left."], "the messages stay");
     }
 
     async fn a_leaving_owner_is_succeeded_by_a_member_first(world: World) {
@@ -214,8 +217,8 @@ on_both! {
             member.opens_link(&room).await.is(200);
         }
         let rename = json!({ "name": "Ours" });
-        for who in [&ify, &joerg] {
-            who.alters(&room, &rename).await.is(403);
+        for person in [&ify, &joerg] {
+            person.alters(&room, &rename).await.is(403);
         }
         nell.leaves(&room).await.is(204);
         ify.alters(&room, &rename).await.is(403);
@@ -237,8 +240,8 @@ on_both! {
         nell.says(&room, "Alone").await;
         nell.leaves(&room).await.is(204);
         assert_eq!(nell.fetches("/api/v1/rooms").await.list(), json!([]));
-        let told = nell.opens_link(&room).await.is(200).json();
-        assert_eq!((&told["participants"], &told["last_seq"]), (&json!(1), &json!(1)));
+        let rejoined = nell.opens_link(&room).await.is(200).json();
+        assert_eq!((&rejoined["participants"], &rejoined["last_seq"]), (&json!(1), &json!(1)));
         nell.alters(&room, &json!({ "name": "Mine again" })).await.is(200);
         nell.leaves(&room).await.is(204);
         ify.opens_link(&room).await.is(200);
@@ -248,9 +251,9 @@ on_both! {
 
     async fn a_deleted_room_is_gone_for_everyone_and_from_the_database(world: World) {
         let [nell, ify] = world.members(["nell", "ify"]).await;
-        let keep = nell.makes_room("Tide").await;
-        nell.says(&keep, "This one stays").await;
-        let before = counted(&world).await;
+        let other = nell.makes_room("Tide").await;
+        nell.says(&other, "This one stays").await;
+        let before = row_counts(&world).await;
         let room = nell.makes_room("Repair café").await;
         let teo = world.guest("Teo").await;
         let first = text(&nell.says(&room, "first").await["id"]);
@@ -278,9 +281,9 @@ on_both! {
         world.calls_hook(&text(&hook["url"]), &json!({ "text": "x" })).await.is(404);
         assert_eq!(each(&nell.fetches("/api/v1/rooms").await.list(), "name"), ["Tide"]);
         world.outbox_empties().await;
-        assert_eq!(counted(&world).await, before, "only the other room is left");
-        assert!(!path.exists(), "and no file");
-        assert_eq!(nell.bodies(&keep).await, ["This one stays"]);
+        assert_eq!(row_counts(&world).await, before, "rows of the deleted room are left");
+        assert!(!path.exists(), "the file is deleted");
+        assert_eq!(nell.bodies(&other).await, ["This one stays"]);
     }
 
     async fn a_deleted_room_with_many_messages_leaves_nothing_behind(world: World) {
@@ -293,42 +296,42 @@ on_both! {
         nell.opens(&room.page("/delete")).await;
         assert_eq!(nell.posts(&room.page("/delete"), &[]).await.is(303).location(), "/rooms");
         world.outbox_empties().await;
-        assert_eq!(counted(&world).await, [0; 8]);
+        assert_eq!(row_counts(&world).await, [0; 8]);
     }
 
     async fn an_expired_and_inactive_room_is_purged(world: World) {
         let nell = world.member("nell").await;
-        let (open, lively, dead, used, empty) = (
+        let (open, active, expired, used_up, empty) = (
             nell.makes_room("open").await,
-            nell.makes_room("lively").await,
-            nell.makes_room("dead").await,
+            nell.makes_room("active").await,
+            nell.makes_room("expired").await,
             nell.makes_room("used up").await,
             nell.makes_room("empty").await,
         );
         let soon = json!({ "expires_at": "2026-11-21T12:00:00Z" });
-        nell.alters(&dead, &soon).await.is(200);
-        nell.alters(&lively, &soon).await.is(200);
-        nell.alters(&used, &json!({ "uses_left": 1 })).await.is(200);
-        world.member("ify").await.opens_link(&used).await.is(200);
+        nell.alters(&expired, &soon).await.is(200);
+        nell.alters(&active, &soon).await.is(200);
+        nell.alters(&used_up, &json!({ "uses_left": 1 })).await.is(200);
+        world.member("ify").await.opens_link(&used_up).await.is(200);
         nell.leaves(&empty).await.is(204);
-        for room in [&open, &lively, &dead] {
+        for room in [&open, &active, &expired] {
             nell.says(room, "Hello").await;
         }
         world.pass(20 * DAY);
-        nell.says(&lively, "Still here").await;
+        nell.says(&active, "Still here").await;
         let names = || async {
             let mut names = each(&nell.fetches("/api/v1/rooms").await.list(), "name");
             names.sort();
             names
         };
-        assert_eq!(names().await, ["dead", "lively", "open", "used up"], "twenty days are not enough");
+        assert_eq!(names().await, ["active", "expired", "open", "used up"], "no room is purged after twenty days");
         world.pass(11 * DAY);
-        until("the silent rooms to be swept", || async {
-            (names().await == ["lively", "open"]).then_some(())
+        until("the expired rooms to be purged", || async {
+            (names().await == ["active", "open"]).then_some(())
         })
         .await;
-        nell.opens_link(&dead).await.is(404);
-        until("the empty one, too", || async { (nell.opens_link(&empty).await.status == 404).then_some(()) })
+        nell.opens_link(&expired).await.is(404);
+        until("the empty room to be purged", || async { (nell.opens_link(&empty).await.status == 404).then_some(()) })
             .await;
         world.outbox_empties().await;
         assert_eq!(world.counts("SELECT COUNT(*) FROM conversations").await, 2);
@@ -339,19 +342,20 @@ on_both! {
         let [nell, _ify] = world.members(["nell", "ify"]).await;
         let room = nell.makes_room("Repair café").await;
         nell.says(&room, "Between us").await;
-        let access = world.stranger().gets(&room.page("")).await.is(303).location();
-        let page = world.stranger().opens(&access).await;
+        let location = world.stranger().gets(&room.page("")).await.is(303).location();
+        let page = world.stranger().opens(&location).await;
         assert!(page.says("Repair café") && !page.says("Between us") && !page.says("Nell Ashby"));
         for path in ["", "/messages", "/participants", "/search?q=between", "/hooks"] {
             let answer = world.stranger().fetches(&room.api(path)).await.is(401);
             assert!(!answer.text().contains("Repair") && !answer.text().contains("Between"), "{path}");
         }
-        let nobody: Value = world.stranger().fetches("/api/v1/timelines/public").await.json();
-        assert_eq!(nobody, json!([]), "what is said in a room is in no stream");
+        let timeline: Value = world.stranger().fetches("/api/v1/timelines/public").await.json();
+        assert_eq!(timeline, json!([]), "messages of a room are in no stream");
     }
 }
 
-async fn counted(world: &World) -> [i64; 8] {
+/// Returns the number of rows for each query of [`ROWS`].
+async fn row_counts(world: &World) -> [i64; 8] {
     let mut counts = [0; 8];
     for (count, sql) in counts.iter_mut().zip(ROWS) {
         *count = world.counts(sql).await;

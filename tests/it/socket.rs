@@ -16,8 +16,8 @@ use tokio_tungstenite::tungstenite::Message;
 
 use crate::common::{Change, Instance, Listener, Person, Rng, SocketEvent, World, change, until};
 
-/// Posts peeps by the hundred without HTTP: through the domain, in this process, ten in a transaction.
-async fn floods(world: &World, username: &'static str, from: usize, to: usize) {
+/// Posts many peeps without HTTP: through the domain, in this process, ten in a transaction.
+async fn post_many(world: &World, username: &'static str, from: usize, to: usize) {
     let db = &world.app().db;
     let posts = (from..to).step_by(10).map(|first| {
         db.write(move |tx| {
@@ -32,8 +32,9 @@ async fn floods(world: &World, username: &'static str, from: usize, to: usize) {
     join_all(posts).await.into_iter().for_each(|posted| posted.expect("peeps are posted"));
 }
 
-async fn newest(world: &World) -> i64 {
-    world.app().db.read(store::peeps::last_seq).await.expect("the stream has a number")
+/// Returns the latest number of the public stream.
+async fn last_seq(world: &World) -> i64 {
+    world.app().db.read(store::peeps::last_seq).await.expect("the latest number")
 }
 
 /// Returns the next `count` changes.
@@ -59,9 +60,9 @@ on_both! {
         ify.deletes(&welcome).await.is(303);
         for listener in [&mut first, &mut second] {
             let received = receives(listener, 4).await;
-            let told: Vec<_> = received.iter().map(|c| (c.seq, c.event.as_str(), c.id.as_str())).collect();
+            let changes: Vec<_> = received.iter().map(|c| (c.seq, c.event.as_str(), c.id.as_str())).collect();
             assert_eq!(
-                told,
+                changes,
                 [
                     (1, "update", hello.as_str()),
                     (2, "update", welcome.as_str()),
@@ -98,8 +99,8 @@ on_both! {
         assert_eq!((&frame["event"], &frame["seq"], &frame["id"]), (&json!("update"), &json!(1), &json!(id)));
         let html = frame["html"].as_str().expect("html").to_owned();
         let shown = crate::common::Page(html).peep(&id);
-        assert_eq!(shown, world.stranger().opens("/").await.peep(&id), "it is what a stranger's page shows");
-        assert!(!shown.source.contains("/edit"), "and nobody's own");
+        assert_eq!(shown, world.stranger().opens("/").await.peep(&id), "the same peep as on a stranger's page");
+        assert!(!shown.source.contains("/edit"), "the HTML has no actions of the author");
         nell.deletes(&id).await.is(303);
         let frame = page.receives().await;
         assert_eq!(
@@ -120,7 +121,7 @@ on_both! {
         assert_eq!(
             listener.receives().await,
             json!({ "event": "counts", "id": id, "likes": 1, "replies": 1 }),
-            "a second like is none"
+            "a second like is not counted"
         );
         assert_eq!(listener.receives_change().await.id, reply);
         ify.unlikes(&id).await.is(303);
@@ -144,13 +145,13 @@ on_both! {
 
     async fn a_replay_contains_missed_peeps_once_before_live_ones(world: World) {
         let [nell] = world.members(["nell"]).await;
-        floods(&world, "nell", 0, 250).await;
+        post_many(&world, "nell", 0, 250).await;
         let mut listener = Listener::open(&world.url(), "").await;
         assert_eq!(listener.subscribes(Some(17)).await, 17);
         assert_eq!(numbers(&receives(&mut listener, 233).await), (18..=250).collect::<Vec<_>>());
         nell.peeps("live").await;
         assert_eq!(listener.receives_change().await.seq, 251);
-        assert_eq!(listener.receives_until_pong().await, Vec::<Value>::new(), "and nothing twice");
+        assert_eq!(listener.receives_until_pong().await, Vec::<Value>::new(), "nothing is received twice");
     }
 
     async fn a_replay_contains_the_latest_state_of_a_changed_peep(world: World) {
@@ -174,16 +175,16 @@ on_both! {
 
     async fn a_long_absence_resets_the_subscription(world: World) {
         let [nell] = world.members(["nell"]).await;
-        floods(&world, "nell", 0, 1001).await;
+        post_many(&world, "nell", 0, 1001).await;
         let mut listener = Listener::open(&world.url(), "").await.subscribed(Some(0)).await;
         assert_eq!(listener.receives().await, json!({ "event": "reset", "seq": 1001 }));
         nell.peeps("live").await;
-        assert_eq!(listener.receives_change().await.seq, 1002, "and then hears what is new");
+        assert_eq!(listener.receives_change().await.seq, 1002, "new peeps follow the reset");
         let mut other = Listener::open(&world.url(), "").await.subscribed(Some(2)).await;
         assert_eq!(
             receives(&mut other, 1000).await.last().map(|c| c.seq),
             Some(1002),
-            "a thousand are replayed"
+            "a thousand changes are replayed"
         );
     }
 
@@ -208,7 +209,7 @@ on_both! {
         assert_eq!(listener.receives_change().await.seq, 1);
         assert!(listener.receives_until_pong().await.is_empty());
         listener.subscribes(Some(0)).await;
-        assert_eq!(listener.receives_change().await.seq, 1, "unless one asks for it again");
+        assert_eq!(listener.receives_change().await.seq, 1, "a new `since` replays it");
     }
 
     async fn unsubscribing_ends_the_delivery(world: World) {
@@ -234,7 +235,7 @@ on_both! {
         world.members(["nell"]).await;
         let mut slow = world.listener().await;
         // Fewer peeps than the replay limit, so nothing may be missing.
-        floods(&world, "nell", 0, 900).await;
+        post_many(&world, "nell", 0, 900).await;
         assert_eq!(numbers(&receives(&mut slow, 900).await), (1..=900).collect::<Vec<_>>());
         assert!(slow.receives_until_pong().await.is_empty());
     }
@@ -243,17 +244,17 @@ on_both! {
         world.members(["nell"]).await;
         let mut slow = world.listener().await;
         for step in 0..10 {
-            floods(&world, "nell", step * 200, (step + 1) * 200).await;
+            post_many(&world, "nell", step * 200, (step + 1) * 200).await;
         }
         let mut last = 0;
         while last < 2000 {
             let frame = slow.receives().await;
             if frame["event"] == "reset" {
                 let to = frame["seq"].as_i64().expect("a number");
-                assert!(to > last + 1000, "{to} after {last} could have been replayed");
+                assert!(to > last + 1000, "a reset from {last} to {to} in place of a replay");
                 last = to;
             } else {
-                assert_eq!(change(&frame).seq, last + 1, "in order, without a gap, and nothing twice");
+                assert_eq!(change(&frame).seq, last + 1, "the changes are in order, without a gap, each once");
                 last += 1;
             }
         }
@@ -265,8 +266,8 @@ on_both! {
         let [nell] = world.members(["nell"]).await;
         let (mut slow, mut quick) = (world.listener().await, world.listener().await);
         let quick = tokio::spawn(async move { numbers(&receives(&mut quick, 600).await) });
-        floods(&world, "nell", 0, 600).await;
-        assert_eq!(quick.await.expect("the quick one listens"), (1..=600).collect::<Vec<_>>());
+        post_many(&world, "nell", 0, 600).await;
+        assert_eq!(quick.await.expect("the quick listener receives to the end"), (1..=600).collect::<Vec<_>>());
         nell.peeps("and people go on posting").await;
         assert_eq!(numbers(&receives(&mut slow, 601).await), (1..=601).collect::<Vec<_>>());
     }
@@ -276,7 +277,7 @@ on_both! {
         let (mut listener, mut silent) = (world.listener().await, Listener::open(&world.url(), "").await);
         let id = nell.peeps("Hello").await;
         world.stop().await;
-        assert_eq!(listener.receives_change().await.id, id, "what was said before is heard before");
+        assert_eq!(listener.receives_change().await.id, id, "earlier changes arrive before the close");
         assert_eq!(listener.receives_close().await, 1001);
         assert_eq!(silent.receives_close().await, 1001);
     }
@@ -305,8 +306,8 @@ on_both! {
             "https://row.example:444",
             "",
         ] {
-            let knocked = Listener::try_open(&host, "", Some(origin)).await;
-            assert_eq!(knocked.err(), Some(403), "{origin}");
+            let opened = Listener::try_open(&host, "", Some(origin)).await;
+            assert_eq!(opened.err(), Some(403), "{origin}");
         }
         for origin in [Some("https://row.example"), Some(host.as_str()), None] {
             assert!(Listener::try_open(&host, "", origin).await.is_ok(), "{origin:?}");
@@ -347,7 +348,7 @@ on_both! {
             listener.sends(Message::text(nonsense)).await;
             let frame = listener.receives().await;
             assert_eq!(frame["event"], "error", "{nonsense}");
-            assert!(frame["error"].as_str().is_some_and(|why| why.ends_with('.')), "a sentence: {frame}");
+            assert!(frame["error"].as_str().is_some_and(|error| error.ends_with('.')), "a sentence: {frame}");
         }
         listener.says(&json!({ "type": "unsubscribe", "stream": "user" })).await;
         listener.sends(Message::Ping(b"?".as_slice().into())).await;
@@ -360,12 +361,12 @@ on_both! {
         let mut binary = world.listener().await;
         binary.sends(Message::binary(vec![0, 159, 146, 150])).await;
         assert_eq!(binary.receives_close().await, 1003);
-        let mut much = world.listener().await;
-        much.sends(Message::text("x".repeat(100_000))).await;
-        assert!(matches!(much.receives_close().await, 1006 | 1009), "cut off or told that it was too much");
+        let mut large = world.listener().await;
+        large.sends(Message::text("x".repeat(100_000))).await;
+        assert!(matches!(large.receives_close().await, 1006 | 1009), "closed with 1009, or cut off");
         let mut other = world.listener().await;
         nell.peeps("Hello").await;
-        assert_eq!(other.receives_change().await.seq, 1, "others hear on");
+        assert_eq!(other.receives_change().await.seq, 1, "other sockets are not affected");
     }
 
     async fn a_closed_socket_is_unsubscribed(world: World) {
@@ -376,7 +377,7 @@ on_both! {
         assert_eq!(app.events.subscribers(&topic), 3);
         drop(listeners);
         nell.peeps("Is anybody there?").await;
-        until("the closed sockets to be forgotten", || async {
+        until("the closed sockets to be unsubscribed", || async {
             (app.events.subscribers(&topic) == 0).then_some(())
         })
         .await;
@@ -386,7 +387,7 @@ on_both! {
         let people = world.members(["nell", "ify", "joerg"]).await;
         let url = world.url();
         let listeners: Vec<_> =
-            (0..20).map(|n| tokio::spawn(comes_and_goes(url.clone(), Rng(0x5EED + n)))).collect();
+            (0..20).map(|n| tokio::spawn(listens_with_interruptions(url.clone(), Rng(0x5EED + n)))).collect();
         let posts = |person: Person| async move {
             for n in 0..100 {
                 person.posts_by_api(&format!("@{} says {n}", person.username)).await;
@@ -395,14 +396,14 @@ on_both! {
         join_all(people.map(|person| tokio::spawn(posts(person))))
             .await
             .into_iter()
-            .for_each(|done| done.expect("people post"));
-        assert_eq!(newest(&world).await, 300);
+            .for_each(|done| done.expect("a running poster"));
+        assert_eq!(last_seq(&world).await, 300);
         let expected: BTreeSet<_> = ["nell", "ify", "joerg"]
             .iter()
-            .flat_map(|who| (0..100).map(move |n| format!("@{who} says {n}")))
+            .flat_map(|name| (0..100).map(move |n| format!("@{name} says {n}")))
             .collect();
         for received in join_all(listeners).await {
-            let received = received.expect("a listener listens");
+            let received = received.expect("a listener receives to the end");
             assert_eq!(received.len(), 300, "nothing twice");
             assert_eq!(received.into_iter().collect::<BTreeSet<_>>(), expected, "nothing missing");
         }
@@ -410,18 +411,18 @@ on_both! {
 }
 
 /// Listens until the 300th change while it sometimes loses the connection or closes it.
-async fn comes_and_goes(url: String, mut rng: Rng) -> Vec<String> {
+async fn listens_with_interruptions(url: String, mut rng: Rng) -> Vec<String> {
     let mut received: Vec<String> = Vec::new();
     let mut last = 0;
     while last < 300 {
         let mut listener = Listener::open(&url, "").await.subscribed(Some(last)).await;
-        let stays_for = 1 + rng.below(60);
-        for _ in 0..stays_for {
+        let changes = 1 + rng.below(60);
+        for _ in 0..changes {
             if last == 300 {
                 break;
             }
             let change = listener.receives_change().await;
-            assert_eq!(change.seq, last + 1, "in order and without a gap");
+            assert_eq!(change.seq, last + 1, "the changes are in order, without a gap");
             last = change.seq;
             received.push(change.status["text"].as_str().expect("a text").to_owned());
         }

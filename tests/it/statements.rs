@@ -20,7 +20,8 @@ use crate::common::World;
 /// A statement in the source.
 #[derive(Clone)]
 struct Statement {
-    place: String,
+    /// The file and the line.
+    location: String,
     sql: String,
     /// The engine that runs the statement, or `None` for both.
     engine: Option<Engine>,
@@ -29,24 +30,25 @@ struct Statement {
 /// Shared texts, such as column lists, by module and name.
 type Shared = BTreeMap<(String, String), String>;
 
+/// Returns the source files of the store.
 fn sources() -> Vec<PathBuf> {
-    fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
+    fn walk(folder: &Path, paths: &mut Vec<PathBuf>) {
         for entry in fs::read_dir(folder).expect("a folder of the source").flatten() {
             let path = entry.path();
             if path.is_dir() {
-                walk(&path, found);
+                walk(&path, paths);
             } else if path.extension().is_some_and(|ending| ending == "rs") {
-                found.push(path);
+                paths.push(path);
             }
         }
     }
-    let mut found = Vec::new();
-    walk(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store"), &mut found);
-    found.sort();
-    found
+    let mut paths = Vec::new();
+    walk(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store"), &mut paths);
+    paths.sort();
+    paths
 }
 
-/// Returns the module of a noun: its file, or its folder.
+/// Returns the name of a noun's module: its file or its folder in the store.
 fn module(path: &Path) -> String {
     let store = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store");
     let name = path.strip_prefix(store).ok().and_then(|path| path.iter().next()).unwrap_or_default();
@@ -65,7 +67,7 @@ fn literal(expr: &Expr) -> Option<String> {
     }
 }
 
-/// Returns the concatenated parts, if every constant that they name is known.
+/// Returns the concatenated parts, if every constant in them is known.
 fn joined(parts: &[Expr], module: &str, shared: &Shared) -> Option<String> {
     let part = |expr: &Expr| match expr {
         Expr::Path(path) => {
@@ -144,11 +146,10 @@ impl<'a> Visit<'a> for Constants<'_> {
         if tokens.path.is_ident("columns") {
             let columns: Columns = tokens.parse_body().expect("columns! holds a struct");
             if let Some(text) = joined(&columns.parts, &self.module, self.shared) {
-                let before = self.shared.insert((columns.name.clone(), "COLUMNS".to_owned()), text.clone());
-                let once = before.is_none_or(|before| before == text);
+                let earlier = self.shared.insert((columns.name.clone(), "COLUMNS".to_owned()), text.clone());
                 assert!(
-                    once,
-                    "a struct's name stands for its columns: there are two called {}",
+                    earlier.is_none_or(|earlier| earlier == text),
+                    "two structs with columns are called {}",
                     columns.name
                 );
             }
@@ -161,21 +162,21 @@ struct Statements<'a> {
     module: String,
     shared: &'a Shared,
     engine: Option<Engine>,
-    found: Vec<Statement>,
+    statements: Vec<Statement>,
 }
 
 impl<'a> Visit<'a> for Statements<'_> {
     fn visit_arm(&mut self, arm: &'a Arm) {
-        let before = self.engine;
+        let outer = self.engine;
         if let Pat::Path(path) = &arm.pat {
             self.engine = match path.path.segments.last().map(|last| last.ident.to_string()).as_deref() {
                 Some("Sqlite") => Some(Engine::Sqlite),
                 Some("Postgres") => Some(Engine::Postgres),
-                _ => before,
+                _ => outer,
             };
         }
         visit::visit_arm(self, arm);
-        self.engine = before;
+        self.engine = outer;
     }
 
     fn visit_item_const(&mut self, _: &'a ItemConst) {
@@ -184,14 +185,16 @@ impl<'a> Visit<'a> for Statements<'_> {
 
     fn visit_macro(&mut self, tokens: &'a Macro) {
         if is_sql(tokens) {
-            let place = format!("{}.rs:{}", self.module, tokens.span().start().line);
+            let location = format!("{}.rs:{}", self.module, tokens.span().start().line);
             let sql = joined(&parts(tokens), &self.module, self.shared);
-            let sql = sql.unwrap_or_else(|| panic!("{place}: a part of the statement is not known here"));
-            self.found.push(Statement { place, sql, engine: self.engine });
+            let sql =
+                sql.unwrap_or_else(|| panic!("{location}: a part of the statement is not a known constant"));
+            self.statements.push(Statement { location, sql, engine: self.engine });
         }
     }
 }
 
+/// Returns all statements of the store.
 fn statements() -> Vec<Statement> {
     let files: Vec<(String, File)> = sources()
         .iter()
@@ -201,24 +204,24 @@ fn statements() -> Vec<Statement> {
         })
         .collect();
     let mut shared = Shared::new();
-    // Until nothing is added, because a shared text may be made of one that stands further down.
+    // Repeated until nothing is added, because a shared text may contain one that stands further down.
     loop {
-        let known = shared.len();
+        let before = shared.len();
         for (module, file) in &files {
             Constants { module: module.clone(), shared: &mut shared }.visit_file(file);
         }
-        if shared.len() == known {
+        if shared.len() == before {
             break;
         }
     }
-    let mut found = Vec::new();
+    let mut statements = Vec::new();
     for (module, file) in &files {
-        let mut statements =
-            Statements { module: module.clone(), shared: &shared, engine: None, found: Vec::new() };
-        statements.visit_file(file);
-        found.extend(statements.found);
+        let mut visitor =
+            Statements { module: module.clone(), shared: &shared, engine: None, statements: Vec::new() };
+        visitor.visit_file(file);
+        statements.extend(visitor.statements);
     }
-    found
+    statements
 }
 
 /// Returns the numbers of `$1`, `$2` … in the order of first use.
@@ -245,13 +248,13 @@ fn all_statements_are_found() {
             code.map(|line| line.matches("sql!(").count()).sum::<usize>() - constants
         })
         .sum();
-    let found = statements();
-    assert_eq!(found.len(), written);
-    assert!(found.len() > 40, "the store has more statements than that");
+    let statements = statements();
+    assert_eq!(statements.len(), written);
+    assert!(statements.len() > 40, "only {} statements were found", statements.len());
     for engine in [Engine::Sqlite, Engine::Postgres] {
         assert!(
-            found.iter().any(|statement| statement.engine == Some(engine)),
-            "{engine:?} has words of its own"
+            statements.iter().any(|statement| statement.engine == Some(engine)),
+            "no statement for {engine:?} alone was found"
         );
     }
 }
@@ -259,29 +262,29 @@ fn all_statements_are_found() {
 #[test]
 fn parameters_are_numbered_in_the_order_of_their_use() {
     // SQLite numbers `$2` by its first position in the text and ignores the digits.
-    for Statement { place, sql, .. } in statements() {
+    for Statement { location, sql, .. } in statements() {
         let uses = first_uses(&sql);
-        assert_eq!(uses, (1..=uses.len()).collect::<Vec<_>>(), "{place}: {sql}");
+        assert_eq!(uses, (1..=uses.len()).collect::<Vec<_>>(), "{location}: {sql}");
     }
 }
 
 #[test]
 fn casts_use_standard_sql() {
-    for Statement { place, sql, .. } in statements() {
-        assert!(!sql.contains("::"), "{place}: CAST(… AS …) is what both engines know: {sql}");
+    for Statement { location, sql, .. } in statements() {
+        assert!(!sql.contains("::"), "{location}: CAST(… AS …) works on both engines: {sql}");
     }
 }
 
 on_both! {
     async fn every_statement_can_be_prepared(world: World) {
-        let mine = world.instance.engine;
-        let statements = statements().into_iter().filter(|s| s.engine.is_none_or(|engine| engine == mine));
-        for Statement { place, sql, .. } in statements {
-            let asked = sql.clone();
-            let prepared = world.app().db.read(move |read| read.prepare(&asked)).await;
-            assert!(prepared.is_ok(), "{place} on {mine:?}: {prepared:?}\n{sql}");
+        let engine = world.instance.engine;
+        let statements = statements().into_iter().filter(|s| s.engine.is_none_or(|own| own == engine));
+        for Statement { location, sql, .. } in statements {
+            let text = sql.clone();
+            let prepared = world.app().db.read(move |read| read.prepare(&text)).await;
+            assert!(prepared.is_ok(), "{location} on {engine:?}: {prepared:?}\n{sql}");
         }
         let nonsense = world.app().db.read(|read| read.prepare("SELECT nothing FROM nowhere")).await;
-        assert!(nonsense.is_err(), "what can't be prepared has to be told for this to mean anything");
+        assert!(nonsense.is_err(), "an invalid statement can be prepared, so this test shows nothing");
     }
 }

@@ -27,7 +27,7 @@ use futures_util::future::{join_all, try_join_all};
 
 use crate::common::{Engine, Instance, TestDb, open};
 
-/// The body of a peep.
+/// Returns the body of a peep.
 fn body(words: &str) -> Body {
     Body::parse(words, &RefusedWords::default()).expect("a body")
 }
@@ -47,7 +47,7 @@ async fn posts(db: &Db, member: &Member, body: &str, reply_to: Option<PeepId>) -
     .await
 }
 
-/// An arbitrary job.
+/// Returns an arbitrary job.
 fn work(n: i64) -> Work {
     Work::MentionMail { peep: PeepId(n), to: AccountId(n) }
 }
@@ -63,7 +63,7 @@ fn seqs(emitted: &[Emission]) -> Vec<i64> {
 // Transactions.
 on_both! {
     async fn a_write_that_fails_or_panics_is_rolled_back_alone(test_db: TestDb) {
-        let (holds, held) = test_db.block_writers().await;
+        let (holds, blocked) = test_db.block_writers().await;
         // All of these writes wait together, so on SQLite they share one commit.
         let writes = (0..30).map(|n: i64| {
             let db = test_db.db.clone();
@@ -73,7 +73,7 @@ on_both! {
                     match n % 3 {
                         0 => Ok(n),
                         1 => Err(Error::Conflict("Someone was faster.")),
-                        _ => panic!("job {n} panics, as it should"),
+                        _ => panic!("write {n} panics on purpose"),
                     }
                 })
                 .await
@@ -83,18 +83,18 @@ on_both! {
         tokio::task::yield_now().await;
         drop(holds);
         for (n, write) in (0..).zip(join_all(writes).await) {
-            match (n % 3, write.expect("the writer lives on")) {
+            match (n % 3, write.expect("a running writer")) {
                 (0, Ok(answer)) => assert_eq!(answer, n),
                 (1, Err(Error::Conflict(_))) => {}
                 (2, Err(Error::Internal(error))) => {
-                    assert_eq!(error.to_string(), "a panic in a transaction", "and not what it said");
+                    assert_eq!(error.to_string(), "a panic in a transaction", "without the panic's message");
                 }
                 (_, other) => panic!("write {n}: {other:?}"),
             }
         }
-        join_all(held).await.into_iter().for_each(|held| held.expect("held").expect("and let go"));
+        join_all(blocked).await.into_iter().for_each(|write| write.expect("no panic").expect("a write"));
         assert_eq!(test_db.count("SELECT COUNT(*) FROM jobs").await, 10);
-        assert_eq!(test_db.emitted().len(), 10, "what was undone is not told either");
+        assert_eq!(test_db.emitted().len(), 10, "rolled-back writes emit no event");
     }
 
     async fn a_failed_statement_does_not_affect_concurrent_writes(test_db: TestDb) {
@@ -115,62 +115,59 @@ on_both! {
                 Ok(())
             })
         });
-        let done: Vec<_> = join_all(writes).await.iter().map(Result::is_ok).collect();
-        assert_eq!(done.iter().filter(|ok| **ok).count(), 5, "0, 4, 8, 12, 16; the others collide: {done:?}");
+        let results: Vec<_> = join_all(writes).await.iter().map(Result::is_ok).collect();
+        assert_eq!(results.iter().filter(|ok| **ok).count(), 5, "0, 4, 8, 12 and 16 succeed: {results:?}");
         assert_eq!(test_db.count("SELECT COUNT(*) FROM instance").await, 5);
         assert_eq!(test_db.count("SELECT COUNT(*) FROM accounts").await, 0);
     }
 
     async fn events_are_emitted_after_the_commit_and_before_the_result(test_db: TestDb) {
         let nell = test_db.member("nell").await;
-        let looked = Arc::new(Mutex::new(Vec::new()));
-        let (instance, seen) = (&test_db.instance, Arc::clone(&looked));
+        let mut visible = Vec::new();
         // A second handle on the database checks which rows are visible at the moment of emission.
-        let (tell, told) = channel::<Emission>();
-        let db = open(instance, tell).await;
+        let (sender, emissions) = channel::<Emission>();
+        let db = open(&test_db.instance, sender).await;
         let outside = test_db.db.clone();
         for n in 0..5 {
             let id = posts(&db, &nell, &format!("peep {n}"), None).await.expect("a peep is posted");
-            let told: Vec<_> = told.try_iter().collect();
-            assert_eq!(seqs(&told), [n + 1], "told before the writer has its answer");
-            let there = outside.read(move |read| peeps::by_id(read, None, id)).await;
-            seen.lock().expect("nobody panicked with it").push(there.is_ok());
+            let emitted: Vec<_> = emissions.try_iter().collect();
+            assert_eq!(seqs(&emitted), [n + 1], "emitted before the write returns");
+            visible.push(outside.read(move |read| peeps::by_id(read, None, id)).await.is_ok());
         }
-        assert_eq!(*looked.lock().expect("nobody panicked with it"), [true; 5]);
+        assert_eq!(visible, [true; 5]);
     }
 
     async fn nothing_is_emitted_before_the_commit(test_db: TestDb) {
         let emitted = Arc::new(Mutex::new(0));
-        let (count, kept) = (Arc::clone(&emitted), test_db.emitted);
-        let kept = Arc::new(kept);
-        let inside = Arc::clone(&kept);
+        let (count, receiver) = (Arc::clone(&emitted), Arc::new(test_db.emitted));
+        let inside = Arc::clone(&receiver);
         test_db.db
             .write(move |tx| {
                 tx.emit(Emission { topic: Topic::Outbox, event: Event::JobDue });
                 tx.enqueue(&work(1))?;
-                *count.lock().expect("fine") += inside.lock().expect("fine").try_iter().count();
+                *count.lock().expect("no panic") += inside.lock().expect("no panic").try_iter().count();
                 Ok(())
             })
             .await
             .expect("a write");
-        assert_eq!(*emitted.lock().expect("fine"), 0);
-        assert_eq!(kept.lock().expect("fine").try_iter().count(), 2);
+        assert_eq!(*emitted.lock().expect("no panic"), 0);
+        assert_eq!(receiver.lock().expect("no panic").try_iter().count(), 2);
     }
 
     async fn a_cancelled_write_is_not_started(test_db: TestDb) {
-        let (holds, held) = test_db.block_writers().await;
-        let mut unwanted = Box::pin(test_db.db.write(|tx| tx.enqueue(&work(1))));
-        assert!(futures_util::poll!(&mut unwanted).is_pending(), "it waits behind the others");
-        drop(unwanted);
-        let wanted = test_db.db.write(|tx| tx.enqueue(&work(2)));
+        let (holds, blocked) = test_db.block_writers().await;
+        let mut cancelled = Box::pin(test_db.db.write(|tx| tx.enqueue(&work(1))));
+        assert!(futures_util::poll!(&mut cancelled).is_pending(), "the write is queued");
+        drop(cancelled);
+        let next = test_db.db.write(|tx| tx.enqueue(&work(2)));
         drop(holds);
-        wanted.await.expect("the next one is done");
-        join_all(held).await;
+        next.await.expect("the next write");
+        join_all(blocked).await;
         assert_eq!(test_db.count("SELECT COUNT(*) FROM jobs").await, 1);
     }
 
     async fn writes_beyond_the_queue_are_refused_at_once(test_db: TestDb) {
-        let (holds, held) = test_db.block_writers().await;
+        let (holds, blocked) = test_db.block_writers().await;
         let mut waiting: Vec<_> = (0..4096).map(|_| Box::pin(test_db.db.write(|_| Ok(())))).collect();
         for write in &mut waiting {
             assert!(futures_util::poll!(write).is_pending());
@@ -178,16 +175,16 @@ on_both! {
         let refused = test_db.db.write(|tx| tx.enqueue(&work(1))).await;
         assert!(matches!(refused, Err(Error::Busy)), "{refused:?}");
         drop(holds);
-        join_all(waiting).await.into_iter().for_each(|done| done.expect("those who wait are served"));
-        join_all(held).await;
-        test_db.db.write(|tx| tx.enqueue(&work(2))).await.expect("and there is room again");
+        join_all(waiting).await.into_iter().for_each(|done| done.expect("a queued write"));
+        join_all(blocked).await;
+        test_db.db.write(|tx| tx.enqueue(&work(2))).await.expect("a write after the queue was full");
         assert_eq!(test_db.count("SELECT COUNT(*) FROM jobs").await, 1);
     }
 
     async fn a_read_that_fails_or_panics_does_not_affect_others(test_db: TestDb) {
         test_db.member("nell").await;
         for _ in 0..40 {
-            let panics = test_db.db.read(|_: &Read<'_>| -> Result<()> { panic!("as it should") }).await;
+            let panics = test_db.db.read(|_: &Read<'_>| -> Result<()> { panic!("on purpose") }).await;
             assert!(matches!(panics, Err(Error::Internal(_))));
             let fails = test_db
                 .db
@@ -201,7 +198,7 @@ on_both! {
     async fn a_closed_database_refuses_writes(test_db: TestDb) {
         test_db.member("nell").await;
         let db = test_db.db.clone();
-        tokio::task::spawn_blocking(move || db.close()).await.expect("it closes");
+        tokio::task::spawn_blocking(move || db.close()).await.expect("no panic");
         assert!(matches!(test_db.db.write(|tx| tx.enqueue(&work(1))).await, Err(Error::Busy)));
     }
 
@@ -221,9 +218,14 @@ on_both! {
 }
 
 /// Tests of concurrent writes.
-mod together {
-    use super::{BTreeSet, Instance, PeepId, TestDb, join_all, open, peeps, posts, seqs, try_join_all};
+mod concurrency {
     use std::sync::mpsc::channel;
+
+    use chitter::domain::peeps::history;
+
+    use super::{
+        BTreeSet, Instance, PeepId, TestDb, Viewer, join_all, open, peeps, posts, seqs, try_join_all,
+    };
 
     on_both! {
         async fn fifty_concurrent_peeps_are_numbered_without_a_gap(test_db: TestDb) {
@@ -231,17 +233,17 @@ mod together {
             let bodies: Vec<_> = (0..50).map(|n| format!("peep {n}")).collect();
             let ids = try_join_all(bodies.iter().map(|body| posts(&test_db.db, &nell, body, None)))
                 .await
-                .expect("all post");
-            assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), 50, "each has an id of its own");
+                .expect("every peep is posted");
+            assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), 50, "the ids are unique");
             let changes =
                 test_db.db.read(|read| peeps::changed_since(read, None, 0, 1000)).await.expect("the changes");
             assert_eq!(changes.iter().map(|peep| peep.seq).collect::<Vec<_>>(), (1..=50).collect::<Vec<_>>());
-            let mut told = seqs(&test_db.emitted());
+            let mut emitted = seqs(&test_db.emitted());
             if test_db.writers() == 1 {
-                assert_eq!(told, (1..=50).collect::<Vec<_>>(), "and on SQLite they are told in this order");
+                assert_eq!(emitted, (1..=50).collect::<Vec<_>>(), "on SQLite in the order of the commits");
             }
-            told.sort_unstable();
-            assert_eq!(told, (1..=50).collect::<Vec<_>>());
+            emitted.sort_unstable();
+            assert_eq!(emitted, (1..=50).collect::<Vec<_>>());
         }
 
         async fn a_rolled_back_write_leaves_no_gap_in_the_numbers(test_db: TestDb) {
@@ -272,11 +274,11 @@ mod together {
                 let (nell, body) = (nell.clone(), super::body(&format!("version {n}")));
                 test_db.db.write(move |tx| nell.edit(tx, id, &body))
             });
-            try_join_all(edits).await.expect("all edit");
-            let (peep, versions) =
-                test_db.db.read(move |read| chitter::domain::peeps::history(read, super::Viewer::STRANGER, id)).await.expect("a history");
-            let words: BTreeSet<_> = versions.iter().map(|version| version.body.clone()).collect();
-            assert_eq!((versions.len(), words.len()), (13, 13), "nothing is lost and nothing is there twice");
+            try_join_all(edits).await.expect("every edit");
+            let history = test_db.db.read(move |read| history(read, Viewer::STRANGER, id)).await;
+            let (peep, versions) = history.expect("a history");
+            let texts: BTreeSet<_> = versions.iter().map(|version| version.body.clone()).collect();
+            assert_eq!((versions.len(), texts.len()), (13, 13), "each version is stored once");
             assert_eq!((peep.body.as_str(), peep.seq), (versions[12].body.as_str(), 13));
         }
 
@@ -289,22 +291,22 @@ mod together {
             let id = test_db.posts(&members[0], "Hello").await;
             let likes = members
                 .iter()
-                .flat_map(|fan| (0..3).map(move |_| fan.clone()))
-                .map(|fan| test_db.db.write(move |tx| fan.like(tx, id, true)));
-            let replies = members.iter().map(|who| posts(&test_db.db, who, "Welcome", Some(id)));
+                .flat_map(|member| (0..3).map(move |_| member.clone()))
+                .map(|member| test_db.db.write(move |tx| member.like(tx, id, true)));
+            let replies = members.iter().map(|member| posts(&test_db.db, member, "Welcome", Some(id)));
             let (likes, replies) = tokio::join!(try_join_all(likes), try_join_all(replies));
-            likes.expect("all like");
-            let replies = replies.expect("all reply");
+            likes.expect("every like");
+            let replies = replies.expect("every reply");
             let counts = || {
                 test_db.db.read(move |read| peeps::by_id(read, None, id).map(|peep| (peep.likes, peep.replies)))
             };
             assert_eq!(counts().await.ok(), Some((8, 8)));
-            let back = members.iter().zip(&replies).enumerate().map(|(n, (who, reply))| {
-                let (who, reply) = (who.clone(), *reply);
+            let undo = members.iter().zip(&replies).enumerate().map(|(n, (member, reply))| {
+                let (member, reply) = (member.clone(), *reply);
                 test_db.db
-                    .write(move |tx| if n % 2 == 0 { who.delete(tx, reply) } else { who.like(tx, id, false) })
+                    .write(move |tx| if n % 2 == 0 { member.delete(tx, reply) } else { member.like(tx, id, false) })
             });
-            try_join_all(back).await.expect("all take something back");
+            try_join_all(undo).await.expect("every deletion and every unlike");
             assert_eq!(counts().await.ok(), Some((4, 4)));
             assert_eq!(test_db.count("SELECT COUNT(*) FROM likes").await, 4);
         }
@@ -323,13 +325,13 @@ mod together {
                     let (replied, deleted) = tokio::join!(posts(&test_db.db, &ify, "Me", Some(id)), deletes);
                     (deleted, replied)
                 };
-                deleted.expect("it is hers to delete");
+                deleted.expect("a deletion by the author");
                 let replies =
-                    test_db.db.read(move |read| peeps::by_id(read, None, id)).await.expect("a gap").replies;
+                    test_db.db.read(move |read| peeps::by_id(read, None, id)).await.expect("a row").replies;
                 assert_eq!(
                     replies,
                     i64::from(replied.is_ok()),
-                    "a reply is counted if and only if it was taken"
+                    "a reply is counted if and only if it was posted"
                 );
             }
         }
@@ -339,14 +341,14 @@ mod together {
                 return; // a SQLite file belongs to one process
             }
             let nell = test_db.member("nell").await;
-            let (tell, _told) = channel();
-            let other = open(&test_db.instance, tell).await;
+            let (sender, _emissions) = channel();
+            let other = open(&test_db.instance, sender).await;
             let bodies: Vec<_> = (0..40).map(|n| format!("peep {n}")).collect();
             let both = bodies
                 .iter()
                 .enumerate()
                 .map(|(n, body)| posts(if n % 2 == 0 { &test_db.db } else { &other }, &nell, body, None));
-            let ids: BTreeSet<PeepId> = try_join_all(both).await.expect("all post").into_iter().collect();
+            let ids: BTreeSet<PeepId> = try_join_all(both).await.expect("every peep is posted").into_iter().collect();
             assert_eq!(ids.len(), 40);
             let changes = other.read(|read| peeps::changed_since(read, None, 0, 1000)).await.expect("the changes");
             assert_eq!(changes.iter().map(|peep| peep.seq).collect::<Vec<_>>(), (1..=40).collect::<Vec<_>>());
@@ -358,17 +360,17 @@ mod together {
             }
             let opened = join_all((0..4).map(|_| open(&instance, channel().0))).await;
             for db in opened {
-                let made = db
+                let migrations = db
                     .read(|read| read.one("SELECT COUNT(*) FROM migrations", &[], |row| row.get::<i64>(0)))
                     .await;
-                assert!(made.is_ok_and(|made| made > 0));
+                assert!(migrations.is_ok_and(|count| count > 0));
             }
         }
     }
 }
 
-/// Tests of a PostgreSQL server that is unavailable for a moment.
-mod away {
+/// Tests of a PostgreSQL server that closes connections.
+mod reconnecting {
     use super::{Engine, Instance, TestDb, channel, open, posts};
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -376,13 +378,13 @@ mod away {
         let mut instance = Instance::new(Engine::Postgres);
         // A separate role distinguishes these connections from those of other tests.
         let role = format!("cut_{}", std::process::id());
-        instance.alters(&format!("CREATE ROLE {role} LOGIN SUPERUSER"));
-        let (test_db, cut) = {
+        instance.run_sql(&format!("CREATE ROLE {role} LOGIN SUPERUSER"));
+        let (test_db, terminate) = {
             let admin = instance.settings.database_url.clone();
-            let theirs = admin.as_ref().map(|url| url.replacen("postgres@", &format!("{role}@"), 1));
-            instance.settings.database_url = theirs;
-            let (tell, emitted) = channel();
-            let db = open(&instance, tell).await;
+            let as_role = admin.as_ref().map(|url| url.replacen("postgres@", &format!("{role}@"), 1));
+            instance.settings.database_url = as_role;
+            let (sender, emitted) = channel();
+            let db = open(&instance, sender).await;
             instance.settings.database_url = admin;
             (
                 TestDb { db, instance, emitted: emitted.into() },
@@ -392,12 +394,12 @@ mod away {
         let nell = test_db.member("nell").await;
         for round in 0..3 {
             // Every worker thread has a connection.
-            let (holds, held) = test_db.block_writers().await;
+            let (holds, blocked) = test_db.block_writers().await;
             drop(holds);
-            for held in held {
-                held.await.expect("held").expect("and let go");
+            for write in blocked {
+                write.await.expect("no panic").expect("a write");
             }
-            test_db.instance.alters(&cut);
+            test_db.instance.run_sql(&terminate);
             for n in 0..40 {
                 if n % 2 == 0 {
                     posts(&test_db.db, &nell, &format!("{round} {n}"), None).await.expect("a peep is posted");
@@ -408,8 +410,8 @@ mod away {
         }
         assert_eq!(test_db.count("SELECT COUNT(*) FROM peeps").await, 60);
         let db = test_db.db.clone();
-        tokio::task::spawn_blocking(move || db.close()).await.expect("it closes");
-        test_db.instance.alters(&format!("REASSIGN OWNED BY {role} TO postgres; DROP ROLE {role}"));
+        tokio::task::spawn_blocking(move || db.close()).await.expect("no panic");
+        test_db.instance.run_sql(&format!("REASSIGN OWNED BY {role} TO postgres; DROP ROLE {role}"));
     }
 }
 
@@ -421,12 +423,13 @@ mod outbox {
 
     const LEASE: Duration = Duration::from_secs(300);
 
-    async fn promise(test_db: &TestDb, count: i64) {
+    /// Enqueues this many jobs.
+    async fn enqueue(test_db: &TestDb, count: i64) {
         test_db
             .db
             .write(move |tx| (0..count).try_for_each(|n| tx.enqueue(&work(n))))
             .await
-            .expect("promised");
+            .expect("the jobs are enqueued");
     }
 
     async fn claim(db: &Db, node: &'static str, limit: i64) -> Vec<Job> {
@@ -451,22 +454,23 @@ mod outbox {
 
     on_both! {
         async fn a_job_exists_only_if_its_transaction_committed(test_db: TestDb) {
-            let undone: Result<()> = test_db
+            let failed: Result<()> = test_db
                 .db
                 .write(|tx| {
                     tx.enqueue(&work(1))?;
                     Err(super::Error::Conflict("Never mind."))
                 })
                 .await;
-            undone.expect_err("it is undone");
+            failed.expect_err("the write fails");
             assert_eq!(next_due(&test_db).await, None);
-            promise(&test_db, 1).await;
-            let told = test_db.emitted();
+            enqueue(&test_db, 1).await;
+            let emitted = test_db.emitted();
+            let [emission] = emitted.as_slice() else { panic!("not one emission: {emitted:?}") };
             assert!(
-                matches!(told.as_slice(), [one] if one.topic == Topic::Outbox && matches!(one.event, Event::JobDue)),
-                "{told:?}"
+                emission.topic == Topic::Outbox && matches!(emission.event, Event::JobDue),
+                "{emission:?}"
             );
-            assert_eq!(next_due(&test_db).await, Some(test_db.instance.clock.now()), "it is due at once");
+            assert_eq!(next_due(&test_db).await, Some(test_db.instance.clock.now()), "the job is due at once");
         }
 
         async fn a_peep_notifies_at_most_twenty_people(test_db: TestDb) {
@@ -483,14 +487,14 @@ mod outbox {
         }
 
         async fn a_claimed_job_can_not_be_claimed_again_before_its_lease_ends(test_db: TestDb) {
-            promise(&test_db, 3).await;
+            enqueue(&test_db, 3).await;
             let first = claim(&test_db.db, "nell", 2).await;
             assert_eq!(first.len(), 2);
             assert!(first.iter().all(|job| job.attempts == 1 && job.created_at == test_db.instance.clock.now()));
             assert_eq!(
                 first.iter().map(|job| job.work.clone()).collect::<Vec<_>>(),
                 [work(0), work(1)],
-                "the oldest first"
+                "the oldest jobs are claimed first"
             );
             let second = claim(&test_db.db, "ify", 10).await;
             assert_eq!(second.len(), 1);
@@ -502,16 +506,16 @@ mod outbox {
             assert!(claim(&test_db.db, "ify", 10).await.is_empty());
             test_db.instance.clock.advance(Duration::from_millis(1));
             let again = claim(&test_db.db, "ify", 10).await;
-            assert_eq!(again.len(), 3, "whoever had them must have died");
+            assert_eq!(again.len(), 3, "jobs are claimed again after their lease");
             assert!(again.iter().all(|job| job.attempts == 2));
         }
 
         async fn a_finished_job_is_deleted(test_db: TestDb) {
-            promise(&test_db, 2).await;
+            enqueue(&test_db, 2).await;
             let claimed = claim(&test_db.db, "nell", 1).await;
             let id = claimed[0].id;
-            test_db.db.write(move |tx| jobs::finish(tx, id)).await.expect("finished");
-            test_db.db.write(move |tx| jobs::finish(tx, id)).await.expect("finishing twice does no harm");
+            test_db.db.write(move |tx| jobs::finish(tx, id)).await.expect("the job is finished");
+            test_db.db.write(move |tx| jobs::finish(tx, id)).await.expect("finishing twice succeeds");
             test_db.instance.clock.advance(2 * LEASE);
             let rest = claim(&test_db.db, "nell", 10).await;
             assert_eq!(rest.len(), 1);
@@ -519,18 +523,18 @@ mod outbox {
         }
 
         async fn a_postponed_job_can_be_claimed_when_it_is_due(test_db: TestDb) {
-            promise(&test_db, 1).await;
+            enqueue(&test_db, 1).await;
             let id = claim(&test_db.db, "nell", 1).await[0].id;
             let due = test_db.instance.clock.now() + Duration::from_secs(10);
-            test_db.db.write(move |tx| jobs::put_off(tx, id, due)).await.expect("put off");
+            test_db.db.write(move |tx| jobs::put_off(tx, id, due)).await.expect("the job is postponed");
             assert_eq!(next_due(&test_db).await, Some(due));
             assert!(claim(&test_db.db, "nell", 1).await.is_empty());
             test_db.instance.clock.set(due);
-            assert_eq!(claim(&test_db.db, "ify", 1).await[0].attempts, 2, "by whoever is there");
+            assert_eq!(claim(&test_db.db, "ify", 1).await[0].attempts, 2, "any node can claim the job");
         }
 
         async fn a_restarted_node_reclaims_only_its_own_jobs(test_db: TestDb) {
-            promise(&test_db, 5).await;
+            enqueue(&test_db, 5).await;
             let nells = ids(&claim(&test_db.db, "nell", 3).await);
             claim(&test_db.db, "ify", 2).await;
             assert_eq!(test_db.db.write(|tx| jobs::release(tx, "nell")).await.ok(), Some(3));
@@ -539,23 +543,23 @@ mod outbox {
         }
 
         async fn concurrent_claims_never_get_the_same_job(test_db: TestDb) {
-            promise(&test_db, 100).await;
+            enqueue(&test_db, 100).await;
             let claimers = ["a", "b", "c", "d", "e", "f", "g", "h"].map(|node| {
                 let db = test_db.db.clone();
                 tokio::spawn(async move {
-                    let mut mine = Vec::new();
+                    let mut jobs = Vec::new();
                     loop {
                         let claimed = claim(&db, node, 5).await;
                         if claimed.is_empty() {
-                            return mine;
+                            return jobs;
                         }
-                        mine.extend(claimed);
+                        jobs.extend(claimed);
                     }
                 })
             });
             let claimed: Vec<Job> =
-                join_all(claimers).await.into_iter().flat_map(|mine| mine.expect("a claimer")).collect();
-            assert_eq!((claimed.len(), ids(&claimed).len()), (100, 100), "each job once");
+                join_all(claimers).await.into_iter().flat_map(|jobs| jobs.expect("a claimer")).collect();
+            assert_eq!((claimed.len(), ids(&claimed).len()), (100, 100), "each job is claimed once");
             assert!(claimed.iter().all(|job| job.attempts == 1));
             assert!(claimed.iter().any(|job| job.id > JobId(0)));
         }

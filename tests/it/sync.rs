@@ -12,21 +12,22 @@ const THREADS: &str = "/api/v1/threads";
 
 /// A client that keeps the token of its last call.
 struct Client<'a> {
-    who: &'a Person,
+    person: &'a Person,
     since: String,
 }
 
 impl<'a> Client<'a> {
-    async fn begins(who: &'a Person) -> Self {
-        let begun = who.fetches("/api/v1/sync").await.is(200).json();
-        assert_eq!((&begun["data"], &begun["next"]), (&json!([]), &json!(null)));
-        Client { who, since: text(&begun["since"]) }
+    /// Makes the first call, which returns a token only.
+    async fn begins(person: &'a Person) -> Self {
+        let first = person.fetches("/api/v1/sync").await.is(200).json();
+        assert_eq!((&first["data"], &first["next"]), (&json!([]), &json!(null)));
+        Client { person, since: text(&first["since"]) }
     }
 
     /// Returns one page of changes, and whether there is more.
     async fn fetches_page(&mut self, limit: usize) -> (Vec<Value>, bool) {
         let path = format!("/api/v1/sync?since={}&limit={limit}", self.since);
-        let answer = self.who.fetches(&path).await.is(200).json();
+        let answer = self.person.fetches(&path).await.is(200).json();
         self.since = text(&answer["since"]);
         (answer["data"].as_array().expect("a list").clone(), !answer["next"].is_null())
     }
@@ -35,8 +36,8 @@ impl<'a> Client<'a> {
     async fn catches_up(&mut self) -> Vec<Value> {
         let mut all = Vec::new();
         loop {
-            let (some, more) = self.fetches_page(50).await;
-            all.extend(some);
+            let (page, more) = self.fetches_page(50).await;
+            all.extend(page);
             if !more {
                 return all;
             }
@@ -58,7 +59,7 @@ impl<'a> Client<'a> {
 
     /// Asserts the next changes, each written in brief: `message Hello`, `thread`, `receipt ify 1/1`, `left`.
     async fn expects<const N: usize>(&mut self, expected: [&str; N]) {
-        let words = |change: &Value| match change["type"].as_str().expect("a type") {
+        let summary = |change: &Value| match change["type"].as_str().expect("a type") {
             "message" => format!("message {}", change["message"]["body"].as_str().unwrap_or_default()),
             "receipt" => format!(
                 "receipt {} {}/{}",
@@ -68,19 +69,21 @@ impl<'a> Client<'a> {
             ),
             other => other.to_owned(),
         };
-        assert_eq!(self.receives_changes::<N>().await.each_ref().map(words), expected);
+        assert_eq!(self.receives_changes::<N>().await.each_ref().map(summary), expected);
     }
 }
 
-async fn begins_thread(who: &Person, users: &[&str]) -> String {
-    let thread = who.calls(Method::POST, THREADS, &json!({ "users": users })).await.is(201).json();
+/// Creates a thread. Returns its path.
+async fn begins_thread(person: &Person, users: &[&str]) -> String {
+    let thread = person.calls(Method::POST, THREADS, &json!({ "users": users })).await.is(201).json();
     format!("{THREADS}/{}", text(&thread["id"]))
 }
 
-async fn says(who: &Person, thread: &str, words: &str) -> String {
-    let said =
-        who.calls(Method::POST, &format!("{thread}/messages"), &json!({ "body": words })).await.is(201);
-    format!("{thread}/messages/{}", text(&said.json()["id"]))
+/// Posts a message. Returns its path.
+async fn says(person: &Person, thread: &str, body: &str) -> String {
+    let message =
+        person.calls(Method::POST, &format!("{thread}/messages"), &json!({ "body": body })).await.is(201);
+    format!("{thread}/messages/{}", text(&message.json()["id"]))
 }
 
 on_both! {
@@ -125,8 +128,8 @@ on_both! {
         let [change] = ifys.receives_changes().await;
         assert_eq!(change["thread"]["muted"], true);
 
-        let me = text(&ify.fetches(&thread).await.json()["users"][1]["id"]);
-        nell.does(Method::DELETE, &format!("{thread}/users/{me}")).await.is(204);
+        let ifys_id = text(&ify.fetches(&thread).await.json()["users"][1]["id"]);
+        nell.does(Method::DELETE, &format!("{thread}/users/{ifys_id}")).await.is(204);
         ifys.expects(["left"]).await;
         says(&nell, &thread, "Behind your back").await;
         ifys.expects([]).await;
@@ -143,8 +146,8 @@ on_both! {
         let thread = begins_thread(&nell, &["ify"]).await;
         let mut client = Client::begins(&ify).await;
         // The thread is deleted with its last participant.
-        for who in [&ify, &nell] {
-            who.does(Method::DELETE, &format!("{thread}/users/me")).await.is(204);
+        for person in [&ify, &nell] {
+            person.does(Method::DELETE, &format!("{thread}/users/me")).await.is(204);
         }
         nell.fetches(&thread).await.is(404);
         world.outbox_empties().await;
@@ -169,19 +172,19 @@ on_both! {
         nell.calls(Method::POST, &path, &batch).await.is(201);
         let (mut bodies, mut pages) = (Vec::new(), 0);
         for _ in 0..1000 {
-            let (some, more) = client.fetches_page(7).await;
-            bodies.extend(some.iter().filter_map(|one| Some(one["message"]["body"].as_str()?.to_owned())));
+            let (page, more) = client.fetches_page(7).await;
+            bodies.extend(page.iter().filter_map(|change| Some(change["message"]["body"].as_str()?.to_owned())));
             pages += 1;
             if !more && bodies.len() >= 90 {
                 break;
             }
         }
         let batched: Vec<_> = bodies.iter().filter(|body| body.starts_with("batch")).cloned().collect();
-        assert_eq!(batched, (0..60).map(|n| format!("batch {n}")).collect::<Vec<_>>(), "in order");
-        let mut once = bodies.clone();
-        once.sort();
-        once.dedup();
-        assert_eq!((bodies.len(), once.len()), (90, 90), "each once");
+        assert_eq!(batched, (0..60).map(|n| format!("batch {n}")).collect::<Vec<_>>(), "a batch is in order");
+        let mut distinct = bodies.clone();
+        distinct.sort();
+        distinct.dedup();
+        assert_eq!((bodies.len(), distinct.len()), (90, 90), "each message once");
         assert!(pages > 4, "{pages}");
     }
 
@@ -204,20 +207,20 @@ on_both! {
             // token and lose the changes.
             tokio::select! {
                 _ = &mut writes => break,
-                (some, _) = client.fetches_page(50) => received.extend(some),
+                (page, _) = client.fetches_page(50) => received.extend(page),
             }
         }
         for _ in 0..1000 {
             received.extend(client.catches_up().await);
-            if received.iter().filter(|one| one["type"] == "message").count() >= 80 {
+            if received.iter().filter(|change| change["type"] == "message").count() >= 80 {
                 break;
             }
         }
         let mut bodies: Vec<_> =
-            received.iter().filter_map(|one| Some(one["message"]["body"].as_str()?.to_owned())).collect();
+            received.iter().filter_map(|change| Some(change["message"]["body"].as_str()?.to_owned())).collect();
         bodies.sort();
         bodies.dedup();
-        assert_eq!(bodies.len(), 80, "all that was said");
+        assert_eq!(bodies.len(), 80, "every message");
     }
 
     async fn rooms_are_included_and_matches_are_not(world: World) {
@@ -237,14 +240,14 @@ on_both! {
     async fn invalid_and_expired_tokens_are_refused(world: World) {
         let [nell] = world.members(["nell"]).await;
         let client = Client::begins(&nell).await;
-        let asks = |since: String| {
+        let sync = |since: String| {
             let nell = nell.clone();
             async move { nell.fetches(&format!("/api/v1/sync?since={since}")).await }
         };
-        asks("yesterday".into()).await.is(422).problem();
-        asks("99999999999.1763640000000".into()).await.is(409).problem();
+        sync("yesterday".into()).await.is(422).problem();
+        sync("99999999999.1763640000000".into()).await.is(409).problem();
         world.stranger().fetches("/api/v1/sync").await.is(401);
         world.pass(Duration::from_secs(31 * 24 * 3600));
-        asks(client.since.clone()).await.is(409).problem();
+        sync(client.since.clone()).await.is(409).problem();
     }
 }

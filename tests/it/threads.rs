@@ -8,17 +8,17 @@ use crate::common::{Answer, ApiClient, Listener, Person, World, each, text};
 const THREADS: &str = "/api/v1/threads";
 
 /// Creates a thread with these users.
-async fn begins(who: &Person, users: &[&str]) -> Answer {
-    who.calls(Method::POST, THREADS, &json!({ "users": users })).await
+async fn begins(person: &Person, users: &[&str]) -> Answer {
+    person.calls(Method::POST, THREADS, &json!({ "users": users })).await
 }
 
-/// The path of a thread in the API.
+/// Returns the path of a thread in the API.
 fn at(thread: &Value) -> String {
     format!("{THREADS}/{}", text(&thread["id"]))
 }
 
-async fn says(who: &Person, thread: &Value, words: &str) -> Answer {
-    who.calls(Method::POST, &format!("{}/messages", at(thread)), &json!({ "body": words })).await
+async fn says(person: &Person, thread: &Value, body: &str) -> Answer {
+    person.calls(Method::POST, &format!("{}/messages", at(thread)), &json!({ "body": body })).await
 }
 
 fn usernames(thread: &Value) -> Vec<String> {
@@ -26,15 +26,15 @@ fn usernames(thread: &Value) -> Vec<String> {
 }
 
 /// Returns the texts of the messages that are visible to this person.
-async fn sees(who: &Person, thread: &Value) -> Vec<String> {
-    each(&who.fetches(&format!("{}/messages", at(thread))).await.is(200).list(), "body")
+async fn sees(person: &Person, thread: &Value) -> Vec<String> {
+    each(&person.fetches(&format!("{}/messages", at(thread))).await.is(200).list(), "body")
 }
 
 /// Returns the errors of a refusal: the pointer and the detail of each.
-fn wrong(answer: &Answer) -> Vec<(String, String)> {
+fn errors(answer: &Answer) -> Vec<(String, String)> {
     answer.problem();
     let errors = answer.json()["errors"].as_array().cloned().unwrap_or_default();
-    errors.iter().map(|one| (text(&one["pointer"]), text(&one["detail"]))).collect()
+    errors.iter().map(|error| (text(&error["pointer"]), text(&error["detail"]))).collect()
 }
 
 on_both! {
@@ -48,8 +48,8 @@ on_both! {
         says(&nell, &thread, "The surprise is on Saturday").await.is(201);
         says(&ify, &thread, "I bring the cake").await.is(201);
         assert_eq!(sees(&joerg, &thread).await, ["The surprise is on Saturday", "I bring the cake"]);
-        let mine = joerg.fetches(THREADS).await.is(200).json();
-        assert_eq!((&mine["data"][0]["id"], &mine["data"][0]["unread"]), (&thread["id"], &json!(2)));
+        let joergs = joerg.fetches(THREADS).await.is(200).json();
+        assert_eq!((&joergs["data"][0]["id"], &joergs["data"][0]["unread"]), (&thread["id"], &json!(2)));
 
         assert_eq!(mallory.fetches(THREADS).await.json(), json!({ "data": [], "next": null }));
         for path in ["", "/messages", "/receipts", "/search?q=surprise"] {
@@ -70,10 +70,10 @@ on_both! {
     async fn wrong_usernames_are_reported_one_by_one(world: World) {
         let [nell, _ify] = world.members(["nell", "ify"]).await;
         let twice = begins(&nell, &["ify", "Ify"]).await.is(422);
-        assert_eq!(wrong(&twice), [("#/users/1".into(), "Ify is named twice.".into())]);
+        assert_eq!(errors(&twice), [("#/users/1".into(), "Ify is named twice.".into())]);
         let unknown = begins(&nell, &["ify", "alma", "bob"]).await.is(422);
         assert_eq!(
-            wrong(&unknown),
+            errors(&unknown),
             [
                 ("#/users/1".into(), "Nobody here is called alma.".into()),
                 ("#/users/2".into(), "Nobody here is called bob.".into()),
@@ -81,10 +81,10 @@ on_both! {
         );
         for nobody in [json!([]), json!(["nell"])] {
             let answer = nell.calls(Method::POST, THREADS, &json!({ "users": nobody })).await.is(422);
-            assert_eq!(wrong(&answer), [("#/users".into(), "Name at least one other.".into())]);
+            assert_eq!(errors(&answer), [("#/users".into(), "Name at least one other.".into())]);
         }
         let twice = begins(&nell, &["ify", "@ ify"]).await.is(422);
-        assert_eq!(wrong(&twice)[0].0, "#/users/1");
+        assert_eq!(errors(&twice)[0].0, "#/users/1");
         let crowd: Vec<String> = (0..101).map(|n| format!("user{n}")).collect();
         nell.calls(Method::POST, THREADS, &json!({ "users": crowd })).await.is(422).problem();
         for body in [
@@ -97,7 +97,7 @@ on_both! {
         ] {
             nell.calls(Method::POST, THREADS, &body).await.is(422).problem();
         }
-        assert_eq!(nell.fetches(THREADS).await.json()["data"], json!([]), "nothing was begun");
+        assert_eq!(nell.fetches(THREADS).await.json()["data"], json!([]), "no thread was created");
         // A guest has no username and so can't create threads.
         let teo = world.guest("Teo").await;
         teo.calls(Method::POST, THREADS, &json!({ "users": ["ify"] })).await.is(403).problem();
@@ -106,13 +106,13 @@ on_both! {
     async fn a_message_in_a_thread_has_at_most_280_characters(world: World) {
         let [nell, _ify] = world.members(["nell", "ify"]).await;
         let thread = begins(&nell, &["ify"]).await.is(201).json();
-        let said = says(&nell, &thread, &"ä".repeat(280)).await.is(201).json();
+        let message = says(&nell, &thread, &"ä".repeat(280)).await.is(201).json();
         let long = says(&nell, &thread, &"ä".repeat(281)).await.is(422);
-        let why = "That is 281 characters, and there is room for 280. Take out 1.";
-        assert_eq!(wrong(&long), [("#/body".into(), why.into())]);
-        let one = format!("{}/messages/{}", at(&thread), text(&said["id"]));
-        nell.calls(Method::PATCH, &one, &json!({ "body": "ä".repeat(281) })).await.is(422);
-        nell.calls(Method::PATCH, &one, &json!({ "body": "shorter" })).await.is(200);
+        let reason = "That is 281 characters, and there is room for 280. Take out 1.";
+        assert_eq!(errors(&long), [("#/body".into(), reason.into())]);
+        let path = format!("{}/messages/{}", at(&thread), text(&message["id"]));
+        nell.calls(Method::PATCH, &path, &json!({ "body": "ä".repeat(281) })).await.is(422);
+        nell.calls(Method::PATCH, &path, &json!({ "body": "shorter" })).await.is(200);
     }
 
     async fn a_thread_can_be_renamed_muted_and_given_metadata(world: World) {
@@ -120,12 +120,14 @@ on_both! {
         let order = json!({ "users": ["ify"], "name": " Cake  day ", "metadata": { "order": 17 } });
         let thread = nell.calls(Method::POST, THREADS, &order).await.is(201).json();
         assert_eq!((&thread["name"], &thread["metadata"]), (&json!("Cake day"), &json!({ "order": 17 })));
-        let patched = ify.calls(Method::PATCH, &at(&thread), &json!({ "name": "Pie day", "muted": true })).await.is(200).json();
+        let changes = json!({ "name": "Pie day", "muted": true });
+        let patched = ify.calls(Method::PATCH, &at(&thread), &changes).await.is(200).json();
         assert_eq!((&patched["name"], &patched["muted"]), (&json!("Pie day"), &json!(true)));
-        let seen = nell.fetches(&at(&thread)).await.json();
-        assert_eq!((&seen["name"], &seen["muted"], &seen["metadata"]["order"]), (&json!("Pie day"), &json!(false), &json!(17)));
+        let nells = nell.fetches(&at(&thread)).await.json();
+        assert_eq!((&nells["name"], &nells["muted"]), (&json!("Pie day"), &json!(false)));
+        assert_eq!(nells["metadata"]["order"], 17);
         says(&nell, &thread, "Hello").await.is(201);
-        assert!(!ify.opens("/").await.says("with something new"), "it is to be quiet");
+        assert!(!ify.opens("/").await.says("with something new"), "a muted thread is not announced");
         ify.calls(Method::PATCH, &at(&thread), &json!({ "muted": false })).await.is(200);
         assert!(ify.opens("/").await.says("with something new"));
         nell.calls(Method::PATCH, &at(&thread), &json!({ "name": "", "metadata": {} })).await.is(200);
@@ -145,7 +147,7 @@ on_both! {
         assert_eq!(sees(&joerg, &thread).await, ["After"]);
         assert_eq!(sees(&ha, &thread).await, ["Before", "After"]);
         let again = nell.calls(Method::POST, &users, &json!({ "users": ["ha"] })).await.is(422);
-        assert_eq!(wrong(&again), [("#/users/0".into(), "ha is in it already.".into())]);
+        assert_eq!(errors(&again), [("#/users/0".into(), "ha is in it already.".into())]);
         nell.calls(Method::POST, &users, &json!({ "users": ["ha"], "history": "some" })).await.is(422);
         // `history: all` gives no more than what the person who adds can see.
         let [layla] = world.members(["layla"]).await;
@@ -159,8 +161,8 @@ on_both! {
         let secret = says(&nell, &thread, "The safe is 1234").await.is(201).json();
         nell.calls(Method::POST, &format!("{}/users", at(&thread)), &json!({ "users": ["joerg"] })).await.is(200);
         let id = text(&thread["id"]);
-        let listen = async |who: &crate::common::Person| {
-            let mut listener = Listener::with_cookie(&world.url(), "", &who.cookies()).await;
+        let listen = async |person: &crate::common::Person| {
+            let mut listener = Listener::with_cookie(&world.url(), "", &person.cookies()).await;
             listener.says(&json!({ "type": "subscribe", "stream": "conversation", "conversation": id })).await;
             loop {
                 if listener.receives().await["event"] == "here" {
@@ -168,7 +170,7 @@ on_both! {
                 }
             }
         };
-        let (mut at_joerg, mut at_ify) = (listen(&joerg).await, listen(&ify).await);
+        let (mut joergs, mut ifys) = (listen(&joerg).await, listen(&ify).await);
         let messages = format!("{}/messages", at(&thread));
         let reply = json!({ "body": "Changed it", "reply_to": secret["id"] });
         let reply = nell.calls(Method::POST, &messages, &reply).await.is(201).json();
@@ -178,13 +180,17 @@ on_both! {
                 return frame["message"].clone();
             }
         };
-        assert_eq!(received(&mut at_ify).await["reply_to"]["excerpt"], "The safe is 1234");
-        let quiet = received(&mut at_joerg).await;
-        assert_eq!((&quiet["body"], &quiet["reply_to"]), (&json!("Changed it"), &json!(null)));
+        assert_eq!(received(&mut ifys).await["reply_to"]["excerpt"], "The safe is 1234");
+        let without_quote = received(&mut joergs).await;
+        assert_eq!((&without_quote["body"], &without_quote["reply_to"]), (&json!("Changed it"), &json!(null)));
         says(&nell, &thread, "Next").await.is(201);
-        assert_eq!(received(&mut at_joerg).await["body"], "Next", "and what comes after it comes once");
-        for path in [messages.clone(), format!("{messages}/{}", text(&reply["id"])), "/api/v1/search?q=changed".into(),
-                     format!("{}/search?q=changed", at(&thread))] {
+        assert_eq!(received(&mut joergs).await["body"], "Next", "the reply is received once");
+        for path in [
+            messages.clone(),
+            format!("{messages}/{}", text(&reply["id"])),
+            "/api/v1/search?q=changed".into(),
+            format!("{}/search?q=changed", at(&thread)),
+        ] {
             assert!(!joerg.fetches(&path).await.is(200).text().contains("1234"), "{path}");
             assert!(ify.fetches(&path).await.is(200).text().contains("1234"), "{path}");
         }
@@ -194,36 +200,36 @@ on_both! {
     async fn people_who_leave_or_are_removed_receive_nothing_more(world: World) {
         let [nell, ify, joerg] = world.members(["nell", "ify", "joerg"]).await;
         let thread = begins(&nell, &["ify", "joerg"]).await.is(201).json();
-        let one = |id: &Value| format!("{}/users/{}", at(&thread), text(id));
+        let path_of = |id: &Value| format!("{}/users/{}", at(&thread), text(id));
         let mut listener = Listener::with_cookie(&world.url(), "", &joerg.cookies()).await;
         listener
             .says(&json!({ "type": "subscribe", "stream": "conversation", "conversation": thread["id"] }))
             .await;
         assert_eq!(listener.receives().await["event"], "subscribed");
         let (ifys, joergs) = (&thread["users"][1]["id"], &thread["users"][2]["id"]);
-        ify.does(Method::DELETE, &one(joergs)).await.is(403);
-        nell.does(Method::DELETE, &one(joergs)).await.is(204);
+        ify.does(Method::DELETE, &path_of(joergs)).await.is(403);
+        nell.does(Method::DELETE, &path_of(joergs)).await.is(204);
         while listener.receives().await["event"] != "left" {}
         says(&joerg, &thread, "Why?").await.is(404);
-        ify.does(Method::DELETE, &one(&json!("me"))).await.is(204);
-        nell.does(Method::DELETE, &one(ifys)).await.is(404);
+        ify.does(Method::DELETE, &path_of(&json!("me"))).await.is(204);
+        nell.does(Method::DELETE, &path_of(ifys)).await.is(404);
         assert_eq!(usernames(&nell.fetches(&at(&thread)).await.json()), ["nell"]);
         // The thread is deleted with its last participant.
-        nell.does(Method::DELETE, &one(&json!("me"))).await.is(204);
+        nell.does(Method::DELETE, &path_of(&json!("me"))).await.is(204);
         assert_eq!(world.counts("SELECT COUNT(*) FROM conversations WHERE deleted_at IS NULL").await, 0);
     }
 
-    async fn a_person_who_was_removed_and_still_writes_is_led_to_the_threads(world: World) {
+    async fn a_removed_person_who_posts_is_redirected_to_the_threads(world: World) {
         let [nell, ify, joerg, mallory] = world.members(["nell", "ify", "joerg", "mallory"]).await;
         let thread = begins(&nell, &["ify", "joerg"]).await.is(201).json();
         let form = format!("/conversations/{}/messages", text(&thread["id"]));
         let joergs = format!("{}/users/{}", at(&thread), text(&thread["users"][2]["id"]));
         nell.does(Method::DELETE, &joergs).await.is(204);
-        let led = joerg.posts(&form, &[("body", "Why?")]).await.is(303);
-        assert_eq!(led.location(), "/threads", "and not to the strangers");
+        let redirect = joerg.posts(&form, &[("body", "Why?")]).await.is(303);
+        assert_eq!(redirect.location(), "/threads", "not to /match");
         nell.does(Method::DELETE, &at(&thread)).await.is(204);
         assert_eq!(ify.posts(&form, &[("body", "Hello?")]).await.is(303).location(), "/threads");
-        // A thread that she never was in leads nowhere.
+        // A thread of which she was never a participant is not found.
         mallory.posts(&form, &[("body", "Hello?")]).await.is(404);
     }
 
@@ -256,12 +262,12 @@ on_both! {
         };
         assert_eq!(received["read_seq"], 2);
         let all = nell.fetches(&format!("{}/receipts", at(&thread))).await.is(200).json();
-        let of = |name: &str| {
-            let all = all["data"].as_array().expect("a list");
-            let one = all.iter().find(|one| one["account"]["username"] == name).expect("it is in it");
-            (one["delivered_seq"].clone(), one["read_seq"].clone())
+        let receipt_of = |name: &str| {
+            let receipts = all["data"].as_array().expect("a list");
+            let receipt = receipts.iter().find(|receipt| receipt["account"]["username"] == name).expect("a receipt");
+            (receipt["delivered_seq"].clone(), receipt["read_seq"].clone())
         };
-        assert_eq!((of("nell"), of("ify")), ((json!(3), json!(3)), (json!(2), json!(2))));
+        assert_eq!((receipt_of("nell"), receipt_of("ify")), ((json!(3), json!(3)), (json!(2), json!(2))));
     }
 
     async fn null_clears_the_name_and_the_metadata(world: World) {
@@ -296,13 +302,14 @@ on_both! {
         let receipts = app.fetches(&format!("{path}/receipts")).await.is(200).list();
         let receipts = receipts.as_array().expect("receipts");
         assert_eq!(receipts.len(), 100);
-        for (n, one) in receipts.iter().enumerate() {
-            let come = (&one["account"]["username"], one["delivered_seq"].as_i64(), one["read_seq"].as_i64());
+        for (n, receipt) in receipts.iter().enumerate() {
+            let actual =
+                (&receipt["account"]["username"], receipt["delivered_seq"].as_i64(), receipt["read_seq"].as_i64());
             let (delivered, read) = match n {
                 0 => (3, 3),
                 _ => [(0, 0), (2, 2), (1, 0)][n % 3],
             };
-            assert_eq!(come, (&json!(users[n]), Some(delivered), Some(read)));
+            assert_eq!(actual, (&json!(users[n]), Some(delivered), Some(read)));
         }
         let more = app.calls(Method::POST, &format!("{path}/users"), &json!({ "users": ["one-more"] })).await;
         assert!(more.is(422).problem().contains("100 people at the most"));
@@ -320,7 +327,7 @@ on_both! {
         };
         assert_eq!(ifys().await, (json!(0), json!(0)));
         assert_eq!(sees(&ify, &thread).await, ["one", "two"]);
-        assert_eq!(ifys().await, (json!(2), json!(0)), "fetched, and not read");
+        assert_eq!(ifys().await, (json!(2), json!(0)), "fetched messages are delivered, but not read");
         says(&nell, &thread, "three").await.is(201);
         let mut listener = Listener::with_cookie(&world.url(), "", &ify.cookies()).await;
         listener
@@ -328,7 +335,7 @@ on_both! {
                 "type": "subscribe", "stream": "conversation", "conversation": thread["id"], "since": 2,
             }))
             .await;
-        crate::common::until("it to be delivered", async || {
+        crate::common::until("the delivery", async || {
             (ifys().await == (json!(3), json!(0))).then_some(())
         })
         .await;
@@ -338,21 +345,21 @@ on_both! {
         let [nell, ify] = world.members(["nell", "ify"]).await;
         let thread = begins(&nell, &["ify"]).await.is(201).json();
         let batch = format!("{}/messages/batch", at(&thread));
-        let all = |words: &[&str]| {
-            let messages: Vec<_> = words.iter().map(|words| json!({ "body": words })).collect();
+        let batch_of = |bodies: &[&str]| {
+            let messages: Vec<_> = bodies.iter().map(|body| json!({ "body": body })).collect();
             json!({ "messages": messages })
         };
-        let said = nell.calls(Method::POST, &batch, &all(&["one", "two", "three"])).await.is(201).json();
-        assert_eq!(each(&said["data"], "body"), ["one", "two", "three"]);
-        assert_eq!(said["data"][2]["seq"], 3);
-        let refused = nell.calls(Method::POST, &batch, &all(&["four", " ", "six"])).await.is(422);
-        assert_eq!(wrong(&refused), [("#/messages/1/body".into(), "Write something first.".into())]);
+        let posted = nell.calls(Method::POST, &batch, &batch_of(&["one", "two", "three"])).await.is(201).json();
+        assert_eq!(each(&posted["data"], "body"), ["one", "two", "three"]);
+        assert_eq!(posted["data"][2]["seq"], 3);
+        let refused = nell.calls(Method::POST, &batch, &batch_of(&["four", " ", "six"])).await.is(422);
+        assert_eq!(errors(&refused), [("#/messages/1/body".into(), "Write something first.".into())]);
         let long = "x".repeat(281);
-        let refused = nell.calls(Method::POST, &batch, &all(&["four", &long])).await.is(422);
-        assert_eq!(wrong(&refused)[0].0, "#/messages/1/body");
-        assert_eq!(sees(&ify, &thread).await.len(), 3, "none of them");
-        for none in [json!({ "messages": [] }), all(&["x"; 101]), json!({ "messages": [{ "words": "x" }] })] {
-            nell.calls(Method::POST, &batch, &none).await.is(422).problem();
+        let refused = nell.calls(Method::POST, &batch, &batch_of(&["four", &long])).await.is(422);
+        assert_eq!(errors(&refused)[0].0, "#/messages/1/body");
+        assert_eq!(sees(&ify, &thread).await.len(), 3, "no message of a refused batch is posted");
+        for invalid in [json!({ "messages": [] }), batch_of(&["x"; 101]), json!({ "messages": [{ "words": "x" }] })] {
+            nell.calls(Method::POST, &batch, &invalid).await.is(422).problem();
         }
     }
 
@@ -383,13 +390,16 @@ on_both! {
         says(&nell, &thread, "The cake is in the oven").await.is(201);
         nell.says(&room, "Cake at nine").await;
         says(&ify, &thread, "Which cake?").await.is(201);
-        let find = async |who: &Person, query: &str| who.fetches(&format!("/api/v1/search?{query}")).await.is(200).json();
+        let find = async |person: &Person, query: &str| {
+            person.fetches(&format!("/api/v1/search?{query}")).await.is(200).json()
+        };
         let first = find(&nell, "q=cake&limit=2").await;
         assert_eq!(each(&first["data"], "body"), ["Which cake?", "Cake at nine"]);
         let next = text(&first["next"]);
         let second = nell.fetches(next.trim_start_matches(&world.url())).await.is(200).json();
-        assert_eq!((each(&second["data"], "body"), &second["next"]), (vec!["The cake is in the oven".into()], &json!(null)));
-        assert_eq!(find(&ify, "q=cake").await["data"].as_array().map(Vec::len), Some(2), "not the room");
+        assert_eq!(each(&second["data"], "body"), ["The cake is in the oven"]);
+        assert_eq!(second["next"], json!(null));
+        assert_eq!(find(&ify, "q=cake").await["data"].as_array().map(Vec::len), Some(2), "Ify is not in the room");
         assert_eq!(find(&mallory, "q=cake").await["data"], json!([]));
         let refused = nell.fetches("/api/v1/search?q=a").await.is(422);
         assert_eq!(refused.json()["errors"][0]["parameter"], "q");
@@ -402,18 +412,18 @@ on_both! {
     async fn a_blocked_member_can_not_reach_the_other_in_a_thread(world: World) {
         let [nell, mallory, _ify] = world.members(["nell", "mallory", "ify"]).await;
         let before = begins(&mallory, &["nell"]).await.is(201).json();
-        let said = says(&mallory, &before, "Hello").await.is(201).json();
-        for who in [&nell, &mallory] {
-            who.calls(Method::POST, "/api/v1/matches", &json!({ "adult": true })).await.is(201);
+        let message = says(&mallory, &before, "Hello").await.is(201).json();
+        for person in [&nell, &mallory] {
+            person.calls(Method::POST, "/api/v1/matches", &json!({ "adult": true })).await.is(201);
         }
         crate::common::until("a match", async || {
-            let now = nell.fetches("/api/v1/matches/current").await.json();
-            (now["state"] == "matched").then_some(())
+            let current = nell.fetches("/api/v1/matches/current").await.json();
+            (current["state"] == "matched").then_some(())
         })
         .await;
         nell.calls(Method::POST, "/api/v1/matches/current/block", &json!({})).await.is(204);
         let refused = begins(&mallory, &["nell"]).await.is(422);
-        assert_eq!(wrong(&refused)[0].0, "#/users/0");
+        assert_eq!(errors(&refused)[0].0, "#/users/0");
         let other = begins(&mallory, &["ify"]).await.is(201).json();
         let users = format!("{}/users", at(&other));
         mallory.calls(Method::POST, &users, &json!({ "users": ["nell"] })).await.is(422);
@@ -423,7 +433,7 @@ on_both! {
         begins(&mallory, &["@ nell", "ify"]).await.is(422);
         let users = format!("{}/users", at(&before));
         mallory.calls(Method::POST, &users, &json!({ "users": ["ify"] })).await.is(403);
-        let old = format!("{}/messages/{}", at(&before), text(&said["id"]));
+        let old = format!("{}/messages/{}", at(&before), text(&message["id"]));
         mallory.calls(Method::PATCH, &old, &json!({ "body": "Hey" })).await.is(403);
         mallory.does(Method::PUT, &format!("{old}/reactions/👀")).await.is(403);
         mallory.calls(Method::PATCH, &at(&before), &json!({ "name": "Hey" })).await.is(403);
@@ -435,31 +445,34 @@ on_both! {
 
     async fn the_list_of_threads_is_paginated(world: World) {
         let [nell, _ify] = world.members(["nell", "ify"]).await;
-        let mut begun = Vec::new();
+        let mut expected = Vec::new();
         for _ in 0..5 {
             world.pass(std::time::Duration::from_secs(1));
-            begun.insert(0, text(&begins(&nell, &["ify"]).await.is(201).json()["id"]));
+            expected.insert(0, text(&begins(&nell, &["ify"]).await.is(201).json()["id"]));
         }
-        let (mut seen, mut next) = (Vec::new(), format!("{THREADS}?limit=2"));
+        let (mut actual, mut next) = (Vec::new(), format!("{THREADS}?limit=2"));
         loop {
             let answer = nell.fetches(next.trim_start_matches(&world.url())).await.is(200);
             let page = answer.json();
-            seen.extend(each(&page["data"], "id"));
+            actual.extend(each(&page["data"], "id"));
             let Some(more) = page["next"].as_str() else { break };
             assert_eq!(answer.header("link"), format!("<{more}>; rel=\"next\""));
             next = more.to_owned();
         }
-        assert_eq!(seen, begun);
+        assert_eq!(actual, expected);
         nell.fetches(&format!("{THREADS}?cursor=nonsense")).await.is(422).problem();
     }
 
     async fn members_are_found_by_a_prefix_of_their_names(world: World) {
         let [nell, _joerg, _ha] = world.members(["nell", "joerg", "ha"]).await;
-        let found = async |q: &str| each(&nell.fetches(&format!("/api/v1/accounts/search?q={q}")).await.is(200).json()["data"], "username");
-        assert_eq!(found("jo").await, ["joerg"]);
-        assert_eq!(found("gro").await, ["joerg"], "a later word of the name");
-        assert_eq!(found("n").await, ["ha"], "Nguyễn; and not oneself");
-        assert!(found("").await.is_empty() && found("%25").await.is_empty());
+        let search = async |query: &str| {
+            let results = nell.fetches(&format!("/api/v1/accounts/search?q={query}")).await.is(200).json();
+            each(&results["data"], "username")
+        };
+        assert_eq!(search("jo").await, ["joerg"]);
+        assert_eq!(search("gro").await, ["joerg"], "a later word of the name matches");
+        assert_eq!(search("n").await, ["ha"], "Nguyễn matches; the caller is not listed");
+        assert!(search("").await.is_empty() && search("%25").await.is_empty());
         world.stranger().gets("/api/v1/accounts/search?q=jo").await.is(401);
     }
 
@@ -470,14 +483,17 @@ on_both! {
         assert!(refused.says("Nobody here is called alma."));
         assert_eq!(refused.value("users"), "alma, ify");
         let path = nell.posts("/threads", &[("users", "@ify")]).await.is(303).location();
-        assert_eq!(nell.posts("/threads", &[("users", "ify")]).await.is(303).location(), path, "the two have one");
+        let again = nell.posts("/threads", &[("users", "ify")]).await.is(303).location();
+        assert_eq!(again, path, "two members have one thread");
         let thread = nell.opens(&path).await;
         assert_eq!(thread.heading(), "Ifeoma Okafor");
-        let say = format!("/conversations/{}/messages", path.trim_start_matches("/threads/"));
-        nell.posts(&say, &[("body", "Good morning")]).await.is(303);
+        let messages = format!("/conversations/{}/messages", path.trim_start_matches("/threads/"));
+        nell.posts(&messages, &[("body", "Good morning")]).await.is(303);
         assert!(ify.opens("/threads").await.says("Nell Ashby"));
         assert!(ify.opens(&path).await.says("Good morning"));
-        let post = async |who: &Person, what: &str, form: &[(&str, &str)]| who.posts(&format!("{path}/{what}"), form).await;
+        let post = async |person: &Person, action: &str, form: &[(&str, &str)]| {
+            person.posts(&format!("{path}/{action}"), form).await
+        };
         post(&ify, "about", &[("name", "Mornings")]).await.is(303);
         assert_eq!(nell.opens(&path).await.heading(), "Mornings");
         post(&ify, "about", &[("name", &"x".repeat(81))]).await.is(422);

@@ -8,17 +8,18 @@ use serde_json::json;
 use crate::common::{ApiClient, Engine, Guest, Instance, Listener, Person, Program, World, text};
 
 /// Creates a token by the form. Returns the secret.
-async fn makes_token(who: &Person, scopes: &[&str]) -> String {
+async fn makes_token(person: &Person, scopes: &[&str]) -> String {
     let mut form = vec![("name", "Backup script")];
     form.extend(scopes.iter().map(|scope| (*scope, "on")));
-    let page = who.posts("/settings/tokens", &form).await.is(200).page();
+    let page = person.posts("/settings/tokens", &form).await.is(200).page();
     let secret = page.value("secret");
     assert!(secret.starts_with("cht_"), "{secret}");
     secret
 }
 
-async fn makes_program(world: &World, who: &Person, scopes: &[&str]) -> Guest {
-    world.program(&makes_token(who, scopes).await)
+/// Creates a token. Returns a program that acts with it.
+async fn makes_program(world: &World, person: &Person, scopes: &[&str]) -> Guest {
+    world.program(&makes_token(person, scopes).await)
 }
 
 #[tokio::test]
@@ -27,25 +28,25 @@ async fn an_operator_creates_a_token_on_the_command_line() {
         let instance = Instance::new(engine);
         let create = |instance: &Instance, user: &str, scopes: &str| {
             let args = ["token", "create", "--user", user, "--scopes", scopes];
-            let done = Program::command(instance).args(args).output().expect("the program runs");
+            let output = Program::command(instance).args(args).output().expect("the program runs");
             (
-                String::from_utf8_lossy(&done.stdout).trim().to_owned(),
-                String::from_utf8_lossy(&done.stderr).trim().to_owned(),
-                done.status.code(),
+                String::from_utf8_lossy(&output.stdout).trim().to_owned(),
+                String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+                output.status.code(),
             )
         };
         let program = Program::serve(&instance);
         Person::on_site(&program.url, "nell").signs_up().await.is(303);
         let (token, _, code) = create(&instance, "nell", "read,write");
         assert_eq!(code, Some(0));
-        let listens = Listener::try_with_token(&program.url, &token).await;
-        assert!(listens.is_some(), "{token}");
-        for (user, scopes, why) in [
+        let listener = Listener::try_with_token(&program.url, &token).await;
+        assert!(listener.is_some(), "{token}");
+        for (user, scopes, message) in [
             ("nobody", "read", "chitter: there is no member called nobody"),
             ("nell", "everything", "chitter: There is no scope \"everything\": take read, write or act_as."),
             ("nell", "act_as", "chitter: Only an app can speak for others."),
         ] {
-            assert_eq!(create(&instance, user, scopes), (String::new(), why.to_owned(), Some(1)));
+            assert_eq!(create(&instance, user, scopes), (String::new(), message.to_owned(), Some(1)));
         }
     }
 }
@@ -88,13 +89,13 @@ on_both! {
         let program = world.program(&secret);
         program.fetches("/api/v1/rooms").await.is(200);
         let page = nell.opens("/settings/tokens").await;
-        assert!(page.says(&secret[secret.len() - 4..]) && !page.0.contains(&secret), "its end is shown, and no more");
+        assert!(page.says(&secret[secret.len() - 4..]) && !page.0.contains(&secret), "its last four characters only");
         assert!(page.says("used now"));
         let forms = page.all("form");
-        let end = forms.iter().filter_map(|form| form.get("action")).find(|action| action.ends_with("/end"));
-        let end = end.expect("a way to end it").to_owned();
-        mallory.posts(&end, &[]).await.is(404);
-        nell.posts(&end, &[]).await.is(303);
+        let revoke = forms.iter().filter_map(|form| form.get("action")).find(|action| action.ends_with("/end"));
+        let revoke = revoke.expect("a form that revokes the token").to_owned();
+        mallory.posts(&revoke, &[]).await.is(404);
+        nell.posts(&revoke, &[]).await.is(303);
         program.fetches("/api/v1/rooms").await.is(401).problem();
         for nonsense in ["cht_", "cht_nonsense", "chk_nonsense"] {
             world.program(nonsense).fetches("/api/v1/rooms").await.is(401).problem();
@@ -120,15 +121,15 @@ on_both! {
         let thread = app.calls(Method::POST, "/api/v1/threads", &order).await.is(201).json();
         let path = format!("/api/v1/threads/{}", text(&thread["id"]));
         let people = crate::common::each(&thread["users"], "username");
-        assert_eq!(people, ["alma", "bob", "nell"], "the app itself is nobody in it");
-        assert_eq!(thread["users"][2]["kind"], "managed", "this nell is the app's, and not the site's");
+        assert_eq!(people, ["alma", "bob", "nell"], "the app is not listed");
+        assert_eq!(thread["users"][2]["kind"], "managed", "nell is the app's account, not the site's");
 
         let say = async |body| app.calls(Method::POST, &format!("{path}/messages"), &body).await;
-        let said = say(json!({ "as": "bob", "body": "Hello" })).await.is(201).json();
-        assert_eq!((&said["account"]["username"], &said["account"]["name"]), (&json!("bob"), &json!("bob")));
+        let message = say(json!({ "as": "bob", "body": "Hello" })).await.is(201).json();
+        assert_eq!((&message["account"]["username"], &message["account"]["name"]), (&json!("bob"), &json!("bob")));
         say(json!({ "body": "As whom?" })).await.is(422).problem();
         say(json!({ "as": "carl", "body": "Nobody named me" })).await.is(422).problem();
-        assert!(app.fetches(&format!("{path}/messages")).await.is(200).text().contains("Hello"), "it sees everything");
+        assert!(app.fetches(&format!("{path}/messages")).await.is(200).text().contains("Hello"), "the app can read");
         let almas = app.fetches("/api/v1/threads?as=alma").await.is(200).json();
         assert_eq!((&almas["data"][0]["id"], &almas["data"][0]["unread"]), (&thread["id"], &json!(1)));
         app.calls(Method::PUT, &format!("{path}/read?as=alma"), &json!({ "seq": 1 })).await;
@@ -143,10 +144,12 @@ on_both! {
         let other = world.program(&other);
         other.fetches(&path).await.is(404);
         other.fetches("/api/v1/threads?as=alma").await.is(422);
-        let theirs = other.calls(Method::POST, "/api/v1/threads", &json!({ "users": ["alma", "zoe"] })).await.is(201).json();
-        assert_ne!(theirs["users"][0]["id"], thread["users"][0]["id"], "each app has an Alma of its own");
+        let users = json!({ "users": ["alma", "zoe"] });
+        let others = other.calls(Method::POST, "/api/v1/threads", &users).await.is(201).json();
+        assert_ne!(others["users"][0]["id"], thread["users"][0]["id"], "each app has an account alma of its own");
 
-        app.calls(Method::POST, &format!("{path}/users"), &json!({ "users": ["dora"], "history": "all" })).await.is(200);
+        let add = json!({ "users": ["dora"], "history": "all" });
+        app.calls(Method::POST, &format!("{path}/users"), &add).await.is(200);
         assert!(app.fetches(&format!("{path}/messages?as=dora")).await.is(200).text().contains("Hello"));
         let alma = text(&thread["users"][0]["id"]);
         app.does(Method::DELETE, &format!("{path}/users/{alma}")).await.is(204);
@@ -171,8 +174,8 @@ on_both! {
         let seek = json!({ "adult": true, "shows_name": true });
         app.calls(Method::POST, "/api/v1/matches?as=ify", &seek).await.is(403);
         // Mentions in an app's threads do not refer to members of the site.
-        let say = async |name: &str, words: &str| {
-            let body = json!({ "as": name, "body": words });
+        let say = async |name: &str, body: &str| {
+            let body = json!({ "as": name, "body": body });
             app.calls(Method::POST, &format!("{path}/messages"), &body).await.is(201).json()
         };
         assert!(!text(&say("bob", "@nell and @ify").await["html"]).contains("href"));
@@ -184,25 +187,25 @@ on_both! {
             say("carl", words).await;
         }
         let mut next = format!("{path}/messages?as=dora&limit=2");
-        let mut seen = Vec::new();
+        let mut read = Vec::new();
         for _ in 0..3 {
             let answer = app.fetches(&next).await.is(200);
-            seen.extend(crate::common::each(&answer.list(), "body"));
+            read.extend(crate::common::each(&answer.list(), "body"));
             let links = answer.header("link").to_owned();
             let Some(older) = links.split(", ").find(|link| link.ends_with("rel=\"prev\"")) else { break };
             let url = older.trim_start_matches('<').split('>').next().expect("an address").to_owned();
             next = url.trim_start_matches(&world.url()).to_owned();
         }
-        seen.sort();
-        assert_eq!(seen, ["one", "three", "two"]);
+        read.sort();
+        assert_eq!(read, ["one", "three", "two"]);
         let list = app.fetches("/api/v1/threads?as=bob&limit=1").await.is(200).json();
         assert!(text(&list["next"]).contains("as=bob"));
 
         // The app can't leave its own thread, and has no messages or reactions of its own.
         app.does(Method::DELETE, &format!("{path}/users/me")).await.is(403).problem();
-        let one = format!("{path}/messages/{}", text(&say("bob", "four").await["id"]));
-        app.does(Method::PUT, &format!("{one}/reactions/👍")).await.is(422);
-        app.does(Method::PUT, &format!("{one}/reactions/👍?as=carl")).await.is(200);
+        let message = format!("{path}/messages/{}", text(&say("bob", "four").await["id"]));
+        app.does(Method::PUT, &format!("{message}/reactions/👍")).await.is(422);
+        app.does(Method::PUT, &format!("{message}/reactions/👍?as=carl")).await.is(200);
         app.does(Method::POST, &format!("{path}/typing")).await.is(403);
     }
 
@@ -238,10 +241,10 @@ on_both! {
         let [nell] = world.members(["nell"]).await;
         let (_, key) = registers(&nell, &["read", "write"]).await;
         let (bot, teo) = (world.program(&key), world.guest("Teo").await);
-        for one in [&bot, &teo] {
-            let refused = one.calls(Method::POST, "/api/v1/statuses", &json!({ "status": "Hello" })).await.is(403);
+        for client in [&bot, &teo] {
+            let refused = client.calls(Method::POST, "/api/v1/statuses", &json!({ "status": "Hello" })).await.is(403);
             assert_eq!(refused.problem(), "That is for members.");
-            one.fetches("/api/v1/accounts/search?q=ne").await.is(403);
+            client.fetches("/api/v1/accounts/search?q=ne").await.is(403);
         }
         world.program("chk_nonsense").fetches("/api/v1/threads").await.is(401);
     }
@@ -260,9 +263,10 @@ on_both! {
         let begin = json!({ "users": ["alma", "bob"] });
         let thread = world.program(&key).calls(Method::POST, "/api/v1/threads", &begin).await.is(201).json();
         let form = [("name", "Less"), ("read", "on"), ("write", "on")];
-        let less = nell.posts(&format!("{page}/keys"), &form).await.is(200).page().value("secret");
+        let without_act_as = nell.posts(&format!("{page}/keys"), &form).await.is(200).page().value("secret");
         let users = format!("/api/v1/threads/{}/users", text(&thread["id"]));
-        world.program(&less).calls(Method::POST, &users, &json!({ "users": ["carl"] })).await.is(403).problem();
+        let add = json!({ "users": ["carl"] });
+        world.program(&without_act_as).calls(Method::POST, &users, &add).await.is(403).problem();
         assert_eq!(world.counts("SELECT COUNT(*) FROM accounts WHERE app_id IS NOT NULL").await, 2);
     }
 
@@ -273,17 +277,17 @@ on_both! {
         let begin = || async {
             app.calls(Method::POST, "/api/v1/threads", &json!({ "users": ["alma", "bob"] })).await.is(201).json()
         };
-        let other_way_round = async || {
+        let begin_in_other_order = async || {
             let users = json!({ "users": ["zoe", "carl", "bob", "alma"] });
             app.calls(Method::POST, "/api/v1/threads", &users).await.is(201)
         };
-        let (begun, ..) = tokio::join!(
+        let (threads, ..) = tokio::join!(
             async { tokio::join!(begin(), begin(), begin(), begin()) },
-            other_way_round(),
-            other_way_round()
+            begin_in_other_order(),
+            begin_in_other_order()
         );
-        for one in [&begun.1, &begun.2, &begun.3] {
-            assert_eq!(one["users"], begun.0["users"]);
+        for thread in [&threads.1, &threads.2, &threads.3] {
+            assert_eq!(thread["users"], threads.0["users"]);
         }
     }
 
@@ -294,8 +298,8 @@ on_both! {
         bot.calls(Method::POST, "/api/v1/threads", &json!({ "users": ["alma"] })).await.is(422);
         let thread = bot.calls(Method::POST, "/api/v1/threads", &json!({ "users": ["ify"] })).await.is(201).json();
         let path = format!("/api/v1/threads/{}/messages", text(&thread["id"]));
-        let said = bot.calls(Method::POST, &path, &json!({ "body": "Low tide at six" })).await.is(201).json();
-        assert_eq!((&said["account"]["kind"], &said["account"]["name"]), (&json!("bot"), &json!("Tide bot")));
+        let message = bot.calls(Method::POST, &path, &json!({ "body": "Low tide at six" })).await.is(201).json();
+        assert_eq!((&message["account"]["kind"], &message["account"]["name"]), (&json!("bot"), &json!("Tide bot")));
         assert!(ify.fetches(&path).await.is(200).text().contains("Low tide at six"));
         bot.calls(Method::POST, &path, &json!({ "as": "ify", "body": "Forged" })).await.is(403).problem();
     }
@@ -320,12 +324,12 @@ on_both! {
 }
 
 /// Registers an app and creates a key by the forms. Returns the app's page and the key.
-pub async fn registers(who: &Person, scopes: &[&str]) -> (String, String) {
-    let page = who.posts("/settings/apps", &[("name", "Tide bot")]).await.is(303).location();
+pub async fn registers(person: &Person, scopes: &[&str]) -> (String, String) {
+    let page = person.posts("/settings/apps", &[("name", "Tide bot")]).await.is(303).location();
     let mut form = vec![("name", "Production")];
     form.extend(scopes.iter().map(|scope| (*scope, "on")));
-    let made = who.posts(&format!("{page}/keys"), &form).await.is(200).page();
-    let key = made.value("secret");
+    let created = person.posts(&format!("{page}/keys"), &form).await.is(200).page();
+    let key = created.value("secret");
     assert!(key.starts_with("chk_"), "{key}");
     (page, key)
 }

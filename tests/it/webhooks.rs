@@ -37,6 +37,7 @@ impl Shop {
         Shop { thread: format!("/api/v1/threads/{}", text(&thread["id"])), world, nell, page, app }
     }
 
+    /// Creates a webhook for these events. Returns its secret.
     async fn subscribes(&self, url: &str, events: &[&str]) -> String {
         let mut form = vec![("url", url)];
         form.extend(events.iter().map(|event| (*event, "on")));
@@ -47,27 +48,32 @@ impl Shop {
         secret.expect("the secret is shown")
     }
 
-    async fn says(&self, who: &str, words: &str) -> Value {
-        let body = json!({ "as": who, "body": words });
+    /// Posts a message as a managed account.
+    async fn says(&self, account: &str, body: &str) -> Value {
+        let body = json!({ "as": account, "body": body });
         self.app.calls(Method::POST, &format!("{}/messages", self.thread), &body).await.is(201).json()
     }
 
     /// Returns the log's text about the latest attempt.
     async fn log(&self) -> String {
         let page = self.nell.opens(&format!("{}/webhooks", self.page)).await;
-        page.all("li").iter().map(Element::text).find(|one| one.contains("Send again")).unwrap_or_default()
+        page.all("li")
+            .iter()
+            .map(Element::text)
+            .find(|entry| entry.contains("Send again"))
+            .unwrap_or_default()
     }
 
-    /// Waits until the log contains these words.
-    async fn logs(&self, words: &str) {
-        until(words, async || self.log().await.contains(words).then_some(())).await;
+    /// Waits until the log contains this text.
+    async fn logs(&self, text: &str) {
+        until(text, async || self.log().await.contains(text).then_some(())).await;
     }
 
     /// Posts a message that a webhook delivers to this URL. Returns the log's text about the attempt.
     async fn tries(&self, url: &str) -> String {
         self.subscribes(url, &["message.created"]).await;
         self.says("alma", "Hello").await;
-        until("a try", async || Some(self.log().await).filter(|log| log.contains(" ms"))).await
+        until("an attempt", async || Some(self.log().await).filter(|log| log.contains(" ms"))).await
     }
 }
 
@@ -82,17 +88,17 @@ on_both! {
         let mut endpoint = Endpoint::open().await;
         let all = ["message.created", "message.changed", "thread.changed", "receipt.changed"];
         let secret = shop.subscribes(&endpoint.url, &all).await;
-        let said = shop.says("alma", "Is it in stock?").await;
-        let mut told = Vec::new();
+        let message = shop.says("alma", "Is it in stock?").await;
+        let mut calls = Vec::new();
         for _ in 0..2 {
-            told.push(endpoint.next_call().await.signed_with(&secret));
+            calls.push(endpoint.next_call().await.signed_with(&secret));
         }
-        told.sort_by_key(|one| text(&one["type"]));
-        assert_eq!((&told[0]["type"], &told[0]["data"]), (&json!("message.created"), &said));
-        let receipt = &told[1]["data"];
+        calls.sort_by_key(|call| text(&call["type"]));
+        assert_eq!((&calls[0]["type"], &calls[0]["data"]), (&json!("message.created"), &message));
+        let receipt = &calls[1]["data"];
         assert_eq!((&receipt["account"]["username"], &receipt["read_seq"]), (&json!("alma"), &json!(1)));
 
-        let path = format!("{}/messages/{}", shop.thread, text(&said["id"]));
+        let path = format!("{}/messages/{}", shop.thread, text(&message["id"]));
         let edit = json!({ "body": "Is it in stock today?" });
         shop.app.calls(Method::PATCH, &format!("{path}?as=alma"), &edit).await.is(200);
         let changed = endpoint.next_call().await.signed_with(&secret);
@@ -124,7 +130,7 @@ on_both! {
         shop.logs("it answered 500").await;
         assert!(shop.log().await.contains("waiting"));
         shop.world.job_fails(1).await;
-        assert!(endpoint.has_no_call(), "it waits a while");
+        assert!(endpoint.has_no_call(), "no call within the pause");
         shop.world.pass(Duration::from_secs(6));
         let second = endpoint.next_call().await;
         assert_eq!(
@@ -140,21 +146,21 @@ on_both! {
         shop.logs("delivered").await;
         shop.world.outbox_empties().await;
         shop.world.pass(DAY);
-        assert!(endpoint.has_no_call(), "once is enough");
+        assert!(endpoint.has_no_call(), "a delivered call is not repeated");
 
         // The resend button enqueues a delivery once, however often it is pressed. The delivery is given up
         // after a day.
         endpoint.set_answer(410, None);
         let page = shop.nell.opens(&format!("{}/webhooks", shop.page)).await;
-        let replay = page.all("form").into_iter().filter_map(|form| form.get("action").map(ToOwned::to_owned));
-        let replay: Vec<_> = replay.filter(|action| action.ends_with("/replay")).collect();
+        let actions = page.all("form").into_iter().filter_map(|form| form.get("action").map(ToOwned::to_owned));
+        let replay: Vec<_> = actions.filter(|action| action.ends_with("/replay")).collect();
         shop.world.member("mallory").await.posts(&replay[0], &[]).await.is(404);
         for _ in 0..3 {
             shop.nell.posts(&replay[0], &[]).await.is(303);
         }
         assert_eq!(endpoint.next_call().await.header("webhook-id"), id);
         shop.logs("it answered 410").await;
-        until("its pause", async || shop.world.jobs().await.iter().all(|job| job.waits).then_some(())).await;
+        until("the pause", async || shop.world.jobs().await.iter().all(|job| job.waits).then_some(())).await;
         assert_eq!(shop.world.jobs().await.len(), 1);
         shop.world.pass(DAY);
         shop.world.outbox_empties().await;
@@ -166,16 +172,16 @@ on_both! {
         let shop = Shop::opens(with_local_webhooks(instance)).await;
         let mut endpoint = Endpoint::open().await;
         let secret = shop.subscribes(&endpoint.url, &["message.changed"]).await;
-        let said = shop.says("alma", "Is it in stock?").await;
-        let path = format!("{}/messages/{}?as=alma", shop.thread, text(&said["id"]));
-        let edits = async |words: &str| {
-            shop.app.calls(Method::PATCH, &path, &json!({ "body": words })).await.is(200);
+        let message = shop.says("alma", "Is it in stock?").await;
+        let path = format!("{}/messages/{}?as=alma", shop.thread, text(&message["id"]));
+        let edit = async |body: &str| {
+            shop.app.calls(Method::PATCH, &path, &json!({ "body": body })).await.is(200);
         };
-        let held = endpoint.hold_answers().await;
-        edits("Is it in stock today?").await;
+        let guard = endpoint.hold_answers().await;
+        edit("Is it in stock today?").await;
         assert_eq!(endpoint.next_call().await.signed_with(&secret)["data"]["body"], "Is it in stock today?");
-        edits("Is it in stock tomorrow?").await;
-        drop(held);
+        edit("Is it in stock tomorrow?").await;
+        drop(guard);
         assert_eq!(endpoint.next_call().await.signed_with(&secret)["data"]["body"], "Is it in stock tomorrow?");
     }
 
@@ -190,7 +196,7 @@ on_both! {
             shop.says("alma", &format!("Day {day}")).await;
             endpoint.next_call().await;
             shop.logs("it answered 503").await;
-            until("its pause", async || shop.world.jobs().await.iter().all(|job| job.waits).then_some(())).await;
+            until("the pause", async || shop.world.jobs().await.iter().all(|job| job.waits).then_some(())).await;
             shop.world.pass(DAY);
             shop.world.outbox_empties().await;
             while !endpoint.has_no_call() {}
@@ -229,10 +235,13 @@ async fn no_call_reaches_a_private_address() {
         } else {
             let form = [("url", url.as_str()), ("message.created", "on")];
             let refused = shop.nell.posts(&format!("{}/webhooks", shop.page), &form).await.is(422).page();
-            assert!(refused.field_error("url").is_some_and(|why| why.contains("private address")), "{host}");
+            assert!(
+                refused.field_error("url").is_some_and(|error| error.contains("private address")),
+                "{host}"
+            );
         }
     }
-    assert!(endpoint.has_no_call(), "nobody came");
+    assert!(endpoint.has_no_call(), "a private address was called");
 }
 
 #[tokio::test]
@@ -247,7 +256,7 @@ async fn no_redirect_reaches_a_private_address() {
         assert!(log.contains("that is a private address"), "{host}: {log}");
         endpoint.next_call().await;
     }
-    assert!(inner.has_no_call(), "nobody came");
+    assert!(inner.has_no_call(), "a private address was called");
     // A redirect to an allowed address is followed with the whole body.
     let shop = Shop::opens(with_local_webhooks(Instance::new(Engine::Sqlite))).await;
     endpoint.set_answer(308, Some(&inner.url));

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::form::Fields;
 use crate::Result;
 
+/// The content of a banner.
 #[derive(Serialize, Deserialize, Clone, PartialEq, Eq, Debug, Default)]
 pub struct Banner {
     pub text: String,

@@ -12,6 +12,7 @@ const PICTURE: &str = "picture:";
 /// The maximum length in characters: a long read, but not a book.
 const MAX_LENGTH: usize = 20_000;
 
+/// The content of a blurb.
 #[derive(Serialize, Deserialize, Clone, PartialEq, Eq, Debug)]
 pub struct Blurb {
     pub title: String,

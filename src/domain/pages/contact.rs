@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::form::Fields;
 use crate::{Result, error::Faults};
 
+/// The content of a contact section.
 #[derive(Serialize, Deserialize, Clone, PartialEq, Eq, Debug)]
 pub struct Contact {
     pub title: String,

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{form::Fields, pictures::Picture};
 use crate::{Error, Result, error::Faults};
 
+/// The content of a hero.
 #[derive(Serialize, Deserialize, Clone, PartialEq, Eq, Debug, Default)]
 pub struct Hero {
     pub name: String,

@@ -9,8 +9,10 @@ use super::{
 };
 use crate::{Result, error::Faults};
 
+/// The content of an interests section.
 pub type Interests = List<Interest>;
 
+/// A tile with an interest.
 #[derive(Serialize, Deserialize, Clone, PartialEq, Eq, Debug, Default)]
 pub struct Interest {
     pub title: String,

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::form::Fields;
 use crate::{Error, Result, error::Faults};
 
+/// The content of a section with the latest peeps.
 #[derive(Serialize, Deserialize, Clone, PartialEq, Eq, Debug)]
 pub struct Latest {
     pub title: String,

@@ -8,8 +8,10 @@ use super::{
 };
 use crate::{Error, Result, error::Faults};
 
+/// The content of a links section.
 pub type Links = List<Link>;
 
+/// A link to another site.
 #[derive(Serialize, Deserialize, Clone, PartialEq, Eq, Debug, Default)]
 pub struct Link {
     /// The text of the link; empty where the address is enough.

@@ -9,8 +9,10 @@ use super::{
 };
 use crate::{Result, error::Faults};
 
+/// The content of a projects section.
 pub type Projects = List<Project>;
 
+/// A card with a project.
 #[derive(Serialize, Deserialize, Clone, PartialEq, Eq, Debug, Default)]
 pub struct Project {
     pub title: String,

@@ -14,6 +14,7 @@ use crate::{
 /// The maximum number of rooms that the form offers.
 const MAX_OFFERED: i64 = 100;
 
+/// The content of a section with rooms.
 #[derive(Serialize, Deserialize, Clone, PartialEq, Eq, Debug)]
 pub struct Rooms {
     pub title: String,

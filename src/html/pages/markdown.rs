@@ -28,7 +28,7 @@ pub(super) fn html(text: &str, find: impl Fn(PictureId, &str) -> Option<Image>) 
                 attrs: Vec::new(),
             })),
             Event::End(TagEnd::Heading(level)) => {
-                events.push(Event::End(TagEnd::Heading(page_level(level, top))))
+                events.push(Event::End(TagEnd::Heading(page_level(level, top))));
             }
             Event::Start(Tag::Link { link_type, dest_url, .. }) => {
                 let address = match link_type {

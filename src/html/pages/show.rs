@@ -91,7 +91,7 @@ pub async fn person(
     }
     let request = PageRequest { method, uri, headers };
     if !request.has_session(&app)
-        && let Some(response) = request.from_cache(&app, &username)
+        && let Some(response) = request.cached_response(&app, &username)
     {
         return Ok(response);
     }
@@ -111,7 +111,7 @@ pub async fn person(
 /// Returns the page of a member as the front page; `None` if the member has published none.
 pub async fn front(app: &App, username: &str, request: &PageRequest) -> Result<Option<Response>> {
     if !request.has_session(app)
-        && let Some(response) = request.from_cache(app, username)
+        && let Some(response) = request.cached_response(app, username)
     {
         return Ok(Some(response));
     }
@@ -140,7 +140,7 @@ impl PageRequest {
     }
 
     /// Returns the page from the cache, for strangers.
-    fn from_cache(&self, app: &App, username: &str) -> Option<Response> {
+    fn cached_response(&self, app: &App, username: &str) -> Option<Response> {
         let (account, page) = app.page_cache.member(username)?;
         let response = cached::respond(&page, &self.headers);
         if self.is_visit() {

@@ -66,10 +66,10 @@ impl Endpoint {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("http://{}/hook", listener.local_addr().expect("an address"));
         let reply: Reply = Arc::new(Mutex::new((204, None)));
-        let (tell, calls) = unbounded_channel();
+        let (sender, calls) = unbounded_channel();
         let gate = Gate::default();
-        let state = (Arc::clone(&reply), Arc::clone(&gate), tell);
-        let router = Router::new().fallback(take).with_state(state);
+        let state = (Arc::clone(&reply), Arc::clone(&gate), sender);
+        let router = Router::new().fallback(receive).with_state(state);
         tokio::spawn(async move { axum::serve(listener, router).await });
         Endpoint { url, reply, gate, calls }
     }
@@ -95,14 +95,14 @@ impl Endpoint {
     }
 }
 
-async fn take(
-    State((reply, gate, tell)): State<(Reply, Gate, UnboundedSender<Call>)>,
+async fn receive(
+    State((reply, gate, sender)): State<(Reply, Gate, UnboundedSender<Call>)>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
     // The answer is chosen before the test receives the call, because the test may then set the next answer.
     let (status, location) = reply.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    let _ = tell.send(Call { headers, body });
+    let _ = sender.send(Call { headers, body });
     let _open = gate.lock().await;
     let status = StatusCode::from_u16(status).expect("a status");
     match location {

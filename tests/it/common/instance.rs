@@ -78,26 +78,26 @@ impl Instance {
 
     /// Returns the validated settings.
     pub fn config(&self) -> Config {
-        self.settings.clone().resolve().expect("settings that can be taken")
+        self.settings.clone().resolve().expect("valid settings")
     }
 
-    /// Locks and returns the data folder, which only one process at a time may have.
+    /// Locks and returns the data folder, which only one process at a time may use.
     pub fn data_dir(&self) -> DataDir {
         DataDir::open(&self.data()).expect("the data folder, for this test alone")
     }
 
-    /// The path of the data folder.
+    /// Returns the path of the data folder.
     pub fn data(&self) -> PathBuf {
         self.settings.data.clone().unwrap_or_else(|| self.folder.path().join("data"))
     }
 
-    /// A folder beside the data folder, deleted with the instance.
+    /// Returns the folder around the data folder, which is deleted with the instance.
     pub fn folder(&self) -> &std::path::Path {
         self.folder.path()
     }
 
     /// Runs SQL statements directly on the database of an instance that is not running.
-    pub fn alters(&self, sql: &str) {
+    pub fn run_sql(&self, sql: &str) {
         match &self.settings.database_url {
             Some(url) => run(url, sql.to_owned()).expect("the statements run"),
             None => {
@@ -107,6 +107,7 @@ impl Instance {
         }
     }
 
+    /// Returns a generator of ids.
     pub fn ids() -> Ids {
         Ids::new()
     }
@@ -121,12 +122,12 @@ struct Database {
 
 impl Database {
     fn create() -> Self {
-        static MADE: AtomicU32 = AtomicU32::new(0);
+        static CREATED: AtomicU32 = AtomicU32::new(0);
         let Ok(server) = std::env::var("CHITTER_TEST_POSTGRES") else {
             panic!("CHITTER_TEST_POSTGRES is not set: run bin/test, or bin/with-postgres cargo nextest run");
         };
-        let made = MADE.fetch_add(1, Ordering::Relaxed);
-        let name = format!("chitter_{}_{made}", std::process::id());
+        let number = CREATED.fetch_add(1, Ordering::Relaxed);
+        let name = format!("chitter_{}_{number}", std::process::id());
         let url = format!("{server}?sslmode=disable&options=-csearch_path%3D{name}");
         run(&server, format!("CREATE SCHEMA {name}")).expect("a schema for this test");
         Database { url, name, server }

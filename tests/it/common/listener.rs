@@ -17,8 +17,9 @@ pub struct Listener {
 
 /// The reason why a socket was not opened.
 enum Refused {
-    With(u16),
-    NobodyThere,
+    /// The HTTP status.
+    Status(u16),
+    Unreachable,
 }
 
 /// A frame or the end of the connection.
@@ -55,8 +56,8 @@ impl Listener {
         let origin = origin.map(|origin| ("origin", origin.to_owned()));
         match Self::connect(url, query, origin).await {
             Ok(listener) => Ok(listener),
-            Err(Refused::With(status)) => Err(status),
-            Err(Refused::NobodyThere) => panic!("nobody is there"),
+            Err(Refused::Status(status)) => Err(status),
+            Err(Refused::Unreachable) => panic!("the server is unreachable"),
         }
     }
 
@@ -97,11 +98,11 @@ impl Listener {
         let socket = TcpSocket::new_v4().expect("a socket");
         socket.set_recv_buffer_size(8 * 1024).expect("a small buffer");
         let stream = socket.connect(host.parse().expect("an address")).await;
-        let stream = stream.map_err(|_| Refused::NobodyThere)?;
+        let stream = stream.map_err(|_| Refused::Unreachable)?;
         match within("the handshake", client_async(request, stream)).await {
             Ok((socket, _)) => Ok(Listener { socket }),
-            Err(Error::Http(refusal)) => Err(Refused::With(refusal.status().as_u16())),
-            Err(_) => Err(Refused::NobodyThere),
+            Err(Error::Http(refusal)) => Err(Refused::Status(refusal.status().as_u16())),
+            Err(_) => Err(Refused::Unreachable),
         }
     }
 
@@ -120,13 +121,13 @@ impl Listener {
     }
 
     /// Sends JSON.
-    pub async fn says(&mut self, what: &Value) {
-        self.sends(Message::text(what.to_string())).await;
+    pub async fn says(&mut self, message: &Value) {
+        self.sends(Message::text(message.to_string())).await;
     }
 
     /// Sends JSON. Returns whether the socket was still open.
-    pub async fn tries_to_say(&mut self, what: &Value) -> bool {
-        self.socket.send(Message::text(what.to_string())).await.is_ok()
+    pub async fn tries_to_say(&mut self, message: &Value) -> bool {
+        self.socket.send(Message::text(message.to_string())).await.is_ok()
     }
 
     /// Sends a WebSocket message of any kind.
@@ -181,7 +182,7 @@ impl Listener {
     /// Returns the next frame, or the close code.
     pub async fn next_event(&mut self) -> SocketEvent {
         loop {
-            match within("something to be heard", self.socket.next()).await {
+            match within("a frame", self.socket.next()).await {
                 Some(Ok(Message::Text(text))) => {
                     let frame = serde_json::from_str(&text);
                     return SocketEvent::Frame(

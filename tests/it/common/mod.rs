@@ -70,23 +70,23 @@ pub trait Fixture {
     fn on(engine: Engine) -> impl Future<Output = Self>;
 }
 
-/// Calls `ask` repeatedly, without a pause, until it returns a value.
-pub async fn until<T, A: Future<Output = Option<T>>>(what: &str, mut ask: impl FnMut() -> A) -> T {
-    let asking = async {
+/// Calls `poll` repeatedly, without a pause, until it returns a value. The panic after a time-out names the event.
+pub async fn until<T, A: Future<Output = Option<T>>>(event: &str, mut poll: impl FnMut() -> A) -> T {
+    let polling = async {
         loop {
-            if let Some(answer) = ask().await {
-                return answer;
+            if let Some(value) = poll().await {
+                return value;
             }
             tokio::task::yield_now().await;
         }
     };
-    within(what, asking).await
+    within(event, polling).await
 }
 
 /// Awaits an event. Panics when it does not happen in time.
-pub async fn within<T>(what: &str, happens: impl Future<Output = T>) -> T {
-    match tokio::time::timeout(TIMEOUT, happens).await {
+pub async fn within<T>(event: &str, future: impl Future<Output = T>) -> T {
+    match tokio::time::timeout(TIMEOUT, future).await {
         Ok(outcome) => outcome,
-        Err(_) => panic!("waited in vain for {what}"),
+        Err(_) => panic!("timed out: waiting for {event}"),
     }
 }

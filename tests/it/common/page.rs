@@ -3,9 +3,9 @@
 /// The HTML of a page.
 pub struct Page(pub String);
 
-/// A peep as a page shows it.
+/// A peep on a page.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Shown {
+pub struct ShownPeep {
     pub id: String,
     /// The body's inner HTML.
     pub html: String,
@@ -14,8 +14,8 @@ pub struct Shown {
     /// Whether the peep is marked as edited.
     pub edited: bool,
     /// Whether the peep is marked as deleted.
-    pub gone: bool,
-    /// The line above the peep that names what it replies to.
+    pub deleted: bool,
+    /// The text above the peep that quotes the peep it replies to.
     pub answers: Option<String>,
     /// The number beside the heart.
     pub likes: String,
@@ -52,8 +52,8 @@ impl Page {
     }
 
     /// Returns the peeps on the page, from the top.
-    pub fn peeps(&self) -> Vec<Shown> {
-        self.all("article").iter().filter_map(shown).collect()
+    pub fn peeps(&self) -> Vec<ShownPeep> {
+        self.all("article").iter().filter_map(peep).collect()
     }
 
     /// Returns the texts of the peeps on the page, from the top.
@@ -62,16 +62,16 @@ impl Page {
     }
 
     /// Returns the peep with this id.
-    pub fn peep(&self, id: &str) -> Shown {
-        let found = self.peeps().into_iter().find(|peep| peep.id == id);
-        found.unwrap_or_else(|| panic!("peep {id} should be on this page:\n{}", self.0))
+    pub fn peep(&self, id: &str) -> ShownPeep {
+        let peep = self.peeps().into_iter().find(|peep| peep.id == id);
+        peep.unwrap_or_else(|| panic!("peep {id} is not on this page:\n{}", self.0))
     }
 
     /// Returns the form field with this name.
     pub fn field(&self, name: &str) -> Element {
         let fields = ["input", "textarea", "button"].into_iter().flat_map(|tag| self.all(tag));
         let mut named = fields.filter(|field| field.get("name") == Some(name));
-        named.next().unwrap_or_else(|| panic!("there should be a field {name:?} here:\n{}", self.0))
+        named.next().unwrap_or_else(|| panic!("there is no field {name:?} on this page:\n{}", self.0))
     }
 
     /// Returns the current value of a form field.
@@ -90,12 +90,13 @@ impl Page {
         if field.get("aria-invalid") != Some("true") {
             return None;
         }
-        let tied = field.get("aria-describedby").unwrap_or_default();
+        let described_by = field.get("aria-describedby").unwrap_or_default();
         let notes = self.all("p").into_iter();
-        let mut notes = notes.filter(|p| p.get("id").is_some_and(|id| tied.split(' ').any(|t| t == id)));
+        let mut notes =
+            notes.filter(|p| p.get("id").is_some_and(|id| described_by.split(' ').any(|part| part == id)));
         let note = notes.find(|p| p.get("class").is_some_and(|class| class.contains("error")));
-        let note =
-            note.unwrap_or_else(|| panic!("{name} is marked as wrong but nothing says why:\n{}", self.0));
+        let note = note
+            .unwrap_or_else(|| panic!("{name} is marked as invalid without an error message:\n{}", self.0));
         Some(note.text())
     }
 
@@ -116,28 +117,28 @@ impl Page {
     }
 }
 
-fn shown(article: &Element) -> Option<Shown> {
+fn peep(article: &Element) -> Option<ShownPeep> {
     let id = article.get("id")?.strip_prefix("peep-")?.to_owned();
     let class = article.get("class").unwrap_or_default();
-    let gone = class.split(' ').any(|c| c == "deleted");
+    let deleted = class.split(' ').any(|c| c == "deleted");
     let with_class = |tag: &str, class: &str| {
         let mut all = elements(&article.inner, tag).into_iter();
         all.find(|e| e.get("class").is_some_and(|c| c.split(' ').any(|c| c == class)))
     };
-    let words = with_class("p", if gone { "soft" } else { "body" })?;
+    let words = with_class("p", if deleted { "soft" } else { "body" })?;
     let heart = elements(&article.inner, "button").into_iter().find(|b| b.get("name") == Some("likes"));
     let likes = heart.as_ref().and_then(|heart| {
         let spans = elements(&heart.inner, "span").into_iter();
         spans.filter(|span| span.get("data-count").is_some()).map(|span| span.text()).next()
     });
-    Some(Shown {
+    Some(ShownPeep {
         id,
         words: words.text(),
         html: words.inner,
         edited: elements(&article.inner, "a")
             .iter()
             .any(|a| a.get("href").is_some_and(|h| h.ends_with("/history"))),
-        gone,
+        deleted,
         answers: with_class("p", "context").map(|p| p.text()),
         likes: likes.unwrap_or_default(),
         liked: heart.is_some_and(|heart| heart.get("aria-pressed") == Some("true")),
@@ -147,7 +148,7 @@ fn shown(article: &Element) -> Option<Shown> {
 
 fn elements(html: &str, tag: &str) -> Vec<Element> {
     let (open, close) = (format!("<{tag}"), format!("</{tag}"));
-    let mut found = Vec::new();
+    let mut elements = Vec::new();
     for (at, _) in html.match_indices(&open) {
         let rest = &html[at + open.len()..];
         if !rest.starts_with(|c: char| c.is_whitespace() || c == '>' || c == '/') {
@@ -155,9 +156,9 @@ fn elements(html: &str, tag: &str) -> Vec<Element> {
         }
         let (attributes, after) = attributes(rest);
         let end = after.find(&close).unwrap_or(0);
-        found.push(Element { attributes, inner: after[..end].into() });
+        elements.push(Element { attributes, inner: after[..end].into() });
     }
-    found
+    elements
 }
 
 /// Parses attributes up to the end of the tag. Returns them and the rest of the input.
@@ -221,15 +222,15 @@ fn unescape(html: &str) -> String {
             };
             Some((c, end + 1))
         });
-        let (c, taken) = entity.unwrap_or(('&', 1));
+        let (c, length) = entity.unwrap_or(('&', 1));
         out.push(c);
-        rest = &rest[taken..];
+        rest = &rest[length..];
     }
     out + rest
 }
 
 #[test]
-fn a_page_is_read_as_a_person_reads_it() {
+fn a_page_is_parsed_into_texts_fields_and_links() {
     let page = Page(
         r#"<article class="peep" id="peep-7">
         <p class="body" dir="auto">a &lt;b&gt;<br><a href="/x?a=1&amp;b=2">c</a> &#39;d&#39;</p></article>

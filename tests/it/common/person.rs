@@ -39,7 +39,7 @@ pub struct Person {
 
 impl Person {
     pub(super) fn new(site: Site, username: &str) -> Self {
-        let cast = CAST.iter().find(|(known, ..)| *known == username);
+        let cast = CAST.iter().find(|(name, ..)| *name == username);
         let (name, email) = match cast {
             Some((_, name, email)) => ((*name).to_owned(), (*email).to_owned()),
             None => (username.to_owned(), format!("{username}@harbour.example")),
@@ -126,7 +126,7 @@ impl Person {
         match answer.status {
             200 => true,
             303 if answer.location().starts_with("/login") => false,
-            _ => panic!("the settings should be shown or ask to log in: {answer:?}"),
+            _ => panic!("neither the settings nor the log-in page: {answer:?}"),
         }
     }
 
@@ -140,7 +140,7 @@ impl Person {
     /// Posts a peep by the form. Returns its id.
     pub async fn peeps(&self, body: &str) -> String {
         let answer = self.posts("/peeps", &[("body", body)]).await.is(303);
-        assert_eq!(answer.location(), "/", "after a peep the stream is shown");
+        assert_eq!(answer.location(), "/", "the stream is shown after a peep");
         self.latest().await
     }
 
@@ -149,7 +149,7 @@ impl Person {
         let answer = self.posts("/peeps", &[("body", body), ("reply_to", to)]).await.is(303);
         let location = answer.location();
         let id = location.strip_prefix(&format!("/@{}/", self.username));
-        id.unwrap_or_else(|| panic!("after a reply it is shown, not {location}")).to_owned()
+        id.unwrap_or_else(|| panic!("the reply is shown after it was posted, not {location}")).to_owned()
     }
 
     /// Returns the id of this member's latest peep.
@@ -158,7 +158,7 @@ impl Person {
         // A member without a page of their own is redirected from this list to their profile.
         let list = if list.status == 200 { list.page() } else { self.opens(&list.location()).await };
         let peeps = list.peeps();
-        peeps.first().unwrap_or_else(|| panic!("@{} has a peep", self.username)).id.clone()
+        peeps.first().unwrap_or_else(|| panic!("@{} has no peep", self.username)).id.clone()
     }
 
     /// Edits a peep by the form.
@@ -186,6 +186,7 @@ impl Person {
         format!("/@{}/{id}", self.username)
     }
 
+    /// Sends JSON.
     pub async fn sends_json(&self, method: Method, path: &str, body: &Value) -> Answer {
         self.sends(self.request(method, path).json(body)).await
     }

@@ -26,7 +26,7 @@ pub fn chitter(folder: &Path) -> Command {
 pub struct Program {
     pub url: String,
     child: Child,
-    said: Arc<Mutex<Vec<String>>>,
+    output: Arc<Mutex<Vec<String>>>,
 }
 
 impl Program {
@@ -55,7 +55,7 @@ impl Program {
     /// Starts a command that was adapted from [`Program::command`].
     pub fn start(command: &mut Command) -> Self {
         let mut child = command.stderr(Stdio::piped()).spawn().expect("the program starts");
-        let (said, lines) = listen(&mut child);
+        let (output, lines) = read_output(&mut child);
         let mut url = None;
         while url.is_none() {
             match lines.recv_timeout(TIMEOUT) {
@@ -63,30 +63,30 @@ impl Program {
                 Err(_) => break,
             }
         }
-        let mut program = Program { url: String::new(), child, said };
-        program.url = url.unwrap_or_else(|| panic!("it does not say where it is:\n{}", program.said()));
+        let mut program = Program { url: String::new(), child, output };
+        program.url = url.unwrap_or_else(|| panic!("the program prints no address:\n{}", program.output()));
         program
     }
 
     /// Returns all output so far.
-    pub fn said(&self) -> String {
-        self.said.lock().unwrap_or_else(PoisonError::into_inner).join("\n")
+    pub fn output(&self) -> String {
+        self.output.lock().unwrap_or_else(PoisonError::into_inner).join("\n")
     }
 
     /// Sends SIGKILL and waits for the end of the process.
-    pub fn is_killed(&mut self) {
-        self.child.kill().expect("a process to kill");
+    pub fn kill(&mut self) {
+        self.child.kill().expect("a running process");
         self.child.wait().expect("a process that ends");
     }
 
     /// Sends SIGTERM, as a service manager does.
-    pub fn is_told_to_stop(&self) {
-        let told = Command::new("sh").arg("-c").arg(format!("kill -TERM {}", self.child.id())).status();
-        assert!(told.is_ok_and(|status| status.success()), "the signal is sent");
+    pub fn terminate(&self) {
+        let sent = Command::new("sh").arg("-c").arg(format!("kill -TERM {}", self.child.id())).status();
+        assert!(sent.is_ok_and(|status| status.success()), "the signal is sent");
     }
 
     /// Waits for the end of the process.
-    pub fn ends(&mut self) -> ExitStatus {
+    pub fn wait(&mut self) -> ExitStatus {
         self.child.wait().expect("a process that ends")
     }
 }
@@ -99,16 +99,16 @@ impl Drop for Program {
 }
 
 /// Reads the output of a process continuously, so that the process never blocks on a full pipe.
-fn listen(child: &mut Child) -> (Arc<Mutex<Vec<String>>>, Receiver<String>) {
-    let said = Arc::new(Mutex::new(Vec::new()));
-    let (tell, lines) = channel();
+fn read_output(child: &mut Child) -> (Arc<Mutex<Vec<String>>>, Receiver<String>) {
+    let output = Arc::new(Mutex::new(Vec::new()));
+    let (sender, lines) = channel();
     let stderr = child.stderr.take().expect("a pipe");
-    let kept = Arc::clone(&said);
+    let shared = Arc::clone(&output);
     thread::spawn(move || {
         for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-            kept.lock().unwrap_or_else(PoisonError::into_inner).push(line.clone());
-            let _ = tell.send(line);
+            shared.lock().unwrap_or_else(PoisonError::into_inner).push(line.clone());
+            let _ = sender.send(line);
         }
     });
-    (said, lines)
+    (output, lines)
 }

@@ -7,7 +7,7 @@ use std::{
 
 use super::{TIMEOUT, World};
 
-fn sends_raw(world: &World, bytes: &[u8]) -> TcpStream {
+fn connect_and_send(world: &World, bytes: &[u8]) -> TcpStream {
     let url = world.url();
     let mut stream = TcpStream::connect(url.trim_start_matches("http://")).expect("a connection");
     stream.set_read_timeout(Some(TIMEOUT)).expect("a time-out");
@@ -18,17 +18,17 @@ fn sends_raw(world: &World, bytes: &[u8]) -> TcpStream {
 
 /// Sends bytes, closes the sending side, and reads the whole answer.
 pub fn raw(world: &World, bytes: &[u8]) -> String {
-    let stream = sends_raw(world, bytes);
+    let stream = connect_and_send(world, bytes);
     let _ = stream.shutdown(Shutdown::Write);
-    all_of(stream)
+    read_to_end(stream)
 }
 
 /// Sends bytes and reads until the server closes the connection.
 pub fn answers_to(world: &World, bytes: &[u8]) -> String {
-    all_of(sends_raw(world, bytes))
+    read_to_end(connect_and_send(world, bytes))
 }
 
-fn all_of(mut stream: TcpStream) -> String {
+fn read_to_end(mut stream: TcpStream) -> String {
     let mut answer = Vec::new();
     let _ = stream.read_to_end(&mut answer);
     String::from_utf8_lossy(&answer).into_owned()
@@ -36,6 +36,6 @@ fn all_of(mut stream: TcpStream) -> String {
 
 /// Sends bytes and reads the head of the answer.
 pub fn head_of(world: &World, bytes: &[u8]) -> String {
-    let lines = BufReader::new(sends_raw(world, bytes)).lines();
+    let lines = BufReader::new(connect_and_send(world, bytes)).lines();
     lines.map_while(Result::ok).take_while(|line| !line.is_empty()).collect::<Vec<_>>().join("\n")
 }

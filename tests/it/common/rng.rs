@@ -4,10 +4,11 @@
 pub struct Rng(pub u64);
 
 impl Rng {
-    pub fn below(&mut self, sides: u64) -> u64 {
+    /// Returns a number below this one.
+    pub fn below(&mut self, limit: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
-        self.0 % sides
+        self.0 % limit
     }
 }

@@ -15,8 +15,8 @@ pub struct Room {
 
 impl Room {
     /// Reads the room from the API's JSON.
-    pub fn of(told: &Value) -> Self {
-        Room { id: text(&told["id"]), key: text(&told["key"]) }
+    pub fn from_json(room: &Value) -> Self {
+        Room { id: text(&room["id"]), key: text(&room["key"]) }
     }
 
     /// Returns the path of the room's page, or of a page below it.
@@ -40,7 +40,7 @@ pub fn text(value: &Value) -> String {
 #[track_caller]
 pub fn each(list: &Value, member: &str) -> Vec<String> {
     let list = list.as_array().unwrap_or_else(|| panic!("a list was expected: {list}"));
-    list.iter().map(|one| text(&one[member])).collect()
+    list.iter().map(|item| text(&item[member])).collect()
 }
 
 /// A guest without a browser: a program that has only a token.
@@ -86,7 +86,9 @@ pub trait ApiClient {
 
     /// Creates a room.
     async fn makes_room(&self, name: &str) -> Room {
-        Room::of(&self.calls(Method::POST, "/api/v1/rooms", &json!({ "name": name })).await.is(201).json())
+        Room::from_json(
+            &self.calls(Method::POST, "/api/v1/rooms", &json!({ "name": name })).await.is(201).json(),
+        )
     }
 
     /// Joins the room through the API.
@@ -123,7 +125,8 @@ pub trait ApiClient {
     async fn names(&self, room: &Room) -> Vec<String> {
         let people = self.people(room).await;
         let people = people.as_array().expect("a list of people");
-        people.iter().filter(|one| one["removed"] == false).map(|one| text(&one["account"]["name"])).collect()
+        let people = people.iter().filter(|person| person["removed"] == false);
+        people.map(|person| text(&person["account"]["name"])).collect()
     }
 
     /// Changes the room's settings, as its owner.
@@ -214,7 +217,7 @@ impl World {
         for name in names {
             guests.push(self.guest(name).await);
         }
-        guests.try_into().ok().expect("as many as were asked for")
+        guests.try_into().ok().expect("one for each name")
     }
 
     /// Creates a guest who comes from this client address.
@@ -231,8 +234,8 @@ impl World {
 
     /// Returns the number that a query counts in the instance's database.
     pub async fn counts(&self, sql: &'static str) -> i64 {
-        let counted = self.app().db.read(move |read| read.one(sql, &[], |row| row.get::<i64>(0)));
-        counted.await.expect("the rows can be counted")
+        let count = self.app().db.read(move |read| read.one(sql, &[], |row| row.get::<i64>(0)));
+        count.await.expect("a count")
     }
 
     /// Posts to a hook.

@@ -35,6 +35,7 @@ pub struct SmtpServer {
 struct State {
     mode: SmtpMode,
     open: Vec<TcpStream>,
+    /// Whether the server was dropped.
     closed: bool,
 }
 
@@ -51,20 +52,20 @@ impl SmtpServer {
     pub fn start(mode: SmtpMode) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port for mail");
         let url = format!("smtp://{}", listener.local_addr().expect("an address"));
-        let (tell, events) = unbounded_channel();
+        let (sender, events) = unbounded_channel();
         let state = Arc::new(Mutex::new(State { mode, open: Vec::new(), closed: false }));
-        let kept = Arc::clone(&state);
+        let shared = Arc::clone(&state);
         thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
-                let mut open = lock(&kept);
-                if open.closed {
+                let mut state = lock(&shared);
+                if state.closed {
                     return;
                 }
-                open.open.push(stream.try_clone().expect("a second handle"));
-                let _ = tell.send(Event::Connected);
-                let (state, tell) = (Arc::clone(&kept), tell.clone());
+                state.open.push(stream.try_clone().expect("a second handle"));
+                let _ = sender.send(Event::Connected);
+                let (state, sender) = (Arc::clone(&shared), sender.clone());
                 // A client that disconnects in the middle of a mail is not an event.
-                thread::spawn(move || drop(serve(stream, &state, &tell)));
+                thread::spawn(move || drop(serve(stream, &state, &sender)));
             }
         });
         SmtpServer { url, state, events }
@@ -74,7 +75,7 @@ impl SmtpServer {
     pub fn set_mode(&self, mode: SmtpMode) {
         let mut state = lock(&self.state);
         state.mode = mode;
-        state.cut();
+        state.disconnect();
     }
 
     /// Waits for the next accepted mail.
@@ -93,7 +94,7 @@ impl SmtpServer {
 
     /// Waits until a client connects.
     pub async fn wait_for_connection(&mut self) {
-        while !matches!(self.event("a visit").await, Event::Connected) {}
+        while !matches!(self.event("a connection").await, Event::Connected) {}
     }
 
     /// Returns every accepted mail that has not been returned before.
@@ -104,8 +105,8 @@ impl SmtpServer {
             .collect()
     }
 
-    async fn event(&mut self, what: &str) -> Event {
-        within(what, self.events.recv()).await.expect("the server runs")
+    async fn event(&mut self, name: &str) -> Event {
+        within(name, self.events.recv()).await.expect("the server runs")
     }
 }
 
@@ -113,14 +114,14 @@ impl Drop for SmtpServer {
     fn drop(&mut self) {
         let mut state = lock(&self.state);
         state.closed = true;
-        state.cut();
+        state.disconnect();
         // A connection wakes the accepting thread, which then sees `closed` and ends.
         let _ = TcpStream::connect(self.url.trim_start_matches("smtp://"));
     }
 }
 
 impl State {
-    fn cut(&mut self) {
+    fn disconnect(&mut self) {
         for stream in self.open.drain(..) {
             let _ = stream.shutdown(Shutdown::Both);
         }
@@ -131,7 +132,11 @@ fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn serve(stream: TcpStream, state: &Arc<Mutex<State>>, tell: &UnboundedSender<Event>) -> std::io::Result<()> {
+fn serve(
+    stream: TcpStream,
+    state: &Arc<Mutex<State>>,
+    events: &UnboundedSender<Event>,
+) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
     let mut out = stream.try_clone()?;
     let mut lines = BufReader::new(stream);
@@ -139,7 +144,8 @@ fn serve(stream: TcpStream, state: &Arc<Mutex<State>>, tell: &UnboundedSender<Ev
         lines.read_to_end(&mut Vec::new())?;
         return Ok(());
     }
-    let handler = Session { state: Arc::clone(state), tell: tell.clone(), to: Vec::new(), data: Vec::new() };
+    let handler =
+        Session { state: Arc::clone(state), events: events.clone(), to: Vec::new(), data: Vec::new() };
     let mut session = SessionBuilder::new("post.example").build(IpAddr::V4(Ipv4Addr::LOCALHOST), handler);
     out.write_all(&session.greeting().buffer()?)?;
     let mut line = Vec::new();
@@ -157,7 +163,7 @@ fn serve(stream: TcpStream, state: &Arc<Mutex<State>>, tell: &UnboundedSender<Ev
 /// An SMTP session.
 struct Session {
     state: Arc<Mutex<State>>,
-    tell: UnboundedSender<Event>,
+    events: UnboundedSender<Event>,
     to: Vec<String>,
     data: Vec<u8>,
 }
@@ -165,7 +171,7 @@ struct Session {
 impl Handler for Session {
     fn rcpt(&mut self, _to: &str) -> Response {
         if lock(&self.state).mode == SmtpMode::Refuses {
-            let _ = self.tell.send(Event::Refused);
+            let _ = self.events.send(Event::Refused);
             return Response::custom(451, "Not now".into());
         }
         mailin::response::OK
@@ -184,7 +190,7 @@ impl Handler for Session {
 
     fn data_end(&mut self) -> Response {
         let mail = Mail::read(self.to.clone(), &self.data);
-        let _ = self.tell.send(Event::Accepted(Box::new(mail)));
+        let _ = self.events.send(Event::Accepted(Box::new(mail)));
         mailin::response::OK
     }
 }
@@ -211,9 +217,9 @@ impl Mail {
         let parts = body.split(&boundary).skip(1).take_while(|part| !part.starts_with("--"));
         let parts = parts.map(|part| {
             let (headers, body) = entity(part.trim_start_matches('\n'));
-            let of = |name: &str| headers.get(name).map_or("", String::as_str);
-            let text = decode(of("content-transfer-encoding"), body);
-            (of("content-type").split(';').next().unwrap_or_default().to_owned(), text)
+            let header = |name: &str| headers.get(name).map_or("", String::as_str);
+            let text = decode(header("content-transfer-encoding"), body);
+            (header("content-type").split(';').next().unwrap_or_default().to_owned(), text)
         });
         Mail { to, parts: parts.collect(), headers }
     }
@@ -247,12 +253,12 @@ fn entity(source: &str) -> (HashMap<String, String>, &str) {
     let (head, body) = source.split_once("\n\n").unwrap_or((source, ""));
     let unfolded = head.replace("\n ", " ").replace("\n\t", " ");
     let headers = unfolded.lines().filter_map(|line| line.split_once(':'));
-    let headers = headers.map(|(name, value)| (name.to_ascii_lowercase(), words(value.trim())));
+    let headers = headers.map(|(name, value)| (name.to_ascii_lowercase(), decode_header(value.trim())));
     (headers.collect(), body)
 }
 
-/// Decodes encoded words (RFC 2047) in base64, which is the only encoding that our mail library writes.
-fn words(value: &str) -> String {
+/// Decodes encoded words (RFC 2047) in base64, which is the only encoding that the product's mail library writes.
+fn decode_header(value: &str) -> String {
     let mut out = Vec::new();
     let mut rest = value;
     while let Some(at) = rest.find("=?utf-8?b?") {

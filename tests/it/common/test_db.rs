@@ -25,17 +25,17 @@ pub struct TestDb {
 impl Fixture for TestDb {
     async fn on(engine: Engine) -> Self {
         let instance = Instance::new(engine);
-        let (tell, emitted) = channel();
-        let db = open(&instance, tell).await;
+        let (sender, emitted) = channel();
+        let db = open(&instance, sender).await;
         TestDb { db, instance, emitted: Mutex::new(emitted) }
     }
 }
 
 /// Opens the same database once more, as a second server would.
-pub async fn open(instance: &Instance, tell: Sender<Emission>) -> Db {
+pub async fn open(instance: &Instance, emitted: Sender<Emission>) -> Db {
     let on_commit = move |emissions: Vec<Emission>| {
         for emission in emissions {
-            let _ = tell.send(emission);
+            let _ = emitted.send(emission);
         }
     };
     let setup = Setup {
@@ -52,9 +52,9 @@ pub async fn open(instance: &Instance, tell: Sender<Emission>) -> Db {
 }
 
 impl TestDb {
-    /// Creates a member without hashing a password.
+    /// Creates a member without hashing a password, which would take time.
     pub async fn member(&self, username: &'static str) -> Member {
-        let join = move |tx: &mut Tx<'_>| {
+        let create = move |tx: &mut Tx<'_>| {
             let email = format!("{username}@harbour.example");
             let new = NewMember {
                 username,
@@ -67,20 +67,20 @@ impl TestDb {
             insert_member(tx, &new)?;
             member(tx, username)
         };
-        self.db.write(join).await.expect("a member joins")
+        self.db.write(create).await.expect("a member")
     }
 
     /// Returns the events emitted since the last call.
     pub fn emitted(&self) -> Vec<Emission> {
-        self.emitted.lock().expect("nobody panicked with it").try_iter().collect()
+        self.emitted.lock().expect("no panic").try_iter().collect()
     }
 
     /// Returns the number that a query counts.
     pub async fn count(&self, sql: &'static str) -> i64 {
-        self.db.read(move |read| read.one(sql, &[], |row| row.get(0))).await.expect("it can be counted")
+        self.db.read(move |read| read.one(sql, &[], |row| row.get(0))).await.expect("a count")
     }
 
-    /// The number of writes that run at the same time.
+    /// Returns the number of writes that run at the same time.
     pub fn writers(&self) -> usize {
         match self.instance.engine {
             Engine::Sqlite => 1,
@@ -88,24 +88,24 @@ impl TestDb {
         }
     }
 
-    /// Keeps every writer thread busy until the returned senders are dropped.
+    /// Keeps every writer thread busy until the returned senders are dropped. Also returns the blocked writes.
     pub async fn block_writers(&self) -> (Vec<Sender<()>>, Vec<tokio::task::JoinHandle<Result<()>>>) {
-        let (mut holds, mut held) = (Vec::new(), Vec::new());
-        let (began, mut begins) = tokio::sync::mpsc::unbounded_channel();
+        let (mut holds, mut writes) = (Vec::new(), Vec::new());
+        let (began, mut beginnings) = tokio::sync::mpsc::unbounded_channel();
         for _ in 0..self.writers() {
             let (hold, released) = channel::<()>();
             let (db, began, released) = (self.db.clone(), began.clone(), Mutex::new(released));
-            held.push(tokio::spawn(async move {
+            writes.push(tokio::spawn(async move {
                 db.write(move |_| {
                     let _ = began.send(());
-                    let _ = released.lock().expect("nobody panicked with it").recv();
+                    let _ = released.lock().expect("no panic").recv();
                     Ok(())
                 })
                 .await
             }));
-            within("a writer to begin", begins.recv()).await;
+            within("a writer to begin", beginnings.recv()).await;
             holds.push(hold);
         }
-        (holds, held)
+        (holds, writes)
     }
 }

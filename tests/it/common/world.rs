@@ -64,11 +64,12 @@ impl World {
         &self.server.as_ref().expect("the server runs").app
     }
 
-    /// The site's address, such as `http://127.0.0.1:4711`.
+    /// Returns the site's address, such as `http://127.0.0.1:4711`.
     pub fn url(&self) -> String {
         self.site.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Returns the clock, which the test controls.
     pub fn clock(&self) -> &Clock {
         &self.instance.clock
     }
@@ -96,7 +97,7 @@ impl World {
         for username in usernames {
             people.push(self.member(username).await);
         }
-        people.try_into().ok().expect("as many as were asked for")
+        people.try_into().ok().expect("one for each name")
     }
 
     /// Opens a socket that is subscribed to the public stream from now on.
@@ -107,12 +108,12 @@ impl World {
     /// Returns the jobs in the outbox.
     pub async fn jobs(&self) -> Vec<JobRow> {
         let jobs = self.app().db.read(|read| {
-            let all = "SELECT attempts, run_at, node IS NULL FROM jobs ORDER BY id";
-            read.all(all, &[], |row| {
+            let sql = "SELECT attempts, run_at, node IS NULL FROM jobs ORDER BY id";
+            read.all(sql, &[], |row| {
                 Ok(JobRow { attempts: row.get(0)?, run_at: row.get(1)?, waits: row.get(2)? })
             })
         });
-        jobs.await.expect("the outbox can be read")
+        jobs.await.expect("the outbox")
     }
 
     /// Waits until the outbox is empty, so that every job is done or given up.

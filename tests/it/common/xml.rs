@@ -15,7 +15,7 @@ pub fn well_formed(xml: &str) -> Vec<Element> {
         '\t' | '\n' | '\r' => false,
         c => c < ' ' || matches!(c, '\u{FFFE}' | '\u{FFFF}'),
     };
-    assert_eq!(xml.chars().find(|&c| forbidden(c)), None, "XML forbids it");
+    assert_eq!(xml.chars().find(|&c| forbidden(c)), None, "a character that XML forbids");
     let (mut open, mut done): (Vec<Element>, Vec<Element>) = (Vec::new(), Vec::new());
     let mut rest = xml;
     while let Some(at) = rest.find('<') {
@@ -23,15 +23,15 @@ pub fn well_formed(xml: &str) -> Vec<Element> {
             element.text.push_str(&decode(&rest[..at]));
         }
         let tag = &rest[at + 1..];
-        let end = tag.find('>').unwrap_or_else(|| panic!("a tag does not end: {tag}"));
+        let end = tag.find('>').unwrap_or_else(|| panic!("a tag without an end: {tag}"));
         let (tag, after) = (&tag[..end], &tag[end + 1..]);
         rest = after;
         if tag.starts_with('?') {
             continue;
         }
         if let Some(name) = tag.strip_prefix('/') {
-            let element = open.pop().unwrap_or_else(|| panic!("nothing is open, but </{name}>"));
-            assert_eq!(element.name, name, "tags match");
+            let element = open.pop().unwrap_or_else(|| panic!("</{name}> without a start tag"));
+            assert_eq!(element.name, name, "start and end tags match");
             done.push(element);
             continue;
         }
@@ -43,17 +43,17 @@ pub fn well_formed(xml: &str) -> Vec<Element> {
         let element = Element { name, text: String::new() };
         if tag.ends_with('/') { done.push(element) } else { open.push(element) }
     }
-    assert!(open.is_empty(), "these do not end: {open:?}");
+    assert!(open.is_empty(), "elements without an end tag: {open:?}");
     done
 }
 
 fn decode(text: &str) -> String {
-    let mut out = String::new();
+    let mut decoded = String::new();
     let mut rest = text;
     while let Some(at) = rest.find('&') {
-        out.push_str(&rest[..at]);
+        decoded.push_str(&rest[..at]);
         let (name, after) = rest[at + 1..].split_once(';').expect("an entity ends");
-        out.push(match name {
+        decoded.push(match name {
             "amp" => '&',
             "lt" => '<',
             "gt" => '>',
@@ -66,5 +66,5 @@ fn decode(text: &str) -> String {
         });
         rest = after;
     }
-    out + rest
+    decoded + rest
 }
