@@ -17,8 +17,8 @@
 //! | [`db`] | transactions over SQLite and PostgreSQL |
 //! | [`realtime`] | subscriptions and presence, generic over their events |
 //!
-//! Every layer may use [`clock`], [`ids`], [`error`] and [`tls`]; [`config`] holds the settings. `ARCHITECTURE.md` follows a
-//! peep through these layers.
+//! Every layer may use [`clock`], [`ids`], [`error`] and [`tls`]; [`config`] holds the settings. `ARCHITECTURE.md`
+//! follows a peep through these layers.
 
 pub mod admin;
 pub mod api;

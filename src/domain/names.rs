@@ -1,5 +1,7 @@
 //! Names: their rules, and the comparison of names that look alike.
 
+use std::{collections::HashSet, sync::LazyLock};
+
 use unicode_normalization::UnicodeNormalization;
 use unicode_security::confusable_detection;
 
@@ -127,8 +129,9 @@ pub fn skeleton(name: &str) -> String {
 
 /// Returns whether a name looks like a reserved one.
 pub fn is_reserved(name: &Name) -> bool {
-    let skeleton = self::skeleton(name.as_str());
-    RESERVED.iter().any(|reserved| self::skeleton(reserved) == skeleton)
+    static SKELETONS: LazyLock<HashSet<String>> =
+        LazyLock::new(|| RESERVED.iter().map(|reserved| skeleton(reserved)).collect());
+    SKELETONS.contains(&skeleton(name.as_str()))
 }
 
 #[cfg(test)]

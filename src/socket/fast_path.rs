@@ -76,7 +76,7 @@ impl<S: StreamEncoder> FastPath<S> {
         self.cursor().take()
     }
 
-    /// Returns the action for an event. Both paths call this function, so that a subscriber receives the same by either.
+    /// Returns the action for an event. Both paths call it, so that a subscriber receives the same by either.
     pub(super) fn encode<'e>(&self, cursor: &mut S::Cursor, event: &'e Event) -> Delivery<'e> {
         self.encoder.encode(cursor, event)
     }

@@ -26,8 +26,8 @@ use crate::{
     wire::frames::{ErrorFrame, PONG},
 };
 
-/// The most events that may wait for a slow reader: a few seconds of a busy stream. Beyond it, the reader lags and the missed
-/// events are read from the database.
+/// The most events that may wait for a slow reader: a few seconds of a busy stream. Beyond it, the reader lags and the
+/// missed events are read from the database.
 const MAILBOX_CAPACITY: usize = 128;
 
 /// The most streams of a socket: more than the rooms that anyone has open.

@@ -34,8 +34,8 @@ impl FromRequestParts<Arc<App>> for Account {
     }
 }
 
-/// The extractor of handlers under `{key}`: an account with a room's key. A stranger gets 401, and so the page that asks
-/// for a name, unless the key is not valid.
+/// The extractor of handlers under `{key}`: an account with a room's key. A stranger with a valid key gets 401, and so
+/// the page that asks for a name.
 impl FromRequestParts<Arc<App>> for RoomInvitee {
     type Rejection = Error;
 
