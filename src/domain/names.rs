@@ -61,6 +61,9 @@ const RESERVED: &[&str] = &[
     "you",
 ];
 
+/// The length of the longest username, in characters.
+pub const MAX_USERNAME: usize = 30;
+
 /// A username: 1 to 30 of `a-z 0-9 _`, in lower case, not reserved.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Username(String);
@@ -76,7 +79,7 @@ impl Username {
         if !username.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
             return refuse("Only letters a to z, digits and _ go into a username.");
         }
-        if username.len() > 30 {
+        if username.len() > MAX_USERNAME {
             return refuse("A username has 30 characters at the most.");
         }
         if RESERVED.contains(&username.as_str()) {

@@ -26,6 +26,7 @@ use crate::{
     domain::{
         self,
         accounts::{Member, admin, count_members},
+        names::MAX_USERNAME,
         rooms, threads,
     },
     http::{respond::status_and_headers, session::Viewer},
@@ -245,8 +246,8 @@ async fn find_similar(app: &App, path: &str) -> Vec<Account> {
         if domain::accounts::member(read, &name).is_ok() {
             return Ok(Vec::new()); // the member exists, but not the rest of the path
         }
-        // Shortens the name from the end, where most mistakes are.
-        for length in (2..=name.chars().count()).rev() {
+        // Shortens the name from the end, where most mistakes are. A path can be longer than any username.
+        for length in (2..=name.chars().count().min(MAX_USERNAME)).rev() {
             let prefix: String = name.chars().take(length).collect();
             let members = domain::accounts::search(read, domain::viewer::Viewer::STRANGER, &prefix, 3)?;
             if !members.is_empty() {
