@@ -25,7 +25,6 @@ use crate::{
     html::pages::pictures,
     ids::{Ids, MessageId, PeepId, PictureId, random},
     services::{data_dir::DataDir, drawing},
-    store,
 };
 
 /// A summary of the community.
@@ -118,7 +117,7 @@ pub async fn seed(config: Config, password: Option<String>) -> Result<Seeded, St
         .await
         .map_err(|e| e.to_string())??;
     let text = |e: crate::Error| e.to_string();
-    if app.db.read(store::accounts::count_members).await.map_err(text)? > 0 {
+    if app.db.read(domain::accounts::count_members).await.map_err(text)? > 0 {
         return Err("somebody lives here already, and seed is for an empty instance".into());
     }
     let password = match password {
@@ -139,7 +138,7 @@ pub async fn seed(config: Config, password: Option<String>) -> Result<Seeded, St
         let join = move |tx: &mut Tx<'_>| {
             let id = applicant.join(tx, None, &hash)?;
             // Nobody reads the mail of invented people.
-            store::accounts::set_mention_mail(tx, id, false)
+            domain::accounts::stop_mention_mail(tx, id)
         };
         app.db.write(join).await.map_err(text)?;
         clock.advance(Duration::from_secs(60));

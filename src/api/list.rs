@@ -11,7 +11,7 @@ use utoipa::{IntoParams, ToSchema};
 use crate::{
     Error, Result,
     clock::Time,
-    http::session::Viewer,
+    http::session::Caller,
     ids::{AccountId, ConversationId},
     store::conversations::ConversationPage,
 };
@@ -99,8 +99,8 @@ impl<T> List<T> {
 }
 
 /// Returns the address of a page of the list at `path`, for the same viewer.
-pub fn page(path: &str, viewer: &Viewer, query: &str, limit: i64) -> String {
-    format!("{path}?{}{query}&limit={limit}", viewer.query_prefix())
+pub fn page(path: &str, caller: &Caller, query: &str, limit: i64) -> String {
+    format!("{path}?{}{query}&limit={limit}", caller.query_prefix())
 }
 
 /// Returns the `Link` header of a page's neighbours, if there are any.

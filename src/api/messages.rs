@@ -25,7 +25,7 @@ use crate::{
     http::{
         idempotent::{EmptyBody, Post, answer, no_content},
         input::{Input, Query, from_path},
-        session::{ClientAddr, Viewer, find_or_join},
+        session::{Caller, ClientAddr, find_or_join},
     },
     ids::{AttachmentId, IdempotencyKey, MessageId},
     socket,
@@ -63,7 +63,7 @@ pub async fn list(
     State(app): State<Arc<App>>,
     uri: Uri,
     participant: Participant,
-    viewer: Viewer,
+    caller: Caller,
     Query(paging): Query<MessageRange>,
 ) -> Result<List<Message>> {
     let (first_seq, last_seq) = (participant.history().after + 1, participant.conversation.last_seq);
@@ -89,7 +89,7 @@ pub async fn list(
         app.db.write(move |tx| participant.receive(tx, last)).await?;
     }
     let base = app.config.base_url.as_str();
-    let address = |query: String| page(&format!("{base}{}", uri.path()), &viewer, &query, limit);
+    let address = |query: String| page(&format!("{base}{}", uri.path()), &caller, &query, limit);
     let older = messages.first().filter(|first| first.seq > first_seq);
     let newer = messages.last().filter(|last| last.seq < last_seq);
     Ok(List::new(all(&messages, base))
@@ -118,9 +118,9 @@ pub struct NewMessage {
 
 impl NewMessage {
     /// Returns the draft of the message, and the access of its author.
-    async fn draft(self, app: &App, access: &Access, viewer: &Viewer) -> Result<(Access, Draft)> {
+    async fn draft(self, app: &App, access: &Access, caller: &Caller) -> Result<(Access, Draft)> {
         let access = match self.r#as {
-            Some(name) => access.clone().of(viewer.speak_for(app, name).await.map_err(in_body)?),
+            Some(name) => access.clone().of(caller.speak_for(app, name).await.map_err(in_body)?),
             None => access.clone(),
         };
         let key = self.idempotency_key.map(|key| IdempotencyKey::parse(&key)).transpose()?;
@@ -159,10 +159,10 @@ pub async fn say(
     State(app): State<Arc<App>>,
     ClientAddr(origin): ClientAddr,
     access: Access,
-    viewer: Viewer,
+    caller: Caller,
     Post(idempotent, new): Post<NewMessage>,
 ) -> Result<Response> {
-    let (access, draft) = new.draft(&app, &access, &viewer).await?;
+    let (access, draft) = new.draft(&app, &access, &caller).await?;
     let allowance = app.limits.say(origin, access.account().id)?;
     let (thread_limit, base) = (app.config.thread_limit, app.config.base_url.clone());
     let say = move |tx: &mut Tx<'_>| {
@@ -191,7 +191,7 @@ pub async fn say_all(
     State(app): State<Arc<App>>,
     ClientAddr(origin): ClientAddr,
     access: Access,
-    viewer: Viewer,
+    caller: Caller,
     Post(idempotent, batch): Post<Batch>,
 ) -> Result<Response> {
     if !(1..=MAX_BATCH).contains(&batch.messages.len()) {
@@ -200,7 +200,7 @@ pub async fn say_all(
     let mut drafts = Vec::new();
     for (index, new) in batch.messages.into_iter().enumerate() {
         let (access, draft) =
-            new.draft(&app, &access, &viewer).await.map_err(|error| in_message(index, error))?;
+            new.draft(&app, &access, &caller).await.map_err(|error| in_message(index, error))?;
         app.limits.say_in_batch(origin, access.account())?;
         drafts.push((access, draft));
     }

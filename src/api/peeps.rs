@@ -22,14 +22,14 @@ use crate::{
         accounts::Member,
         peeps::{Body, Draft},
         text::RefusedWords,
-        viewer::Viewer as DomainViewer,
+        viewer::Viewer,
     },
     events::Tx,
     http::{
         cached,
         idempotent::{EmptyBody, Idempotent, Post, answer},
         input::{Input, Query, from_path},
-        session::{ClientAddr, Viewer, has_session},
+        session::{Caller, ClientAddr, has_session},
     },
     ids::PeepId,
     services::page_cache::{PublicPage, Rendered},
@@ -94,7 +94,7 @@ pub async fn public_timeline(
                 .db
                 .read(|read| {
                     let range = Paging::default().range();
-                    domain::peeps::timeline(read, DomainViewer::STRANGER, &Scope::Public, range)
+                    domain::peeps::timeline(read, Viewer::STRANGER, &Scope::Public, range)
                 })
                 .await?;
             let link = links(&app, &peeps, DEFAULT_LIMIT);
@@ -107,10 +107,9 @@ pub async fn public_timeline(
             .await
             .map(|page| cached::respond(&page, &headers));
     }
-    let viewer = Viewer::find(&app, &Method::GET, &uri, &headers).await?;
-    let (domain_viewer, range) = (viewer.for_domain(), paging.range());
-    let peeps =
-        app.db.read(move |read| domain::peeps::timeline(read, domain_viewer, &Scope::Public, range)).await?;
+    let caller = Caller::find(&app, &Method::GET, &uri, &headers).await?;
+    let (viewer, range) = (caller.viewer(), paging.range());
+    let peeps = app.db.read(move |read| domain::peeps::timeline(read, viewer, &Scope::Public, range)).await?;
     let link = links(&app, &peeps, range.limit);
     let mut response = Json(statuses(&app, peeps)).into_response();
     if let Some(link) = link.and_then(|link| HeaderValue::try_from(link).ok()) {
@@ -233,10 +232,10 @@ pub async fn post(
 pub async fn get(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
-    viewer: Viewer,
+    caller: Caller,
 ) -> Result<Json<Status>> {
-    let (id, domain_viewer) = (from_path(&id)?, viewer.for_domain());
-    let peep = app.db.read(move |read| domain::peeps::existing(read, domain_viewer, id)).await?;
+    let (id, viewer) = (from_path(&id)?, caller.viewer());
+    let peep = app.db.read(move |read| domain::peeps::existing(read, viewer, id)).await?;
     Ok(status(&app, peep))
 }
 
@@ -289,10 +288,10 @@ pub async fn delete(
 pub async fn context(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
-    viewer: Viewer,
+    caller: Caller,
 ) -> Result<Json<Context>> {
-    let (id, domain_viewer) = (from_path(&id)?, viewer.for_domain());
-    let conversation = app.db.read(move |read| domain::peeps::conversation(read, domain_viewer, id)).await?;
+    let (id, viewer) = (from_path(&id)?, caller.viewer());
+    let conversation = app.db.read(move |read| domain::peeps::conversation(read, viewer, id)).await?;
     let existing = |mut peeps: Vec<Peep>| {
         peeps.retain(|peep| peep.deleted_at.is_none());
         statuses(&app, peeps)
@@ -310,10 +309,10 @@ pub async fn context(
 pub async fn history(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
-    viewer: Viewer,
+    caller: Caller,
 ) -> Result<Json<Vec<StatusEdit>>> {
-    let (id, domain_viewer) = (from_path(&id)?, viewer.for_domain());
-    let (peep, versions) = app.db.read(move |read| domain::peeps::history(read, domain_viewer, id)).await?;
+    let (id, viewer) = (from_path(&id)?, caller.viewer());
+    let (peep, versions) = app.db.read(move |read| domain::peeps::history(read, viewer, id)).await?;
     let base = app.config.base_url.as_str();
     Ok(Json(versions.iter().map(|version| StatusEdit::new(version, &peep, base)).collect()))
 }

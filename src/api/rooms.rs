@@ -21,7 +21,7 @@ use crate::{
     http::{
         idempotent::{Post, answer, created},
         input::{Input, Query, from_path},
-        session::{ClientAddr, Viewer, as_owner, ip_hash},
+        session::{Caller, ClientAddr, as_owner, ip_hash},
     },
     ids::AccountId,
     store::{
@@ -73,7 +73,7 @@ pub async fn create(
 pub async fn list(
     State(app): State<Arc<App>>,
     account: store::accounts::Account,
-    viewer: Viewer,
+    caller: Caller,
     Query(paging): Query<Paging>,
 ) -> Result<List<Room>> {
     let range = paging.conversation_page(account.id)?;
@@ -82,7 +82,7 @@ pub async fn list(
     let path = format!("{base}/api/v1/rooms");
     let next = rows.last().filter(|_| rows.len() as i64 == limit).map(|last| &last.room);
     let next = next.map(|last| format!("cursor={}.{}", last.active_at.ms(), last.id));
-    let next = next.map(|cursor| page(&path, &viewer, &cursor, limit));
+    let next = next.map(|cursor| page(&path, &caller, &cursor, limit));
     let rooms = rows.into_iter().map(|row| Room::new(&rooms::into_room_member(&account, row), base));
     Ok(List::new(rooms.collect()).with_next(next))
 }
@@ -253,7 +253,7 @@ pub struct Participant {
 pub async fn participants(
     State(app): State<Arc<App>>,
     room_member: RoomMember,
-    viewer: Viewer,
+    caller: Caller,
     uri: Uri,
     Query(paging): Query<Paging>,
 ) -> Result<List<Participant>> {
@@ -263,7 +263,7 @@ pub async fn participants(
     let list = app.db.read(move |read| room_member.people(read, after, limit)).await?;
     let next = list.next.map(|(removed, joined_at, account)| {
         let cursor = format!("cursor={}.{}.{account}", i64::from(removed), joined_at.ms());
-        page(&format!("{}{}", app.config.base_url.as_str(), uri.path()), &viewer, &cursor, limit)
+        page(&format!("{}{}", app.config.base_url.as_str(), uri.path()), &caller, &cursor, limit)
     });
     let present: Vec<_> = app.presence.people(id).into_iter().map(|person| person.id).collect();
     let participants = list.people.into_iter().map(|row| Participant {

@@ -13,7 +13,7 @@ use crate::{
     domain::{conversations::Participant, messages::Query as MessageQuery},
     http::{
         input::Query,
-        session::{ClientAddr, Viewer},
+        session::{Caller, ClientAddr},
     },
     ids::MessageId,
     store::{self, messages},
@@ -47,13 +47,13 @@ impl Search {
         messages: &[messages::Message],
         last: Option<i64>,
         path: &str,
-        viewer: &Viewer,
+        caller: &Caller,
         base: &str,
     ) -> Result<List<Message>> {
         let limit = limit(self.limit)?;
         let q = percent_encoding::utf8_percent_encode(&self.q, percent_encoding::NON_ALPHANUMERIC);
         let next = last.filter(|_| messages.len() as i64 == limit);
-        let next = next.map(|last| page(path, viewer, &format!("q={q}&cursor={last}"), limit));
+        let next = next.map(|last| page(path, caller, &format!("q={q}&cursor={last}"), limit));
         Ok(List::new(all(messages, base)).with_next(next))
     }
 }
@@ -69,7 +69,7 @@ pub async fn here(
     State(app): State<Arc<App>>,
     ClientAddr(origin): ClientAddr,
     participant: Participant,
-    viewer: Viewer,
+    caller: Caller,
     uri: Uri,
     Query(search): Query<Search>,
 ) -> Result<List<Message>> {
@@ -80,7 +80,7 @@ pub async fn here(
     let messages = app.db.read_long(move |read| query.run(read, &participant, before, limit)).await?;
     let path = format!("{}{}", app.config.base_url.as_str(), uri.path());
     let last = messages.last().map(|last| last.seq);
-    search.results(&messages, last, &path, &viewer, app.config.base_url.as_str())
+    search.results(&messages, last, &path, &caller, app.config.base_url.as_str())
 }
 
 /// Finds messages in all of the caller’s rooms and threads, newest first.
@@ -92,7 +92,7 @@ pub async fn everywhere(
     State(app): State<Arc<App>>,
     ClientAddr(origin): ClientAddr,
     account: store::accounts::Account,
-    viewer: Viewer,
+    caller: Caller,
     Query(search): Query<Search>,
 ) -> Result<List<Message>> {
     app.limits.write(origin)?;
@@ -102,5 +102,5 @@ pub async fn everywhere(
         app.db.read_long(move |read| query.run_everywhere(read, account.id, before, limit)).await?;
     let base = app.config.base_url.as_str();
     let last = messages.last().map(|last| last.id.0);
-    search.results(&messages, last, &format!("{base}/api/v1/search"), &viewer, base)
+    search.results(&messages, last, &format!("{base}/api/v1/search"), &caller, base)
 }

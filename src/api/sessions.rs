@@ -13,7 +13,7 @@ use crate::{
     events::Tx,
     http::{
         idempotent::{Post, answer},
-        session::{ClientAddr, Viewer, start_guest_session},
+        session::{Caller, ClientAddr, start_guest_session},
     },
     wire::accounts::Account,
 };
@@ -65,8 +65,8 @@ pub async fn create(
     delete, path = "/api/v1/sessions/current",
     responses((status = 204, description = "The token opens nothing any more.")),
 )]
-pub async fn end(State(app): State<Arc<App>>, viewer: Viewer) -> Result<StatusCode> {
-    let token = viewer.token.filter(|_| viewer.account.is_some()).ok_or(crate::Error::Unauthenticated)?;
+pub async fn end(State(app): State<Arc<App>>, caller: Caller) -> Result<StatusCode> {
+    let token = caller.token.filter(|_| caller.account.is_some()).ok_or(crate::Error::Unauthenticated)?;
     app.db.write(move |tx| sessions::end(tx, &token)).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -22,7 +22,7 @@ use crate::{
     },
     http::{
         input::Query,
-        session::{ClientAddr, Viewer},
+        session::{Caller, ClientAddr},
     },
     ids::{AccountId, ConversationId},
     store::{self, sync::ChangedConversation},
@@ -107,7 +107,7 @@ pub async fn get(
     State(app): State<Arc<App>>,
     ClientAddr(origin): ClientAddr,
     account: store::accounts::Account,
-    viewer: Viewer,
+    caller: Caller,
     Query(Since { since, limit: requested }): Query<Since>,
 ) -> Result<Response> {
     app.limits.write(origin)?; // sync reads many rows, so it is limited like a write
@@ -123,7 +123,7 @@ pub async fn get(
     let base = app.config.base_url.as_str();
     let data = all.into_iter().map(|change| Change::new(&account, change, base)).collect();
     let path = format!("{base}/api/v1/sync");
-    let next = more.then(|| page(&path, &viewer, &format!("since={token}"), limit));
+    let next = more.then(|| page(&path, &caller, &format!("since={token}"), limit));
     let links = links(next.as_deref(), None);
     let mut response = Json(Sync { data, account_id: id, since: token.to_string(), next }).into_response();
     response.headers_mut().extend(links.map(|links| (header::LINK, links)));

@@ -27,7 +27,7 @@ use crate::{
     http::{
         idempotent::{Post, answer, created},
         input::{Input, Query},
-        session::{ClientAddr, Viewer},
+        session::{Caller, ClientAddr},
     },
     ids::ConversationId,
     store::{
@@ -64,14 +64,14 @@ pub async fn create(
     State(app): State<Arc<App>>,
     ClientAddr(origin): ClientAddr,
     account: store::accounts::Account,
-    viewer: Viewer,
+    caller: Caller,
     Post(idempotent, new): Post<NewThread>,
 ) -> Result<Response> {
     let draft = threads::draft(
         Names::parse(new.users.iter().map(String::as_str)),
         ThreadName::parse(new.name.as_deref().unwrap_or_default()),
         Metadata::parse(&new.metadata.unwrap_or_default()),
-        viewer.grant.as_ref().and_then(Grant::acts_for),
+        caller.grant.as_ref().and_then(Grant::acts_for),
     )?;
     let allowance = app.limits.room(origin, &account)?;
     let base = app.config.base_url.clone();
@@ -92,7 +92,7 @@ pub async fn create(
 pub async fn list(
     State(app): State<Arc<App>>,
     account: store::accounts::Account,
-    viewer: Viewer,
+    caller: Caller,
     Query(paging): Query<Paging>,
 ) -> Result<List<Thread>> {
     let range = paging.conversation_page(account.id)?;
@@ -101,7 +101,7 @@ pub async fn list(
     let path = format!("{base}/api/v1/threads");
     let next = rows.last().filter(|_| rows.len() as i64 == limit).map(|(last, _)| &last.thread);
     let next = next.map(|last| format!("cursor={}.{}", last.active_at.ms(), last.id));
-    let next = next.map(|cursor| page(&path, &viewer, &cursor, limit));
+    let next = next.map(|cursor| page(&path, &caller, &cursor, limit));
     let threads = rows.iter().map(|(row, people)| Thread::new(&row.thread, &row.membership, people, base));
     Ok(List::new(threads.collect()).with_next(next))
 }
@@ -219,10 +219,10 @@ pub async fn add(
     State(app): State<Arc<App>>,
     ClientAddr(origin): ClientAddr,
     permission: Permission,
-    viewer: Viewer,
+    caller: Caller,
     Post(idempotent, more): Post<MorePeople>,
 ) -> Result<Response> {
-    let acts_for = viewer.grant.as_ref().and_then(Grant::acts_for);
+    let acts_for = caller.grant.as_ref().and_then(Grant::acts_for);
     app.limits.say(origin, permission.participant().id())?;
     let names = Names::parse(more.users.iter().map(String::as_str))?;
     let history = match more.history {

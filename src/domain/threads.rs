@@ -462,6 +462,11 @@ impl Participant {
     }
 }
 
+/// Returns the participants of a thread, for one of them.
+pub fn participants(read: &Read<'_>, participant: &Participant) -> Result<Vec<MembershipRow>> {
+    store::conversations::participants(read, participant.conversation.id, MAX_PEOPLE as i64)
+}
+
 /// Returns the people in a thread.
 pub fn people(read: &Read<'_>, id: ConversationId) -> Result<Vec<Person>> {
     let people = store::conversations::participants(read, id, MAX_PEOPLE as i64)?;

@@ -7,16 +7,24 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-use super::{accounts::Recipient, apps::OwnApp};
+use super::{
+    accounts::Recipient,
+    apps::OwnApp,
+    conversations::{Participant, find_participant},
+    threads,
+};
 use crate::{
     Error, Result,
     db::Read,
     error::Faults,
     events::Tx,
-    ids::{AppId, ConversationId, DeliveryId, WebhookId, random},
+    ids::{AccountId, AppId, ConversationId, DeliveryId, MessageId, WebhookId, random},
     store::{
         self,
+        accounts::Account,
+        conversations::{Membership, MembershipRow},
         jobs::Work,
+        messages::Message,
         webhooks::{Attempt, Delivery, DeliveryState, EventType, Webhook},
     },
 };
@@ -227,6 +235,41 @@ pub fn purge_deliveries(tx: &mut Tx<'_>) -> Result<u64> {
 pub fn delivery(read: &Read<'_>, id: DeliveryId) -> Result<Option<(Delivery, Webhook)>> {
     let Some(delivery) = store::webhooks::delivery_by_id(read, id)? else { return Ok(None) };
     Ok(store::webhooks::by_id(read, delivery.webhook)?.map(|webhook| (delivery, webhook)))
+}
+
+/// The current state of what a delivery is about.
+pub enum Subject {
+    Message(Message),
+    /// A thread as the app's bot sees it, with its people.
+    Thread(Participant, Vec<MembershipRow>),
+    /// The receipt of a participant.
+    Receipt(Account, Membership),
+}
+
+/// Returns the subject of a delivery; `None` where it was deleted, or the app is no longer in the conversation.
+pub fn subject(read: &Read<'_>, delivery: &Delivery, webhook: &Webhook) -> Result<Option<Subject>> {
+    let Some(app) = store::apps::by_id(read, webhook.app)? else { return Ok(None) };
+    let bot = store::accounts::by_id(read, app.bot)?;
+    let Some(participant) = find_participant(read, &bot, delivery.conversation)? else { return Ok(None) };
+    match delivery.event {
+        EventType::MessageCreated | EventType::MessageChanged => {
+            match store::messages::by_id(read, participant.history(), MessageId(delivery.subject)) {
+                Ok(message) => Ok(Some(Subject::Message(message))),
+                Err(Error::NotFound) => Ok(None),
+                Err(error) => Err(error),
+            }
+        }
+        EventType::ThreadChanged => {
+            let people = threads::participants(read, &participant)?;
+            Ok(Some(Subject::Thread(participant, people)))
+        }
+        EventType::ReceiptChanged => {
+            let id = AccountId(delivery.subject);
+            let found = store::conversations::with_membership(read, delivery.conversation, id)?;
+            let Some((_, membership)) = found else { return Ok(None) };
+            Ok(Some(Subject::Receipt(store::accounts::by_id(read, id)?, membership)))
+        }
+    }
 }
 
 /// Marks a delivery as under way. Returns false where the delivery is not pending any more.

@@ -19,7 +19,7 @@ use crate::{
     },
     http::{
         input::{Input, Query},
-        session::{ClientAddr, Viewer, set_cookie},
+        session::{Caller, ClientAddr, set_cookie},
     },
     wire::filters,
 };
@@ -64,22 +64,22 @@ impl SignUpPage {
 pub async fn sign_up_form(
     State(app): State<Arc<App>>,
     Query(Next { next }): Query<Next>,
-    viewer: Viewer,
+    caller: Caller,
 ) -> Result<Response> {
-    if viewer.member().is_some() {
+    if caller.member().is_some() {
         return Ok(Redirect::to(on_this_site(&next)).into_response());
     }
     // The form begins with the name of the guest.
-    let name = viewer.guest().map(|guest| guest.name.clone()).unwrap_or_default();
+    let name = caller.guest().map(|guest| guest.name.clone()).unwrap_or_default();
     let form = SignUpForm { next, name, ..SignUpForm::default() };
-    page(&SignUpPage { shell: Shell::new(&app, &viewer, NavItem::SignUp).await?, form, error: None })
+    page(&SignUpPage { shell: Shell::new(&app, &caller, NavItem::SignUp).await?, form, error: None })
 }
 
 /// `POST /signup`
 pub async fn sign_up(
     State(app): State<Arc<App>>,
     ClientAddr(origin): ClientAddr,
-    viewer: Viewer,
+    caller: Caller,
     Input(form): Input<SignUpForm>,
 ) -> Result<Response> {
     let application = Application {
@@ -88,14 +88,14 @@ pub async fn sign_up(
         name: form.name.clone(),
         username: form.username.clone(),
     };
-    match join(&app, origin, &viewer, application).await {
+    match join(&app, origin, &caller, application).await {
         Ok(token) => {
             Ok(([set_cookie(&app.config, Some(&token))], Redirect::to(on_this_site(&form.next)))
                 .into_response())
         }
         Err(error) => {
             show_form_error(error, async |error| {
-                let shell = Shell::new(&app, &viewer, NavItem::SignUp).await?;
+                let shell = Shell::new(&app, &caller, NavItem::SignUp).await?;
                 Ok(SignUpPage { shell, form, error: Some(error) })
             })
             .await
@@ -107,7 +107,7 @@ pub async fn sign_up(
 async fn join(
     app: &App,
     origin: crate::services::limits::Origin,
-    viewer: &Viewer,
+    caller: &Caller,
     application: Application,
 ) -> Result<Token> {
     app.limits.sign_up(origin)?;
@@ -115,8 +115,8 @@ async fn join(
     let applicant = app.db.read(move |read| application.check(read)).await?;
     let hash = app.passwords.hash(applicant.password().as_str()).await?;
     let token = Token::random()?;
-    let (session_token, guest) = (token.clone(), viewer.guest().map(|guest| guest.id));
-    let guest_token = viewer.token.clone().filter(|_| guest.is_some());
+    let (session_token, guest) = (token.clone(), caller.guest().map(|guest| guest.id));
+    let guest_token = caller.token.clone().filter(|_| guest.is_some());
     app.db
         .write(move |tx| {
             let id = applicant.join(tx, guest, &hash)?;
@@ -161,20 +161,20 @@ impl LogInPage {
 pub async fn log_in_form(
     State(app): State<Arc<App>>,
     Query(Next { next }): Query<Next>,
-    viewer: Viewer,
+    caller: Caller,
 ) -> Result<Response> {
-    if viewer.member().is_some() {
+    if caller.member().is_some() {
         return Ok(Redirect::to(on_this_site(&next)).into_response());
     }
     let form = LogInForm { next, ..LogInForm::default() };
-    page(&LogInPage { shell: Shell::new(&app, &viewer, NavItem::LogIn).await?, form, error: None })
+    page(&LogInPage { shell: Shell::new(&app, &caller, NavItem::LogIn).await?, form, error: None })
 }
 
 /// `POST /login`
 pub async fn log_in(
     State(app): State<Arc<App>>,
     ClientAddr(origin): ClientAddr,
-    viewer: Viewer,
+    caller: Caller,
     Input(form): Input<LogInForm>,
 ) -> Result<Response> {
     match start_session(&app, origin, &form).await {
@@ -184,7 +184,7 @@ pub async fn log_in(
         }
         Err(error) => {
             show_form_error(error, async |error| {
-                let shell = Shell::new(&app, &viewer, NavItem::LogIn).await?;
+                let shell = Shell::new(&app, &caller, NavItem::LogIn).await?;
                 Ok(LogInPage { shell, form, error: Some(error) })
             })
             .await
@@ -214,8 +214,8 @@ async fn start_session(
 }
 
 /// `POST /logout`
-pub async fn log_out(State(app): State<Arc<App>>, viewer: Viewer) -> Result<Response> {
-    if let Some(token) = viewer.token {
+pub async fn log_out(State(app): State<Arc<App>>, caller: Caller) -> Result<Response> {
+    if let Some(token) = caller.token {
         app.db.write(move |tx| sessions::end(tx, &token)).await?;
     }
     Ok(([set_cookie(&app.config, None)], Redirect::to("/")).into_response())

@@ -11,7 +11,7 @@ use crate::{
     app::App,
     http::{
         problem::{KINDS, Kind},
-        session::Viewer,
+        session::Caller,
     },
     openapi::{self, Call, Shape},
     wire::filters,
@@ -42,7 +42,7 @@ struct ReferencePage {
 }
 
 /// `GET /docs/api`: every call with an example, rendered from the OpenAPI document.
-pub async fn reference(State(app): State<Arc<App>>, viewer: Viewer) -> Result<Response> {
+pub async fn reference(State(app): State<Arc<App>>, caller: Caller) -> Result<Response> {
     let tags = openapi::DOCUMENT.tags.iter().flatten();
     let nouns = tags.map(|tag| Noun {
         name: &tag.name,
@@ -51,7 +51,7 @@ pub async fn reference(State(app): State<Arc<App>>, viewer: Viewer) -> Result<Re
         calls: openapi::calls().iter().filter(|call| call.tag == tag.name).collect(),
     });
     page(&ReferencePage {
-        shell: Shell::new(&app, &viewer, NavItem::Elsewhere).await?,
+        shell: Shell::new(&app, &caller, NavItem::Elsewhere).await?,
         base: app.config.base_url.as_str().into(),
         nouns: nouns.collect(),
         shapes: openapi::shapes(),
@@ -59,6 +59,6 @@ pub async fn reference(State(app): State<Arc<App>>, viewer: Viewer) -> Result<Re
 }
 
 /// `GET /docs/problems`: a section for each type of problem.
-pub async fn problems(State(app): State<Arc<App>>, viewer: Viewer) -> Result<Response> {
-    page(&ProblemsPage { shell: Shell::new(&app, &viewer, NavItem::Elsewhere).await?, kinds: KINDS })
+pub async fn problems(State(app): State<Arc<App>>, caller: Caller) -> Result<Response> {
+    page(&ProblemsPage { shell: Shell::new(&app, &caller, NavItem::Elsewhere).await?, kinds: KINDS })
 }

@@ -29,7 +29,7 @@ use crate::{
         names::MAX_USERNAME,
         rooms, threads,
     },
-    http::{respond::status_and_headers, session::Viewer},
+    http::{respond::status_and_headers, session::Caller},
     ids::AccountId,
     store::{accounts::Account, conversations::ConversationPage, rooms::JoinedRoom},
     wire::filters,
@@ -80,8 +80,8 @@ pub struct Shell {
 const NAV_ROOMS: usize = 5;
 
 impl Shell {
-    async fn new(app: &App, viewer: &Viewer, at: NavItem) -> Result<Self> {
-        let id = viewer.account.as_ref().map(|account| account.id);
+    async fn new(app: &App, caller: &Caller, at: NavItem) -> Result<Self> {
+        let id = caller.account.as_ref().map(|account| account.id);
         let read = move |read: &Read<'_>| {
             let (members, admin) = (count_members(read)?, admin(read)?);
             let Some(id) = id else { return Ok((members, admin, Vec::new(), 0, 0)) };
@@ -90,15 +90,15 @@ impl Shell {
             Ok((members, admin, rooms, unread, threads::count_unread(read, id)?))
         };
         let (members, admin, rooms, unread, unread_threads) = app.db.read(read).await?;
-        Ok(Shell { members, admin, rooms, unread, unread_threads, at, ..Shell::bare(app, viewer) })
+        Ok(Shell { members, admin, rooms, unread, unread_threads, at, ..Shell::bare(app, caller) })
     }
 
     /// Returns the shell of an error page, which needs no database and can't fail.
-    fn bare(app: &App, viewer: &Viewer) -> Self {
+    fn bare(app: &App, caller: &Caller) -> Self {
         Shell {
             name: app.config.name.clone(),
-            viewer: viewer.member(),
-            guest: viewer.guest().cloned(),
+            viewer: caller.member(),
+            guest: caller.guest().cloned(),
             at: NavItem::Elsewhere,
             members: 0,
             admin: None,
@@ -198,11 +198,11 @@ pub async fn error_page(
     request: &str,
 ) -> Response {
     // Without the database there is no viewer, but still a page.
-    let viewer = Viewer::by_cookie(app, cookies.as_ref()).await.unwrap_or_default();
+    let caller = Caller::by_cookie(app, cookies.as_ref()).await.unwrap_or_default();
     if let (Error::Unauthenticated, Some(path)) = (error, path) {
         // Rooms and matches need only a name. Where a guest is refused, the page is for members.
         let needs_only_name = path.starts_with("/rooms") || path.starts_with("/match");
-        let page = if needs_only_name && viewer.account.is_none() { "/session/new" } else { "/login" };
+        let page = if needs_only_name && caller.account.is_none() { "/session/new" } else { "/login" };
         return Redirect::to(&format!("{page}?next={}", encoded(path))).into_response();
     }
     let heading = match error {
@@ -229,7 +229,7 @@ pub async fn error_page(
     let template = ErrorPage {
         similar,
         stream: app.config.stream_path(),
-        shell: Shell::bare(app, &viewer),
+        shell: Shell::bare(app, &caller),
         heading,
         sentence: error.sentence(),
         log_in: matches!(error, Error::Unauthenticated),

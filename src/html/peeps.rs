@@ -24,12 +24,12 @@ use crate::{
         accounts::Member,
         peeps::{Body, Conversation, Draft},
         text::RefusedWords,
-        viewer::Viewer as DomainViewer,
+        viewer::Viewer,
     },
     http::{
         input::{Input, from_path},
         respond::{FRAGMENT, status_and_headers},
-        session::{ClientAddr, Viewer},
+        session::{Caller, ClientAddr},
     },
     ids::{IdempotencyKey, PeepId},
     store::peeps::Peep,
@@ -57,12 +57,12 @@ struct ConversationPage {
 pub async fn permalink(
     State(app): State<Arc<App>>,
     Path((username, id)): Path<(String, String)>,
-    viewer: Viewer,
+    caller: Caller,
 ) -> Result<Response> {
     let id: PeepId = from_path(&id)?;
-    let member = viewer.member();
+    let member = caller.member();
     let composer = member.as_ref().map(|member| Composer::new(&app, member, Some(id))).transpose()?;
-    let conversation = conversation_page(&app, &viewer, id, composer).await?;
+    let conversation = conversation_page(&app, &caller, id, composer).await?;
     let author = &conversation.card.peep.author.username;
     if *author != username {
         return Ok(Redirect::permanent(&format!("/@{author}/{id}")).into_response());
@@ -73,17 +73,17 @@ pub async fn permalink(
 
 async fn conversation_page(
     app: &App,
-    viewer: &Viewer,
+    caller: &Caller,
     id: PeepId,
     composer: Option<Composer>,
 ) -> Result<ConversationPage> {
-    let member = viewer.member();
-    let domain_viewer = viewer.for_domain();
+    let member = caller.member();
+    let viewer = caller.viewer();
     let (seq, conversation) = app
         .db
         .read(move |read| {
             let seq = domain::peeps::last_seq(read)?;
-            Ok((seq, domain::peeps::conversation(read, domain_viewer, id)?))
+            Ok((seq, domain::peeps::conversation(read, viewer, id)?))
         })
         .await?;
     let Conversation { above, peep, below } = conversation;
@@ -104,7 +104,7 @@ async fn conversation_page(
     }
     let is_deleted = lead.peep.deleted_at.is_some();
     Ok(ConversationPage {
-        shell: Shell::new(app, viewer, NavItem::Elsewhere).await?,
+        shell: Shell::new(app, caller, NavItem::Elsewhere).await?,
         title: if is_deleted {
             "A deleted peep".into()
         } else {
@@ -180,7 +180,7 @@ async fn refused_post(app: &App, member: Member, form: PostForm, error: Error) -
         Ok(Some(composer.refused(form.body.clone(), form.idempotency_key.clone(), &error)))
     };
     if let Some(parent) = reply_to {
-        match conversation_page(app, &Viewer::from(&member), parent, composer(reply_to)?).await {
+        match conversation_page(app, &Caller::from(&member), parent, composer(reply_to)?).await {
             Ok(page) if page.composer.is_some() => {
                 return render_form_error(status_and_headers(&error), &page);
             }
@@ -189,7 +189,7 @@ async fn refused_post(app: &App, member: Member, form: PostForm, error: Error) -
             Err(other) => return Err(other),
         }
     }
-    let page = stream_page(app, &Viewer::from(&member), &Paging::default(), composer(None)?).await?;
+    let page = stream_page(app, &Caller::from(&member), &Paging::default(), composer(None)?).await?;
     render_form_error(status_and_headers(&error), &page)
 }
 
@@ -209,13 +209,13 @@ pub async fn edit_form(
     Path((_, id)): Path<(String, String)>,
     member: Member,
 ) -> Result<Response> {
-    let (id, domain_viewer) = (from_path(&id)?, DomainViewer::from(&member));
-    let peep = app.db.read(move |read| domain::peeps::existing(read, domain_viewer, id)).await?;
+    let (id, viewer) = (from_path(&id)?, Viewer::from(&member));
+    let peep = app.db.read(move |read| domain::peeps::existing(read, viewer, id)).await?;
     if peep.author.id != member.id() {
         return Err(Error::Forbidden("Only the one who wrote a peep can change it."));
     }
     let path = format!("/@{}/{id}", peep.author.username);
-    let shell = Shell::new(&app, &Viewer::from(&member), NavItem::Elsewhere).await?;
+    let shell = Shell::new(&app, &Caller::from(&member), NavItem::Elsewhere).await?;
     page(&EditPage { shell, id, path, body: peep.body, error: None })
 }
 
@@ -247,7 +247,7 @@ pub async fn edit(
     match edited {
         Ok(_) => Ok(Redirect::to(&path).into_response()),
         Err(error @ (Error::Invalid(_) | Error::TooMany { .. } | Error::Busy | Error::Full)) => {
-            let shell = Shell::new(&app, &Viewer::from(&member), NavItem::Elsewhere).await?;
+            let shell = Shell::new(&app, &Caller::from(&member), NavItem::Elsewhere).await?;
             let template = EditPage { shell, id, path, body: form.body, error: Some(error.sentence()) };
             render_form_error(status_and_headers(&error), &template)
         }
@@ -270,14 +270,14 @@ pub async fn delete_form(
     member: Member,
 ) -> Result<Response> {
     let id = from_path(&id)?;
-    let peep = app.db.read(move |read| domain::peeps::existing(read, DomainViewer::STRANGER, id)).await?;
+    let peep = app.db.read(move |read| domain::peeps::existing(read, Viewer::STRANGER, id)).await?;
     if !member.may_delete(&peep) {
         return Err(Error::Forbidden("Only the one who wrote a peep can delete it."));
     }
     let path = format!("/@{}/{id}", peep.author.username);
     let card = Card::new(peep, None, app.clock.now());
     page(&DeletePage {
-        shell: Shell::new(&app, &Viewer::from(&member), NavItem::Elsewhere).await?,
+        shell: Shell::new(&app, &Caller::from(&member), NavItem::Elsewhere).await?,
         path,
         card,
     })
@@ -351,17 +351,17 @@ struct VersionView {
 pub async fn history(
     State(app): State<Arc<App>>,
     Path((_, id)): Path<(String, String)>,
-    viewer: Viewer,
+    caller: Caller,
 ) -> Result<Response> {
-    let (id, domain_viewer) = (from_path(&id)?, viewer.for_domain());
-    let (peep, versions) = app.db.read(move |read| domain::peeps::history(read, domain_viewer, id)).await?;
+    let (id, viewer) = (from_path(&id)?, caller.viewer());
+    let (peep, versions) = app.db.read(move |read| domain::peeps::history(read, viewer, id)).await?;
     let versions = versions.into_iter().rev().map(|version| VersionView {
         html: markup::html(&version.body, &peep.mentions, ""),
         since: date_and_time(version.created_at),
         exact: version.created_at.rfc3339(),
     });
     page(&HistoryPage {
-        shell: Shell::new(&app, &viewer, NavItem::Elsewhere).await?,
+        shell: Shell::new(&app, &caller, NavItem::Elsewhere).await?,
         path: format!("/@{}/{id}", peep.author.username),
         name: peep.author.name.clone(),
         versions: versions.collect(),

@@ -16,7 +16,7 @@ use crate::{
     },
     http::{
         input::Query,
-        session::{ClientAddr, Viewer},
+        session::{Caller, ClientAddr},
     },
     store::messages::Message,
     wire::{
@@ -115,6 +115,6 @@ async fn search_page(
     let older = messages.last().filter(|_| messages.len() == PAGE_SIZE as usize);
     let encoded = super::encoded(&q);
     let older = older.map(|last| format!("{path}/search?q={encoded}&before={}", last.seq));
-    let shell = Shell::new(app, &Viewer::from(&participant.account), at).await?;
+    let shell = Shell::new(app, &Caller::from(&participant.account), at).await?;
     page(&SearchPage { shell, title, path, q, messages, error, older, now: app.clock.now() })
 }

@@ -19,7 +19,7 @@ use crate::{
     },
     http::{
         input::{Input, Query},
-        session::{self, ClientAddr, Viewer, set_cookie},
+        session::{self, Caller, ClientAddr, set_cookie},
     },
     wire::filters,
 };
@@ -54,7 +54,7 @@ impl NamePage {
             }
             None => None,
         };
-        Ok(NamePage { shell: Shell::bare(app, &Viewer::default()), room, form, error })
+        Ok(NamePage { shell: Shell::bare(app, &Caller::default()), room, form, error })
     }
 
     fn field_error(&self) -> Option<&str> {
@@ -82,9 +82,9 @@ impl NamePage {
 pub async fn name_form(
     State(app): State<Arc<App>>,
     Query(Next { next }): Query<Next>,
-    viewer: Viewer,
+    caller: Caller,
 ) -> Result<Response> {
-    if viewer.account.is_some() {
+    if caller.account.is_some() {
         return Ok(Redirect::to(on_this_site(&next)).into_response());
     }
     let next = if next.is_empty() { "/rooms".into() } else { on_this_site(&next).to_owned() };
@@ -95,11 +95,11 @@ pub async fn name_form(
 pub async fn create(
     State(app): State<Arc<App>>,
     addr: ClientAddr,
-    viewer: Viewer,
+    caller: Caller,
     Input(form): Input<NameForm>,
 ) -> Result<Response> {
     let next = on_this_site(&form.next).to_owned();
-    if viewer.account.is_some() {
+    if caller.account.is_some() {
         return Ok(Redirect::to(&next).into_response());
     }
     let start = async {

@@ -15,11 +15,11 @@ use crate::{
     Error, Result,
     app::App,
     db::Read,
-    domain::{self, accounts::Member, peeps, viewer::Viewer as DomainViewer},
+    domain::{self, accounts::Member, peeps, viewer::Viewer},
     http::{
         cached,
         input::{Query, from_path},
-        session::{Viewer, has_session},
+        session::{Caller, has_session},
     },
     ids::PeepId,
     services::page_cache::{PublicPage, Rendered},
@@ -81,7 +81,7 @@ struct List {
     has_more: bool,
 }
 
-fn list(read: &Read<'_>, viewer: DomainViewer, scope: &Scope, before: Option<PeepId>) -> Result<List> {
+fn list(read: &Read<'_>, viewer: Viewer, scope: &Scope, before: Option<PeepId>) -> Result<List> {
     // The number is read first: a change between the two reads is replayed, and the page's script skips what it has.
     let seq = peeps::last_seq(read)?;
     let range = PeepRange { before, after: None, oldest: false, limit: PAGE_SIZE + 1 };
@@ -93,7 +93,7 @@ fn list(read: &Read<'_>, viewer: DomainViewer, scope: &Scope, before: Option<Pee
 
 /// A list to be read and rendered.
 struct ListRequest<'a> {
-    viewer: &'a Viewer,
+    caller: &'a Caller,
     scope: Scope,
     heading: Heading,
     path: String,
@@ -101,11 +101,11 @@ struct ListRequest<'a> {
 }
 
 async fn list_page(app: &App, request: ListRequest<'_>, composer: Option<Composer>) -> Result<ListPage> {
-    let ListRequest { viewer, scope, heading, path, paging } = request;
+    let ListRequest { caller, scope, heading, path, paging } = request;
     let before = paging.before()?;
-    let member = viewer.member();
-    let (domain_viewer, live) = (viewer.for_domain(), live(&scope));
-    let data = app.db.read(move |read| list(read, domain_viewer, &scope, before)).await?;
+    let member = caller.member();
+    let (viewer, live) = (caller.viewer(), live(&scope));
+    let data = app.db.read(move |read| list(read, viewer, &scope, before)).await?;
     let now = app.clock.now();
     let at = match &heading {
         Heading::Stream => NavItem::Stream,
@@ -114,7 +114,7 @@ async fn list_page(app: &App, request: ListRequest<'_>, composer: Option<Compose
     };
     let older = data.peeps.last().filter(|_| data.has_more).map(|last| format!("{path}?before={}", last.id));
     Ok(ListPage {
-        shell: Shell::new(app, viewer, at).await?,
+        shell: Shell::new(app, caller, at).await?,
         heading,
         composer,
         cards: data.peeps.into_iter().map(|p| Card::new(p, member.as_ref(), now)).collect(),
@@ -160,7 +160,7 @@ pub async fn stream(
 ) -> Result<Response> {
     if paging.before.is_none() && !has_session(&app.config, &headers) {
         let render = async {
-            let page = stream_page(&app, &Viewer::default(), &paging, None).await?;
+            let page = stream_page(&app, &Caller::default(), &paging, None).await?;
             let body = page.render().map_err(Error::internal)?;
             Ok(Rendered { kind: "text/html; charset=utf-8", link: None, body })
         };
@@ -170,19 +170,19 @@ pub async fn stream(
             .await
             .map(|page| cached::respond(&page, &headers));
     }
-    let viewer = Viewer::find(&app, &Method::GET, &uri, &headers).await?;
-    let composer = viewer.member().map(|member| Composer::new(&app, &member, None)).transpose()?;
-    page(&stream_page(&app, &viewer, &paging, composer).await?)
+    let caller = Caller::find(&app, &Method::GET, &uri, &headers).await?;
+    let composer = caller.member().map(|member| Composer::new(&app, &member, None)).transpose()?;
+    page(&stream_page(&app, &caller, &paging, composer).await?)
 }
 
 pub(super) async fn stream_page(
     app: &App,
-    viewer: &Viewer,
+    caller: &Caller,
     paging: &Paging,
     composer: Option<Composer>,
 ) -> Result<ListPage> {
     let path = app.config.stream_path().into();
-    let request = ListRequest { viewer, scope: Scope::Public, heading: Heading::Stream, path, paging };
+    let request = ListRequest { caller, scope: Scope::Public, heading: Heading::Stream, path, paging };
     list_page(app, request, composer).await
 }
 
@@ -191,7 +191,7 @@ pub async fn tag(
     State(app): State<Arc<App>>,
     Path(raw): Path<String>,
     Query(paging): Query<Paging>,
-    viewer: Viewer,
+    caller: Caller,
 ) -> Result<Response> {
     let tag = domain::text::stored_tag(&raw).ok_or(Error::NotFound)?;
     if tag != raw {
@@ -199,7 +199,7 @@ pub async fn tag(
     }
     let path = markup::tag_path("", &tag);
     let heading = Heading::Tag { tag: tag.clone() };
-    let request = ListRequest { viewer: &viewer, scope: Scope::Tag(tag), heading, path, paging: &paging };
+    let request = ListRequest { caller: &caller, scope: Scope::Tag(tag), heading, path, paging: &paging };
     page(&list_page(&app, request, None).await?)
 }
 
@@ -207,7 +207,7 @@ pub async fn tag(
 pub(super) async fn peeps_of(
     app: &App,
     person: &Member,
-    viewer: &Viewer,
+    caller: &Caller,
     paging: &Paging,
     path: String,
 ) -> Result<Response> {
@@ -217,9 +217,9 @@ pub(super) async fn peeps_of(
         initials: initials(&person.account.name),
         tone: person.id().tone(),
         joined: person.account.created_at.utc().strftime("%B %Y").to_string(),
-        you: viewer.account.as_ref().is_some_and(|viewer| viewer.id == person.id()),
+        you: caller.account.as_ref().is_some_and(|caller| caller.id == person.id()),
         page: path.ends_with("/peeps"),
     };
-    let request = ListRequest { viewer, scope: Scope::Account(person.id()), heading, path, paging };
+    let request = ListRequest { caller, scope: Scope::Account(person.id()), heading, path, paging };
     page(&list_page(app, request, None).await?)
 }

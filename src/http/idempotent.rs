@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 
 use super::{
     input, ratelimit,
-    session::{ClientAddr, Viewer, ip_hash},
+    session::{Caller, ClientAddr, ip_hash},
 };
 use crate::{
     Error, Result,
@@ -119,8 +119,8 @@ impl FromRequestParts<Arc<App>> for Idempotent {
             return Ok(Idempotent { keyed: None, allowance: None, secret: false });
         };
         let key = IdempotencyKey::parse(&String::from_utf8_lossy(key.as_bytes()))?;
-        let viewer = Viewer::from_request_parts(parts, app).await?;
-        let owner = match &viewer.account {
+        let caller = Caller::from_request_parts(parts, app).await?;
+        let owner = match &caller.account {
             Some(account) => format!("a{}", account.id),
             None => format!("p{}", ip_hash(app, ClientAddr::from_request_parts(parts, app).await?.0)),
         };

@@ -1,4 +1,4 @@
-//! The parts that the edges share: viewers, bodies, errors, idempotency, rate limits and the connection.
+//! The parts that the edges share: callers, bodies, errors, idempotency, rate limits and the connection.
 
 pub mod assets;
 pub mod cached;

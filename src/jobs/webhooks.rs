@@ -41,11 +41,12 @@ pub async fn deliver(app: &App, id: DeliveryId) -> Result<Outcome> {
     if !app.db.write(move |tx| webhooks::begin(tx, id)).await? {
         return Ok(Outcome::Obsolete); // it was delivered meanwhile
     }
-    let payload = {
-        let (base, delivery, webhook) = (app.config.base_url.clone(), delivery.clone(), webhook.clone());
-        app.db.read(move |read| wire::webhooks::payload(read, &delivery, &webhook, base.as_str())).await?
+    let subject = {
+        let (delivery, webhook) = (delivery.clone(), webhook.clone());
+        app.db.read(move |read| webhooks::subject(read, &delivery, &webhook)).await?
     };
-    let Some(data) = payload else { return give_up(app, id).await };
+    let Some(subject) = subject else { return give_up(app, id).await };
+    let data = wire::webhooks::payload(&delivery, &subject, app.config.base_url.as_str())?;
     let message =
         json!({ "type": delivery.event.name(), "timestamp": delivery.created_at.rfc3339(), "data": data });
     let body = message.to_string().into_bytes();

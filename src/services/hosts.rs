@@ -11,8 +11,8 @@ use std::{
 
 use crate::{
     clock::{Clock, Time},
+    domain::pages,
     events::Db,
-    store,
 };
 
 /// The time after which the map is read again, because another server may have mapped a host name.
@@ -48,7 +48,7 @@ impl Hosts {
         let (now, latest) = (self.clock.now(), self.changes.load(Ordering::Acquire));
         let current = match cached {
             Some(cached) if cached.version == latest && now.since(cached.read_at) < MAX_AGE => cached,
-            cached => match self.db.read(store::pages::hosts).await {
+            cached => match self.db.read(pages::host::hosts).await {
                 Ok(users) => {
                     let is_allowed =
                         |host: &String| self.allowed.as_ref().is_none_or(|allowed| allowed.contains(host));

@@ -39,7 +39,7 @@ use crate::{
     http::{
         connection::Connection,
         input::Query,
-        session::{ClientAddr, Viewer, ip_hash},
+        session::{Caller, ClientAddr, ip_hash},
     },
 };
 
@@ -62,7 +62,7 @@ pub async fn open(
     headers: HeaderMap,
     ClientAddr(origin): ClientAddr,
     Extension(connection): Extension<Arc<Connection>>,
-    viewer: Viewer,
+    caller: Caller,
     upgrade: WebSocketUpgrade,
 ) -> Result<Response> {
     if !same_origin(&app, &headers) {
@@ -79,13 +79,13 @@ pub async fn open(
         .write_buffer_size(4096)
         .max_message_size(MAX_MESSAGE)
         .max_frame_size(MAX_MESSAGE);
-    let permit = app.limits.socket(origin, viewer.account.as_ref().map(|account| account.id))?;
+    let permit = app.limits.socket(origin, caller.account.as_ref().map(|account| account.id))?;
     let tasks = app.tasks.clone();
     Ok(upgrade.on_upgrade(move |socket| {
         tasks.track_future(async move {
             let ip_hash = ip_hash(&app, origin);
             let writer = SocketWriter { app, connection, socket, format };
-            let mut subscriber = Subscriber::new(writer, viewer, ip_hash, permit);
+            let mut subscriber = Subscriber::new(writer, caller, ip_hash, permit);
             let subscribed = match query.stream {
                 Some(stream) => {
                     let request =

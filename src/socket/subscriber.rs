@@ -18,7 +18,7 @@ use crate::{
     Result,
     domain::tokens,
     events::{Event, Topic},
-    http::session::Viewer,
+    http::session::Caller,
     ids::TokenId,
     realtime::hub::{Mailbox, Received},
     services::limits::SocketSlot,
@@ -99,7 +99,7 @@ impl Subscriber {
     /// Creates a subscriber without subscriptions.
     pub(super) fn new(
         writer: SocketWriter,
-        viewer: Viewer,
+        caller: Caller,
         ip_hash: String,
         permit: Option<SocketSlot>,
     ) -> Self {
@@ -107,9 +107,9 @@ impl Subscriber {
             streams: Vec::new(),
             mailbox: writer.app.events.mailbox(MAILBOX_CAPACITY),
             writer,
-            may_write: viewer.may_write(),
-            account: viewer.account,
-            token: viewer.grant.map(|grant| grant.id),
+            may_write: caller.may_write(),
+            account: caller.account,
+            token: caller.grant.map(|grant| grant.id),
             ip_hash,
             replays: Replays { left: MAX_REPLAYS, at: Instant::now() },
             _permit: permit,

@@ -91,8 +91,8 @@ impl<'a> SubscribedFrame<'a> {
         }
     }
 
-    /// Creates the frame of a participant's subscription to a conversation. `numbers` are the `seq` and the `change` from
-    /// which it continues; `room` is given if the conversation is a room.
+    /// Creates the frame of a participant's subscription to a conversation. `numbers` are the `seq` and the `change`
+    /// from which it continues; `room` is given if the conversation is a room.
     pub fn conversation(
         stream: &'a str,
         conversation: ConversationId,

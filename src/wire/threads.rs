@@ -8,15 +8,9 @@ use super::accounts::Account;
 use crate::{
     Result,
     db::Read,
-    domain::{
-        conversations::Participant,
-        threads::{MAX_PEOPLE, Thread as Permission},
-    },
+    domain::threads::{self, Thread as Permission},
     ids::{AccountId, ConversationId},
-    store::{
-        self,
-        conversations::{Conversation, Membership, MembershipRow},
-    },
+    store::conversations::{Conversation, Membership, MembershipRow},
 };
 
 /// A thread as a participant sees it.
@@ -68,13 +62,8 @@ impl Thread {
 
     /// Reads the people of a thread, and converts it as its participant sees it. `base` is the base URL.
     pub fn load(read: &Read<'_>, permission: &Permission, base: &str) -> Result<Self> {
-        Thread::load_for(read, permission.participant(), base)
-    }
-
-    /// Reads the people of a thread, and converts it as the participant sees it. `base` is the base URL.
-    pub fn load_for(read: &Read<'_>, participant: &Participant, base: &str) -> Result<Self> {
-        let people =
-            store::conversations::participants(read, participant.conversation.id, MAX_PEOPLE as i64)?;
+        let participant = permission.participant();
+        let people = threads::participants(read, participant)?;
         Ok(Thread::new(&participant.conversation, &participant.membership, &people, base))
     }
 }

@@ -1,6 +1,6 @@
 //! The host name of a member, under which the member's page is the front page.
 
-use crate::{Error, Result, domain::accounts::Member, events::Tx, store};
+use crate::{Error, Result, db::Read, domain::accounts::Member, events::Tx, store};
 
 /// A checked host name.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -55,6 +55,11 @@ impl Member {
         self.page_changed(tx);
         Ok(())
     }
+}
+
+/// Returns the host names of published pages, each with the owner's username.
+pub fn hosts(read: &Read<'_>) -> Result<Vec<(String, String)>> {
+    store::pages::hosts(read)
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use crate::{
         matches::{self, Current},
     },
     html::{NavItem, Shell},
-    http::session::{Viewer, find_or_join},
+    http::session::{Caller, find_or_join},
     store::{accounts::Account, matches::State as TicketState},
     wire::{
         filters,
@@ -109,6 +109,6 @@ pub(super) async fn talk_page(
         partners => format!("{} strangers", partners.len() + 1),
     };
     let offers = MatchOffers { current: &current }.render().map_err(Error::internal)?;
-    let shell = Shell::new(app, &Viewer::from(account), NavItem::Match).await?;
+    let shell = Shell::new(app, &Caller::from(account), NavItem::Match).await?;
     Ok(TalkPage { shell, chat, current, offers })
 }

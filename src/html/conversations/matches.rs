@@ -20,7 +20,7 @@ use crate::{
     html::{NavItem, Shell, field_error, form_error, page, show_form_error},
     http::{
         input::{Input, Query},
-        session::{ClientAddr, Viewer, ip_hash},
+        session::{Caller, ClientAddr, ip_hash},
     },
     ids::AccountId,
     store::{
@@ -94,7 +94,7 @@ impl MatchPage {
         let over = ended.as_ref().filter(|ticket| ticket.conversation.is_some());
         let over = over.map(|ticket| MatchOver { ticket, reported }.render()).transpose();
         Ok(MatchPage {
-            shell: Shell::new(app, &Viewer::from(account), NavItem::Match).await?,
+            shell: Shell::new(app, &Caller::from(account), NavItem::Match).await?,
             form: ended.as_ref().map(SearchForm::of).unwrap_or_default(),
             over: over.map_err(Error::internal)?,
             lost: ended.is_some_and(|ticket| ticket.conversation.is_none() && !ticket.went),
@@ -153,7 +153,7 @@ pub async fn show(
         Some(current) if current.ticket.state == TicketState::Waiting => {
             let queue = MatchQueue { current: &current, now }.render().map_err(Error::internal)?;
             page(&WaitingPage {
-                shell: Shell::new(&app, &Viewer::from(&account), NavItem::Match).await?,
+                shell: Shell::new(&app, &Caller::from(&account), NavItem::Match).await?,
                 queue,
             })
         }
@@ -291,7 +291,7 @@ impl ReportPage {
     async fn new(app: &App, account: &Account, form: ReportForm, error: Option<Error>) -> Result<Self> {
         let id = account.id;
         let others = app.db.read(move |read| matches::others(read, id)).await.unwrap_or_default();
-        let shell = Shell::new(app, &Viewer::from(account), NavItem::Match).await?;
+        let shell = Shell::new(app, &Caller::from(account), NavItem::Match).await?;
         Ok(ReportPage { shell, others, form, error })
     }
 

@@ -24,7 +24,7 @@ use crate::{
     http::{
         input::Input,
         respond::{FRAGMENT, status_and_headers},
-        session::{ClientAddr, Viewer, find_or_join, find_or_join_room},
+        session::{Caller, ClientAddr, find_or_join, find_or_join_room},
     },
     ids::{AttachmentId, IdempotencyKey, MessageId},
     wire::bubble::message_fragment,
@@ -111,8 +111,8 @@ async fn render_refused(app: &App, access: &Access, form: MessageForm, error: &E
             )
         }
         (_, Page::Thread) => {
-            let viewer = Viewer::from(access.account());
-            let page = ThreadPage::new(app, &viewer, &participant, None, refused).await?;
+            let caller = Caller::from(access.account());
+            let page = ThreadPage::new(app, &caller, &participant, None, refused).await?;
             render_form_error(status_and_headers(error), &page)
         }
         _ => render_form_error(

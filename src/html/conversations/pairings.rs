@@ -16,7 +16,7 @@ use crate::{
         pairings::{self, Weekly},
     },
     html::{NavItem, Shell, page},
-    http::session::{ClientAddr, Viewer},
+    http::session::{Caller, ClientAddr},
     wire::filters,
 };
 
@@ -47,7 +47,7 @@ pub async fn show(State(app): State<Arc<App>>, member: Member) -> Result<Respons
     app.config.require_matching()?;
     let id = member.id();
     let weekly = app.db.read(move |read| pairings::weekly(read, id)).await?;
-    let shell = Shell::new(&app, &Viewer::from(&member), NavItem::Match).await?;
+    let shell = Shell::new(&app, &Caller::from(&member), NavItem::Match).await?;
     page(&WeeklyPage { shell, weekly })
 }
 

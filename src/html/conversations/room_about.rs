@@ -21,7 +21,7 @@ use crate::{
     html::{NavItem, Shell, feeds, field_error, form_error, page, show_form_error},
     http::{
         input::{Input, Query, from_path},
-        session::{ClientAddr, Viewer, as_owner, find_or_join_room},
+        session::{Caller, ClientAddr, as_owner, find_or_join_room},
     },
     ids::{AccountId, HookId},
     store::{accounts::AccountKind, conversations::MembershipRow, hooks::Hook},
@@ -72,7 +72,7 @@ impl AboutPage {
         let feed = is_owner
             .then(|| format!("{base}{}", feeds::room_path(app, &room_member.link.key, id, account.id)));
         Ok(AboutPage {
-            shell: Shell::new(app, &Viewer::from(account), NavItem::Rooms).await?,
+            shell: Shell::new(app, &Caller::from(account), NavItem::Rooms).await?,
             url: rooms::url(base, &room_member.link.key),
             people,
             hooks,
@@ -326,7 +326,7 @@ struct EndPage {
 
 /// `GET /rooms/{key}/leave`
 pub async fn leave_form(State(app): State<Arc<App>>, room_member: RoomMember) -> Result<Response> {
-    let shell = Shell::new(&app, &Viewer::from(&room_member.participant.account), NavItem::Rooms).await?;
+    let shell = Shell::new(&app, &Caller::from(&room_member.participant.account), NavItem::Rooms).await?;
     page(&EndPage { shell, room_member, delete: false })
 }
 
@@ -343,7 +343,7 @@ pub async fn leave(
 
 /// `GET /rooms/{key}/delete`
 pub async fn delete_form(State(app): State<Arc<App>>, room_member: RoomMember) -> Result<Response> {
-    let shell = Shell::new(&app, &Viewer::from(&room_member.participant.account), NavItem::Rooms).await?;
+    let shell = Shell::new(&app, &Caller::from(&room_member.participant.account), NavItem::Rooms).await?;
     let owner = room_member.owner()?;
     page(&EndPage { shell, room_member: owner.room_member().clone(), delete: true })
 }

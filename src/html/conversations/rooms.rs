@@ -24,7 +24,7 @@ use crate::{
     html::{NavItem, Shell, field_error, form_error, page, show_form_error},
     http::{
         input::{Input, Query},
-        session::{ClientAddr, Viewer, ip_hash},
+        session::{Caller, ClientAddr, ip_hash},
     },
     services::presence,
     store::{accounts::Account, rooms::JoinedRoom},
@@ -52,7 +52,7 @@ impl RoomsPage {
     async fn new(app: &App, account: &Account, name: String, error: Option<Error>) -> Result<Self> {
         let id = account.id;
         let rooms = app.db.read(move |read| rooms::joined(read, id)).await?;
-        let shell = Shell::new(app, &Viewer::from(account), NavItem::Rooms).await?;
+        let shell = Shell::new(app, &Caller::from(account), NavItem::Rooms).await?;
         Ok(RoomsPage { shell, rooms, name, error, now: app.clock.now(), left: false })
     }
 
@@ -192,7 +192,7 @@ pub(super) async fn room_page(
     }
     let url = room_url(app.config.base_url.as_str(), &room_member.link.key);
     Ok(RoomPage {
-        shell: Shell::new(app, &Viewer::from(&participant.account), NavItem::Rooms).await?,
+        shell: Shell::new(app, &Caller::from(&participant.account), NavItem::Rooms).await?,
         qr: Qr::of(&url)?,
         url,
         presence: presence::summary(id, people),

@@ -27,7 +27,7 @@ use crate::{
     html::{NavItem, Shell, field_error, form_error, page, show_form_error},
     http::{
         input::{Input, Query, from_path},
-        session::{ClientAddr, Viewer},
+        session::{Caller, ClientAddr},
     },
     ids::ConversationId,
     services::presence,
@@ -64,7 +64,7 @@ impl ThreadsPage {
             people.retain(|row| row.account.id != member.id());
         }
         Ok(ThreadsPage {
-            shell: Shell::new(app, &Viewer::from(member), NavItem::Threads).await?,
+            shell: Shell::new(app, &Caller::from(member), NavItem::Threads).await?,
             threads,
             form: NewThread::default(),
             error: None,
@@ -220,7 +220,7 @@ impl ThreadPage {
     /// Reads the latest messages, or those before `end`. `refused` is a form that is shown again, with its error.
     pub(super) async fn new(
         app: &App,
-        viewer: &Viewer,
+        caller: &Caller,
         participant: &Participant,
         end: Option<i64>,
         refused: Option<(MessageForm, &Error)>,
@@ -234,7 +234,7 @@ impl ThreadPage {
         if !people.iter().any(|person| person.id == participant.id()) {
             people.push(participant.person());
         }
-        let shell = Shell::new(app, viewer, NavItem::Threads).await?;
+        let shell = Shell::new(app, caller, NavItem::Threads).await?;
         let paired = participant.conversation.owner.is_none();
         Ok(ThreadPage { shell, chat, presence: presence::summary(id, people), others, paired })
     }
@@ -264,12 +264,12 @@ impl ThreadPage {
 /// `GET /threads/{conversation}`
 pub async fn show(
     State(app): State<Arc<App>>,
-    viewer: Viewer,
+    caller: Caller,
     participant: Participant,
     Query(range): Query<MessageRange>,
 ) -> Result<Response> {
     match participant.policy().page {
-        Page::Thread => page(&ThreadPage::new(&app, &viewer, &participant, range.end(), None).await?),
+        Page::Thread => page(&ThreadPage::new(&app, &caller, &participant, range.end(), None).await?),
         Page::Match => Ok(Redirect::to(participant.policy().leave_to).into_response()),
         Page::Room => Err(Error::NotFound), // the address of a room is its key
     }
@@ -293,7 +293,7 @@ impl AboutPage {
         let others: Vec<MembershipRow> =
             people.iter().filter(|row| row.account.id != participant.id()).cloned().collect();
         Ok(AboutPage {
-            shell: Shell::new(app, &Viewer::from(&participant.account), NavItem::Threads).await?,
+            shell: Shell::new(app, &Caller::from(&participant.account), NavItem::Threads).await?,
             title: title(&participant.conversation.name, &others),
             name: participant.conversation.name.clone(),
             participant: participant.clone(),

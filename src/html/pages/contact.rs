@@ -30,7 +30,7 @@ use crate::{
     html::{field_error, form_error, page, show_form_error},
     http::{
         input::{Input, Query},
-        session::{ClientAddr, Viewer},
+        session::{Caller, ClientAddr},
     },
 };
 
@@ -64,9 +64,9 @@ impl ContactPage {
 }
 
 /// Finds the owner of a page, the page, and its contact section.
-async fn find_contact(app: &App, username: &str, viewer: &Viewer) -> Result<(Member, Published, Contact)> {
+async fn find_contact(app: &App, username: &str, caller: &Caller) -> Result<(Member, Published, Contact)> {
     let (owner, published) = published(app, username).await?;
-    let audience = if viewer.member().is_some() { Audience::Members } else { Audience::Everyone };
+    let audience = if caller.member().is_some() { Audience::Members } else { Audience::Everyone };
     let contact = published.page.seen_by(audience).find_map(|section| match &section.content {
         Content::Contact(contact) if contact.form || contact.email => Some(contact.clone()),
         _ => None,
@@ -118,9 +118,9 @@ pub async fn form(
     State(app): State<Arc<App>>,
     Path(username): Path<String>,
     Query(Sent { sent }): Query<Sent>,
-    viewer: Viewer,
+    caller: Caller,
 ) -> Result<Response> {
-    let (owner, published, contact) = find_contact(&app, &username, &viewer).await?;
+    let (owner, published, contact) = find_contact(&app, &username, &caller).await?;
     page(&ContactPage { sent: sent.is_some(), ..new_page(&app, &owner, &published, contact) })
 }
 
@@ -153,10 +153,10 @@ pub async fn send(
     State(app): State<Arc<App>>,
     ClientAddr(origin): ClientAddr,
     Path(username): Path<String>,
-    viewer: Viewer,
+    caller: Caller,
     Input(form): Input<ContactForm>,
 ) -> Result<Response> {
-    let (owner, published, contact) = find_contact(&app, &username, &viewer).await?;
+    let (owner, published, contact) = find_contact(&app, &username, &caller).await?;
     let contact_page = new_page(&app, &owner, &published, contact);
     if !contact_page.contact.form {
         return Err(Error::NotFound);
@@ -192,10 +192,10 @@ pub async fn address(
     State(app): State<Arc<App>>,
     ClientAddr(origin): ClientAddr,
     Path(username): Path<String>,
-    viewer: Viewer,
+    caller: Caller,
     Input(form): Input<AddressForm>,
 ) -> Result<Response> {
-    let (owner, published, contact) = find_contact(&app, &username, &viewer).await?;
+    let (owner, published, contact) = find_contact(&app, &username, &caller).await?;
     let contact_page = new_page(&app, &owner, &published, contact);
     if !contact_page.contact.email {
         return Err(Error::NotFound);

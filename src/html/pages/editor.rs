@@ -44,7 +44,7 @@ use crate::{
     http::{
         input::{Input, Query},
         respond::{FRAGMENT, Framed, status_and_headers},
-        session::{ClientAddr, Viewer},
+        session::{Caller, ClientAddr},
     },
     ids::PictureId,
     store::rooms::OpenRoom,
@@ -166,7 +166,7 @@ impl EditorPage {
             }
         }
         Ok(EditorPage {
-            shell: Shell::new(app, &Viewer::from(member), NavItem::Settings).await?,
+            shell: Shell::new(app, &Caller::from(member), NavItem::Settings).await?,
             username: member.username.clone(),
             host: own_page.host.clone().unwrap_or_default(),
             sections: sections.collect(),

@@ -13,7 +13,7 @@ use crate::{
     Error, Result,
     app::App,
     domain::{accounts::Member, pages::pictures as pages},
-    http::{input::from_path, session::Viewer},
+    http::{input::from_path, session::Caller},
     ids::{AttachmentId, PictureId},
     services::files::Incoming,
 };
@@ -47,9 +47,9 @@ pub async fn store(app: &App, member: &Member, incoming: Incoming) -> Result<Pic
 }
 
 /// Serves `GET /pictures/{id}.webp`.
-pub async fn get(State(app): State<Arc<App>>, Path(name): Path<String>, viewer: Viewer) -> Result<Response> {
+pub async fn get(State(app): State<Arc<App>>, Path(name): Path<String>, caller: Caller) -> Result<Response> {
     let id: AttachmentId = from_path(name.strip_suffix(".webp").ok_or(Error::NotFound)?)?;
-    let account = viewer.account;
+    let account = caller.account;
     let visibility = app.db.read(move |read| pages::may_see(read, id, account.as_ref())).await?;
     let is_public = visibility.ok_or(Error::NotFound)?;
     let file = tokio::fs::File::open(app.files.path(id)).await.map_err(|_| Error::NotFound)?;

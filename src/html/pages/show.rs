@@ -36,7 +36,7 @@ use crate::{
     http::{
         cached,
         input::Query,
-        session::{ClientAddr, Viewer, has_session},
+        session::{Caller, ClientAddr, has_session},
     },
     services::{cards, page_cache::Rendered},
 };
@@ -59,10 +59,10 @@ pub(super) async fn published(app: &App, username: &str) -> Result<(Member, Publ
     Ok((owner, published.ok_or(Error::NotFound)?))
 }
 
-async fn view(app: &App, owner: &Member, published: &Published, viewer: Option<&Viewer>) -> Result<View> {
+async fn view(app: &App, owner: &Member, published: &Published, caller: Option<&Caller>) -> Result<View> {
     let (page_owner, page) = (owner.clone(), published.page.clone());
     let data = app.db.read(move |read| PageData::of(read, &page_owner, &page)).await?;
-    let member = viewer.and_then(Viewer::member);
+    let member = caller.and_then(Caller::member);
     let renderer = Renderer {
         owner,
         page: &published.page,
@@ -135,8 +135,8 @@ impl PageRequest {
         has_session(&app.config, &self.headers)
     }
 
-    async fn viewer(&self, app: &App) -> Result<Viewer> {
-        Viewer::find(app, &self.method, &self.uri, &self.headers).await
+    async fn viewer(&self, app: &App) -> Result<Caller> {
+        Caller::find(app, &self.method, &self.uri, &self.headers).await
     }
 
     /// Returns the page from the cache, for strangers.
@@ -151,7 +151,7 @@ impl PageRequest {
 
     async fn respond(&self, app: &App, owner: &Member, published: &Published) -> Result<Response> {
         let viewer = if self.has_session(app) { Some(self.viewer(app).await?) } else { None };
-        let is_own = viewer.as_ref().and_then(Viewer::member).is_some_and(|member| member.id() == owner.id());
+        let is_own = viewer.as_ref().and_then(Caller::member).is_some_and(|member| member.id() == owner.id());
         if self.is_visit() && !is_own {
             app.visits.count(owner.id(), app.clock.now(), "");
         }
@@ -186,14 +186,14 @@ pub async fn peeps(
     State(app): State<Arc<App>>,
     Path(username): Path<String>,
     Query(paging): Query<Paging>,
-    viewer: Viewer,
+    caller: Caller,
 ) -> Result<Response> {
     let (owner, published) = find(&app, &username).await?;
     if owner.username != username || published.is_none() {
         let path = if published.is_none() { "" } else { "/peeps" };
         return Ok(Redirect::to(&format!("/@{}{path}", owner.username)).into_response());
     }
-    peeps_of(&app, &owner, &viewer, &paging, format!("/@{username}/peeps")).await
+    peeps_of(&app, &owner, &caller, &paging, format!("/@{username}/peeps")).await
 }
 
 /// The query of a ping: the link that a visitor clicked.

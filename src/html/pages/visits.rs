@@ -13,7 +13,7 @@ use crate::{
         pages::visits::{Visits, start},
     },
     html::{NavItem, Shell, page},
-    http::session::Viewer,
+    http::session::Caller,
     wire::filters,
 };
 
@@ -61,7 +61,7 @@ pub async fn show(State(app): State<Arc<App>>, member: Member) -> Result<Respons
     let reader = member.clone();
     let visits = app.db.read(move |read| reader.visits(read)).await?;
     page(&VisitsPage {
-        shell: Shell::new(&app, &Viewer::from(&member), NavItem::Settings).await?,
+        shell: Shell::new(&app, &Caller::from(&member), NavItem::Settings).await?,
         width: visits.days.len() as i64 * BAR_WIDTH,
         total: visits.days.iter().map(|(_, count)| count).sum(),
         max: visits.days.iter().map(|(_, count)| *count).max().unwrap_or(0),

@@ -17,7 +17,7 @@ use crate::{
     html::{NavItem, Shell, field_error, form_error, page, show_form_error},
     http::{
         input::{Input, from_path},
-        session::{ClientAddr, Viewer},
+        session::{Caller, ClientAddr},
     },
     ids::AppId,
     store::apps::RegisteredApp,
@@ -38,7 +38,7 @@ impl AppsPage {
         let owner = member.clone();
         Ok(AppsPage {
             apps: app.db.read(move |read| owner.apps(read)).await?,
-            shell: Shell::new(app, &Viewer::from(member), NavItem::Settings).await?,
+            shell: Shell::new(app, &Caller::from(member), NavItem::Settings).await?,
             name: String::new(),
             error: None,
         })
@@ -107,7 +107,7 @@ impl AppPage {
         let reader = own_app.clone();
         let keys = app.db.read(move |read| reader.keys(read)).await?;
         Ok(AppPage {
-            shell: Shell::new(app, &Viewer::from(member), NavItem::Settings).await?,
+            shell: Shell::new(app, &Caller::from(member), NavItem::Settings).await?,
             app: own_app.app().clone(),
             keys: render_tokens(&keys, app.clock.now(), &format!("/settings/apps/{id}/keys")),
             new_secret: None,

@@ -20,7 +20,7 @@ use crate::{
     domain::accounts::{self, Member},
     http::{
         input::{Input, Query, from_path},
-        session::{ClientAddr, Viewer},
+        session::{Caller, ClientAddr},
     },
     ids::AccountId,
     jobs::mail::UNSUBSCRIBE,
@@ -50,7 +50,7 @@ pub async fn form(
 ) -> Result<Response> {
     let id = member.id();
     let email = app.db.read(move |read| accounts::email(read, id)).await?.unwrap_or_default();
-    let shell = Shell::new(&app, &Viewer::from(&member), NavItem::Settings).await?;
+    let shell = Shell::new(&app, &Caller::from(&member), NavItem::Settings).await?;
     page(&SettingsPage { shell, member, email, saved: saved.is_some() })
 }
 
@@ -86,10 +86,10 @@ struct UnsubscribePage {
 pub async fn unsubscribe_form(
     State(app): State<Arc<App>>,
     Path(token): Path<String>,
-    viewer: Viewer,
+    caller: Caller,
 ) -> Result<Response> {
     subscriber(&app, &token)?;
-    let shell = Shell::new(&app, &viewer, NavItem::Elsewhere).await?;
+    let shell = Shell::new(&app, &caller, NavItem::Elsewhere).await?;
     page(&UnsubscribePage { shell, path: format!("/unsubscribe/{token}"), done: false })
 }
 
@@ -99,12 +99,12 @@ pub async fn unsubscribe(
     State(app): State<Arc<App>>,
     Path(token): Path<String>,
     ClientAddr(origin): ClientAddr,
-    viewer: Viewer,
+    caller: Caller,
 ) -> Result<Response> {
     let account = subscriber(&app, &token)?;
     app.limits.write(origin)?;
     app.db.write(move |tx| accounts::stop_mention_mail(tx, account)).await?;
-    let shell = Shell::new(&app, &viewer, NavItem::Elsewhere).await?;
+    let shell = Shell::new(&app, &caller, NavItem::Elsewhere).await?;
     page(&UnsubscribePage { shell, path: String::new(), done: true })
 }
 

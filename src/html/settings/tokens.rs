@@ -17,7 +17,7 @@ use crate::{
     html::{NavItem, Shell, field_error, form_error, page, show_form_error},
     http::{
         input::{Input, from_path},
-        session::{ClientAddr, Viewer},
+        session::{Caller, ClientAddr},
     },
     store::tokens::Token,
     wire::{
@@ -75,7 +75,7 @@ impl TokensPage {
         let owner = member.clone();
         let tokens = app.db.read(move |read| owner.tokens(read)).await?;
         Ok(TokensPage {
-            shell: Shell::new(app, &Viewer::from(member), NavItem::Settings).await?,
+            shell: Shell::new(app, &Caller::from(member), NavItem::Settings).await?,
             tokens: render_tokens(&tokens, app.clock.now(), "/settings/tokens"),
             new_secret: None,
             form: TokenForm::default(),

@@ -22,7 +22,7 @@ use crate::{
     html::{NavItem, Shell, field_error, form_error, page, show_form_error},
     http::{
         input::{Input, from_path},
-        session::{ClientAddr, Viewer},
+        session::{Caller, ClientAddr},
     },
     store::{
         apps::RegisteredApp,
@@ -49,7 +49,7 @@ impl WebhooksPage {
     async fn new(app: &App, member: &Member, own_app: &OwnApp) -> Result<Self> {
         let reader = own_app.clone();
         Ok(WebhooksPage {
-            shell: Shell::new(app, &Viewer::from(member), NavItem::Settings).await?,
+            shell: Shell::new(app, &Caller::from(member), NavItem::Settings).await?,
             app: own_app.app().clone(),
             logs: app.db.read(move |read| reader.webhooks(read)).await?,
             form: HashMap::new(),

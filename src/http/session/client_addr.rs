@@ -9,7 +9,7 @@ use axum::{
     response::Response,
 };
 
-use super::Viewer;
+use super::Caller;
 use crate::{
     Error, Result,
     app::App,
@@ -31,7 +31,7 @@ impl FromRequestParts<Arc<App>> for ClientAddr {
         };
         let ip = client(connection.peer.ip(), &parts.headers, &app.config);
         let token = if parts.headers.contains_key(header::AUTHORIZATION) {
-            Viewer::from_request_parts(parts, app).await?.grant.map(|grant| grant.id)
+            Caller::from_request_parts(parts, app).await?.grant.map(|grant| grant.id)
         } else {
             None
         };

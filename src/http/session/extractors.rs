@@ -7,7 +7,7 @@ use axum::{
     http::{header, request::Parts},
 };
 
-use super::{ClientAddr, Viewer, ip_hash};
+use super::{Caller, ClientAddr, ip_hash};
 use crate::{
     Error, Result,
     app::App,
@@ -30,7 +30,7 @@ impl FromRequestParts<Arc<App>> for Account {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self> {
-        Viewer::from_request_parts(parts, app).await?.account.ok_or(Error::Unauthenticated)
+        Caller::from_request_parts(parts, app).await?.account.ok_or(Error::Unauthenticated)
     }
 }
 
@@ -42,12 +42,12 @@ impl FromRequestParts<Arc<App>> for RoomInvitee {
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self> {
         let params = RawPathParams::from_request_parts(parts, app).await.map_err(|_| Error::NotFound)?;
         let key = params.iter().find(|(name, _)| *name == "key").ok_or(Error::NotFound)?.1;
-        let viewer = Viewer::from_request_parts(parts, app).await?;
-        if viewer.account.is_none() && is_api(&parts.uri) {
+        let caller = Caller::from_request_parts(parts, app).await?;
+        if caller.account.is_none() && is_api(&parts.uri) {
             return Err(Error::Unauthenticated); // a program needs a token in addition to the key
         }
-        let (key, may_join) = (Key::parse(key)?, viewer.may_write());
-        let Some(account) = viewer.account else {
+        let (key, may_join) = (Key::parse(key)?, caller.may_write());
+        let Some(account) = caller.account else {
             app.db.read(move |read| rooms::check_link(read, &key)).await?;
             return Err(Error::Unauthenticated);
         };
@@ -145,8 +145,8 @@ impl FromRequestParts<Arc<App>> for Member {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self> {
-        let viewer = Viewer::from_request_parts(parts, app).await?;
-        let member = Member::try_from(viewer.account.ok_or(Error::Unauthenticated)?);
+        let caller = Caller::from_request_parts(parts, app).await?;
+        let member = Member::try_from(caller.account.ok_or(Error::Unauthenticated)?);
         // A person can log in with another account, but a program that receives a 401 would discard a valid token.
         let is_program = is_api(&parts.uri) && parts.headers.contains_key(header::AUTHORIZATION);
         member.map_err(|error| if is_program { Error::Forbidden("That is for members.") } else { error })

@@ -1,4 +1,4 @@
-//! The viewer of a request: the account behind its session or token.
+//! The caller: the account behind its session or token.
 
 use std::sync::Arc;
 
@@ -24,9 +24,9 @@ use crate::{
     store::accounts::{Account, AccountKind},
 };
 
-/// The account that makes a request, by its session or token; or a stranger.
+/// The one who makes a request: an account, by its session or token; or a stranger.
 #[derive(Clone, Default)]
-pub struct Viewer {
+pub struct Caller {
     /// The account, if the session or token is valid.
     pub account: Option<Account>,
     /// The session's secret.
@@ -37,19 +37,19 @@ pub struct Viewer {
     pub acts_for: Option<String>,
 }
 
-impl From<&Member> for Viewer {
+impl From<&Member> for Caller {
     fn from(member: &Member) -> Self {
-        Viewer { account: Some(member.account.clone()), ..Viewer::default() }
+        Caller { account: Some(member.account.clone()), ..Caller::default() }
     }
 }
 
-impl From<&Account> for Viewer {
+impl From<&Account> for Caller {
     fn from(account: &Account) -> Self {
-        Viewer { account: Some(account.clone()), ..Viewer::default() }
+        Caller { account: Some(account.clone()), ..Caller::default() }
     }
 }
 
-impl Viewer {
+impl Caller {
     /// Returns the account as a member, if it is one.
     pub fn member(&self) -> Option<Member> {
         self.account.clone().and_then(|account| Member::try_from(account).ok())
@@ -59,21 +59,21 @@ impl Viewer {
     /// is invalid or lacks a scope receives an error; a browser with an invalid session is a stranger.
     pub async fn find(app: &App, method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<Self> {
         let Some(authorization) = headers.get(header::AUTHORIZATION) else {
-            return Viewer::by_cookie(app, headers.get(header::COOKIE)).await;
+            return Caller::by_cookie(app, headers.get(header::COOKIE)).await;
         };
         let token = bearer(authorization).ok_or(Error::Unauthenticated)?;
         if tokens::is_token(&token) {
-            return Viewer::by_grant(app, token, method, uri).await;
+            return Caller::by_grant(app, token, method, uri).await;
         }
-        let viewer = Viewer::by_token(app, token).await?;
-        if viewer.account.is_some() { Ok(viewer) } else { Err(Error::Unauthenticated) }
+        let caller = Caller::by_token(app, token).await?;
+        if caller.account.is_some() { Ok(caller) } else { Err(Error::Unauthenticated) }
     }
 
     /// Finds the account by the `Cookie` header.
     pub async fn by_cookie(app: &App, cookies: Option<&HeaderValue>) -> Result<Self> {
         match session_token(&app.config, cookies) {
-            Some(token) => Viewer::by_token(app, token).await,
-            None => Ok(Viewer::default()),
+            Some(token) => Caller::by_token(app, token).await,
+            None => Ok(Caller::default()),
         }
     }
 
@@ -98,10 +98,10 @@ impl Viewer {
             tracing::warn!(%error, "Can't store when a token was last used");
         }
         let Query(ActingFor { name }) = Query::from_uri(uri)?;
-        let viewer = Viewer { account: Some(account), token: None, grant: Some(grant), acts_for: name };
-        match viewer.acts_for.clone() {
-            Some(name) => Ok(Viewer { account: Some(viewer.speak_for(app, name).await?), ..viewer }),
-            None => Ok(viewer),
+        let caller = Caller { account: Some(account), token: None, grant: Some(grant), acts_for: name };
+        match caller.acts_for.clone() {
+            Some(name) => Ok(Caller { account: Some(caller.speak_for(app, name).await?), ..caller }),
+            None => Ok(caller),
         }
     }
 
@@ -124,7 +124,7 @@ impl Viewer {
         let lookup = token.clone();
         let Some((account, needs_touch)) = app.db.read(move |read| sessions::find(read, &lookup)).await?
         else {
-            return Ok(Viewer::default());
+            return Ok(Caller::default());
         };
         if needs_touch {
             let touched = token.clone();
@@ -133,15 +133,15 @@ impl Viewer {
                 tracing::warn!(%error, "Can't store when a session was last used");
             }
         }
-        Ok(Viewer { account: Some(account), token: Some(token), ..Viewer::default() })
+        Ok(Caller { account: Some(account), token: Some(token), ..Caller::default() })
     }
 
     /// Returns the viewer for reads of the domain.
-    pub fn for_domain(&self) -> viewer::Viewer {
+    pub fn viewer(&self) -> viewer::Viewer {
         viewer::Viewer { account: self.account.as_ref().map(|account| account.id) }
     }
 
-    /// Returns whether the viewer may change anything: a token may lack the scope `write`.
+    /// Returns whether the caller may change anything: a token may lack the scope `write`.
     pub fn may_write(&self) -> bool {
         self.grant.as_ref().is_none_or(|grant| grant.scopes.write)
     }
@@ -159,17 +159,17 @@ fn bearer(authorization: &HeaderValue) -> Option<Token> {
     is_bearer.then(|| Token::presented(token.trim()))
 }
 
-impl FromRequestParts<Arc<App>> for Viewer {
+impl FromRequestParts<Arc<App>> for Caller {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self> {
-        // Several extractors of one request use the viewer, so it is stored with the request.
-        if let Some(viewer) = parts.extensions.get::<Viewer>() {
-            return Ok(viewer.clone());
+        // Several extractors of one request use the caller, so it is stored with the request.
+        if let Some(caller) = parts.extensions.get::<Caller>() {
+            return Ok(caller.clone());
         }
-        let viewer = Viewer::find(app, &parts.method, &parts.uri, &parts.headers).await?;
-        parts.extensions.insert(viewer.clone());
-        Ok(viewer)
+        let caller = Caller::find(app, &parts.method, &parts.uri, &parts.headers).await?;
+        parts.extensions.insert(caller.clone());
+        Ok(caller)
     }
 }
 
