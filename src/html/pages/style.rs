@@ -17,7 +17,8 @@ pub(super) fn css(look: &Look) -> Result<String> {
     Ok(format!("{css}{}\n", look.css()))
 }
 
-/// Removes comments and indentation from a stylesheet.
+/// Removes comments, indentation, and spaces after colons and before braces from a stylesheet. The stylesheets have no
+/// strings in which these would count.
 fn strip(css: &str) -> String {
     let mut out = String::with_capacity(css.len());
     let mut rest = css;
@@ -26,5 +27,6 @@ fn strip(css: &str) -> String {
         rest = after.split_once("*/").map_or("", |(_, after)| after);
     }
     out.push_str(rest);
-    out.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("\n")
+    let lines: Vec<_> = out.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    lines.join("\n").replace(": ", ":").replace(" {", "{")
 }
