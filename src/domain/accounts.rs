@@ -341,6 +341,7 @@ pub fn stop_mention_mail(tx: &mut Tx<'_>, account: AccountId) -> Result<()> {
     store::accounts::set_mention_mail(tx, account, false)
 }
 
+/// Returns the number of members.
 pub fn count_members(read: &Read<'_>) -> Result<i64> {
     store::accounts::count_members(read)
 }

@@ -23,6 +23,7 @@ use crate::{
         conversations::Conversation,
         messages::{HistoryScope, Message, MessageText, NewMessage},
         peeps::Mention,
+        sync::SyncRange,
         webhooks::EventType,
     },
 };
@@ -415,6 +416,12 @@ impl Owner {
         let id = self.room_member().participant.conversation.id;
         store::messages::since(read, HistoryScope::whole(id), seq, limit)
     }
+}
+
+/// Returns the new and changed messages of an account's conversations in their current state, each with its sync
+/// version.
+pub(super) fn changed_for(read: &Read<'_>, range: &SyncRange) -> Result<Vec<(i64, Message)>> {
+    store::messages::changed_for(read, range)
 }
 
 /// Returns a room and its last `limit` messages, for a feed. The signed address of the feed is the permission. It names

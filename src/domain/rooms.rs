@@ -6,7 +6,7 @@ use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use sha2::{Digest, Sha256};
 
 use super::{
-    conversations::{self, Participant, emit, remove_participant},
+    conversations::{self, Participant, PeoplePosition, emit, remove_participant},
     names::skeleton,
     text::{self, Rules},
 };
@@ -445,12 +445,6 @@ pub fn count_unread(read: &Read<'_>, account: AccountId) -> Result<i64> {
     store::rooms::count_unread(read, account)
 }
 
-/// A position in the list of a room's people: whether that person was removed, the time of joining, and the account.
-pub type PeoplePosition = (bool, Time, AccountId);
-
-/// The position before the first in the list of a room's people.
-pub const FIRST: PeoplePosition = (false, Time::from_ms(0), AccountId(0));
-
 /// A page of a room's people.
 #[derive(Clone, Debug)]
 pub struct People {
@@ -468,8 +462,7 @@ impl RoomMember {
     /// Returns up to `limit` people after a position in the list: first the participants, then the people who were
     /// removed, each in the order of joining. Only the owner sees those who were removed.
     pub fn people(&self, read: &Read<'_>, after: PeoplePosition, limit: i64) -> Result<People> {
-        let id = self.participant.conversation.id;
-        let mut people = store::conversations::participants_after(read, id, after, limit)?;
+        let mut people = self.participant.people(read, after, limit)?;
         let position = |row: &MembershipRow| {
             (row.membership.left_at.is_some(), row.membership.joined_at, row.account.id)
         };

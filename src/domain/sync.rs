@@ -93,7 +93,9 @@ pub fn since(read: &Read<'_>, account: AccountId, token: Option<SyncToken>, limi
     let range = SyncRange { account, after: token.sync_version, upto: latest, limit: limit + MAX_OVERHANG };
     let mut all: Vec<(i64, Change)> = Vec::new();
     all.extend(
-        store::sync::messages(read, &range)?.into_iter().map(|(t, m)| (t, Change::Message(Box::new(m)))),
+        super::messages::changed_for(read, &range)?
+            .into_iter()
+            .map(|(t, m)| (t, Change::Message(Box::new(m)))),
     );
     all.extend(
         store::sync::receipts(read, &range)?

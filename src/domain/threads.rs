@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use super::{
     apps,
     blocks::{self, Party},
-    conversations::{self, Participant, emit, remove_participant},
+    conversations::{self, FIRST_POSITION, Participant, emit, remove_participant},
     names::{Username, skeleton},
     text::{self, Rules},
     webhooks,
@@ -415,7 +415,7 @@ impl Participant {
         if !self.policy().blocks_writing || self.conversation.size != 2 {
             return Ok(());
         }
-        for other in store::conversations::participants(read, self.conversation.id, 2)? {
+        for other in self.people(read, FIRST_POSITION, 2)? {
             if other.account.id != self.id() && apart(read, self.id(), other.account.id)? {
                 return Err(Error::Forbidden("You two can’t write to each other any more."));
             }
@@ -460,11 +460,6 @@ impl Participant {
         emit(tx, conversation, receipt, Event::ReceiptChanged);
         Ok(())
     }
-}
-
-/// Returns the participants of a thread, for one of them.
-pub fn participants(read: &Read<'_>, participant: &Participant) -> Result<Vec<MembershipRow>> {
-    store::conversations::participants(read, participant.conversation.id, MAX_PEOPLE as i64)
 }
 
 /// Returns the people in a thread.
@@ -530,9 +525,9 @@ pub fn count_unread(read: &Read<'_>, account: AccountId) -> Result<i64> {
 }
 
 impl Participant {
-    /// Returns all participants of a thread, in the order of joining.
+    /// Returns everyone in a thread, in the order of joining.
     pub fn everyone(&self, read: &Read<'_>) -> Result<Vec<MembershipRow>> {
-        store::conversations::participants(read, self.conversation.id, MAX_PEOPLE as i64)
+        self.people(read, FIRST_POSITION, MAX_PEOPLE as i64)
     }
 }
 

@@ -11,7 +11,6 @@ use super::{
     accounts::Recipient,
     apps::OwnApp,
     conversations::{Participant, find_participant},
-    threads,
 };
 use crate::{
     Error, Result,
@@ -260,7 +259,7 @@ pub fn subject(read: &Read<'_>, delivery: &Delivery, webhook: &Webhook) -> Resul
             }
         }
         EventType::ThreadChanged => {
-            let people = threads::participants(read, &participant)?;
+            let people = participant.everyone(read)?;
             Ok(Some(Subject::Thread(participant, people)))
         }
         EventType::ReceiptChanged => {

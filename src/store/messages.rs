@@ -246,7 +246,7 @@ pub fn search_all(
 }
 
 /// Returns the new and changed messages of all rooms and threads that the account is in, each with its sync version.
-pub(super) fn changed_for(read: &Read<'_>, range: &SyncRange) -> Result<Vec<(i64, Message)>> {
+pub fn changed_for(read: &Read<'_>, range: &SyncRange) -> Result<Vec<(i64, Message)>> {
     read.all(
         sql!(
             "SELECT m.sync_version, me.visible_after_seq, ",

@@ -6,7 +6,6 @@ use super::{
     accounts::Account,
     conversations::{Conversation, Membership, MembershipRow},
     dialect,
-    messages::Message,
     rooms::Link,
     threads,
 };
@@ -133,11 +132,6 @@ pub fn people(read: &Read<'_>, range: &SyncRange) -> Result<Vec<(ConversationId,
         params![range.account, range.after, range.upto, range.limit],
         from_row,
     )
-}
-
-/// Returns the new and changed messages in their current state, each with its sync version.
-pub fn messages(read: &Read<'_>, range: &SyncRange) -> Result<Vec<(i64, Message)>> {
-    super::messages::changed_for(read, range)
 }
 
 /// Returns the conversations that the account is not in any more, each with the sync version of the departure.

@@ -8,7 +8,7 @@ use super::accounts::Account;
 use crate::{
     Result,
     db::Read,
-    domain::threads::{self, Thread as Permission},
+    domain::threads::Thread as Permission,
     ids::{AccountId, ConversationId},
     store::conversations::{Conversation, Membership, MembershipRow},
 };
@@ -63,7 +63,7 @@ impl Thread {
     /// Reads the people of a thread, and converts it as its participant sees it. `base` is the base URL.
     pub fn load(read: &Read<'_>, permission: &Permission, base: &str) -> Result<Self> {
         let participant = permission.participant();
-        let people = threads::participants(read, participant)?;
+        let people = participant.everyone(read)?;
         Ok(Thread::new(&participant.conversation, &participant.membership, &people, base))
     }
 }

@@ -11,7 +11,7 @@ use crate::{
     store::{
         self,
         accounts::{self, Account},
-        conversations::{Conversation, Membership},
+        conversations::{Conversation, Membership, MembershipRow},
         jobs::Work,
         messages::HistoryScope,
     },
@@ -33,6 +33,13 @@ pub struct Participant {
     pub conversation: Conversation,
     pub membership: Membership,
 }
+
+/// A position in the list of a conversation's people: whether that person was removed, the time of joining, and the
+/// account.
+pub type PeoplePosition = (bool, Time, AccountId);
+
+/// The position before the first in the list of a conversation's people.
+pub const FIRST_POSITION: PeoplePosition = (false, Time::from_ms(0), AccountId(0));
 
 /// The refusal of a message from a participant who may only read.
 pub(super) const LOCKED: Error =
@@ -79,6 +86,12 @@ impl Participant {
     /// always.
     pub fn may_write(&self) -> bool {
         !self.conversation.locked || self.is_owner()
+    }
+
+    /// Returns up to `limit` people of the conversation after a position in their list: first the participants, then
+    /// those who were removed and are banned, each in the order of joining.
+    pub fn people(&self, read: &Read<'_>, after: PeoplePosition, limit: i64) -> Result<Vec<MembershipRow>> {
+        store::conversations::participants_after(read, self.conversation.id, after, limit)
     }
 
     /// Returns the number of messages that the participant has not read.

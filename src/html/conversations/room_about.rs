@@ -14,8 +14,9 @@ use crate::{
     app::App,
     clock::Time,
     domain::{
+        conversations::FIRST_POSITION,
         names::Name,
-        rooms::{Changes, FIRST, Owner, RoomInvitee, RoomMember, RoomName},
+        rooms::{Changes, Owner, RoomInvitee, RoomMember, RoomName},
     },
     error::Faults,
     html::{NavItem, Shell, feeds, field_error, form_error, page, show_form_error},
@@ -64,7 +65,7 @@ impl AboutPage {
             .db
             .read(move |read| {
                 let hooks = owner.as_ref().map_or(Ok(Vec::new()), |owner| owner.hooks(read))?;
-                Ok((viewer.people(read, FIRST, MAX_PEOPLE)?.people, hooks))
+                Ok((viewer.people(read, FIRST_POSITION, MAX_PEOPLE)?.people, hooks))
             })
             .await?;
         let base = app.config.base_url.as_str();
