@@ -249,6 +249,7 @@ on_both! {
         listener
             .says(&json!({ "type": "subscribe", "stream": "conversation", "conversation": thread["id"] }))
             .await;
+        assert_eq!(listener.receives().await["event"], "subscribed");
         for words in ["one", "two", "three"] {
             says(&nell, &thread, words).await.is(201);
         }

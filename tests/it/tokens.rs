@@ -224,6 +224,7 @@ on_both! {
         reads.fetches(&room.api("/messages")).await.is(200);
         let mut nells = Listener::with_cookie(&world.url(), "", &nell.cookies()).await;
         nells.says(&json!({ "type": "subscribe", "stream": "room", "room": room.key })).await;
+        assert_eq!(nells.receives().await["event"], "subscribed");
         listener.says(&json!({ "type": "subscribe", "stream": "room", "room": room.key })).await;
         listener.says(&json!({ "type": "typing", "room": room.key })).await;
         listener.receives_until_pong().await;

@@ -181,8 +181,13 @@ impl Listener {
 
     /// Returns the next frame, or the close code.
     pub async fn next_event(&mut self) -> SocketEvent {
+        // The time-out covers the whole wait: the server's pings would restart one for each WebSocket message.
+        within("a frame", self.wait_for_event()).await
+    }
+
+    async fn wait_for_event(&mut self) -> SocketEvent {
         loop {
-            match within("a frame", self.socket.next()).await {
+            match self.socket.next().await {
                 Some(Ok(Message::Text(text))) => {
                     let frame = serde_json::from_str(&text);
                     return SocketEvent::Frame(
