@@ -3,7 +3,7 @@
 use unicode_normalization::UnicodeNormalization;
 
 use super::{
-    names::{self, Name, Username, skeleton},
+    names::{self, MAX_USERNAME, Name, Username, skeleton},
     viewer::Viewer,
 };
 use crate::{
@@ -291,6 +291,31 @@ pub fn search(read: &Read<'_>, viewer: Viewer, prefix: &str, limit: i64) -> Resu
     }
     let literal = prefix.replace('\\', r"\\").replace('%', r"\%").replace('_', r"\_");
     store::accounts::search(read, viewer.account, &format!("{literal}%"), limit)
+}
+
+/// The maximum number of members that are suggested for a mistyped username.
+const MAX_SIMILAR: usize = 3;
+
+/// Returns the members whose usernames share the longest beginning, of two characters or more, with a mistyped one.
+/// Returns none for the username of a member.
+pub fn similar(read: &Read<'_>, typed: &str) -> Result<Vec<Account>> {
+    let typed = key(typed);
+    if typed.len() > 2 * MAX_USERNAME || typed.contains('\0') {
+        return Ok(Vec::new());
+    }
+    let shared = |account: &Account| {
+        let username = account.username.as_deref().unwrap_or_default();
+        username.bytes().zip(typed.bytes()).take_while(|(a, b)| a == b).count()
+    };
+    // In alphabetical order, the usernames with the longest shared beginning are next to the typed one.
+    let mut members = store::accounts::neighbors(read, &typed, MAX_SIMILAR as i64)?;
+    if members.iter().any(|member| member.username.as_deref() == Some(typed.as_str())) {
+        return Ok(Vec::new()); // the member exists, but not the rest of the path
+    }
+    let longest = members.iter().map(shared).max().unwrap_or_default();
+    members.retain(|member| longest >= 2 && shared(member) == longest);
+    members.truncate(MAX_SIMILAR);
+    Ok(members)
 }
 
 /// An account that may do what members do. Having a value of this type is the permission.

@@ -26,7 +26,6 @@ use crate::{
     domain::{
         self,
         accounts::{Member, admin, count_members},
-        names::MAX_USERNAME,
         rooms, threads,
     },
     http::{respond::status_and_headers, session::Caller},
@@ -242,20 +241,7 @@ pub async fn error_page(
 async fn find_similar(app: &App, path: &str) -> Vec<Account> {
     let Some(rest) = path.strip_prefix("/@") else { return Vec::new() };
     let name = rest.split(['/', '?', '.']).next().unwrap_or_default().to_owned();
-    let search = app.db.read(move |read| {
-        if domain::accounts::member(read, &name).is_ok() {
-            return Ok(Vec::new()); // the member exists, but not the rest of the path
-        }
-        // Shortens the name from the end, where most mistakes are. A path can be longer than any username.
-        for length in (2..=name.chars().count().min(MAX_USERNAME)).rev() {
-            let prefix: String = name.chars().take(length).collect();
-            let members = domain::accounts::search(read, domain::viewer::Viewer::STRANGER, &prefix, 3)?;
-            if !members.is_empty() {
-                return Ok(members);
-            }
-        }
-        Ok(Vec::new())
-    });
+    let search = app.db.read(move |read| domain::accounts::similar(read, &name));
     search.await.unwrap_or_default()
 }
 

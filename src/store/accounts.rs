@@ -255,6 +255,30 @@ pub fn search(read: &Read<'_>, viewer: Option<AccountId>, pattern: &str, limit: 
     )
 }
 
+/// Returns at most `limit` members on either side of a username in alphabetical order, with the member of that name.
+pub fn neighbors(read: &Read<'_>, username: &str, limit: i64) -> Result<Vec<Account>> {
+    let mut members: Vec<Account> = read.all(
+        sql!(
+            "SELECT ",
+            Account::COLUMNS,
+            " FROM accounts a WHERE a.username < $1 ORDER BY a.username DESC LIMIT $2"
+        ),
+        params![username, limit],
+        from_row,
+    )?;
+    members.reverse();
+    members.extend(read.all(
+        sql!(
+            "SELECT ",
+            Account::COLUMNS,
+            " FROM accounts a WHERE a.username >= $1 ORDER BY a.username LIMIT $2"
+        ),
+        params![username, limit],
+        from_row,
+    )?);
+    Ok(members)
+}
+
 /// Returns the id, name and username of accounts without skeletons.
 pub fn without_skeleton(read: &Read<'_>, limit: i64) -> Result<Vec<(AccountId, String, Option<String>)>> {
     read.all(

@@ -127,4 +127,18 @@ on_both! {
             assert_eq!(get.header("content-type"), head.header("content-type"));
         }
     }
+
+    async fn a_mistyped_username_suggests_the_members_whose_names_begin_alike(world: World) {
+        let [_nell, _ify] = world.members(["nell", "ify"]).await;
+        let stranger = world.stranger();
+        for path in ["/@nelll", "/@neil", "/@NE", "/@nel/123", "/@nell%C3%A9"] {
+            let page = stranger.gets(path).await.is(404).page();
+            assert!(page.says("(@nell)") && !page.says("(@ify)"), "{path}");
+        }
+        let long = format!("/@{}", "nell".repeat(500));
+        for path in ["/@zzzz", "/@n", "/@", "/@nell/999", "/@%00ne", long.as_str()] {
+            let page = stranger.gets(path).await.is(404).page();
+            assert!(!page.says("Did you mean"), "{path}");
+        }
+    }
 }
