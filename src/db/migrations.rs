@@ -22,6 +22,7 @@ const ALL: &[(&str, &str)] = &[
     ("0012_conversation_rules", include_str!("../../migrations/0012_conversation_rules.sql")),
     ("0013_blocks", include_str!("../../migrations/0013_blocks.sql")),
     ("0014_names", include_str!("../../migrations/0014_names.sql")),
+    ("0015_block_scopes", include_str!("../../migrations/0015_block_scopes.sql")),
 ];
 
 /// The type of an id column and its form for SQLite: there only `INTEGER PRIMARY KEY` is the rowid itself, and `BIGINT`

@@ -33,22 +33,33 @@ impl<'a> Party<'a> {
     }
 }
 
-/// Returns whether a block keeps two people apart. All code that needs the answer calls this function. Blocks also
+/// The part of the product in which a block acts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Scope {
+    /// The matching only: the block comes from a talk in which the two had not revealed themselves. Nothing outside the
+    /// talk depends on it, because that would tell who the stranger was.
+    Matching,
+    Everywhere,
+}
+
+/// Returns whether a block keeps two people apart in this part of the product. All code that needs the answer calls this function. Blocks also
 /// apply to the people behind masks, the owners of bots and the addresses of guests.
-pub fn apart(read: &Read<'_>, one: &Party<'_>, other: &Party<'_>) -> Result<bool> {
-    store::blocks::between(read, (one.account, one.ip_hash()), (other.account, other.ip_hash()))
+pub fn apart(read: &Read<'_>, one: &Party<'_>, other: &Party<'_>, scope: Scope) -> Result<bool> {
+    let in_matching = scope == Scope::Matching;
+    store::blocks::between(read, (one.account, one.ip_hash()), (other.account, other.ip_hash()), in_matching)
 }
 
 /// Keeps two people apart. Two people with one address are kept apart by their accounts alone, because everyone in a
 /// school has the same address.
-pub fn block(tx: &mut Tx<'_>, blocker: &Party<'_>, blocked: &Party<'_>) -> Result<()> {
+pub fn block(tx: &mut Tx<'_>, blocker: &Party<'_>, blocked: &Party<'_>, scope: Scope) -> Result<()> {
+    let everywhere = scope == Scope::Everywhere;
     if blocker.ip_hash == blocked.ip_hash {
         let (one, other) = (Side::Account(blocker.account), Side::Account(blocked.account));
-        return store::blocks::insert(tx, one, other, blocker.account);
+        return store::blocks::insert(tx, one, other, blocker.account, everywhere);
     }
     for one in blocker.sides() {
         for other in blocked.sides() {
-            store::blocks::insert(tx, one, other, blocker.account)?;
+            store::blocks::insert(tx, one, other, blocker.account, everywhere)?;
         }
     }
     Ok(())

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use super::{
     apps,
-    blocks::{self, Party},
+    blocks::{self, Party, Scope},
     conversations::{self, FIRST_POSITION, Participant, emit, remove_participant},
     names::{Username, skeleton},
     text::{self, Rules},
@@ -171,7 +171,7 @@ fn fault(index: usize, message: String) -> Fault {
 
 /// Returns true if a block keeps two members apart.
 fn apart(read: &Read<'_>, one: AccountId, other: AccountId) -> Result<bool> {
-    blocks::apart(read, &Party::account(one), &Party::account(other))
+    blocks::apart(read, &Party::account(one), &Party::account(other), Scope::Everywhere)
 }
 
 /// A participant of a thread. Having one is the permission to act in the thread.

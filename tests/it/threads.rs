@@ -37,6 +37,18 @@ fn errors(answer: &Answer) -> Vec<(String, String)> {
     errors.iter().map(|error| (text(&error["pointer"]), text(&error["detail"]))).collect()
 }
 
+/// Matches two people with each other.
+async fn are_matched(one: &Person, other: &Person) {
+    for person in [one, other] {
+        person.calls(Method::POST, "/api/v1/matches", &json!({ "adult": true })).await.is(201);
+    }
+    crate::common::until("a match", async || {
+        let current = one.fetches("/api/v1/matches/current").await.json();
+        (current["state"] == "matched").then_some(())
+    })
+    .await;
+}
+
 on_both! {
     async fn only_the_named_members_see_a_thread(world: World) {
         let [nell, ify, joerg, mallory] = world.members(["nell", "ify", "joerg", "mallory"]).await;
@@ -410,18 +422,34 @@ on_both! {
         assert_eq!(find(&mallory, "q=cake").await["data"], json!([]));
     }
 
+    async fn a_block_in_a_talk_without_names_tells_nobody_who_the_stranger_was(world: World) {
+        // Nell and Mallory are matched, and Nell blocks. Ify and Jörg have never met. Nobody can tell the pairs apart.
+        let [nell, mallory, ify, joerg] = world.members(["nell", "mallory", "ify", "joerg"]).await;
+        let old = begins(&mallory, &["nell"]).await.is(201).json();
+        are_matched(&nell, &mallory).await;
+        nell.calls(Method::POST, "/api/v1/matches/current/reveal", &json!({})).await.is(204);
+        nell.calls(Method::POST, "/api/v1/matches/current/block", &json!({})).await.is(204);
+        for (one, other) in [(&nell, &mallory), (&mallory, &nell), (&ify, &joerg), (&joerg, &ify)] {
+            let other = other.username.as_str();
+            let thread = begins(one, &[other]).await.is(201).json();
+            says(one, &thread, "Hello").await.is(201);
+            one.does(Method::POST, &format!("{}/typing", at(&thread))).await.is(204);
+            let others = begins(one, &["ha"]).await;
+            assert_eq!(others.status, 422, "nobody is called ha");
+            let search = format!("/api/v1/accounts/search?q={other}");
+            assert_eq!(one.fetches(&search).await.is(200).json()["data"][0]["username"], other);
+        }
+        says(&mallory, &old, "Hey").await.is(201);
+    }
+
     async fn a_blocked_member_can_not_reach_the_other_in_a_thread(world: World) {
         let [nell, mallory, _ify] = world.members(["nell", "mallory", "ify"]).await;
         let before = begins(&mallory, &["nell"]).await.is(201).json();
         let message = says(&mallory, &before, "Hello").await.is(201).json();
+        are_matched(&nell, &mallory).await;
         for person in [&nell, &mallory] {
-            person.calls(Method::POST, "/api/v1/matches", &json!({ "adult": true })).await.is(201);
+            person.calls(Method::POST, "/api/v1/matches/current/reveal", &json!({})).await.is(204);
         }
-        crate::common::until("a match", async || {
-            let current = nell.fetches("/api/v1/matches/current").await.json();
-            (current["state"] == "matched").then_some(())
-        })
-        .await;
         nell.calls(Method::POST, "/api/v1/matches/current/block", &json!({})).await.is(204);
         let refused = begins(&mallory, &["nell"]).await.is(422);
         assert_eq!(errors(&refused)[0].0, "#/users/0");

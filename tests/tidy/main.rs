@@ -197,6 +197,7 @@ fn a_migration_is_never_edited() {
         ("migrations/0012_conversation_rules.sql", "221af9fd6c53ddf3"),
         ("migrations/0013_blocks.sql", "e21e917b4e371095"),
         ("migrations/0014_names.sql", "a84e76451f03f348"),
+        ("migrations/0015_block_scopes.sql", "02afad097b2233e7"),
     ];
     let migrations = files("migrations", &["sql"]);
     assert_eq!(migrations, landed.map(|(file, _)| file), "every migration has a line here");

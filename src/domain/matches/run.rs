@@ -11,7 +11,7 @@ use crate::{
     Result,
     clock::Time,
     db::Read,
-    domain::blocks::{self, Party},
+    domain::blocks::{self, Party, Scope},
     events::Tx,
     ids::{AccountId, ConversationId},
     store::{
@@ -238,7 +238,7 @@ fn party(ticket: &Ticket) -> Party<'_> {
 fn is_compatible(read: &Read<'_>, one: &Ticket, other: &Ticket) -> Result<bool> {
     let same_language =
         one.language.is_empty() || other.language.is_empty() || one.language == other.language;
-    Ok(same_language && !blocks::apart(read, &party(one), &party(other))?)
+    Ok(same_language && !blocks::apart(read, &party(one), &party(other), Scope::Matching)?)
 }
 
 /// Adds an account to a group, if the group has room and everyone in it is compatible with the account. Returns whether

@@ -14,7 +14,7 @@ use crate::{
     clock::Time,
     db::Read,
     domain::{
-        blocks::{self, Party},
+        blocks::{self, Party, Scope},
         conversations,
         text::{self, Rules},
     },
@@ -189,17 +189,22 @@ fn other(read: &Read<'_>, account: AccountId, mask: Option<AccountId>) -> Result
     }
 }
 
-/// Blocks a person for good, and leaves the talk.
+/// Blocks a person for good, and leaves the talk. The block acts everywhere if the two have revealed themselves, and in
+/// the matching only otherwise.
 pub fn block(tx: &mut Tx<'_>, account: AccountId, mask: Option<AccountId>) -> Result<()> {
     let talk = InTalk::lock(tx, account)?;
     let blocked = other(tx, account, mask)?;
     // With the ticket locked, a concurrent search has either matched the account already, or reads the new block.
     store::matches::lock(tx, account)?;
     let ticket = store::matches::of(tx, account)?.ok_or(Error::NotFound)?;
+    let everyone = store::matches::in_talk(tx, blocked.conversation)?;
+    let is_revealed = everyone.len() >= 2 && everyone.iter().all(|ticket| ticket.reveals);
+    let scope = if is_revealed { Scope::Everywhere } else { Scope::Matching };
     blocks::block(
         tx,
         &Party { account, ip_hash: &ticket.ip_hash, guest: ticket.guest },
         &Party { account: blocked.account, ip_hash: &blocked.ip_hash, guest: blocked.guest },
+        scope,
     )?;
     match talk {
         // Leaving with a block is no skip: nobody should have to wait for defending themselves.
