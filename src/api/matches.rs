@@ -161,7 +161,7 @@ pub struct Report {
 
 /// Reports somebody: the messages are kept, sealed, for the administrators.
 ///
-/// Also possible up to an hour after the end.
+/// Also possible up to an hour after the end. A second report about the same person replaces the first.
 #[utoipa::path(
     post, path = "/api/v1/matches/current/report", request_body = Report,
     responses((status = 204, description = "It is kept.")),
@@ -173,11 +173,23 @@ pub async fn report(
     Post(idempotent, request): Post<Report>,
 ) -> Result<Response> {
     let complaint = Complaint::parse(&request.reason, &request.words)?;
-    app.limits.write(origin)?;
+    app.limits.report(origin, account.id)?;
+    let id = account.id;
+    let mask = request.account_id;
+    // The error of a failed read is left to the transaction: a repeated request gets its first response, although the talk
+    // may be deleted by now.
+    let evidence = app.db.read(move |read| matches::evidence(read, id, mask)).await.ok();
     let sealing_app = Arc::clone(&app);
     let report = move |tx: &mut Tx<'_>| {
         let seal = |report: &str| sealing_app.data.seal(report);
-        matches::report(tx, account.id, request.account_id, &complaint, seal).map(|()| no_content())
+        match &evidence {
+            Some(evidence) => matches::report(tx, id, evidence, &complaint, seal)?,
+            None => {
+                let evidence = matches::evidence(tx, id, mask)?;
+                matches::report(tx, id, &evidence, &complaint, seal)?;
+            }
+        }
+        Ok(no_content())
     };
     let response = idempotent.answer(&app, report).await?;
     tracing::warn!("Somebody was reported in a match: look into the reports");

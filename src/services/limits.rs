@@ -38,6 +38,7 @@ pub struct Limits {
     request_by_token: Limit<TokenId>,
     mail: Limit<AccountId>,
     contact_message: Limit<IpAddr>,
+    report: Limit<AccountId>,
     guest: Limit<IpAddr>,
     guest_room: Limit<QuotaKey>,
     member_room: Limit<QuotaKey>,
@@ -109,6 +110,8 @@ impl Limits {
             mail: Limit::new("mail", 30, Duration::from_secs(120), clock),
             // A class writes to its teacher; nobody writes to many strangers.
             contact_message: Limit::new("letter", 30, Duration::from_secs(60), clock),
+            // Somebody who meets seven rude people in a row; each report stores a copy of a talk.
+            report: Limit::new("report", 10, Duration::from_secs(3600), clock),
             // Several classes open the link on the board in the same minute.
             guest: Limit::new("guest", 300, Duration::from_secs(10), clock),
             // A guest needs a room or two, a member one on each day of a busy month.
@@ -165,6 +168,12 @@ impl Limits {
     /// Counts a contact message to the owner of a page, or a request for the address.
     pub fn contact_message(&self, origin: Origin) -> Result<()> {
         self.check(&self.contact_message, &subnet(origin.ip)).map(drop)
+    }
+
+    /// Counts a report.
+    pub fn report(&self, origin: Origin, account: AccountId) -> Result<()> {
+        self.count_write(origin)?;
+        self.check(&self.report, &account).map(drop)
     }
 
     /// Counts a new guest.

@@ -237,39 +237,55 @@ on_both! {
         is_in_state(&ada, "matched").await;
     }
 
-    async fn a_report_stores_a_sealed_transcript(world: World) {
+    async fn a_report_stores_a_sealed_transcript_once_per_talk(world: World) {
         let (teo, ada, path) = matched(&world).await;
+        let stored = async || {
+            let all = "SELECT reporter_id, reported_id, words, transcript, seal FROM reports ORDER BY id";
+            let read = world.app().db.read(move |read| {
+                read.all(all, &[], |row| {
+                    let (reporter, reported): (i64, i64) = (row.get(0)?, row.get(1)?);
+                    Ok((reporter, reported, row.get::<String>(2)?, row.get::<String>(3)?, row.get::<String>(4)?))
+                })
+            });
+            read.await.expect("the reports")
+        };
         says(&teo, &path, "Where do you live?").await.is(201);
         let report = json!({ "reason": "harassment", "words": "He asks where I live." });
         does(&ada, "report", &report).await.is(204);
-        says(&teo, &path, "Well?").await.is(201);
-        teo.does(Method::DELETE, CURRENT).await.is(204);
-        does(&ada, "report", &report).await.is(204);
-        does(&ada, "block", &json!({})).await.is(204);
-        let reports = world
-            .app()
-            .db
-            .read(|read| {
-                read.all(
-                    "SELECT reporter_id, reported_id, words, transcript, seal FROM reports ORDER BY id",
-                    &[],
-                    |row| {
-                        let (reporter, reported): (i64, i64) = (row.get(0)?, row.get(1)?);
-                        Ok((reporter, reported, row.get::<String>(2)?, row.get::<String>(3)?, row.get::<String>(4)?))
-                    },
-                )
-            })
-            .await
-            .expect("the reports");
-        let [(reporter, reported, words, transcript, seal), (.., later, other_seal)] = &reports[..] else {
-            panic!("two reports: {reports:?}");
-        };
+        let [(reporter, reported, words, transcript, first_seal)] = &stored().await[..] else { panic!("one report") };
         assert_eq!((reporter.to_string(), reported.to_string()), (ada.id.clone(), teo.id.clone()));
         assert_eq!(words, "He asks where I live.");
         let transcript: Value = serde_json::from_str(transcript).expect("JSON");
         assert_eq!(transcript[0]["body"], "Where do you live?");
         assert_eq!(transcript[0]["account_id"], json!(teo.id), "the transcript names the account behind the mask");
-        assert!(later.contains("Well?") && seal.len() == 32 && seal != other_seal);
+
+        // A second report replaces the first. The other person's report is another one.
+        says(&teo, &path, "Well?").await.is(201);
+        teo.does(Method::DELETE, CURRENT).await.is(204);
+        does(&ada, "report", &json!({ "reason": "harassment", "words": "He asks again." })).await.is(204);
+        does(&teo, "report", &json!({ "reason": "other" })).await.is(204);
+        does(&ada, "block", &json!({})).await.is(204);
+        let [(_, _, words, later, seal), (reporter, ..)] = &stored().await[..] else { panic!("two reports") };
+        assert!(words == "He asks again." && later.contains("Well?") && seal.len() == 32 && seal != first_seal);
+        assert_eq!(reporter.to_string(), teo.id);
+    }
+
+    async fn reports_at_once_are_one_report_of_limited_size(world: World) {
+        let (teo, ada, path) = matched(&world).await;
+        let family = "👨‍👩‍👧‍👦".repeat(4000);
+        for _ in 0..10 {
+            says(&teo, &path, &family).await.is(201);
+        }
+        says(&teo, &path, "The last word").await.is(201);
+        let report = json!({ "reason": "spam" });
+        let reports = (0..10).map(|_| does(&ada, "report", &report));
+        for answer in futures_util::future::join_all(reports).await {
+            answer.is(204);
+        }
+        assert_eq!(world.counts("SELECT COUNT(*) FROM reports").await, 1);
+        let bytes = world.counts("SELECT CAST(MAX(OCTET_LENGTH(transcript)) AS BIGINT) FROM reports").await;
+        assert!((16 * 1024..=256 * 1024).contains(&bytes), "{bytes} bytes");
+        assert_eq!(world.counts("SELECT COUNT(*) FROM reports WHERE transcript LIKE '%The last word%'").await, 1);
     }
 
     async fn pictures_require_the_consent_of_both(world: World) {

@@ -16,7 +16,9 @@ use std::time::Duration;
 pub use self::{
     run::{RELAXES_AFTER, next_run, run_matching},
     search::{Interests, Language, Search, tags},
-    talk::{Complaint, REASONS, allow_pictures, block, leave, next, others, report, reveal},
+    talk::{
+        Complaint, Evidence, REASONS, allow_pictures, block, evidence, leave, next, others, report, reveal,
+    },
 };
 use super::{conversations, rooms::NOT_FROM_HERE};
 use crate::{

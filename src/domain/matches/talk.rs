@@ -36,6 +36,12 @@ const SKIP_WINDOW: Duration = Duration::from_secs(30);
 /// The maximum number of messages in the copy that is stored with a report.
 const MAX_TRANSCRIPT: i64 = 500;
 
+/// The maximum size of that copy, in bytes: 500 messages of a usual length. A report may cost the disk no more.
+const MAX_TRANSCRIPT_BYTES: usize = 256 * 1024;
+
+/// The maximum size of one message in that copy, in bytes: 4,000 letters of any script, or 4,000 simple emoji.
+const MAX_TRANSCRIPT_BODY: usize = 16 * 1024;
+
 /// The error for an account that is not in a talk.
 const NO_TALK: Error = Error::Conflict("You are not talking with anyone.");
 
@@ -249,16 +255,32 @@ impl Complaint {
     }
 }
 
-/// Stores a report with a sealed copy of the messages, for the operators. `seal` returns a keyed hash.
+/// The evidence of a report: the reported person, and a copy of the talk's last messages.
+pub struct Evidence {
+    reported: Masked,
+    transcript: String,
+}
+
+/// Gathers the evidence for a report about the wearer of this mask, or about the only other person. This is a read of its
+/// own, because reading hundreds of messages in the writing transaction would delay everyone's writes.
+pub fn evidence(read: &Read<'_>, account: AccountId, mask: Option<AccountId>) -> Result<Evidence> {
+    let reported = other(read, account, mask)?;
+    let transcript = transcript(read, reported.conversation)?;
+    Ok(Evidence { reported, transcript })
+}
+
+/// Stores a report with a sealed copy of the messages, for the operators. A second report about the same person in the
+/// same talk replaces the first. `seal` returns a keyed hash.
 pub fn report(
     tx: &mut Tx<'_>,
     account: AccountId,
-    mask: Option<AccountId>,
+    evidence: &Evidence,
     complaint: &Complaint,
     seal: impl Fn(&str) -> String,
 ) -> Result<()> {
-    let reported = other(tx, account, mask)?;
-    let transcript = transcript(tx, reported.conversation)?;
+    let Evidence { reported, transcript } = evidence;
+    // With the ticket locked, two reports at once are stored one after the other.
+    store::matches::lock(tx, account)?;
     let sealed = seal(&format!("{account} {} {} {transcript}", reported.account, complaint.reason));
     let report = Report {
         reporter: account,
@@ -266,30 +288,45 @@ pub fn report(
         conversation: reported.conversation,
         reason: complaint.reason,
         words: &complaint.words,
-        transcript: &transcript,
+        transcript,
         seal: &sealed,
     };
+    if store::matches::replace_report(tx, &report)? {
+        return Ok(());
+    }
     store::matches::insert_report(tx, &report).map(drop)
 }
 
-/// Returns the last messages of a talk with their authors' accounts, as JSON.
+/// Returns the last messages of a talk with their authors' accounts, as JSON of at most [`MAX_TRANSCRIPT_BYTES`].
 fn transcript(read: &Read<'_>, id: ConversationId) -> Result<String> {
     let masks = store::conversations::masks(read, id)?;
     let messages = store::messages::before(read, HistoryScope::whole(id), i64::MAX, MAX_TRANSCRIPT)?;
-    let messages: Vec<_> = messages
+    let mut bytes = 0;
+    let mut kept: Vec<_> = messages
         .iter()
+        .rev()
         .map(|message| {
             let account = masks.iter().find(|mask| mask.mask == message.author.id).map(|mask| mask.account);
             let files: Vec<_> = message.attachments.iter().map(|file| &file.name).collect();
             json!({
-                "seq": message.seq, "account_id": account, "name": message.author.name, "body": message.body,
+                "seq": message.seq, "account_id": account, "name": message.author.name, "body": beginning(&message.body),
                 "files": files, "said_at": message.created_at.rfc3339(),
                 "edited_at": message.edited_at.map(Time::rfc3339),
                 "deleted_at": message.deleted_at.map(Time::rfc3339),
             })
         })
+        .take_while(|message| {
+            bytes += message.to_string().len() + 1;
+            bytes < MAX_TRANSCRIPT_BYTES
+        })
         .collect();
-    serde_json::to_string(&messages).map_err(Error::internal)
+    kept.reverse();
+    serde_json::to_string(&kept).map_err(Error::internal)
+}
+
+/// Returns the beginning of a message, so that one message cannot take the place of all others in a transcript.
+fn beginning(body: &str) -> &str {
+    &body[..body.floor_char_boundary(MAX_TRANSCRIPT_BODY)]
 }
 
 /// Removes an account from the queue or the talk if its ticket has expired, and notifies the others.

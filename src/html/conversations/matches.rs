@@ -327,10 +327,11 @@ pub async fn report(
     let id = account.id;
     let report = async {
         let (complaint, mask) = (Complaint::parse(&form.reason, &form.words)?, mask(&form.account_id)?);
-        app.limits.write(origin)?;
+        app.limits.report(origin, id)?;
+        let evidence = app.db.read(move |read| matches::evidence(read, id, mask)).await?;
         let sealing_app = Arc::clone(&app);
         let seal = move |report: &str| sealing_app.data.seal(report);
-        app.db.write(move |tx| matches::report(tx, id, mask, &complaint, &seal)).await?;
+        app.db.write(move |tx| matches::report(tx, id, &evidence, &complaint, &seal)).await?;
         tracing::warn!("Somebody was reported in a match: look into the reports");
         if form.block.is_empty() {
             return Ok(());

@@ -9,7 +9,7 @@ pub use self::{
         Waiting, due, enqueue, expired, insert_match_key, lock_matching, match_keys, next_due, others_wait,
         partners, queue_position, retry_deferred, set_alive, set_relaxation, waiting_queue, with_match_key,
     },
-    reports::{Report, insert_report},
+    reports::{Report, insert_report, replace_report},
     talk::{
         in_talk, insert_meeting, open_groups, purge_ended, set_ended, set_matched, set_pictures, set_reveals,
         unlink,

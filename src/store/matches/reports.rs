@@ -23,6 +23,28 @@ pub struct Report<'a> {
     pub seal: &'a str,
 }
 
+/// Replaces the earlier report of the same person about the same one in the same talk. Returns false if there is none.
+pub fn replace_report(tx: &mut Write<'_>, report: &Report<'_>) -> Result<bool> {
+    let now = tx.now();
+    let replaced = tx.execute(
+        sql!(
+            "UPDATE reports SET reason = $1, words = $2, transcript = $3, seal = $4, created_at = $5
+             WHERE reported_id = $6 AND reporter_id = $7 AND conversation_id = $8"
+        ),
+        params![
+            report.reason,
+            report.words,
+            report.transcript,
+            report.seal,
+            now,
+            report.reported,
+            report.reporter,
+            report.conversation,
+        ],
+    )?;
+    Ok(replaced > 0)
+}
+
 pub fn insert_report(tx: &mut Write<'_>, report: &Report<'_>) -> Result<ReportId> {
     let id = ReportId(tx.new_id());
     let now = tx.now();
