@@ -204,12 +204,6 @@ pub fn rename_mask(tx: &mut Write<'_>, id: AccountId, name: &str) -> Result<()> 
     Ok(())
 }
 
-/// Returns the account behind a mask.
-pub fn behind(read: &Read<'_>, mask: AccountId) -> Result<Option<AccountId>> {
-    let account = read.first(sql!("SELECT mask_of FROM accounts WHERE id = $1"), params![mask], from_row)?;
-    Ok(account.flatten())
-}
-
 /// Returns whether the account has confirmed that it is of age.
 pub fn is_adult(read: &Read<'_>, id: AccountId) -> Result<bool> {
     read.one(sql!("SELECT adult_at IS NOT NULL FROM accounts WHERE id = $1"), params![id], from_row)
