@@ -176,8 +176,8 @@ pub async fn report(
     app.limits.report(origin, account.id)?;
     let id = account.id;
     let mask = request.account_id;
-    // The error of a failed read is left to the transaction: a repeated request gets its first response, although the talk
-    // may be deleted by now.
+    // The error of a failed read is left to the transaction: a repeated request gets its first response, although the
+    // talk may be deleted by now.
     let evidence = app.db.read(move |read| matches::evidence(read, id, mask)).await.ok();
     let sealing_app = Arc::clone(&app);
     let report = move |tx: &mut Tx<'_>| {

@@ -42,8 +42,8 @@ pub enum Scope {
     Everywhere,
 }
 
-/// Returns whether a block keeps two people apart in this part of the product. All code that needs the answer calls this function. Blocks also
-/// apply to the people behind masks, the owners of bots and the addresses of guests.
+/// Returns whether a block keeps two people apart in this part of the product. All code that needs the answer calls
+/// this function. Blocks also apply to the people behind masks, the owners of bots and the addresses of guests.
 pub fn apart(read: &Read<'_>, one: &Party<'_>, other: &Party<'_>, scope: Scope) -> Result<bool> {
     let in_matching = scope == Scope::Matching;
     store::blocks::between(read, (one.account, one.ip_hash()), (other.account, other.ip_hash()), in_matching)

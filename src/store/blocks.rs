@@ -25,8 +25,8 @@ impl<'a> Side<'a> {
     }
 }
 
-/// Keeps two sides apart, in both directions: `everywhere`, or in the matching only. A block that acts everywhere is never
-/// narrowed.
+/// Keeps two sides apart, in both directions: `everywhere`, or in the matching only. A block that acts everywhere is
+/// never narrowed.
 pub fn insert(
     tx: &mut Write<'_>,
     one: Side<'_>,

@@ -261,8 +261,8 @@ pub struct Evidence {
     transcript: String,
 }
 
-/// Gathers the evidence for a report about the wearer of this mask, or about the only other person. This is a read of its
-/// own, because reading hundreds of messages in the writing transaction would delay everyone's writes.
+/// Gathers the evidence for a report about the wearer of this mask, or about the only other person. This is a read of
+/// its own, because reading hundreds of messages in the writing transaction would delay everyone's writes.
 pub fn evidence(read: &Read<'_>, account: AccountId, mask: Option<AccountId>) -> Result<Evidence> {
     let reported = other(read, account, mask)?;
     let transcript = transcript(read, reported.conversation)?;
@@ -309,8 +309,8 @@ fn transcript(read: &Read<'_>, id: ConversationId) -> Result<String> {
             let account = masks.iter().find(|mask| mask.mask == message.author.id).map(|mask| mask.account);
             let files: Vec<_> = message.attachments.iter().map(|file| &file.name).collect();
             json!({
-                "seq": message.seq, "account_id": account, "name": message.author.name, "body": beginning(&message.body),
-                "files": files, "said_at": message.created_at.rfc3339(),
+                "seq": message.seq, "account_id": account, "name": message.author.name,
+                "body": beginning(&message.body), "files": files, "said_at": message.created_at.rfc3339(),
                 "edited_at": message.edited_at.map(Time::rfc3339),
                 "deleted_at": message.deleted_at.map(Time::rfc3339),
             })
@@ -326,7 +326,9 @@ fn transcript(read: &Read<'_>, id: ConversationId) -> Result<String> {
 
 /// Returns the beginning of a message, so that one message cannot take the place of all others in a transcript.
 fn beginning(body: &str) -> &str {
-    &body[..body.floor_char_boundary(MAX_TRANSCRIPT_BODY)]
+    let ends = (0..=MAX_TRANSCRIPT_BODY.min(body.len())).rev();
+    let end = ends.into_iter().find(|end| body.is_char_boundary(*end)).unwrap_or_default();
+    &body[..end]
 }
 
 /// Removes an account from the queue or the talk if its ticket has expired, and notifies the others.
