@@ -83,7 +83,7 @@ impl Member {
             && let Some(id) = store::peeps::by_idempotency_key(tx, self.id(), key)?
         {
             self.check_repeated(tx, id, draft)?;
-            // Where the response to the first request was lost, the event about its jobs may have been lost, too.
+            // The event about the jobs may have been lost together with the response to the first request.
             tx.emit(Emission { topic: Topic::Outbox, event: Event::JobDue });
             return self.emit_change(tx, id);
         }

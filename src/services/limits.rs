@@ -110,7 +110,7 @@ impl Limits {
             mail: Limit::new("mail", 30, Duration::from_secs(120), clock),
             // A class writes to its teacher; nobody writes to many strangers.
             contact_message: Limit::new("letter", 30, Duration::from_secs(60), clock),
-            // Somebody who meets seven rude people in a row; each report stores a copy of a talk.
+            // An evening of rude strangers; each report stores a copy of a talk.
             report: Limit::new("report", 10, Duration::from_secs(3600), clock),
             // Several classes open the link on the board in the same minute.
             guest: Limit::new("guest", 300, Duration::from_secs(10), clock),

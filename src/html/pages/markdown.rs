@@ -14,7 +14,7 @@ pub(super) fn html(text: &str, find: impl Fn(PictureId, &str) -> Option<Image>) 
     let mut events = Vec::new();
     let top = top_heading(text);
     let mut parser = Parser::new(text);
-    // Whether each open link is rendered: one with another scheme loses both tags.
+    // For each open link, true if it is rendered: a link with another scheme loses both tags.
     let mut open_links = Vec::new();
     while let Some(event) = parser.next() {
         match event {

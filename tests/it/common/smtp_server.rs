@@ -35,7 +35,7 @@ pub struct SmtpServer {
 struct State {
     mode: SmtpMode,
     open: Vec<TcpStream>,
-    /// Whether the server was dropped.
+    /// True once the server was dropped.
     closed: bool,
 }
 

@@ -48,7 +48,7 @@ pub struct Person {
     pub account: Account,
     pub address: String,
     pub guest: bool,
-    /// Whether a window is open; `closed_at` is when the last one was closed.
+    /// True if a window is open; `closed_at` is when the last one was closed.
     pub here: bool,
     pub closed_at: Time,
     pub phase: Phase,
