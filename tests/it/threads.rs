@@ -442,6 +442,36 @@ on_both! {
         says(&mallory, &old, "Hey").await.is(201);
     }
 
+    async fn a_block_after_leaving_a_group_early_tells_nothing_either(world: World) {
+        // Nell offers her name and leaves before the others offer theirs, so she and Ify never learn who the other is.
+        let [nell, ify, joerg, mallory] = world.members(["nell", "ify", "joerg", "mallory"]).await;
+        let current = "/api/v1/matches/current";
+        for person in [&nell, &ify, &joerg, &mallory] {
+            let search = json!({ "adult": true, "group": true });
+            person.calls(Method::POST, "/api/v1/matches", &search).await.is(201);
+        }
+        for person in [&nell, &ify, &joerg, &mallory] {
+            crate::common::until("a group of four", async || {
+                let talk = person.fetches(current).await.json();
+                (talk["talk"]["partners"].as_array().map(Vec::len) == Some(3)).then_some(())
+            })
+            .await;
+        }
+        nell.calls(Method::POST, &format!("{current}/reveal"), &json!({})).await.is(204);
+        let partners = nell.fetches(current).await.json()["talk"]["partners"].clone();
+        nell.does(Method::DELETE, current).await.is(204);
+        for person in [&ify, &joerg, &mallory] {
+            person.calls(Method::POST, &format!("{current}/reveal"), &json!({})).await.is(204);
+        }
+        for partner in partners.as_array().expect("partners") {
+            let block = json!({ "account_id": partner["account"]["id"] });
+            nell.calls(Method::POST, &format!("{current}/block"), &block).await.is(204);
+        }
+        for other in ["ify", "joerg", "mallory"] {
+            begins(&nell, &[other]).await.is(201);
+        }
+    }
+
     async fn a_blocked_member_can_not_reach_the_other_in_a_thread(world: World) {
         let [nell, mallory, _ify] = world.members(["nell", "mallory", "ify"]).await;
         let before = begins(&mallory, &["nell"]).await.is(201).json();

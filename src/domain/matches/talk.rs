@@ -67,6 +67,12 @@ impl InTalk {
         Ok(ticket.map(|ticket| InTalk { ticket, id, everyone }))
     }
 
+    /// Returns true if the names of everyone in the talk are revealed, and the other account is still in it.
+    fn reveals_all_with(&self, other: AccountId) -> bool {
+        self.everyone.iter().all(|ticket| ticket.reveals)
+            && self.everyone.iter().any(|ticket| ticket.account == other)
+    }
+
     /// Removes the account from the talk. Leaving within [`SKIP_WINDOW`] counts as a skip.
     fn leave(&self, tx: &mut Tx<'_>) -> Result<()> {
         let skipped = tx.now().since(self.ticket.changed_at) < SKIP_WINDOW;
@@ -203,9 +209,15 @@ pub fn block(tx: &mut Tx<'_>, account: AccountId, mask: Option<AccountId>) -> Re
     // With the ticket locked, a concurrent search has either matched the account already, or reads the new block.
     store::matches::lock(tx, account)?;
     let ticket = store::matches::of(tx, account)?.ok_or(Error::NotFound)?;
-    let everyone = store::matches::in_talk(tx, blocked.conversation)?;
-    let is_revealed = everyone.len() >= 2 && everyone.iter().all(|ticket| ticket.reveals);
-    let scope = if is_revealed { Scope::Everywhere } else { Scope::Matching };
+    let are_revealed = match &talk {
+        Some(talk) => talk.reveals_all_with(blocked.account),
+        // A group may have revealed its names after one of the two had left. Only a pair is certain.
+        None => {
+            let everyone = store::matches::in_talk(tx, blocked.conversation)?;
+            ticket.pool == Pool::Pair && everyone.len() == 2 && everyone.iter().all(|ticket| ticket.reveals)
+        }
+    };
+    let scope = if are_revealed { Scope::Everywhere } else { Scope::Matching };
     blocks::block(
         tx,
         &Party { account, ip_hash: &ticket.ip_hash, guest: ticket.guest },
